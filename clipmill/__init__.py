@@ -1,0 +1,1 @@
+"""Video curation: one decode per video, clips, scores, embeddings, previews, deduplication."""

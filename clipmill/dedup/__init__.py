@@ -1,0 +1,1 @@
+"""Deduplication: arrays in, indices out."""

@@ -1,0 +1,95 @@
+"""Everything clipmill raises on purpose.
+
+::
+
+    ClipmillError
+    ├── SpecError            an option that is unknown or impossible; raised before any work
+    ├── SourceError          a source that does not exist or holds no video; raised before any work
+    ├── OutputError          an output that cannot be written; raised before any work
+    ├── StoreError           a store that failed while work was under way
+    │   └── TransientStoreError   ... in a way that is worth another try
+    ├── UnreadableVideo      a container or video stream that could not be read
+    ├── CodecChildDied       the child process that runs codecs crashed
+    ├── CodecChildTimeout    ... or did not answer in time
+    ├── EncodeFailed         a clip could not be encoded
+    └── ConservationError    published rows do not add up to what was found
+"""
+
+
+class ClipmillError(Exception):
+    """Root of the tree."""
+
+
+class SpecError(ClipmillError):
+    """A spec holds an unknown field or an impossible value."""
+
+
+class SourceError(ClipmillError):
+    """The source does not exist, is not allowed, or holds no video."""
+
+
+class OutputError(ClipmillError):
+    """The output cannot be written."""
+
+
+class StoreError(ClipmillError):
+    """Reading or writing a store failed."""
+
+    def __init__(self, uri: str, cause: str) -> None:
+        super().__init__(f"{uri}: {cause}")
+        self.uri = uri
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.uri, self.cause)
+
+
+class TransientStoreError(StoreError):
+    """A store failure that is worth another try: throttling, a 5xx, a dropped connection."""
+
+
+class UnreadableVideo(ClipmillError):
+    """The container or its video stream could not be read.
+
+    ``reason`` is one of ``clipmill.records.VideoReason``.
+    """
+
+    def __init__(self, video_uri: str, reason: str, cause: str) -> None:
+        super().__init__(f"cannot read {video_uri}: {cause}")
+        self.video_uri = video_uri
+        self.reason = reason
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.video_uri, self.reason, self.cause)
+
+
+class CodecChildDied(ClipmillError):
+    """The child process that runs codecs died before it answered."""
+
+    def __init__(self, exit_code: int | None) -> None:
+        how = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
+        super().__init__(f"the codec process died ({how})")
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type, tuple[int | None]]:
+        return type(self), (self.exit_code,)
+
+
+class CodecChildTimeout(ClipmillError):
+    """The child process that runs codecs did not answer in time and was killed."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"the codec process did not answer within {limit_s:.0f} s and was killed")
+        self.limit_s = limit_s
+
+    def __reduce__(self) -> tuple[type, tuple[float]]:
+        return type(self), (self.limit_s,)
+
+
+class EncodeFailed(ClipmillError):
+    """A clip could not be encoded."""
+
+
+class ConservationError(ClipmillError):
+    """What is published does not add up to what was found."""

@@ -1,0 +1,1 @@
+"""Footage drawn by code, with its ground truth."""

@@ -1,0 +1,1 @@
+"""From a source to work: inspection, admission, the plan of what is missing."""

@@ -1,0 +1,104 @@
+"""Names of the folders and files under an output; the documented tree plus ours. Pure: nothing is touched."""
+
+import posixpath
+from pathlib import PurePosixPath
+
+TABLES = ("videos", "shots", "clips", "windows", "rejections", "duplicates")
+
+
+def join(root: str, *parts: str) -> str:
+    """``root`` and ``parts`` with single slashes, for paths and URIs alike."""
+    return posixpath.join(root.rstrip("/") or "/", *parts)
+
+
+def clip_path(root: str, clip_id: str, *, filtered: bool = False, suffix: str = ".mp4") -> str:
+    return join(clips_dir(root, filtered=filtered), f"{clip_id}{suffix}")
+
+
+def clips_dir(root: str, *, filtered: bool = False) -> str:
+    return join(root, "filtered_clips" if filtered else "clips")
+
+
+def previews_dir(root: str) -> str:
+    return join(root, "previews")
+
+
+def preview_path(root: str, clip_id: str, start_frame: int, last_frame: int) -> str:
+    """``last_frame`` is inclusive, as the documents name previews."""
+    return join(previews_dir(root), clip_id, f"{start_frame}_{last_frame}.webp")
+
+
+def metas_dir(root: str, version: str = "v0") -> str:
+    return join(root, "metas", version)
+
+
+def meta_path(root: str, clip_id: str, version: str = "v0") -> str:
+    return join(metas_dir(root, version), f"{clip_id}.json")
+
+
+def frames_dir(root: str) -> str:
+    return join(root, "frames")
+
+
+def embeddings_dir(root: str, prefix: str) -> str:
+    """``prefix`` is ``ce1``, ``iv2`` or the algorithm's own name."""
+    return join(root, f"{prefix}_embd_parquet")
+
+
+def processed_videos_dir(root: str) -> str:
+    return join(root, "processed_videos")
+
+
+def processed_clip_chunks_dir(root: str) -> str:
+    return join(root, "processed_clip_chunks")
+
+
+def relative_source(source_uri: str, source_root: str) -> str:
+    """``source_uri`` below ``source_root``; a single file is its own name; ValueError when it lies outside."""
+    root = source_root.rstrip("/")
+    if source_uri == root:
+        return PurePosixPath(source_uri).name
+    if not source_uri.startswith(root + "/"):
+        raise ValueError(f"{source_uri} does not lie under {source_root}")
+    return source_uri[len(root) + 1 :]
+
+
+def processed_video_path(root: str, relative: str) -> str:
+    return join(processed_videos_dir(root), f"{relative}.json")
+
+
+def processed_clip_chunk_path(root: str, relative: str, chunk_index: int) -> str:
+    return join(processed_clip_chunks_dir(root), f"{relative}_{chunk_index}.json")
+
+
+def table_path(root: str, table: str) -> str:
+    return join(root, "tables", f"{table}.parquet")
+
+
+def state_dir(root: str) -> str:
+    return join(root, "state")
+
+
+def dedup_dir(root: str) -> str:
+    return join(root, "dedup")
+
+
+def manifest_path(root: str) -> str:
+    return join(root, "manifest.json")
+
+
+def kept_clips_path(root: str) -> str:
+    return join(root, "kept_clips.json")
+
+
+def report_path(root: str) -> str:
+    return join(root, "report.html")
+
+
+def run_path(root: str, run_id: str) -> str:
+    return join(root, "runs", f"{run_id}.json")
+
+
+def work_dir(root: str) -> str:
+    """Manifests that tasks hand to each other."""
+    return join(root, "work")

@@ -1,0 +1,97 @@
+"""What one pass over a video, and one cut of its clips, is asked for and gives back."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import numpy as np
+
+THUMBNAIL_HW = (27, 48)
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """What the one demux-and-decode pass collects: the union of what the stages need. None means not needed.
+
+    Frames are sampled on a fixed grid: for every k, the frame shown at ``k / fps`` seconds after the first frame.
+    """
+
+    thumbnails: bool = True
+    motion_fps: float | None = None
+    motion_source: Literal["blocks", "vectors"] = "blocks"
+    quality_fps: float | None = None
+    frames_fps: float | None = None
+    frames_height_px: int = 240
+
+
+@dataclass(frozen=True)
+class ScanFacts:
+    """What the pass counted, as opposed to what the headers claim.
+
+    ``duration_s`` runs from the first frame shown to the end of the last. ``is_partial`` with ``partial_reason``
+    says that frames after a damage are missing.
+    """
+
+    num_frames: int
+    duration_s: float
+    time_base: Fraction
+    is_vfr: bool
+    is_partial: bool
+    partial_reason: str
+    content_digest: str
+    audio_digest: str | None
+    bytes_read: int
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class ScanArrays:
+    """Per-frame arrays of one video, in display order; N frames shown, read-only memory maps of the spool.
+
+    ========================  =======================  =========================================================
+    pts                       int64 (N + 1,)           in ``time_base``; the last entry is the end of the last frame
+    times_s                   float64 (N + 1,)         (pts - pts[0]) * time_base
+    is_key                    bool (N,)                key picture (IDR or CRA, or the codec's own)
+    thumbnails                uint8 (N, 27, 48, 3)     RGB; empty (0, 27, 48, 3) when not asked for
+    motion_frames             int64 (M,)               frame index of each measured instant (frame against the one before)
+    motion_blocks             float32 (M, By, Bx)      length of the flow of a block over (height + width) of the frame
+    quality_frames            int64 (Q,)               frame index of each quality sample
+    quality_measures          float32 (Q, K)           columns: clipmill.scores.quality.FRAME_MEASURES
+    sampled_frames            int64 (S,)               frame index of each sampled frame
+    frames                    uint8 (S, h, w, 3)       RGB, upright (rotation applied), square pixels
+    ========================  =======================  =========================================================
+    """
+
+    pts: np.ndarray
+    times_s: np.ndarray
+    is_key: np.ndarray
+    thumbnails: np.ndarray
+    motion_frames: np.ndarray
+    motion_blocks: np.ndarray
+    quality_frames: np.ndarray
+    quality_measures: np.ndarray
+    sampled_frames: np.ndarray
+    frames: np.ndarray
+
+
+@dataclass(frozen=True)
+class CutClip:
+    """A clip that was written to ``path``, or why it was not (``message``, with ``path`` empty).
+
+    ``clip_mode`` is ``encode`` or ``copy``; ``mode_reason`` says why a mode other than the one asked for was used.
+    ``file_start_s`` is the source time of the file's first frame.
+    """
+
+    clip_id: str
+    path: str
+    message: str = ""
+    clip_mode: str = ""
+    mode_reason: str = ""
+    file_start_s: float = 0.0
+    width: int = 0
+    height: int = 0
+    framerate: float = 0.0
+    num_frames: int = 0
+    num_bytes: int = 0
+    video_codec: str = ""
+    has_audio: bool = False

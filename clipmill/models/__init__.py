@@ -1,0 +1,1 @@
+"""Model Protocols and their backends."""

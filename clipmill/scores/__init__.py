@@ -1,0 +1,1 @@
+"""Scores of clips: arrays in, numbers out."""

@@ -1,0 +1,1 @@
+"""Shot detectors: arrays in, cut positions out."""

@@ -1,0 +1,114 @@
+"""What a whole run is asked for: ``CurateSpec`` holds one spec per stage, ``DedupSpec`` the final reduce.
+
+Given as inline JSON or as a YAML or JSON file; unknown keys and impossible values fail before any work starts.
+"""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from clipmill.stages.base import SPEED_ONLY, StageSpec
+from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
+from clipmill.stages.video.clipping.clip_extraction_stages import (
+    ClipTranscodingStage,
+    FixedStrideExtractorStage,
+)
+from clipmill.stages.video.clipping.clip_frame_extraction import ClipFrameExtractionStage
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
+from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
+from clipmill.stages.video.preview.preview import PreviewStage
+
+
+class SplitSpec(StageSpec):
+    """Which extractor cuts videos into clips, and the parameters of each."""
+
+    stage_name: ClassVar[str] = "split"
+
+    algorithm: Literal["content", "fixed_stride"] = "content"
+    content: ContentClipExtractionStage = ContentClipExtractionStage()
+    fixed_stride: FixedStrideExtractorStage = FixedStrideExtractorStage()
+
+    @property
+    def extractor(self) -> ContentClipExtractionStage | FixedStrideExtractorStage:
+        return self.content if self.algorithm == "content" else self.fixed_stride
+
+
+class DedupSpec(StageSpec):
+    """Semantic deduplication: k-means, then cosine similarity of all pairs within a cluster.
+
+    A clip is a duplicate when its similarity to an earlier-ranked clip is at least ``1 - eps``; ``eps`` None takes
+    the embedding's own value (``clipmill.dedup.thresholds``). ``which_to_keep`` ranks within a cluster: ``hard``
+    keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by ``random_state``, ``columns`` by
+    ``rank_columns`` of the clips table, each ascending when ``ascending`` says so. ``n_clusters`` ``auto`` is
+    clamp(sqrt(N), 1, 50000).
+    """
+
+    stage_name: ClassVar[str] = "dedup"
+
+    eps: float | None = Field(default=None, gt=0, lt=1)
+    n_clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    max_iter: int = Field(default=300, ge=1)
+    tol: float = Field(default=1e-4, ge=0)
+    random_state: int = 42
+    which_to_keep: Literal["hard", "easy", "random", "columns"] = "hard"
+    rank_columns: tuple[str, ...] = ()
+    ascending: tuple[bool, ...] = ()
+    fit_sample: int = Field(default=1_000_000, ge=1)
+    pairwise_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 1024
+    max_groups: Annotated[int, Field(ge=1, le=5000), SPEED_ONLY] = 64
+
+
+class LimitsSpec(StageSpec):
+    """Bounds that keep one video from costing the run; what exceeds them is rejected by name, or waits.
+
+    ``max_work_per_run`` is estimated decode work in megapixel-seconds of one run; what is left is ``pending``.
+    """
+
+    stage_name: ClassVar[str] = "limits"
+
+    max_pixels: int = Field(default=8192 * 4320, ge=1)
+    max_duration_s: float = Field(default=24 * 3600.0, gt=0)
+    max_size_bytes: int = Field(default=1 << 40, ge=1)
+    decode_timeout_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 60.0
+    """Fixed part of the time one video may take; the rest grows with its megapixel-seconds."""
+    decode_stall_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 60.0
+    """Longest time without one more decoded frame."""
+    max_child_bytes: Annotated[int, Field(ge=256 << 20), SPEED_ONLY] = 4 << 30
+    max_attempts: int = Field(default=2, ge=1)
+    max_work_per_run: Annotated[float | None, Field(gt=0), SPEED_ONLY] = None
+
+
+class WriteSpec(StageSpec):
+    """What is written beside the tables."""
+
+    stage_name: ClassVar[str] = "write_options"
+
+    upload_clips: bool = True
+    dry_run: bool = False
+    write_filtered_clips: bool = False
+    write_clip_json: bool = True
+
+
+class CurateSpec(StageSpec):
+    """A whole curation run. A stage set to null is off."""
+
+    stage_name: ClassVar[str] = "curate"
+
+    input_list_json_path: str | None = None
+    video_limit: int | None = Field(default=None, ge=1)
+    split: SplitSpec = SplitSpec()
+    motion: MotionVectorDecodeStage | None = MotionVectorDecodeStage()
+    motion_filter: MotionFilterStage | None = MotionFilterStage(score_only=True)
+    quality: QualityFilterStage | None = QualityFilterStage()
+    transcode: ClipTranscodingStage = ClipTranscodingStage()
+    frames: ClipFrameExtractionStage | None = None
+    embedding: PerceptualEmbeddingStage | None = PerceptualEmbeddingStage()
+    windows: CaptionPreparationStage = CaptionPreparationStage()
+    preview: PreviewStage | None = PreviewStage()
+    dedup: DedupSpec | None = DedupSpec()
+    write: WriteSpec = WriteSpec()
+    limits: LimitsSpec = LimitsSpec()
+    videos_per_shard: Annotated[int, Field(ge=1), SPEED_ONLY] = 64
+    max_shards: Annotated[int, Field(ge=1, le=5000), SPEED_ONLY] = 500

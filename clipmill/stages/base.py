@@ -1,0 +1,49 @@
+"""What every stage spec shares: frozen, no unknown fields, impossible values do not construct."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+from clipmill import identity
+
+
+class _SpeedOnly:
+    """Marks a field that changes how fast a stage runs, never what it makes."""
+
+
+SPEED_ONLY = _SpeedOnly()
+
+Cpus = Annotated[float, Field(gt=0), SPEED_ONLY]
+"""CPU cores a stage asks for; clamped to the machine where it runs."""
+
+Score = float | None
+
+
+class StageSpec(BaseModel):
+    """Parameters of one stage.
+
+    Every stage takes ``verbose``: it sets that stage's logger to DEBUG and changes nothing else.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+    stage_name: ClassVar[str]
+    STAGE_VERSION: ClassVar[int] = 1
+
+    verbose: Annotated[bool, SPEED_ONLY] = False
+
+    @classmethod
+    def is_speed_only(cls, field: FieldInfo) -> bool:
+        return any(isinstance(mark, _SpeedOnly) for mark in field.metadata)
+
+    def result_fields(self) -> dict[str, object]:
+        """Fields that change the result and differ from their default, as JSON values."""
+        keep = {name for name, field in type(self).model_fields.items() if not self.is_speed_only(field)}
+        return self.model_dump(mode="json", include=keep, exclude_defaults=True)
+
+    def digest(self, *upstream: str) -> str:
+        """``stage_digest`` of this spec over the digests it reads."""
+        return identity.stage_digest(
+            self.stage_name, self.STAGE_VERSION, self.result_fields(), upstream=upstream
+        )

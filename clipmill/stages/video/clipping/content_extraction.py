@@ -1,0 +1,47 @@
+"""Clips from shots, found by content on the 48x27 stream; and the documents' rules from shots to clips."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from clipmill.stages.base import StageSpec
+
+
+class ShotClipRules(StageSpec):
+    """From shots to clips: the documents' post-filter, shared by every shot detector.
+
+    ``crop_s`` comes off each end of a shot once, before ``max_length_s``; ``max_length_mode`` ``stride`` cuts a long
+    shot into consecutive clips, ``truncate`` keeps its beginning; ``entire_scene_as_clip`` makes a video without
+    cuts one shot. ``limit_clips`` caps the clips of one video when positive. None turns a length rule off.
+    """
+
+    min_length_s: float | None = Field(default=2.0, gt=0)
+    max_length_s: float | None = Field(default=10.0, gt=0)
+    max_length_mode: Literal["stride", "truncate"] = "stride"
+    crop_s: float | None = Field(default=0.5, ge=0)
+    entire_scene_as_clip: bool = True
+    limit_clips: int = Field(default=-1, ge=-1)
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> Self:
+        if self.min_length_s and self.max_length_s and self.min_length_s > self.max_length_s:
+            raise ValueError(
+                f"min_length_s {self.min_length_s} is more than max_length_s {self.max_length_s}: no clip can exist"
+            )
+        return self
+
+
+class ContentClipExtractionStage(ShotClipRules):
+    """Shots found by content alone, without weights.
+
+    A frame starts a shot when its change against the frame before is ``cut_ratio`` times the local baseline and at
+    least ``min_change`` (both on the detector's normalised scale). ``min_shot_frames`` merges flashes; lower values
+    find more cuts and more false ones.
+    """
+
+    stage_name: ClassVar[str] = "split_content"
+
+    cut_ratio: float = Field(default=3.0, gt=1)
+    min_change: float = Field(default=0.05, gt=0, lt=1)
+    min_shot_frames: int = Field(default=5, ge=1)
+    find_gradual: bool = True

@@ -1,0 +1,1 @@
+"""Stores, the state, and the tables."""

@@ -45,6 +45,7 @@ class DropCause(StrEnum):
     TRUNCATED = "truncated"
     OVER_LIMIT = "over_limit"
     BETWEEN = "between"
+    UNCUT = "uncut"
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
 
 
 VIDEOS = _schema(
-    video_id=_STR, source_version=_STR, content_digest=_STR, audio_digest=_STR, uri=_STR, status=_STR, reason=_STR,
-    message=_STR, is_partial=_BOOL, partial_reason=_STR, duplicate_of=_STR, size_bytes=_I64, duration_s=_F64,
-    num_frames=_I64, framerate_num=_I64, framerate_den=_I64, is_vfr=_BOOL, width=_I32, height=_I32,
-    rotation_deg=_I32, sar=_STR, video_codec=_STR, pixel_format=_STR, audio_codec=_STR, bit_rate_k=_I64,
-    num_shots=_I32, num_clips=_I32, dropped_s=_F64,
+    video_id=_STR, source_version=_STR, content_digest=_STR, audio_digest=_STR, uri=_STR, status=_STR,
+    reason=_STR, message=_STR, is_partial=_BOOL, partial_reason=_STR, duplicate_of=_STR, size_bytes=_I64,
+    duration_s=_F64, num_frames=_I64, framerate_num=_I64, framerate_den=_I64, is_vfr=_BOOL, width=_I32,
+    height=_I32, rotation_deg=_I32, sar=_STR, video_codec=_STR, pixel_format=_STR, audio_codec=_STR,
+    bit_rate_k=_I64, num_shots=_I32, num_clips=_I32, dropped_s=_F64,
 )  # fmt: skip
 
 SHOTS = _schema(
@@ -29,13 +29,14 @@ SHOTS = _schema(
 
 CLIPS = _schema(
     clip_id=_STR, video_id=_STR, source_uri=_STR, start_s=_F64, end_s=_F64, start_pts=_I64, end_pts=_I64,
-    time_base=_STR, start_frame=_I64, end_frame=_I64, status=_STR, reason=_STR, clip_uri=_STR, clip_offset=_I64,
-    clip_digest=_STR, encode_digest=_STR, clip_mode=_STR, mode_reason=_STR, file_start_s=_F64, width=_I32,
-    height=_I32, framerate=_F64, num_frames=_I64, num_bytes=_I64, video_codec=_STR, has_audio=_BOOL,
-    motion_global_mean=_F64, motion_per_patch_min_256=_F64, motion_source=_STR, aesthetic_score=_F64,
-    sharpness=_F64, exposure=_F64, colourfulness=_F64, blockiness=_F64, black_ratio=_F64, frozen_ratio=_F64,
-    letterbox_ratio=_F64, embedding_algorithm=_STR, text_match=_STR, text_match_score=_F64, duplicate_of=_STR,
-    duplicate_group=_STR, similarity=_F64, errors=_STR, schema_version=_I32,
+    time_base=_STR, start_frame=_I64, end_frame=_I64, status=_STR, reason=_STR, clip_uri=_STR,
+    clip_offset=_I64, clip_digest=_STR, encode_digest=_STR, clip_mode=_STR, mode_reason=_STR,
+    file_start_s=_F64, width=_I32, height=_I32, framerate=_F64, num_frames=_I64, num_bytes=_I64,
+    video_codec=_STR, has_audio=_BOOL, motion_global_mean=_F64, motion_per_patch_min_256=_F64,
+    motion_source=_STR, aesthetic_score=_F64, sharpness=_F64, exposure=_F64, colourfulness=_F64,
+    blockiness=_F64, black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, embedding_algorithm=_STR,
+    text_match=_STR, text_match_score=_F64, duplicate_of=_STR, duplicate_group=_STR, similarity=_F64,
+    errors=_STR, schema_version=_I32,
 )  # fmt: skip
 
 WINDOWS = _schema(
@@ -78,9 +79,10 @@ INSPECT_STATE = _schema(
 """id is the source_version."""
 
 SPLIT_STATE = _schema(
-    id=_STR, stage_digest=_STR, reason=_STR, message=_STR, content_digest=_STR, audio_digest=_STR, is_partial=_BOOL,
-    partial_reason=_STR, num_frames=_I64, duration_s=_F64, is_vfr=_BOOL, time_base=_STR, detector=_STR,
-    shots=pa.list_(_SHOT_SPAN), clips=pa.list_(_CLIP_SPAN), dropped=pa.list_(_DROPPED), bytes_read=_I64,
+    id=_STR, stage_digest=_STR, reason=_STR, message=_STR, content_digest=_STR, audio_digest=_STR,
+    is_partial=_BOOL, partial_reason=_STR, num_frames=_I64, duration_s=_F64, is_vfr=_BOOL, time_base=_STR,
+    detector=_STR, shots=pa.list_(_SHOT_SPAN), clips=pa.list_(_CLIP_SPAN), dropped=pa.list_(_DROPPED),
+    bytes_read=_I64,
 )  # fmt: skip
 """id is the video_id; reason is null for a video that was split."""
 
@@ -95,14 +97,14 @@ MOTION_STATE = _schema(
 """id is the clip_id, here and below."""
 
 QUALITY_STATE = _schema(
-    id=_STR, stage_digest=_STR, sharpness=_F64, exposure=_F64, colourfulness=_F64, blockiness=_F64, black_ratio=_F64,
-    frozen_ratio=_F64, letterbox_ratio=_F64, error=_STR,
+    id=_STR, stage_digest=_STR, sharpness=_F64, exposure=_F64, colourfulness=_F64, blockiness=_F64,
+    black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, error=_STR,
 )  # fmt: skip
 
 ENCODE_STATE = _schema(
     id=_STR, stage_digest=_STR, reason=_STR, message=_STR, clip_uri=_STR, clip_digest=_STR, clip_mode=_STR,
-    mode_reason=_STR, file_start_s=_F64, width=_I32, height=_I32, framerate=_F64, num_frames=_I64, num_bytes=_I64,
-    video_codec=_STR, has_audio=_BOOL,
+    mode_reason=_STR, file_start_s=_F64, width=_I32, height=_I32, framerate=_F64, num_frames=_I64,
+    num_bytes=_I64, video_codec=_STR, has_audio=_BOOL,
 )  # fmt: skip
 
 EMBED_STATE = _schema(id=_STR, stage_digest=_STR, reason=_STR, message=_STR, embedding=pa.list_(pa.float32()))

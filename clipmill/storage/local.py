@@ -1,0 +1,62 @@
+"""The local disk: files that appear whole, and listings that do not run in circles."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+_TEMPORARY_SUFFIX = ".clipmill-part"
+_LEFTOVER_AGE_S = 3600.0  # no write takes an hour: an older temporary name belongs to a process that died
+
+
+def temporary_name() -> str:
+    """A hidden name, so that no listing shows it; short, so that it fits wherever the final name does."""
+    return f".{uuid.uuid4().hex}{_TEMPORARY_SUFFIX}"
+
+
+def replace(path: str, write: Callable[[BinaryIO], object]) -> None:
+    """Make the file ``path``, or replace it, in one step and on disk; ``write`` puts out its content."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, temporary_name())
+    try:
+        with open(temporary, "xb") as file:
+            write(cast(BinaryIO, file))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: str) -> None:
+    """Delete the temporary files of writers that were killed, an hour after the fact."""
+    newest = time.time() - _LEFTOVER_AGE_S
+    for path in Path(folder).rglob(f".*{_TEMPORARY_SUFFIX}"):
+        if path.stat().st_mtime < newest:
+            path.unlink(missing_ok=True)
+
+
+def walk(root: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every file under ``root`` (or ``root`` itself) with its facts, in no order; dot names are left out.
+
+    Links are followed; a folder that leads back to one above it is not entered again.
+    """
+    if os.path.isfile(root):
+        yield root, os.stat(root)
+    yield from _walk(root, above=frozenset())
+
+
+def _walk(folder: str, *, above: frozenset[str]) -> Iterator[tuple[str, os.stat_result]]:
+    real = os.path.realpath(folder)
+    if real in above or not os.path.isdir(folder):
+        return
+    with os.scandir(folder) as scan:
+        children = [child for child in scan if not child.name.startswith(".")]
+    for child in children:
+        if os.path.isdir(child.path):  # unlike child.is_dir() it is no fault that a link leads to itself
+            yield from _walk(child.path, above=above | {real})
+        elif os.path.isfile(child.path):
+            yield child.path, child.stat()

@@ -61,8 +61,8 @@ def dropped(split: Split) -> list[tuple[int, int, DropCause]]:
     ],
     ids=[
         "no cut", "one cut", "unsorted, twice", "cuts at the ends", "dissolve", "fade in",
-        "fade past the end", "overlapping ranges", "nothing but a fade", "range outside", "hard cut inside a range",
-        "hard cuts on the edges of a range", "hard cut after a range",
+        "fade past the end", "overlapping ranges", "nothing but a fade", "range outside",
+        "hard cut inside a range", "hard cuts on the edges of a range", "hard cut after a range",
     ],
 )  # fmt: skip
 def test_shots_lie_between_cuts(

@@ -1,8 +1,8 @@
 """From cuts to shots, from shots to clips, from clips to windows: arithmetic on frames and their times.
 
 ``times_s`` is always float ``(N + 1,)``: the time of each of the N frames in seconds from the first one, and
-the end of the last. A boundary at ``t`` seconds is the first frame whose time is at least ``t``, so files with
-a variable frame rate are cut where a player would cut them, and ``frame / fps`` occurs nowhere.
+the end of the last. A boundary at ``t`` seconds is the first frame whose time is at least ``t``: files with a
+variable frame rate are cut where a player would cut them, and ``frame / fps`` occurs nowhere.
 """
 
 from collections.abc import Iterable, Sequence

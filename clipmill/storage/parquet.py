@@ -1,0 +1,39 @@
+"""Tables as bytes: the same rows give the same bytes, on every run with the same library."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipmill.errors import StoreError
+from clipmill.storage import store
+
+_ROW_GROUP_ROWS = 1 << 17
+
+
+def encode(table: pa.Table) -> bytes:
+    """A parquet file; nothing in it depends on time, host or how ``table`` is chunked in memory."""
+    sink = pa.BufferOutputStream()
+    whole = table.combine_chunks().replace_schema_metadata(None)
+    pq.write_table(whole, sink, version="2.6", compression="zstd", row_group_size=_ROW_GROUP_ROWS)
+    return sink.getvalue().to_pybytes()
+
+
+def read(uri: str, *, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+    """The file's ``columns`` (all of ``schema`` by default) in the types of ``schema``.
+
+    A column the file lacks, because it was written before the column existed, is null. StoreError names a
+    file that is no parquet or is cut off.
+    """
+    wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+    data = store.read_bytes(uri)
+    try:
+        table = pq.ParquetFile(pa.BufferReader(data)).read(columns=wanted.names)
+        arrays = [_column(table, field) for field in wanted]
+    except pa.ArrowException as error:
+        raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+    return pa.Table.from_arrays(arrays, schema=wanted)
+
+
+def _column(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    if field.name in table.column_names:
+        return table[field.name].cast(field.type)
+    return pa.nulls(len(table), field.type)

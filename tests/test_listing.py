@@ -1,0 +1,126 @@
+"""Which videos a source holds, and what is said when it holds none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from clipmill.errors import SourceError
+from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.storage.listing import list_source
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    folder = tmp_path / "films"
+    for name in ("b.mp4", "a/c.MKV", "a/readme.txt", "a/.trash/d.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def names(folder: Path, reader: VideoReader, *, exclude: str | None = None) -> list[str]:
+    return [source.uri.removeprefix(f"{folder}/") for source in list_source(reader, exclude=exclude)]
+
+
+def listed(folder: Path, entries: object) -> VideoReader:
+    path = folder.parent / "list.json"
+    path.write_text(json.dumps(entries))
+    return VideoReader(input_video_path=str(folder), input_list_json_path=str(path))
+
+
+def test_a_folder_is_listed_recursively_by_suffix_in_any_case(films: Path) -> None:
+    assert names(films, VideoReader(input_video_path=str(films))) == ["a/c.MKV", "b.mp4"]
+
+
+def test_one_file(films: Path) -> None:
+    (source,) = list_source(VideoReader(input_video_path=str(films / "b.mp4")))
+    assert (source.uri, source.size_bytes) == (str(films / "b.mp4"), 5)
+
+
+def test_video_limit_keeps_the_first(films: Path) -> None:
+    assert names(films, VideoReader(input_video_path=str(films), video_limit=1)) == ["a/c.MKV"]
+
+
+def test_a_changed_file_has_another_version(films: Path) -> None:
+    reader = VideoReader(input_video_path=str(films / "b.mp4"))
+    (before,) = list_source(reader)
+    (films / "b.mp4").write_bytes(b"longer than it was")
+    (after,) = list_source(reader)
+    assert before.source_version != after.source_version
+
+
+@pytest.mark.parametrize("name", ["a\nb.mp4", "ü ß.mp4", "<script>.mp4", "a b.mp4", "#1?.mp4", "%20.mp4"])
+def test_any_name_is_listed_as_it_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    assert names(tmp_path, VideoReader(input_video_path=str(tmp_path))) == [name]
+
+
+def test_the_output_inside_the_source_is_not_listed(films: Path) -> None:
+    for name in ("out/clips/x.mp4", "outside.mp4"):
+        (films / name).parent.mkdir(parents=True, exist_ok=True)
+        (films / name).write_bytes(b"x")
+    reader = VideoReader(input_video_path=str(films))
+    assert names(films, reader, exclude=f"{films}/out/") == ["a/c.MKV", "b.mp4", "outside.mp4"]
+
+
+def test_a_source_inside_the_output_is_listed(films: Path) -> None:
+    reader = VideoReader(input_video_path=str(films / "a"))
+    with pytest.raises(SourceError, match="the output is the source itself"):
+        list_source(reader, exclude=str(films / "a"))
+
+
+def test_json_list_keeps_each_entry_once_in_sorted_order(films: Path) -> None:
+    reader = listed(films, [f"{films}/b.mp4", f"file://{films}/b.mp4", "a/c.MKV", f"{films}/a/readme.txt"])
+    assert names(films, reader) == ["a/c.MKV", "b.mp4"]
+
+
+def test_a_listed_file_that_is_missing_stays_to_be_rejected_by_name(films: Path) -> None:
+    sources = list_source(listed(films, ["b.mp4", "gone.mp4"]))
+    assert [(source.uri, source.size_bytes) for source in sources] == [
+        (f"{films}/b.mp4", 5),
+        (f"{films}/gone.mp4", 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"a": 1}, "needs a JSON list of paths, got dict"),
+        (["b.mp4", 7], "entry 1 is no string: 7"),
+        (["/elsewhere/b.mp4"], "entry 0 does not lie under .*: /elsewhere/b.mp4"),
+        (["../films2/b.mp4"], "entry 0 does not lie under .*: ../films2/b.mp4"),
+        (["s3://films/b.mp4"], "entry 0 does not lie under .*: s3://films/b.mp4"),
+        ([], "holds no video"),
+    ],
+    ids=["no list", "no string", "outside", "climbs out", "another store", "empty"],
+)
+def test_a_wrong_list_is_an_error_naming_the_entry(films: Path, entries: object, message: str) -> None:
+    with pytest.raises(SourceError, match=message) as caught:
+        list_source(listed(films, entries))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_that_is_no_json(films: Path) -> None:
+    reader = listed(films, [])
+    (films.parent / "list.json").write_text("[")
+    with pytest.raises(SourceError, match=r"list\.json is no JSON"):
+        list_source(reader)
+
+
+def test_a_list_that_does_not_exist(films: Path) -> None:
+    reader = VideoReader(input_video_path=str(films), input_list_json_path=str(films / "none.json"))
+    with pytest.raises(SourceError, match=r"none\.json: No such file"):
+        list_source(reader)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("gone", "does not exist"), ("empty", "holds no video"), ("a.txt", r"another kind.*\.mp4")],
+)
+def test_a_source_without_a_video_is_one_readable_line(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.txt").write_bytes(b"x")
+    with pytest.raises(SourceError, match=message) as caught:
+        list_source(VideoReader(input_video_path=str(tmp_path / name)))
+    assert "\n" not in str(caught.value)

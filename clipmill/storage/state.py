@@ -39,7 +39,7 @@ class State:
         store.put_bytes(layout.join(self._folder(stage, digest), name), data)
 
     def read(self, stage: str, digest: str) -> pa.Table:
-        """One row per id, sorted by id; one without a ``reason`` wins, then that of the first part by name."""
+        """One row per id, sorted by id; one without a ``reason`` wins, then that of the first part."""
         return _one_per_id(self._parts(stage, digest, columns=None))
 
     def ids(self, stage: str, digest: str) -> set[str]:

@@ -1,0 +1,42 @@
+"""Duplicates as groups: rows that are alike, directly or through others, and the one of them that stays."""
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from clipmill.dedup.vectors import Floats, Indices, Unit, round_scores
+
+
+def is_duplicate(similarity: Floats, *, eps: float) -> npt.NDArray[np.bool_]:
+    """Whether each similarity is at least ``1 - eps``, both to 6 digits."""
+    return round_scores(similarity) >= round(1.0 - eps, 6)
+
+
+def keepers(num_rows: int, pairs: Indices) -> Indices:
+    """The best row ``(N,)`` each row is connected to, itself where it stays.
+
+    ``pairs`` ``(P, 2)`` holds indices of rows that are alike; row 0 ranks best. Rows joined only through
+    others share a keeper, so a row can be less like its keeper than ``1 - eps``.
+    """
+    if not num_rows:
+        return np.zeros(0, dtype=np.intp)
+    ones = np.ones(len(pairs), dtype=np.int8)
+    graph = sparse.coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(num_rows, num_rows))
+    num_groups, group = csgraph.connected_components(graph, directed=False)
+    best = np.full(num_groups, num_rows, dtype=np.intp)
+    np.minimum.at(best, group, np.arange(num_rows))
+    return best[group]
+
+
+def similarity_to(unit: Unit, rows: Indices, others: Indices) -> npt.NDArray[np.float64]:
+    """Cosine similarity of row ``rows[i]`` to row ``others[i]``, in [-1, 1], to 6 digits."""
+    products = np.einsum("nd,nd->n", unit[rows].astype(np.float64), unit[others].astype(np.float64))
+    return round_scores(np.clip(products, -1.0, 1.0))
+
+
+def group_id(keeper: str) -> str:
+    """Name of the group that ``keeper`` stays for: the same in every run in which it stays."""
+    return hashlib.blake2b(f"group:{keeper}".encode(), digest_size=8).hexdigest()

@@ -1,0 +1,107 @@
+"""Spherical k-means: clusters of directions, the same for the same rows in the same order."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from clipmill.dedup.nearest import BLOCK_ROWS, nearest
+from clipmill.dedup.seeding import draw_seeds
+from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
+
+MAX_CLUSTERS = 50_000
+_SAME = 1e-6  # distance below which a row is its centroid, up to float32 noise
+
+
+def auto_num_clusters(num_rows: int) -> int:
+    """The square root of ``num_rows``, at least 1 and at most 50,000."""
+    return min(max(round(math.sqrt(num_rows)), 1), MAX_CLUSTERS)
+
+
+def fit(embeddings: Floats, *, num_clusters: int, max_iter: int, tol: float, seed: int) -> Unit:
+    """Centroids, float32 ``(K, D)``, of the rows of ``embeddings`` ``(N, D)``, of any length but zero.
+
+    A centroid is the mean of its rows' directions, so at most 1 long. K is ``num_clusters``, or less where
+    there are fewer distinct rows; 0 for no rows. Stops after ``max_iter`` rounds, or when the centroids'
+    directions moved by at most ``tol`` in the mean square. Rows in another order may start elsewhere: sort
+    them by id. ValueError names a row that is NaN or zero.
+    """
+    if min(num_clusters, max_iter) < 1:
+        raise ValueError(f"need num_clusters and max_iter of at least 1, got {num_clusters} and {max_iter}")
+    unit = unit_rows(embeddings)
+    if not len(unit):
+        return unit
+    directions = unit[draw_seeds(unit, num_clusters=min(num_clusters, len(unit)), seed=seed)]
+    for _ in range(max_iter):
+        before, directions = directions, _moved(unit, directions)
+        if np.square(directions - before).sum(axis=1).mean() <= tol:
+            break
+    return _filled_means(unit, directions)
+
+
+def assign(
+    embeddings: Floats, centroids: Floats
+) -> tuple[Indices, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Nearest centroid of each row by cosine: labels, cosine distance and l2 distance, all ``(N,)``.
+
+    The cosine distance is 1 - cosine in [0, 2]; the l2 distance is from the row's direction to the centroid
+    as given, which ``fit`` leaves shorter than 1. Every row needs a centroid: none at all is a ValueError,
+    unless there are no rows either.
+    """
+    unit = unit_rows(embeddings)
+    if not len(unit):
+        nothing = np.zeros(0, dtype=np.float32)
+        return np.zeros(0, dtype=np.intp), nothing, nothing
+    if centroids.ndim != 2 or not len(centroids) or centroids.shape[1] != unit.shape[1]:
+        raise ValueError(f"rows of {unit.shape[1]} dimensions cannot join {centroids.shape = }")
+    labels, cosine = nearest(unit, unit_rows(centroids))
+    cosine = np.clip(cosine, -1.0, 1.0)
+    length = np.linalg.norm(centroids, axis=1).astype(np.float32)[labels]
+    squared = 1.0 + np.square(length) - 2.0 * length * cosine
+    return labels, 1.0 - cosine, np.sqrt(np.maximum(squared, 0.0))
+
+
+def _moved(unit: Unit, directions: Unit) -> Unit:
+    """One round: every row joins its nearest direction, every direction turns to its rows' mean."""
+    labels, cosine = nearest(unit, directions)
+    sums, counts = _sums(unit, labels, len(directions))
+    lengths = np.linalg.norm(sums, axis=1)
+    # A mean without direction, of opposite rows, stays where it was.
+    turned = np.where(lengths[:, None] > _SAME, sums / np.maximum(lengths, _SAME)[:, None], directions)
+    return _refilled(unit, turned.astype(np.float32), counts, 1.0 - cosine)
+
+
+def _refilled(
+    unit: Unit, directions: Unit, counts: npt.NDArray[np.int64], distance: npt.NDArray[np.float32]
+) -> Unit:
+    """Directions that lost all their rows move onto the rows farthest from their own, if any is away."""
+    empty = np.flatnonzero(counts == 0)
+    farthest = np.argsort(-distance, kind="stable")[: len(empty)]
+    farthest = farthest[distance[farthest] > _SAME]
+    directions[empty[: len(farthest)]] = unit[farthest]
+    return directions
+
+
+def _filled_means(unit: Unit, directions: Unit) -> Unit:
+    """The mean row of each direction that has rows; a mean that vanishes keeps its direction."""
+    labels, _ = nearest(unit, directions)
+    sums, counts = _sums(unit, labels, len(directions))
+    filled = counts > 0
+    means = sums[filled] / counts[filled, None]
+    vanished = np.linalg.norm(means, axis=1) <= _SAME
+    means[vanished] = directions[filled][vanished]
+    return means.astype(np.float32)
+
+
+def _sums(
+    unit: Unit, labels: Indices, num_clusters: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Sum of the rows ``(K, D)`` and their number ``(K,)`` for each label; float64 across blocks of rows."""
+    sums = np.zeros((num_clusters, unit.shape[1]))
+    for start in range(0, len(unit), BLOCK_ROWS):
+        part = labels[start : start + BLOCK_ROWS]
+        ones = (np.ones(len(part), dtype=np.float32), (part, np.arange(len(part))))
+        member = sparse.csr_array(ones, shape=(num_clusters, len(part)))
+        sums += member @ unit[start : start + BLOCK_ROWS]
+    return sums, np.bincount(labels, minlength=num_clusters)

@@ -1,0 +1,38 @@
+"""The most similar of a set of directions for each row, on all cores and with the same bits on any number."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+from clipmill.dedup.vectors import Indices, Unit
+
+BLOCK_ROWS = 16384
+"""Fixed, because the bits of a matrix product depend on its shape."""
+
+
+def nearest(unit: Unit, directions: Unit) -> tuple[Indices, npt.NDArray[np.float32]]:
+    """Index ``(N,)`` into ``directions`` ``(K, D)`` and cosine similarity ``(N,)`` of each row's nearest.
+
+    Rows and directions have unit length. faiss merges the product and the search, so that no ``(N, K)``
+    exists. A product's bits change with the number of threads that share it: here a block belongs to one
+    thread, and blocks run side by side. Otherwise k-means, which amplifies the last bit, would give other
+    clusters on another number of cores.
+    """
+    blocks = [unit[start : start + BLOCK_ROWS] for start in range(0, len(unit), BLOCK_ROWS)]
+    with ThreadPoolExecutor(max(1, min(len(blocks), _num_cpus()))) as pool:
+        found = list(pool.map(lambda block: _nearest_of_block(block, directions), blocks))
+    labels = np.concatenate([np.zeros(0, dtype=np.intp), *(index for index, _ in found)])
+    return labels, np.concatenate([np.zeros(0, dtype=np.float32), *(score for _, score in found)])
+
+
+def _nearest_of_block(block: Unit, directions: Unit) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    faiss.omp_set_num_threads(1)  # OpenMP keeps this per calling thread, here one of the pool's own
+    scores, indices = faiss.knn(block, directions, 1, metric=faiss.METRIC_INNER_PRODUCT)
+    return indices[:, 0], scores[:, 0]
+
+
+def _num_cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

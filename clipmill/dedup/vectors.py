@@ -1,0 +1,50 @@
+"""Embeddings as rows of unit length, the form in which everything here compares them."""
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Unit = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.intp]
+
+_BLOCK_ROWS = 16384  # so that nothing as large as the embeddings exists beside them
+
+
+def unit_rows(embeddings: Floats) -> Unit:
+    """``embeddings`` ``(N, D)`` as float32 rows of length 1.
+
+    Raises ValueError naming the first row that has no direction: one with NaN or infinity, or all zeros.
+    """
+    if embeddings.ndim != 2:
+        raise ValueError(f"embeddings must be (N, D), got {embeddings.shape = }")
+    fault = faulty_row(embeddings)
+    if fault is not None:
+        raise ValueError(f"row {fault[0]} of the embeddings {fault[1]}")
+    unit = np.empty(embeddings.shape, dtype=np.float32)
+    for start in range(0, len(unit), _BLOCK_ROWS):
+        unit[start : start + _BLOCK_ROWS] = _unit(embeddings[start : start + _BLOCK_ROWS])
+    return unit
+
+
+def faulty_row(embeddings: Floats) -> tuple[int, str] | None:
+    """The first row of ``(N, D)`` that has no direction, and what is wrong with it; None if all are sound."""
+    for start in range(0, len(embeddings), _BLOCK_ROWS):
+        block = embeddings[start : start + _BLOCK_ROWS]
+        finite = np.asarray(np.isfinite(block).all(axis=1))
+        sound = finite & block.any(axis=1)
+        if not sound.all():
+            row = int(np.argmin(sound))
+            return start + row, "is all zeros" if finite[row] else "holds NaN or infinity"
+    return None
+
+
+def round_scores(scores: Floats) -> npt.NDArray[np.float64]:
+    """Scores to 6 digits, as they are before any threshold or ranking: float32 noise is below that."""
+    return np.round(scores.astype(np.float64), 6)
+
+
+def _unit(block: Floats) -> Floats:
+    """Divided by its largest entry first, a row's square neither overflows nor vanishes."""
+    wide = block.astype(np.promote_types(block.dtype, np.float32))
+    wide /= np.abs(wide).max(axis=1, keepdims=True)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)

@@ -1,0 +1,61 @@
+import random
+from dataclasses import replace
+
+from clipmill.dedup.exact import Copy, VideoRow, find_exact
+
+MP4 = VideoRow("b.mp4", "id-mp4", "cd1:pictures", "ad1:sound")
+MKV = VideoRow("c.mkv", "id-mkv", "cd1:pictures", "ad1:sound")
+
+
+def found(*videos: VideoRow) -> dict[str, tuple[str, Copy]]:
+    return {row.uri: (row.duplicate_of, row.copy) for row in find_exact(videos)}
+
+
+def test_a_renamed_copy_repeats_the_smallest_uri() -> None:
+    videos = [VideoRow(uri, "same") for uri in ("z.mp4", "a.mp4", "m.mp4")]
+    assert found(*videos) == {"m.mp4": ("a.mp4", Copy.RENAMED), "z.mp4": ("a.mp4", Copy.RENAMED)}
+
+
+def test_a_remuxed_copy_has_the_same_pictures_and_sound() -> None:
+    assert found(MKV, MP4) == {"c.mkv": ("b.mp4", Copy.REMUXED)}
+
+
+def test_a_dub_is_not_a_copy() -> None:
+    assert found(MP4, replace(MKV, audio_digest="ad1:other")) == {}
+
+
+def test_a_video_without_its_sound_is_not_a_copy() -> None:
+    assert found(MP4, replace(MKV, audio_digest=None)) == {}
+
+
+def test_silent_videos_with_the_same_pictures_are_copies() -> None:
+    assert list(found(replace(MP4, audio_digest=None), replace(MKV, audio_digest=None))) == ["c.mkv"]
+
+
+def test_videos_that_were_not_decoded_are_not_alike() -> None:
+    assert found(VideoRow("a.mp4", "one"), VideoRow("b.mp4", "two")) == {}
+
+
+def test_a_renamed_copy_of_a_remuxed_copy_joins_its_group() -> None:
+    renamed = VideoRow("a.mkv", MKV.video_id)
+    assert found(MP4, MKV, renamed) == {"b.mp4": ("a.mkv", Copy.REMUXED), "c.mkv": ("a.mkv", Copy.RENAMED)}
+
+
+def test_one_id_with_two_contents_is_no_copy() -> None:
+    videos = [VideoRow("a.mp4", "same", file_digest="1"), VideoRow("b.mp4", "same", file_digest="2")]
+    assert found(*videos) == {}
+
+
+def test_all_copies_of_a_film_are_one_group() -> None:
+    groups = find_exact([MP4, MKV, VideoRow("d.ts", "id-ts", MP4.content_digest, MP4.audio_digest)])
+    assert len({row.group_id for row in groups}) == 1
+
+
+def test_the_order_of_the_listing_does_not_matter() -> None:
+    videos = [VideoRow(f"{row:02}.mp4", f"id{row % 7}", f"cd1:{row % 5}", "ad1:x") for row in range(30)]
+    shuffled = random.Random(0).sample(videos, len(videos))
+    assert find_exact(shuffled) == find_exact(videos)
+
+
+def test_no_videos() -> None:
+    assert find_exact([]) == []

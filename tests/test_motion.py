@@ -1,0 +1,136 @@
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from drawing_scores import panned, recoded, small_luma, textured
+
+from clipmill.scores.motion import MotionScores, block_motion, clip_motion, motion_luma_size
+
+PICTURE = textured(800, 1440)
+SIZES = [
+    (1280, 720),
+    (1920, 1080),
+    (640, 480),
+    (720, 1280),
+    (2048, 858),
+    (320, 180),
+    (64, 48),
+    (33, 9),
+    (5, 4),
+]
+
+
+def pan_score(
+    speed_px: float, *, towards: tuple[float, float] = (1, 0), height: int = 720, width: int = 1280
+) -> float:
+    """Mean score of two neighbouring frames of a pan of ``speed_px``."""
+    before = panned(PICTURE, x=0, y=0, height=height, width=width)
+    after = panned(PICTURE, x=towards[0] * speed_px, y=towards[1] * speed_px, height=height, width=width)
+    return float(block_motion(small_luma(before), small_luma(after)).mean())
+
+
+@pytest.mark.parametrize("speed_px", [1, 2, 4, 10, 25, 64])
+@pytest.mark.parametrize("towards", [(1, 0), (0, 1), (0.6, 0.8)], ids=["right", "down", "slanted"])
+def test_a_pan_scores_its_speed_over_height_plus_width(speed_px: float, towards: tuple[float, float]) -> None:
+    assert pan_score(speed_px, towards=towards) == pytest.approx(speed_px / 2000, rel=0.1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(180, 320), (360, 640), (800, 450)])
+def test_the_score_is_relative_to_the_picture_size(height: int, width: int) -> None:
+    speed_px = 0.005 * (height + width)
+    assert pan_score(speed_px, height=height, width=width) == pytest.approx(0.005, rel=0.1)
+
+
+@pytest.mark.parametrize("noise", [0, 3, 8])
+def test_a_static_picture_does_not_move_even_when_it_is_noisy(noise: float) -> None:
+    rng = np.random.default_rng(1)
+    frames = [
+        np.clip(PICTURE[:720, :1280] + noise * rng.standard_normal((720, 1280)), 0, 255) for _ in range(2)
+    ]
+    before, after = (small_luma(frame.astype(np.uint8)) for frame in frames)
+    assert block_motion(before, after).max() == 0
+
+
+def test_brightening_is_not_motion() -> None:
+    before = small_luma(PICTURE[:720, :1280].clip(20, 200).astype(np.uint8))
+    assert block_motion(before, before + np.uint8(6)).max() == 0
+
+
+def test_flat_blocks_do_not_move() -> None:
+    noise = np.random.default_rng(1).integers(0, 2, (2, 72, 128)).astype(np.uint8)
+    assert block_motion(100 + noise[0], 100 + noise[1]).max() == 0
+
+
+def test_only_the_blocks_of_a_moving_object_move() -> None:
+    still, moved = (PICTURE[:720, :1280].clip(0, 255).astype(np.uint8) for _ in range(2))
+    stamp = textured(280, 420, seed=5).clip(0, 255).astype(np.uint8)
+    still[200:480, 400:800], moved[200:480, 400:800] = stamp[:, :400], stamp[:, 20:]
+    blocks = block_motion(small_luma(still), small_luma(moved))
+    assert blocks[4, 6:9].mean() == pytest.approx(20 / 2000, rel=0.15)
+    assert blocks[:, 12:].max() == 0
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libvpx-vp9", "mpeg4"])
+def test_the_score_does_not_depend_on_the_codec(tmp_path: Path, codec: str) -> None:
+    frames = np.stack([panned(PICTURE, x=3 * i, y=i, height=288, width=512) for i in range(6)])
+    options = {
+        "libx265": {"x265-params": "log-level=none"},
+        "libvpx-vp9": {"cpu-used": "8", "deadline": "realtime"},
+    }
+    decoded = recoded(frames, tmp_path / "pan.mkv", codec=codec, options=options.get(codec))
+    small = [small_luma(frame) for frame in decoded]
+    scores = [block_motion(*pair).mean() for pair in pairwise(small)]
+    assert np.mean(scores) == pytest.approx(10**0.5 / 800, rel=0.1)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_the_small_luma_is_whole_blocks(size: tuple[int, int]) -> None:
+    width, height = motion_luma_size(*size)
+    assert width % 8 == height % 8 == 0
+    assert 8 <= max(width, height) <= 192
+    assert block_motion(np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)).max() == 0
+
+
+@pytest.mark.parametrize(
+    "size", [size for size in SIZES if min(size) > 100], ids=lambda size: f"{size[0]}x{size[1]}"
+)
+def test_the_small_luma_keeps_the_aspect_ratio(size: tuple[int, int]) -> None:
+    width, height = motion_luma_size(*size)
+    assert width / height == pytest.approx(size[0] / size[1], rel=0.02)
+
+
+def test_pictures_of_two_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiples of 8"):
+        block_motion(np.zeros((72, 128), np.uint8), np.zeros((72, 120), np.uint8))
+
+
+def test_a_clip_scores_the_mean_over_instants_and_picture() -> None:
+    blocks = np.array([np.full((9, 16), 0.01), np.full((9, 16), 0.03)], np.float32)
+    assert clip_motion(blocks, width_px=1280, height_px=720) == MotionScores(0.02, 0.02)
+
+
+def test_the_patch_score_is_that_of_the_stillest_256_px_patch() -> None:
+    blocks = np.full((1, 8, 16), 0.01, np.float32)
+    blocks[:, :4, :4] = 0.001
+    blocks[:, 0, 0] = 0.005
+    assert clip_motion(blocks, width_px=1024, height_px=512) == MotionScores(
+        global_mean=round((0.01 * 112 + 0.001 * 15 + 0.005) / 128, 6), per_patch_min_256=0.00125
+    )
+
+
+def test_a_patch_takes_its_share_of_blocks_that_it_halves() -> None:
+    blocks = np.array([[[0.0, 0.02, 0.04]]], np.float32)
+    scores = clip_motion(blocks, width_px=512, height_px=256)
+    assert scores is not None
+    assert scores.per_patch_min_256 == pytest.approx(0.02 / 3, abs=1e-6)
+
+
+def test_below_256_px_a_side_is_one_patch() -> None:
+    blocks = np.zeros((1, 8, 16), np.float32)
+    blocks[:, :, :8] = 0.02
+    assert clip_motion(blocks, width_px=200, height_px=100) == MotionScores(0.01, 0.01)
+
+
+def test_without_instants_there_is_no_score() -> None:
+    assert clip_motion(np.zeros((0, 9, 16), np.float32), width_px=1280, height_px=720) is None

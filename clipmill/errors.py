@@ -11,6 +11,7 @@
     ├── UnreadableVideo      a container or video stream that could not be read
     ├── CodecChildDied       the child process that runs codecs crashed
     ├── CodecChildTimeout    ... or did not answer in time
+    ├── CodecChildError      ... or met an error that has no meaning outside of it
     ├── EncodeFailed         a clip could not be encoded
     └── ConservationError    published rows do not add up to what was found
 """
@@ -67,13 +68,14 @@ class UnreadableVideo(ClipmillError):
 class CodecChildDied(ClipmillError):
     """The child process that runs codecs died before it answered."""
 
-    def __init__(self, exit_code: int | None) -> None:
+    def __init__(self, exit_code: int | None, cause: str = "") -> None:
         how = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
-        super().__init__(f"the codec process died ({how})")
+        super().__init__(f"the codec process died ({cause or how})")
         self.exit_code = exit_code
+        self.cause = cause
 
-    def __reduce__(self) -> tuple[type, tuple[int | None]]:
-        return type(self), (self.exit_code,)
+    def __reduce__(self) -> tuple[type, tuple[int | None, str]]:
+        return type(self), (self.exit_code, self.cause)
 
 
 class CodecChildTimeout(ClipmillError):
@@ -85,6 +87,18 @@ class CodecChildTimeout(ClipmillError):
 
     def __reduce__(self) -> tuple[type, tuple[float]]:
         return type(self), (self.limit_s,)
+
+
+class CodecChildError(ClipmillError):
+    """Code in the codec process raised what cannot be carried out of it; the process goes on or is replaced."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(f"{kind} in the codec process: {message}")
+        self.kind = kind
+        self.message = message
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.kind, self.message)
 
 
 class EncodeFailed(ClipmillError):

@@ -4,7 +4,7 @@ LEARNED_EPS = 0.1
 """For embeddings of learned models, until one is calibrated: what NVIDIA's documents use."""
 
 EPS = {"perceptual": 0.1}
-"""1 - cosine similarity, by embedding algorithm; calibrated on copies and on different shots of the same films."""
+"""1 - cosine similarity, by embedding algorithm; calibrated on copies and on different shots of one film."""
 
 
 def eps_for(algorithm: str) -> float:

@@ -7,14 +7,18 @@ import numpy as np
 
 
 class Embedder(Protocol):
-    """Describes clips by unit vectors; ``algorithm`` names the embedding in tables and folders."""
+    """Describes clips by unit vectors."""
 
     @property
-    def algorithm(self) -> str: ...
+    def algorithm(self) -> str:
+        """Name of the embedding in tables and folders."""
+        ...
 
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        ...
 
     def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
-        """One L2-normalised float32 row per clip, ``(n, dimension)``; a clip is uint8 ``(T, H, W, 3)`` RGB."""
+        """One L2-normalised float32 row per clip, ``(n, dimension)``; clips are uint8 ``(T, H, W, 3)`` RGB."""
         ...

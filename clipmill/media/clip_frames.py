@@ -1,0 +1,131 @@
+"""Frames of a source from any time on: seeks to a real key picture before it, and knows when that failed."""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+
+import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
+from fractions import Fraction
+
+import av
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Discard
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from clipmill.media.container import open_container, video_stream
+from clipmill.media.cursor import cursor
+from clipmill.media.pictures import decodable_from
+from clipmill.media.source import CountingReader
+
+SEEK_BACK_S = (0, 2, 10, 60)
+"""How far before the wanted time to look for a key picture, before the file is read from its beginning."""
+
+LONG_GAP_S = 10.0
+"""Where a container has no index, decoding on is taken for cheaper than a seek up to this gap."""
+
+
+class ClipSource:
+    """The first real video stream of one source, opened for cutting.
+
+    UnreadableVideo where there is none.
+    """
+
+    def __init__(self, reader: CountingReader) -> None:
+        self.uri = reader.uri
+        self._shared = reader
+        self._stack = ExitStack()
+        self._open()
+
+    @property
+    def codec(self) -> str:
+        """The codec's name, whatever decodes it."""
+        return self.stream.codec_context.codec.canonical_name
+
+    @property
+    def bit_rate(self) -> int:
+        """Bits a second of the pictures, else of the whole file, as near as the headers tell."""
+        known = self.stream.bit_rate or self.container.bit_rate
+        length_s = (self.container.duration or 0) / av.time_base
+        return known or round(8 * self._shared.size_bytes / max(length_s, 1e-3))
+
+    def close(self) -> None:
+        """Close the container; the reader stays open."""
+        self._stack.close()
+
+    def frames_from(self, start_pts: int) -> Iterator[VideoFrame]:
+        """Frames in display order, from the last key picture at or before ``start_pts`` on."""
+        for back_s in SEEK_BACK_S:
+            packets = self._packets_from_key(start_pts - int(back_s / self.time_base))
+            first = next(packets, None)
+            if first is not None and _shown_at(first) <= start_pts:
+                yield from self._decoded(itertools.chain((first,), packets))
+                return
+        yield from self.frames_from_beginning()
+
+    def frames_from_beginning(self) -> Iterator[VideoFrame]:
+        """Every frame of the video, in display order."""
+        self.close()
+        self._open()
+        yield from self._decoded(self._demux())
+
+    def packets_from(self, start_pts: int) -> Iterator[Packet[VideoStream]]:
+        """Packets of the video stream from before ``start_pts`` on, in decode order."""
+        self._seek(start_pts)
+        return self._demux()
+
+    def saves_decoding(self, *, after_pts: int, before_pts: int) -> bool:
+        """Whether a seek to ``before_pts`` skips frames, for one who has decoded up to ``after_pts``."""
+        entries = self.stream.index_entries
+        at = entries.search_timestamp(before_pts) if len(entries) else -1
+        if at >= 0 and entries[at].timestamp > after_pts:
+            return True
+        return (before_pts - after_pts) * self.time_base > LONG_GAP_S
+
+    def _open(self) -> None:
+        self._reader = self._stack.enter_context(cursor(self._shared))
+        self.container = self._stack.enter_context(open_container(self._reader))
+        self.stream = video_stream(self.container, self.uri)
+        self.stream.codec_context.thread_count = 1
+        for other in self.container.streams:
+            if other.index != self.stream.index:
+                other.discard = Discard.all
+        self.time_base = Fraction(self.stream.time_base or Fraction(1, av.time_base))
+
+    def _seek(self, pts: int) -> None:
+        with suppress(FFmpegError):  # what is read from where it stands is judged by its times
+            self.container.seek(pts, stream=self.stream)
+
+    def _demux(self) -> Iterator[Packet[VideoStream]]:
+        """Packets with data; damage ends them as it ends those of the scan."""
+        with suppress(FFmpegError):
+            for packet in self.container.demux(self.stream):
+                if packet.size:
+                    yield packet
+        if self._reader.failure is not None:
+            raise self._reader.failure
+
+    def _packets_from_key(self, pts: int) -> Iterator[Packet[VideoStream]]:
+        self._seek(pts)
+        is_key = decodable_from(self.codec, self.stream.codec_context.extradata or b"")
+        packets = self._demux()
+        for packet in packets:
+            if packet.is_keyframe and (is_key is None or is_key(bytes(packet))):
+                yield packet
+                break
+        yield from packets
+
+    def _decoded(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[VideoFrame]:
+        """Frames of the packets; a damaged packet has none."""
+        for packet in itertools.chain(packets, (None,)):
+            with suppress(FFmpegError):
+                yield from self.stream.decode(packet)
+
+
+def _shown_at(packet: Packet[VideoStream]) -> int:
+    """Time of a packet; one without is not to be trusted to lie before anything."""
+    if packet.pts is not None:
+        return packet.pts
+    return packet.dts if packet.dts is not None else 1 << 62

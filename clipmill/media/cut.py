@@ -1,0 +1,123 @@
+"""Cuts the clips of one video into files: exact to the frame by an encoder, or copied without one.
+
+PyAV does here what the documents do with ffmpeg programs: one process decodes once for many clips, frame
+times stay rationals instead of seconds on a command line, and a fault costs its clip, not a batch.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+
+from av.error import FFmpegError
+
+from clipmill.errors import UnreadableVideo
+from clipmill.media.clip_audio import AudioSource
+from clipmill.media.clip_facts import read_clip
+from clipmill.media.clip_frames import ClipSource
+from clipmill.media.container import pixel_aspect
+from clipmill.media.contracts import CutClip
+from clipmill.media.copy import CopyRun, find_run, suffix_for, write_run
+from clipmill.media.cut_exact import CutJob, Outcome, cut_exactly, encoded_path, raise_disk_fault
+from clipmill.media.encode import EncodeOptions
+from clipmill.media.heartbeat import beat
+from clipmill.media.probe import quarter_turns_deg
+from clipmill.media.source import open_source
+from clipmill.media.upright import upright_sar
+from clipmill.records import ClipSpan, VideoReason
+from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+
+
+def cut_clips(
+    uri: str,
+    clips: Sequence[ClipSpan],
+    spec: ClipTranscodingStage,
+    *,
+    out_dir: str,
+    min_length_s: float,
+    heartbeat: Callable[[int], None] = beat,
+) -> list[CutClip]:
+    """Write each clip of the video at ``uri`` into ``out_dir``; one record per clip, in the order given.
+
+    A clip that fails has a message and no path. With encoder ``copy`` a clip of which less than
+    ``min_length_s`` can be copied is encoded. ``heartbeat`` gets the growing count of frames decoded and
+    clips copied.
+    UnreadableVideo where the source has no video to read, StoreError where it or ``out_dir`` fails.
+    """
+    os.makedirs(out_dir, exist_ok=True)
+    ordered = sorted(clips, key=lambda clip: (clip.start_pts, clip.end_pts))
+    with ExitStack() as stack:
+        reader = stack.enter_context(open_source(uri))
+        source = stack.enter_context(closing(ClipSource(reader)))
+        audio = stack.enter_context(closing(AudioSource(reader)))
+        rotation_deg = _rotation(source)
+        job = CutJob(source, audio, _options(source, spec, rotation_deg), out_dir, _counted(heartbeat))
+        copied: dict[str, CutClip] = {}
+        reasons: dict[str, str] = {}
+        for clip in ordered if spec.encoder == "copy" else ():
+            result = _copy(job, clip, rotation_deg=rotation_deg, min_length_s=min_length_s)
+            if isinstance(result, CutClip):
+                copied[clip.clip_id] = result
+            else:
+                reasons[clip.clip_id] = result
+        outcomes = cut_exactly(job, [clip for clip in ordered if clip.clip_id not in copied])
+    encoded = {
+        clip.clip_id: _record(out_dir, clip, outcomes[clip.clip_id], reasons.get(clip.clip_id, ""))
+        for clip in ordered
+        if clip.clip_id not in copied
+    }
+    return [(copied | encoded)[clip.clip_id] for clip in clips]
+
+
+def _counted(heartbeat: Callable[[int], None]) -> Callable[[], None]:
+    count = itertools.count(1)
+    return lambda: heartbeat(next(count))
+
+
+def _copy(job: CutJob, clip: ClipSpan, *, rotation_deg: int, min_length_s: float) -> CutClip | str:
+    """The copied clip, or why it has to be encoded."""
+    job.progress()
+    if rotation_deg:
+        return f"the source is rotated by {rotation_deg} degrees, which not every reader undoes"
+    run = find_run(job.source, clip, min_length_s=min_length_s)
+    if isinstance(run, str):
+        return run
+    try:
+        return _write_copy(job, clip, run)
+    except (FFmpegError, ValueError) as error:
+        raise_disk_fault(error, job.out_dir)
+        return f"copying failed: {error}"
+
+
+def _write_copy(job: CutJob, clip: ClipSpan, run: CopyRun) -> CutClip:
+    suffix = suffix_for(job.source.codec, job.audio.codec)
+    path = os.path.join(job.out_dir, f"{clip.clip_id}{suffix}")
+    write_run(path, run, job.source, audio=job.audio)
+    start_s = clip.start_s + float((run.start_pts - clip.start_pts) * job.source.time_base)
+    return read_clip(path, clip_id=clip.clip_id, clip_mode="copy", mode_reason="", file_start_s=start_s)
+
+
+def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str) -> CutClip:
+    if outcome.message:
+        return CutClip(clip.clip_id, path="", message=outcome.message, mode_reason=mode_reason)
+    return read_clip(
+        encoded_path(out_dir, clip),
+        clip_id=clip.clip_id,
+        clip_mode="encode",
+        mode_reason=mode_reason,
+        file_start_s=clip.start_s,
+    )
+
+
+def _options(source: ClipSource, spec: ClipTranscodingStage, rotation_deg: int) -> EncodeOptions:
+    sar = upright_sar(pixel_aspect(source.stream), rotation_deg)
+    bit_rate = source.bit_rate if spec.use_input_bit_rate else None
+    return EncodeOptions(spec, time_base=source.time_base, sar=sar, bit_rate=bit_rate)
+
+
+def _rotation(source: ClipSource) -> int:
+    """Clockwise degrees that show the pictures upright; a frame tells, the headers' word is not passed on."""
+    frame = next(iter(source.frames_from_beginning()), None)
+    if frame is None:
+        raise UnreadableVideo(source.uri, VideoReason.NO_FRAMES, "no frame could be decoded")
+    return quarter_turns_deg(frame.rotation)

@@ -1,0 +1,161 @@
+"""Encodes many clips of one video, exact to the frame, from one decode wherever they lie close together."""
+
+import errno
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+
+from clipmill.errors import StoreError
+from clipmill.media.clip_audio import AudioSource
+from clipmill.media.clip_frames import ClipSource
+from clipmill.media.encode import ClipEncoder, EncodeOptions
+from clipmill.media.upright import Upright
+from clipmill.records import ClipSpan
+
+DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO})
+"""What is wrong with the place written to, not with a clip."""
+
+
+@dataclass(frozen=True)
+class CutJob:
+    """One source and what its clips are cut with; ``progress`` is called for every frame decoded."""
+
+    source: ClipSource
+    audio: AudioSource
+    options: EncodeOptions
+    out_dir: str
+    progress: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Why a clip was not written (``message``), and whether because frames were missing."""
+
+    message: str = ""
+    lacks_frames: bool = False
+
+
+def encoded_path(out_dir: str, clip: ClipSpan) -> str:
+    """Where an encoded clip goes."""
+    return os.path.join(out_dir, f"{clip.clip_id}.mp4")
+
+
+def cut_exactly(job: CutJob, clips: Sequence[ClipSpan]) -> dict[str, Outcome]:
+    """Encode ``clips``, ascending by start; the outcome by clip id.
+
+    Clips that lack frames (a stream that cannot be entered where its container says) are tried once more, all
+    in one pass from the video's beginning.
+    """
+    outcomes: dict[str, Outcome] = {}
+    for run in shared_runs(clips, job.source.saves_decoding):
+        outcomes |= _encode(job, run, job.source.frames_from(run[0].start_pts))
+    again = [clip for clip in clips if outcomes[clip.clip_id].lacks_frames]
+    if again:
+        outcomes |= _encode(job, again, job.source.frames_from_beginning())
+    return outcomes
+
+
+def shared_runs(clips: Sequence[ClipSpan], saves_decoding: Callable[..., bool]) -> list[list[ClipSpan]]:
+    """Runs of clips that one decode serves: a new one begins where a seek skips frames.
+
+    ``saves_decoding(after_pts=, before_pts=)`` tells whether it would.
+    """
+    runs: list[list[ClipSpan]] = []
+    decoded_to = 0
+    for clip in clips:
+        gap = not runs or clip.start_pts > decoded_to
+        if not runs or (gap and saves_decoding(after_pts=decoded_to, before_pts=clip.start_pts)):
+            runs.append([])
+            decoded_to = clip.end_pts
+        runs[-1].append(clip)
+        decoded_to = max(decoded_to, clip.end_pts)
+    return runs
+
+
+def _encode(job: CutJob, run: Sequence[ClipSpan], frames: Iterable[VideoFrame]) -> dict[str, Outcome]:
+    with closing(_Bench(job)) as bench:
+        waiting, upright = deque(run), Upright()
+        for frame in frames:
+            job.progress()
+            if frame.pts is None:
+                continue
+            pts = frame.pts
+            while waiting and waiting[0].start_pts <= pts:
+                bench.begin(waiting.popleft())
+            bench.finish_until(pts)
+            if not waiting and not bench.active:
+                break
+            if bench.active:
+                bench.write(upright(frame), pts)
+        for clip in waiting:
+            bench.begin(clip)
+        bench.finish_until(None)
+        return bench.outcomes
+
+
+class _Bench:
+    """The clips being encoded at one moment. A fault of one is its outcome; the others go on."""
+
+    def __init__(self, job: CutJob) -> None:
+        self.active: list[ClipEncoder] = []
+        self.outcomes: dict[str, Outcome] = {}
+        self._job = job
+
+    def begin(self, clip: ClipSpan) -> None:
+        path = encoded_path(self._job.out_dir, clip)
+        self._guarded(
+            clip,
+            lambda: self.active.append(ClipEncoder(path, clip, self._job.options, audio=self._job.audio)),
+        )
+
+    def write(self, frame: VideoFrame, pts: int) -> None:
+        for encoder in list(self.active):
+            if not self._guarded(encoder.clip, lambda encoder=encoder: encoder.write(frame, pts=pts)):
+                self._drop(encoder)
+
+    def finish_until(self, pts: int | None) -> None:
+        """Close the clips that end at or before ``pts``; None closes all."""
+        for encoder in list(self.active):
+            if pts is None or encoder.clip.end_pts <= pts:
+                self._finish(encoder)
+
+    def close(self) -> None:
+        """Leave no unfinished file behind."""
+        for encoder in list(self.active):
+            self._drop(encoder)
+
+    def _finish(self, encoder: ClipEncoder) -> None:
+        found, wanted = encoder.num_frames, encoder.clip.frames.num_frames
+        if found != wanted:
+            message = f"{found} of {wanted} frames could be decoded"
+            self.outcomes[encoder.clip.clip_id] = Outcome(message, lacks_frames=True)
+            self._drop(encoder)
+        elif self._guarded(encoder.clip, encoder.finish):
+            self.active.remove(encoder)
+        else:
+            self._drop(encoder)
+
+    def _drop(self, encoder: ClipEncoder) -> None:
+        self.active.remove(encoder)
+        encoder.abandon()
+
+    def _guarded(self, clip: ClipSpan, step: Callable[[], None]) -> bool:
+        try:
+            step()
+        except (FFmpegError, ValueError) as error:
+            raise_disk_fault(error, self._job.out_dir)
+            self.outcomes[clip.clip_id] = Outcome(str(error))
+            return False
+        self.outcomes[clip.clip_id] = Outcome()
+        return True
+
+
+def raise_disk_fault(error: Exception, out_dir: str) -> None:
+    """Raise StoreError for a fault of the place written to; a clip's own fault passes."""
+    if isinstance(error, FFmpegError) and error.errno in DISK_FAULTS:
+        raise StoreError(out_dir, str(error)) from error

@@ -1,0 +1,152 @@
+"""Small films for the tests of cutting: every frame carries its number, painted so that no codec loses it.
+
+The code is 10 bits, most significant first, in two rows of five squares; white is 1. A bright corner marks the
+top left, so that a rotation is seen.
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from clipmill.identity import clip_id
+from clipmill.records import ClipSpan, FrameSpan
+
+NUM_BITS = 10
+COLUMNS = 5
+TIME_BASE = Fraction(1, 90000)
+FRAME = 3600  # 25 frames a second in TIME_BASE
+
+
+def numbered(number: int, *, width: int = 128, height: int = 72) -> np.ndarray:
+    """uint8 (height, width, 3): the code in the middle, noise of the frame's own around it."""
+    picture = np.random.default_rng(number).integers(60, 190, (height, width, 3), dtype=np.uint8)
+    for bit, (rows, columns) in enumerate(_squares(height, width)):
+        picture[rows, columns] = 235 if number >> (NUM_BITS - 1 - bit) & 1 else 16
+    return picture
+
+
+def read_number(picture: np.ndarray) -> int:
+    """The number painted on a frame of the same layout, uint8 (h, w, 3) or (h, w)."""
+    number = 0
+    for rows, columns in _squares(*picture.shape[:2]):
+        patch = picture[rows, columns]
+        inner = patch[patch.shape[0] // 4 : -patch.shape[0] // 4, patch.shape[1] // 4 : -patch.shape[1] // 4]
+        number = number << 1 | int(inner.mean() > 125)
+    return number
+
+
+def draw(
+    path: Path,
+    num_frames: int,
+    *,
+    codec: str = "libx264",
+    options: dict[str, str] | None = None,
+    pts: Sequence[int] | None = None,
+    size: tuple[int, int] = (128, 72),
+    pixel_format: str = "yuv420p",
+    rotation: int = 0,
+    time_base: Fraction = TIME_BASE,
+    audio: str | None = None,
+    sar: Fraction | None = None,
+) -> Path:
+    """A film of numbered frames; with ``audio`` (an encoder) a 1 kHz tone is heard while frame 50 k is shown."""
+    pts = pts or [index * FRAME for index in range(num_frames)]
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream(codec, rate=25, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = *size, pixel_format
+        stream.codec_context.time_base = time_base
+        stream.codec_context.thread_count = 1
+        if sar is not None:
+            stream.codec_context.sample_aspect_ratio = sar
+        if rotation:
+            stream.set_display_rotation(rotation)
+        sound = output.add_stream(audio, rate=48000, layout="mono") if audio else None
+        for number in range(num_frames):
+            output.mux(stream.encode(_picture(number, size, pts[number], time_base)))
+        output.mux(stream.encode(None))
+        if sound is not None:
+            for frame in _tones(num_frames, sound.codec_context.format.name):
+                output.mux(sound.encode(frame))
+            output.mux(sound.encode(None))
+    return path
+
+
+def spans(num_frames: int, *cuts: tuple[int, int], pts: Sequence[int] | None = None) -> list[ClipSpan]:
+    """Clips of a drawn film by half-open frame numbers; ``pts`` as ``read_back`` gives them, with the end."""
+    pts = pts or [index * FRAME for index in range(num_frames + 1)]
+    return [
+        ClipSpan(
+            clip_id=clip_id("film", start, end),
+            frames=FrameSpan(start, end),
+            start_pts=pts[start],
+            end_pts=pts[end],
+            start_s=float((pts[start] - pts[0]) * TIME_BASE),
+            end_s=float((pts[end] - pts[0]) * TIME_BASE),
+        )
+        for start, end in cuts
+    ]
+
+
+def source_pts(path: Path) -> list[int]:
+    """Times of the frames of a film in its own time base, and the end of the last."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(container.streams.video[0]))
+    times = [frame.pts for frame in frames if frame.pts is not None]
+    return [*times, times[-1] + (frames[-1].duration or times[-1] - times[-2])]
+
+
+def read_back(path: str) -> tuple[list[int], list[int]]:
+    """Numbers and times (in the file's time base) of a file's frames."""
+    with av.open(path) as container:
+        frames = list(container.decode(container.streams.video[0]))
+    return [read_number(frame.to_ndarray(format="rgb24")) for frame in frames], [
+        frame.pts if frame.pts is not None else -1 for frame in frames
+    ]
+
+
+def boxes(data: bytes) -> Iterable[str]:
+    """Types of an mp4's boxes, as paths."""
+    inside = {"moov", "trak", "mdia", "minf", "stbl", "edts"}
+    pending = [(0, len(data), "")]
+    while pending:
+        at, end, path = pending.pop()
+        while at + 8 <= end:
+            size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8].decode("latin1")
+            size = size or end - at
+            yield f"{path}/{kind}"
+            if kind in inside:
+                pending.append((at + 8, at + size, f"{path}/{kind}"))
+            at += size
+
+
+def _picture(number: int, size: tuple[int, int], pts: int, time_base: Fraction) -> av.VideoFrame:
+    frame = av.VideoFrame.from_ndarray(numbered(number, width=size[0], height=size[1]), format="rgb24")
+    frame.pts, frame.time_base = pts, time_base
+    return frame
+
+
+def _squares(height: int, width: int) -> list[tuple[slice, slice]]:
+    side_y, side_x = height // (NUM_BITS // COLUMNS), width // COLUMNS
+    return [
+        (
+            slice(bit // COLUMNS * side_y + side_y // 8, (bit // COLUMNS + 1) * side_y - side_y // 8),
+            slice(bit % COLUMNS * side_x + side_x // 8, (bit % COLUMNS + 1) * side_x - side_x // 8),
+        )
+        for bit in range(NUM_BITS)
+    ]
+
+
+def _tones(num_frames: int, sample_format: str) -> Iterable[av.AudioFrame]:
+    """48 kHz mono: silence, and a tone during every fiftieth frame."""
+    at = np.arange(num_frames * 1920)
+    wave = np.where(at // 1920 % 50 == 0, 0.8 * np.sin(2 * np.pi * 1000 * at / 48000), 0)
+    for start in range(0, len(wave), 1024):
+        part = wave[start : start + 1024].astype(np.float32)[None]
+        if sample_format == "s16":
+            part = (part * 32000).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(part, format=sample_format, layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, start, Fraction(1, 48000)
+        yield frame

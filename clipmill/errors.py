@@ -13,6 +13,7 @@
     ├── CodecChildTimeout    ... or did not answer in time
     ├── CodecChildError      ... or met an error that has no meaning outside of it
     ├── EncodeFailed         a clip could not be encoded
+    ├── BadEmbeddings        a file of embeddings holds rows that cannot be compared
     └── ConservationError    published rows do not add up to what was found
 """
 
@@ -90,7 +91,7 @@ class CodecChildTimeout(ClipmillError):
 
 
 class CodecChildError(ClipmillError):
-    """Code in the codec process raised what cannot be carried out of it; the process goes on or is replaced."""
+    """Code in the codec process raised an error that cannot be carried out of it."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(f"{kind} in the codec process: {message}")
@@ -103,6 +104,18 @@ class CodecChildError(ClipmillError):
 
 class EncodeFailed(ClipmillError):
     """A clip could not be encoded."""
+
+
+class BadEmbeddings(ClipmillError):
+    """A file of embeddings is no table, or holds rows that cannot be compared; ``cause`` names the row."""
+
+    def __init__(self, uri: str, cause: str) -> None:
+        super().__init__(f"{uri}: {cause}")
+        self.uri = uri
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.uri, self.cause)
 
 
 class ConservationError(ClipmillError):

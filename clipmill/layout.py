@@ -12,14 +12,17 @@ def join(root: str, *parts: str) -> str:
 
 
 def clip_path(root: str, clip_id: str, *, filtered: bool = False, suffix: str = ".mp4") -> str:
+    """File of a clip; ``suffix`` follows the container."""
     return join(clips_dir(root, filtered=filtered), f"{clip_id}{suffix}")
 
 
 def clips_dir(root: str, *, filtered: bool = False) -> str:
+    """Folder of clip files, or of those that a filter rejected."""
     return join(root, "filtered_clips" if filtered else "clips")
 
 
 def previews_dir(root: str) -> str:
+    """Folder of previews, one folder per clip."""
     return join(root, "previews")
 
 
@@ -29,14 +32,17 @@ def preview_path(root: str, clip_id: str, start_frame: int, last_frame: int) -> 
 
 
 def metas_dir(root: str, version: str = "v0") -> str:
+    """Folder of the per-clip JSON."""
     return join(root, "metas", version)
 
 
 def meta_path(root: str, clip_id: str, version: str = "v0") -> str:
+    """Per-clip JSON."""
     return join(metas_dir(root, version), f"{clip_id}.json")
 
 
 def frames_dir(root: str) -> str:
+    """Folder of sampled frames that were asked to be written."""
     return join(root, "frames")
 
 
@@ -46,15 +52,17 @@ def embeddings_dir(root: str, prefix: str) -> str:
 
 
 def processed_videos_dir(root: str) -> str:
+    """Folder of the per-video JSON."""
     return join(root, "processed_videos")
 
 
 def processed_clip_chunks_dir(root: str) -> str:
+    """Folder of the JSON per chunk of clips."""
     return join(root, "processed_clip_chunks")
 
 
 def relative_source(source_uri: str, source_root: str) -> str:
-    """``source_uri`` below ``source_root``; a single file is its own name; ValueError when it lies outside."""
+    """``source_uri`` below ``source_root``; a single file is its own name. ValueError outside."""
     root = source_root.rstrip("/")
     if source_uri == root:
         return PurePosixPath(source_uri).name
@@ -64,38 +72,47 @@ def relative_source(source_uri: str, source_root: str) -> str:
 
 
 def processed_video_path(root: str, relative: str) -> str:
+    """Per-video JSON; ``relative`` is the source below its root."""
     return join(processed_videos_dir(root), f"{relative}.json")
 
 
 def processed_clip_chunk_path(root: str, relative: str, chunk_index: int) -> str:
+    """JSON of one chunk of a video's clips."""
     return join(processed_clip_chunks_dir(root), f"{relative}_{chunk_index}.json")
 
 
 def table_path(root: str, table: str) -> str:
+    """One of ``TABLES``."""
     return join(root, "tables", f"{table}.parquet")
 
 
 def state_dir(root: str) -> str:
+    """Folder of the durable results of the stages."""
     return join(root, "state")
 
 
 def dedup_dir(root: str) -> str:
+    """Folder of the documented dedup tree."""
     return join(root, "dedup")
 
 
 def manifest_path(root: str) -> str:
+    """The snapshot's manifest."""
     return join(root, "manifest.json")
 
 
 def kept_clips_path(root: str) -> str:
+    """Ids of the kept clips."""
     return join(root, "kept_clips.json")
 
 
 def report_path(root: str) -> str:
+    """The report."""
     return join(root, "report.html")
 
 
 def run_path(root: str, run_id: str) -> str:
+    """What one run took, and when: the only file that differs between equal runs."""
     return join(root, "runs", f"{run_id}.json")
 
 

@@ -61,6 +61,7 @@ class Span:
 
     @property
     def duration_s(self) -> float:
+        """Seconds."""
         return self.end_s - self.start_s
 
 
@@ -79,6 +80,7 @@ class FrameSpan:
 
     @property
     def num_frames(self) -> int:
+        """Frames in the span."""
         return self.end_frame - self.start_frame
 
 
@@ -183,6 +185,7 @@ class ClipSpan:
 
     @property
     def duration_s(self) -> float:
+        """Seconds."""
         return self.end_s - self.start_s
 
 
@@ -190,8 +193,8 @@ class ClipSpan:
 class WorkItem:
     """One video and what is missing of it: the unit of work of the streaming core.
 
-    ``missing`` names the state stages (``clipmill.storage.state``) that lack rows of this video. ``clips`` is the
-    split an earlier run found, or None where ``split`` itself is missing.
+    ``missing`` names the state stages (``clipmill.storage.state``) that lack rows of this video. ``clips`` is
+    the split an earlier run found, or None where ``split`` itself is missing.
     """
 
     source: SourceFile

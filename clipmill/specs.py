@@ -1,11 +1,12 @@
 """What a whole run is asked for: ``CurateSpec`` holds one spec per stage, ``DedupSpec`` the final reduce.
 
-Given as inline JSON or as a YAML or JSON file; unknown keys and impossible values fail before any work starts.
+Given as inline JSON or as a YAML or JSON file; unknown keys and impossible values fail before any work
+starts.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from clipmill.stages.base import SPEED_ONLY, StageSpec
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -32,17 +33,18 @@ class SplitSpec(StageSpec):
 
     @property
     def extractor(self) -> ContentClipExtractionStage | FixedStrideExtractorStage:
+        """The spec of the extractor in use."""
         return self.content if self.algorithm == "content" else self.fixed_stride
 
 
 class DedupSpec(StageSpec):
     """Semantic deduplication: k-means, then cosine similarity of all pairs within a cluster.
 
-    A clip is a duplicate when its similarity to an earlier-ranked clip is at least ``1 - eps``; ``eps`` None takes
-    the embedding's own value (``clipmill.dedup.thresholds``). ``which_to_keep`` ranks within a cluster: ``hard``
-    keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by ``random_state``, ``columns`` by
-    ``rank_columns`` of the clips table, each ascending when ``ascending`` says so. ``n_clusters`` ``auto`` is
-    clamp(sqrt(N), 1, 50000).
+    A clip is a duplicate when its similarity to an earlier-ranked clip is at least ``1 - eps``; ``eps`` None
+    takes the embedding's own value (``clipmill.dedup.thresholds``). ``which_to_keep`` ranks within a cluster:
+    ``hard`` keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by ``random_state``,
+    ``columns`` by ``rank_columns`` of the clips table, each ascending when ``ascending`` says so.
+    ``n_clusters`` ``auto`` is clamp(sqrt(N), 1, 50000).
     """
 
     stage_name: ClassVar[str] = "dedup"
@@ -59,11 +61,22 @@ class DedupSpec(StageSpec):
     pairwise_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 1024
     max_groups: Annotated[int, Field(ge=1, le=5000), SPEED_ONLY] = 64
 
+    @model_validator(mode="after")
+    def _check_columns(self) -> Self:
+        if (self.which_to_keep == "columns") != bool(self.rank_columns):
+            raise ValueError("rank_columns and which_to_keep: columns need each other")
+        if self.ascending and len(self.ascending) != len(self.rank_columns):
+            raise ValueError(
+                f"ascending needs {len(self.rank_columns)} values, one per rank_columns, got {len(self.ascending)}"
+            )
+        return self
+
 
 class LimitsSpec(StageSpec):
     """Bounds that keep one video from costing the run; what exceeds them is rejected by name, or waits.
 
-    ``max_work_per_run`` is estimated decode work in megapixel-seconds of one run; what is left is ``pending``.
+    ``max_work_per_run`` is estimated decode work in megapixel-seconds of one run; what is left is
+    ``pending``.
     """
 
     stage_name: ClassVar[str] = "limits"
@@ -91,6 +104,20 @@ class WriteSpec(StageSpec):
     write_clip_json: bool = True
 
 
+class ShardingSpec(StageSpec):
+    """How the work is spread over tasks; changes no result.
+
+    At most ``max_shards`` map elements inspect ``videos_per_shard`` videos or more each; ``num_ray_clusters``
+    Ray tasks share the streaming work.
+    """
+
+    stage_name: ClassVar[str] = "sharding"
+
+    videos_per_shard: int = Field(default=64, ge=1)
+    max_shards: int = Field(default=500, ge=1, le=5000)
+    num_ray_clusters: int = Field(default=1, ge=1, le=64)
+
+
 class CurateSpec(StageSpec):
     """A whole curation run. A stage set to null is off."""
 
@@ -110,5 +137,4 @@ class CurateSpec(StageSpec):
     dedup: DedupSpec | None = DedupSpec()
     write: WriteSpec = WriteSpec()
     limits: LimitsSpec = LimitsSpec()
-    videos_per_shard: Annotated[int, Field(ge=1), SPEED_ONLY] = 64
-    max_shards: Annotated[int, Field(ge=1, le=5000), SPEED_ONLY] = 500
+    sharding: Annotated[ShardingSpec, SPEED_ONLY] = ShardingSpec()

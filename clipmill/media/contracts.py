@@ -13,7 +13,8 @@ THUMBNAIL_HW = (27, 48)
 class ScanPlan:
     """What the one demux-and-decode pass collects: the union of what the stages need. None means not needed.
 
-    Frames are sampled on a fixed grid: for every k, the frame shown at ``k / fps`` seconds after the first frame.
+    Frames are sampled on a fixed grid: for every k, the frame shown at ``k / fps`` seconds after the first
+    frame.
     """
 
     thumbnails: bool = True
@@ -28,8 +29,9 @@ class ScanPlan:
 class ScanFacts:
     """What the pass counted, as opposed to what the headers claim.
 
-    ``duration_s`` runs from the first frame shown to the end of the last. ``is_partial`` with ``partial_reason``
-    says that frames after a damage are missing.
+    ``duration_s`` runs from the first frame shown to the end of the last. ``is_partial`` with
+    ``partial_reason`` says what is missing or damaged, and from which second on. ``repaired_times`` counts
+    frames whose timestamps were missing or out of order and had to be made up; empty when there are none.
     """
 
     num_frames: int
@@ -42,24 +44,27 @@ class ScanFacts:
     audio_digest: str | None
     bytes_read: int
     cpu_s: float
+    repaired_times: str = ""
 
 
 @dataclass(frozen=True)
 class ScanArrays:
     """Per-frame arrays of one video, in display order; N frames shown, read-only memory maps of the spool.
 
-    ========================  =======================  =========================================================
-    pts                       int64 (N + 1,)           in ``time_base``; the last entry is the end of the last frame
-    times_s                   float64 (N + 1,)         (pts - pts[0]) * time_base
+    ========================  ======================= 
+    ========================================================= pts                       int64 (N + 1,)        
+      in ``time_base``; the last entry is the end of the last frame times_s                   float64 (N + 1,)
+              (pts - pts[0]) * time_base
     is_key                    bool (N,)                key picture (IDR or CRA, or the codec's own)
     thumbnails                uint8 (N, 27, 48, 3)     RGB; empty (0, 27, 48, 3) when not asked for
-    motion_frames             int64 (M,)               frame index of each measured instant (frame against the one before)
-    motion_blocks             float32 (M, By, Bx)      length of the flow of a block over (height + width) of the frame
-    quality_frames            int64 (Q,)               frame index of each quality sample
-    quality_measures          float32 (Q, K)           columns: clipmill.scores.quality.FRAME_MEASURES
+    motion_frames             int64 (M,)               frame index of each measured instant (frame against the
+    one before) motion_blocks             float32 (M, By, Bx)      length of the flow of a block over (height
+    + width) of the frame quality_frames            int64 (Q,)               frame index of each quality
+    sample quality_measures          float32 (Q, K)           columns: clipmill.scores.quality.FRAME_MEASURES
     sampled_frames            int64 (S,)               frame index of each sampled frame
     frames                    uint8 (S, h, w, 3)       RGB, upright (rotation applied), square pixels
-    ========================  =======================  =========================================================
+    ========================  ======================= 
+    =========================================================
     """
 
     pts: np.ndarray
@@ -78,8 +83,8 @@ class ScanArrays:
 class CutClip:
     """A clip that was written to ``path``, or why it was not (``message``, with ``path`` empty).
 
-    ``clip_mode`` is ``encode`` or ``copy``; ``mode_reason`` says why a mode other than the one asked for was used.
-    ``file_start_s`` is the source time of the file's first frame.
+    ``clip_mode`` is ``encode`` or ``copy``; ``mode_reason`` says why a mode other than the one asked for was
+    used. ``file_start_s`` is the source time of the file's first frame.
     """
 
     clip_id: str

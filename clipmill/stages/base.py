@@ -35,6 +35,7 @@ class StageSpec(BaseModel):
 
     @classmethod
     def is_speed_only(cls, field: FieldInfo) -> bool:
+        """Whether a field leaves results as they are."""
         return any(isinstance(mark, _SpeedOnly) for mark in field.metadata)
 
     def result_fields(self) -> dict[str, object]:

@@ -10,8 +10,8 @@ from clipmill.stages.base import StageSpec
 class CaptionPreparationStage(StageSpec):
     """Splits clips into windows of ``window_size`` frames.
 
-    What is left over is its own window when it has at least ``remainder_threshold`` frames, else it extends the
-    last one. The parameters of prompts and preprocessing are kept for the captioner that reads them.
+    What is left over is its own window when it has at least ``remainder_threshold`` frames, else it extends
+    the last one. The parameters of prompts and preprocessing are kept for the captioner that reads them.
     """
 
     stage_name: ClassVar[str] = "windows"

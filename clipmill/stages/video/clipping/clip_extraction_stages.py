@@ -8,7 +8,8 @@ from clipmill.stages.base import SPEED_ONLY, Cpus, StageSpec
 
 
 class FixedStrideExtractorStage(StageSpec):
-    """Clips of ``clip_len_s`` every ``clip_stride_s``; a last one shorter than ``min_clip_length_s`` is dropped.
+    """Clips of ``clip_len_s`` every ``clip_stride_s``; a last one shorter than ``min_clip_length_s`` is
+    dropped.
 
     ``limit_clips`` caps the clips of one video; 0 means no limit.
     """
@@ -24,10 +25,10 @@ class FixedStrideExtractorStage(StageSpec):
 class ClipTranscodingStage(StageSpec):
     """How clips become files: ``libx264`` is exact to the frame, ``copy`` re-encodes nothing.
 
-    ``copy`` starts at the first key picture inside the span (``file_start_s``); a span without one, or with less
-    than the minimum clip length after it, is cut by ``libx264`` with ``mode_reason``. ``quality`` is the encoder's
-    constant-quality value (x264: CRF 0..51, less is better); ``use_input_bit_rate`` replaces it by the source's
-    bit rate. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s by default).
+    ``copy`` starts at the first key picture inside the span (``file_start_s``); a span without one, or with
+    less than the minimum clip length after it, is cut by ``libx264`` with ``mode_reason``. ``quality`` is the
+    encoder's constant-quality value (x264: CRF 0..51, less is better); ``use_input_bit_rate`` replaces it by
+    the source's bit rate. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s by default).
     """
 
     stage_name: ClassVar[str] = "encode"

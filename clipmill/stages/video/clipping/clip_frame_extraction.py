@@ -33,8 +33,9 @@ def frame_signature(policy: FrameExtractionPolicy, fps: float) -> str:
 class ClipFrameExtractionStage(StageSpec):
     """Samples frames on a fixed time grid, resized once to ``target_height_px`` (never enlarged).
 
-    ``target_fps`` overrides the rates of ``extract_purposes``; with neither, 2 frames a second. ``target`` says
-    whether the frames of clips or of the whole video are kept; ``write`` stores them as JPEG under ``frames/``.
+    ``target_fps`` overrides the rates of ``extract_purposes``; with neither, 2 frames a second. ``target``
+    says whether the frames of clips or of the whole video are kept; ``write`` stores them as JPEG under
+    ``frames/``.
     """
 
     stage_name: ClassVar[str] = "frames"

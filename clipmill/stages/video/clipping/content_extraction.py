@@ -10,9 +10,10 @@ from clipmill.stages.base import StageSpec
 class ShotClipRules(StageSpec):
     """From shots to clips: the documents' post-filter, shared by every shot detector.
 
-    ``crop_s`` comes off each end of a shot once, before ``max_length_s``; ``max_length_mode`` ``stride`` cuts a long
-    shot into consecutive clips, ``truncate`` keeps its beginning; ``entire_scene_as_clip`` makes a video without
-    cuts one shot. ``limit_clips`` caps the clips of one video when positive. None turns a length rule off.
+    ``crop_s`` comes off each end of a shot once, before ``max_length_s``; ``max_length_mode`` ``stride`` cuts
+    a long shot into consecutive clips, ``truncate`` keeps its beginning; ``entire_scene_as_clip`` makes a
+    video without cuts one shot. ``limit_clips`` caps the clips of one video when positive. None turns a
+    length rule off.
     """
 
     min_length_s: float | None = Field(default=2.0, gt=0)
@@ -26,7 +27,7 @@ class ShotClipRules(StageSpec):
     def _lengths_fit(self) -> Self:
         if self.min_length_s and self.max_length_s and self.min_length_s > self.max_length_s:
             raise ValueError(
-                f"min_length_s {self.min_length_s} is more than max_length_s {self.max_length_s}: no clip can exist"
+                f"min_length_s {self.min_length_s} exceeds max_length_s {self.max_length_s}: no clip fits"
             )
         return self
 
@@ -34,9 +35,9 @@ class ShotClipRules(StageSpec):
 class ContentClipExtractionStage(ShotClipRules):
     """Shots found by content alone, without weights.
 
-    A frame starts a shot when its change against the frame before is ``cut_ratio`` times the local baseline and at
-    least ``min_change`` (both on the detector's normalised scale). ``min_shot_frames`` merges flashes; lower values
-    find more cuts and more false ones.
+    A frame starts a shot when its change against the frame before is ``cut_ratio`` times the local baseline
+    and at least ``min_change`` (both on the detector's normalised scale). ``min_shot_frames`` merges flashes;
+    lower values find more cuts and more false ones.
     """
 
     stage_name: ClassVar[str] = "split_content"

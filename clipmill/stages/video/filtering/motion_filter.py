@@ -11,7 +11,8 @@ class MotionVectorDecodeStage(StageSpec):
     """How motion is measured: at ``target_fps`` instants a second, between a frame and the one before it.
 
     ``target_duration_ratio`` is the share of those instants that is used, spread over the whole clip.
-    ``motion_source`` ``blocks`` is one estimator for every codec; ``vectors`` reads the decoder's own (H.264 only).
+    ``motion_source`` ``blocks`` is one estimator for every codec; ``vectors`` reads the decoder's own (H.264
+    only).
     """
 
     stage_name: ClassVar[str] = "motion"

@@ -26,13 +26,14 @@ OPEN = Bounds()
 
 
 class QualityFilterStage(StageSpec):
-    """Measures technical quality ``sample_fps`` times a second; filters clips outside the bounds (off by default).
+    """Measures technical quality ``sample_fps`` times a second; filters clips outside the bounds (off by
+    default).
 
     Scores: ``sharpness`` (mean of the frames' log-variance of the Laplacian), ``exposure`` (mean luma, 0..1),
     ``colourfulness`` (Hasler and Suesstrunk), ``blockiness`` (8x8 border steps over inner steps; 1 is none),
-    ``black_ratio`` and ``frozen_ratio`` (shares of samples, 0..1), ``letterbox_ratio`` (share of the picture that
-    is bars, 0..1). A clip outside the bounds of ``black_ratio`` is ``black``, of ``frozen_ratio`` ``frozen``, of
-    any other ``low_quality``. With ``score_only`` nothing is filtered.
+    ``black_ratio`` and ``frozen_ratio`` (shares of samples, 0..1), ``letterbox_ratio`` (share of the picture
+    that is bars, 0..1). A clip outside the bounds of ``black_ratio`` is ``black``, of ``frozen_ratio``
+    ``frozen``, of any other ``low_quality``. With ``score_only`` nothing is filtered.
     """
 
     stage_name: ClassVar[str] = "quality"

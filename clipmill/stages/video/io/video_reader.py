@@ -7,16 +7,17 @@ from pydantic import Field
 from clipmill.stages.base import SPEED_ONLY, StageSpec
 
 VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp", ".ogv",
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
+    ".flv", ".wmv", ".3gp", ".ogv",
 )  # fmt: skip
 
 
 class VideoReader(StageSpec):
     """Lists the videos under a directory (recursively), one file, or a JSON list below ``input_video_path``.
 
-    ``input_list_json_path`` names a JSON array of paths or URIs, each under ``input_video_path``; an entry outside
-    it, a value that is no list, or an entry that is no string is an error naming the entry. ``video_limit`` keeps
-    the first so many in listing order.
+    ``input_list_json_path`` names a JSON array of paths or URIs, each under ``input_video_path``; an entry
+    outside it, a value that is no list, or an entry that is no string is an error naming the entry.
+    ``video_limit`` keeps the first so many in listing order.
     """
 
     stage_name: ClassVar[str] = "read"

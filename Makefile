@@ -1,0 +1,39 @@
+# demo: curate footage end to end.  test: everything that runs here.  lint: format, rules, types, imports.  bench: measure.
+SOURCE ?=
+OUTPUT ?= data/curated
+SPEC ?= examples/demo.yaml
+VIDEOS ?=
+
+PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'import sys; v = sys.version_info[:2]; print("$(p)" if (3, 11) <= v < (3, 13) else "")' 2>/dev/null)))
+BIN := .venv/bin
+UV := uv==0.13.8
+export PYTHONPATH := $(CURDIR)
+export FLYTECTL_CONFIG := $(CURDIR)/flyte.config
+export RAY_AUTH_MODE := disabled
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: demo test lint bench
+
+demo: .venv/.ready
+	@if [ -z "$(SOURCE)" ]; then $(BIN)/python -m clipmill.footage data/footage; fi
+	@$(BIN)/python -m workflows.curate --source "$(or $(SOURCE),data/footage)" --output "$(OUTPUT)" --spec "$(SPEC)"
+
+test: .venv/.ready
+	@$(BIN)/python -m pytest
+
+lint: .venv/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: .venv/.ready
+	@$(BIN)/python -m bench $(if $(VIDEOS),--videos "$(VIDEOS)")
+
+# Stale when the lock or the project file is newer; uv then brings it in line in seconds.
+.venv/.ready: pyproject.toml uv.lock
+	@test -n "$(PYTHON)" || { echo "clipmill needs Python 3.11 or 3.12 on the PATH"; exit 1; }
+	@test -x $(BIN)/python && $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV)"
+	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --extra cpu
+	@touch $@

@@ -1,0 +1,148 @@
+"""From what is known to what is to do: the anti-join of the rows a plan expects with the rows that are there.
+
+Nothing else says that a video is complete. A run that was killed, a new stage, a changed parameter and a new
+file all show as rows that are missing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from clipmill.intake.inspection import facts_of
+from clipmill.intake.manifests import get_sources, in_groups, put_work
+from clipmill.plan import RunPlan
+from clipmill.records import ClipReason, ClipSpan, FrameSpan, SourceFile, WorkItem
+from clipmill.storage.state import State
+from clipmill.storage.verdicts import filter_verdict
+
+Row = Mapping[str, object]
+Rows = Mapping[str, Row]
+"""id -> row of one state stage."""
+
+CLIP_SCORES = ("motion", "quality")
+CLIP_FILES = ("encode", "embed", "preview", "frames")
+
+
+@dataclass(frozen=True)
+class Known:
+    """The state of the stages a plan uses: stage -> id -> row; None for a stage that is off."""
+
+    rows: Mapping[str, Rows]
+
+    def has(self, stage: str, key: str) -> bool:
+        """Whether the stage is off or has a row of this id."""
+        return stage not in self.rows or key in self.rows[stage]
+
+    @classmethod
+    def read(cls, plan: RunPlan, output: str) -> "Known":
+        """Read the state of every stage of the plan."""
+        state = State(output)
+        return cls({stage: _by_id(state, stage, digest) for stage, digest in plan.digests().items()})
+
+
+def admit(listing_uri: str, plan: RunPlan, *, output: str, num_groups: int) -> list[str]:
+    """The work of this run as at most ``num_groups`` manifests; empty when nothing is to do."""
+    known = Known.read(plan, output)
+    items = within_budget(missing_work(get_sources(listing_uri), known, plan), plan.limits.max_work_per_run)
+    if not items:
+        return []
+    size = -(-len(items) // num_groups)
+    return [put_work(output, group) for group in in_groups(items, size)]
+
+
+def missing_work(sources: Iterable[SourceFile], known: Known, plan: RunPlan) -> list[WorkItem]:
+    """One item per video that lacks rows, by URI; of renamed copies the smallest URI stands for all."""
+    items: list[WorkItem] = []
+    seen: set[str] = set()
+    for source in sorted(sources):
+        row = known.rows["inspect"].get(source.source_version)
+        if row is None or row["reason"] is not None or row["video_id"] in seen:
+            continue
+        seen.add(str(row["video_id"]))
+        item = _item(source, row, known, plan)
+        if item.missing:
+            items.append(item)
+    return items
+
+
+def within_budget(items: Sequence[WorkItem], max_work: float | None) -> list[WorkItem]:
+    """The first items whose estimated work, in megapixel-seconds, fits; at least one."""
+    if max_work is None:
+        return list(items)
+    kept: list[WorkItem] = []
+    spent = 0.0
+    for item in items:
+        spent += item.facts.width_px * item.facts.height_px / 1e6 * item.facts.duration_s
+        if kept and spent > max_work:
+            break
+        kept.append(item)
+    return kept
+
+
+def _item(source: SourceFile, row: Row, known: Known, plan: RunPlan) -> WorkItem:
+    video_id = str(row["video_id"])
+    split = known.rows["split"].get(video_id)
+    if split is None or split["reason"] == "store_error":
+        return WorkItem(source, video_id, facts_of(dict(row)), frozenset(plan.digests()) - {"inspect"})
+    if split["reason"] is not None:
+        return WorkItem(source, video_id, facts_of(dict(row)), frozenset())
+    lacking = _lacking(_clips(split), known, plan)
+    missing = frozenset(stage for stages in lacking.values() for stage in stages)
+    return WorkItem(source, video_id, facts_of(dict(row)), missing, tuple(lacking))
+
+
+def _lacking(clips: Iterable[ClipSpan], known: Known, plan: RunPlan) -> dict[ClipSpan, list[str]]:
+    """The clips that lack rows, with the stages they lack."""
+    lacking: dict[ClipSpan, list[str]] = defaultdict(list)
+    for clip in clips:
+        expected = CLIP_SCORES
+        if all(known.has(stage, clip.clip_id) for stage in CLIP_SCORES) and _passes(
+            clip.clip_id, known, plan
+        ):
+            expected = CLIP_SCORES + CLIP_FILES
+        stages = [stage for stage in expected if not known.has(stage, clip.clip_id)]
+        if stages:
+            lacking[clip] = stages if set(stages) <= set(CLIP_FILES) else [*stages, *_files(clip, known)]
+    return lacking
+
+
+def _files(clip: ClipSpan, known: Known) -> list[str]:
+    return [stage for stage in CLIP_FILES if not known.has(stage, clip.clip_id)]
+
+
+def _passes(clip_id: str, known: Known, plan: RunPlan) -> bool:
+    """Whether the filters keep the clip and no earlier stage failed on it, which would fail again."""
+    failed = any(
+        known.rows.get(stage, {}).get(clip_id, {}).get("reason") is not None for stage in ("encode", "embed")
+    )
+    return not failed and _verdict(clip_id, known, plan) is None
+
+
+def _verdict(clip_id: str, known: Known, plan: RunPlan) -> ClipReason | None:
+    return filter_verdict(
+        known.rows.get("motion", {}).get(clip_id, {}),
+        known.rows.get("quality", {}).get(clip_id, {}),
+        motion_filter=plan.motion_filter,
+        quality_filter=plan.quality,
+    )
+
+
+def _clips(split: Row) -> list[ClipSpan]:
+    rows = split["clips"]
+    assert isinstance(rows, list)
+    return [
+        ClipSpan(
+            clip_id=row["clip_id"],
+            frames=FrameSpan(row["start_frame"], row["end_frame"]),
+            start_pts=row["start_pts"],
+            end_pts=row["end_pts"],
+            start_s=row["start_s"],
+            end_s=row["end_s"],
+            shot_index=row["shot_index"],
+        )
+        for row in rows
+    ]
+
+
+def _by_id(state: State, stage: str, digest: str) -> Rows:
+    return {str(row["id"]): row for row in state.read(stage, digest).to_pylist()}

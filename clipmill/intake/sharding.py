@@ -1,0 +1,39 @@
+"""First step of a run: the listing, and which of it nobody has looked into yet."""
+
+from dataclasses import dataclass
+
+from clipmill.intake.manifests import in_groups, put_sources
+from clipmill.plan import RunPlan, inspect_digest
+from clipmill.specs import ShardingSpec
+from clipmill.storage import store
+from clipmill.storage.listing import list_source
+from clipmill.storage.state import State
+
+
+@dataclass(frozen=True)
+class Shards:
+    """``listing_uri`` names every source found; ``manifest_uris`` those to inspect, never an empty list."""
+
+    listing_uri: str
+    manifest_uris: list[str]
+
+
+def plan_shards(plan: RunPlan, *, output: str, sharding: ShardingSpec) -> Shards:
+    """List the source and shard what the state has not seen, by ``source_version``: no file is opened.
+
+    Raises SourceError or OutputError before any work. A source whose store failed last time is inspected
+    again.
+    """
+    store.check_writable(output)
+    sources = list_source(plan.reader, exclude=output)
+    seen = _inspected(State(output))
+    unseen = [source for source in sources if source.source_version not in seen]
+    size = max(sharding.videos_per_shard, -(-len(unseen) // sharding.max_shards))
+    groups = in_groups(unseen, size) or [[]]
+    return Shards(put_sources(output, sources), [put_sources(output, group) for group in groups])
+
+
+def _inspected(state: State) -> set[str]:
+    table = state.read("inspect", inspect_digest())
+    rows = zip(table["id"].to_pylist(), table["reason"].to_pylist(), strict=True)
+    return {str(version) for version, reason in rows if reason != "store_error"}

@@ -1,0 +1,221 @@
+"""From logical stages to one plan of a run: which specs are on, in which order filters and custom stages act.
+
+Users add the documents' stages in the documents' order; what one decode can feed is decided here, once, and
+every result is named by its digest. Pure.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar, runtime_checkable
+
+from clipmill import identity
+from clipmill.errors import SpecError
+from clipmill.specs import CurateSpec, LimitsSpec
+from clipmill.stages.base import StageSpec
+from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
+from clipmill.stages.video.clipping.clip_extraction_stages import (
+    ClipTranscodingStage,
+    FixedStrideExtractorStage,
+)
+from clipmill.stages.video.clipping.clip_frame_extraction import ClipFrameExtractionStage
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
+from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
+from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
+from clipmill.stages.video.io.clip_writer import ClipWriterStage
+from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.stages.video.preview.preview import PreviewStage
+
+INSPECT_VERSION = 1
+SCAN_VERSION = 1
+"""Bumped when the pass itself would give other frames, times or thumbnails for the same file."""
+
+Extractor = ContentClipExtractionStage | FixedStrideExtractorStage
+Spec = TypeVar("Spec", bound=StageSpec)
+
+
+@runtime_checkable
+class CustomStage(Protocol):
+    """A stage of the user's own: takes a ``clipmill.video.VideoTask`` and returns it, changed or another."""
+
+    name: str
+
+    def process(self, task: object) -> object:
+        """Called in a worker, once per chunk of a video's clips."""
+        ...
+
+
+@dataclass(frozen=True)
+class PlacedStage:
+    """A custom stage and the operator after which it runs: ``scan``, ``cut``, ``embed`` or ``finish``."""
+
+    after: str
+    stage: CustomStage
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What a run does. None means that a stage is off."""
+
+    reader: VideoReader
+    extractor: Extractor
+    motion: MotionVectorDecodeStage | None
+    motion_filter: MotionFilterStage | None
+    quality: QualityFilterStage | None
+    transcode: ClipTranscodingStage | None
+    frames: ClipFrameExtractionStage | None
+    embedding: PerceptualEmbeddingStage | None
+    windows: CaptionPreparationStage
+    preview: PreviewStage | None
+    writer: ClipWriterStage | None
+    limits: LimitsSpec
+    customs: tuple[PlacedStage, ...] = ()
+
+    @property
+    def makes_files(self) -> bool:
+        """Whether clips are cut and previews drawn: not in a dry run."""
+        return self.writer is None or not self.writer.dry_run
+
+    def digests(self) -> dict[str, str]:
+        """State stage -> stage digest, for the stages that are on and leave rows."""
+        scan = identity.stage_digest("scan", SCAN_VERSION, {})
+        digests = {"inspect": inspect_digest(), "split": self.extractor.digest(scan)}
+        if self.motion:
+            digests["motion"] = self.motion.digest(scan)
+        if self.quality:
+            digests["quality"] = measured(self.quality).digest(scan)
+        if self.embedding:
+            digests["embed"] = self.embedding.digest(scan)
+        return digests | self._file_digests(scan)
+
+    def _file_digests(self, scan: str) -> dict[str, str]:
+        digests: dict[str, str] = {}
+        if not self.makes_files:
+            return digests
+        if self.transcode and (self.writer is None or self.writer.upload_clips):
+            digests["encode"] = self.transcode.digest(scan)
+        if self.preview and (self.writer is None or self.writer.generate_previews):
+            digests["preview"] = self.preview.digest(scan, windowing_digest(self.windows))
+        if self.frames and self.frames.write:
+            digests["frames"] = self.frames.digest(scan)
+        return digests
+
+
+def inspect_digest() -> str:
+    """Digest of what a look at the headers finds; no parameter changes it."""
+    return identity.stage_digest("inspect", INSPECT_VERSION, {})
+
+
+def measured(quality: QualityFilterStage) -> QualityFilterStage:
+    """The part of a quality filter that changes what is measured; bounds only change verdicts."""
+    return QualityFilterStage(sample_fps=quality.sample_fps)
+
+
+def windowing_digest(windows: CaptionPreparationStage) -> str:
+    """Digest of where windows lie; prompts and preprocessing do not move them."""
+    lengths = CaptionPreparationStage(
+        window_size=windows.window_size, remainder_threshold=windows.remainder_threshold
+    )
+    return lengths.digest()
+
+
+def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> RunPlan:
+    """The plan of a ``CurateSpec`` over a source and an output."""
+    writer = ClipWriterStage(
+        output_path=output,
+        input_path=source,
+        upload_clips=spec.write.upload_clips,
+        dry_run=spec.write.dry_run,
+        generate_embeddings=spec.embedding is not None,
+        generate_previews=spec.preview is not None,
+        generate_captions=False,
+        write_filtered_clips=spec.write.write_filtered_clips,
+    )
+    reader = VideoReader(
+        input_video_path=source, input_list_json_path=spec.input_list_json_path, video_limit=spec.video_limit
+    )
+    return RunPlan(
+        reader=reader,
+        extractor=spec.split.extractor,
+        motion=spec.motion,
+        motion_filter=spec.motion_filter,
+        quality=spec.quality,
+        transcode=spec.transcode,
+        frames=spec.frames,
+        embedding=spec.embedding,
+        windows=spec.windows,
+        preview=spec.preview,
+        writer=writer,
+        limits=spec.limits,
+    )
+
+
+_KNOWN = (
+    VideoReader, ContentClipExtractionStage, FixedStrideExtractorStage, VideoFrameExtractionStage,
+    MotionVectorDecodeStage, MotionFilterStage, QualityFilterStage, ClipTranscodingStage,
+    ClipFrameExtractionStage, PerceptualEmbeddingStage, CaptionPreparationStage, PreviewStage, ClipWriterStage,
+)  # fmt: skip
+
+_OPERATOR_OF: dict[type, str] = {
+    ClipTranscodingStage: "cut", PerceptualEmbeddingStage: "embed", CaptionPreparationStage: "finish",
+    PreviewStage: "finish", ClipWriterStage: "finish",
+}  # fmt: skip
+
+
+def plan_of_stages(stages: Sequence[object]) -> RunPlan:
+    """The plan of stages in the order they were added. SpecError for a list that cannot run."""
+    for stage in stages:
+        if not isinstance(stage, _KNOWN) and not isinstance(stage, CustomStage):
+            raise SpecError(f"{type(stage).__name__} is no stage: it needs a name and process(task)")
+    reader = _only(stages, VideoReader)
+    if reader is None:
+        raise SpecError("the pipeline has no VideoReader: add one as its first stage")
+    motion = _only(stages, MotionVectorDecodeStage)
+    motion_filter = _only(stages, MotionFilterStage)
+    return RunPlan(
+        reader=reader,
+        extractor=_extractor(stages),
+        motion=motion or (MotionVectorDecodeStage() if motion_filter else None),
+        motion_filter=motion_filter,
+        quality=_only(stages, QualityFilterStage),
+        transcode=_only(stages, ClipTranscodingStage),
+        frames=_only(stages, ClipFrameExtractionStage),
+        embedding=_only(stages, PerceptualEmbeddingStage),
+        windows=_only(stages, CaptionPreparationStage) or CaptionPreparationStage(),
+        preview=_only(stages, PreviewStage),
+        writer=_only(stages, ClipWriterStage),
+        limits=LimitsSpec(),
+        customs=tuple(_placed(stages)),
+    )
+
+
+def with_limits(plan: RunPlan, limits: LimitsSpec) -> RunPlan:
+    """The same plan under other limits."""
+    return replace(plan, limits=limits)
+
+
+def _extractor(stages: Sequence[object]) -> Extractor:
+    content = _only(stages, ContentClipExtractionStage)
+    fixed = _only(stages, FixedStrideExtractorStage)
+    if content and fixed:
+        raise SpecError(
+            "the pipeline has two extractors: FixedStrideExtractorStage and ContentClipExtractionStage"
+        )
+    return content or fixed or ContentClipExtractionStage()
+
+
+def _only(stages: Iterable[object], kind: type[Spec]) -> Spec | None:
+    found = [stage for stage in stages if isinstance(stage, kind)]
+    if len(found) > 1:
+        raise SpecError(f"the pipeline has {len(found)} stages of {kind.__name__}, and can have one")
+    return found[0] if found else None
+
+
+def _placed(stages: Iterable[object]) -> Iterable[PlacedStage]:
+    after = "scan"
+    for stage in stages:
+        if isinstance(stage, _KNOWN):
+            after = _OPERATOR_OF.get(type(stage), after)
+        elif isinstance(stage, CustomStage):
+            yield PlacedStage(after, stage)

@@ -1,0 +1,121 @@
+"""From a split and the arrays of the pass to chunks of clips that carry their scores and sampled frames."""
+
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from clipmill.media.contracts import ScanArrays
+from clipmill.plan import RunPlan
+from clipmill.records import ClipSpan, WorkItem
+from clipmill.scores.motion import clip_motion
+from clipmill.scores.quality import clip_quality
+from clipmill.scores.verdict import motion_verdict, quality_verdict
+from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
+from clipmill.storage.store import is_local
+from clipmill.streaming.parcel import FRAME_BUDGET_BYTES
+from clipmill.streaming.sampling import common_rate, frame_rates, frames_of_clip, samples_inside, thin
+from clipmill.timeline import split_windows
+from clipmill.video import Clip, RemotePath, Video, VideoMetadata, VideoTask, Window
+
+
+def clips_of(item: WorkItem, spans: Iterable[ClipSpan], arrays: ScanArrays, plan: RunPlan) -> Iterator[Clip]:
+    """The clips of a video with windows, scores, verdict and, where they pass, sampled frames."""
+    rates = frame_rates(plan, item.missing)
+    for span in spans:
+        clip = Clip(
+            uuid=uuid.UUID(span.clip_id),
+            source_video=item.source.uri,
+            span=(span.start_s, span.end_s),
+            place=span,
+            windows=windows_of(span, plan),
+        )
+        _score(clip, span, arrays, item, plan)
+        if clip.reason is None and rates:
+            _sample(clip, span, arrays, plan, rates)
+        yield clip
+
+
+def windows_of(span: ClipSpan, plan: RunPlan) -> list[Window]:
+    """The caption windows of a clip, inclusive ends as the documents have them."""
+    spans = split_windows(
+        span.frames.num_frames,
+        window_size=plan.windows.window_size,
+        remainder_threshold=plan.windows.remainder_threshold,
+    )
+    return [Window(window.start_frame, window.end_frame - 1) for window in spans]
+
+
+def chunks_of(item: WorkItem, clips: Iterable[Clip]) -> Iterator[VideoTask]:
+    """Groups of clips whose frames fit the row budget; a video without clips is one empty chunk."""
+    chunk: list[Clip] = []
+    held_bytes = chunk_index = 0
+    for clip in clips:
+        size = clip.get_major_size()
+        if chunk and held_bytes + size > FRAME_BUDGET_BYTES:
+            yield _task(item, chunk, chunk_index)
+            chunk, held_bytes, chunk_index = [], 0, chunk_index + 1
+        chunk.append(clip)
+        held_bytes += size
+    yield _task(item, chunk, chunk_index)
+
+
+def empty_task(item: WorkItem, *, error: str = "") -> VideoTask:
+    """The task of a video that gave no clips; ``error`` says why."""
+    task = _task(item, [], 0)
+    if error:
+        task.data.errors["scan"] = error
+    return task
+
+
+def _task(item: WorkItem, clips: list[Clip], chunk_index: int) -> VideoTask:
+    uri = item.source.uri
+    video = Video(
+        input_video=Path(uri) if is_local(uri) else RemotePath(uri),
+        metadata=VideoMetadata.from_facts(item.facts, size_bytes=item.source.size_bytes),
+        clips=[clip for clip in clips if clip.reason is None],
+        filtered_clips=[clip for clip in clips if clip.reason is not None],
+        num_total_clips=len(clips),
+        clip_chunk_index=chunk_index,
+        source=item.source,
+        video_id=item.video_id,
+        facts=item.facts,
+    )
+    return VideoTask(data=video, task_id=f"{item.video_id}_{chunk_index}")
+
+
+def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan: RunPlan) -> None:
+    if plan.motion and "motion" in item.missing:
+        inside = samples_inside(arrays.motion_frames, span.frames, paired=True)
+        blocks = arrays.motion_blocks[inside]
+        scores = clip_motion(
+            blocks, width_px=item.facts.shown_size_px[0], height_px=item.facts.shown_size_px[1]
+        )
+        if scores is None:
+            clip.errors["motion"] = "no motion data"
+        else:
+            clip.set_motion(scores)
+            clip.decoded_motion_data = blocks if plan.customs else None
+            clip.reason = motion_verdict(scores, plan.motion_filter) if plan.motion_filter else None
+    if plan.quality and "quality" in item.missing:
+        inside = samples_inside(arrays.quality_frames, span.frames, paired=False)
+        thumbnails = arrays.thumbnails[span.frames.start_frame : span.frames.end_frame]
+        clip.quality = clip_quality(arrays.quality_measures[inside], thumbnails)
+        clip.reason = clip.reason or quality_verdict(clip.quality, plan.quality)
+
+
+def _sample(clip: Clip, span: ClipSpan, arrays: ScanArrays, plan: RunPlan, rates: list[float]) -> None:
+    grid_fps = float(common_rate(rates))
+    budget = FRAME_BUDGET_BYTES // len(rates)
+    for fps in sorted(set(rates)):
+        frames = frames_of_clip(arrays, span.frames, grid_fps=grid_fps, fps=fps)
+        if len(frames):
+            clip.extracted_frames[frame_signature(FrameExtractionPolicy.SEQUENCE, fps)] = thin(frames, budget)
+    if not clip.extracted_frames:
+        clip.errors["frames"] = f"no sampled frame at {grid_fps:g} a second inside the clip"
+    if plan.frames and FrameExtractionPolicy.MIDDLE in plan.frames.extraction_policies:
+        for fps in plan.frames.rates_fps:
+            sequence = clip.extracted_frames.get(frame_signature(FrameExtractionPolicy.SEQUENCE, fps))
+            if sequence is not None:
+                middle = len(sequence) // 2
+                signature = frame_signature(FrameExtractionPolicy.MIDDLE, fps)
+                clip.extracted_frames[signature] = sequence[middle : middle + 1]

@@ -1,0 +1,64 @@
+"""The graph run by Ray Data: streaming, backpressure by bytes, pools of workers up to a bound."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import ray
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+
+from clipmill.errors import ClipmillError
+from clipmill.streaming.graph import Node
+from clipmill.streaming.operators import Operator
+from clipmill.streaming.parcel import Parcel, pack, unpack
+
+ROW = "row"
+MAX_WORKER_RESTARTS = 2
+"""Ray's own default is without end: one row that kills its worker would be tried for ever."""
+
+
+class Worker:
+    """Body of an actor: holds one operator, unpacks rows, packs what comes out."""
+
+    def __init__(self, make: Callable[[], Operator]) -> None:
+        self._operator = make()
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """One table per parcel, so that each travels on as soon as it is ready."""
+        parcels = [unpack(row) for row in batch[ROW].to_pylist()]
+        for parcel in self._operator(parcels):
+            yield pa.table({ROW: pa.array([pack(parcel)], pa.large_binary())})
+
+
+def cluster_cpus() -> float:
+    """Cores of the running Ray cluster. ClipmillError when none runs: whoever owns the process starts Ray."""
+    if not ray.is_initialized():
+        raise ClipmillError("Ray is not running: call ray.init() first, or run inline")
+    return float(ray.cluster_resources().get("CPU", 1.0))
+
+
+def run_on_ray(nodes: Sequence[Node], parcels: Iterable[Parcel]) -> Iterator[Parcel]:
+    """Stream parcels through one actor pool per operator."""
+    rows = list(parcels)
+    if rows:
+        yield from (unpack(row[ROW]) for row in dataset_of(nodes, rows).iter_rows())
+
+
+def dataset_of(nodes: Sequence[Node], parcels: Sequence[Parcel]) -> Dataset:
+    """The lazy Ray dataset: one block per video at first, one per chunk of clips after the scan."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.verbose_progress = False
+    table = pa.table({ROW: pa.array([pack(parcel) for parcel in parcels], pa.large_binary())})
+    dataset = ray.data.from_arrow([table.slice(index, 1) for index in range(len(parcels))])
+    for node in nodes:
+        dataset = dataset.map_batches(
+            Worker,
+            fn_constructor_args=(node.make,),
+            batch_size=node.batch_size,
+            batch_format="pyarrow",
+            compute=ActorPoolStrategy(min_size=1, max_size=node.max_workers),
+            num_cpus=node.num_cpus,
+            max_restarts=MAX_WORKER_RESTARTS,
+            max_task_retries=MAX_WORKER_RESTARTS,
+        )
+    return dataset

@@ -1,0 +1,115 @@
+"""One run of the streaming core: work items in, rows of the state out, a report of what it took."""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clipmill.plan import RunPlan
+from clipmill.records import WorkItem
+from clipmill.storage.state import State
+from clipmill.streaming.chunks import empty_task
+from clipmill.streaming.graph import graph_of
+from clipmill.streaming.inline import run_inline
+from clipmill.streaming.parcel import Parcel, StageMetric
+from clipmill.streaming.progress import Progress
+from clipmill.streaming.state_rows import StateRow, rows_of
+from clipmill.video import VideoTask
+
+Engine = Literal["inline", "ray"]
+
+FLUSH_EVERY_S = 20.0
+FLUSH_EVERY_PARCELS = 64
+"""A killed run repeats at most this much; fewer parts keep the state quick to read."""
+
+
+@dataclass(frozen=True)
+class StreamReport:
+    """What a run took: items, seconds of wall clock and of CPU per operator, and every lap."""
+
+    num_videos: int
+    num_clips: int
+    wall_s: float
+    engine: Engine
+    metrics: tuple[StageMetric, ...] = field(default=(), repr=False)
+
+    def cpu_s_by_operator(self) -> dict[str, float]:
+        """CPU seconds spent in each operator, its codec processes included."""
+        totals: dict[str, float] = defaultdict(float)
+        for metric in self.metrics:
+            totals[metric.operator] += metric.cpu_s
+        return dict(totals)
+
+
+def stream(
+    items: Sequence[WorkItem],
+    plan: RunPlan,
+    *,
+    engine: Engine,
+    state: State | None,
+    attempt: str,
+    on_task: Callable[[VideoTask], None] | None = None,
+) -> StreamReport:
+    """Do the work of ``items`` and write its rows to ``state``, if there is one.
+
+    ``attempt`` names the parts that this run writes. ``on_task`` sees every finished task.
+    """
+    started_s = time.monotonic()
+    writer = _StateWriter(state, plan, attempt)
+    progress = Progress(items)
+    metrics: list[StageMetric] = []
+    num_clips = 0
+    for parcel in run_graph(items, plan, engine=engine):
+        writer.add(parcel)
+        progress.saw(parcel)
+        metrics.extend(parcel.metrics)
+        num_clips += len(parcel.task.data.clips)
+        if on_task:
+            on_task(parcel.task)
+    writer.flush()
+    return StreamReport(len(items), num_clips, time.monotonic() - started_s, engine, tuple(metrics))
+
+
+def run_graph(items: Sequence[WorkItem], plan: RunPlan, *, engine: Engine) -> Iterator[Parcel]:
+    """The finished parcels of ``items``, as they come."""
+    parcels = (Parcel(item, empty_task(item)) for item in items)
+    if not items:
+        return iter(())
+    if engine == "inline":
+        return run_inline(graph_of(plan, num_cpus=os.cpu_count() or 1), parcels)
+    # Ray takes seconds to import; a laptop's inline run never needs it.
+    from clipmill.streaming.on_ray import cluster_cpus, run_on_ray
+
+    return run_on_ray(graph_of(plan, num_cpus=cluster_cpus()), parcels)
+
+
+class _StateWriter:
+    """Collects rows and writes them as parts, now and then and at the end."""
+
+    def __init__(self, state: State | None, plan: RunPlan, attempt: str) -> None:
+        self._state = state
+        self._digests = plan.digests()
+        self._motion_source = plan.motion.motion_source if plan.motion else ""
+        self._attempt = attempt
+        self._rows: dict[str, list[StateRow]] = defaultdict(list)
+        self._num_parcels = 0
+        self._flushed_s = time.monotonic()
+
+    def add(self, parcel: Parcel) -> None:
+        for stage, row in rows_of(parcel, self._motion_source):
+            self._rows[stage].append(row)
+        self._num_parcels += 1
+        if self._num_parcels >= FLUSH_EVERY_PARCELS or time.monotonic() - self._flushed_s > FLUSH_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was collected; a video's split goes last, when its clips' rows are safe."""
+        if self._state is not None:
+            for stage in sorted(self._rows, key=lambda stage: stage == "split"):
+                self._state.append(
+                    stage, self._rows[stage], digest=self._digests[stage], attempt=self._attempt
+                )
+        self._rows.clear()
+        self._num_parcels, self._flushed_s = 0, time.monotonic()

@@ -1,0 +1,83 @@
+"""What the one pass has to sample for the stages that need it, and which of it belongs to a clip. Pure."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from math import gcd, lcm
+
+import numpy as np
+
+from clipmill.media.contracts import ScanArrays, ScanPlan
+from clipmill.plan import RunPlan
+from clipmill.records import FrameSpan
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+
+EMBEDDING_HEIGHT_PX = 240
+RATE_DENOMINATOR = 1000
+"""Rates are taken as fractions of at most this denominator: 23.976 is 23976/1000."""
+
+
+def scan_plan(plan: RunPlan, missing: frozenset[str]) -> ScanPlan:
+    """The union of what the missing stages need of one pass."""
+    rates = frame_rates(plan, missing)
+    detects = "split" in missing and isinstance(plan.extractor, ContentClipExtractionStage)
+    return ScanPlan(
+        thumbnails=detects or "quality" in missing,
+        motion_fps=plan.motion.target_fps if plan.motion and "motion" in missing else None,
+        motion_source=plan.motion.motion_source if plan.motion else "blocks",
+        quality_fps=plan.quality.sample_fps if plan.quality and "quality" in missing else None,
+        frames_fps=float(common_rate(rates)) if rates else None,
+        frames_height_px=_frames_height_px(plan, missing),
+    )
+
+
+def frame_rates(plan: RunPlan, missing: frozenset[str]) -> list[float]:
+    """Frames a second that each missing stage samples."""
+    rates: list[float] = []
+    if plan.embedding and "embed" in missing:
+        rates.append(plan.embedding.target_fps)
+    if plan.preview and "preview" in missing:
+        rates.append(plan.preview.target_fps)
+    if plan.frames and ("frames" in missing or plan.customs):
+        rates.extend(plan.frames.rates_fps)
+    return rates
+
+
+def common_rate(rates: Iterable[float]) -> Fraction:
+    """The smallest rate of which every given rate takes each n-th frame."""
+    exact = [Fraction(rate).limit_denominator(RATE_DENOMINATOR) for rate in rates]
+    return Fraction(lcm(*(rate.numerator for rate in exact)), gcd(*(rate.denominator for rate in exact)))
+
+
+def frames_of_clip(arrays: ScanArrays, span: FrameSpan, *, grid_fps: float, fps: float) -> np.ndarray:
+    """Sampled frames of a clip at ``fps``: uint8 ``(T, h, w, 3)``; every n-th instant of the grid, n whole.
+
+    The instants count from the first frame of the *video*, so that overlapping clips share their frames.
+    """
+    step = round(grid_fps / fps)
+    first, last = np.searchsorted(arrays.sampled_frames, [span.start_frame, span.end_frame])
+    indices = np.arange(first, last)
+    on_grid = indices[indices % step == 0]
+    return np.asarray(arrays.frames[on_grid if len(on_grid) else indices[:1]])
+
+
+def samples_inside(frame_indices: np.ndarray, span: FrameSpan, *, paired: bool) -> slice:
+    """Which samples lie in a clip; ``paired`` ones compare a frame with the one before, also inside."""
+    first_frame = span.start_frame + 1 if paired else span.start_frame
+    first, last = np.searchsorted(frame_indices, [first_frame, span.end_frame])
+    return slice(int(first), int(last))
+
+
+def thin(frames: np.ndarray, budget_bytes: int) -> np.ndarray:
+    """Every n-th frame, n the smallest that fits the budget; at least one frame."""
+    if frames.nbytes <= budget_bytes:
+        return frames
+    return frames[:: -(-frames.nbytes // budget_bytes)]
+
+
+def _frames_height_px(plan: RunPlan, missing: frozenset[str]) -> int:
+    heights = [EMBEDDING_HEIGHT_PX]
+    if plan.preview and "preview" in missing:
+        heights.append(plan.preview.target_height)
+    if plan.frames:
+        heights.append(plan.frames.target_height_px)
+    return max(heights)

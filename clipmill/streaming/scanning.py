@@ -1,0 +1,103 @@
+"""The scan operator: one pass over a video, its split, its scores, its verdicts; out come chunks of clips."""
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError, UnreadableVideo
+from clipmill.media.child import CodecChild
+from clipmill.media.contracts import ScanFacts
+from clipmill.media.scan import load_arrays, scan
+from clipmill.plan import RunPlan
+from clipmill.records import VideoReason, WorkItem
+from clipmill.streaming.chunks import chunks_of, clips_of, empty_task
+from clipmill.streaming.parcel import Parcel, SplitOutcome
+from clipmill.streaming.sampling import scan_plan
+from clipmill.streaming.splitting import split_video
+from clipmill.streaming.stopwatch import Stopwatch
+
+logger = logging.getLogger(__name__)
+
+DECODE_S_PER_MEGAPIXEL_FRAME = 0.25
+"""Generous: a slow core decodes a megapixel in about 5 ms; sampling and a shared machine cost more."""
+
+
+class Scanner:
+    """Takes work items, gives parcels: at least one per video, rejected ones too."""
+
+    name = "scan"
+
+    def __init__(self, plan: RunPlan) -> None:
+        self._plan = plan
+        self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
+
+    def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+        """Scan each video. Its failures are values; a failing store's transient faults rise."""
+        for parcel in parcels:
+            yield from self._one(parcel.item)
+
+    def _one(self, item: WorkItem) -> Iterator[Parcel]:
+        watch = Stopwatch(self.name, item.video_id)
+        with tempfile.TemporaryDirectory(prefix="clipmill-scan-") as spool_dir:
+            try:
+                facts = self._scan(item, spool_dir)
+            except UnreadableVideo as error:
+                yield self._rejected(item, VideoReason(error.reason), str(error), watch)
+            except StoreError as error:
+                yield self._rejected(item, VideoReason.STORE_ERROR, str(error), watch)
+            except CodecChildDied as error:
+                yield self._rejected(item, VideoReason.DECODER_CRASHED, f"{item.source.uri}: {error}", watch)
+            except CodecChildTimeout as error:
+                yield self._rejected(item, VideoReason.DECODER_TIMEOUT, f"{item.source.uri}: {error}", watch)
+            else:
+                yield from self._parcels(item, facts, spool_dir, watch)
+
+    def _scan(self, item: WorkItem, spool_dir: str) -> ScanFacts:
+        """One pass, tried again while it kills or stalls its process, up to the limit of attempts."""
+        limits = self._plan.limits
+        for attempt in range(1, limits.max_attempts + 1):
+            try:
+                return self._child.run(
+                    scan,
+                    item.source.uri,
+                    scan_plan(self._plan, item.missing),
+                    spool_dir,
+                    timeout_s=limits.decode_timeout_s + _expected_s(item),
+                    stall_s=limits.decode_stall_s,
+                )
+            except (CodecChildDied, CodecChildTimeout) as error:
+                logger.warning(
+                    "%s, attempt %d of %d: %s", item.source.uri, attempt, limits.max_attempts, error
+                )
+                if attempt == limits.max_attempts:
+                    raise
+        raise AssertionError("max_attempts is at least 1")
+
+    def _parcels(
+        self, item: WorkItem, facts: ScanFacts, spool_dir: str, watch: Stopwatch
+    ) -> Iterator[Parcel]:
+        arrays = load_arrays(spool_dir)
+        outcome = None
+        spans = item.clips
+        if spans is None:
+            outcome = split_video(item.video_id, facts, arrays, self._plan.extractor)
+            spans = outcome.clips
+        clips = clips_of(item, spans, arrays, self._plan)
+        for chunk_index, task in enumerate(chunks_of(item, clips)):
+            first = outcome if chunk_index == 0 else None
+            yield Parcel(
+                item, task, outcome=first, metrics=(watch.lap(chunk_index, child_cpu_s=facts.cpu_s),)
+            )
+            facts = replace(facts, cpu_s=0.0)
+
+    def _rejected(self, item: WorkItem, reason: VideoReason, message: str, watch: Stopwatch) -> Parcel:
+        logger.debug("rejected %s: %s", reason, message)
+        outcome = SplitOutcome(reason=reason, message=message)
+        return Parcel(item, empty_task(item, error=message), outcome=outcome, metrics=(watch.lap(0),))
+
+
+def _expected_s(item: WorkItem) -> float:
+    megapixels = item.facts.width_px * item.facts.height_px / 1e6
+    frames = max(item.facts.num_frames, item.facts.duration_s * float(item.facts.framerate))
+    return megapixels * frames * DECODE_S_PER_MEGAPIXEL_FRAME

@@ -1,0 +1,153 @@
+"""From a finished parcel to the rows of the state. Pure."""
+
+from collections.abc import Iterator
+
+from clipmill import layout
+from clipmill.records import ClipSpan, WorkItem
+from clipmill.streaming.parcel import Parcel, SplitOutcome, TimedDrop, TimedShot
+from clipmill.video import Clip
+
+StateRow = dict[str, object]
+"""Column name -> value, as ``clipmill.storage.tables`` has them."""
+
+
+def rows_of(parcel: Parcel, motion_source: str) -> Iterator[tuple[str, StateRow]]:
+    """(stage, row) for everything this parcel decided; the stages the item did not miss give none.
+
+    The split comes last: when it is there, its clips' rows were at least handed over.
+    """
+    missing = parcel.item.missing
+    video = parcel.task.data
+    for clip in (*video.clips, *video.filtered_clips):
+        for stage, row in _clip_rows(clip, motion_source):
+            if stage in missing:
+                yield stage, {"id": str(clip.uuid), **row}
+    if parcel.outcome and "split" in missing:
+        yield "split", _split_row(parcel.item, parcel.outcome)
+
+
+def _clip_rows(clip: Clip, motion_source: str) -> Iterator[tuple[str, StateRow]]:
+    yield "motion", _motion_row(clip, motion_source)
+    yield "quality", _quality_row(clip)
+    encode_failed = clip.errors.get("encode")
+    if clip.reason is None or encode_failed:
+        yield "encode", _encode_row(clip, encode_failed)
+    embed_failed = clip.errors.get("embed")
+    if clip.reason is None or embed_failed:
+        yield "embed", _embed_row(clip, embed_failed)
+    if clip.reason is None:
+        yield "preview", {"windows": [_preview(clip, index) for index in range(len(clip.windows))]}
+        yield "frames", {"num_frames": clip.place.frames.num_frames if clip.place else 0, "message": ""}
+
+
+def _motion_row(clip: Clip, motion_source: str) -> StateRow:
+    return {
+        "motion_global_mean": clip.motion_score_global_mean,
+        "motion_per_patch_min_256": clip.motion_score_per_patch_min_256,
+        "motion_source": motion_source,
+        "error": clip.errors.get("motion"),
+    }
+
+
+def _quality_row(clip: Clip) -> StateRow:
+    scores = clip.quality
+    return {
+        "sharpness": scores.sharpness if scores else None,
+        "exposure": scores.exposure if scores else None,
+        "colourfulness": scores.colourfulness if scores else None,
+        "blockiness": scores.blockiness if scores else None,
+        "black_ratio": scores.black_ratio if scores else None,
+        "frozen_ratio": scores.frozen_ratio if scores else None,
+        "letterbox_ratio": scores.letterbox_ratio if scores else None,
+        "error": clip.errors.get("quality"),
+    }
+
+
+def _encode_row(clip: Clip, failed: str | None) -> StateRow:
+    if failed or clip.file is None:
+        return {"reason": "encode_failed", "message": failed or "the clip was not cut"}
+    file = clip.file
+    return {
+        "clip_uri": file.path,
+        "clip_digest": clip.file_digest,
+        "clip_mode": file.clip_mode,
+        "mode_reason": file.mode_reason,
+        "file_start_s": file.file_start_s,
+        "width": file.width,
+        "height": file.height,
+        "framerate": file.framerate,
+        "num_frames": file.num_frames,
+        "num_bytes": file.num_bytes,
+        "video_codec": file.video_codec,
+        "has_audio": file.has_audio,
+    }
+
+
+def _embed_row(clip: Clip, failed: str | None) -> StateRow:
+    if clip.embedding is None:
+        return {"reason": "embedding_failed", "message": failed or "the clip was not embedded"}
+    return {"embedding": clip.embedding.tolist()}
+
+
+def _preview(clip: Clip, index: int) -> StateRow:
+    window = clip.windows[index]
+    error = clip.errors.get(f"preview_{window.start_frame}_{window.end_frame}")
+    path = layout.preview_path("", str(clip.uuid), window.start_frame, window.end_frame).lstrip("/")
+    return {
+        "start_frame": window.start_frame,
+        "end_frame": window.end_frame + 1,
+        "preview_uri": path if window.has_preview else None,
+        "message": error,
+    }
+
+
+def _split_row(item: WorkItem, outcome: SplitOutcome) -> StateRow:
+    facts = outcome.facts
+    row: StateRow = {"id": item.video_id, "reason": outcome.reason, "message": outcome.message}
+    if facts is None:
+        return row
+    return row | {
+        "content_digest": facts.content_digest,
+        "audio_digest": facts.audio_digest,
+        "is_partial": facts.is_partial,
+        "partial_reason": facts.partial_reason,
+        "num_frames": facts.num_frames,
+        "duration_s": facts.duration_s,
+        "is_vfr": facts.is_vfr,
+        "time_base": str(facts.time_base),
+        "detector": outcome.detector,
+        "shots": [_shot(shot) for shot in outcome.shots],
+        "clips": [_clip(clip) for clip in outcome.clips],
+        "dropped": [_drop(dropped) for dropped in outcome.dropped],
+        "bytes_read": facts.bytes_read,
+    }
+
+
+def _shot(shot: TimedShot) -> StateRow:
+    return {
+        "start_frame": shot.shot.span.start_frame,
+        "end_frame": shot.shot.span.end_frame,
+        "start_pts": shot.start_pts,
+        "end_pts": shot.end_pts,
+        "start_s": shot.start_s,
+        "end_s": shot.end_s,
+        "gradual_start_s": shot.gradual_start_s,
+        "gradual_end_s": shot.gradual_end_s,
+    }
+
+
+def _clip(span: ClipSpan) -> StateRow:
+    return {
+        "clip_id": span.clip_id,
+        "start_frame": span.frames.start_frame,
+        "end_frame": span.frames.end_frame,
+        "start_pts": span.start_pts,
+        "end_pts": span.end_pts,
+        "start_s": span.start_s,
+        "end_s": span.end_s,
+        "shot_index": span.shot_index,
+    }
+
+
+def _drop(dropped: TimedDrop) -> StateRow:
+    return {"start_s": dropped.start_s, "end_s": dropped.end_s, "cause": dropped.dropped.cause}

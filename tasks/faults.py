@@ -1,0 +1,17 @@
+"""What Flyte may retry: only what it is told is recoverable."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flytekit.exceptions.user import FlyteRecoverableException
+
+from clipmill.errors import TransientStoreError
+
+
+@contextmanager
+def retried_by_flyte() -> Iterator[None]:
+    """Turn a store's passing faults into the one exception that the backend retries."""
+    try:
+        yield
+    except TransientStoreError as error:
+        raise FlyteRecoverableException(str(error)) from error

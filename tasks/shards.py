@@ -1,0 +1,43 @@
+"""From a source to work: list it, look into what is new, admit what is missing."""
+
+from typing import NamedTuple
+
+from flytekit import task
+
+from clipmill.intake import admission, inspection, sharding
+from clipmill.plan import plan_of_spec
+from clipmill.specs import CurateSpec
+from images import CPU_IMAGE
+from tasks.faults import retried_by_flyte
+from tasks.hardware import INSPECT, PLAN
+
+
+class Shards(NamedTuple):
+    """URIs: the listing, and the manifests of what nobody has looked into."""
+
+    listing: str
+    manifests: list[str]
+
+
+@task(container_image=CPU_IMAGE, **PLAN.of_task)
+def plan_shards(source: str, output: str, spec: CurateSpec) -> Shards:
+    """List the source and shard what is new; never cached, because a listing is news."""
+    with retried_by_flyte():
+        plan = plan_of_spec(spec, source=source, output=output)
+        found = sharding.plan_shards(plan, output=output, sharding=spec.sharding)
+    return Shards(found.listing_uri, found.manifest_uris)
+
+
+@task(container_image=CPU_IMAGE, **INSPECT.of_task)
+def inspect(manifest: str, output: str, spec: CurateSpec) -> int:
+    """Look at the headers of one manifest's sources; how many can be read."""
+    with retried_by_flyte():
+        return inspection.inspect_manifest(manifest, output=output, limits=spec.limits)
+
+
+@task(container_image=CPU_IMAGE, **PLAN.of_task)
+def admit(listing: str, inspected: list[int], source: str, output: str, spec: CurateSpec) -> list[str]:
+    """Name what is missing, as manifests of work; ``inspected`` only says that the inspection is over."""
+    with retried_by_flyte():
+        plan = plan_of_spec(spec, source=source, output=output)
+        return admission.admit(listing, plan, output=output, num_groups=spec.sharding.num_ray_clusters)

@@ -1,0 +1,1 @@
+"""Flyte workflows: composition only."""

@@ -1,0 +1,93 @@
+"""Takes decoded frames in display order and writes what a plan asks of them."""
+
+from fractions import Fraction
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from clipmill.media.contracts import ScanPlan
+from clipmill.media.rendering import Renderer
+from clipmill.media.sampling import BlockMotion, Grid, Measure, Pictures, Quality, Sampler, Shown
+from clipmill.media.spool import Spool, time_s
+from clipmill.media.vectors import VectorMotion
+
+MAX_SLACK_S = 0.0005
+"""Half a millisecond: what Matroska's clock may round a timestamp by."""
+
+
+class Collector:
+    """Writes a row for each frame, and samples a frame once it is known until when it was on screen.
+
+    Never holds more than two frames. ``coded_size_px`` is (width, height) of the first frame.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        plan: ScanPlan,
+        renderer: Renderer,
+        *,
+        coded_size_px: tuple[int, int],
+        time_base: Fraction,
+    ) -> None:
+        self._spool = spool
+        self._renderer = renderer
+        self._wants_thumbnails = plan.thumbnails
+        self._time_base = time_base
+        self._samplers = _samplers(spool, plan, renderer, coded_size_px=coded_size_px, time_base=time_base)
+        self._shown: Shown | None = None
+        self._first_pts = 0
+        self.num_frames = 0
+        self.time_s = 0.0
+
+    def take(self, frame: VideoFrame, pts: int) -> None:
+        """The next frame; it ends the time on screen of the frame before."""
+        if self.num_frames == 0:
+            self._first_pts = pts
+        self._end_shown(pts)
+        before = self._shown.frame if self._shown is not None else None
+        self._shown = Shown(self.num_frames, frame, before, self._thumbnail(frame))
+        self._spool["is_key"].append(frame.key_frame)
+        self.num_frames += 1
+
+    def seconds_until(self, pts: int) -> float:
+        """Seconds from the first frame to ``pts``; 0 before there is one."""
+        return time_s(pts, self._first_pts, self._time_base) if self.num_frames else 0.0
+
+    def finish(self, end_pts: int) -> None:
+        """``end_pts`` is the end of the last frame."""
+        self._end_shown(end_pts)
+
+    def _end_shown(self, pts: int) -> None:
+        self._spool["pts"].append(pts)
+        self.time_s = time_s(pts, self._first_pts, self._time_base)
+        self._spool["times_s"].append(self.time_s)
+        if self._shown is not None:
+            for sampler in self._samplers:
+                sampler.shown_until(self._shown, self.time_s)
+
+    def _thumbnail(self, frame: VideoFrame) -> np.ndarray | None:
+        if not self._wants_thumbnails:
+            return None
+        thumbnail = self._renderer.thumbnail(frame)
+        self._spool["thumbnails"].append(thumbnail)
+        return thumbnail
+
+
+def _samplers(
+    spool: Spool, plan: ScanPlan, renderer: Renderer, *, coded_size_px: tuple[int, int], time_base: Fraction
+) -> list[Sampler]:
+    slack_s = min(MAX_SLACK_S, float(time_base) / 2)
+    motion: Measure = BlockMotion(renderer, coded_size_px=coded_size_px)
+    if plan.motion_source == "vectors":
+        motion = VectorMotion(coded_size_px=coded_size_px)
+    wanted: list[tuple[float | None, Measure, str, str]] = [
+        (plan.frames_fps, Pictures(renderer), "sampled_frames", "frames"),
+        (plan.motion_fps, motion, "motion_frames", "motion_blocks"),
+        (plan.quality_fps, Quality(renderer), "quality_frames", "quality_measures"),
+    ]
+    return [
+        Sampler(Grid(fps, slack_s=slack_s), measure, frames=spool[frames], rows=spool[rows])
+        for fps, measure, frames, rows in wanted
+        if fps is not None
+    ]

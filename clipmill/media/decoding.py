@@ -1,0 +1,154 @@
+"""One walk through a container: packets to the digests, pictures of the video to whoever looks at them."""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+import itertools
+from collections.abc import Generator, Iterator
+from typing import cast
+
+from av import time_base as TICKS_PER_S  # noqa: N812, PyAV names a constant like a variable
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from clipmill.media.digest import AudioDigest, ContentDigest
+from clipmill.media.heartbeat import beat
+
+MISSING_TAIL_S = 0.5
+"""A file whose packets end this much before its headers say is cut off."""
+_KNOW_THEIR_LENGTH = ("mov", "matroska", "avi", "flv")  # others take it from their last packets, or guess
+
+
+class Damage:
+    """What could not be decoded: the first fault in words, and how many followed."""
+
+    def __init__(self) -> None:
+        self._first = ""
+        self._num_more = 0
+
+    def note(self, cause: str, *, at_s: float) -> None:
+        """Remember a fault met ``at_s`` seconds after the first frame."""
+        if self._first:
+            self._num_more += 1
+        else:
+            self._first = f"at {at_s:.3f} s: {cause}"
+
+    def __bool__(self) -> bool:
+        return bool(self._first)
+
+    def __str__(self) -> str:
+        return f"{self._first} ({self._num_more} more)" if self._num_more else self._first
+
+
+class Walk:
+    """Demuxes a container once. Pictures come in the decoder's order, which is display order.
+
+    A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder
+    had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.damage = Damage()
+        self._container = container
+        self._stream = stream
+        self._seconds_per_tick = [float(each.time_base or 0) for each in container.streams]
+        self._content = ContentDigest(stream.codec_context.codec.canonical_name, _extradata(stream))
+        sound = _first_sound(container)
+        self._sound_index = -1 if sound is None else sound.index
+        self._sound_digest = None if sound is None else _audio_digest(sound)
+        self._end_s = 0.0
+        self._first_s: float | None = None
+        self._progress = 0
+        self._waits_for_key = False
+
+    @property
+    def content_digest(self) -> str:
+        """Digest of the video packets so far."""
+        return self._content.digest()
+
+    @property
+    def audio_digest(self) -> str | None:
+        """Digest of the first audio stream's packets so far; None without sound."""
+        return self._sound_digest.digest() if self._sound_digest is not None else None
+
+    def frames(self) -> Generator[VideoFrame]:
+        """Every frame that can be decoded; frames outside the edit list are left out by the demuxer."""
+        for packet in itertools.chain(self._packets(), [None]):
+            for frame in self._decoded(packet):
+                at_s = self._seconds(self._stream.index, frame.pts)
+                self._first_s = at_s if self._first_s is None else self._first_s
+                if frame.is_corrupt:
+                    self._note("a picture is damaged", at_s)
+                yield frame
+        self._check_end()
+
+    def _packets(self) -> Generator[Packet[VideoStream]]:
+        """Packets of the video; those of the sound go to their digest."""
+        packets = self._container.demux()
+        while (packet := self._next(packets)) is not None:
+            if packet.size == 0:
+                continue  # PyAV ends each stream with one, none of which says whose it is
+            self._progress += 1
+            beat(self._progress)
+            end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
+            self._end_s = max(self._end_s, end_s)
+            if packet.stream_index == self._stream.index:
+                self._content.update(bytes(packet))
+                yield cast("Packet[VideoStream]", packet)
+            elif self._sound_digest is not None and packet.stream_index == self._sound_index:
+                self._sound_digest.update(bytes(packet))
+
+    def _next(self, packets: Iterator[Packet[Stream]]) -> Packet[Stream] | None:
+        try:
+            return next(packets, None)
+        except FFmpegError as error:
+            self._note(f"the container cannot be read on: {error.strerror}", self._end_s)
+            return None
+
+    def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        """Frames that ``packet``, or None for the end, completes."""
+        at_s = self._end_s if packet is None else self._seconds(self._stream.index, packet.pts)
+        if packet is not None and packet.is_corrupt:
+            self._note("a packet is cut off or damaged", at_s)
+        if packet is not None and self._waits_for_key and not packet.is_keyframe:
+            return []
+        self._waits_for_key = False
+        try:
+            return self._stream.decode(packet)
+        except FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise MemoryError(str(error)) from error
+            self._note(f"{error.strerror}, decoding goes on at the next key picture", at_s)
+            self._waits_for_key = True
+            return []
+
+    def _check_end(self) -> None:
+        promised_s = (self._container.duration or 0) / TICKS_PER_S
+        if (
+            self._container.format.name.startswith(_KNOW_THEIR_LENGTH)
+            and promised_s - self._end_s > MISSING_TAIL_S
+        ):
+            self._note(f"the file ends, its headers promise {promised_s:.3f} s", self._end_s)
+
+    def _seconds(self, stream_index: int, ticks: int | None) -> float:
+        return (ticks or 0) * self._seconds_per_tick[stream_index]
+
+    def _note(self, cause: str, at_s: float) -> None:
+        self.damage.note(cause, at_s=max(0.0, at_s - (self._first_s or 0.0)))
+
+
+def _first_sound(container: InputContainer) -> AudioStream | None:
+    sounds = container.streams.audio
+    return sounds[0] if sounds and getattr(sounds[0], "codec_context", None) is not None else None
+
+
+def _audio_digest(stream: AudioStream) -> AudioDigest:
+    return AudioDigest(stream.codec_context.codec.canonical_name, _extradata(stream))
+
+
+def _extradata(stream: VideoStream | AudioStream) -> bytes:
+    return stream.codec_context.extradata or b""

@@ -1,0 +1,82 @@
+"""Exact presentation times of frames as they leave the decoder, and what was wrong with them."""
+
+from collections import Counter
+from fractions import Fraction
+
+BACKWARD_JUMP_S = 1.0
+"""A timestamp that lies this far back starts a new timeline; one nearer is an error of its own."""
+MAX_DISTINCT_STEPS = 1024
+
+
+class Timeline:
+    """Gives each frame a pts above that of the frame before; the decoder's order is the display order.
+
+    A missing pts continues with the frame before's duration; a repeated or earlier one moves to the next
+    tick; a jump back of ``BACKWARD_JUMP_S`` or more, as in joined recordings, shifts what follows behind it.
+    """
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._time_base = time_base
+        self._shift = 0
+        self._faults: Counter[str] = Counter()
+        self._steps: Counter[int] = Counter()
+        self._last: int | None = None
+        self._duration = 0
+
+    @property
+    def repairs(self) -> str:
+        """What was wrong, with counts; empty when nothing was."""
+        return ", ".join(f"{count} frames {fault}" for fault, count in sorted(self._faults.items()))
+
+    def place(self, pts: int | None, duration: int) -> int:
+        """The pts of the next frame; ``duration`` in ticks, 0 when unknown."""
+        placed = self._placed(pts)
+        if self._last is not None:
+            self._count(placed - self._last)
+        self._last, self._duration = placed, duration
+        return placed
+
+    def end(self, frame_duration: int) -> int:
+        """Where the last frame ends: after its duration, else the median step, else ``frame_duration``."""
+        if self._last is None:
+            raise ValueError("a timeline without frames has no end")
+        return self._last + max(1, self._duration or self._median() or frame_duration)
+
+    @property
+    def is_vfr(self) -> bool:
+        """Whether steps between frames differ by more than timestamps rounded to this time base do."""
+        if not self._steps:
+            return False
+        typical = self._median()
+        rounding = 1 if typical >= 4 else 0
+        tolerance = max(rounding, typical * 0.02)
+        return max(self._steps) - typical > tolerance or typical - min(self._steps) > tolerance
+
+    def _placed(self, pts: int | None) -> int:
+        if self._last is None:
+            return 0 if pts is None else pts
+        step = self._duration or self._median() or 1
+        if pts is None:
+            self._faults["without a timestamp"] += 1
+            return self._last + step
+        if pts + self._shift > self._last:
+            return pts + self._shift
+        if (self._last - pts - self._shift) * self._time_base < BACKWARD_JUMP_S:
+            self._faults["with a timestamp not after the one before"] += 1
+            return self._last + 1
+        self._faults["where timestamps jump back"] += 1
+        self._shift = self._last + step - pts
+        return self._last + step
+
+    def _count(self, step: int) -> None:
+        if len(self._steps) < MAX_DISTINCT_STEPS or step in self._steps:  # bounded for any file
+            self._steps[step] += 1
+
+    def _median(self) -> int:
+        """The median step between frames; 0 when there is none."""
+        half, below = self._steps.total() / 2, 0
+        for step in sorted(self._steps):
+            below += self._steps[step]
+            if below >= half:
+                return step
+        return 0

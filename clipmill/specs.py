@@ -66,9 +66,7 @@ class DedupSpec(StageSpec):
         if (self.which_to_keep == "columns") != bool(self.rank_columns):
             raise ValueError("rank_columns and which_to_keep: columns need each other")
         if self.ascending and len(self.ascending) != len(self.rank_columns):
-            raise ValueError(
-                f"ascending needs {len(self.rank_columns)} values, one per rank_columns, got {len(self.ascending)}"
-            )
+            raise ValueError("ascending needs one value for each of rank_columns")
         return self
 
 

@@ -1,0 +1,80 @@
+"""The rows of clusters as tables: what k-means and the search for pairs write in the documented form."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from clipmill.dedup import ranking
+from clipmill.dedup.kmeans import assign
+from clipmill.dedup.pairwise import nearest_earlier
+from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
+from clipmill.errors import StoreError
+from clipmill.reduce.columns import read_columns
+from clipmill.reduce.handover import Ranking
+from clipmill.storage import store
+
+KMEANS_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")
+
+
+def assigned_rows(ids: Sequence[str], embeddings: Floats, centroids: Floats) -> pa.Table:
+    """Every row's ``cluster``, its unit embedding and its distances, as ``KMEANS_COLUMNS`` name them."""
+    labels, cosine, l2 = assign(embeddings, centroids)
+    columns = {
+        "cluster": pa.array(labels.astype(np.int32)),
+        "id": pa.array(ids, pa.string()),
+        "embedding": _as_lists(unit_rows(embeddings)),
+        "l2_dist_to_cent": pa.array(l2),
+        "cosine_dist_to_cent": pa.array(cosine),
+    }
+    return pa.table(columns)
+
+
+def rows_of(table: pa.Table, clusters: Sequence[int]) -> pa.Table:
+    """The rows of ``clusters``."""
+    return table.filter(pc.field("cluster").isin(list(clusters)))
+
+
+def pairs(rows: pa.Table, how: Ranking, *, batch_size: int) -> pa.Table:
+    """``id``, ``max_id``, ``cosine_sim_score`` of one cluster's rows, best ranked first."""
+    order = _ranked(rows, how)
+    ids = np.array(rows["id"].to_pylist(), dtype=object)[order]
+    index, similarity = nearest_earlier(as_matrix(rows["embedding"])[order], batch_size=batch_size)
+    columns = {
+        "id": pa.array(ids, pa.string()),
+        "max_id": pa.array(ids[index], pa.string()),
+        "cosine_sim_score": pa.array(similarity.astype(np.float32)),
+    }
+    return pa.table(columns)
+
+
+def read_table(uri: str) -> pa.Table:
+    """A parquet file that a step before wrote; StoreError when it is none."""
+    data = store.read_bytes(uri)
+    try:
+        return pq.ParquetFile(pa.BufferReader(data)).read()
+    except pa.ArrowException as error:
+        raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+
+
+def as_matrix(lists: pa.ChunkedArray) -> Unit:
+    """float32 ``(N, D)`` of a column of fixed-size lists."""
+    whole = lists.combine_chunks()
+    return whole.flatten().to_numpy().reshape(len(whole), -1)
+
+
+def _as_lists(rows: Unit) -> pa.FixedSizeListArray:
+    return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
+
+
+def _ranked(rows: pa.Table, how: Ranking) -> Indices:
+    ids: list[str] = rows["id"].to_pylist()
+    if how.which_to_keep == "random":
+        return ranking.rank_random(ids, seed=how.seed)
+    if how.which_to_keep == "columns":
+        columns = read_columns(how.columns_uri, how.columns, ids=ids)
+        return ranking.rank_columns(ids, columns, ascending=how.ascending)
+    rank = ranking.rank_hard if how.which_to_keep == "hard" else ranking.rank_easy
+    return rank(ids, rows["cosine_dist_to_cent"].to_numpy())

@@ -1,0 +1,155 @@
+"""Semantic deduplication as steps between which only URIs pass; each is one task of the workflow.
+
+::
+
+    fit_clusters -> embedding_shards -> assign_clusters, one per shard
+                 -> cluster_groups   -> find_duplicates, one per group -> select_keepers
+
+Everything before ``select_keepers`` is written under ``<output>/work/dedup/<digest of what goes in>``, so a
+step that was done is not done again and an interrupted run shows nowhere. ``select_keepers`` writes the
+documented tree ``<output>/dedup``. Clips are never touched.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from clipmill import layout
+from clipmill.dedup.thresholds import eps_for
+from clipmill.reduce import clusters, fit, handover, keepers
+from clipmill.reduce.columns import read_columns
+from clipmill.reduce.embeddings import SUFFIXES, read_embeddings, read_files
+from clipmill.specs import DedupSpec
+from clipmill.storage import parquet, store
+
+FIT_VERSION = 1
+PAIRS_VERSION = 1
+
+_FIT_FIELDS = ("n_clusters", "max_iter", "tol", "random_state", "fit_sample")
+_RANK_FIELDS = ("which_to_keep", "rank_columns", "ascending", "random_state")
+
+
+def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
+    """Find the centroids of the embeddings under ``embeddings_uri``; URI of the fit.
+
+    ``output`` is the root in which ``dedup`` and ``work`` lie. Without embeddings there is a fit without
+    clusters. Memory is about three times that of all embeddings in float32. BadEmbeddings names a faulty
+    file and row.
+    """
+    digest = fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, [embeddings_uri])
+    uri = layout.join(keepers.work_dir(store.normalise(output)), digest, "fit.json")
+    if store.exists(uri):
+        return uri
+    ids, embeddings = read_embeddings(embeddings_uri)
+    centroids = fit.centroids_of(ids, embeddings, spec)
+    shards = fit.shards_of(store.find(embeddings_uri, SUFFIXES), spec)
+    return fit.write_fit(uri, centroids, shards, fit.groups_of(len(centroids), len(ids), spec))
+
+
+def embedding_shards(fit_uri: str) -> list[str]:
+    """URIs of the shards of a fit, each for one ``assign_clusters``; at least one."""
+    return list(handover.read(fit_uri, handover.Fit).shard_uris)
+
+
+def assign_clusters(shard_uri: str) -> str:
+    """Give each embedding of a shard its cluster; URI that ``cluster_groups`` takes."""
+    uri = shard_uri.removesuffix(".json") + "_assigned.json"
+    if store.exists(uri):
+        return uri
+    shard = handover.read(shard_uri, handover.Shard)
+    ids, embeddings = read_files(shard.file_uris)
+    if not ids:
+        return handover.write(uri, handover.Assigned(part_uris={}))
+    rows = clusters.assigned_rows(ids, embeddings, fit.read_centroids(shard.centroids_uri))
+    parts: dict[int, str] = {}
+    for group, members in enumerate(shard.groups):
+        part = clusters.rows_of(rows, members)
+        if len(part):
+            parts[group] = layout.join(
+                shard.folder, "assigned", f"group_{group}", f"shard_{shard.index}.parquet"
+            )
+            store.put_if_changed(parts[group], parquet.encode(part))
+    return handover.write(uri, handover.Assigned(part_uris=parts))
+
+
+def cluster_groups(
+    fit_uri: str, assigned_uris: Sequence[str], spec: DedupSpec, *, columns_uri: str = ""
+) -> list[str]:
+    """URIs of at most ``spec.max_groups`` groups of clusters, each for one ``find_duplicates``; at least one.
+
+    ``assigned_uris`` are those of every shard. ``columns_uri``, a table of clips, is read where
+    ``spec.which_to_keep`` is ``columns``; SpecError when it lacks one of them.
+    """
+    fitted = handover.read(fit_uri, handover.Fit)
+    assigned = [handover.read(uri, handover.Assigned) for uri in sorted(assigned_uris)]
+    if len(assigned) != len(fitted.shard_uris):
+        raise ValueError(f"{fit_uri} has {len(fitted.shard_uris)} shards, {len(assigned)} were assigned")
+    how = _ranking(spec, columns_uri)
+    tables = [how.columns_uri] if how.columns_uri else []
+    digest = fit.digest("find_duplicates", PAIRS_VERSION, spec, _RANK_FIELDS, tables)
+    folder = layout.join(fitted.folder, f"pairs_{digest}")
+    uris: list[str] = []
+    for index in range(fitted.num_groups):
+        parts = [part.part_uris[index] for part in assigned if index in part.part_uris]
+        group = handover.Group(
+            index=index, kmeans_folder=fitted.folder, pairs_folder=folder, part_uris=tuple(parts),
+            ranking=how, batch_size=spec.pairwise_batch_size,
+        )  # fmt: skip
+        uris.append(handover.write(layout.join(folder, f"group_{index}.json"), group))
+    return uris
+
+
+def find_duplicates(group_uri: str) -> str:
+    """Find each clip's most similar better-ranked one in its cluster; URI that ``select_keepers`` takes.
+
+    Memory is that of the group's rows.
+    """
+    uri = group_uri.removesuffix(".json") + "_found.json"
+    if store.exists(uri):
+        return uri
+    group = handover.read(group_uri, handover.Group)
+    found: list[handover.FoundCluster] = []
+    if group.part_uris:
+        rows = pa.concat_tables([clusters.read_table(part) for part in group.part_uris]).sort_by("id")
+        found = [_find_in(group, cluster, rows) for cluster in np.unique(rows["cluster"].to_numpy()).tolist()]
+    return handover.write(uri, handover.Found(folder=group.kmeans_folder, clusters=tuple(found)))
+
+
+def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> str:
+    """Write the documented tree and the duplicates; URI of a table with ``tables.DUPLICATES``' columns.
+
+    A clip is a duplicate where its similarity to a better-ranked one is at least ``1 - eps``; without
+    ``spec.eps`` the value of the embedding ``algorithm`` holds. All is known before the first file is
+    replaced; files that hold what they should stay as they are; those of earlier runs that no longer belong
+    go last.
+    """
+    eps = eps_for(algorithm) if spec.eps is None else spec.eps
+    found = [handover.read(uri, handover.Found) for uri in found_uris]
+    members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
+    table = keepers.duplicates(members, eps=eps)
+    uri = keepers.publish(members, table, output)
+    keepers.remove_earlier_work(output, {part.folder for part in found})
+    return uri
+
+
+def _find_in(group: handover.Group, cluster: int, rows: pa.Table) -> handover.FoundCluster:
+    """Write one cluster's rows and pairs."""
+    own = clusters.rows_of(rows, [cluster])
+    kmeans_uri = layout.join(group.kmeans_folder, keepers.kmeans_name(cluster))
+    pairwise_uri = layout.join(group.pairs_folder, keepers.pairwise_name(cluster))
+    pairs = clusters.pairs(own, group.ranking, batch_size=group.batch_size)
+    store.put_if_changed(kmeans_uri, parquet.encode(own.select(clusters.KMEANS_COLUMNS)))
+    store.put_if_changed(pairwise_uri, parquet.encode(pairs))
+    return handover.FoundCluster(cluster=cluster, kmeans_uri=kmeans_uri, pairwise_uri=pairwise_uri)
+
+
+def _ranking(spec: DedupSpec, columns_uri: str) -> handover.Ranking:
+    """The larger value is the better one where ``spec.ascending`` does not say."""
+    if spec.rank_columns:
+        read_columns(columns_uri, spec.rank_columns, ids=[])
+    return handover.Ranking(
+        which_to_keep=spec.which_to_keep, seed=spec.random_state, columns=spec.rank_columns,
+        ascending=spec.ascending or (False,) * len(spec.rank_columns),
+        columns_uri=columns_uri if spec.rank_columns else "",
+    )  # fmt: skip

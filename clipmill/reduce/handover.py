@@ -1,0 +1,88 @@
+"""What one step of dedup hands to the next: small JSON files, named by URI, written after what they name.
+
+A step whose hand-over exists has been done: all of them lie in a folder named by a digest of what goes in.
+"""
+
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from clipmill.storage import store
+
+
+class _Handover(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fit(_Handover):
+    """Where k-means wrote: the shards to assign, and how many groups the clusters are in."""
+
+    folder: str
+    shard_uris: tuple[str, ...]
+    num_groups: int
+
+
+class Shard(_Handover):
+    """Embedding files to assign, and where the rows of each group of clusters go."""
+
+    index: int
+    folder: str
+    centroids_uri: str
+    file_uris: tuple[str, ...]
+    groups: tuple[tuple[int, ...], ...]
+
+
+class Assigned(_Handover):
+    """The rows of one shard, a file for each group that has any: group index to URI."""
+
+    part_uris: dict[int, str]
+
+
+class Ranking(_Handover):
+    """Which of alike clips stays."""
+
+    which_to_keep: Literal["hard", "easy", "random", "columns"]
+    seed: int
+    columns: tuple[str, ...] = ()
+    ascending: tuple[bool, ...] = ()
+    columns_uri: str = ""
+
+
+class Group(_Handover):
+    """Clusters to search for duplicates, the files that hold their rows, and how to rank."""
+
+    index: int
+    kmeans_folder: str
+    pairs_folder: str
+    part_uris: tuple[str, ...]
+    ranking: Ranking
+    batch_size: int
+
+
+class FoundCluster(_Handover):
+    """One cluster's rows and its pairs, as parquet."""
+
+    cluster: int
+    kmeans_uri: str
+    pairwise_uri: str
+
+
+class Found(_Handover):
+    """Every cluster of a group that has rows."""
+
+    folder: str
+    clusters: tuple[FoundCluster, ...]
+
+
+_Kind = TypeVar("_Kind", bound=_Handover)
+
+
+def write(uri: str, handover: _Handover) -> str:
+    """Write ``handover`` unless it is there already; the ``uri``."""
+    store.put_if_changed(uri, (handover.model_dump_json(indent=1) + "\n").encode())
+    return uri
+
+
+def read(uri: str, kind: type[_Kind]) -> _Kind:
+    """The hand-over of a ``kind`` at ``uri``."""
+    return kind.model_validate_json(store.read_bytes(uri))

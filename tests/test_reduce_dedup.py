@@ -1,0 +1,440 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from clipmill.dedup.vectors import unit_rows
+from clipmill.errors import BadEmbeddings, SpecError, StoreError
+from clipmill.reduce import dedup, fit
+from clipmill.reduce.embeddings import read_embeddings
+from clipmill.specs import DedupSpec
+from clipmill.storage import store
+from clipmill.storage.tables import DUPLICATES
+
+SPEC = DedupSpec(eps=0.1)
+
+
+def write(
+    path: Path,
+    ids: Sequence[str | int | None],
+    rows: object,
+    *,
+    column: str = "embedding",
+    kind: pa.DataType | None = None,
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lists = [None if row is None else list(row) for row in rows]
+    pq.write_table(pa.table({"id": ids, column: pa.array(lists, kind or pa.list_(pa.float64()))}), path)
+
+
+def copies(
+    *, num_films: int = 12, each: int = 3, noise: float = 0.02, seed: int = 0
+) -> tuple[list[str], np.ndarray]:
+    """``each`` nearly equal rows for every film; ids tell film and copy."""
+    rng = np.random.default_rng(seed)
+    films = unit_rows(rng.standard_normal((num_films, 24)))
+    rows = films[:, None, :] + rng.standard_normal((num_films, each, 24)) * noise
+    ids = [f"film{film:02}-{copy}" for film in range(num_films) for copy in range(each)]
+    return ids, rows.reshape(-1, 24)
+
+
+def write_copies(folder: Path, *, num_files: int = 2, num_films: int = 12) -> None:
+    ids, rows = copies(num_films=num_films)
+    for part in range(num_files):
+        write(folder / f"{part}.parquet", ids[part::num_files], rows[part::num_files])
+
+
+def run(embeddings: str | Path, output: str | Path, spec: DedupSpec = SPEC, *, columns: str = "") -> str:
+    fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
+    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
+    groups = dedup.cluster_groups(fitted, assigned, spec, columns_uri=columns)
+    found = [dedup.find_duplicates(group) for group in groups]
+    return dedup.select_keepers(found, str(output), spec, algorithm="perceptual")
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def mtimes(root: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def embeddings(tmp_path: Path) -> Path:
+    folder = tmp_path / "embeddings"
+    write_copies(folder)
+    return folder
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "output"
+
+
+# Reading
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        ("embedding", pa.list_(pa.float32(), 3)),
+        ("embedding", pa.list_(pa.float64())),
+        ("embeddings", pa.large_list(pa.float32())),
+        ("embeddings", pa.list_(pa.float16())),
+    ],
+    ids=["ours", "reference writer", "reference dedup", "half"],
+)
+def test_reads_every_form_of_embeddings(tmp_path: Path, column: str, kind: pa.DataType) -> None:
+    rows = np.array(
+        [[1, 2, 3], [4, 5, 6]], dtype=np.float16 if kind.value_type == pa.float16() else np.float64
+    )
+    write(tmp_path / "a.parquet", ["b", "a"], rows, column=column, kind=kind)
+    ids, found = read_embeddings(str(tmp_path))
+    assert (ids, found.tolist(), found.dtype) == (["a", "b"], [[4, 5, 6], [1, 2, 3]], np.float32)
+
+
+def test_rows_are_sorted_by_id_over_all_files(tmp_path: Path) -> None:
+    write(tmp_path / "z.parquet", ["c", "a"], [[1, 0], [2, 0]])
+    write(tmp_path / "sub" / "y.parquet", ["b"], [[3, 0]])
+    ids, rows = read_embeddings(str(tmp_path))
+    assert (ids, rows[:, 0].tolist()) == (["a", "b", "c"], [2, 3, 1])
+
+
+def test_an_empty_file_among_others_counts_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", [], [])
+    write(tmp_path / "b.parquet", ["x"], [[1, 2]])
+    assert read_embeddings(str(tmp_path))[0] == ["x"]
+
+
+def test_no_files_give_no_embeddings(tmp_path: Path) -> None:
+    ids, rows = read_embeddings(str(tmp_path / "missing"))
+    assert (ids, rows.shape) == ([], (0, 0))
+
+
+def test_integer_ids_become_text(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", [2, 1], [[1, 0], [0, 1]])
+    assert read_embeddings(str(tmp_path))[0] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "rows", "cause"),
+    [
+        (["a", "b"], [[1, 2], [1, np.nan]], r"bad.parquet: row 1 \(id b\) holds NaN"),
+        (["a", "b"], [[0, 0], [1, 1]], r"bad.parquet: row 0 \(id a\) is all zeros"),
+        (["a", "b"], [[1, 2], [1e300, 1]], r"bad.parquet: row 1 \(id b\) holds NaN or infinity"),
+        (["a", "b"], [[1, 2], [1, 2, 3]], "bad.parquet: row 1 has 3 numbers, row 0 has 2"),
+        (["a", "b"], [[1, 2], None], "bad.parquet: row 1 has no embedding"),
+        (["a", None], [[1, 2], [1, 2]], "bad.parquet: row 1 has no id"),
+        (["a", "a"], [[1, 2], [1, 2]], "bad.parquet: row 1 has the id a of row 0 of .*bad.parquet"),
+    ],
+    ids=["nan", "zeros", "too large", "mixed", "no embedding", "no id", "repeated"],
+)
+def test_a_faulty_row_is_named(tmp_path: Path, ids: list[str], rows: list[list[float]], cause: str) -> None:
+    write(tmp_path / "bad.parquet", ids, rows)
+    with pytest.raises(BadEmbeddings, match=cause):
+        read_embeddings(str(tmp_path))
+
+
+def test_files_of_different_dimensions_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", ["a"], [[1, 2]])
+    write(tmp_path / "b.parquet", ["b"], [[1, 2, 3]])
+    with pytest.raises(BadEmbeddings, match=r"b.parquet: row 0 has 3 numbers, those of .*a.parquet have 2"):
+        read_embeddings(str(tmp_path))
+
+
+def test_an_id_that_is_in_two_files_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "a.parquet", ["x", "y"], [[1, 2], [2, 1]])
+    write(tmp_path / "b.parquet", ["z", "y"], [[1, 2], [2, 1]])
+    with pytest.raises(BadEmbeddings, match=r"b.parquet: row 1 has the id y of row 1 of .*a.parquet"):
+        read_embeddings(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("columns", "cause"),
+    [
+        ({"embedding": [[1.0]]}, "no column id, only embedding"),
+        ({"id": ["a"], "vector": [[1.0]]}, "no column embedding or embeddings, only id, vector"),
+        ({"id": ["a"], "embedding": ["text"]}, "column embedding holds string, not lists of numbers"),
+    ],
+    ids=["no id", "no embedding", "no lists"],
+)
+def test_a_table_of_other_columns_is_named(
+    tmp_path: Path, columns: dict[str, list[object]], cause: str
+) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "bad.parquet")
+    with pytest.raises(BadEmbeddings, match=f"bad.parquet: {cause}"):
+        read_embeddings(str(tmp_path))
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.parquet").write_bytes(b"no table")
+    with pytest.raises(BadEmbeddings, match=r"bad.parquet: not a readable table"):
+        read_embeddings(str(tmp_path))
+
+
+# The whole line
+
+
+def test_every_copy_but_one_is_a_duplicate_of_its_film(embeddings: Path, output: Path) -> None:
+    table = pq.read_table(run(embeddings, output, SPEC.model_copy(update={"n_clusters": 4})))
+    assert table.schema == DUPLICATES
+    films = [(row["clip_id"][:6], row["duplicate_of"][:6]) for row in table.to_pylist()]
+    assert sorted(films) == sorted((f"film{film:02}",) * 2 for film in range(12) for _ in range(2))
+
+
+def test_rows_of_the_table_say_how_the_copy_was_found(embeddings: Path, output: Path) -> None:
+    rows = pq.read_table(run(embeddings, output, SPEC.model_copy(update={"n_clusters": 4}))).to_pylist()
+    ids, vectors = copies()
+    unit = dict(zip(ids, unit_rows(vectors), strict=True))
+    for row in rows:
+        assert row["similarity"] == pytest.approx(
+            float(unit[row["clip_id"]] @ unit[row["duplicate_of"]]), abs=2e-6
+        )
+        assert (row["method"], row["scope"]) == ("semantic", "clip")
+    assert len({row["group_id"] for row in rows}) == len({row["duplicate_of"] for row in rows}) == 12
+    assert [row["clip_id"] for row in rows] == sorted(row["clip_id"] for row in rows)
+
+
+def test_the_documented_tree(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, SPEC.model_copy(update={"n_clusters": 3}))
+    assert sorted(tree(output / "dedup")) == [
+        "duplicates/part-0.parquet",
+        *(f"kmeans_results/centroid={k}/part-0.parquet" for k in range(3)),
+        *(f"pairwise_results/cluster_{k}.parquet" for k in range(3)),
+        "semantic_duplicates.parquet",
+    ]
+
+
+def test_columns_of_the_documented_tree(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, SPEC.model_copy(update={"n_clusters": 1}))
+    root = output / "dedup"
+    rows = pq.ParquetFile(root / "kmeans_results" / "centroid=0" / "part-0.parquet").read()
+    pairs = pq.read_table(root / "pairwise_results" / "cluster_0.parquet")
+    names = pq.read_table(root / "duplicates" / "part-0.parquet")
+    assert rows.column_names == ["id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent"]
+    assert rows.schema.field("embedding").type == pa.list_(pa.float32(), 24)
+    assert pairs.column_names == ["id", "max_id", "cosine_sim_score"]
+    assert (names.column_names, names["id"].to_pylist()) == (["id"], sorted(names["id"].to_pylist()))
+    assert set(names["id"].to_pylist()) == {
+        row["id"] for row in pairs.to_pylist() if row["cosine_sim_score"] >= np.float32(0.9)
+    }
+
+
+def test_pairs_lie_in_rank_order(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, SPEC.model_copy(update={"n_clusters": 1}))
+    root = output / "dedup"
+    rows = pq.ParquetFile(root / "kmeans_results" / "centroid=0" / "part-0.parquet").read().to_pylist()
+    distance = {row["id"]: row["cosine_dist_to_cent"] for row in rows}
+    ids = pq.read_table(root / "pairwise_results" / "cluster_0.parquet")["id"].to_pylist()
+    assert ids == sorted(ids, key=lambda name: -distance[name])
+
+
+@pytest.mark.parametrize("which", ["easy", "random"])
+def test_another_ranking_keeps_other_clips(embeddings: Path, output: Path, which: str) -> None:
+    hard = pq.read_table(run(embeddings, output))["duplicate_of"].to_pylist()
+    other = pq.read_table(run(embeddings, output, DedupSpec(eps=0.1, which_to_keep=which)))
+    assert set(other["duplicate_of"].to_pylist()) != set(hard)
+
+
+def test_columns_decide_which_copy_stays(embeddings: Path, output: Path, tmp_path: Path) -> None:
+    ids, _ = copies()
+    clips = tmp_path / "clips.parquet"
+    pq.write_table(pa.table({"clip_id": ids, "width": [int(name[-1]) for name in ids]}), clips)
+    spec = DedupSpec(eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=("width",))
+    kept = pq.read_table(run(embeddings, output, spec, columns=str(clips)))["duplicate_of"].to_pylist()
+    assert {name[-1] for name in kept} == {"2"}
+    spec = spec.model_copy(update={"ascending": (True,)})
+    kept = pq.read_table(run(embeddings, output, spec, columns=str(clips)))["duplicate_of"].to_pylist()
+    assert {name[-1] for name in kept} == {"0"}
+
+
+@pytest.mark.parametrize(
+    ("column", "cause"),
+    [("height", "has no column height"), ("codec", "column codec of .* holds string")],
+)
+def test_a_column_that_cannot_rank_is_named(
+    embeddings: Path, output: Path, tmp_path: Path, column: str, cause: str
+) -> None:
+    pq.write_table(pa.table({"clip_id": ["x"], "codec": ["h264"]}), tmp_path / "clips.parquet")
+    spec = DedupSpec(which_to_keep="columns", rank_columns=(column,))
+    with pytest.raises(SpecError, match=cause):
+        run(embeddings, output, spec, columns=str(tmp_path / "clips.parquet"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"which_to_keep": "columns"},
+        {"rank_columns": ("width",)},
+        {"which_to_keep": "columns", "rank_columns": ("width",), "ascending": (True, False)},
+    ],
+    ids=["no columns", "no use for columns", "one direction too many"],
+)
+def test_a_ranking_by_columns_is_whole(fields: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="rank_columns"):
+        DedupSpec.model_validate(fields)
+
+
+def test_a_chain_has_one_keeper(tmp_path: Path, output: Path) -> None:
+    angles = np.radians([0.0, 20.0, 40.0, 130.0])
+    write(tmp_path / "in" / "a.parquet", list("abcd"), np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    clips = tmp_path / "clips.parquet"
+    pq.write_table(pa.table({"id": list("abcd"), "place": [0, 1, 2, 3]}), clips)
+    spec = DedupSpec(
+        eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=("place",), ascending=(True,)
+    )
+    rows = pq.read_table(run(tmp_path / "in", output, spec, columns=str(clips))).to_pylist()
+    found = [(row["clip_id"], row["duplicate_of"], row["similarity"]) for row in rows]
+    assert found == [("b", "a", pytest.approx(0.939693)), ("c", "a", pytest.approx(0.766044))]
+
+
+@pytest.mark.parametrize(("eps", "expected"), [(0.2, 4), (0.001, 2)], ids=["wide", "narrow"])
+def test_eps_decides(tmp_path: Path, output: Path, eps: float, expected: int) -> None:
+    vectors = np.array([[1, 2, 3], [4, 5, 1], [1, 2, 3], [4, 5, 1], [5, 5, 1]], dtype=np.float64)
+    vectors = np.concatenate([vectors, [[-1, 0, 0], [1, 1, 2]]])
+    write(tmp_path / "in" / "a.parquet", [f"{row}" for row in range(7)], vectors)
+    spec = DedupSpec(eps=eps, n_clusters=1)
+    assert len(pq.read_table(run(tmp_path / "in", output, spec))) == expected
+
+
+def test_without_eps_the_embedding_decides(
+    embeddings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(dedup, "eps_for", lambda algorithm: asked.append(algorithm) or 1e-6)
+    assert len(pq.read_table(run(embeddings, output, DedupSpec()))) == 0
+    assert asked == ["perceptual"]
+
+
+def test_no_embeddings_give_no_duplicates(tmp_path: Path, output: Path) -> None:
+    table = pq.read_table(run(tmp_path / "missing", output))
+    assert (len(table), table.schema) == (0, DUPLICATES)
+    assert sorted(tree(output / "dedup")) == ["duplicates/part-0.parquet", "semantic_duplicates.parquet"]
+
+
+def test_one_clip_is_no_duplicate(tmp_path: Path, output: Path) -> None:
+    write(tmp_path / "in" / "a.parquet", ["only"], [[1, 2]])
+    assert len(pq.read_table(run(tmp_path / "in", output, DedupSpec(n_clusters=50)))) == 0
+
+
+def test_the_reference_result_on_blobs(tmp_path: Path, output: Path) -> None:
+    """1500 rows in five tight blobs leave one row or a few per blob."""
+    rng = np.random.default_rng(42)
+    centres = rng.uniform(-10, 10, (5, 3))
+    rows = (centres[:, None, :] + rng.standard_normal((5, 300, 3)) * 0.1).reshape(-1, 3)
+    write(tmp_path / "in" / "a.parquet", [f"{row:04}" for row in range(1500)], rows)
+    table = pq.read_table(run(tmp_path / "in", output, DedupSpec(eps=0.01, n_clusters=5)))
+    assert len(table) == 1495
+
+
+# Reruns, partitions, interruption
+
+
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fit, "ROWS_PER_GROUP", 5)
+    monkeypatch.setattr(fit, "FILES_PER_SHARD", 1)
+
+
+def test_a_rerun_touches_no_file(embeddings: Path, output: Path) -> None:
+    run(embeddings, output)
+    before = mtimes(output)
+    run(embeddings, output)
+    assert mtimes(output) == before
+
+
+def test_another_eps_repeats_neither_clustering_nor_pairs(embeddings: Path, output: Path) -> None:
+    run(embeddings, output)
+    before = mtimes(output)
+    run(embeddings, output, DedupSpec(eps=1e-6))
+    changed = {path for path, mtime in mtimes(output).items() if before.get(path) != mtime}
+    assert {Path(path).name for path in changed} == {"part-0.parquet", "semantic_duplicates.parquet"}
+    assert {Path(path).parent.name for path in changed} == {"duplicates", "dedup"}
+
+
+def test_parts_and_groups_do_not_change_the_result(
+    embeddings: Path, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(embeddings, output)
+    write_copies(tmp_path / "other", num_files=7)
+    small_parts(monkeypatch)
+    fitted = dedup.fit_clusters(str(tmp_path / "other"), str(tmp_path / "out2"), SPEC)
+    assert len(dedup.embedding_shards(fitted)) == 7
+    run(tmp_path / "other", tmp_path / "out2")
+    assert tree(output / "dedup") == tree(tmp_path / "out2" / "dedup")
+
+
+def test_groups_are_at_most_as_many_as_asked_for(
+    embeddings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_parts(monkeypatch)
+    spec = DedupSpec(eps=0.1, max_groups=2)
+    fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
+    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
+    assert len(dedup.cluster_groups(fitted, assigned, spec)) == 2
+
+
+def test_a_sample_of_the_rows_can_be_fitted(embeddings: Path, output: Path) -> None:
+    table = pq.read_table(run(embeddings, output, DedupSpec(eps=0.1, n_clusters=3, fit_sample=20)))
+    rows = [pq.ParquetFile(path).read() for path in (output / "dedup" / "kmeans_results").rglob("*.parquet")]
+    assert sum(len(part) for part in rows) == 36
+    assert len(table) > 18
+
+
+def test_clusters_of_an_earlier_run_go(embeddings: Path, output: Path, tmp_path: Path) -> None:
+    run(embeddings, output, DedupSpec(eps=0.1, n_clusters=9))
+    run(embeddings, output, DedupSpec(eps=0.1, n_clusters=2))
+    run(embeddings, tmp_path / "fresh", DedupSpec(eps=0.1, n_clusters=2))
+    assert tree(output / "dedup") == tree(tmp_path / "fresh" / "dedup")
+
+
+def test_work_of_an_earlier_run_goes_when_the_next_is_done(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, DedupSpec(eps=0.1, n_clusters=9))
+    first = set(tree(output / "work"))
+    run(embeddings, output, DedupSpec(eps=0.1, n_clusters=2))
+    assert first.isdisjoint(tree(output / "work"))
+
+
+def test_nothing_is_replaced_before_the_result_is_known(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, DedupSpec(eps=0.1, n_clusters=9))
+    before = tree(output / "dedup")
+    spec = DedupSpec(eps=0.1, n_clusters=2)
+    fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
+    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
+    found = [dedup.find_duplicates(group) for group in dedup.cluster_groups(fitted, assigned, spec)]
+    pairs = next((output / "work").rglob("pairwise_results/*.parquet"))
+    pairs.write_bytes(b"cut off")
+    with pytest.raises(StoreError, match="not a readable table"):
+        dedup.select_keepers(found, str(output), spec, algorithm="perceptual")
+    assert tree(output / "dedup") == before
+
+
+def test_a_shard_that_was_not_assigned_is_an_error(embeddings: Path, output: Path) -> None:
+    fitted = dedup.fit_clusters(str(embeddings), str(output), SPEC)
+    with pytest.raises(ValueError, match="1 shards, 0 were assigned"):
+        dedup.cluster_groups(fitted, [], SPEC)
+
+
+def test_changed_embeddings_are_clustered_again(embeddings: Path, output: Path) -> None:
+    assert len(pq.read_table(run(embeddings, output))) > 0
+    write(embeddings / "0.parquet", ["x"], [np.eye(24)[0]])
+    write(embeddings / "1.parquet", ["y"], [np.eye(24)[1]])
+    assert len(pq.read_table(run(embeddings, output))) == 0
+
+
+def test_runs_on_an_object_store() -> None:
+    ids, rows = copies(num_films=3)
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"id": ids, "embedding": [list(row) for row in rows]}), sink)
+    store.put_bytes("memory://bucket/in/a.parquet", sink.getvalue().to_pybytes())
+    uri = run("memory://bucket/in", "memory://bucket/out", DedupSpec(eps=0.1, n_clusters=1))
+    assert len(pq.read_table(pa.BufferReader(store.read_bytes(uri)))) == 6
+    again = run("memory://bucket/in", "memory://bucket/out", DedupSpec(eps=0.1, n_clusters=2))
+    assert {file.uri.split("/")[-2] for file in store.find("memory://bucket/out/dedup/kmeans_results")} == {
+        "centroid=0",
+        "centroid=1",
+    }
+    assert again == uri == "memory://bucket/out/dedup/semantic_duplicates.parquet"

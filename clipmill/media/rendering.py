@@ -2,7 +2,6 @@
 
 from fractions import Fraction
 from typing import cast
-from typing import cast
 
 import numpy as np
 from av.video.frame import VideoFrame

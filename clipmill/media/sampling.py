@@ -91,7 +91,6 @@ class Quality:
 
     def __call__(self, shown: Shown) -> np.ndarray:
         """Float32 ``(K,)`` in the order of ``FRAME_MEASURES``."""
-        """Float32 ``(K,)`` in the order of ``FRAME_MEASURES``."""
         thumbnail = shown.thumbnail
         if thumbnail is None:
             thumbnail = self._renderer.thumbnail(shown.frame)
@@ -106,7 +105,6 @@ class BlockMotion:
         self._size_px = motion_luma_size(*coded_size_px)
 
     def __call__(self, shown: Shown) -> np.ndarray | None:
-        """Float32 ``(By, Bx)``, flow lengths over (height + width)."""
         """Float32 ``(By, Bx)``, flow lengths over (height + width)."""
         if shown.before is None:
             return None

@@ -1,0 +1,93 @@
+"""What becomes of a clip, from the rows its stages left. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from clipmill.plan import RunPlan
+from clipmill.records import ClipReason
+from clipmill.snapshot.collect import Row
+from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, Bounds
+from clipmill.storage.verdicts import filter_verdict
+
+StageRows = Mapping[str, Row | None]
+"""Of one clip: stage -> row, for every stage that is on; None where the row is not there yet."""
+
+
+@dataclass(frozen=True)
+class ClipFate:
+    """Why a clip is filtered (``reason`` None: it passed), which stage said so, and by which numbers."""
+
+    reason: ClipReason | None = None
+    stage: str = ""
+    message: str = ""
+
+
+FILE_STAGES = ("encode", "embed", "preview", "frames")
+PASSED = ClipFate()
+
+
+def clip_fate(rows: StageRows, plan: RunPlan) -> ClipFate:
+    """The first of these that holds: low motion, low quality, encode failed, embedding failed."""
+    return verdict(rows, plan) or _failure(rows, "encode") or _failure(rows, "embed") or PASSED
+
+
+def verdict(rows: StageRows, plan: RunPlan) -> ClipFate | None:
+    """What the filters say; None when they let the clip pass."""
+    motion, quality = rows.get("motion") or {}, rows.get("quality") or {}
+    reason = filter_verdict(motion, quality, motion_filter=plan.motion_filter, quality_filter=plan.quality)
+    if reason is None:
+        return None
+    if reason == ClipReason.LOW_MOTION:
+        return ClipFate(reason, "motion_filter", _outside(motion, _motion_bounds(plan)))
+    return ClipFate(reason, "quality", _outside(quality, _quality_bounds(plan)))
+
+
+def missing_stage(rows: StageRows, plan: RunPlan) -> str | None:
+    """The first stage whose row this clip should have and has not.
+
+    A clip that a filter rejected needs only its scores, one that could not be cut or embedded nothing more.
+    """
+    scores = [stage for stage in ("motion", "quality") if stage in rows and rows[stage] is None]
+    if scores:
+        return scores[0]
+    if clip_fate(rows, plan).reason:
+        return None
+    return next((stage for stage in FILE_STAGES if stage in rows and rows[stage] is None), None)
+
+
+def _motion_bounds(plan: RunPlan) -> dict[str, Bounds]:
+    spec = plan.motion_filter
+    if spec is None:
+        return {}
+    return {
+        "motion_global_mean": Bounds(min=spec.global_mean_threshold),
+        "motion_per_patch_min_256": Bounds(min=spec.per_patch_min_256_threshold),
+    }
+
+
+def _quality_bounds(plan: RunPlan) -> dict[str, Bounds]:
+    return {name: cast(Bounds, getattr(plan.quality, name)) for name in QUALITY_SCORES}
+
+
+def _outside(scores: Row, bounds: Mapping[str, Bounds]) -> str:
+    """The scores outside their bounds, with both."""
+    pairs = ((name, cast("float | None", scores[name]), limits) for name, limits in bounds.items())
+    return ", ".join(filter(None, (_named(name, score, limits) for name, score, limits in pairs)))
+
+
+def _named(name: str, score: float | None, bounds: Bounds) -> str:
+    if score is None:
+        return ""
+    if bounds.min is not None and score < bounds.min:
+        return f"{name} {score:g} is below {bounds.min:g}"
+    if bounds.max is not None and score > bounds.max:
+        return f"{name} {score:g} is above {bounds.max:g}"
+    return ""
+
+
+def _failure(rows: StageRows, stage: str) -> ClipFate | None:
+    row = rows.get(stage)
+    if row is None or row["reason"] is None:
+        return None
+    return ClipFate(ClipReason(str(row["reason"])), stage, str(row["message"] or ""))

@@ -1,0 +1,68 @@
+"""The documented JSON of one clip, ``metas/v0/<uuid>.json``. Pure."""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import cast
+
+from clipmill.snapshot.assemble import Tables
+from clipmill.snapshot.collect import Row
+
+_FILE_KEYS = ("width", "height", "framerate", "num_frames", "video_codec", "num_bytes")
+
+
+def as_json(value: object) -> bytes:
+    """The documents' form: four spaces, keys in the order given."""
+    return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
+
+
+def clip_files(tables: Tables) -> dict[str, bytes]:
+    """File name -> content, for clips that passed and filtered ones alike."""
+    videos = {row["uri"]: row for row in tables.videos.to_pylist()}
+    windows: defaultdict[str, list[Row]] = defaultdict(list)
+    for window in tables.windows.to_pylist():
+        windows[window["clip_id"]].append(window)
+    return {
+        f"{clip['clip_id']}.json": as_json(
+            clip_json(clip, videos[clip["source_uri"]], windows[clip["clip_id"]])
+        )
+        for clip in tables.clips.to_pylist()
+    }
+
+
+def clip_json(clip: Row, video: Row, windows: list[Row]) -> Mapping[str, object]:
+    """``valid`` says that the clip passed all filters. ``errors`` lists the stages that had one.
+
+    Windows have inclusive ends here, and only here; sizes of the source are as coded.
+    """
+    content: dict[str, object] = {
+        "span_uuid": clip["clip_id"],
+        "source_video": clip["source_uri"],
+        "duration_span": [clip["start_s"], clip["end_s"]],
+        "width_source": video["width"],
+        "height_source": video["height"],
+        "framerate_source": framerate(video),
+        "clip_location": clip["clip_uri"],
+    }
+    if clip["clip_uri"] is not None:
+        content |= {key: clip[key] for key in _FILE_KEYS}
+    if clip["motion_global_mean"] is not None:
+        scores = {"global_mean": "motion_global_mean", "per_patch_min_256": "motion_per_patch_min_256"}
+        content["motion_score"] = {key: clip[column] for key, column in scores.items()}
+    if clip["aesthetic_score"] is not None:
+        content["aesthetic_score"] = clip["aesthetic_score"]
+    if errors := sorted(json.loads(str(clip["errors"]))):
+        content["errors"] = errors
+    content["windows"] = [
+        {"start_frame": window["start_frame"], "end_frame": cast(int, window["end_frame"]) - 1}
+        for window in windows
+    ]
+    content["valid"] = clip["status"] != "filtered"
+    return content
+
+
+def framerate(video: Row) -> float | None:
+    """Frames a second of a row of the videos table."""
+    if video["framerate_num"] is None:
+        return None
+    return cast(int, video["framerate_num"]) / cast(int, video["framerate_den"])

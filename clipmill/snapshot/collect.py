@@ -1,0 +1,54 @@
+"""Everything a snapshot is made of, read once: the listing and the rows of the state."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from clipmill.plan import RunPlan
+from clipmill.records import SourceFile
+from clipmill.storage import store
+from clipmill.storage.state import State
+from clipmill.storage.tables import STATE_SCHEMAS
+
+Row = Mapping[str, object]
+"""One row of a table: column name -> value."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The input of ``assemble``.
+
+    ``state`` maps each stage of the plan to its rows, one per id, by the current digests. ``file_digests``
+    maps a URI to the digest of its whole file, where a ``video_id`` had to be checked.
+    """
+
+    output: str
+    plan: RunPlan
+    sources: tuple[SourceFile, ...]
+    state: Mapping[str, pa.Table]
+    file_digests: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def rows(self, stage: str) -> dict[str, Row]:
+        """The rows of a stage by id, without embeddings; none for a stage that is off."""
+        table = self.state.get(stage, STATE_SCHEMAS[stage].empty_table())
+        slim = table.select([name for name in table.column_names if name != "embedding"])
+        return {row["id"]: row for row in slim.to_pylist()}
+
+
+def collect(
+    output: str,
+    *,
+    plan: RunPlan,
+    sources: Sequence[SourceFile],
+    file_digests: Mapping[str, str] | None = None,
+) -> Collection:
+    """Read the state under ``output`` of every stage of ``plan``, by its current digest."""
+    state = State(store.normalise(output))
+    return Collection(
+        output=store.normalise(output),
+        plan=plan,
+        sources=tuple(sorted(sources)),
+        state={stage: state.read(stage, digest) for stage, digest in plan.digests().items()},
+        file_digests=file_digests or {},
+    )

@@ -1,0 +1,120 @@
+"""Builders of small states by hand: what a streaming run would have left."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from clipmill import identity
+from clipmill.plan import RunPlan, plan_of_spec
+from clipmill.records import SourceFile
+from clipmill.snapshot.collect import Collection, collect
+from clipmill.specs import CurateSpec
+from clipmill.storage.state import State
+
+FPS = 25
+Row = dict[str, object]
+SPLIT_DEFAULTS: Row = {
+    "is_partial": False, "partial_reason": "", "is_vfr": False, "time_base": "1/25", "detector": "content",
+    "audio_digest": None,
+}  # fmt: skip
+SCORES: Row = {
+    "sharpness": 5.0, "exposure": 0.5, "colourfulness": 20.0, "blockiness": 1.0, "black_ratio": 0.0,
+    "frozen_ratio": 0.0, "letterbox_ratio": 0.0,
+}  # fmt: skip
+
+
+def span(start: int, end: int) -> Row:
+    """Frames and times of a half-open run of frames at 25 a second."""
+    return {
+        "start_frame": start, "end_frame": end, "start_pts": start, "end_pts": end, "start_s": start / FPS,
+        "end_s": end / FPS,
+    }  # fmt: skip
+
+
+@dataclass
+class Project:
+    """A source and an output in which every step is one call; rows go to the real state."""
+
+    folder: Path
+    spec: CurateSpec = field(default_factory=CurateSpec)
+    sources: list[SourceFile] = field(default_factory=list)
+
+    @property
+    def output(self) -> str:
+        return str(self.folder / "out")
+
+    @property
+    def plan(self) -> RunPlan:
+        return plan_of_spec(self.spec, source=str(self.folder / "films"), output=self.output)
+
+    def put(self, stage: str, **row: object) -> None:
+        State(self.output).append(stage, [row], digest=self.plan.digests()[stage], attempt="0")
+
+    def find(self, name: str) -> SourceFile:
+        """List a source that nobody has looked into."""
+        uri = str(self.folder / "films" / name)
+        source = SourceFile(uri, 1000, identity.source_version(uri, 1000, "1"))
+        self.sources.append(source)
+        return source
+
+    def inspect(self, name: str, *, video_id: str | None = None, **row: object) -> str:
+        """A readable source of 10 s; returns its video id."""
+        source = self.find(name)
+        facts: Row = {
+            "container": "mp4", "video_codec": "h264", "pixel_format": "yuv420p", "width": 640, "height": 360,
+            "rotation_deg": 0, "sar": "1", "framerate": "25", "time_base": "1/25", "duration_s": 10.0,
+            "num_frames": 250, "bit_rate_k": 800,
+        }  # fmt: skip
+        video = video_id or f"id-{name}"
+        self.put(
+            "inspect", **{"id": source.source_version, "uri": source.uri, "video_id": video, **facts, **row}
+        )
+        return video
+
+    def split(
+        self, video: str, clips: list[tuple[int, int]], *, frames: int = 250, **row: object
+    ) -> list[str]:
+        """One shot over the whole video, cut into ``clips``; returns the clip ids."""
+        ids = [identity.clip_id(video, start, end) for start, end in clips]
+        rows = [
+            {"clip_id": clip, "shot_index": 0, **span(*frames)}
+            for clip, frames in zip(ids, clips, strict=True)
+        ]
+        edges = sorted({0, frames, *(edge for clip in clips for edge in clip)})
+        outside = [
+            (start, end)
+            for start, end in pairwise(edges)
+            if not any(first <= start and end <= last for first, last in clips)
+        ]
+        dropped = [{"start_s": start / FPS, "end_s": end / FPS, "cause": "cropped"} for start, end in outside]
+        values: Row = {
+            "id": video, "content_digest": f"cd1:{video}", "num_frames": frames, "duration_s": frames / FPS,
+            "shots": [span(0, frames)], "clips": rows, "dropped": dropped, **SPLIT_DEFAULTS,
+        }  # fmt: skip
+        self.put("split", **{**values, **row})
+        return ids
+
+    def finish(
+        self, clip: str, *, motion: float = 0.1, vector: tuple[float, ...] = (1.0, 0.0), **scores: float
+    ) -> None:
+        """All rows of a clip that the default spec expects."""
+        self.put("motion", id=clip, motion_global_mean=motion, motion_per_patch_min_256=motion)
+        self.put("quality", id=clip, **{**SCORES, **scores})
+        self.put(
+            "encode", id=clip, clip_uri=f"clips/{clip}.mp4", clip_digest="d", clip_mode="encode",
+            mode_reason="", file_start_s=0.0, width=640, height=360, framerate=25.0, num_frames=100, num_bytes=5000,
+            video_codec="h264", has_audio=False,
+        )  # fmt: skip
+        self.put("embed", id=clip, embedding=list(vector))
+        window = {"start_frame": 0, "end_frame": 100, "preview_uri": f"previews/{clip}/0_99.webp"}
+        self.put("preview", id=clip, windows=[window])
+
+    def curate(self, name: str, clips: list[tuple[int, int]] | None = None, **row: object) -> list[str]:
+        """A video that went through everything; returns its clip ids."""
+        ids = self.split(self.inspect(name), clips or [(0, 100), (100, 250)], **row)
+        for clip in ids:
+            self.finish(clip)
+        return ids
+
+    def collect(self) -> Collection:
+        return collect(self.output, plan=self.plan, sources=self.sources)

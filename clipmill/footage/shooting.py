@@ -1,0 +1,91 @@
+"""Plans shots that differ: every shot has its own place, colours and camera."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clipmill.footage.camera import Camera, Whip
+from clipmill.footage.film import ShotPlan
+from clipmill.footage.worlds import PAINTERS, Painter
+
+GOLDEN_SHARE = 0.618034
+WORLD_MARGIN = 0.3
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a film is shot. Speeds in frame widths per second, ``shake`` in frame widths, ``gain`` exposure.
+
+    ``palette`` is the share of the colour wheel that the film uses.
+    """
+
+    painters: tuple[Painter, ...] = PAINTERS
+    min_pan: float = 0.06
+    max_pan: float = 0.14
+    max_zoom: float = 1.03
+    shake: float = 0.003
+    min_gain: float = 0.8
+    max_gain: float = 1.05
+    max_figures: int = 3
+    figure_speed: float = 0.4
+    hold: int = 1
+    palette: float = 1.0
+
+
+STILL = Style(min_pan=0.0, max_pan=0.0, max_zoom=1.0, shake=0.0, max_figures=0)
+
+
+class Unit:
+    """A film unit: plans one shot after the other, never twice the same place in a row."""
+
+    def __init__(self, seed: int, *, fps: float) -> None:
+        self._rng = np.random.default_rng(seed)
+        self._fps = fps
+        self._first_hue = float(self._rng.random())
+        self._num_shots = 0
+        self._last: Painter | None = None
+
+    def shoot(self, num_frames: int, style: Style, *, whips: tuple[Whip, ...] = ()) -> ShotPlan:
+        """A shot of ``num_frames`` in ``style``, in a place and colours unlike those of the shot before."""
+        self._num_shots += 1
+        hue = self._first_hue + style.palette * (self._num_shots * GOLDEN_SHARE % 1)
+        pan = float(self._rng.uniform(style.min_pan, style.max_pan) * self._rng.choice([-1, 1]))
+        zoom = float(self._rng.uniform(1.0, style.max_zoom))
+        camera = self._camera(num_frames, pan=pan, zoom=zoom, shake=style.shake, whips=whips)
+        travel = abs(pan) * num_frames / self._fps + sum(whip.distance for whip in whips)
+        return ShotPlan(
+            num_frames=num_frames,
+            painter=self._another_place(style.painters),
+            hue=hue % 1,
+            seed=int(self._rng.integers(2**31)),
+            camera=camera,
+            world=(1 + WORLD_MARGIN + travel, 1.25),
+            gain=float(self._rng.uniform(style.min_gain, style.max_gain)),
+            num_figures=int(self._rng.integers(0, style.max_figures + 1)),
+            figure_speed=style.figure_speed,
+            hold=style.hold,
+        )
+
+    def length(self, shortest: int, longest: int) -> int:
+        """A number of frames in ``[shortest, longest]``."""
+        return int(self._rng.integers(shortest, longest + 1))
+
+    def _another_place(self, painters: tuple[Painter, ...]) -> Painter:
+        others = [painter for painter in painters if painter is not self._last] or list(painters)
+        self._last = others[int(self._rng.integers(len(others)))]
+        return self._last
+
+    def _camera(
+        self, num_frames: int, *, pan: float, zoom: float, shake: float, whips: tuple[Whip, ...]
+    ) -> Camera:
+        """Starts where the whole way fits onto the canvas; whip pans go to the right."""
+        margin = 0.5 + WORLD_MARGIN / 2
+        start = margin + max(0.0, -pan) * num_frames / self._fps
+        return Camera(
+            start=(start, 0.625),
+            pan=(pan, float(self._rng.uniform(-0.01, 0.01)) if pan else 0.0),
+            zoom=zoom,
+            shake=shake,
+            shake_seed=int(self._rng.integers(2**31)),
+            whips=whips,
+        )

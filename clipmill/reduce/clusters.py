@@ -37,6 +37,17 @@ def rows_of(table: pa.Table, clusters: Sequence[int]) -> pa.Table:
     return table.filter(pc.field("cluster").isin(list(clusters)))
 
 
+def by_cluster(table: pa.Table) -> list[tuple[int, pa.Table]]:
+    """Each cluster that has rows, and its rows by id."""
+    ordered = table.sort_by([("cluster", "ascending"), ("id", "ascending")])
+    clusters, starts = np.unique(ordered["cluster"].to_numpy(), return_index=True)
+    ends = [*starts[1:], len(ordered)]
+    return [
+        (int(k), ordered.slice(start, end - start))
+        for k, start, end in zip(clusters, starts, ends, strict=True)
+    ]
+
+
 def pairs(rows: pa.Table, how: Ranking, *, batch_size: int) -> pa.Table:
     """``id``, ``max_id``, ``cosine_sim_score`` of one cluster's rows, best ranked first."""
     order = _ranked(rows, how)

@@ -12,7 +12,6 @@ documented tree ``<output>/dedup``. Clips are never touched.
 
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from clipmill import layout
@@ -111,8 +110,8 @@ def find_duplicates(group_uri: str) -> str:
     group = handover.read(group_uri, handover.Group)
     found: list[handover.FoundCluster] = []
     if group.part_uris:
-        rows = pa.concat_tables([clusters.read_table(part) for part in group.part_uris]).sort_by("id")
-        found = [_find_in(group, cluster, rows) for cluster in np.unique(rows["cluster"].to_numpy()).tolist()]
+        rows = pa.concat_tables([clusters.read_table(part) for part in group.part_uris])
+        found = [_find_in(group, cluster, own) for cluster, own in clusters.by_cluster(rows)]
     return handover.write(uri, handover.Found(folder=group.kmeans_folder, clusters=tuple(found)))
 
 
@@ -135,11 +134,10 @@ def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, a
 
 def _find_in(group: handover.Group, cluster: int, rows: pa.Table) -> handover.FoundCluster:
     """Write one cluster's rows and pairs."""
-    own = clusters.rows_of(rows, [cluster])
     kmeans_uri = layout.join(group.kmeans_folder, keepers.kmeans_name(cluster))
     pairwise_uri = layout.join(group.pairs_folder, keepers.pairwise_name(cluster))
-    pairs = clusters.pairs(own, group.ranking, batch_size=group.batch_size)
-    store.put_if_changed(kmeans_uri, parquet.encode(own.select(clusters.KMEANS_COLUMNS)))
+    pairs = clusters.pairs(rows, group.ranking, batch_size=group.batch_size)
+    store.put_if_changed(kmeans_uri, parquet.encode(rows.select(clusters.KMEANS_COLUMNS)))
     store.put_if_changed(pairwise_uri, parquet.encode(pairs))
     return handover.FoundCluster(cluster=cluster, kmeans_uri=kmeans_uri, pairwise_uri=pairwise_uri)
 

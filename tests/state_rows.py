@@ -102,8 +102,8 @@ class Project:
         self.put("quality", id=clip, **{**SCORES, **scores})
         self.put(
             "encode", id=clip, clip_uri=f"clips/{clip}.mp4", clip_digest="d", clip_mode="encode",
-            mode_reason="", file_start_s=0.0, width=640, height=360, framerate=25.0, num_frames=100, num_bytes=5000,
-            video_codec="h264", has_audio=False,
+            mode_reason="", file_start_s=0.0, width=640, height=360, framerate=25.0,
+            num_frames=100, num_bytes=5000, video_codec="h264", has_audio=False,
         )  # fmt: skip
         self.put("embed", id=clip, embedding=list(vector))
         window = {"start_frame": 0, "end_frame": 100, "preview_uri": f"previews/{clip}/0_99.webp"}

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -170,10 +171,7 @@ def test_one_video_id_with_other_bytes_is_no_duplicate(project: Project) -> None
     project.inspect("a.mp4", video_id="same")
     project.inspect("b.mp4", video_id="same")
     collection = project.collect()
-    digests = {source.uri: source.uri for source in collection.sources}
-    checked = type(collection)(
-        collection.output, collection.plan, collection.sources, collection.state, digests
-    )
+    checked = replace(collection, file_digests={source.uri: source.uri for source in collection.sources})
     assert set(statuses(assemble(checked).videos).values()) == {"pending"}
 
 
@@ -213,14 +211,7 @@ def test_shots_are_listed_for_curated_videos(project: Project) -> None:
 
 
 def test_a_stage_that_is_off_is_not_waited_for(project: Project) -> None:
-    off = {
-        "motion": None,
-        "motion_filter": None,
-        "quality": None,
-        "embedding": None,
-        "preview": None,
-        "dedup": None,
-    }
+    off = dict.fromkeys(("motion", "motion_filter", "quality", "embedding", "preview", "dedup"))
     project.spec = CurateSpec.model_validate({**off, "write": {"upload_clips": False}})
     project.split(project.inspect("a.mp4"), [(0, 250)])
     row = only(assemble(project.collect()).clips)
@@ -241,9 +232,5 @@ def test_any_order_of_work_gives_the_same_bytes(tmp_path: Path) -> None:
         for name in names:
             project.curate(name)
         project.inspect("z.mp4", reason="unreadable", message="z")
-        tables = assemble(project.collect())
-        assert tables.videos["uri"].to_pylist() == sorted(tables.videos["uri"].to_pylist())
-        results.append(
-            {name: data for name, data in encoded(tables).items() if name in ("shots", "duplicates")}
-        )
+        results.append(encoded(assemble(project.collect())))
     assert results[0] == results[1] == results[2]

@@ -15,7 +15,7 @@ _CHUNK_CLIP_S = 8
 
 
 def video_files(tables: Tables, *, source_root: str, clips_per_chunk: int) -> tuple[dict[str, bytes], ...]:
-    """File name -> content, for ``processed_videos`` and for ``processed_clip_chunks``; curated videos only."""
+    """File name -> content of ``processed_videos`` and ``processed_clip_chunks``; curated videos only."""
     videos: dict[str, bytes] = {}
     chunks: dict[str, bytes] = {}
     previewed = {

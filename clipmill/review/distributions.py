@@ -1,0 +1,76 @@
+"""Which distributions a report draws, and what it says about the rest."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from markupsafe import Markup
+
+from clipmill.review import wording
+from clipmill.review.measures import MEASURES, Measure, measure_values
+from clipmill.review.plots import histogram_svg, quantiles
+from clipmill.review.view import ScoreLimit
+
+STATUSES = ("kept", "duplicate", "filtered")
+
+
+@dataclass(frozen=True)
+class PlotView:
+    """One distribution: its picture and what is said under it."""
+
+    measure: Measure
+    svg: Markup
+    summary: str
+
+
+@dataclass(frozen=True)
+class Distributions:
+    """The plots, and the labels of measures that have none: no value at all, or zero for every clip."""
+
+    plots: tuple[PlotView, ...]
+    without_data: tuple[str, ...]
+    all_zero: tuple[str, ...]
+
+
+def draw_distributions(clips: pa.Table, *, limits: Iterable[ScoreLimit]) -> Distributions:
+    """A plot of each measure over all ``clips``, by status; values that are not finite are only counted."""
+    limit_of = {limit.score: limit for limit in limits}
+    plots: list[PlotView] = []
+    without_data: list[str] = []
+    all_zero: list[str] = []
+    for measure in MEASURES:
+        values = _values_by_status(clips, measure)
+        together = np.concatenate([*values.values()])
+        if not together.size:
+            without_data.append(measure.label)
+        elif not together.any() and measure.column not in limit_of:
+            all_zero.append(measure.label)
+        else:
+            plots.append(
+                _plot(values, together, measure, limit_of.get(measure.column), num_clips=clips.num_rows)
+            )
+    return Distributions(tuple(plots), tuple(without_data), tuple(all_zero))
+
+
+def _values_by_status(clips: pa.Table, measure: Measure) -> dict[str, np.ndarray]:
+    values = measure_values(clips, measure.column)
+    statuses = np.array(clips["status"].to_pylist(), dtype=object)
+    return {status: values[np.isfinite(values) & (statuses == status)] for status in STATUSES}
+
+
+def _plot(
+    values: dict[str, np.ndarray],
+    together: np.ndarray,
+    measure: Measure,
+    limit: ScoreLimit | None,
+    *,
+    num_clips: int,
+) -> PlotView:
+    low, middle, high = (f"{wording.number(value)} {measure.unit}".strip() for value in quantiles(together))
+    summary = [f"median {middle}", f"5 to 95 %: {low} to {high}"]
+    if together.size < num_clips:
+        summary.append(f"{num_clips - together.size:,} without a value")
+    if limit is not None and not limit.is_active:
+        summary.append("score only")
+    return PlotView(measure, histogram_svg(values, measure, limit), " · ".join(summary))

@@ -1,0 +1,96 @@
+"""The report: one HTML page that holds everything it shows, from the published tables."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+import jinja2
+from markupsafe import Markup
+
+from clipmill import layout
+from clipmill.review import gallery, sample, wording
+from clipmill.review.measures import CARD_MEASURES, MEASURES
+from clipmill.review.page import Page, build_page
+from clipmill.review.previews import InlinedPreviews, ReadBytes, inline_previews
+from clipmill.review.view import ClipView, ReportOptions, ReportTables
+from clipmill.storage import store
+
+_MARGIN_BYTES = 4096  # what the statement about previews may grow by once their number is known
+
+
+def write_report(output: str, tables: ReportTables, *, options: ReportOptions) -> str:
+    """Write ``report.html`` under ``output``, unless it already is that page; returns its path or URI."""
+    uri = layout.report_path(output)
+    store.put_if_changed(uri, render_report(tables, options=options, read_bytes=store.read_bytes).encode())
+    return uri
+
+
+def render_report(tables: ReportTables, *, options: ReportOptions, read_bytes: ReadBytes) -> str:
+    """The page, at most ``options.max_bytes`` bytes long as UTF-8, equal for equal tables.
+
+    ``read_bytes`` gives the bytes of a preview by its URI; it is called for sampled clips only, from a few
+    threads. The page also works inside another one (a Flyte deck): styles, ids and scripts stay within its
+    own element. ValueError when it is longer than ``options.max_bytes`` even without previews.
+    """
+    page = build_page(tables, options=options)
+    num_bytes = len(_draw(page, InlinedPreviews({})).encode())
+    room = options.max_bytes - num_bytes - _MARGIN_BYTES
+    if room < 0:
+        raise ValueError(f"the report has {num_bytes} bytes without previews, too near {options.max_bytes}")
+    wanted = [(view.clip_id, view.preview_uri) for view in _in_turn(page.clips) if view.preview_uri]
+    return _draw(page, inline_previews(wanted, read_bytes=read_bytes, max_bytes=room))
+
+
+def clip_data(clips: Sequence[ClipView]) -> Mapping[str, object]:
+    """What the page's script sorts by and lists in the larger view; row i belongs to card i."""
+    return {
+        "fields": [[group, label] for group, label, _, _ in gallery.CLIP_FIELDS] + [["Captions", "Caption"]],
+        "measures": [measure.label for measure in MEASURES],
+        "units": [measure.unit for measure in MEASURES],
+        "clips": [
+            {
+                "details": view.details,
+                "link": view.link,
+                "scores": [_finite(view.scores[measure.column]) for measure in MEASURES],
+                "shown": [wording.number(view.scores[measure.column]) for measure in MEASURES],
+            }
+            for view in clips
+        ],
+    }
+
+
+def _draw(page: Page, previews: InlinedPreviews) -> str:
+    return (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            word=wording,
+            page=page,
+            previews=previews,
+            measures=MEASURES,
+            card_measures=[measure for measure in MEASURES if measure.column in CARD_MEASURES],
+            data=Markup(wording.script_json(clip_data(page.clips))),
+            row_of={view.clip_id: row for row, view in enumerate(page.clips)},
+        )
+    )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("clipmill.review"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({"timecode": wording.timecode, "count": wording.count})
+    return environment
+
+
+def _in_turn(clips: Sequence[ClipView]) -> list[ClipView]:
+    """Clips in such an order that previews run out for all strata alike."""
+    return [clips[row] for row in sample.in_turn([f"{clip.status}/{clip.reason}" for clip in clips])]
+
+
+def _finite(value: float | None) -> float | None:
+    return None if wording.is_missing(value) else value

@@ -1,0 +1,150 @@
+"""What a report is made of: the tables it reads, and the records its page is drawn from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class ReportTables:
+    """The published tables, with the columns of ``clipmill.storage.tables``."""
+
+    videos: pa.Table
+    shots: pa.Table
+    clips: pa.Table
+    windows: pa.Table
+    rejections: pa.Table
+    duplicates: pa.Table
+
+
+@dataclass(frozen=True)
+class ScoreLimit:
+    """A threshold: below ``min`` or above ``max`` a clip is filtered, or only scored where not active."""
+
+    score: str
+    min: float | None = None
+    max: float | None = None
+    is_active: bool = True
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What a report says beyond its tables, and how large it may be.
+
+    ``facts`` are (name, value) pairs of the header: what ran over what. ``dropped_s`` says, by ``DropCause``,
+    how many seconds of the split videos are in no clip. ``output_root`` turns clip files below it into links.
+    The page has at most ``max_bytes`` bytes: previews are left out where they do not fit.
+    """
+
+    title: str = "Curation report"
+    facts: tuple[tuple[str, str], ...] = ()
+    limits: tuple[ScoreLimit, ...] = ()
+    dropped_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    output_root: str = ""
+    max_clips: int = 300
+    max_rejections: int = 500
+    max_bytes: int = 25_000_000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the funnel. ``seconds`` is None where no length is known; ``num_unknown`` items have none.
+
+    ``kind`` is ``found``, a status of videos or clips, or a cause of dropped time.
+    """
+
+    kind: str
+    label: str
+    num_items: int
+    seconds: float | None
+    num_unknown: int = 0
+    parts: tuple["Step", ...] = ()
+
+
+@dataclass(frozen=True)
+class FunnelView:
+    """Videos and clips from found to kept, and where each second of source went.
+
+    ``time`` adds up to ``source_s``, but for ``unaccounted_s``; up to ``tolerance_s`` of it is the rounding
+    of cuts to frames.
+    """
+
+    videos: tuple[Step, ...]
+    clips: tuple[Step, ...]
+    time: tuple[Step, ...]
+    source_s: float
+    unaccounted_s: float
+    tolerance_s: float
+
+    @property
+    def is_conserved(self) -> bool:
+        """Whether items and seconds add up."""
+        return all(_adds_up(steps) for steps in (self.videos, self.clips)) and (
+            abs(self.unaccounted_s) <= self.tolerance_s
+        )
+
+
+@dataclass(frozen=True)
+class ClipView:
+    """One sampled clip as the page shows it; ``scores`` by column, ``details`` in the order of the fields."""
+
+    clip_id: str
+    name: str
+    start_s: float
+    end_s: float
+    status: str
+    reason: str
+    scores: Mapping[str, float | None]
+    details: tuple[str, ...]
+    preview_uri: str | None
+    duplicate_of: str | None
+    group: str | None
+    similarity: float | None
+    link: str
+
+
+@dataclass(frozen=True)
+class GroupView:
+    """A kept clip and the sampled clips that duplicate it; ``keeper`` is None when not in the sample."""
+
+    keeper_id: str
+    keeper: ClipView | None
+    copies: tuple[ClipView, ...]
+    num_copies: int
+
+
+@dataclass(frozen=True)
+class ReasonView:
+    """The sampled clips that were filtered for one reason; ``why`` has the failed thresholds of each."""
+
+    reason: str
+    num_clips: int
+    clips: tuple[ClipView, ...]
+    why: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class CopyView:
+    """A source file that is a copy of another."""
+
+    name: str
+    duplicate_of: str
+    size: str
+    duration: str
+
+
+@dataclass(frozen=True)
+class RejectionView:
+    """A rejected file, or a clip that failed (``clip_id`` is not empty)."""
+
+    name: str
+    clip_id: str
+    stage: str
+    reason: str
+    message: str
+
+
+def _adds_up(steps: tuple[Step, ...]) -> bool:
+    return not steps or steps[0].num_items == sum(step.num_items for step in steps[1:])

@@ -1,0 +1,428 @@
+"""The report as text: what it counts, what it samples, what it escapes, how large it gets."""
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from report_tables import LIMITS, ODD_NAME, OUTPUT, REJECTED, DrawnRun, drawn_run, table
+
+from clipmill.review import gallery, plots, sample, wording
+from clipmill.review.distributions import draw_distributions
+from clipmill.review.funnel import count_funnel
+from clipmill.review.limits import spec_limits
+from clipmill.review.measures import MEASURES
+from clipmill.review.page import build_page
+from clipmill.review.previews import data_uri_length, inline_previews
+from clipmill.review.report import render_report, write_report
+from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit, Step
+from clipmill.specs import CurateSpec
+from clipmill.storage.tables import TABLE_SCHEMAS
+
+OPTIONS = ReportOptions(limits=LIMITS, output_root=OUTPUT)
+
+
+@pytest.fixture(scope="module")
+def run() -> DrawnRun:
+    return drawn_run()
+
+
+@pytest.fixture(scope="module")
+def page(run: DrawnRun) -> str:
+    return render(run)
+
+
+def render(run: DrawnRun, options: ReportOptions = OPTIONS) -> str:
+    return render_report(run.tables, options=options, read_bytes=run.read_bytes)
+
+
+def embedded(page: str) -> Mapping[str, list[dict[str, object]]]:
+    return json.loads(page.split('id="cm-data">', 1)[1].split("</script>", 1)[0])
+
+
+def empty_tables() -> ReportTables:
+    return ReportTables(**{name: schema.empty_table() for name, schema in TABLE_SCHEMAS.items()})
+
+
+def steps_by_kind(steps: tuple[Step, ...]) -> dict[str, int]:
+    return {step.kind: step.num_items for step in steps}
+
+
+# The funnel
+
+
+def test_funnel_counts_videos_by_status(run: DrawnRun) -> None:
+    funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={})
+    assert steps_by_kind(funnel.videos) == {
+        "found": 15, "rejected": 4, "duplicate": 2, "pending": 1, "curated": 8,
+    }  # fmt: skip
+
+
+def test_funnel_counts_clips_by_reason(run: DrawnRun) -> None:
+    filtered = count_funnel(run.tables.videos, run.tables.clips, dropped_s={}).clips[1]
+    reasons = run.tables.clips["reason"].drop_null().to_pylist()
+    assert {part.label: part.num_items for part in filtered.parts} == {
+        wording.reason(reason): reasons.count(reason) for reason in reasons
+    }
+
+
+def test_every_second_of_source_is_somewhere(run: DrawnRun) -> None:
+    funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={})
+    assert sum(step.seconds or 0 for step in funnel.time) == pytest.approx(funnel.source_s)
+    assert funnel.is_conserved
+
+
+def test_a_lost_clip_is_noticed(run: DrawnRun) -> None:
+    without_some = run.tables.clips.slice(2)
+    funnel = count_funnel(run.tables.videos, without_some, dropped_s={})
+    assert funnel.unaccounted_s > funnel.tolerance_s
+    assert not funnel.is_conserved
+    tables = replace(run.tables, clips=without_some)
+    assert "do not add up" in render_report(tables, options=OPTIONS, read_bytes=run.read_bytes)
+
+
+def test_a_duplicate_found_after_its_split_is_not_counted_twice() -> None:
+    videos = [
+        {"video_id": "a", "uri": "/s/a.mp4", "status": "curated", "duration_s": 10.0, "dropped_s": 1.0},
+        {"video_id": "b", "uri": "/s/b.mkv", "status": "duplicate", "duration_s": 10.0, "dropped_s": 1.0},
+        {"video_id": "a", "uri": "/s/c.mp4", "status": "duplicate", "duration_s": 10.0},
+    ]
+    clips = [
+        {"clip_id": name, "source_uri": uri, "start_s": 0.5, "end_s": 9.5, "status": status}
+        for name, uri, status in [("1", "/s/a.mp4", "kept"), ("2", "/s/b.mkv", "duplicate")]
+    ]
+    funnel = count_funnel(table("videos", videos), table("clips", clips), dropped_s={})
+    assert {step.label: step.seconds for step in funnel.time} == {
+        "kept clips": 9.0, "duplicate clips": 9.0, "not in a clip": 2.0, "duplicate files": 10.0,
+    }  # fmt: skip
+    assert funnel.unaccounted_s == 0
+
+
+def test_dropped_time_is_shown_by_cause(run: DrawnRun) -> None:
+    all_dropped_s = np.nansum(run.tables.videos["dropped_s"].to_numpy())
+    funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={"cropped": 60.0, "too_short": 30.0})
+    dropped = {step.label: step.seconds for step in funnel.time if step.kind.startswith("dropped")}
+    assert dropped == {"cropped": 60.0, "too short": 30.0, "not in a clip": pytest.approx(all_dropped_s - 90)}
+
+
+# The sample
+
+
+def test_quotas_add_up_and_reach_every_stratum() -> None:
+    given = sample.quotas({"kept": 100_000, "filtered/black": 1, "duplicate": 40, "gone": 0}, size=300)
+    assert given == {"kept": 259, "filtered/black": 1, "duplicate": 40, "gone": 0}
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 300])
+def test_quotas_never_exceed_what_is_asked_for_or_there(size: int) -> None:
+    sizes = {"a": 3, "b": 1, "c": 9}
+    given = sample.quotas(sizes, size=size)
+    assert sum(given.values()) == min(size, 13)
+    assert all(given[name] <= sizes[name] for name in sizes)
+
+
+def test_sample_does_not_depend_on_row_order(run: DrawnRun) -> None:
+    clips = run.tables.clips
+    turned = clips.take(pa.array(list(range(clips.num_rows))[::-1]))
+
+    def chosen(rows: pa.Table) -> set[str]:
+        return set(rows["clip_id"].take(pa.array(sample.sample_clips(rows, size=20, seed=1))).to_pylist())
+
+    assert chosen(clips) == chosen(turned)
+
+
+def test_sample_follows_its_seed(run: DrawnRun) -> None:
+    assert sample.sample_clips(run.tables.clips, size=20, seed=1) != sample.sample_clips(
+        run.tables.clips, size=20, seed=2
+    )
+
+
+def test_sample_holds_every_stratum(run: DrawnRun) -> None:
+    strata = sample.clip_strata(run.tables.clips)
+    chosen = sample.sample_clips(run.tables.clips, size=12, seed=0)
+    assert len(chosen) == 12
+    assert {strata[row] for row in chosen} == set(strata)
+
+
+def test_sampled_duplicates_bring_what_they_duplicate(run: DrawnRun) -> None:
+    ids = run.tables.clips["clip_id"].to_pylist()
+    duplicate_of = run.tables.clips["duplicate_of"].to_pylist()
+    chosen = sample.sample_clips(run.tables.clips, size=30, seed=0)
+    wanted = {duplicate_of[row] for row in chosen if duplicate_of[row]}
+    assert wanted
+    assert wanted <= {ids[row] for row in chosen}
+
+
+def test_a_beginning_of_in_turn_holds_every_stratum() -> None:
+    strata = ["a", "a", "a", "b", "c"]
+    assert {strata[row] for row in sample.in_turn(strata)[:3]} == {"a", "b", "c"}
+
+
+def test_page_states_what_part_it_shows(run: DrawnRun) -> None:
+    page = render(run, replace(OPTIONS, max_clips=20, max_rejections=3))
+    assert re.search(r"Showing 20 of 64 clips .*sample.*\s+and 3 of 5 rejections", page)
+    assert page.count('class="cm-card"') == 20
+
+
+# Plots
+
+
+def test_histogram_counts_every_value() -> None:
+    values = np.array([2.0, 2.0, 5.0, 9.99, 10.0])
+    svg = plots.histogram_svg({"kept": values}, MEASURES[0])
+    assert sum(int(num) for num in re.findall(r": (\d+) kept", svg)) == values.size
+
+
+def test_histogram_marks_its_threshold_at_its_place() -> None:
+    limit = ScoreLimit("exposure", min=0.25)
+    exposure = next(measure for measure in MEASURES if measure.column == "exposure")
+    svg = plots.histogram_svg({"kept": np.array([0.5])}, exposure, limit)
+    assert f'<g class="cm-limit"><line x1="{10 + 340 * 0.25:.2f}"' in svg
+    assert "min 0.25" in svg
+
+
+def test_threshold_that_only_scores_is_marked_as_such() -> None:
+    svg = plots.histogram_svg({"kept": np.ones(3)}, MEASURES[1], ScoreLimit("m", min=0.001, is_active=False))
+    assert "cm-limit-idle" in svg
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.0], [0.0, 0.0], [1e-9, 5.0], [-3.0, 4.0], [7.0] * 4, [1e9]],
+    ids=["zero", "zeros", "wide", "negative", "constant", "huge"],
+)
+@pytest.mark.parametrize("measure", MEASURES[:4], ids=lambda measure: measure.column)
+def test_histogram_draws_any_finite_values(values: list[float], measure: plots.Measure) -> None:
+    svg = plots.histogram_svg({"kept": np.array(values)}, measure)
+    assert "nan" not in svg
+    assert "inf" not in svg
+
+
+def test_values_that_are_missing_are_counted_not_drawn(run: DrawnRun) -> None:
+    drawn = draw_distributions(run.tables.clips, limits=LIMITS)
+    motion = next(plot for plot in drawn.plots if plot.measure.column == "motion_global_mean")
+    assert "8 without a value" in motion.summary
+    assert drawn.without_data == ("Aesthetic score",)
+
+
+def test_thresholds_come_from_the_spec() -> None:
+    limits = {limit.score: limit for limit in spec_limits(CurateSpec())}
+    assert limits["length_s"] == ScoreLimit("length_s", min=2.0, max=10.0)
+    assert limits["motion_global_mean"] == ScoreLimit("motion_global_mean", min=0.00098, is_active=False)
+    assert "sharpness" not in limits
+
+
+# Text of the data
+
+
+def test_names_are_escaped_in_markup(page: str) -> None:
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert(1)" not in page
+    assert "<img src=x" not in page
+
+
+def test_embedded_json_cannot_end_its_element(page: str) -> None:
+    sources = [str(clip["details"]) for clip in embedded(page)["clips"]]
+    assert any(ODD_NAME in source for source in sources)
+    assert page.count("</script") == 2
+
+
+def test_script_json_escapes_what_html_and_javascript_would_read() -> None:
+    text = wording.script_json({"a": "</script><!--\u2028\u2029&"})
+    assert not set(text) & set("<>&\u2028\u2029")
+    assert json.loads(text) == {"a": "</script><!--\u2028\u2029&"}
+
+
+def test_control_and_direction_characters_are_not_passed_on() -> None:
+    assert wording.plain("\u202egnp.mp4\x00\x1b") == "\ufffdgnp.mp4\ufffd\ufffd"
+
+
+def test_long_text_is_cut() -> None:
+    assert wording.plain("x" * 5000, max_chars=10) == "xxxxxxxxxx…"
+
+
+@pytest.mark.parametrize(
+    ("uri", "link"),
+    [
+        (f"{OUTPUT}/clips/a b#.mp4", "./clips/a%20b%23.mp4"),
+        ("javascript:alert(1)", ""),
+        ("/data/outside/clips/a.mp4", ""),
+        ("https://example.org/a.mp4", ""),
+        (None, ""),
+    ],
+    ids=["own file", "script", "sibling folder", "elsewhere", "none"],
+)
+def test_only_files_of_the_output_are_linked(uri: str | None, link: str) -> None:
+    assert gallery.relative_link(uri, output_root=OUTPUT) == link
+
+
+def test_what_is_missing_is_a_dash(page: str) -> None:
+    assert not re.search(
+        r"\b(nan|NaN|None|null)\b", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    )
+    clip = next(clip for clip in embedded(page)["clips"] if "night_drive" in str(clip["details"]))
+    assert (clip["scores"][1], clip["shown"][1]) == (None, wording.DASH)
+    assert (clip["scores"][2], clip["shown"][2]) == (None, wording.DASH)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0069512, "0.00695"),
+        (1234.5, "1,234"),
+        (0.0, "0"),
+        (1.5e-7, "1.50e-07"),
+        (None, "\u2013"),
+        (float("nan"), "\u2013"),
+    ],
+    ids=["small", "large", "zero", "tiny", "none", "nan"],
+)
+def test_number(value: float | None, shown: str) -> None:
+    assert wording.number(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (7.7, "7.70 s"),
+        (59.7, "1 min 00 s"),
+        (725, "12 min 05 s"),
+        (11400, "3 h 10 min"),
+        (4334400, "1,204 h"),
+    ],
+)
+def test_length(seconds: float, shown: str) -> None:
+    assert wording.length(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(12.4, "0:12.40"), (59.999, "1:00.00"), (3723.4, "1:02:03.40")]
+)
+def test_timecode(seconds: float, shown: str) -> None:
+    assert wording.timecode(seconds) == shown
+
+
+def test_names_are_below_the_common_folder() -> None:
+    assert gallery.common_root(["/a/b/one.mp4", "/a/b/ones/two.mp4", "/a/bc.mp4"]) == "/a/"
+    assert gallery.common_root(["/a/b/one.mp4"]) == "/a/b/"
+    assert gallery.common_root(["/a/b/one.mp4", "/a/b/one.mp4.mkv"]) == "/a/b/"
+    assert gallery.common_root([]) == ""
+
+
+# Sections
+
+
+def test_rejections_are_listed_with_their_messages(page: str) -> None:
+    for _, reason, message in REJECTED:
+        assert wording.reason(reason) in page
+        assert message.split("</")[0] in page
+
+
+def test_filtered_clips_name_the_threshold_they_failed(run: DrawnRun) -> None:
+    groups = {group.reason: group for group in build_page(run.tables, options=OPTIONS).filtered}
+    assert all(any("under 0.00098" in line for line in why) for why in groups["low_motion"].why)
+
+
+def test_duplicates_stand_beside_what_they_duplicate(run: DrawnRun) -> None:
+    groups = build_page(run.tables, options=OPTIONS).groups
+    assert sum(len(group.copies) for group in groups) == 11
+    assert all(group.keeper is not None and group.keeper.status == "kept" for group in groups)
+
+
+def test_copied_files_name_their_original(run: DrawnRun) -> None:
+    copies = build_page(run.tables, options=OPTIONS).copies
+    assert [copy.duplicate_of for copy in copies] == ["harbour/morning fog.mp4"] * 2
+
+
+def test_an_empty_run_is_a_page(run: DrawnRun) -> None:
+    page = render_report(empty_tables(), options=OPTIONS, read_bytes=run.read_bytes)
+    assert "Every file could be read." in page
+
+
+def test_nothing_is_loaded_from_elsewhere(page: str) -> None:
+    assert not re.search(r'(src|href)="(?!data:|#|\./)', page)
+    assert "http" not in re.sub(r"data:image[^\"]*", "", page)
+
+
+def test_same_tables_give_the_same_bytes(run: DrawnRun, page: str) -> None:
+    assert render(run) == page
+
+
+def test_row_order_does_not_change_the_page(run: DrawnRun, page: str) -> None:
+    def turned(rows: pa.Table) -> pa.Table:
+        return rows.take(pa.array(list(range(rows.num_rows))[::-1], pa.int64()))
+
+    tables = ReportTables(**{name: turned(getattr(run.tables, name)) for name in TABLE_SCHEMAS})
+    assert render_report(tables, options=OPTIONS, read_bytes=run.read_bytes) == page
+
+
+# Previews
+
+
+def test_previews_of_sampled_clips_only_are_read(run: DrawnRun) -> None:
+    asked: list[str] = []
+    lock = threading.Lock()
+
+    def read_bytes(uri: str) -> bytes:
+        with lock:
+            asked.append(uri)
+        return run.read_bytes(uri)
+
+    render_report(run.tables, options=replace(OPTIONS, max_clips=10), read_bytes=read_bytes)
+    assert 0 < len(asked) <= 10
+
+
+def test_page_stays_under_its_bound_by_leaving_previews_out(run: DrawnRun, page: str) -> None:
+    bare = render(run, replace(OPTIONS, max_clips=64, max_bytes=len(page.encode()) - 60_000))
+    assert len(bare.encode()) <= len(page.encode()) - 60_000
+    num_inlined = bare.count('src="data:image/webp')
+    assert 0 < num_inlined < page.count('src="data:image/webp')
+    assert re.search(rf"{num_inlined} previews inside this page, \d+ left out to stay under", bare)
+
+
+def test_page_without_room_has_no_previews(run: DrawnRun) -> None:
+    without = len(render(replace(run, files={})).encode())
+    page = render(run, replace(OPTIONS, max_bytes=without + 4096))
+    assert "data:image/webp" not in page
+    assert len(page.encode()) <= without + 4096
+
+
+def test_page_that_can_not_fit_says_so(run: DrawnRun) -> None:
+    with pytest.raises(ValueError, match="bytes without previews"):
+        render(run, replace(OPTIONS, max_bytes=1000))
+
+
+def test_three_hundred_large_previews_stay_under_25_mb(run: DrawnRun) -> None:
+    large = b"RIFF\x00\x00\x00\x00WEBP" + bytes(150_000)
+    many = drawn_run(clips_per_video=40, preview_px=16)
+    page = render_report(many.tables, options=OPTIONS, read_bytes=lambda _: large)
+    assert 24_000_000 < len(page.encode()) <= 25_000_000
+    assert page.count('class="cm-card"') == 300
+
+
+def test_a_preview_that_cannot_be_read_is_counted(page: str) -> None:
+    assert "62 previews inside this page, 1 that could not be read" in page
+
+
+def test_bytes_that_are_no_webp_are_not_inlined() -> None:
+    inlined = inline_previews([("a", "x")], read_bytes=lambda _: b"<svg onload=alert(1)>", max_bytes=1000)
+    assert (dict(inlined.data_uris), inlined.num_unreadable) == ({}, 1)
+
+
+def test_data_uri_length_is_exact() -> None:
+    data = b"RIFF\x00\x00\x00\x00WEBP" + bytes(89)
+    inlined = inline_previews([("a", "x")], read_bytes=lambda _: data, max_bytes=1000)
+    assert len(inlined.data_uris["a"]) == data_uri_length(len(data))
+
+
+def test_report_is_written_once(run: DrawnRun, tmp_path_factory: pytest.TempPathFactory) -> None:
+    output = tmp_path_factory.mktemp("out")
+    path = write_report(str(output), run.tables, options=OPTIONS)
+    first = (output / "report.html").stat().st_mtime_ns
+    write_report(str(output), run.tables, options=OPTIONS)
+    assert path.endswith("report.html")
+    assert (output / "report.html").stat().st_mtime_ns == first

@@ -1,15 +1,18 @@
 """Curation from Python, without Flyte: add the documents' stages to a ``Pipeline`` and run it."""
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Self
 
-from clipmill.intake import admission, inspection, sharding
-from clipmill.intake.manifests import get_sources, get_work
+from clipmill.curation import dedup_input, publish_snapshot
+from clipmill.intake.admission import Known, first_work, missing_work
+from clipmill.intake.inspection import inspect_all, inspect_manifest
+from clipmill.intake.manifests import get_sources
+from clipmill.intake.sharding import plan_shards
 from clipmill.plan import RunPlan, plan_of_stages
-from clipmill.snapshot.run import publish_run
 from clipmill.specs import ShardingSpec
 from clipmill.storage.listing import list_source
-from clipmill.storage.state import State
+from clipmill.streaming.record import stream_recorded
 from clipmill.streaming.run import Engine, stream
 from clipmill.video import VideoTask
 
@@ -43,8 +46,30 @@ class Pipeline:
         frames. ``engine`` ``ray`` needs a running Ray.
         """
         plan = self.plan()
-        return (
-            _run_written(plan, plan.writer.output_path, engine)
-            if plan.writer
-            else _run_unwritten(plan, engine)
-        )
+        if plan.writer is None:
+            return _run_unwritten(plan, engine)
+        return _run_written(plan, plan.writer.output_path, engine)
+
+
+def _run_written(plan: RunPlan, output: str, engine: Engine) -> list[VideoTask]:
+    """What the workflow ``curate`` does, without dedup."""
+    started_at = datetime.now(UTC)
+    shards = plan_shards(plan, output=output, sharding=ShardingSpec())
+    for manifest_uri in shards.manifest_uris:
+        inspect_manifest(manifest_uri, output=output, limits=plan.limits)
+    items = missing_work(get_sources(shards.listing_uri), Known.read(plan, output), plan)
+    tasks: list[VideoTask] = []
+    streams = (
+        [stream_recorded(items, plan, output=output, engine=engine, on_task=tasks.append)] if items else []
+    )
+    dedup_input(shards.listing_uri, plan, output=output, is_on=False)
+    publish_snapshot(shards.listing_uri, plan, output=output, started_at=started_at, stream_uris=streams)
+    return tasks
+
+
+def _run_unwritten(plan: RunPlan, engine: Engine) -> list[VideoTask]:
+    """Everything in memory: inspected, streamed, handed back."""
+    inspections = inspect_all(list_source(plan.reader), plan.limits)
+    tasks: list[VideoTask] = []
+    stream(first_work(inspections, plan), plan, engine=engine, state=None, attempt="", on_task=tasks.append)
+    return tasks

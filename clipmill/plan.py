@@ -154,7 +154,8 @@ def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> RunPlan:
 _KNOWN = (
     VideoReader, ContentClipExtractionStage, FixedStrideExtractorStage, VideoFrameExtractionStage,
     MotionVectorDecodeStage, MotionFilterStage, QualityFilterStage, ClipTranscodingStage,
-    ClipFrameExtractionStage, PerceptualEmbeddingStage, CaptionPreparationStage, PreviewStage, ClipWriterStage,
+    ClipFrameExtractionStage, PerceptualEmbeddingStage, CaptionPreparationStage, PreviewStage,
+    ClipWriterStage,
 )  # fmt: skip
 
 _OPERATOR_OF: dict[type, str] = {

@@ -9,7 +9,6 @@ import logging
 import sys
 import uuid as uuid_module
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import TypedDict
 
@@ -19,7 +18,7 @@ import numpy.typing as npt
 from clipmill.errors import UnreadableVideo
 from clipmill.media.contracts import CutClip
 from clipmill.media.probe import probe
-from clipmill.media.source import CountingReader
+from clipmill.media.source import bytes_source
 from clipmill.records import ClipReason, ClipSpan, SourceFile, VideoFacts
 from clipmill.scores.motion import MotionScores
 from clipmill.scores.quality import QualityScores
@@ -304,7 +303,7 @@ class VideoTask:
 
 
 def _probe_bytes(data: bytes, name: str) -> VideoFacts:
-    return probe(CountingReader(BytesIO(data), len(data)), name)
+    return probe(bytes_source(data, name), name)
 
 
 def _size(value: object) -> int:

@@ -1,5 +1,6 @@
 """From a source to work: list it, look into what is new, admit what is missing."""
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from flytekit import task
@@ -13,19 +14,21 @@ from tasks.hardware import INSPECT, PLAN
 
 
 class Shards(NamedTuple):
-    """URIs: the listing, and the manifests of what nobody has looked into."""
+    """URIs of the listing and of the manifests of what nobody has looked into; when the run started."""
 
     listing: str
     manifests: list[str]
+    started: str
 
 
 @task(container_image=CPU_IMAGE, **PLAN.of_task)
 def plan_shards(source: str, output: str, spec: CurateSpec) -> Shards:
     """List the source and shard what is new; never cached, because a listing is news."""
+    started = datetime.now(UTC).isoformat()
     with retried_by_flyte():
         plan = plan_of_spec(spec, source=source, output=output)
         found = sharding.plan_shards(plan, output=output, sharding=spec.sharding)
-    return Shards(found.listing_uri, found.manifest_uris)
+    return Shards(found.listing_uri, found.manifest_uris, started)
 
 
 @task(container_image=CPU_IMAGE, **INSPECT.of_task)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from clipmill.intake.inspection import facts_of
 from clipmill.intake.manifests import get_sources, in_groups, put_work
 from clipmill.plan import RunPlan
-from clipmill.records import ClipReason, ClipSpan, FrameSpan, SourceFile, WorkItem
+from clipmill.records import ClipReason, ClipSpan, FrameSpan, Inspection, SourceFile, WorkItem
 from clipmill.storage.state import State
 from clipmill.storage.verdicts import filter_verdict
 
@@ -63,6 +63,16 @@ def missing_work(sources: Iterable[SourceFile], known: Known, plan: RunPlan) -> 
         if item.missing:
             items.append(item)
     return items
+
+
+def first_work(inspections: Iterable[Inspection], plan: RunPlan) -> list[WorkItem]:
+    """The work of a run that keeps no state: everything, of every readable source."""
+    stages = frozenset(plan.digests()) - {"inspect"}
+    return [
+        WorkItem(one.source, one.video_id, one.facts, stages)
+        for one in inspections
+        if one.video_id is not None and one.facts is not None
+    ]
 
 
 def within_budget(items: Sequence[WorkItem], max_work: float | None) -> list[WorkItem]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import PurePosixPath
@@ -27,19 +28,23 @@ InspectRow = dict[str, object]
 
 def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec) -> int:
     """Inspect the sources of a manifest and write their rows as one part; return how many were readable."""
-    sources = get_sources(manifest_uri)
-    workers = min(MAX_CHILDREN, 2 * (os.cpu_count() or 1), max(1, len(sources)))
-    shares = [sources[index::workers] for index in range(workers)]
-    with ThreadPoolExecutor(workers) as pool:
-        results = pool.map(lambda share: _inspect_all(share, limits), shares)
-        inspections = sorted((one for share in results for one in share), key=lambda one: one.source.uri)
+    inspections = inspect_all(get_sources(manifest_uri), limits)
     rows = [row_of(inspection) for inspection in inspections]
     attempt = PurePosixPath(manifest_uri).stem
     State(output).append("inspect", rows, digest=inspect_digest(), attempt=attempt)
     return sum(inspection.reason is None for inspection in inspections)
 
 
-def _inspect_all(sources: list[SourceFile], limits: LimitsSpec) -> list[Inspection]:
+def inspect_all(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:
+    """Inspect sources, a few at once, each in a codec process; sorted by URI."""
+    workers = min(MAX_CHILDREN, 2 * (os.cpu_count() or 1), max(1, len(sources)))
+    shares = [sources[index::workers] for index in range(workers)]
+    with ThreadPoolExecutor(workers) as pool:
+        results = pool.map(lambda share: _inspect_share(share, limits), shares)
+        return sorted((one for share in results for one in share), key=lambda one: one.source.uri)
+
+
+def _inspect_share(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:
     with CodecChild(memory_limit_bytes=limits.max_child_bytes) as child:
         return [_inspect(source, limits, child) for source in sources]
 

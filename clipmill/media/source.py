@@ -72,6 +72,18 @@ class _RemoteFile:
         """Connections belong to the file system, which is shared."""
 
 
+class _InMemory:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size_bytes = len(data)
+
+    def fetch(self, start: int, end: int) -> bytes:
+        return self._data[start:end]
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
 class CountingReader(io.RawIOBase):
     """Read-only file object over a store. ``bytes_read`` counts what was fetched, not what was asked for.
 
@@ -234,3 +246,8 @@ def _is_transient(error: Exception) -> bool:
     status = getattr(error, "status", 0)  # aiohttp's answers carry the HTTP status
     names = {kind.__name__ for kind in type(error).__mro__}
     return status == 429 or status >= 500 or bool(names & {"HTTPClientError", "ConnectionError"})
+
+
+def bytes_source(data: bytes, name: str) -> CountingReader:
+    """A source that is in memory already; ``name`` is what errors call it."""
+    return CountingReader(name, _InMemory(data))

@@ -5,7 +5,7 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from clipmill import layout
@@ -14,12 +14,20 @@ from clipmill.records import WorkItem
 from clipmill.storage import store
 from clipmill.storage.state import State
 from clipmill.streaming.run import Engine, StreamReport, stream
+from clipmill.video import VideoTask
 
 
-def stream_recorded(items: Sequence[WorkItem], plan: RunPlan, *, output: str, engine: Engine) -> str:
+def stream_recorded(
+    items: Sequence[WorkItem],
+    plan: RunPlan,
+    *,
+    output: str,
+    engine: Engine,
+    on_task: Callable[[VideoTask], None] | None = None,
+) -> str:
     """Run the core over ``items`` into the state of ``output``; return the URI of its metrics."""
     attempt = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(4)}"
-    report = stream(items, plan, engine=engine, state=State(output), attempt=attempt)
+    report = stream(items, plan, engine=engine, state=State(output), attempt=attempt, on_task=on_task)
     uri = layout.run_path(output, f"{attempt}.stream")
     store.put_bytes(uri, json.dumps(_record(items, report), indent=1).encode())
     return uri

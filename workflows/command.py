@@ -1,0 +1,51 @@
+"""The command line: says in one line what is wrong with the arguments, else calls ``pyflyte run``."""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from clipmill.errors import ClipmillError
+from clipmill.plan import plan_of_spec
+from clipmill.spec_file import load_spec
+from clipmill.storage import store
+from clipmill.storage.listing import list_source
+
+MISUSE = 2
+WORKFLOW = Path(__file__).parent / "curate.py"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Check source, output and spec before anything starts, then run the workflow; its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m workflows.curate", description="Curate a folder of videos."
+    )
+    parser.add_argument("--source", required=True, help="folder, file or URI of the videos")
+    parser.add_argument("--output", required=True, help="folder or URI of the results")
+    parser.add_argument("--spec", default="", help="inline JSON, or a YAML or JSON file")
+    options = parser.parse_args(argv)
+    try:
+        spec = load_spec(options.spec)
+        store.check_writable(options.output)
+        list_source(
+            plan_of_spec(spec, source=options.source, output=options.output).reader, exclude=options.output
+        )
+    except ClipmillError as error:
+        print(f"clipmill: {error}", file=sys.stderr)
+        return MISUSE
+    command = [
+        str(Path(sys.executable).parent / "pyflyte"),
+        "run",
+        str(WORKFLOW.relative_to(WORKFLOW.parent.parent)),
+    ]
+    arguments = [
+        "curate",
+        "--source",
+        options.source,
+        "--output",
+        options.output,
+        "--spec",
+        spec.model_dump_json(),
+    ]
+    return subprocess.call([*command, *arguments], cwd=WORKFLOW.parent.parent)

@@ -1,0 +1,64 @@
+"""Curate a folder of videos.
+
+``pyflyte run workflows/curate.py curate --source DIR --output DIR --spec examples/demo.yaml``; with the same
+options ``python -m workflows.curate`` says what is wrong with them in one line.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+from flytekit import map_task, workflow
+
+from clipmill.specs import CurateSpec
+from tasks.publish import collect_embeddings, publish
+from tasks.shards import admit, inspect, plan_shards
+from tasks.stream import stream_all
+from workflows.dedup import dedup
+
+
+class Curated(NamedTuple):
+    """URIs of what a run leaves."""
+
+    manifest: str
+    report: str
+    run: str
+
+
+@workflow
+def curate(source: str, output: str, spec: CurateSpec = CurateSpec()) -> Curated:
+    """Curate the videos of a source into clips with scores, embeddings, previews and a report.
+
+    :param source: folder (recursive), file, or URI of one; root of the list when the spec names one
+    :param output: folder or URI of the results; run again with the same one, only what is new is done
+    :param spec: parameters, as inline JSON or a YAML or JSON file
+    """
+    shards = plan_shards(source=source, output=output, spec=spec)
+    inspected = map_task(partial(inspect, output=output, spec=spec))(manifest=shards.manifests)
+    work = admit(listing=shards.listing, inspected=inspected, source=source, output=output, spec=spec)
+    streamed = stream_all(works=work, source=source, output=output, spec=spec)
+    found = collect_embeddings(
+        listing=shards.listing, streamed=streamed, source=source, output=output, spec=spec
+    )
+    duplicates = dedup(
+        embeddings=found.embeddings,
+        output=output,
+        spec=found.dedup,
+        algorithm=found.algorithm,
+        columns=found.columns,
+    )
+    published = publish(
+        listing=shards.listing,
+        streamed=streamed,
+        duplicates=duplicates,
+        started=shards.started,
+        source=source,
+        output=output,
+        spec=spec,
+    )
+    return Curated(published.manifest, published.report, published.run)
+
+
+if __name__ == "__main__":
+    from workflows.command import main
+
+    raise SystemExit(main())

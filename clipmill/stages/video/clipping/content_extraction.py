@@ -35,14 +35,16 @@ class ShotClipRules(StageSpec):
 class ContentClipExtractionStage(ShotClipRules):
     """Shots found by content alone, without weights.
 
-    A frame starts a shot when its change against the frame before is ``cut_ratio`` times the local baseline
-    and at least ``min_change`` (both on the detector's normalised scale). ``min_shot_frames`` merges flashes;
-    lower values find more cuts and more false ones.
+    A frame whose probability of being the first of a shot is over ``threshold`` starts one; lower values find
+    more cuts, and take more whip pans and objects close to the lens for cuts. Of cuts fewer than
+    ``min_shot_frames`` apart only the likeliest counts. ``gradual_threshold`` is the same for dissolves and
+    fades: lower values find faint ones and those of moving pictures, and take slow pans over blurred
+    backgrounds for dissolves. ``find_gradual`` off saves a part of the detector's time.
     """
 
     stage_name: ClassVar[str] = "split_content"
 
-    cut_ratio: float = Field(default=3.0, gt=1)
-    min_change: float = Field(default=0.05, gt=0, lt=1)
-    min_shot_frames: int = Field(default=5, ge=1)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    min_shot_frames: int = Field(default=3, ge=1)
     find_gradual: bool = True
+    gradual_threshold: float = Field(default=0.2, gt=0, lt=1)

@@ -1,0 +1,138 @@
+"""How much pictures differ: each frame of the 48x27 stream against the five that follow it.
+
+Two measures that fail in different places. *Structure* compares normalised luma pixel by pixel: exposure,
+flicker and darkness cancel out, fast motion does not. *Colour* compares histograms: motion cancels out,
+exposure does not.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+MAX_LAG = 5
+"""Frames ahead that a frame is compared with; a disturbance of fewer frames can be seen past."""
+
+CHUNK_FRAMES = 256
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
+BLUE_SCALE, RED_SCALE = np.float32(0.564), np.float32(0.713)  # ITU-R BT.601
+
+MIN_CONTRAST = 4.0
+"""Grey levels of standard deviation below which a picture's structure is taken for noise and fades out."""
+
+CHROMA_RANGE = 40.0
+"""Chroma beyond this many levels from grey shares the outermost bin; few pixels of a film reach it."""
+
+
+def _soft_bins(place: np.ndarray, num_bins: int) -> np.ndarray:
+    """Which bins each of 256 levels counts for, float32 ``(256, num_bins)``; ``place`` is 0..1 over the bins.
+
+    A level is divided between its two nearest bins, so that a slight change of exposure moves little.
+    """
+    centre = np.clip(place * num_bins - 0.5, 0, num_bins - 1)
+    return np.maximum(0, 1 - np.abs(centre[:, None] - np.arange(num_bins))).astype(np.float32)
+
+
+_LEVELS = np.arange(256)
+LUMA_BINS = _soft_bins(np.sqrt(_LEVELS / 255), 24)  # the root spreads dark pictures over more bins
+CHROMA_BINS = _soft_bins((_LEVELS - 128) / (2 * CHROMA_RANGE) + 0.5, 12)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Differences between frames, both float32 ``(N, MAX_LAG)``; column ``l - 1`` compares frame t with ``t +
+    l``.
+
+    ``structure`` is 0 for the same picture at any exposure, 0.5 between a picture and a blank one, about 1
+    between unrelated pictures, 2 for a negative. ``colour`` is 0 for the same histogram and 1 for disjoint
+    ones. Where there is no frame ``t + l`` both are infinite.
+    """
+
+    structure: np.ndarray
+    colour: np.ndarray
+
+
+def check_thumbnails(thumbnails: np.ndarray) -> None:
+    """Raise ValueError unless ``thumbnails`` is uint8 ``(N, 27, 48, 3)``."""
+    if thumbnails.dtype != np.uint8 or thumbnails.ndim != 4 or thumbnails.shape[1:] != (27, 48, 3):
+        raise ValueError(
+            f"thumbnails must be uint8 (N, 27, 48, 3), got {thumbnails.dtype} {thumbnails.shape}"
+        )
+
+
+def chunks(
+    num_frames: int, *, size: int, before: int = 0, after: int = 0
+) -> Iterator[tuple[int, int, slice]]:
+    """Yield ``(start, end, slice with margins)`` over a stream, so that hours of it are never in memory at
+    once."""
+    for start in range(0, num_frames, size):
+        end = min(start + size, num_frames)
+        yield start, end, slice(max(0, start - before), min(num_frames, end + after))
+
+
+def split_luma_chroma(thumbnails: np.ndarray) -> np.ndarray:
+    """Return luma and the two colour differences, float32 ``(3, N, 27, 48)``; the latter are around 0."""
+    rgb = thumbnails.astype(np.float32)
+    luma = rgb @ LUMA_WEIGHTS
+    return np.stack([luma, (rgb[..., 2] - luma) * BLUE_SCALE, (rgb[..., 0] - luma) * RED_SCALE])
+
+
+def measure_changes(thumbnails: np.ndarray) -> Changes:
+    """Compare every frame with the next ``MAX_LAG``. ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB."""
+    check_thumbnails(thumbnails)
+    shape = (len(thumbnails), MAX_LAG)
+    structure, colour = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    for start, end, frames in chunks(len(thumbnails), size=CHUNK_FRAMES, after=MAX_LAG):
+        planes = split_luma_chroma(thumbnails[frames])
+        pictures, histograms = structure_of(planes[0]), _histograms(planes)
+        for lag in range(1, MAX_LAG + 1):
+            count = min(end - start, len(pictures) - lag)
+            if count > 0:
+                rows = slice(start, start + count)
+                structure[rows, lag - 1] = structure_change(pictures[:count], pictures[lag : lag + count])
+                colour[rows, lag - 1] = _colour_change(histograms[:count], histograms[lag : lag + count])
+    return Changes(structure, colour)
+
+
+def structure_of(luma: np.ndarray) -> np.ndarray:
+    """Return each picture with its mean taken off and its length made 1, float32 ``(N, H * W)``.
+
+    Pictures with less contrast than ``MIN_CONTRAST`` come out shorter, so that two black frames full of noise
+    are alike.
+    """
+    flat = luma.reshape(len(luma), -1)
+    centred = flat - flat.mean(axis=1, keepdims=True)
+    contrast = np.sqrt(np.square(centred).mean(axis=1, keepdims=True))
+    return centred / (np.maximum(contrast, MIN_CONTRAST) * np.float32(np.sqrt(flat.shape[1])))
+
+
+def structure_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Half the squared distance of two rows of ``structure_of``: 1 minus their correlation, float
+    ``(N,)``."""
+    difference = first - second
+    return np.einsum("ij,ij->i", difference, difference) / 2
+
+
+def _colour_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.abs(first - second).sum(axis=1) / 6  # three histograms, each of sum 1, so at most 2 apart
+
+
+def _histograms(planes: np.ndarray) -> np.ndarray:
+    """Histograms of luma and both colour differences, side by side, float32 ``(N, 48)``."""
+    offsets = np.array([0, 128, 128], dtype=np.float32).reshape(3, 1, 1, 1)
+    levels = np.clip(planes + offsets, 0, 255).astype(np.uint8)
+    return np.concatenate(
+        [
+            _level_counts(plane) @ bins
+            for plane, bins in zip(levels, (LUMA_BINS, CHROMA_BINS, CHROMA_BINS), strict=True)
+        ],
+        axis=1,
+    )
+
+
+def _level_counts(levels: np.ndarray) -> np.ndarray:
+    """Share of a picture's pixels at each level, float32 ``(N, 256)``; ``levels`` is uint8 ``(N, H, W)``."""
+    num_frames, num_pixels = len(levels), levels[0].size
+    cells = levels.reshape(num_frames, -1) + np.arange(0, num_frames * 256, 256, dtype=np.int64)[:, None]
+    counts = np.bincount(cells.ravel(), minlength=num_frames * 256)
+    return counts.reshape(num_frames, 256).astype(np.float32) / np.float32(num_pixels)

@@ -137,6 +137,7 @@ def test_the_funnel_counts_items_and_seconds(tables: Tables) -> None:
 def test_the_funnel_as_text_has_a_line_per_step(tables: Tables) -> None:
     lines = count_funnel(tables).lines()
     assert [line.split()[0] for line in lines] == [
-        "found", "rejected,", "duplicates", "pending", "curated", "cut", "filtered,", "duplicates", "kept",
+        "found", "rejected,", "duplicates", "pending", "curated", "in", "cut", "filtered,", "duplicates",
+        "kept",
     ]  # fmt: skip
     assert lines[-1].split() == ["kept", "1", "clips", "5.2", "s"]

@@ -66,6 +66,11 @@ def test_the_output_inside_the_source_is_not_listed(films: Path) -> None:
 
 def test_a_source_inside_the_output_is_listed(films: Path) -> None:
     reader = VideoReader(input_video_path=str(films / "a"))
+    assert names(films, reader, exclude=str(films)) == ["a/c.MKV"]
+
+
+def test_an_output_that_is_the_source_is_refused(films: Path) -> None:
+    reader = VideoReader(input_video_path=str(films / "a"))
     with pytest.raises(SourceError, match="the output is the source itself"):
         list_source(reader, exclude=str(films / "a"))
 

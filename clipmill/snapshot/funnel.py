@@ -38,20 +38,28 @@ class Funnel:
 
     def lines(self) -> list[str]:
         """The funnel as text, one line per step."""
-        steps = [
-            ("found", self.found, "videos"),
-            *((f"rejected, {reason}", count, "videos") for reason, count in self.rejected.items()),
-            ("duplicates", self.duplicate_videos, "videos"),
-            ("pending", self.pending, "videos"),
-            ("curated", self.curated, "videos"),
-            ("cut into", self.clips, "clips"),
-            *((f"filtered, {reason}", count, "clips") for reason, count in self.filtered.items()),
-            ("duplicates", self.duplicate_clips, "clips"),
-            ("kept", self.kept, "clips"),
+        videos = [
+            ("found", self.found),
+            *((f"rejected, {reason}", count) for reason, count in self.rejected.items()),
+            ("duplicates", self.duplicate_videos),
+            ("pending", self.pending),
+            ("curated", self.curated),
+        ]
+        clips = [
+            ("cut into", self.clips),
+            *((f"filtered, {reason}", count) for reason, count in self.filtered.items()),
+            ("duplicates", self.duplicate_clips),
+            ("kept", self.kept),
         ]
         return [
-            f"{name:<28}{count.items:>8} {unit:<7}{count.seconds:>12.1f} s" for name, count, unit in steps
+            *(_line(name, f"{count.items} videos", count.seconds) for name, count in videos),
+            *(_line(f"in no clip, {cause}", "", seconds) for cause, seconds in self.dropped_s.items()),
+            *(_line(name, f"{count.items} clips", count.seconds) for name, count in clips),
         ]
+
+
+def _line(name: str, items: str, seconds: float) -> str:
+    return f"{name:<28}{items:>16}{seconds:>12.1f} s"
 
 
 def count_funnel(tables: Tables) -> Funnel:

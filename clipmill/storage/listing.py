@@ -1,7 +1,6 @@
 """Which videos a source holds: a folder, one file, or the entries of a JSON list below a folder."""
 
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
@@ -24,8 +23,7 @@ def list_source(reader: VideoReader, *, exclude: str | None = None) -> list[Sour
     root = store.normalise(reader.input_video_path)
     if exclude is not None and store.normalise(exclude) == root:
         raise SourceError(f"the output is the source itself: {root}")
-    is_outside = _outside(exclude)
-    entries = [entry for entry in _entries(reader, root) if is_outside(entry.uri)]
+    entries = [entry for entry in _entries(reader, root) if not _is_below(entry.uri, exclude, root=root)]
     if not entries:
         raise SourceError(f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)})")
     return [_source(entry) for entry in sorted(entries)[: reader.video_limit]]
@@ -79,9 +77,11 @@ def _look_up(uris: list[str]) -> list[FileEntry]:
     return [next((entry for entry in hits if entry.uri == uri), FileEntry(uri, 0, "")) for uri, hits in pairs]
 
 
-def _outside(folder: str | None) -> Callable[[str], bool]:
-    inside = store.normalise(folder) + "/" if folder else None
-    return lambda uri: inside is None or not uri.startswith(inside)
+def _is_below(uri: str, folder: str | None, *, root: str) -> bool:
+    """Whether ``uri`` lies in ``folder``, which counts only where it lies below ``root`` itself."""
+    if folder is None or not store.normalise(folder).startswith(f"{root.rstrip('/')}/"):
+        return False
+    return uri.startswith(f"{store.normalise(folder)}/")
 
 
 def _source(entry: FileEntry) -> SourceFile:

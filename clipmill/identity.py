@@ -42,6 +42,11 @@ def video_id(size_bytes: int, ranges: Sequence[bytes]) -> str:
     return _hash([b"vid1", str(size_bytes).encode(), *ranges])
 
 
+def told_apart(video: str, file_digest: str) -> str:
+    """Id of a file whose ``video_id`` another, different file has too."""
+    return _hash([b"vid1:whole", video.encode(), file_digest.encode()])
+
+
 def clip_id(video: str, start_frame: int, end_frame: int) -> str:
     """UUID of a span of a video; it names the span, not the encoded bytes."""
     return str(uuid.uuid5(_CLIP_NAMESPACE, f"{video}:{start_frame}:{end_frame}"))

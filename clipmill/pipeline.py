@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Self
 
 from clipmill.curation import dedup_input, publish_snapshot
-from clipmill.intake.admission import Known, first_work, missing_work
+from clipmill.intake.admission import Known, check_copies, first_work, missing_work
 from clipmill.intake.inspection import inspect_all, inspect_manifest
 from clipmill.intake.manifests import get_sources
 from clipmill.intake.sharding import plan_shards
@@ -57,7 +57,9 @@ def _run_written(plan: RunPlan, output: str, engine: Engine) -> list[VideoTask]:
     shards = plan_shards(plan, output=output, sharding=ShardingSpec())
     for manifest_uri in shards.manifest_uris:
         inspect_manifest(manifest_uri, output=output, limits=plan.limits)
-    items = missing_work(get_sources(shards.listing_uri), Known.read(plan, output), plan)
+    sources = get_sources(shards.listing_uri)
+    check_copies(sources, output)
+    items = missing_work(sources, Known.read(plan, output), plan)
     tasks: list[VideoTask] = []
     streams = (
         [stream_recorded(items, plan, output=output, engine=engine, on_task=tasks.append)] if items else []

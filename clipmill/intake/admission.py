@@ -8,10 +8,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
+from clipmill.intake.copies import verify_copies
 from clipmill.intake.inspection import facts_of
 from clipmill.intake.manifests import get_sources, in_groups, put_work
-from clipmill.plan import RunPlan
+from clipmill.plan import RunPlan, inspect_digest
 from clipmill.records import ClipReason, ClipSpan, FrameSpan, Inspection, SourceFile, WorkItem
+from clipmill.storage.inspections import read_inspections
 from clipmill.storage.state import State
 from clipmill.storage.verdicts import filter_verdict
 
@@ -37,17 +41,28 @@ class Known:
     def read(cls, plan: RunPlan, output: str) -> "Known":
         """Read the state of every stage of the plan."""
         state = State(output)
-        return cls({stage: _by_id(state, stage, digest) for stage, digest in plan.digests().items()})
+        digests = plan.digests()
+        inspections = read_inspections(state, digests.pop("inspect"))
+        rows = {stage: _by_id(state.read(stage, digest)) for stage, digest in digests.items()}
+        return cls({"inspect": _by_id(inspections), **rows})
 
 
 def admit(listing_uri: str, plan: RunPlan, *, output: str, num_groups: int) -> list[str]:
     """The work of this run as at most ``num_groups`` manifests; empty when nothing is to do."""
+    check_copies(get_sources(listing_uri), output)
     known = Known.read(plan, output)
     items = within_budget(missing_work(get_sources(listing_uri), known, plan), plan.limits.max_work_per_run)
     if not items:
         return []
     size = -(-len(items) // num_groups)
     return [put_work(output, group) for group in in_groups(items, size)]
+
+
+def check_copies(sources: Sequence[SourceFile], output: str) -> None:
+    """Read sources that look alike in full, once, so that the ids in ``Known`` hold."""
+    table = State(output).read("inspect", inspect_digest())
+    pairs = zip(table["id"].to_pylist(), table["video_id"].to_pylist(), strict=True)
+    verify_copies(sources, dict(pairs), State(output))
 
 
 def missing_work(sources: Iterable[SourceFile], known: Known, plan: RunPlan) -> list[WorkItem]:
@@ -154,5 +169,5 @@ def _clips(split: Row) -> list[ClipSpan]:
     ]
 
 
-def _by_id(state: State, stage: str, digest: str) -> Rows:
-    return {str(row["id"]): row for row in state.read(stage, digest).to_pylist()}
+def _by_id(table: pa.Table) -> Rows:
+    return {str(row["id"]): row for row in table.to_pylist()}

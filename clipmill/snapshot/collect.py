@@ -8,6 +8,7 @@ import pyarrow as pa
 from clipmill.plan import RunPlan
 from clipmill.records import SourceFile
 from clipmill.storage import store
+from clipmill.storage.inspections import read_inspections
 from clipmill.storage.state import State
 from clipmill.storage.tables import STATE_SCHEMAS
 
@@ -45,10 +46,13 @@ def collect(
 ) -> Collection:
     """Read the state under ``output`` of every stage of ``plan``, by its current digest."""
     state = State(store.normalise(output))
+    digests = plan.digests()
+    inspections = read_inspections(state, digests.pop("inspect"))
+    rows = {stage: state.read(stage, digest) for stage, digest in digests.items()}
     return Collection(
         output=store.normalise(output),
         plan=plan,
         sources=tuple(sorted(sources)),
-        state={stage: state.read(stage, digest) for stage, digest in plan.digests().items()},
+        state={"inspect": inspections, **rows},
         file_digests=file_digests or {},
     )

@@ -78,6 +78,9 @@ INSPECT_STATE = _schema(
 )  # fmt: skip
 """id is the source_version."""
 
+VERIFY_STATE = _schema(id=_STR, stage_digest=_STR, video_id=_STR, file_digest=_STR)
+"""id is the source_version of a source that shares its sampled video_id with another."""
+
 SPLIT_STATE = _schema(
     id=_STR, stage_digest=_STR, reason=_STR, message=_STR, content_digest=_STR, audio_digest=_STR,
     is_partial=_BOOL, partial_reason=_STR, num_frames=_I64, duration_s=_F64, is_vfr=_BOOL, time_base=_STR,
@@ -117,6 +120,6 @@ PREVIEW_STATE = _schema(
 FRAMES_STATE = _schema(id=_STR, stage_digest=_STR, num_frames=_I64, message=_STR)
 
 STATE_SCHEMAS = {
-    "inspect": INSPECT_STATE, "split": SPLIT_STATE, "motion": MOTION_STATE, "quality": QUALITY_STATE,
-    "encode": ENCODE_STATE, "embed": EMBED_STATE, "preview": PREVIEW_STATE, "frames": FRAMES_STATE,
+    "inspect": INSPECT_STATE, "verify": VERIFY_STATE, "split": SPLIT_STATE, "motion": MOTION_STATE,
+    "quality": QUALITY_STATE, "encode": ENCODE_STATE, "embed": EMBED_STATE, "preview": PREVIEW_STATE, "frames": FRAMES_STATE,
 }  # fmt: skip

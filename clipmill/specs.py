@@ -86,7 +86,8 @@ class LimitsSpec(StageSpec):
     """Fixed part of the time one video may take; the rest grows with its megapixel-seconds."""
     decode_stall_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 60.0
     """Longest time without one more decoded frame."""
-    max_child_bytes: Annotated[int, Field(ge=256 << 20), SPEED_ONLY] = 4 << 30
+    max_child_bytes: Annotated[int, Field(ge=512 << 20), SPEED_ONLY] = 4 << 30
+    """Address space of a codec process; its libraries alone take about 450 MiB of it."""
     max_attempts: int = Field(default=2, ge=1)
     max_work_per_run: Annotated[float | None, Field(gt=0), SPEED_ONLY] = None
 

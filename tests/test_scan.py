@@ -58,6 +58,19 @@ def test_key_pictures_are_marked(tmp_path: Path) -> None:
     assert np.flatnonzero(arrays.is_key).tolist() == [0, 10, 20]
 
 
+def test_recovery_points_are_no_key_pictures(tmp_path: Path) -> None:
+    options = {"preset": "veryfast", "x264-params": "open-gop=1:bframes=3:scenecut=0:keyint=10"}
+    _, arrays = run(write_film(tmp_path / "a.mp4", range(40), options=options))
+    assert np.flatnonzero(arrays.is_key).tolist() == [0]
+
+
+def test_open_gop_pictures_of_hevc_are_key_pictures(tmp_path: Path) -> None:
+    params = "log-level=none:keyint=10:min-keyint=10:scenecut=0:open-gop=1:bframes=3"
+    options = {"preset": "ultrafast", "x265-params": params}
+    _, arrays = run(write_film(tmp_path / "a.mp4", range(40), codec="libx265", options=options))
+    assert np.flatnonzero(arrays.is_key).tolist() == [0, 10, 20, 30]
+
+
 VFR_MS = [0, 40, 50, 180, 181, 600, 1700, 1740, 1780]
 
 

@@ -40,14 +40,14 @@ class Collector:
         self.num_frames = 0
         self.time_s = 0.0
 
-    def take(self, frame: VideoFrame, pts: int) -> None:
+    def take(self, frame: VideoFrame, pts: int, *, is_key: bool) -> None:
         """The next frame; it ends the time on screen of the frame before."""
         if self.num_frames == 0:
             self._first_pts = pts
         self._end_shown(pts)
         before = self._shown.frame if self._shown is not None else None
         self._shown = Shown(self.num_frames, frame, before, self._thumbnail(frame))
-        self._spool["is_key"].append(frame.key_frame)
+        self._spool["is_key"].append(is_key)
         self.num_frames += 1
 
     def seconds_until(self, pts: int) -> float:

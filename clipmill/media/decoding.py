@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from clipmill.media.digest import AudioDigest, ContentDigest
 from clipmill.media.heartbeat import beat
+from clipmill.media.pictures import startable
 
 MISSING_TAIL_S = 0.5
 """A file whose packets end this much before its headers say is cut off."""
@@ -60,6 +61,8 @@ class Walk:
         sound = _first_sound(container)
         self._sound_index = -1 if sound is None else sound.index
         self._sound_digest = None if sound is None else _audio_digest(sound)
+        self._is_real_key = startable(stream.codec_context.codec.canonical_name, _extradata(stream))
+        self._false_keys: set[int | None] = set()
         self._end_s = 0.0
         self._first_s: float | None = None
         self._progress = 0
@@ -75,15 +78,18 @@ class Walk:
         """Digest of the first audio stream's packets so far; None without sound."""
         return self._sound_digest.digest() if self._sound_digest is not None else None
 
-    def frames(self) -> Generator[VideoFrame]:
-        """Every frame that can be decoded; frames outside the edit list are left out by the demuxer."""
+    def frames(self) -> Generator[tuple[VideoFrame, bool]]:
+        """Every frame that can be decoded and whether it is a real key picture, not a recovery point.
+
+        Frames outside the edit list are left out by the demuxer.
+        """
         for packet in itertools.chain(self._packets(), [None]):
             for frame in self._decoded(packet):
                 at_s = self._seconds(self._stream.index, frame.pts)
                 self._first_s = at_s if self._first_s is None else self._first_s
                 if frame.is_corrupt:
                     self._note("a picture is damaged", at_s)
-                yield frame
+                yield frame, frame.key_frame and frame.pts not in self._false_keys
         self._check_end()
 
     def _packets(self) -> Generator[Packet[VideoStream]]:
@@ -97,7 +103,10 @@ class Walk:
             end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
             self._end_s = max(self._end_s, end_s)
             if packet.stream_index == self._stream.index:
-                self._content.update(bytes(packet))
+                data = bytes(packet)
+                self._content.update(data)
+                if packet.is_keyframe and self._is_real_key is not None and not self._is_real_key(data):
+                    self._false_keys.add(packet.pts)
                 yield cast("Packet[VideoStream]", packet)
             elif self._sound_digest is not None and packet.stream_index == self._sound_index:
                 self._sound_digest.update(bytes(packet))

@@ -80,13 +80,13 @@ def _collect(
     spool: Spool, plan: ScanPlan, stream: VideoStream, walk: Walk, timeline: Timeline, guard: _Guard
 ) -> Collector:
     collector: Collector | None = None
-    for frame in walk.frames():
+    for frame, is_key in walk.frames():
         guard.check_frame(frame)
         if collector is None:
             collector = _collector(spool, plan, stream, frame)
         pts = timeline.place(frame.pts, frame.duration)
         guard.check_time(collector.seconds_until(pts))
-        collector.take(frame, pts)
+        collector.take(frame, pts, is_key=is_key)
     if collector is None:
         cause = f"no frame could be decoded: {walk.damage or 'its video stream is empty'}"
         raise UnreadableVideo(guard.uri, VideoReason.NO_FRAMES, cause)

@@ -37,7 +37,7 @@ class ShotPlan:
 
     ``num_frames`` are the frames that show this shot alone; ``join_frames`` more show it give way to the next
     (0 for a cut). ``world`` is the canvas size in frame sizes (across, down); ``gain`` the exposure; each
-    drawing is held for ``hold`` frames.
+    drawing is held for ``hold`` frames; ``figure_size`` is in frame heights.
     """
 
     num_frames: int
@@ -49,6 +49,8 @@ class ShotPlan:
     gain: float = 1.0
     num_figures: int = 0
     figure_speed: float = 0.4
+    figure_size: tuple[float, float] = (0.15, 0.4)
+    saturation: float = 1.0
     hold: int = 1
     join: Join = Join.CUT
     join_frames: int = 0
@@ -71,9 +73,13 @@ class FilmPlan:
     flicker: float = 0.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not self.shots or self.shots[-1].join_frames:
+            raise ValueError("a film needs shots, and the last one has none to give way to")
+
     @property
     def num_frames(self) -> int:
-        """Frames of all shots and joins."""
+        """Frames of all shots and joins; the last shot joins nothing."""
         return sum(shot.num_frames + shot.join_frames for shot in self.shots)
 
     @property
@@ -163,7 +169,7 @@ class _ShotView:
                 rng,
                 height_px=plan.height_px,
                 hue=self._shot.hue,
-                size=float(rng.uniform(0.15, 0.4)),
+                size=float(rng.uniform(*self._shot.figure_size)),
                 speed=self._shot.figure_speed,
             )
             for _ in range(self._shot.num_figures)
@@ -174,6 +180,9 @@ class _ShotView:
         plan, shot = self._plan, self._shot
         shape = (round(plan.height_px * shot.world[1]), round(plan.width_px * shot.world[0]))
         painted = shot.painter(np.random.default_rng([shot.seed, 1]), shape, shot.hue)
+        if shot.saturation < 1:
+            grey = painted.mean(axis=2, keepdims=True)
+            painted = grey + shot.saturation * (painted - grey)
         pixels = np.clip(painted * (255 * shot.gain), 0, 255).astype(np.uint8)
         return Canvas(Image.fromarray(pixels), plan.width_px, plan.height_px)
 

@@ -9,10 +9,14 @@ import numpy as np
 def value_noise(
     rng: np.random.Generator, shape: tuple[int, int], *, cells: tuple[float, float]
 ) -> np.ndarray:
-    """Random values on a grid of ``cells`` (rows, columns), blended: float32 ``shape`` in 0..1."""
+    """Random values on a grid of ``cells`` (rows, columns), blended: float32 ``shape`` in 0..1.
+
+    Column by column from a generator of its own: a canvas of another size shows the same picture, though
+    rounding may give it a column more.
+    """
     rows, columns = (max(2, int(cell) + 2) for cell in cells)
-    grid = rng.random((rows, columns), dtype=np.float32)
-    return _blend(_blend(grid, shape[0], cells[0]).T, shape[1], cells[1]).T
+    grid = rng.spawn(1)[0].random((columns, rows), dtype=np.float32)
+    return _blend(_blend(grid, shape[1], cells[1]).T, shape[0], cells[0])
 
 
 def octave_noise(

@@ -1,6 +1,7 @@
 """What stands before the camera: large painted canvases, each of a kind that real footage shows.
 
-A painter takes a generator, the canvas shape (height, width) and a base hue, and returns a canvas.
+A painter takes a generator, the canvas shape (height, width) and a base hue, and returns a canvas. What it
+draws does not depend on the resolution: counts that rounding may change are the last thing asked of a generator.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,7 @@ def hills(rng: np.random.Generator, shape: tuple[int, int], hue: float) -> np.nd
     ground = octave_noise(rng, shape, cells=8)
     rows = np.arange(shape[0])[:, None] / shape[0]
     for layer in range(3):
-        outline = octave_noise(rng, (1, shape[1]), cells=0.012 * (layer + 1), octaves=4)
+        outline = octave_noise(rng, (1, shape[1]), cells=4 * (layer + 1), octaves=4, stretch=shape[0])
         below = np.clip((rows - (0.38 + 0.2 * layer - 0.22 * outline)) * 60, 0, 1)
         dark = 0.8 - 0.22 * layer
         lay(canvas, below, tint(ground, [hsv(hue, 0.6, 0.5 * dark), hsv(hue + 0.06, 0.7, dark)]))
@@ -91,9 +92,9 @@ def interior(rng: np.random.Generator, shape: tuple[int, int], hue: float) -> np
     tiles = ((grid_rows[:, None] * 14).astype(int) + (grid_columns[None] * 7).astype(int)) % 2
     floor = tint(tiles.astype(np.float32), [hsv(hue + 0.1, 0.5, 0.25), hsv(hue + 0.1, 0.3, 0.6)])
     lay(canvas, (grid_rows[:, None] > 0.72) * np.ones(shape, np.float32), floor)
+    glow = np.hypot(grid_rows[:, None] - 0.3, grid_columns[None] - rng.uniform(0.2, width)) / 1.1
     for left in np.arange(0.1, width, rng.uniform(0.35, 0.6)):
         _lay_picture(canvas, rng, (rng.uniform(0.12, 0.3), float(left)), hue)
-    glow = np.hypot(grid_rows[:, None] - 0.3, grid_columns[None] - rng.uniform(0.2, width)) / 1.1
     grain = octave_noise(rng, shape, cells=30, octaves=3)
     return canvas * (np.clip(1.15 - glow, 0.3, 1) * (0.9 + 0.2 * grain))[:, :, None]
 
@@ -103,11 +104,12 @@ def crowd(rng: np.random.Generator, shape: tuple[int, int], hue: float) -> np.nd
     ground = octave_noise(rng, shape, cells=5)
     canvas = tint(ground, [hsv(hue, 0.4, 0.25), hsv(hue + 0.1, 0.3, 0.6)])
     for down in np.arange(0.2, 1.1, 0.13):
+        row = rng.spawn(1)[0]
         for across in np.arange(0, shape[1] / shape[0], 0.15):
-            place = (down + rng.uniform(-0.04, 0.04), across + rng.uniform(-0.05, 0.05))
-            coat = hsv(hue + rng.uniform(-0.16, 0.16), rng.uniform(0.3, 0.9), rng.uniform(0.3, 0.9))
+            place = (down + row.uniform(-0.04, 0.04), across + row.uniform(-0.05, 0.05))
+            coat = hsv(hue + row.uniform(-0.16, 0.16), row.uniform(0.3, 0.9), row.uniform(0.3, 0.9))
             lay_disc(canvas, (place[0] + 0.12, place[1]), (0.11, 0.075), coat)
-            lay_disc(canvas, place, (0.045, 0.035), hsv(0.07, rng.uniform(0.3, 0.6), rng.uniform(0.4, 0.95)))
+            lay_disc(canvas, place, (0.045, 0.035), hsv(0.07, row.uniform(0.3, 0.6), row.uniform(0.4, 0.95)))
     return canvas * (0.85 + 0.3 * octave_noise(rng, shape, cells=28, octaves=2)[:, :, None])
 
 

@@ -1,7 +1,6 @@
 """Small films for the tests of cutting: every frame carries its number, painted so that no codec loses it.
 
-The code is 10 bits, most significant first, in two rows of five squares; white is 1. A bright corner marks the
-top left, so that a rotation is seen.
+The code is 10 bits, most significant first, in two rows of five squares; white is 1.
 """
 
 from collections.abc import Iterable, Sequence
@@ -50,9 +49,10 @@ def draw(
     rotation: int = 0,
     time_base: Fraction = TIME_BASE,
     audio: str | None = None,
+    silent_frames: int = 0,
     sar: Fraction | None = None,
 ) -> Path:
-    """A film of numbered frames; with ``audio`` (an encoder) a 1 kHz tone is heard while frame 50 k is shown."""
+    """A film of numbered frames; with ``audio`` (an encoder) a tone is heard during every fiftieth."""
     pts = pts or [index * FRAME for index in range(num_frames)]
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=25, options=options or {})
@@ -68,14 +68,19 @@ def draw(
             output.mux(stream.encode(_picture(number, size, pts[number], time_base)))
         output.mux(stream.encode(None))
         if sound is not None:
-            for frame in _tones(num_frames, sound.codec_context.format.name):
+            for frame in _tones(num_frames, sound.codec_context.format.name, silent_frames):
                 output.mux(sound.encode(frame))
             output.mux(sound.encode(None))
     return path
 
 
-def spans(num_frames: int, *cuts: tuple[int, int], pts: Sequence[int] | None = None) -> list[ClipSpan]:
-    """Clips of a drawn film by half-open frame numbers; ``pts`` as ``read_back`` gives them, with the end."""
+def spans(
+    num_frames: int,
+    *cuts: tuple[int, int],
+    pts: Sequence[int] | None = None,
+    time_base: Fraction = TIME_BASE,
+) -> list[ClipSpan]:
+    """Clips of a drawn film by half-open frame numbers; ``pts`` as ``source_pts`` gives them."""
     pts = pts or [index * FRAME for index in range(num_frames + 1)]
     return [
         ClipSpan(
@@ -83,8 +88,8 @@ def spans(num_frames: int, *cuts: tuple[int, int], pts: Sequence[int] | None = N
             frames=FrameSpan(start, end),
             start_pts=pts[start],
             end_pts=pts[end],
-            start_s=float((pts[start] - pts[0]) * TIME_BASE),
-            end_s=float((pts[end] - pts[0]) * TIME_BASE),
+            start_s=float((pts[start] - pts[0]) * time_base),
+            end_s=float((pts[end] - pts[0]) * time_base),
         )
         for start, end in cuts
     ]
@@ -139,11 +144,11 @@ def _squares(height: int, width: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def _tones(num_frames: int, sample_format: str) -> Iterable[av.AudioFrame]:
-    """48 kHz mono: silence, and a tone during every fiftieth frame."""
+def _tones(num_frames: int, sample_format: str, silent_frames: int) -> Iterable[av.AudioFrame]:
+    """48 kHz mono: silence, and a tone during every fiftieth frame; it begins after ``silent_frames``."""
     at = np.arange(num_frames * 1920)
     wave = np.where(at // 1920 % 50 == 0, 0.8 * np.sin(2 * np.pi * 1000 * at / 48000), 0)
-    for start in range(0, len(wave), 1024):
+    for start in range(silent_frames * 1920, len(wave), 1024):
         part = wave[start : start + 1024].astype(np.float32)[None]
         if sample_format == "s16":
             part = (part * 32000).astype(np.int16)

@@ -7,7 +7,6 @@ decoder.
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
-
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -33,7 +32,9 @@ COPIED = {
     ".webm": frozenset({"opus", "vorbis"}),
     ".mkv": frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "vorbis", "dts"}),
 }
-LONGEST_COPIED_PACKET_S = Fraction(12, 100)
+LONGEST_COPIED_PACKET_S = Fraction(5, 100)
+"""Half of it is how far the sound may be from the picture; FLAC packets of 0.1 s become AAC."""
+
 AAC_RATES = frozenset({48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
 JITTER_S = Fraction(1, 50)
 """Packets of containers with coarse times overlap or leave gaps of less than this; they follow each other."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
-
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress

@@ -7,7 +7,6 @@ pictures kept are the first of the span both in the order of decoding and in tha
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +22,10 @@ from clipmill.records import ClipSpan
 
 MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"})
 WEBM_CODECS = frozenset({"vp8"})
+UNTIMED_CONTAINERS = frozenset({"avi"})
+"""Their packets count pictures in decode order; only the decoder knows when each is shown."""
+
+NO_TIMES = "the container gives no picture times"
 WEBM_AUDIO = frozenset({None, "opus", "vorbis"})
 
 
@@ -79,7 +82,7 @@ def write_run(path: str, run: CopyRun, source: ClipSource, *, audio: AudioSource
     """Write the packets, and the sound of the same time, to ``path``."""
     file = ClipFile(path, time_base=source.time_base)
     try:
-        target = file.output.add_stream_from_template(source.stream)
+        target = file.output.add_stream_from_template(source.stream, opaque=True)
         if audio is not None:
             start, end = (pts * source.time_base for pts in (run.start_pts, run.end_pts))
             file.sound = iter(add_audio(file.output, audio, suffix=file.suffix, start=start, end=end))
@@ -103,11 +106,13 @@ def _rebased(run: CopyRun, target: VideoStream) -> Iterator[Packet[VideoStream]]
 
 def _packets_of_span(source: ClipSource, clip: ClipSpan) -> list[Packet[VideoStream]] | str:
     """Packets from the first key picture inside the span to beyond its end, or why they cannot be copied."""
+    if source.container.format.name in UNTIMED_CONTAINERS:
+        return NO_TIMES
     is_start = startable(source.codec, source.stream.codec_context.extradata or b"")
     found: list[Packet[VideoStream]] = []
     for packet in source.packets_from(clip.start_pts - int(1 / source.time_base)):
         if packet.pts is None:
-            return "the container gives no picture times"
+            return NO_TIMES
         if found and _is_beyond(packet, clip.end_pts):
             found.append(packet)
             break

@@ -90,7 +90,7 @@ def _copy(job: CutJob, clip: ClipSpan, *, rotation_deg: int, min_length_s: float
 
 
 def _write_copy(job: CutJob, clip: ClipSpan, run: CopyRun) -> CutClip:
-    suffix = suffix_for(job.source.codec, job.audio.codec)
+    suffix = suffix_for(job.source.codec, job.audio.codec if job.audio else None)
     path = os.path.join(job.out_dir, f"{clip.clip_id}{suffix}")
     write_run(path, run, job.source, audio=job.audio)
     start_s = clip.start_s + float((run.start_pts - clip.start_pts) * job.source.time_base)

@@ -26,7 +26,7 @@ class CutJob:
     """One source and what its clips are cut with; ``progress`` is called for every frame decoded."""
 
     source: ClipSource
-    audio: AudioSource
+    audio: AudioSource | None
     options: EncodeOptions
     out_dir: str
     progress: Callable[[], None]

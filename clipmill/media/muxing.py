@@ -6,7 +6,6 @@ offsets (ISO/IEC 14496-12, ctts version 1), which all of them read.
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
-
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

@@ -42,7 +42,18 @@ class ClipTranscodingStage(StageSpec):
     use_input_bit_rate: bool = False
     num_clips_per_chunk: int = Field(default=32, ge=1)
     ffmpeg_verbose: Annotated[bool, SPEED_ONLY] = False
-    preset: str = "veryfast"
+    preset: Literal[
+        "ultrafast",
+        "superfast",
+        "veryfast",
+        "faster",
+        "fast",
+        "medium",
+        "slow",
+        "slower",
+        "veryslow",
+        "placebo",
+    ] = "veryfast"
     quality: int = Field(default=21, ge=0, le=51)
 
     @model_validator(mode="after")

@@ -164,21 +164,26 @@ def _rejections(clips: list[dict[str, object]]) -> list[dict[str, object]]:
         {"uri": f"{SOURCE}/{name}", "stage": "inspect", "reason": reason, "message": message}
         for name, reason, message in REJECTED
     ]
-    failed = [clip for clip in clips if clip["reason"] == "encode_failed"]
+    filtered = [clip for clip in clips if clip["status"] == "filtered"]
     rows += [
         {"uri": clip["source_uri"], "video_id": clip["video_id"], "clip_id": clip["clip_id"],
-        "stage": "encode",
-         "reason": "encode_failed", "message": clip["errors"]}
-        for clip in failed
+         "stage": "motion_filter", "reason": clip["reason"], "message": _message(clip)}
+        for clip in filtered
     ]  # fmt: skip
     return rows
+
+
+def _message(clip: dict[str, object]) -> str:
+    if clip["reason"] == "low_motion":
+        return f"motion_global_mean {clip['motion_global_mean']} is below 0.00098"
+    return str(clip["errors"] or f"sharpness {clip['sharpness']} is below 3")
 
 
 def _videos(clips: list[dict[str, object]], clips_per_video: int) -> list[dict[str, object]]:
     rows = [_curated_video(clips, video, clips_per_video) for video in range(len(CURATED))]
     rows += [
         {"video_id": rows[0]["video_id"], "uri": f"{SOURCE}/zz copies/{name}", "status": "duplicate",
-         "duplicate_of": rows[0]["video_id"], "size_bytes": 48_200_133, "duration_s": rows[0]["duration_s"]}
+         "duplicate_of": rows[0]["uri"], "size_bytes": 48_200_133, "duration_s": rows[0]["duration_s"]}
         for name in ("morning fog (1).mp4", "renamed.mp4")
     ]  # fmt: skip
     rows += [

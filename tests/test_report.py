@@ -11,16 +11,19 @@ import pyarrow as pa
 import pytest
 from report_tables import LIMITS, ODD_NAME, OUTPUT, REJECTED, DrawnRun, drawn_run, table
 
-from clipmill.review import gallery, plots, sample, wording
+from clipmill.review import naming, plots, sample, wording
 from clipmill.review.distributions import draw_distributions
 from clipmill.review.funnel import count_funnel
-from clipmill.review.limits import spec_limits
+from clipmill.review.limits import length_limit, motion_limits, quality_limits
 from clipmill.review.measures import MEASURES
 from clipmill.review.page import build_page
 from clipmill.review.previews import data_uri_length, inline_previews
 from clipmill.review.report import render_report, write_report
 from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit, Step
-from clipmill.specs import CurateSpec
+from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
+from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
 from clipmill.storage.tables import TABLE_SCHEMAS
 
 OPTIONS = ReportOptions(limits=LIMITS, output_root=OUTPUT)
@@ -102,6 +105,23 @@ def test_a_duplicate_found_after_its_split_is_not_counted_twice() -> None:
     assert funnel.unaccounted_s == 0
 
 
+def test_time_that_two_clips_hold_counts_once() -> None:
+    videos = [{"uri": "/s/a.mp4", "status": "curated", "duration_s": 10.0, "dropped_s": 0.0}]
+    spans = [(0.0, 6.0), (4.0, 10.0), (5.0, 6.0)]
+    clips = [
+        {"clip_id": str(start), "source_uri": "/s/a.mp4", "start_s": start, "end_s": end, "status": "kept"}
+        for start, end in spans
+    ]
+    funnel = count_funnel(table("videos", videos), table("clips", clips), dropped_s={})
+    assert (funnel.overlap_s, funnel.unaccounted_s) == (3.0, 0.0)
+    assert funnel.is_conserved
+
+
+def test_open_bounds_are_no_threshold(run: DrawnRun) -> None:
+    drawn = draw_distributions(run.tables.clips, limits=[ScoreLimit("black_ratio")])
+    assert drawn.all_zero == ("Black frames",)
+
+
 def test_dropped_time_is_shown_by_cause(run: DrawnRun) -> None:
     all_dropped_s = np.nansum(run.tables.videos["dropped_s"].to_numpy())
     funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={"cropped": 60.0, "too_short": 30.0})
@@ -164,7 +184,7 @@ def test_a_beginning_of_in_turn_holds_every_stratum() -> None:
 
 def test_page_states_what_part_it_shows(run: DrawnRun) -> None:
     page = render(run, replace(OPTIONS, max_clips=20, max_rejections=3))
-    assert re.search(r"Showing 20 of 64 clips .*sample.*\s+and 3 of 5 rejections", page)
+    assert re.search(r"Showing 20 of 64 clips .*sample.*\s+and 3 of 4 rejected files", page)
     assert page.count('class="cm-card"') == 20
 
 
@@ -210,10 +230,12 @@ def test_values_that_are_missing_are_counted_not_drawn(run: DrawnRun) -> None:
 
 
 def test_thresholds_come_from_the_spec() -> None:
-    limits = {limit.score: limit for limit in spec_limits(CurateSpec())}
-    assert limits["length_s"] == ScoreLimit("length_s", min=2.0, max=10.0)
-    assert limits["motion_global_mean"] == ScoreLimit("motion_global_mean", min=0.00098, is_active=False)
-    assert "sharpness" not in limits
+    assert length_limit(ContentClipExtractionStage(min_length_s=3)) == ScoreLimit("length_s", min=3, max=10)
+    assert length_limit(FixedStrideExtractorStage()) == ScoreLimit("length_s", min=2, max=10)
+    assert motion_limits(MotionFilterStage(score_only=True))[0] == ScoreLimit(
+        "motion_global_mean", min=0.00098, is_active=False
+    )
+    assert quality_limits(QualityFilterStage(sharpness=Bounds(min=3))) == (ScoreLimit("sharpness", min=3),)
 
 
 # Text of the data
@@ -257,7 +279,7 @@ def test_long_text_is_cut() -> None:
     ids=["own file", "script", "sibling folder", "elsewhere", "none"],
 )
 def test_only_files_of_the_output_are_linked(uri: str | None, link: str) -> None:
-    assert gallery.relative_link(uri, output_root=OUTPUT) == link
+    assert naming.relative_link(uri, output_root=OUTPUT) == link
 
 
 def test_what_is_missing_is_a_dash(page: str) -> None:
@@ -307,10 +329,10 @@ def test_timecode(seconds: float, shown: str) -> None:
 
 
 def test_names_are_below_the_common_folder() -> None:
-    assert gallery.common_root(["/a/b/one.mp4", "/a/b/ones/two.mp4", "/a/bc.mp4"]) == "/a/"
-    assert gallery.common_root(["/a/b/one.mp4"]) == "/a/b/"
-    assert gallery.common_root(["/a/b/one.mp4", "/a/b/one.mp4.mkv"]) == "/a/b/"
-    assert gallery.common_root([]) == ""
+    assert naming.common_root(["/a/b/one.mp4", "/a/b/ones/two.mp4", "/a/bc.mp4"]) == "/a/"
+    assert naming.common_root(["/a/b/one.mp4"]) == "/a/b/"
+    assert naming.common_root(["/a/b/one.mp4", "/a/b/one.mp4.mkv"]) == "/a/b/"
+    assert naming.common_root([]) == ""
 
 
 # Sections
@@ -322,9 +344,14 @@ def test_rejections_are_listed_with_their_messages(page: str) -> None:
         assert message.split("</")[0] in page
 
 
-def test_filtered_clips_name_the_threshold_they_failed(run: DrawnRun) -> None:
+def test_filtered_clips_say_why(run: DrawnRun) -> None:
     groups = {group.reason: group for group in build_page(run.tables, options=OPTIONS).filtered}
-    assert all(any("under 0.00098" in line for line in why) for why in groups["low_motion"].why)
+    assert all("is below 0.00098" in clip.message for clip in groups["low_motion"].clips)
+
+
+def test_filtered_clips_are_not_among_the_rejected_files(run: DrawnRun) -> None:
+    page = build_page(run.tables, options=OPTIONS)
+    assert page.num_rejections == len(REJECTED) == len(page.rejections)
 
 
 def test_duplicates_stand_beside_what_they_duplicate(run: DrawnRun) -> None:

@@ -35,7 +35,7 @@ class Distributions:
 
 def draw_distributions(clips: pa.Table, *, limits: Iterable[ScoreLimit]) -> Distributions:
     """A plot of each measure over all ``clips``, by status; values that are not finite are only counted."""
-    limit_of = {limit.score: limit for limit in limits}
+    limit_of = {limit.score: limit for limit in limits if (limit.min, limit.max) != (None, None)}
     plots: list[PlotView] = []
     without_data: list[str] = []
     all_zero: list[str] = []

@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill.review import wording
-from clipmill.review.limits import LENGTH
-from clipmill.review.measures import measure_values
+from clipmill.review.measures import LENGTH, measure_values
 from clipmill.review.view import FunnelView, Step
 
 VIDEO_STATUSES = ("rejected", "duplicate", "pending", "curated")
@@ -29,15 +28,27 @@ def count_funnel(videos: pa.Table, clips: pa.Table, *, dropped_s: Mapping[str, f
         *_dropped(videos.filter(pa.array(is_split)), dropped_s),
         *_named(_steps(_tally(whole, whole["duration_s"].to_numpy()), VIDEO_STATUSES)[1:], "files"),
     )
-    source_s = _sum(videos["duration_s"])
+    source_s, overlap_s = _sum(videos["duration_s"]), overlapping_s(clips)
     return FunnelView(
         videos=video_steps,
         clips=clip_steps,
         time=tuple(step for step in time if step.seconds),
         source_s=source_s,
-        unaccounted_s=source_s - sum(step.seconds or 0.0 for step in time),
+        overlap_s=overlap_s,
+        unaccounted_s=source_s + overlap_s - sum(step.seconds or 0.0 for step in time),
         tolerance_s=_tolerance_s(videos),
     )
+
+
+def overlapping_s(clips: pa.Table) -> float:
+    """Seconds of source that are counted more than once because clips overlap."""
+    columns = (clips[name].to_pylist() for name in ("source_uri", "start_s", "end_s"))
+    overlap_s, source, reached_s = 0.0, None, 0.0
+    for uri, start_s, end_s in sorted(zip(*columns, strict=True)):
+        reached_s = reached_s if uri == source else start_s
+        overlap_s += max(0.0, min(reached_s, end_s) - start_s)
+        source, reached_s = uri, max(reached_s, end_s)
+    return overlap_s
 
 
 def _tally(table: pa.Table, seconds: np.ndarray) -> dict[tuple[str, str], Step]:

@@ -1,28 +1,22 @@
-"""Which thresholds a spec sets, so that plots can mark them."""
+"""Which thresholds a run filters by, so that plots can mark them."""
 
+from clipmill.review.measures import LENGTH
 from clipmill.review.view import ScoreLimit
-from clipmill.specs import CurateSpec, SplitSpec
-from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES
-
-LENGTH = "length_s"
-
-
-def spec_limits(spec: CurateSpec) -> tuple[ScoreLimit, ...]:
-    """Every threshold of ``spec`` by the column of the clips table it applies to."""
-    return (*_length(spec.split), *_motion(spec), *_quality(spec))
+from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
+from clipmill.stages.video.clipping.content_extraction import ShotClipRules
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
+from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
 
 
-def _length(split: SplitSpec) -> tuple[ScoreLimit, ...]:
-    if split.algorithm == "fixed_stride":
-        fixed = split.fixed_stride
-        return (ScoreLimit(LENGTH, min=fixed.min_clip_length_s, max=fixed.clip_len_s),)
-    return (ScoreLimit(LENGTH, min=split.content.min_length_s, max=split.content.max_length_s),)
+def length_limit(extractor: FixedStrideExtractorStage | ShotClipRules) -> ScoreLimit:
+    """The lengths of clips that an extractor allows."""
+    if isinstance(extractor, FixedStrideExtractorStage):
+        return ScoreLimit(LENGTH, min=extractor.min_clip_length_s, max=extractor.clip_len_s)
+    return ScoreLimit(LENGTH, min=extractor.min_length_s, max=extractor.max_length_s)
 
 
-def _motion(spec: CurateSpec) -> tuple[ScoreLimit, ...]:
-    rule = spec.motion_filter
-    if rule is None:
-        return ()
+def motion_limits(rule: MotionFilterStage) -> tuple[ScoreLimit, ...]:
+    """The thresholds of the motion filter."""
     is_active = not rule.score_only
     return (
         ScoreLimit("motion_global_mean", min=rule.global_mean_threshold, is_active=is_active),
@@ -30,12 +24,11 @@ def _motion(spec: CurateSpec) -> tuple[ScoreLimit, ...]:
     )
 
 
-def _quality(spec: CurateSpec) -> tuple[ScoreLimit, ...]:
-    if spec.quality is None:
-        return ()
-    bounds = {name: getattr(spec.quality, name) for name in QUALITY_SCORES}
+def quality_limits(rule: QualityFilterStage) -> tuple[ScoreLimit, ...]:
+    """The bounds of the quality filter that are set."""
+    bounds = {name: getattr(rule, name) for name in QUALITY_SCORES}
     return tuple(
-        ScoreLimit(name, min=bound.min, max=bound.max, is_active=not spec.quality.score_only)
+        ScoreLimit(name, min=bound.min, max=bound.max, is_active=not rule.score_only)
         for name, bound in bounds.items()
         if bound.min is not None or bound.max is not None
     )

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from clipmill.review.limits import LENGTH
+LENGTH = "length_s"
+"""The one measure that is no column: the seconds of a clip."""
 
 
 @dataclass(frozen=True)

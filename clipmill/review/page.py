@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-
-from clipmill.review import gallery, sample
+from clipmill.review import sample
+from clipmill.review.copies import copy_views, group_views
 from clipmill.review.distributions import Distributions, draw_distributions
 from clipmill.review.funnel import count_funnel
+from clipmill.review.gallery import clip_views, reason_views
+from clipmill.review.naming import common_root
+from clipmill.review.rejections import rejected_files, rejection_views, sample_rejections
 from clipmill.review.view import (
     ClipView,
     CopyView,
@@ -43,11 +45,12 @@ class Page:
 def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
     """The page of ``tables``; the same for any order of their rows."""
     clips = tables.clips
-    root = gallery.common_root(_uris(tables))
-    chosen = sample.sample_clips(clips, size=options.max_clips, seed=options.seed)
-    sampled = clips.take(pa.array(chosen, pa.int64()))
-    views = gallery.clip_views(sampled, tables.windows, root=root, output_root=options.output_root)
-    copies, num_copies = gallery.copy_views(tables.videos, root=root, max_rows=options.max_rejections)
+    root = common_root(_uris(tables))
+    rows = sample.sample_clips(clips, size=options.max_clips, seed=options.seed)
+    views = clip_views(tables, rows, root=root, output_root=options.output_root)
+    copies, num_copies = copy_views(tables.videos, root=root, max_rows=options.max_rejections)
+    files = rejected_files(tables.rejections)
+    rejected_rows = sample_rejections(files, size=options.max_rejections, seed=options.seed)
     return Page(
         options=options,
         funnel=count_funnel(tables.videos, clips, dropped_s=options.dropped_s),
@@ -55,24 +58,15 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         clips=views,
         num_clips=clips.num_rows,
         reasons=_reasons(views),
-        filtered=gallery.reason_views(clips, views, options.limits),
-        groups=gallery.group_views(clips, views),
+        filtered=reason_views(clips, views),
+        groups=group_views(clips, views),
         num_duplicates=clips["status"].to_pylist().count("duplicate"),
         copies=copies,
         num_copies=num_copies,
-        rejections=gallery.rejection_views(
-            tables.rejections, _sampled_rejections(tables, options), root=root
-        ),
-        num_rejections=tables.rejections.num_rows,
+        rejections=rejection_views(files, rejected_rows, root=root),
+        num_rejections=files.num_rows,
         num_partial=tables.videos["is_partial"].to_pylist().count(True),
     )
-
-
-def _sampled_rejections(tables: ReportTables, options: ReportOptions) -> list[int]:
-    columns = [tables.rejections[name].to_pylist() for name in ("uri", "clip_id", "stage")]
-    ids = ["\n".join(str(part) for part in row) for row in zip(*columns, strict=True)]
-    reasons = [reason or "" for reason in tables.rejections["reason"].to_pylist()]
-    return sample.stratified(ids, reasons, size=options.max_rejections, seed=options.seed)
 
 
 def _reasons(clips: Sequence[ClipView]) -> list[tuple[str, int]]:

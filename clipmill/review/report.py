@@ -7,7 +7,8 @@ import jinja2
 from markupsafe import Markup
 
 from clipmill import layout
-from clipmill.review import gallery, sample, wording
+from clipmill.review import sample, wording
+from clipmill.review.fields import CLIP_FIELDS
 from clipmill.review.measures import CARD_MEASURES, MEASURES
 from clipmill.review.page import Page, build_page
 from clipmill.review.previews import InlinedPreviews, ReadBytes, inline_previews
@@ -43,7 +44,11 @@ def render_report(tables: ReportTables, *, options: ReportOptions, read_bytes: R
 def clip_data(clips: Sequence[ClipView]) -> Mapping[str, object]:
     """What the page's script sorts by and lists in the larger view; row i belongs to card i."""
     return {
-        "fields": [[group, label] for group, label, _, _ in gallery.CLIP_FIELDS] + [["Captions", "Caption"]],
+        "fields": [
+            *([group, label] for group, label, _, _ in CLIP_FIELDS),
+            ["Verdict", "Message"],
+            ["Captions", "Caption"],
+        ],
         "measures": [measure.label for measure in MEASURES],
         "units": [measure.unit for measure in MEASURES],
         "clips": [

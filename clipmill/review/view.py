@@ -67,14 +67,15 @@ class Step:
 class FunnelView:
     """Videos and clips from found to kept, and where each second of source went.
 
-    ``time`` adds up to ``source_s``, but for ``unaccounted_s``; up to ``tolerance_s`` of it is the rounding
-    of cuts to frames.
+    ``time`` adds up to ``source_s`` and ``overlap_s`` (the seconds that more than one clip holds), but for
+    ``unaccounted_s``; up to ``tolerance_s`` of it is the rounding of cuts to frames.
     """
 
     videos: tuple[Step, ...]
     clips: tuple[Step, ...]
     time: tuple[Step, ...]
     source_s: float
+    overlap_s: float
     unaccounted_s: float
     tolerance_s: float
 
@@ -96,11 +97,11 @@ class ClipView:
     end_s: float
     status: str
     reason: str
+    message: str
     scores: Mapping[str, float | None]
     details: tuple[str, ...]
     preview_uri: str | None
     duplicate_of: str | None
-    group: str | None
     similarity: float | None
     link: str
 
@@ -117,12 +118,11 @@ class GroupView:
 
 @dataclass(frozen=True)
 class ReasonView:
-    """The sampled clips that were filtered for one reason; ``why`` has the failed thresholds of each."""
+    """The sampled clips that were filtered for one reason, out of ``num_clips``."""
 
     reason: str
     num_clips: int
     clips: tuple[ClipView, ...]
-    why: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,9 @@ class CopyView:
 
 @dataclass(frozen=True)
 class RejectionView:
-    """A rejected file, or a clip that failed (``clip_id`` is not empty)."""
+    """A rejected file."""
 
     name: str
-    clip_id: str
     stage: str
     reason: str
     message: str

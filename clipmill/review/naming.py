@@ -1,0 +1,33 @@
+"""What files are called on the page, and which of them it links to."""
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from clipmill.review import wording
+
+
+def common_root(uris: Sequence[str]) -> str:
+    """The longest folder that all ``uris`` lie under, with its slash; empty where there is none."""
+    if not uris:
+        return ""
+    first, last = min(uris), max(uris)
+    shared = next(
+        (i for i, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), len(first)
+    )
+    return first[: first.rfind("/", 0, shared) + 1]
+
+
+def short_name(uri: str | None, *, root: str) -> str:
+    """``uri`` as the page names it: below ``root``."""
+    return wording.plain((uri or "").removeprefix(root), max_chars=240)
+
+
+def relative_link(uri: str | None, *, output_root: str) -> str:
+    """A link from the report to a file of the same output; empty for a file that lies elsewhere.
+
+    Only paths below the output are linked, so that no URI of the data can become a script or leave the page.
+    """
+    root = output_root.rstrip("/") + "/"
+    if not uri or not output_root or not uri.startswith(root):
+        return ""
+    return "./" + quote(uri[len(root) :])

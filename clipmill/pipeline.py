@@ -58,7 +58,7 @@ def _run_written(plan: RunPlan, output: str, engine: Engine) -> list[VideoTask]:
     for manifest_uri in shards.manifest_uris:
         inspect_manifest(manifest_uri, output=output, limits=plan.limits)
     sources = get_sources(shards.listing_uri)
-    check_copies(sources, output)
+    check_copies(sources, plan, output)
     items = missing_work(sources, Known.read(plan, output), plan)
     tasks: list[VideoTask] = []
     streams = (

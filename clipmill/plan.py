@@ -80,7 +80,7 @@ class RunPlan:
     def digests(self) -> dict[str, str]:
         """State stage -> stage digest, for the stages that are on and leave rows."""
         scan = identity.stage_digest("scan", SCAN_VERSION, {})
-        digests = {"inspect": inspect_digest(), "split": self.extractor.digest(scan)}
+        digests = {"inspect": inspect_digest(self.limits), "split": self.extractor.digest(scan)}
         if self.motion:
             digests["motion"] = self.motion.digest(scan)
         if self.quality:
@@ -95,6 +95,8 @@ class RunPlan:
             return digests
         if self.transcode and (self.writer is None or self.writer.upload_clips):
             digests["encode"] = self.transcode.digest(scan)
+            if self.writer and self.writer.write_filtered_clips:
+                digests["encode_filtered"] = digests["encode"]
         if self.preview and (self.writer is None or self.writer.generate_previews):
             digests["preview"] = self.preview.digest(scan, windowing_digest(self.windows))
         if self.frames and self.frames.write:
@@ -102,9 +104,9 @@ class RunPlan:
         return digests
 
 
-def inspect_digest() -> str:
-    """Digest of what a look at the headers finds; no parameter changes it."""
-    return identity.stage_digest("inspect", INSPECT_VERSION, {})
+def inspect_digest(limits: LimitsSpec) -> str:
+    """Digest of what a look at the headers finds; the limits decide what is over them."""
+    return identity.stage_digest("inspect", INSPECT_VERSION, limits.result_fields())
 
 
 def measured(quality: QualityFilterStage) -> QualityFilterStage:

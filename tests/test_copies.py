@@ -9,10 +9,12 @@ from clipmill import identity
 from clipmill.intake import copies
 from clipmill.plan import inspect_digest
 from clipmill.records import SourceFile
+from clipmill.specs import LimitsSpec
 from clipmill.storage.inspections import read_inspections, resolved_ids
 from clipmill.storage.state import State
 
 LARGE = 5 << 20
+INSPECT = inspect_digest(LimitsSpec())
 
 
 def write(path: Path, *, changed_at: int | None = None) -> SourceFile:
@@ -30,9 +32,9 @@ def sampled_id(path: str) -> str:
 
 def inspected(state: State, sources: list[SourceFile]) -> pa.Table:
     rows = [{"id": one.source_version, "uri": one.uri, "video_id": sampled_id(one.uri)} for one in sources]
-    state.append("inspect", rows, digest=inspect_digest(), attempt="test")
+    state.append("inspect", rows, digest=INSPECT, attempt="test")
     copies.verify_copies(sources, {str(row["id"]): str(row["video_id"]) for row in rows}, state)
-    return read_inspections(state, inspect_digest())
+    return read_inspections(state, INSPECT)
 
 
 def test_equal_files_keep_one_id(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ Nothing else says that a video is complete. A run that was killed, a new stage, 
 file all show as rows that are missing.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,28 +13,25 @@ from clipmill.intake.copies import verify_copies
 from clipmill.intake.inspection import facts_of
 from clipmill.intake.manifests import get_sources, in_groups, put_work
 from clipmill.plan import RunPlan, inspect_digest
-from clipmill.records import ClipReason, ClipSpan, FrameSpan, Inspection, SourceFile, WorkItem
+from clipmill.records import ClipSpan, FrameSpan, Inspection, SourceFile, WorkItem
 from clipmill.storage.inspections import read_inspections
 from clipmill.storage.state import State
-from clipmill.storage.verdicts import filter_verdict
+from clipmill.storage.verdicts import StageRows, missing_stages
 
 Row = Mapping[str, object]
 Rows = Mapping[str, Row]
 """id -> row of one state stage."""
 
-CLIP_SCORES = ("motion", "quality")
-CLIP_FILES = ("encode", "embed", "preview", "frames")
-
 
 @dataclass(frozen=True)
 class Known:
-    """The state of the stages a plan uses: stage -> id -> row; None for a stage that is off."""
+    """The state of the stages a plan uses: stage -> id -> row, for each that is on."""
 
     rows: Mapping[str, Rows]
 
-    def has(self, stage: str, key: str) -> bool:
-        """Whether the stage is off or has a row of this id."""
-        return stage not in self.rows or key in self.rows[stage]
+    def of_clip(self, clip_id: str) -> StageRows:
+        """Stage -> row of one clip, None where there is none."""
+        return {stage: rows.get(clip_id) for stage, rows in self.rows.items()}
 
     @classmethod
     def read(cls, plan: RunPlan, output: str) -> "Known":
@@ -49,7 +45,7 @@ class Known:
 
 def admit(listing_uri: str, plan: RunPlan, *, output: str, num_groups: int) -> list[str]:
     """The work of this run as at most ``num_groups`` manifests; empty when nothing is to do."""
-    check_copies(get_sources(listing_uri), output)
+    check_copies(get_sources(listing_uri), plan, output)
     known = Known.read(plan, output)
     items = within_budget(missing_work(get_sources(listing_uri), known, plan), plan.limits.max_work_per_run)
     if not items:
@@ -58,9 +54,9 @@ def admit(listing_uri: str, plan: RunPlan, *, output: str, num_groups: int) -> l
     return [put_work(output, group) for group in in_groups(items, size)]
 
 
-def check_copies(sources: Sequence[SourceFile], output: str) -> None:
+def check_copies(sources: Sequence[SourceFile], plan: RunPlan, output: str) -> None:
     """Read sources that look alike in full, once, so that the ids in ``Known`` hold."""
-    table = State(output).read("inspect", inspect_digest())
+    table = State(output).read("inspect", inspect_digest(plan.limits))
     pairs = zip(table["id"].to_pylist(), table["video_id"].to_pylist(), strict=True)
     verify_copies(sources, dict(pairs), State(output))
 
@@ -118,38 +114,8 @@ def _item(source: SourceFile, row: Row, known: Known, plan: RunPlan) -> WorkItem
 
 def _lacking(clips: Iterable[ClipSpan], known: Known, plan: RunPlan) -> dict[ClipSpan, list[str]]:
     """The clips that lack rows, with the stages they lack."""
-    lacking: dict[ClipSpan, list[str]] = defaultdict(list)
-    for clip in clips:
-        expected = CLIP_SCORES
-        if all(known.has(stage, clip.clip_id) for stage in CLIP_SCORES) and _passes(
-            clip.clip_id, known, plan
-        ):
-            expected = CLIP_SCORES + CLIP_FILES
-        stages = [stage for stage in expected if not known.has(stage, clip.clip_id)]
-        if stages:
-            lacking[clip] = stages if set(stages) <= set(CLIP_FILES) else [*stages, *_files(clip, known)]
-    return lacking
-
-
-def _files(clip: ClipSpan, known: Known) -> list[str]:
-    return [stage for stage in CLIP_FILES if not known.has(stage, clip.clip_id)]
-
-
-def _passes(clip_id: str, known: Known, plan: RunPlan) -> bool:
-    """Whether the filters keep the clip and no earlier stage failed on it, which would fail again."""
-    failed = any(
-        known.rows.get(stage, {}).get(clip_id, {}).get("reason") is not None for stage in ("encode", "embed")
-    )
-    return not failed and _verdict(clip_id, known, plan) is None
-
-
-def _verdict(clip_id: str, known: Known, plan: RunPlan) -> ClipReason | None:
-    return filter_verdict(
-        known.rows.get("motion", {}).get(clip_id, {}),
-        known.rows.get("quality", {}).get(clip_id, {}),
-        motion_filter=plan.motion_filter,
-        quality_filter=plan.quality,
-    )
+    lacking = {clip: missing_stages(known.of_clip(clip.clip_id), plan) for clip in clips}
+    return {clip: stages for clip, stages in lacking.items() if stages}
 
 
 def _clips(split: Row) -> list[ClipSpan]:

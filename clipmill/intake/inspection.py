@@ -31,7 +31,7 @@ def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec) -> i
     inspections = inspect_all(get_sources(manifest_uri), limits)
     rows = [row_of(inspection) for inspection in inspections]
     attempt = PurePosixPath(manifest_uri).stem
-    State(output).append("inspect", rows, digest=inspect_digest(), attempt=attempt)
+    State(output).append("inspect", rows, digest=inspect_digest(limits), attempt=attempt)
     return sum(inspection.reason is None for inspection in inspections)
 
 

@@ -26,14 +26,14 @@ def plan_shards(plan: RunPlan, *, output: str, sharding: ShardingSpec) -> Shards
     """
     store.check_writable(output)
     sources = list_source(plan.reader, exclude=output)
-    seen = _inspected(State(output))
+    seen = _inspected(State(output), inspect_digest(plan.limits))
     unseen = [source for source in sources if source.source_version not in seen]
     size = max(sharding.videos_per_shard, -(-len(unseen) // sharding.max_shards))
     groups = in_groups(unseen, size) or [[]]
     return Shards(put_sources(output, sources), [put_sources(output, group) for group in groups])
 
 
-def _inspected(state: State) -> set[str]:
-    table = state.read("inspect", inspect_digest())
+def _inspected(state: State, digest: str) -> set[str]:
+    table = state.read("inspect", digest)
     rows = zip(table["id"].to_pylist(), table["reason"].to_pylist(), strict=True)
     return {str(version) for version, reason in rows if reason != "store_error"}

@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan
-from clipmill.snapshot.clip_fates import ClipFate, StageRows, clip_fate, verdict
+from clipmill.snapshot.clip_fates import ClipFate, clip_fate, verdict
 from clipmill.snapshot.clip_rows import clip_row, window_rows
 from clipmill.snapshot.collect import Collection, Row
 from clipmill.snapshot.video_fates import ClipRows, VideoFate, clip_rows, video_fates
 from clipmill.snapshot.video_rows import shot_rows, video_row
 from clipmill.storage.tables import TABLE_SCHEMAS
+from clipmill.storage.verdicts import StageRows
 
 
 @dataclass(frozen=True)

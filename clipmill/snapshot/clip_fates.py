@@ -8,10 +8,7 @@ from clipmill.plan import RunPlan
 from clipmill.records import ClipReason
 from clipmill.snapshot.collect import Row
 from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, Bounds
-from clipmill.storage.verdicts import filter_verdict
-
-StageRows = Mapping[str, Row | None]
-"""Of one clip: stage -> row, for every stage that is on; None where the row is not there yet."""
+from clipmill.storage.verdicts import StageRows, clip_verdict
 
 
 @dataclass(frozen=True)
@@ -23,7 +20,6 @@ class ClipFate:
     message: str = ""
 
 
-FILE_STAGES = ("encode", "embed", "preview", "frames")
 PASSED = ClipFate()
 
 
@@ -34,26 +30,12 @@ def clip_fate(rows: StageRows, plan: RunPlan) -> ClipFate:
 
 def verdict(rows: StageRows, plan: RunPlan) -> ClipFate | None:
     """What the filters say; None when they let the clip pass."""
-    motion, quality = rows.get("motion") or {}, rows.get("quality") or {}
-    reason = filter_verdict(motion, quality, motion_filter=plan.motion_filter, quality_filter=plan.quality)
+    reason = clip_verdict(rows, plan)
     if reason is None:
         return None
     if reason == ClipReason.LOW_MOTION:
-        return ClipFate(reason, "motion_filter", _outside(motion, _motion_bounds(plan)))
-    return ClipFate(reason, "quality", _outside(quality, _quality_bounds(plan)))
-
-
-def missing_stage(rows: StageRows, plan: RunPlan) -> str | None:
-    """The first stage whose row this clip should have and has not.
-
-    A clip that a filter rejected needs only its scores, one that could not be cut or embedded nothing more.
-    """
-    scores = [stage for stage in ("motion", "quality") if stage in rows and rows[stage] is None]
-    if scores:
-        return scores[0]
-    if clip_fate(rows, plan).reason:
-        return None
-    return next((stage for stage in FILE_STAGES if stage in rows and rows[stage] is None), None)
+        return ClipFate(reason, "motion_filter", _outside(rows.get("motion") or {}, _motion_bounds(plan)))
+    return ClipFate(reason, "quality", _outside(rows.get("quality") or {}, _quality_bounds(plan)))
 
 
 def _motion_bounds(plan: RunPlan) -> dict[str, Bounds]:

@@ -7,10 +7,11 @@ from typing import cast
 from clipmill import identity, layout
 from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan
-from clipmill.snapshot.clip_fates import ClipFate, StageRows
+from clipmill.snapshot.clip_fates import ClipFate
 from clipmill.snapshot.collect import Row
 from clipmill.snapshot.video_fates import VideoFate
 from clipmill.storage.tables import SCHEMA_VERSION
+from clipmill.storage.verdicts import FILTERED_FILE_STAGE, StageRows
 from clipmill.timeline import split_windows
 
 _FILE_COLUMNS = (
@@ -46,7 +47,7 @@ def clip_row(
         "end_frame": clip.frames.end_frame,
         "status": "filtered" if fate.reason else "kept",
         "reason": fate.reason,
-        **_file(rows.get("encode"), output=output),
+        **_file(rows.get(FILTERED_FILE_STAGE if fate.reason else "encode"), output=output),
         **_picked(rows.get("motion"), _MOTION_COLUMNS),
         **_picked(rows.get("quality"), _QUALITY_COLUMNS),
         "embedding_algorithm": plan.embedding.algorithm if plan.embedding and is_embedded else None,

@@ -7,11 +7,17 @@ from typing import Literal, cast
 from clipmill.dedup.exact import Copy, ExactDuplicate, VideoRow, find_exact
 from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan, FrameSpan, SourceFile
-from clipmill.snapshot.clip_fates import StageRows, missing_stage
 from clipmill.snapshot.collect import Collection, Row
+from clipmill.storage.verdicts import (
+    FILE_STAGES,
+    FILTERED_FILE_STAGE,
+    SCORE_STAGES,
+    StageRows,
+    missing_stages,
+)
 
 VideoStatus = Literal["curated", "rejected", "duplicate", "pending"]
-CLIP_STAGES = ("motion", "quality", "encode", "embed", "preview", "frames")
+CLIP_STAGES = (*SCORE_STAGES, *FILE_STAGES, FILTERED_FILE_STAGE)
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def _fate(fate: VideoFate, copy: ExactDuplicate | None, rows: ClipRows, plan: Ru
     if fate.split is None:
         return replace(fate, stage="split", message="waits for a later run")
     clips = split_clips(fate.split)
-    gaps = [stage for clip in clips if (stage := missing_stage(rows.of(clip.clip_id), plan))]
+    gaps = [lacking[0] for clip in clips if (lacking := missing_stages(rows.of(clip.clip_id), plan))]
     if gaps:
         message = f"{len(gaps)} of {len(clips)} clips wait for {', '.join(sorted(set(gaps)))}"
         return replace(fate, stage=gaps[0], message=message)

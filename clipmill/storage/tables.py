@@ -121,5 +121,7 @@ FRAMES_STATE = _schema(id=_STR, stage_digest=_STR, num_frames=_I64, message=_STR
 
 STATE_SCHEMAS = {
     "inspect": INSPECT_STATE, "verify": VERIFY_STATE, "split": SPLIT_STATE, "motion": MOTION_STATE,
-    "quality": QUALITY_STATE, "encode": ENCODE_STATE, "embed": EMBED_STATE, "preview": PREVIEW_STATE, "frames": FRAMES_STATE,
+    "quality": QUALITY_STATE, "encode": ENCODE_STATE,
+    "encode_filtered": ENCODE_STATE, "embed": EMBED_STATE, "preview": PREVIEW_STATE,
+    "frames": FRAMES_STATE,
 }  # fmt: skip

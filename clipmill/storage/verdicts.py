@@ -1,13 +1,21 @@
-"""The filters' verdict on scores as the state keeps them, for admission and snapshot alike."""
+"""What the rows of the state say of a clip, for admission and for the snapshot alike. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from clipmill.plan import RunPlan
 from clipmill.records import ClipReason
 from clipmill.scores.motion import MotionScores
 from clipmill.scores.quality import QualityScores
 from clipmill.scores.verdict import motion_verdict, quality_verdict
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
 from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
+
+SCORE_STAGES = ("motion", "quality")
+FILE_STAGES = ("encode", "embed", "preview", "frames")
+FILTERED_FILE_STAGE = "encode_filtered"
+
+StageRows = Mapping[str, Mapping[str, object] | None]
+"""Of one clip: stage -> row, for every stage that is on; None where the row is not there yet."""
 
 ScoreRow = Mapping[str, object]
 """A row of the motion or the quality state; empty where there is none."""
@@ -26,6 +34,36 @@ def filter_verdict(
         return low_motion
     scores = QualityScores(**{name: _number(quality, name) for name in QUALITY_SCORES})
     return quality_verdict(scores, quality_filter)
+
+
+def missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
+    """The stages whose row this clip should have and has not.
+
+    A clip that a filter rejected needs its scores only (its file is kept when it is scored, or never); one that
+    could not be cut or embedded needs nothing more. Without scores a clip may pass, so its files are missing too.
+    """
+    scores = _without_row(SCORE_STAGES, rows)
+    if scores:
+        return [*scores, *_without_row(FILE_STAGES, rows)]
+    if clip_verdict(rows, plan) is not None:
+        return []
+    if any((rows.get(stage) or {}).get("reason") is not None for stage in ("encode", "embed")):
+        return []
+    return _without_row(FILE_STAGES, rows)
+
+
+def clip_verdict(rows: StageRows, plan: RunPlan) -> ClipReason | None:
+    """``filter_verdict`` of a plan's filters on a clip's rows."""
+    return filter_verdict(
+        rows.get("motion") or {},
+        rows.get("quality") or {},
+        motion_filter=plan.motion_filter,
+        quality_filter=plan.quality,
+    )
+
+
+def _without_row(stages: Iterable[str], rows: StageRows) -> list[str]:
+    return [stage for stage in stages if stage in rows and rows[stage] is None]
 
 
 def _motion(row: ScoreRow) -> MotionScores | None:

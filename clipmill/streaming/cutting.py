@@ -44,7 +44,7 @@ class Cutter:
         """Cut each parcel's clips, if their files are missing."""
         for parcel in parcels:
             watch = Stopwatch(self.name, parcel.item.video_id)
-            if "encode" in parcel.item.missing and self._plan.transcode:
+            if self._plan.transcode and parcel.item.missing & {"encode", "encode_filtered"}:
                 self._cut(parcel, self._plan.transcode)
             done = run_customs(parcel, self._customs)
             yield done.measured(
@@ -62,7 +62,7 @@ class Cutter:
                     self._store(clip, cut)
                 else:
                     reject_clip(video, clip, ClipReason.ENCODE_FAILED, stage="encode", message=cut.message)
-            if self._plan.writer and self._plan.writer.write_filtered_clips:
+            if "encode_filtered" in parcel.item.missing:
                 self._store_filtered(parcel.item, video.filtered_clips, spec, out_dir)
 
     def _cut_all(

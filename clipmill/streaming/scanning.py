@@ -63,6 +63,7 @@ class Scanner:
                     item.source.uri,
                     scan_plan(self._plan, item.missing),
                     spool_dir,
+                    limits=limits,
                     timeout_s=limits.decode_timeout_s + _expected_s(item),
                     stall_s=limits.decode_stall_s,
                 )

@@ -32,6 +32,8 @@ def _clip_rows(clip: Clip, motion_source: str) -> Iterator[tuple[str, StateRow]]
     encode_failed = clip.errors.get("encode")
     if clip.reason is None or encode_failed:
         yield "encode", _encode_row(clip, encode_failed)
+    elif clip.file is not None:
+        yield "encode_filtered", _encode_row(clip, None)
     embed_failed = clip.errors.get("embed")
     if clip.reason is None or embed_failed:
         yield "embed", _embed_row(clip, embed_failed)

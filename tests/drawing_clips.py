@@ -20,8 +20,9 @@ FRAME = 3600  # 25 frames a second in TIME_BASE
 
 
 def numbered(number: int, *, width: int = 128, height: int = 72) -> np.ndarray:
-    """uint8 (height, width, 3): the code in the middle, noise of the frame's own around it."""
-    picture = np.random.default_rng(number).integers(60, 190, (height, width, 3), dtype=np.uint8)
+    """uint8 (height, width, 3): the code over a texture that moves a pixel from frame to frame."""
+    texture = np.random.default_rng(1).integers(60, 190, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
+    picture = np.roll(texture.repeat(4, axis=0).repeat(4, axis=1)[:height, :width], number, axis=1)
     for bit, (rows, columns) in enumerate(_squares(height, width)):
         picture[rows, columns] = 235 if number >> (NUM_BITS - 1 - bit) & 1 else 16
     return picture

@@ -238,6 +238,23 @@ def test_key_pictures_are_never_far(film: Film, tmp_path: Path) -> None:
     assert max(np.diff([*keys, 100])) <= 48
 
 
+def test_key_pictures_of_the_source_are_not_forced_on_a_clip(tmp_path: Path) -> None:
+    path = draw(tmp_path / "intra.mp4", 30, options={"g": "1"})
+    (clip,) = cut(path, tmp_path / "out", (0, 30))
+    with av.open(clip.path) as container:
+        assert sum(packet.is_keyframe for packet in container.demux(video=0) if packet.size) < 5
+
+
+@pytest.mark.parametrize("spec", [ENCODE, COPY], ids=["encode", "copy"])
+def test_a_clip_lasts_until_the_end_of_its_last_frame(
+    film: Film, tmp_path: Path, spec: ClipTranscodingStage
+) -> None:
+    times = source_pts(film("vfr.mp4"))
+    (clip,) = cut(film("vfr.mp4"), tmp_path, (30, 51), spec=spec)
+    with av.open(clip.path) as container:
+        assert container.streams.video[0].duration == times[30 + clip.num_frames] - times[30]
+
+
 def test_a_cover_picture_is_not_the_film(tmp_path: Path) -> None:
     path = tmp_path / "covered.mkv"
     with av.open(str(draw(tmp_path / "film.mp4", 20))) as film_file, av.open(str(path), "w") as output:

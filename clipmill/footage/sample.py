@@ -28,6 +28,7 @@ from clipmill.footage.truth import (
 )
 from clipmill.records import FrameSpan, VideoReason
 
+# Most shots outlast what the documented defaults crop (0.5 s at each end) and ask for (2 s); a few do not.
 SMALL, SMALL_UPRIGHT = (320, 180), (180, 320)
 SHARE_OF_CUT_SHORT = 0.6
 VFR_TIME_BASE = Fraction(1, 600)
@@ -88,7 +89,7 @@ def _plan(shots: list[ShotPlan], fps: int, seed: int, size: tuple[int, int] = (4
 def _hard_cuts_and_copies(stage: _Set) -> list[FilmTruth]:
     """A film of hard cuts, and what others made of it."""
     unit = stage.unit(1, 24)
-    shots = [unit.shoot(length, Style()) for length in (62, 53, 80, 49, 71, 58)]
+    shots = [unit.shoot(length, Style()) for length in (96, 84, 40, 90, 88)]
     plan = _plan(shots, 24, stage.seed)
     film = stage.shoot("harbour.mp4", plan)
     return [film, *_copies(stage, film, plan)]
@@ -122,7 +123,7 @@ def _copy(film: FilmTruth, name: str, kind: CopyKind, outcome: Outcome) -> FilmT
 def _gradual(stage: _Set) -> list[FilmTruth]:
     """A dissolve, a hard cut and a fade to black."""
     unit = stage.unit(2, 25)
-    shots = [unit.shoot(length, Style()) for length in (70, 65, 60, 75)]
+    shots = [unit.shoot(length, Style()) for length in (86, 84, 82, 90)]
     shots[0] = replace(shots[0], join=Join.DISSOLVE, join_frames=18)
     shots[2] = replace(shots[2], join=Join.FADE, join_frames=30)
     return [stage.shoot("market.mp4", _plan(shots, 25, stage.seed))]
@@ -132,7 +133,11 @@ def _false_friends(stage: _Set) -> list[FilmTruth]:
     """A whip pan and a flash, which are no cuts, between two cuts."""
     unit = stage.unit(3, 30)
     whips = (Whip(start_frame=52, num_frames=10, distance=1.8),)
-    shots = [unit.shoot(120, Style(), whips=whips), unit.shoot(100, Style()), unit.shoot(90, Style())]
+    shots = [
+        unit.shoot(120, Style(), whips=whips),
+        unit.shoot(105, Style()),
+        unit.shoot(102, Style()),
+    ]
     plan = replace(_plan(shots, 30, stage.seed), flashes=(FrameSpan(168, 171),))
     return [stage.shoot("chase.mp4", plan)]
 
@@ -141,12 +146,12 @@ def _still_and_black(stage: _Set) -> list[FilmTruth]:
     """A shot in which nothing moves and one that is all but black, between ordinary ones."""
     unit = stage.unit(4, 24)
     dark = replace(Style(), min_gain=0.02, max_gain=0.02)
-    styles = (Style(), STILL, Style(), dark, Style())
-    shots = [unit.shoot(length, style) for length, style in zip((60, 84, 60, 72, 55), styles, strict=True)]
+    styles = (Style(), STILL, dark, Style())
+    shots = [unit.shoot(length, style) for length, style in zip((82, 90, 84, 84), styles, strict=True)]
     plan = replace(_plan(shots, 24, stage.seed), grain=1.0)
     events = [
         TimedEvent(event, FrameSpan(starts(plan)[at], starts(plan)[at + 1]))
-        for event, at in ((Event.STILL, 1), (Event.NEAR_BLACK, 3))
+        for event, at in ((Event.STILL, 1), (Event.NEAR_BLACK, 2))
     ]
     return [replace(stage.shoot("lobby.mp4", plan), events=tuple(events))]
 
@@ -167,7 +172,7 @@ def _sound_in_step(stage: _Set) -> list[FilmTruth]:
 def _varying_rate(stage: _Set) -> list[FilmTruth]:
     """Frames of unequal length, as telephones record them."""
     unit = stage.unit(6, 25)
-    plan = _plan([unit.shoot(length, Style()) for length in (85, 70, 90)], 25, stage.seed, SMALL)
+    plan = _plan([unit.shoot(length, Style()) for length in (90, 40, 92)], 25, stage.seed, SMALL)
     lengths = np.random.default_rng(stage.seed).choice((20, 20, 20, 25, 40), plan.num_frames)
     ticks = [0, *np.cumsum(lengths)[:-1].tolist()]
     write_film(stage.directory / "phone.mp4", frames(plan), time_base=VFR_TIME_BASE, ticks=ticks)
@@ -178,7 +183,7 @@ def _varying_rate(stage: _Set) -> list[FilmTruth]:
 def _turned(stage: _Set) -> list[FilmTruth]:
     """An upright film stored lying on its side."""
     unit = stage.unit(7, 25)
-    plan = _plan([unit.shoot(length, Style()) for length in (75, 85)], 25, stage.seed, SMALL_UPRIGHT)
+    plan = _plan([unit.shoot(length, Style()) for length in (85, 90)], 25, stage.seed, SMALL_UPRIGHT)
     return [stage.shoot("portrait.mp4", plan, encoding=replace(H264, rotation_deg=90))]
 
 
@@ -189,7 +194,7 @@ def _other_codecs(stage: _Set) -> list[FilmTruth]:
         (("garden.mp4", HEVC), ("river.webm", VP9), ("desert.mp4", AV1))
     ):
         unit = stage.unit(8 + number, 24)
-        plan = _plan([unit.shoot(length, Style()) for length in (66, 58, 64)], 24, stage.seed, SMALL)
+        plan = _plan([unit.shoot(length, Style()) for length in (84, 36, 86)], 24, stage.seed, SMALL)
         films.append(stage.shoot(name, plan, encoding=encoding))
     return films
 
@@ -197,7 +202,7 @@ def _other_codecs(stage: _Set) -> list[FilmTruth]:
 def _broken_off(stage: _Set) -> list[FilmTruth]:
     """Two transfers that broke off: one file still has its index, the other never got it."""
     unit = stage.unit(11, 25)
-    plan = _plan([unit.shoot(length, Style()) for length in (90, 75, 80, 85)], 25, stage.seed, SMALL)
+    plan = _plan([unit.shoot(length, Style()) for length in (95, 90, 80, 70)], 25, stage.seed, SMALL)
     with TemporaryDirectory() as folder:
         whole = _Set(Path(folder), stage.seed)
         film = whole.shoot("whole.mp4", plan)

@@ -1,7 +1,7 @@
 """What stands before the camera: large painted canvases, each of a kind that real footage shows.
 
 A painter takes a generator, the canvas shape (height, width) and a base hue, and returns a canvas. What it
-draws does not depend on the resolution: counts that rounding may change are the last thing asked of a generator.
+draws does not depend on the resolution: counts that rounding may change come last from their generator.
 """
 
 from collections.abc import Callable

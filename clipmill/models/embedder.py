@@ -20,5 +20,5 @@ class Embedder(Protocol):
         ...
 
     def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
-        """One L2-normalised float32 row per clip, ``(n, dimension)``; clips are uint8 ``(T, H, W, 3)`` RGB."""
+        """One L2-normalised float32 row per clip, ``(n, dimension)``; clips are uint8 ``(T, H, W, 3)``."""
         ...

@@ -1,0 +1,126 @@
+"""A description of how a clip looks over time, without weights: it finds copies, not meaning.
+
+Ingredients, all well known: black bars removed; luma averaged to 32x32 under a Hann window, so that cropped
+edges and corner logos count little; the low frequencies of its DCT, as in DCT image hashes (Zauner,
+"Implementation and benchmarking of perceptual image hash functions", 2010), each raised to the height that
+natural pictures lack at its frequency (Field, "Relations between the statistics of natural images", 1987)
+and then compressed by a power law (Perronnin et al., "Improving the Fisher kernel", 2010, tame a few large
+values in this way); the first terms of a DCT over time instead of a mean, so that two shots from one camera
+position stay apart; and a trace of the mean colour (MPEG-7's colour layout, first term), which decides only
+between clips without structure.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import fft
+
+from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+
+_SIDE_PX = 32  # of the small luma picture
+_FREQUENCIES = 12  # along either axis, of which those below the diagonal of 14 are kept
+_DIAGONAL = 14
+_POWER = 0.25  # compression of coefficients: nearly signs, as in a hash
+_NOISE = 0.5  # coefficients below this, in levels, are compressed no further: coding noise
+_STRUCTURE_FLOOR = 1.0  # length of a frame's coefficients that counts half: flat frames say little
+_TIME_WEIGHTS = (1.0, 0.7, 0.5)  # of the terms over time: what changes is less certain than what stays
+_COLOUR_WEIGHT = 0.1  # so that a grey copy loses less than 0.01 of its similarity
+_COLOUR_ORIGIN = 0.02  # keeps the vector of a flat mid-grey clip from being zero
+_BAR_LEVEL = 64  # brightest luma of a bar, brightened copies included
+_BAR_SPREAD = 16  # how much a bar varies over its length and over time
+_LEAST_PICTURE = 0.3  # share of a frame that is left when its bars are taken off, else they are no bars
+
+_ROW, _COLUMN = np.mgrid[:_FREQUENCIES, :_FREQUENCIES]
+_KEPT = (_ROW + _COLUMN > 0) & (_ROW + _COLUMN < _DIAGONAL)
+_RADIUS = np.hypot(_ROW, _COLUMN)[_KEPT]
+_HANN = np.outer(*[np.sin(np.pi * (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX) ** 2] * 2)
+_WINDOW = _HANN / _HANN.mean()
+
+
+class PerceptualEmbedder:
+    """Embeds clips sampled at ``spec.target_fps``, of any size."""
+
+    def __init__(self, spec: PerceptualEmbeddingStage) -> None:
+        self.algorithm = spec.algorithm
+        self.dimension = len(_TIME_WEIGHTS) * len(_RADIUS) + 4
+
+    def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        """One L2-normalised float32 row per clip; a clip is uint8 ``(T, H, W, 3)`` RGB with T at least 1."""
+        rows = [describe(frames) for frames in clips]
+        return np.stack(rows) if rows else np.zeros((0, self.dimension), np.float32)
+
+
+def describe(frames: np.ndarray) -> np.ndarray:
+    """Unit float32 vector of one clip, uint8 ``(T, H, W, 3)`` RGB."""
+    if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
+        raise ValueError(f"a clip must be (T, H, W, 3) with T at least 1, got {frames.shape = }")
+    luma = _luma(frames)
+    rows, columns = _picture_area(luma)
+    structure = _over_time(_frame_structure(_shrunk(luma[:, rows, columns])))
+    vector = np.concatenate([structure, _colour(frames[:, rows, columns])])
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+def _luma(frames: np.ndarray) -> np.ndarray:
+    """BT.601 luma, float32 ``(T, H, W)``, in whole numbers on the way: the same on every machine."""
+    red, green, blue = (frames[..., channel].astype(np.uint16) for channel in range(3))
+    return (77 * red + 150 * green + 29 * blue) / np.float32(256)
+
+
+def _picture_area(luma: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns inside the bars that all frames ``(T, H, W)`` share."""
+    brightest, darkest = luma.max(axis=0), luma.min(axis=0)
+    areas = tuple(_between_bars(brightest.max(axis=axis), darkest.min(axis=axis)) for axis in (1, 0))
+    left = luma[0][areas].size / luma[0].size
+    return (areas[0], areas[1]) if left >= _LEAST_PICTURE else (slice(None), slice(None))
+
+
+def _between_bars(brightest: np.ndarray, darkest: np.ndarray) -> slice:
+    """The run of lines from the first to the last that is not dark and even; empty when none is."""
+    is_picture = (brightest > _BAR_LEVEL) | (brightest - darkest > _BAR_SPREAD)
+    found = np.flatnonzero(is_picture)
+    return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)
+
+
+def _shrunk(luma: np.ndarray) -> np.ndarray:
+    """``(T, 32, 32)``: area averages, whatever the size of ``luma`` ``(T, H, W)``."""
+    tall, wide = _area_weights(luma.shape[1]), _area_weights(luma.shape[2])
+    return tall @ luma @ wide.T
+
+
+def _area_weights(num_px: int) -> np.ndarray:
+    """Float32 ``(32, num_px)``: the share of each of 32 cells along one side that each pixel covers."""
+    edges = np.linspace(0, num_px, _SIDE_PX + 1)[:, None]
+    starts = np.arange(num_px)
+    overlap = np.minimum(edges[1:], starts + 1) - np.maximum(edges[:-1], starts)
+    return (np.maximum(overlap, 0) * _SIDE_PX / num_px).astype(np.float32)
+
+
+def _frame_structure(luma: np.ndarray) -> np.ndarray:
+    """``(T, num_kept)``: compressed DCT coefficients of each small picture, length below 1."""
+    centred = (luma - (luma * _WINDOW).mean(axis=(1, 2), keepdims=True)) * _WINDOW
+    spectrum = np.asarray(fft.dctn(centred, axes=(1, 2), norm="ortho")) / _SIDE_PX
+    raised = spectrum[:, :_FREQUENCIES, :_FREQUENCIES][:, _KEPT] * _RADIUS
+    compressed = raised / (np.abs(raised) + _NOISE) ** (1 - _POWER)
+    length = np.linalg.norm(compressed, axis=1, keepdims=True)
+    return compressed / (length + _STRUCTURE_FLOOR)
+
+
+def _over_time(structure: np.ndarray) -> np.ndarray:
+    """The first terms of the DCT of ``(T, num_kept)`` over the clip's length, weighted, end to end."""
+    num_frames = len(structure)
+    times = (np.arange(num_frames) + 0.5) / num_frames
+    terms = [
+        weight * np.sqrt(1 if order == 0 else 2) * np.cos(np.pi * order * times) @ structure / num_frames
+        for order, weight in enumerate(_TIME_WEIGHTS)
+    ]
+    defined = [term if order < num_frames else np.zeros_like(term) for order, term in enumerate(terms)]
+    return np.concatenate(defined)
+
+
+def _colour(frames: np.ndarray) -> np.ndarray:
+    """Mean luma, blue and red difference of a clip, -0.5..0.5 before their small weight, and a constant."""
+    red, green, blue = frames.reshape(-1, 3).mean(axis=0, dtype=np.float64).tolist()
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    colour = np.array([luma - 127.5, 0.564 * (blue - luma), 0.713 * (red - luma)]) / 255
+    return np.append(_COLOUR_WEIGHT * colour, _COLOUR_ORIGIN)

@@ -3,6 +3,7 @@
 import io
 import random
 from dataclasses import dataclass
+from functools import cache
 
 import pyarrow as pa
 from PIL import Image, ImageDraw
@@ -53,6 +54,7 @@ def table(name: str, rows: list[dict[str, object]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TABLE_SCHEMAS[name])
 
 
+@cache
 def drawn_run(*, clips_per_video: int = 8, preview_px: int = 160, seed: int = 7) -> DrawnRun:
     """Eight films of ``clips_per_video`` clips, some filtered or duplicates; and other files."""
     rng = random.Random(seed)

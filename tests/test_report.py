@@ -100,7 +100,7 @@ def test_a_duplicate_found_after_its_split_is_not_counted_twice() -> None:
     ]
     funnel = count_funnel(table("videos", videos), table("clips", clips), dropped_s={})
     assert {step.label: step.seconds for step in funnel.time} == {
-        "kept clips": 9.0, "duplicate clips": 9.0, "not in a clip": 2.0, "duplicate files": 10.0,
+        "kept clips": 9.0, "duplicate clips": 9.0, "in no clip": 2.0, "duplicate files": 10.0,
     }  # fmt: skip
     assert funnel.unaccounted_s == 0
 
@@ -126,7 +126,11 @@ def test_dropped_time_is_shown_by_cause(run: DrawnRun) -> None:
     all_dropped_s = np.nansum(run.tables.videos["dropped_s"].to_numpy())
     funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={"cropped": 60.0, "too_short": 30.0})
     dropped = {step.label: step.seconds for step in funnel.time if step.kind.startswith("dropped")}
-    assert dropped == {"cropped": 60.0, "too short": 30.0, "not in a clip": pytest.approx(all_dropped_s - 90)}
+    assert dropped == {
+        "in no clip, cropped": 60.0,
+        "in no clip, too short": 30.0,
+        "in no clip": pytest.approx(all_dropped_s - 90),
+    }  # fmt: skip
 
 
 # The sample
@@ -297,7 +301,7 @@ def test_what_is_missing_is_a_dash(page: str) -> None:
         (0.0069512, "0.00695"),
         (1234.5, "1,234"),
         (0.0, "0"),
-        (1.5e-7, "1.50e-07"),
+        (1.5e-5, "1.50e-5"),
         (None, "\u2013"),
         (float("nan"), "\u2013"),
     ],

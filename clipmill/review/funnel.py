@@ -102,12 +102,13 @@ def _is_split(videos: pa.Table, clips: pa.Table) -> np.ndarray:
 
 
 def _dropped(videos: pa.Table, dropped_s: Mapping[str, float]) -> list[Step]:
-    """Time of split videos that is in no clip; what no cause is given for stays ``not in a clip``."""
+    """Time of split videos that is in no clip; what no cause is given for stays ``in no clip``."""
     known = [
-        Step(f"dropped {cause}", wording.reason(cause), 0, dropped_s[cause]) for cause in sorted(dropped_s)
+        Step(f"dropped {cause}", f"in no clip, {wording.reason(cause)}", 0, dropped_s[cause])
+        for cause in sorted(dropped_s)
     ]
     rest = _sum(videos["dropped_s"]) - sum(dropped_s.values())
-    return [*known, Step("dropped", "not in a clip", 0, rest)] if rest > 1e-3 else known
+    return [*known, Step("dropped", "in no clip", 0, rest)] if rest > 1e-3 else known
 
 
 def _sum(seconds: pa.ChunkedArray) -> float:

@@ -17,20 +17,20 @@ def is_missing(value: float | None) -> bool:
 
 
 def number(value: float | None, *, digits: int = 3) -> str:
-    """``value`` with so many significant digits, without an exponent where it can be read without."""
+    """``value`` with so many significant digits; below 0.0001 with an exponent."""
     if value is None or not math.isfinite(value):
         return DASH
     if value == 0:
         return "0"
-    if abs(value) < 1e-5:
-        return f"{value:.{digits - 1}e}"
+    if abs(value) < 1e-4:
+        return _short_exponent(f"{value:.{digits - 1}e}")
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     return f"{value:,.{decimals}f}"
 
 
 def exact(value: float) -> str:
     """A threshold as it was set: ``2``, ``0.00098``, ``1e-6``."""
-    return f"{value:.0e}".replace("e-0", "e-") if 0 < abs(value) < 1e-4 else f"{value:,.10g}"
+    return _short_exponent(f"{value:.10g}") if 0 < abs(value) < 1e-4 else f"{value:,.10g}"
 
 
 def count(value: int | None) -> str:
@@ -101,6 +101,10 @@ def plain(text: str | None, *, max_chars: int = MAX_TEXT_CHARS) -> str:
         return DASH
     shown = "".join(_visible(char) for char in text[:max_chars])
     return shown + "…" if len(text) > max_chars else shown
+
+
+def _short_exponent(text: str) -> str:
+    return text.replace("e-0", "e-")
 
 
 def _visible(char: str) -> str:

@@ -53,7 +53,7 @@ def resized(clip: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def scaled(clip: np.ndarray, *, by: float, plus: float) -> np.ndarray:
-    return (clip * by + plus).clip(0, 255).astype(np.uint8)
+    return (clip.astype(np.float64) * by + plus).clip(0, 255).astype(np.uint8)
 
 
 def grey(clip: np.ndarray) -> np.ndarray:

@@ -55,8 +55,8 @@ class DedupSpec(StageSpec):
     tol: float = Field(default=1e-4, ge=0)
     random_state: int = 42
     which_to_keep: Literal["hard", "easy", "random", "columns"] = "hard"
-    rank_columns: tuple[str, ...] = ()
-    ascending: tuple[bool, ...] = ()
+    rank_columns: list[str] = Field(default_factory=list[str])
+    ascending: list[bool] = Field(default_factory=list[bool])
     fit_sample: int = Field(default=1_000_000, ge=1)
     pairwise_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 1024
     max_groups: Annotated[int, Field(ge=1, le=5000), SPEED_ONLY] = 64

@@ -10,11 +10,13 @@ from images import CPU_IMAGE
 from tasks.cluster import STREAM_CLUSTER
 from tasks.faults import retried_by_flyte
 from tasks.hardware import PLAN, STREAM_DRIVER
+from tasks.progress import show_progress
 
 
 @task(task_config=STREAM_CLUSTER, container_image=CPU_IMAGE, **STREAM_DRIVER.of_task)
 def stream(work: str, source: str, output: str, spec: CurateSpec) -> str:
     """Decode, split, score, cut, embed and preview one manifest's videos; the URI of what it took."""
+    show_progress()
     with retried_by_flyte():
         plan = plan_of_spec(spec, source=source, output=output)
         return stream_recorded(get_work(work), plan, output=output, engine="ray")

@@ -1,5 +1,7 @@
 """The graph run by Ray Data: streaming, backpressure by bytes, pools of workers up to a bound."""
 
+import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pyarrow as pa
@@ -46,19 +48,26 @@ def run_on_ray(nodes: Sequence[Node], parcels: Iterable[Parcel]) -> Iterator[Par
 def dataset_of(nodes: Sequence[Node], parcels: Sequence[Parcel]) -> Dataset:
     """The lazy Ray dataset: one block per video at first, one per chunk of clips after the scan."""
     context = DataContext.get_current()
-    context.enable_progress_bars = False
-    context.execution_options.verbose_progress = False
+    context.enable_progress_bars = False  # ``clipmill.streaming.progress`` counts videos, not blocks
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
     table = pa.table({ROW: pa.array([pack(parcel) for parcel in parcels], pa.large_binary())})
     dataset = ray.data.from_arrow([table.slice(index, 1) for index in range(len(parcels))])
-    for node in nodes:
-        dataset = dataset.map_batches(
-            Worker,
-            fn_constructor_args=(node.make,),
-            batch_size=node.batch_size,
-            batch_format="pyarrow",
-            compute=ActorPoolStrategy(min_size=1, max_size=node.max_workers),
-            num_cpus=node.num_cpus,
-            max_restarts=MAX_WORKER_RESTARTS,
-            max_task_retries=MAX_WORKER_RESTARTS,
-        )
+    with warnings.catch_warnings():
+        # The bounds below have no other way in before Ray 2.64; the lock pins an earlier one.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for node in nodes:
+            dataset = _then(dataset, node)
     return dataset
+
+
+def _then(dataset: Dataset, node: Node) -> Dataset:
+    return dataset.map_batches(
+        Worker,
+        fn_constructor_args=(node.make,),
+        batch_size=node.batch_size,
+        batch_format="pyarrow",
+        compute=ActorPoolStrategy(min_size=1, max_size=node.max_workers),
+        num_cpus=node.num_cpus,
+        max_restarts=MAX_WORKER_RESTARTS,
+        max_task_retries=MAX_WORKER_RESTARTS,
+    )

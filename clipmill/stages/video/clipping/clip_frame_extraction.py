@@ -40,9 +40,12 @@ class ClipFrameExtractionStage(StageSpec):
 
     stage_name: ClassVar[str] = "frames"
 
-    extraction_policies: tuple[FrameExtractionPolicy, ...] = (FrameExtractionPolicy.SEQUENCE,)
-    extract_purposes: tuple[FramePurpose, ...] = ()
-    target_fps: tuple[float, ...] = ()
+    # Lists where tuples would do: Flyte's type engine knows no tuples.
+    extraction_policies: list[FrameExtractionPolicy] = Field(
+        default_factory=lambda: [FrameExtractionPolicy.SEQUENCE]
+    )
+    extract_purposes: list[FramePurpose] = Field(default_factory=list[FramePurpose])
+    target_fps: list[float] = Field(default_factory=list[float])
     target_height_px: int = Field(default=240, ge=16, le=4320)
     target: Literal["clips", "videos"] = "clips"
     write: bool = False
@@ -50,14 +53,14 @@ class ClipFrameExtractionStage(StageSpec):
 
     @field_validator("target_fps")
     @classmethod
-    def _positive(cls, fps: tuple[float, ...]) -> tuple[float, ...]:
+    def _positive(cls, fps: list[float]) -> list[float]:
         if any(rate <= 0 for rate in fps):
-            raise ValueError(f"target_fps must be greater than 0, got {list(fps)}")
+            raise ValueError(f"target_fps must be greater than 0, got {fps}")
         return fps
 
     @field_validator("extraction_policies")
     @classmethod
-    def _some_policy(cls, policies: tuple[FrameExtractionPolicy, ...]) -> tuple[FrameExtractionPolicy, ...]:
+    def _some_policy(cls, policies: list[FrameExtractionPolicy]) -> list[FrameExtractionPolicy]:
         if not policies:
             raise ValueError("extraction_policies is empty")
         return policies
@@ -65,5 +68,5 @@ class ClipFrameExtractionStage(StageSpec):
     @property
     def rates_fps(self) -> tuple[float, ...]:
         """The rates asked for, ascending, each once."""
-        rates = self.target_fps or tuple(PURPOSE_FPS[purpose] for purpose in self.extract_purposes)
+        rates = self.target_fps or [PURPOSE_FPS[purpose] for purpose in self.extract_purposes]
         return tuple(sorted(set(rates or (PURPOSE_FPS[FramePurpose.EMBEDDINGS],))))

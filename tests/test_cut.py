@@ -27,11 +27,14 @@ ENCODE = ClipTranscodingStage()
 COPY = ClipTranscodingStage(encoder="copy")
 NUM_FRAMES = 100
 X265 = "log-level=none:pools=1:frame-threads=1"
+LEADING = (
+    "keyint=30:open-gop=1:scenecut=0:b-adapt=0:bframes=3"  # key pictures with pictures shown before them
+)
 FILMS: dict[str, dict[str, object]] = {
     "h264.mp4": {"options": {"bf": "3", "g": "30", "sc_threshold": "0"}},
     "open_gop.mp4": {"options": {"x264-params": "open-gop=1:keyint=30:bframes=3:scenecut=0"}},
     "refresh.mp4": {"options": {"x264-params": "intra-refresh=1:keyint=30"}},
-    "hevc.mp4": {"codec": "libx265", "options": {"x265-params": f"keyint=30:{X265}"}},
+    "hevc.mp4": {"codec": "libx265", "options": {"x265-params": f"{LEADING}:{X265}"}},
     "ten_bit.mp4": {
         "codec": "libx265",
         "pixel_format": "yuv420p10le",
@@ -349,6 +352,7 @@ def test_a_copied_clip_begins_at_the_first_key_picture_and_decodes_alone(
     assert numbers == list(range(start, start + len(numbers)))
     assert 77 - 5 <= start + len(numbers) <= 77
     assert shown == [pts - times[start] for pts in times[start : start + len(numbers)]]
+    assert clip.num_frames == len(numbers)
 
 
 @pytest.mark.parametrize("name", ["h264.mp4", "hevc.mp4", "vp9.mp4", "mpeg4.mp4"])

@@ -4,7 +4,11 @@ LEARNED_EPS = 0.1
 """For embeddings of learned models, until one is calibrated: what NVIDIA's documents use."""
 
 EPS = {"perceptual": 0.1}
-"""1 - cosine similarity, by embedding algorithm; calibrated on copies and on different shots of one film."""
+"""1 - cosine similarity, by embedding algorithm.
+
+Perceptual, on 95 clips of Big Buck Bunny: of 3,593 pairs of different shots none is above 0.87 (two from
+one camera position), 99.9 % are below 0.68; re-encoded, resized, grey and letterboxed copies exceed 0.95.
+"""
 
 
 def eps_for(algorithm: str) -> float:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from clipmill import layout
 from clipmill.intake.manifests import get_sources
 from clipmill.plan import RunPlan
+from clipmill.review.limits import length_limit, motion_limits, quality_limits
 from clipmill.review.report import write_report
 from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit
 from clipmill.snapshot.collect import Collection, collect
@@ -21,7 +22,6 @@ from clipmill.snapshot.embeddings import export_clips_for_ranking, export_embedd
 from clipmill.snapshot.funnel import Funnel
 from clipmill.snapshot.publish import publish
 from clipmill.snapshot.run_record import RunRecord
-from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES
 from clipmill.storage import store
 
 
@@ -137,12 +137,8 @@ def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
 
 
 def _limits(plan: RunPlan) -> Iterator[ScoreLimit]:
-    if motion := plan.motion_filter:
-        is_active = not motion.score_only
-        yield ScoreLimit("motion_global_mean", min=motion.global_mean_threshold, is_active=is_active)
-        patch_min = motion.per_patch_min_256_threshold
-        yield ScoreLimit("motion_per_patch_min_256", min=patch_min, is_active=is_active)
-    if quality := plan.quality:
-        for name in QUALITY_SCORES:
-            bounds = getattr(quality, name)
-            yield ScoreLimit(name, min=bounds.min, max=bounds.max, is_active=not quality.score_only)
+    yield length_limit(plan.extractor)
+    if plan.motion_filter:
+        yield from motion_limits(plan.motion_filter)
+    if plan.quality:
+        yield from quality_limits(plan.quality)

@@ -7,7 +7,7 @@ EPS = {"perceptual": 0.1}
 """1 - cosine similarity, by embedding algorithm.
 
 Perceptual, on 95 clips of Big Buck Bunny: of 3,593 pairs of different shots none is above 0.87 (two from
-one camera position), 99.9 % are below 0.68; re-encoded, resized, grey and letterboxed copies exceed 0.95.
+one camera position), 99.9 % are below 0.68; JPEG-coded, resized, grey and letterboxed copies exceed 0.95.
 """
 
 

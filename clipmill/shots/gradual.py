@@ -19,7 +19,7 @@ SPANS = (8, 12, 18, 28, 42, 60)
 CHUNK_FRAMES = 2048
 STEPS_PER_SPAN = 12
 INNER_POINTS = (0.25, 0.5, 0.75)
-MAX_BEND = 0.3
+MAX_BEND = 0.4
 """Distance from the line, over the distance of the ends, at which nothing is left of a dissolve; two
 unrelated pictures with a third between them have about 0.8, a picture that shifts by a quarter of its details
 0.2."""
@@ -31,6 +31,11 @@ MIN_DISTANCE = 4.0
 """Grey levels, root mean square, between the ends; below, one black frame is compared with another."""
 
 BLANK_CONTRAST = 3.0
+MAX_STEP = 0.5
+"""Share of the way that one frame of a transition may advance; one that goes further is a hard cut."""
+
+MAX_SHARPNESS = 1.1
+MIN_FRAMES = 4
 EDGE_RATE = 0.3
 """A transition ends where it advances at less than this share of its mean speed."""
 
@@ -111,7 +116,7 @@ def _straightness(small: np.ndarray, first: np.ndarray, span: int) -> np.ndarray
     bend = np.zeros(len(first))
     for point in INNER_POINTS:
         step = round(point * span)
-        bend += _length(small[first + step] - before - way * np.float32(step / span)) / len(INNER_POINTS)
+        bend = np.maximum(bend, _length(small[first + step] - before - way * np.float32(step / span)))
     distance = _length(way)
     straightness = 1 - bend / (np.maximum(distance, MIN_DISTANCE) * MAX_BEND)
     return np.where(distance > MIN_DISTANCE, np.maximum(straightness, 0), 0)
@@ -128,17 +133,34 @@ def _refine(candidate: Candidate, thumbnails: np.ndarray, cuts: Sequence[int]) -
     length = candidate.end_frame - candidate.start_frame
     low, high = _room(candidate, length, cuts, len(thumbnails))
     small = shrink(thumbnails[low:high]).reshape(high - low, -1)
-    first, last = candidate.start_frame - 1 - low, min(candidate.end_frame, high - 1) - low
+    first, last = max(candidate.start_frame - 1, low) - low, min(candidate.end_frame, high - 1) - low
+    if last - first < MIN_FRAMES or _sharpness(thumbnails[low + first : low + last + 1]) > MAX_SHARPNESS:
+        return None
     line = small[last] - small[first]
-    rate = np.diff(small @ line) / max(float(line @ line), 1e-6) * length
-    rate = np.convolve(rate, np.full(3, 1 / 3), mode="same")
-    moving = rate > EDGE_RATE
+    advance = np.diff(small @ line) / max(float(line @ line), 1e-6)
+    if advance[first:last].max() > MAX_STEP:
+        return None
+    moving = np.convolve(advance, np.full(3, 1 / 3), mode="same") * length > EDGE_RATE
     middle = (first + last) // 2
     still_before = np.flatnonzero(~moving[:middle])
     still_after = np.flatnonzero(~moving[middle:])
     start = int(still_before[-1]) + 2 if len(still_before) else 0
     end = middle + int(still_after[0]) if len(still_after) else high - low
-    return FrameSpan(low + start, low + end) if start < end else None
+    return FrameSpan(low + start, low + end) if end - start >= MIN_FRAMES else None
+
+
+def _sharpness(thumbnails: np.ndarray) -> float:
+    """Contrast within a span over the contrast that mixtures of its ends would have.
+
+    A mixture of two pictures is flatter than either; a picture on its way from one side to the other is not.
+    """
+    ends = split_luma_chroma(thumbnails[[0, -1]])[0].reshape(2, -1)
+    covariance = np.cov(ends)
+    steps = [round(point * (len(thumbnails) - 1)) for point in INNER_POINTS]
+    inside = split_luma_chroma(thumbnails[steps])[0].reshape(len(steps), -1).var(axis=1)
+    shares = np.array(steps) / (len(thumbnails) - 1)
+    mixture = [np.array([1 - share, share]) @ covariance @ np.array([1 - share, share]) for share in shares]
+    return float(np.sqrt(inside.sum() / max(sum(mixture), 1.0)))
 
 
 def _room(candidate: Candidate, length: int, cuts: Sequence[int], num_frames: int) -> tuple[int, int]:

@@ -8,6 +8,9 @@ from clipmill.shots.changes import MAX_LAG, Changes
 NEIGHBOURS = 6
 """Frame steps on each side that say how much change is usual here."""
 
+NEIGHBOUR_WEIGHTS = (1 / (1 + 0.3 * np.arange(NEIGHBOURS))).astype(np.float32)
+"""Nearer steps count for more: a cut may lead from a still shot into a camera that starts to race."""
+
 STRUCTURE_FLOOR, COLOUR_FLOOR = 0.1, 0.03
 """Changes below these are noise and compression; they keep the ratios of still shots finite."""
 
@@ -15,9 +18,9 @@ STRUCTURE_FLOOR, COLOUR_FLOOR = 0.1, 0.03
 # change. Fitted to drawn films and to excerpts of real ones joined at random (dark, grainy, shaken, fast, on
 # twos, with flashes and whip pans), by structure and by colour. The exponents of a measure do not add up to
 # 0: a change must stand out, and it must also be large.
-STRUCTURE_EXPONENTS = (6.5, -2.0, -3.0)
-COLOUR_EXPONENTS = (3.8, -0.6, -1.0)
-OFFSET = 1.5
+STRUCTURE_EXPONENTS = (6.9, -3.0, -3.4)
+COLOUR_EXPONENTS = (4.7, -1.6, -0.7)
+OFFSET = -0.6
 
 
 def cut_probabilities(changes: Changes) -> np.ndarray:
@@ -66,13 +69,14 @@ def _across(change: np.ndarray) -> np.ndarray:
 
 
 def _usual(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Largest and second largest change of a frame step near t; on each side of t, the larger side counts.
+    """Largest and second largest weighted change of a frame step near t; the larger side of t counts.
 
     ``steps[t]`` is the change from frame t to t + 1. The step into t itself is left out. The second largest
     keeps a neighbouring cut from hiding this one, and is not fooled by drawings that are held for two or
     three frames.
     """
     into = np.concatenate([np.zeros(NEIGHBOURS + 1), steps[:-1], np.zeros(NEIGHBOURS)]).astype(np.float32)
-    windows = np.sort(sliding_window_view(into, NEIGHBOURS), axis=1)
-    before, after = windows[: len(steps)], windows[NEIGHBOURS + 1 :][: len(steps)]
+    windows = sliding_window_view(into, NEIGHBOURS)
+    before = np.sort(windows[: len(steps)] * NEIGHBOUR_WEIGHTS[::-1], axis=1)
+    after = np.sort(windows[NEIGHBOURS + 1 :][: len(steps)] * NEIGHBOUR_WEIGHTS, axis=1)
     return np.maximum(before[:, -1], after[:, -1]), np.maximum(before[:, -2], after[:, -2])

@@ -51,6 +51,7 @@ def draw(
     time_base: Fraction = TIME_BASE,
     audio: str | None = None,
     silent_frames: int = 0,
+    first_number: int = 0,
     sar: Fraction | None = None,
 ) -> Path:
     """A film of numbered frames; with ``audio`` (an encoder) a tone is heard during every fiftieth."""
@@ -66,7 +67,7 @@ def draw(
             stream.set_display_rotation(rotation)
         sound = output.add_stream(audio, rate=48000, layout="mono") if audio else None
         for number in range(num_frames):
-            output.mux(stream.encode(_picture(number, size, pts[number], time_base)))
+            output.mux(stream.encode(_picture(first_number + number, size, pts[number], time_base)))
         output.mux(stream.encode(None))
         if sound is not None:
             for frame in _tones(num_frames, sound.codec_context.format.name, silent_frames):

@@ -16,11 +16,14 @@ from drawing_clips import FRAME, boxes, draw, read_back, read_number, source_pts
 
 from clipmill.errors import StoreError, UnreadableVideo
 from clipmill.media import cut as cut_module
-from clipmill.media.contracts import CutClip
+from clipmill.media import encode as encode_module
+from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
 from clipmill.media.cut import cut_clips
 from clipmill.media.cut_exact import shared_runs
+from clipmill.media.scan import load_arrays, scan
 from clipmill.media.source import CountingReader, open_source
 from clipmill.media.window import window_mp4
+from clipmill.records import ClipSpan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 ENCODE = ClipTranscodingStage()
@@ -324,6 +327,55 @@ def test_sound_and_pictures_are_fetched_once(tmp_path: Path, monkeypatch: pytest
     assert readers[0].bytes_read <= 1.05 * path.stat().st_size
 
 
+def scanned(path: Path, spool: Path, *cuts: tuple[int, int]) -> tuple[list[ClipSpan], ScanFacts]:
+    """Clips by the frame numbers and times of the analysis pass."""
+    facts = scan(str(path), ScanPlan(), str(spool))
+    pts = load_arrays(str(spool)).pts.tolist()
+    return spans(facts.num_frames, *cuts, pts=pts, time_base=facts.time_base), facts
+
+
+def test_times_that_jump_back_are_repaired_as_in_the_scan(tmp_path: Path) -> None:
+    parts = [
+        draw(tmp_path / f"{first}.ts", 50, options={"g": "10"}, first_number=first) for first in (0, 500)
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    clips, facts = scanned(path, tmp_path / "spool", (20, 40), (45, 55), (70, 90))
+    assert "jump back" in facts.repaired_times
+    expected = [[*range(20, 40)], [*range(45, 50), *range(500, 505)], [*range(520, 540)]]
+    for spec in (ENCODE, COPY):
+        out = cut_clips(
+            str(path),
+            clips,
+            spec,
+            out_dir=str(tmp_path / spec.encoder),
+            min_length_s=0.1,
+            repaired_times=facts.repaired_times,
+        )
+        assert [read_back(clip.path)[0] for clip in out] == expected
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "vp9.mp4", "mpeg4.avi"])
+def test_a_damaged_film_is_cut_as_it_was_scanned(film: Film, tmp_path: Path, name: str) -> None:
+    data = bytearray(film(name).read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 3000] = b"\xff" * 3000
+    path = tmp_path / name
+    path.write_bytes(data)
+    num_frames = scanned(path, tmp_path / "spool")[1].num_frames
+    cuts = [(0, 30), (30, num_frames - 20), (num_frames - 20, num_frames)]
+    clips, facts = scanned(path, tmp_path / "spool", *cuts)
+    assert facts.is_partial
+    out = cut_clips(
+        str(path),
+        clips,
+        ENCODE,
+        out_dir=str(tmp_path / "out"),
+        min_length_s=0.1,
+        repaired_times=facts.repaired_times,
+    )
+    assert [clip.num_frames for clip in out] == [end - start for start, end in cuts]
+
+
 # --- copied clips
 
 
@@ -428,6 +480,18 @@ def test_a_clip_that_fails_leaves_its_neighbours(film: Film, tmp_path: Path) -> 
     assert [clip.num_frames for clip in out] == [20, 0, 10]
     assert (out[1].path, out[1].message) == ("", "90 of 91 frames could be decoded")
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_sound_that_cannot_be_written_does_not_cost_the_clip(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no such sample format")
+
+    monkeypatch.setattr(encode_module, "add_audio", fail)
+    (clip,) = cut(film("h264.ts"), tmp_path, (0, 10))
+    assert (clip.num_frames, clip.has_audio) == (10, False)
+    assert clip.mode_reason == "without its sound: no such sample format"
 
 
 def test_a_preset_that_does_not_exist_fails_its_clips(film: Film, tmp_path: Path) -> None:

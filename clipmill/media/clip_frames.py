@@ -117,10 +117,18 @@ class ClipSource:
         yield from packets
 
     def _decoded(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[VideoFrame]:
-        """Frames of the packets; a damaged packet has none."""
+        """Frames of the packets; after a damaged one the next key picture is waited for, as in the scan."""
+        waits_for_key = False
         for packet in itertools.chain(packets, (None,)):
-            with suppress(FFmpegError):
+            if waits_for_key and packet is not None and not packet.is_keyframe:
+                continue
+            try:
                 yield from self.stream.decode(packet)
+                waits_for_key = False
+            except FFmpegError as error:
+                if isinstance(error, MemoryError):
+                    raise MemoryError(str(error)) from error
+                waits_for_key = True
 
 
 def _shown_at(packet: Packet[VideoStream]) -> int:

@@ -6,8 +6,9 @@ times stay rationals instead of seconds on a command line, and a fault costs its
 
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 
 from av.error import FFmpegError
 
@@ -35,13 +36,15 @@ def cut_clips(
     *,
     out_dir: str,
     min_length_s: float,
+    repaired_times: str = "",
     heartbeat: Callable[[int], None] = beat,
 ) -> list[CutClip]:
     """Write each clip of the video at ``uri`` into ``out_dir``; one record per clip, in the order given.
 
     A clip that fails has a message and no path. With encoder ``copy`` a clip of which less than
-    ``min_length_s`` can be copied is encoded. ``heartbeat`` gets the growing count of frames decoded and
-    clips copied.
+    ``min_length_s`` can be copied is encoded. ``repaired_times`` is what ``ScanFacts`` says of the
+    video: where it says anything, nothing is copied and all clips are cut in one pass from the beginning.
+    ``heartbeat`` gets the growing count of frames decoded and clips copied.
     UnreadableVideo where the source has no video to read, StoreError where it or ``out_dir`` fails.
     """
     os.makedirs(out_dir, exist_ok=True)
@@ -51,7 +54,8 @@ def cut_clips(
         source = stack.enter_context(closing(ClipSource(reader)))
         audio = stack.enter_context(closing(AudioSource(reader)))
         rotation_deg = _rotation(source)
-        job = CutJob(source, audio, _options(source, spec, rotation_deg), out_dir, _counted(heartbeat))
+        options = _options(source, spec, rotation_deg)
+        job = CutJob(source, audio, options, out_dir, _counted(heartbeat), repaired_times)
         copied: dict[str, CutClip] = {}
         reasons: dict[str, str] = {}
         for clip in ordered if spec.encoder == "copy" else ():
@@ -60,13 +64,27 @@ def cut_clips(
                 copied[clip.clip_id] = result
             else:
                 reasons[clip.clip_id] = result
-        outcomes = cut_exactly(job, [clip for clip in ordered if clip.clip_id not in copied])
-    encoded = {
-        clip.clip_id: _record(out_dir, clip, outcomes[clip.clip_id], reasons.get(clip.clip_id, ""))
-        for clip in ordered
-        if clip.clip_id not in copied
-    }
+        encoded = _encode(job, [clip for clip in ordered if clip.clip_id not in copied], reasons)
     return [(copied | encoded)[clip.clip_id] for clip in clips]
+
+
+def _encode(job: CutJob, clips: Sequence[ClipSpan], reasons: Mapping[str, str]) -> dict[str, CutClip]:
+    """The encoded clips; one that fails is tried without sound before it is given up."""
+    outcomes = cut_exactly(job, clips)
+    failed = [
+        clip for clip in clips if outcomes[clip.clip_id].message and not outcomes[clip.clip_id].lacks_frames
+    ]
+    silent = (
+        cut_exactly(replace(job, audio=None), failed) if job.audio and job.audio.stream and failed else {}
+    )
+    records: dict[str, CutClip] = {}
+    for clip in clips:
+        outcome, reason = outcomes[clip.clip_id], reasons.get(clip.clip_id, "")
+        if clip.clip_id in silent and not silent[clip.clip_id].message:
+            reason = "; ".join(filter(None, [reason, f"without its sound: {outcome.message}"]))
+            outcome = Outcome()
+        records[clip.clip_id] = _record(job.out_dir, clip, outcome, reason)
+    return records
 
 
 def _counted(heartbeat: Callable[[int], None]) -> Callable[[], None]:
@@ -79,6 +97,8 @@ def _copy(job: CutJob, clip: ClipSpan, *, rotation_deg: int, min_length_s: float
     job.progress()
     if rotation_deg:
         return f"the source is rotated by {rotation_deg} degrees, which not every reader undoes"
+    if job.repaired_times:
+        return f"its times had to be repaired: {job.repaired_times}"
     run = find_run(job.source, clip, min_length_s=min_length_s)
     if isinstance(run, str):
         return run

@@ -14,6 +14,7 @@ from clipmill.errors import StoreError
 from clipmill.media.clip_audio import AudioSource
 from clipmill.media.clip_frames import ClipSource
 from clipmill.media.encode import ClipEncoder, EncodeOptions
+from clipmill.media.timestamps import Timeline
 from clipmill.media.upright import Upright
 from clipmill.records import ClipSpan
 
@@ -23,13 +24,18 @@ DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, 
 
 @dataclass(frozen=True)
 class CutJob:
-    """One source and what its clips are cut with; ``progress`` is called for every frame decoded."""
+    """One source and what its clips are cut with; ``progress`` is called for every frame decoded.
+
+    ``repaired_times`` is what ``ScanFacts`` says: where the scan gave frames other times than the file does,
+    the file's times are not sought, and the repair is repeated from the first frame on.
+    """
 
     source: ClipSource
     audio: AudioSource | None
     options: EncodeOptions
     out_dir: str
     progress: Callable[[], None]
+    repaired_times: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,8 @@ def cut_exactly(job: CutJob, clips: Sequence[ClipSpan]) -> dict[str, Outcome]:
     Clips that lack frames (a stream that cannot be entered where its container says) are tried once more, all
     in one pass from the video's beginning.
     """
+    if job.repaired_times:
+        return _encode(job, clips, job.source.frames_from_beginning())
     outcomes: dict[str, Outcome] = {}
     for run in shared_runs(clips, job.source.saves_decoding):
         outcomes |= _encode(job, run, job.source.frames_from(run[0].start_pts))
@@ -79,12 +87,10 @@ def shared_runs(clips: Sequence[ClipSpan], saves_decoding: Callable[..., bool]) 
 
 def _encode(job: CutJob, run: Sequence[ClipSpan], frames: Iterable[VideoFrame]) -> dict[str, Outcome]:
     with closing(_Bench(job)) as bench:
-        waiting, upright = deque(run), Upright()
+        waiting, upright, timeline = deque(run), Upright(), Timeline(job.source.time_base)
         for frame in frames:
             job.progress()
-            if frame.pts is None:
-                continue
-            pts = frame.pts
+            pts = timeline.place(frame.pts, frame.duration)
             while waiting and waiting[0].start_pts <= pts:
                 bench.begin(waiting.popleft())
             bench.finish_until(pts)

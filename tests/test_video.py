@@ -14,8 +14,8 @@ REQUIRED = object()
 
 DOCUMENTED = {
     Window: {
-        "start_frame": REQUIRED, "end_frame": REQUIRED, "mp4_bytes": None, "qwen_llm_input": None, "x1_input": None,
-        "caption": {}, "enhanced_caption": {}, "webp_bytes": None,
+        "start_frame": REQUIRED, "end_frame": REQUIRED, "mp4_bytes": None, "qwen_llm_input": None,
+        "x1_input": None, "caption": {}, "enhanced_caption": {}, "webp_bytes": None,
     },
     Clip: {
         "uuid": REQUIRED, "source_video": REQUIRED, "span": REQUIRED, "buffer": None, "extracted_frames": {},
@@ -34,7 +34,8 @@ DOCUMENTED = {
         "video_codec": None, "pixel_format": None, "audio_codec": None, "bit_rate_k": None,
     },
     Video: {
-        "input_video": REQUIRED, "source_bytes": None, "metadata": VideoMetadata(), "frame_array": None, "clips": [],
+        "input_video": REQUIRED, "source_bytes": None, "metadata": VideoMetadata(), "frame_array": None,
+        "clips": [],
         "filtered_clips": [], "num_total_clips": 0, "num_clip_chunks": 0, "clip_chunk_index": 0,
         "clip_stats": ClipStats(), "errors": {},
     },
@@ -85,14 +86,22 @@ def test_clip_whose_buffer_is_no_video_says_so() -> None:
 
 def test_stats_combine_sums_counts_and_keeps_the_longest() -> None:
     stats = ClipStats(num_passed=3, num_transcoded=4, total_clip_duration=120.5, max_clip_duration=15.2)
-    stats.combine(ClipStats(num_passed=2, num_filtered_by_motion=1, total_clip_duration=60.3, max_clip_duration=20.1))
+    stats.combine(
+        ClipStats(num_passed=2, num_filtered_by_motion=1, total_clip_duration=60.3, max_clip_duration=20.1)
+    )
     assert stats == ClipStats(
-        num_passed=5, num_transcoded=4, num_filtered_by_motion=1, total_clip_duration=180.8, max_clip_duration=20.1
+        num_passed=5,
+        num_transcoded=4,
+        num_filtered_by_motion=1,
+        total_clip_duration=180.8,
+        max_clip_duration=20.1,
     )
 
 
 @pytest.mark.parametrize(
-    ("total", "clips", "filtered", "expected"), [(0, 0, 0, 1.0), (10, 3, 2, 0.5)], ids=["no clips yet", "half"]
+    ("total", "clips", "filtered", "expected"),
+    [(0, 0, 0, 1.0), (10, 3, 2, 0.5)],
+    ids=["no clips yet", "half"],
 )
 def test_fraction(total: int, clips: int, filtered: int, expected: float) -> None:
     video = make_video()
@@ -128,7 +137,14 @@ def test_is_10_bit_color(pixel_format: str | None, expected: bool | None) -> Non
 
 
 def test_has_metadata_needs_six_fields() -> None:
-    known = {"height": 1, "width": 1, "duration": 1.0, "framerate": 1.0, "num_frames": 1, "video_codec": "h264"}
+    known = {
+        "height": 1,
+        "width": 1,
+        "duration": 1.0,
+        "framerate": 1.0,
+        "num_frames": 1,
+        "video_codec": "h264",
+    }
     assert make_video(**known).has_metadata()
     for name in known:
         assert not make_video(**{**known, name: None}).has_metadata()

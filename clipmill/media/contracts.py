@@ -49,22 +49,20 @@ class ScanFacts:
 
 @dataclass(frozen=True)
 class ScanArrays:
-    """Per-frame arrays of one video, in display order; N frames shown, read-only memory maps of the spool.
+    """Per-frame arrays of one video, in display order; read-only memory maps of the spool.
 
-    ========================  ======================= 
-    ========================================================= pts                       int64 (N + 1,)        
-      in ``time_base``; the last entry is the end of the last frame times_s                   float64 (N + 1,)
-              (pts - pts[0]) * time_base
-    is_key                    bool (N,)                key picture (IDR or CRA, or the codec's own)
-    thumbnails                uint8 (N, 27, 48, 3)     RGB; empty (0, 27, 48, 3) when not asked for
-    motion_frames             int64 (M,)               frame index of each measured instant (frame against the
-    one before) motion_blocks             float32 (M, By, Bx)      length of the flow of a block over (height
-    + width) of the frame quality_frames            int64 (Q,)               frame index of each quality
-    sample quality_measures          float32 (Q, K)           columns: clipmill.scores.quality.FRAME_MEASURES
-    sampled_frames            int64 (S,)               frame index of each sampled frame
-    frames                    uint8 (S, h, w, 3)       RGB, upright (rotation applied), square pixels
-    ========================  ======================= 
-    =========================================================
+    N frames are shown.
+
+    - ``pts``: int64 ``(N + 1,)`` in ``time_base``; the last entry is the end of the last frame.
+    - ``times_s``: float64 ``(N + 1,)``, ``(pts - pts[0]) * time_base``.
+    - ``is_key``: bool ``(N,)``, key pictures (IDR or CRA, or the codec's own).
+    - ``thumbnails``: uint8 ``(N, 27, 48, 3)`` RGB; ``(0, 27, 48, 3)`` when not asked for.
+    - ``motion_frames``: int64 ``(M,)``, the frame of each measured instant (against the one before it).
+    - ``motion_blocks``: float32 ``(M, By, Bx)``, length of a block's flow over (height + width).
+    - ``quality_frames``: int64 ``(Q,)``, the frame of each quality sample.
+    - ``quality_measures``: float32 ``(Q, K)``, columns ``clipmill.scores.quality.FRAME_MEASURES``.
+    - ``sampled_frames``: int64 ``(S,)``, the frame of each instant of the grid.
+    - ``frames``: uint8 ``(S, h, w, 3)`` RGB, upright (rotation applied), square pixels.
     """
 
     pts: np.ndarray

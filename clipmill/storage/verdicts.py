@@ -40,8 +40,8 @@ def missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
     """The stages whose row this clip should have and has not.
 
     A clip that a filter rejected needs its scores only (its file is kept when it is scored, or never); one
-    that could not be cut or embedded needs nothing more. Without scores a clip may pass, so that its files are
-    missing too.
+    that could not be cut or embedded needs nothing more. Without scores a clip may pass, so that its files
+    are missing too.
     """
     scores = _without_row(SCORE_STAGES, rows)
     if scores:

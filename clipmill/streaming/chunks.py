@@ -1,7 +1,7 @@
 """From a split and the arrays of the pass to chunks of clips that carry their scores and sampled frames."""
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from clipmill.media.contracts import ScanArrays
@@ -13,7 +13,14 @@ from clipmill.scores.verdict import motion_verdict, quality_verdict
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
 from clipmill.storage.store import is_local
 from clipmill.streaming.parcel import FRAME_BUDGET_BYTES
-from clipmill.streaming.sampling import common_rate, frame_rates, frames_of_clip, samples_inside, thin
+from clipmill.streaming.sampling import (
+    common_rate,
+    frame_rates,
+    frames_bytes_of_clip,
+    frames_of_clip,
+    samples_inside,
+    thin,
+)
 from clipmill.timeline import split_windows
 from clipmill.video import Clip, RemotePath, Video, VideoMetadata, VideoTask, Window
 
@@ -45,36 +52,57 @@ def windows_of(span: ClipSpan, plan: RunPlan) -> list[Window]:
     return [Window(window.start_frame, window.end_frame - 1) for window in spans]
 
 
-def chunks_of(item: WorkItem, clips: Iterable[Clip]) -> Iterator[VideoTask]:
-    """Groups of clips whose frames fit the row budget; a video without clips is one empty chunk."""
-    chunk: list[Clip] = []
-    held_bytes = chunk_index = 0
-    for clip in clips:
-        size = clip.get_major_size()
-        if chunk and held_bytes + size > FRAME_BUDGET_BYTES:
-            yield _task(item, chunk, chunk_index)
-            chunk, held_bytes, chunk_index = [], 0, chunk_index + 1
-        chunk.append(clip)
+def chunks_of(
+    item: WorkItem, spans: Sequence[ClipSpan], arrays: ScanArrays, plan: RunPlan
+) -> Iterator[VideoTask]:
+    """Groups of clips whose frames fit the row budget; a video without clips is one empty chunk.
+
+    The groups are known before the first frame is copied, so that every chunk can say how many there are.
+    """
+    rates = frame_rates(plan, item.missing)
+    sizes = [frames_bytes_of_clip(arrays, span.frames, rates=rates, budget=_budget(rates)) for span in spans]
+    groups = _grouped(spans, sizes)
+    for index, group in enumerate(groups):
+        clips = list(clips_of(item, group, arrays, plan))
+        yield _task(item, clips, chunk_index=index, num_chunks=len(groups), num_clips=len(spans))
+
+
+def _grouped(spans: Sequence[ClipSpan], sizes: Sequence[int]) -> list[list[ClipSpan]]:
+    groups: list[list[ClipSpan]] = [[]]
+    held_bytes = 0
+    for span, size in zip(spans, sizes, strict=True):
+        if groups[-1] and held_bytes + size > FRAME_BUDGET_BYTES:
+            groups.append([])
+            held_bytes = 0
+        groups[-1].append(span)
         held_bytes += size
-    yield _task(item, chunk, chunk_index)
+    return groups
+
+
+def _budget(rates: Sequence[float]) -> int:
+    """Bytes of one clip's frames at one rate."""
+    return FRAME_BUDGET_BYTES // max(1, len(rates))
 
 
 def empty_task(item: WorkItem, *, error: str = "") -> VideoTask:
     """The task of a video that gave no clips; ``error`` says why."""
-    task = _task(item, [], 0)
+    task = _task(item, [], chunk_index=0, num_chunks=1, num_clips=0)
     if error:
         task.data.errors["scan"] = error
     return task
 
 
-def _task(item: WorkItem, clips: list[Clip], chunk_index: int) -> VideoTask:
+def _task(
+    item: WorkItem, clips: list[Clip], *, chunk_index: int, num_chunks: int, num_clips: int
+) -> VideoTask:
     uri = item.source.uri
     video = Video(
         input_video=Path(uri) if is_local(uri) else RemotePath(uri),
         metadata=VideoMetadata.from_facts(item.facts, size_bytes=item.source.size_bytes),
         clips=[clip for clip in clips if clip.reason is None],
         filtered_clips=[clip for clip in clips if clip.reason is not None],
-        num_total_clips=len(clips),
+        num_total_clips=num_clips,
+        num_clip_chunks=num_chunks,
         clip_chunk_index=chunk_index,
         source=item.source,
         video_id=item.video_id,
@@ -105,7 +133,7 @@ def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan:
 
 def _sample(clip: Clip, span: ClipSpan, arrays: ScanArrays, plan: RunPlan, rates: list[float]) -> None:
     grid_fps = float(common_rate(rates))
-    budget = FRAME_BUDGET_BYTES // len(rates)
+    budget = _budget(rates)
     for fps in sorted(set(rates)):
         frames = frames_of_clip(arrays, span.frames, grid_fps=grid_fps, fps=fps)
         if len(frames):

@@ -8,6 +8,7 @@ from typing import Protocol
 from clipmill.errors import SpecError
 from clipmill.plan import PlacedStage, RunPlan
 from clipmill.records import ClipReason
+from clipmill.streaming.clip_stats import clip_stats
 from clipmill.streaming.parcel import Parcel
 from clipmill.video import Clip, Video, VideoTask
 
@@ -30,9 +31,13 @@ def customs_after(plan: RunPlan, operator: str) -> tuple[PlacedStage, ...]:
 
 
 def run_customs(parcel: Parcel, customs: Sequence[PlacedStage]) -> Parcel:
-    """Hand the task to each custom stage; one that fails leaves a message in ``errors``; the clips stay."""
+    """Hand the task to each custom stage; one that fails leaves a message in ``errors``; the clips stay.
+
+    ``clip_stats`` is true before each of them and after the last, also where there are none.
+    """
     task = parcel.task
     for placed in customs:
+        task.data.clip_stats = clip_stats(task.data)
         try:
             task = _returned(placed, placed.stage.process(task))
         except SpecError:
@@ -40,6 +45,7 @@ def run_customs(parcel: Parcel, customs: Sequence[PlacedStage]) -> Parcel:
         except Exception as error:  # noqa: BLE001 - a user's stage may raise anything; the run goes on
             logger.warning("stage %s failed on %s: %s", placed.stage.name, parcel.item.source.uri, error)
             task.data.errors[placed.stage.name] = f"{type(error).__name__}: {error}"
+    task.data.clip_stats = clip_stats(task.data)
     return replace(parcel, task=task)
 
 

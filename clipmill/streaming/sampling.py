@@ -60,6 +60,17 @@ def frames_of_clip(arrays: ScanArrays, span: FrameSpan, *, grid_fps: float, fps:
     return np.asarray(arrays.frames[on_grid if len(on_grid) else indices[:1]])
 
 
+def frames_bytes_of_clip(arrays: ScanArrays, span: FrameSpan, *, rates: Iterable[float], budget: int) -> int:
+    """At most so many bytes ``frames_of_clip`` takes for all ``rates``, each thinned to ``budget``."""
+    wanted = sorted(set(rates))
+    if not wanted:
+        return 0
+    inside = samples_inside(arrays.sampled_frames, span, paired=False)
+    frame_bytes = int(np.prod(arrays.frames.shape[1:]))
+    steps = (round(float(common_rate(wanted)) / fps) for fps in wanted)
+    return sum(min(budget, -(-(inside.stop - inside.start) // step) * frame_bytes) for step in steps)
+
+
 def samples_inside(frame_indices: np.ndarray, span: FrameSpan, *, paired: bool) -> slice:
     """Which samples lie in a clip; ``paired`` ones compare a frame with the one before, also inside."""
     first_frame = span.start_frame + 1 if paired else span.start_frame

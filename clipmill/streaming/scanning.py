@@ -11,7 +11,7 @@ from clipmill.media.contracts import ScanFacts
 from clipmill.media.scan import load_arrays, scan
 from clipmill.plan import RunPlan
 from clipmill.records import VideoReason, WorkItem
-from clipmill.streaming.chunks import chunks_of, clips_of, empty_task
+from clipmill.streaming.chunks import chunks_of, empty_task
 from clipmill.streaming.parcel import Parcel, SplitOutcome
 from clipmill.streaming.sampling import scan_plan
 from clipmill.streaming.splitting import split_video
@@ -84,8 +84,7 @@ class Scanner:
         if spans is None:
             outcome = split_video(item.video_id, facts, arrays, self._plan.extractor)
             spans = outcome.clips
-        clips = clips_of(item, spans, arrays, self._plan)
-        for chunk_index, task in enumerate(chunks_of(item, clips)):
+        for chunk_index, task in enumerate(chunks_of(item, spans, arrays, self._plan)):
             first = outcome if chunk_index == 0 else None
             yield Parcel(
                 item, task, outcome=first, metrics=(watch.lap(chunk_index, child_cpu_s=facts.cpu_s),)

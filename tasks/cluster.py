@@ -12,31 +12,33 @@ from kubernetes.client import (
     V1VolumeMount,
 )
 
-from tasks.hardware import CPU_WORKERS, GPU_WORKERS, HEAD, Hardware, WorkerGroup
+from tasks.hardware import CPU_WORKERS, GPU_RESOURCE, GPU_WORKERS, HEAD, Machine, WorkerGroup
 
-GPU_RESOURCE = "nvidia.com/gpu"
-SCRATCH = "/scratch"
+HEAD_CONTAINER, WORKER_CONTAINER = "ray-head", "ray-worker"
+"""The names that Flyte's plugin gives the containers: one of another name would be a second container."""
+
+SCRATCH_VOLUME, SCRATCH_PATH = "scratch", "/tmp"
+"""Scans spool their arrays here and Ray spills its objects: not into the container's own layer."""
+
+IDLE_TIMEOUT_S = 60
+KEEP_FINISHED_S = 600
+"""How long a finished cluster stays, for a look at its dashboard; without it Flyte deletes it at once."""
 
 
-def _pod(container: str, hardware: Hardware) -> PodTemplate:
+def _pod(container: str, machine: Machine) -> PodTemplate:
     """Resources live in the pod template: beside ``requests=`` the plugin would drop the template."""
-    amounts = {"cpu": hardware.cpu, "memory": hardware.mem}
-    if hardware.gpu:
-        amounts[GPU_RESOURCE] = hardware.gpu
     return PodTemplate(
         primary_container_name=container,
         pod_spec=V1PodSpec(
             containers=[
                 V1Container(
                     name=container,
-                    resources=V1ResourceRequirements(requests=amounts, limits=amounts),
-                    volume_mounts=[V1VolumeMount(name="scratch", mount_path=SCRATCH)],
-                    env=[{"name": "TMPDIR", "value": SCRATCH}],
+                    resources=V1ResourceRequirements(requests=machine.of_pod, limits=machine.of_pod),
+                    volume_mounts=[V1VolumeMount(name=SCRATCH_VOLUME, mount_path=SCRATCH_PATH)],
                 )
             ],
-            # The scan spools its arrays here; it must not count against the container's layer.
-            volumes=[V1Volume(name="scratch", empty_dir=V1EmptyDirVolumeSource())],
-            tolerations=[V1Toleration(key=GPU_RESOURCE, operator="Exists")] if hardware.gpu else None,
+            volumes=[V1Volume(name=SCRATCH_VOLUME, empty_dir=V1EmptyDirVolumeSource())],
+            tolerations=[V1Toleration(key=GPU_RESOURCE, operator="Exists")] if machine.gpu else None,
         ),
     )
 
@@ -47,18 +49,18 @@ def _workers(group: WorkerGroup) -> WorkerNodeConfig:
         replicas=group.min_replicas,
         min_replicas=group.min_replicas,
         max_replicas=group.max_replicas,
-        pod_template=_pod("ray-worker", group.hardware),
+        pod_template=_pod(WORKER_CONTAINER, group.machine),
     )
 
 
 STREAM_CLUSTER = RayJobConfig(
     # No work on the head: the driver and Ray's own services live there.
-    head_node_config=HeadNodeConfig(ray_start_params={"num-cpus": "0"}, pod_template=_pod("ray-head", HEAD)),
+    head_node_config=HeadNodeConfig(
+        ray_start_params={"num-cpus": "0"}, pod_template=_pod(HEAD_CONTAINER, HEAD)
+    ),
     worker_node_config=[_workers(CPU_WORKERS), _workers(GPU_WORKERS)],
     enable_autoscaling=True,
-    autoscaler_options=AutoscalerOptionsConfig(
-        idle_timeout_seconds=60, upscaling_mode=AutoscalerOptionsConfig.UpscalingMode.DEFAULT
-    ),
+    autoscaler_options=AutoscalerOptionsConfig(idle_timeout_seconds=IDLE_TIMEOUT_S),
     shutdown_after_job_finishes=True,
-    ttl_seconds_after_finished=600,
+    ttl_seconds_after_finished=KEEP_FINISHED_S,
 )

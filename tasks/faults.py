@@ -1,6 +1,6 @@
 """What Flyte may retry: only what it is told is recoverable."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from flytekit.exceptions.user import FlyteRecoverableException
@@ -9,7 +9,7 @@ from clipmill.errors import TransientStoreError
 
 
 @contextmanager
-def retried_by_flyte() -> Iterator[None]:
+def retried_by_flyte() -> Generator[None]:
     """Turn a store's passing faults into the one exception that the backend retries."""
     try:
         yield

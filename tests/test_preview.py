@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipmill.media.preview import durations_ms, encode_preview, preview_rows, preview_warnings
+from clipmill.media.preview import encode_preview, preview_warnings
 from clipmill.records import VideoFacts
 from clipmill.stages.video.preview.preview import PreviewStage
 
@@ -86,31 +86,9 @@ def test_no_frames_are_no_preview() -> None:
 
 
 def test_durations_add_up_where_they_are_no_whole_milliseconds() -> None:
-    durations = durations_ms(7, target_fps=7)
+    durations, _, _ = played(encode_preview(moving(7), spec=PreviewStage(target_fps=7)))
     assert sum(durations) == 1000
     assert set(durations) == {142, 143}
-
-
-@pytest.mark.parametrize(
-    ("start_s", "end_s", "fps", "expected"),
-    [
-        (0.0, 3.0, 1.0, [0, 2, 4]),
-        (1.0, 2.0, 2.0, [2, 3]),
-        (1.0, 2.0, 4.0, [2, 2, 3, 3]),
-        (0.2, 0.3, 1.0, [0]),
-        (0.9, 2.9, 1.0, [1, 3]),
-    ],
-    ids=[
-        "every second sample",
-        "a window inside",
-        "samples repeat",
-        "shorter than a frame",
-        "between samples",
-    ],
-)
-def test_rows_of_a_preview(start_s: float, end_s: float, fps: float, expected: list[int]) -> None:
-    times_s = np.arange(10) / 2
-    assert preview_rows(times_s, start_s=start_s, end_s=end_s, target_fps=fps).tolist() == expected
 
 
 def test_a_source_that_serves_the_preview_gives_no_warning() -> None:

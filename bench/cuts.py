@@ -13,7 +13,7 @@ belongs to the video of that name, any suffix. A label file is an object with
 A cut is right within two frames of a labelled one, each labelled cut counting once. Cuts found within gradual
 or ignored ranges or near ambiguous frames count neither way. A gradual range is found when one of ours meets
 it. Ours are found in the thumbnails that a curation run would see; both detectors run on the same file with
-their defaults. Costs are CPU microseconds per frame: of our detector, and of the pass that makes the thumbnails.
+their defaults. Costs are CPU microseconds per frame: of our detector, and of the pass that makes thumbnails.
 """
 
 import argparse

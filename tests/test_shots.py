@@ -53,6 +53,11 @@ def film_plan(seed: int, look: Look, *, num_shots: int = 8) -> FilmPlan:
     return FilmPlan(shots, grain=look.grain, flicker=look.flicker, seed=seed)
 
 
+def shifted(row: np.ndarray, by: float) -> np.ndarray:
+    """48 samples of ``row`` from ``by`` on, interpolated."""
+    return np.interp(np.arange(48) + by, np.arange(len(row)), row)
+
+
 def f1(found: tuple[int, ...], truth: tuple[int, ...]) -> float:
     hits = sum(any(abs(cut - other) <= TOLERANCE_FRAMES for other in truth) for cut in found)
     return 2 * hits / max(1, len(found) + len(truth))
@@ -122,6 +127,20 @@ def test_slow_change_of_light_is_no_transition() -> None:
     picture = thumbnails(film_plan(9601, Look(STILL, 1, 1), num_shots=1))[0].astype(float)
     gains = np.linspace(0.3, 1.0, 60)
     film = (picture * gains[:, None, None, None]).astype(np.uint8)
+    assert find_cuts(film, SPEC) == Cuts()
+
+
+def test_hard_cuts_between_still_shots_are_no_transitions() -> None:
+    plan = film_plan(9602, LOOKS["still"])
+    assert find_cuts(thumbnails(plan), SPEC) == cuts(plan)
+
+
+def test_fine_detail_that_drifts_by_is_no_dissolve() -> None:
+    """A detail that moves on by its own size passes through mixtures of itself and its neighbour."""
+    rng = np.random.default_rng(9603)
+    wide = rng.integers(0, 255, (9, 40, 3)).repeat(3, axis=0).repeat(3, axis=1)
+    drift = np.linspace(0, 3 * 6, 60)
+    film = np.stack([np.apply_along_axis(shifted, 1, wide, by) for by in drift]).astype(np.uint8)
     assert find_cuts(film, SPEC) == Cuts()
 
 

@@ -21,7 +21,7 @@ STEPS_PER_SPAN = 12
 INNER_POINTS = (0.25, 0.5, 0.75)
 MAX_BEND = 0.4
 """Distance from the line, over the distance of the ends, at which nothing is left of a dissolve; two
-unrelated pictures with a third between them have about 0.8, a picture that shifts by a quarter of its details
+unrelated pictures with a third between them have about 0.9, a picture that shifts by a quarter of its details
 0.2."""
 
 MIN_STRUCTURE_CHANGE = 0.36
@@ -31,10 +31,9 @@ MIN_DISTANCE = 4.0
 """Grey levels, root mean square, between the ends; below, one black frame is compared with another."""
 
 BLANK_CONTRAST = 3.0
-MAX_STEP = 0.5
-"""Share of the way that one frame of a transition may advance; one that goes further is a hard cut."""
-
 MAX_SHARPNESS = 1.1
+"""Contrast, over that of a mixture, from which on a span holds something that moves."""
+
 MIN_FRAMES = 4
 EDGE_RATE = 0.3
 """A transition ends where it advances at less than this share of its mean speed."""
@@ -86,7 +85,7 @@ def _candidates(thumbnails: np.ndarray, threshold: float) -> Iterator[Candidate]
             scores = _scores(small, pictures, first, span)
             for index in np.flatnonzero(scores > threshold).tolist():
                 at = start + int(first[index])
-                yield Candidate(float(scores[index]), at + 1, at + span)
+                yield Candidate(round(float(scores[index]), 6), at + 1, at + span)
 
 
 def shrink(thumbnails: np.ndarray) -> np.ndarray:
@@ -138,8 +137,6 @@ def _refine(candidate: Candidate, thumbnails: np.ndarray, cuts: Sequence[int]) -
         return None
     line = small[last] - small[first]
     advance = np.diff(small @ line) / max(float(line @ line), 1e-6)
-    if advance[first:last].max() > MAX_STEP:
-        return None
     moving = np.convolve(advance, np.full(3, 1 / 3), mode="same") * length > EDGE_RATE
     middle = (first + last) // 2
     still_before = np.flatnonzero(~moving[:middle])

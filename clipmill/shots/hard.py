@@ -24,13 +24,16 @@ OFFSET = -0.6
 
 
 def cut_probabilities(changes: Changes) -> np.ndarray:
-    """How likely each frame is the first of a new shot, float32 ``(N,)`` in [0, 1]; 0 for the first frame."""
+    """How likely each frame is the first of a new shot, float32 ``(N,)`` in [0, 1]; 0 for the first frame.
+
+    Rounded to 6 digits, so that another order of summation moves nothing across a threshold.
+    """
     logit = (
         OFFSET
         + _evidence(changes.structure, STRUCTURE_EXPONENTS, STRUCTURE_FLOOR)
         + _evidence(changes.colour, COLOUR_EXPONENTS, COLOUR_FLOOR)
     )
-    probabilities = (1 / (1 + np.exp(-np.clip(logit, -50, 50)))).astype(np.float32)
+    probabilities = np.round(1 / (1 + np.exp(-np.clip(logit, -50, 50))), 6).astype(np.float32)
     probabilities[:1] = 0
     return probabilities
 

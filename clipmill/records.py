@@ -194,7 +194,8 @@ class WorkItem:
     """One video and what is missing of it: the unit of work of the streaming core.
 
     ``missing`` names the state stages (``clipmill.storage.state``) that lack rows of this video. ``clips`` is
-    the split an earlier run found, or None where ``split`` itself is missing.
+    the split an earlier run found, or None where ``split`` itself is missing. ``repaired_times`` is what the
+    scan said of times it had to make up (``ScanFacts``); clips are cut by the same times.
     """
 
     source: SourceFile
@@ -202,3 +203,4 @@ class WorkItem:
     facts: VideoFacts
     missing: frozenset[str]
     clips: tuple[ClipSpan, ...] | None = None
+    repaired_times: str = ""

@@ -109,7 +109,8 @@ def _item(source: SourceFile, row: Row, known: Known, plan: RunPlan) -> WorkItem
         return WorkItem(source, video_id, facts_of(dict(row)), frozenset())
     lacking = _lacking(_clips(split), known, plan)
     missing = frozenset(stage for stages in lacking.values() for stage in stages)
-    return WorkItem(source, video_id, facts_of(dict(row)), missing, tuple(lacking))
+    repaired_times = str(split["repaired_times"] or "")
+    return WorkItem(source, video_id, facts_of(dict(row)), missing, tuple(lacking), repaired_times)
 
 
 def _lacking(clips: Iterable[ClipSpan], known: Known, plan: RunPlan) -> dict[ClipSpan, list[str]]:

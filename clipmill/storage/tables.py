@@ -84,8 +84,8 @@ VERIFY_STATE = _schema(id=_STR, stage_digest=_STR, video_id=_STR, file_digest=_S
 SPLIT_STATE = _schema(
     id=_STR, stage_digest=_STR, reason=_STR, message=_STR, content_digest=_STR, audio_digest=_STR,
     is_partial=_BOOL, partial_reason=_STR, num_frames=_I64, duration_s=_F64, is_vfr=_BOOL, time_base=_STR,
-    detector=_STR, shots=pa.list_(_SHOT_SPAN), clips=pa.list_(_CLIP_SPAN), dropped=pa.list_(_DROPPED),
-    bytes_read=_I64,
+    repaired_times=_STR, detector=_STR, shots=pa.list_(_SHOT_SPAN), clips=pa.list_(_CLIP_SPAN),
+    dropped=pa.list_(_DROPPED), bytes_read=_I64,
 )  # fmt: skip
 """id is the video_id; reason is null for a video that was split."""
 
@@ -121,7 +121,6 @@ FRAMES_STATE = _schema(id=_STR, stage_digest=_STR, num_frames=_I64, message=_STR
 
 STATE_SCHEMAS = {
     "inspect": INSPECT_STATE, "verify": VERIFY_STATE, "split": SPLIT_STATE, "motion": MOTION_STATE,
-    "quality": QUALITY_STATE, "encode": ENCODE_STATE,
-    "encode_filtered": ENCODE_STATE, "embed": EMBED_STATE, "preview": PREVIEW_STATE,
-    "frames": FRAMES_STATE,
+    "quality": QUALITY_STATE, "encode": ENCODE_STATE, "encode_filtered": ENCODE_STATE, "embed": EMBED_STATE,
+    "preview": PREVIEW_STATE, "frames": FRAMES_STATE,
 }  # fmt: skip

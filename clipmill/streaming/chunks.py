@@ -12,6 +12,7 @@ from clipmill.scores.quality import clip_quality
 from clipmill.scores.verdict import motion_verdict, quality_verdict
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
 from clipmill.storage.store import is_local
+from clipmill.streaming.narration import log_clip
 from clipmill.streaming.parcel import FRAME_BUDGET_BYTES
 from clipmill.streaming.sampling import (
     common_rate,
@@ -29,17 +30,23 @@ def clips_of(item: WorkItem, spans: Iterable[ClipSpan], arrays: ScanArrays, plan
     """The clips of a video with windows, scores, verdict and, where they pass, sampled frames."""
     rates = frame_rates(plan, item.missing)
     for span in spans:
-        clip = Clip(
-            uuid=uuid.UUID(span.clip_id),
-            source_video=item.source.uri,
-            span=(span.start_s, span.end_s),
-            place=span,
-            windows=windows_of(span, plan),
-        )
+        clip = bare_clip(item, span, plan)
         _score(clip, span, arrays, item, plan)
         if clip.reason is None and rates:
             _sample(clip, span, arrays, plan, rates)
+        log_clip(clip, plan)
         yield clip
+
+
+def bare_clip(item: WorkItem, span: ClipSpan, plan: RunPlan) -> Clip:
+    """A clip that nobody has looked at yet."""
+    return Clip(
+        uuid=uuid.UUID(span.clip_id),
+        source_video=item.source.uri,
+        span=(span.start_s, span.end_s),
+        place=span,
+        windows=windows_of(span, plan),
+    )
 
 
 def windows_of(span: ClipSpan, plan: RunPlan) -> list[Window]:
@@ -82,6 +89,12 @@ def _grouped(spans: Sequence[ClipSpan], sizes: Sequence[int]) -> list[list[ClipS
 def _budget(rates: Sequence[float]) -> int:
     """Bytes of one clip's frames at one rate."""
     return FRAME_BUDGET_BYTES // max(1, len(rates))
+
+
+def unscanned_task(item: WorkItem, spans: Sequence[ClipSpan], plan: RunPlan) -> VideoTask:
+    """All clips of a video in one chunk, without scores or frames."""
+    clips = [bare_clip(item, span, plan) for span in spans]
+    return _task(item, clips, chunk_index=0, num_chunks=1, num_clips=len(clips))
 
 
 def empty_task(item: WorkItem, *, error: str = "") -> VideoTask:

@@ -91,6 +91,7 @@ class Cutter:
             spec,
             out_dir=out_dir,
             min_length_s=self._min_length_s,
+            repaired_times=item.repaired_times,
             timeout_s=limits.decode_timeout_s + megapixels * frames * ENCODE_S_PER_MEGAPIXEL_FRAME,
             stall_s=limits.decode_stall_s,
         )
@@ -108,6 +109,10 @@ class Cutter:
         data = Path(cut.path).read_bytes()
         clip.file_digest = identity.bytes_digest(data)
         clip.file = replace(cut, path=relative)
+        if self._plan.transcode:
+            self._plan.transcode.log().debug(
+                "%s: %s, %d bytes %s", clip.uuid, cut.clip_mode, cut.num_bytes, cut.mode_reason
+            )
         if self._output is None:
             clip.buffer = data
         else:

@@ -11,7 +11,7 @@ from clipmill.media.contracts import ScanFacts
 from clipmill.media.scan import load_arrays, scan
 from clipmill.plan import RunPlan
 from clipmill.records import VideoReason, WorkItem
-from clipmill.streaming.chunks import chunks_of, empty_task
+from clipmill.streaming.chunks import chunks_of, empty_task, unscanned_task
 from clipmill.streaming.parcel import Parcel, SplitOutcome
 from clipmill.streaming.sampling import scan_plan
 from clipmill.streaming.splitting import split_video
@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 DECODE_S_PER_MEGAPIXEL_FRAME = 0.25
 """Generous: a slow core decodes a megapixel in about 5 ms; sampling and a shared machine cost more."""
+
+NEEDS_NO_SCAN = frozenset({"encode"})
+"""What can be made of known spans without looking at the whole video again."""
 
 
 class Scanner:
@@ -39,6 +42,10 @@ class Scanner:
 
     def _one(self, item: WorkItem) -> Iterator[Parcel]:
         watch = Stopwatch(self.name, item.video_id)
+        if item.clips is not None and item.missing <= NEEDS_NO_SCAN:
+            yield Parcel(item, unscanned_task(item, item.clips, self._plan), metrics=(watch.lap(0),))
+            return
+        self._plan.reader.log().debug("reads %s", described(item))
         with tempfile.TemporaryDirectory(prefix="clipmill-scan-") as spool_dir:
             try:
                 facts = self._scan(item, spool_dir)
@@ -79,11 +86,16 @@ class Scanner:
         self, item: WorkItem, facts: ScanFacts, spool_dir: str, watch: Stopwatch
     ) -> Iterator[Parcel]:
         arrays = load_arrays(spool_dir)
+        if self._plan.thumbnails:
+            self._plan.thumbnails.log().debug("%s: %d thumbnails", item.source.uri, len(arrays.thumbnails))
         outcome = None
         spans = item.clips
         if spans is None:
             outcome = split_video(item.video_id, facts, arrays, self._plan.extractor)
             spans = outcome.clips
+            self._plan.extractor.log().debug(
+                "%s: %d shots, %d clips", item.source.uri, len(outcome.shots), len(spans)
+            )
         for chunk_index, task in enumerate(chunks_of(item, spans, arrays, self._plan)):
             first = outcome if chunk_index == 0 else None
             yield Parcel(
@@ -92,9 +104,19 @@ class Scanner:
             facts = replace(facts, cpu_s=0.0)
 
     def _rejected(self, item: WorkItem, reason: VideoReason, message: str, watch: Stopwatch) -> Parcel:
-        logger.debug("rejected %s: %s", reason, message)
+        self._plan.reader.log().debug("rejected, %s: %s", reason, message)
         outcome = SplitOutcome(reason=reason, message=message)
         return Parcel(item, empty_task(item, error=message), outcome=outcome, metrics=(watch.lap(0),))
+
+
+def described(item: WorkItem) -> str:
+    """The facts of a source, in one line."""
+    facts = item.facts
+    return (
+        f"{item.source.uri}: {item.source.size_bytes:,} B, {facts.width_px}x{facts.height_px}, "
+        f"{float(facts.framerate):.1f} fps, {facts.duration_s:.1f} s, {facts.bit_rate_k}K, "
+        f"{facts.video_codec} {facts.pixel_format}"
+    )
 
 
 def _expected_s(item: WorkItem) -> float:

@@ -32,7 +32,7 @@ SCAN_VERSION = 1
 """Bumped when the pass itself would give other frames, times or thumbnails for the same file."""
 
 Extractor = ContentClipExtractionStage | FixedStrideExtractorStage
-Spec = TypeVar("Spec", bound=StageSpec)
+Stage = TypeVar("Stage", bound=StageSpec)
 
 
 @runtime_checkable
@@ -71,6 +71,12 @@ class RunPlan:
     writer: ClipWriterStage | None
     limits: LimitsSpec
     customs: tuple[PlacedStage, ...] = ()
+    thumbnails: VideoFrameExtractionStage | None = None
+
+    @property
+    def stages(self) -> tuple[StageSpec, ...]:
+        """The specs of the stages that are on."""
+        return tuple(spec for spec in vars(self).values() if isinstance(spec, StageSpec))
 
     @property
     def makes_files(self) -> bool:
@@ -133,9 +139,13 @@ def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> RunPlan:
         generate_previews=spec.preview is not None,
         generate_captions=False,
         write_filtered_clips=spec.write.write_filtered_clips,
+        verbose=spec.write.verbose,
     )
     reader = VideoReader(
-        input_video_path=source, input_list_json_path=spec.input_list_json_path, video_limit=spec.video_limit
+        input_video_path=source,
+        input_list_json_path=spec.input_list_json_path,
+        video_limit=spec.video_limit,
+        verbose=spec.verbose,
     )
     return RunPlan(
         reader=reader,
@@ -190,6 +200,7 @@ def plan_of_stages(stages: Sequence[object]) -> RunPlan:
         writer=_only(stages, ClipWriterStage),
         limits=LimitsSpec(),
         customs=tuple(_placed(stages)),
+        thumbnails=_only(stages, VideoFrameExtractionStage),
     )
 
 
@@ -208,7 +219,7 @@ def _extractor(stages: Sequence[object]) -> Extractor:
     return content or fixed or ContentClipExtractionStage()
 
 
-def _only(stages: Iterable[object], kind: type[Spec]) -> Spec | None:
+def _only(stages: Iterable[object], kind: type[Stage]) -> Stage | None:
     found = [stage for stage in stages if isinstance(stage, kind)]
     if len(found) > 1:
         raise SpecError(f"the pipeline has {len(found)} stages of {kind.__name__}, and can have one")

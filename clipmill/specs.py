@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from clipmill.stages.base import SPEED_ONLY, StageSpec
+from clipmill.stages.base import SPEED_ONLY, Spec, StageSpec
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
@@ -22,7 +22,7 @@ from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.stages.video.preview.preview import PreviewStage
 
 
-class SplitSpec(StageSpec):
+class SplitSpec(Spec):
     """Which extractor cuts videos into clips, and the parameters of each."""
 
     stage_name: ClassVar[str] = "split"
@@ -70,7 +70,7 @@ class DedupSpec(StageSpec):
         return self
 
 
-class LimitsSpec(StageSpec):
+class LimitsSpec(Spec):
     """Bounds that keep one video from costing the run; what exceeds them is rejected by name, or waits.
 
     ``max_work_per_run`` is estimated decode work in megapixel-seconds of one run; what is left is
@@ -93,7 +93,7 @@ class LimitsSpec(StageSpec):
 
 
 class WriteSpec(StageSpec):
-    """What is written beside the tables."""
+    """What is written beside the tables; ``verbose`` is the writer's."""
 
     stage_name: ClassVar[str] = "write_options"
 
@@ -103,7 +103,7 @@ class WriteSpec(StageSpec):
     write_clip_json: bool = True
 
 
-class ShardingSpec(StageSpec):
+class ShardingSpec(Spec):
     """How the work is spread over tasks; changes no result.
 
     At most ``max_shards`` map elements inspect ``videos_per_shard`` videos or more each; ``num_ray_clusters``
@@ -118,7 +118,10 @@ class ShardingSpec(StageSpec):
 
 
 class CurateSpec(StageSpec):
-    """A whole curation run. A stage set to null is off."""
+    """A whole curation run. A stage set to null is off.
+
+    ``input_list_json_path``, ``video_limit`` and ``verbose`` are the reader's.
+    """
 
     stage_name: ClassVar[str] = "curate"
 

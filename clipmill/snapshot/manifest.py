@@ -9,7 +9,7 @@ from clipmill.plan import RunPlan
 from clipmill.snapshot.assemble import Tables
 from clipmill.snapshot.clip_json import as_json
 from clipmill.snapshot.funnel import Funnel
-from clipmill.stages.base import StageSpec
+from clipmill.stages.base import Spec
 from clipmill.storage.tables import SCHEMA_VERSION
 
 _PACKAGES = ("av", "faiss-cpu", "numpy", "pillow", "pyarrow", "scipy")
@@ -56,9 +56,9 @@ def _spec(plan: RunPlan) -> dict[str, object]:
     specs: dict[str, object] = {"customs": [placed.stage.name for placed in plan.customs]}
     for name, spec in vars(plan).items():
         if name != "customs":
-            specs[name] = _fields(spec) if isinstance(spec, StageSpec) else None
+            specs[name] = _fields(spec) if isinstance(spec, Spec) else None
     return specs
 
 
-def _fields(spec: StageSpec) -> dict[str, object]:
+def _fields(spec: Spec) -> dict[str, object]:
     return {"stage": spec.stage_name, "version": spec.STAGE_VERSION, **spec.model_dump(mode="json")}

@@ -1,5 +1,7 @@
 """What every stage spec shares: frozen, no unknown fields, impossible values do not construct."""
 
+import logging
+from collections.abc import Iterable
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,18 +22,13 @@ Cpus = Annotated[float, Field(gt=0), SPEED_ONLY]
 Score = float | None
 
 
-class StageSpec(BaseModel):
-    """Parameters of one stage.
-
-    Every stage takes ``verbose``: it sets that stage's logger to DEBUG and changes nothing else.
-    """
+class Spec(BaseModel):
+    """A group of parameters that is checked when it is made."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     stage_name: ClassVar[str]
     STAGE_VERSION: ClassVar[int] = 1
-
-    verbose: Annotated[bool, SPEED_ONLY] = False
 
     @classmethod
     def is_speed_only(cls, field: FieldInfo) -> bool:
@@ -48,3 +45,24 @@ class StageSpec(BaseModel):
         return identity.stage_digest(
             self.stage_name, self.STAGE_VERSION, self.result_fields(), upstream=upstream
         )
+
+
+class StageSpec(Spec):
+    """Parameters of one stage.
+
+    Every stage takes ``verbose``: it sets that stage's logger to DEBUG and changes nothing else.
+    """
+
+    verbose: Annotated[bool, SPEED_ONLY] = False
+
+    @classmethod
+    def log(cls) -> logging.Logger:
+        """The stage's logger, for whoever does its work: ``clipmill.stages.`` and the name of the stage."""
+        return logging.getLogger(f"clipmill.stages.{cls.stage_name}")
+
+
+def apply_verbose(stages: Iterable[StageSpec]) -> None:
+    """Set the loggers of those that are ``verbose`` to DEBUG, in this process; others stay as they are."""
+    for stage in stages:
+        if stage.verbose:
+            stage.log().setLevel(logging.DEBUG)

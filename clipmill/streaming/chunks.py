@@ -12,7 +12,7 @@ from clipmill.scores.quality import clip_quality
 from clipmill.scores.verdict import motion_verdict, quality_verdict
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
 from clipmill.storage.store import is_local
-from clipmill.streaming.narration import log_clip
+from clipmill.streaming.clip_log import log_clip
 from clipmill.streaming.parcel import FRAME_BUDGET_BYTES
 from clipmill.streaming.sampling import (
     common_rate,

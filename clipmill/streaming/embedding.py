@@ -42,6 +42,8 @@ class EmbedOperator:
         embeddings = embedder.embed([clip.extracted_frames[key] for clip in ready])
         for clip, embedding in zip(ready, embeddings, strict=True):
             clip.embedding = embedding
+        if self._spec:
+            self._spec.log().debug("%d of %d clips embedded", len(ready), len(clips))
 
 
 def _reject_failed(parcel: Parcel) -> None:

@@ -18,7 +18,7 @@ from clipmill.storage import store
 from clipmill.streaming.operators import customs_after, run_customs
 from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.stopwatch import Stopwatch
-from clipmill.video import Clip, Window
+from clipmill.video import Clip, Video, Window
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +37,6 @@ class Finisher:
         self._output = output
         self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
         self._customs = customs_after(plan, self.name)
-        if plan.preview and plan.preview.verbose:
-            logger.setLevel(logging.DEBUG)
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         """Write what is asked for, and strip the parcel."""
@@ -51,7 +49,15 @@ class Finisher:
                 if "frames" in parcel.item.missing:
                     _write_frames(parcel, self._output)
                 _drop_pixels(parcel)
+            self._log_written(parcel.task.data)
             yield parcel.measured(watch.lap(parcel.task.data.clip_chunk_index))
+
+    def _log_written(self, video: Video) -> None:
+        if self._plan.writer:
+            place = (video.clip_chunk_index + 1, video.num_clip_chunks)
+            self._plan.writer.log().debug(
+                "%s, chunk %d of %d: %s", video.input_path, *place, video.clip_stats
+            )
 
     def _preview(self, parcel: Parcel, spec: PreviewStage) -> None:
         if parcel.task.data.clip_chunk_index == 0:
@@ -73,6 +79,9 @@ class Finisher:
             part = frames_of_window(frames, window, num_frames=clip.place.frames.num_frames)
             webp = self._child.run(encode_preview, part, spec=spec, timeout_s=PREVIEW_S, stall_s=PREVIEW_S)
             window.webp_bytes = webp
+            spec.log().debug(
+                "%s, frames %d to %d: %d bytes", clip.uuid, window.start_frame, window.end_frame, len(webp)
+            )
             if self._output is not None:
                 uri = layout.preview_path(self._output, str(clip.uuid), window.start_frame, window.end_frame)
                 store.put_bytes(uri, webp)

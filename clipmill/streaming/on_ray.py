@@ -22,6 +22,7 @@ class Worker:
     """Body of an actor: holds one operator, unpacks rows, packs what comes out."""
 
     def __init__(self, make: Callable[[], Operator]) -> None:
+        show_logs()
         self._operator = make()
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
@@ -29,6 +30,15 @@ class Worker:
         parcels = [unpack(row) for row in batch[ROW].to_pylist()]
         for parcel in self._operator(parcels):
             yield pa.table({ROW: pa.array([pack(parcel)], pa.large_binary())})
+
+
+def show_logs() -> None:
+    """Give a worker process, whose standard error Ray brings to the driver, a handler for what we log."""
+    logger = logging.getLogger("clipmill")
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+        logger.addHandler(handler)
 
 
 def cluster_cpus() -> float:

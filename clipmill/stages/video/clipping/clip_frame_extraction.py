@@ -51,6 +51,11 @@ class ClipFrameExtractionStage(StageSpec):
     write: bool = False
     num_cpus: Cpus = 3.0
 
+    @field_validator("extract_purposes", "target_fps", mode="before")
+    @classmethod
+    def _none_is_no_choice(cls, chosen: object) -> object:
+        return [] if chosen is None else chosen
+
     @field_validator("target_fps")
     @classmethod
     def _positive(cls, fps: list[float]) -> list[float]:

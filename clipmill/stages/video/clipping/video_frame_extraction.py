@@ -1,6 +1,6 @@
 """The small stream of every frame that shot detectors read."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -8,9 +8,9 @@ from clipmill.stages.base import SPEED_ONLY, StageSpec
 
 
 class VideoFrameExtractionStage(StageSpec):
-    """Every frame of a video at ``output_hw`` (height, width); the detectors here expect 27x48."""
+    """Every frame of a video at ``output_hw`` (height, width): 27x48, what the detectors are made for."""
 
     stage_name: ClassVar[str] = "thumbnails"
 
-    output_hw: tuple[int, int] = (27, 48)
+    output_hw: tuple[Literal[27], Literal[48]] = (27, 48)
     pyncv_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 64

@@ -1,0 +1,310 @@
+"""The documents' stages take the documents' parameters; where ours differ, the difference is named here.
+
+Defaults are those of the mission's pages and of NeMo Curator 1.3.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+from clipmill.plan import RunPlan, plan_of_spec, plan_of_stages
+from clipmill.specs import CurateSpec, DedupSpec, LimitsSpec, ShardingSpec, SplitSpec, WriteSpec
+from clipmill.stages.base import Spec, StageSpec, apply_verbose
+from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
+from clipmill.stages.video.clipping.clip_extraction_stages import (
+    ClipTranscodingStage,
+    FixedStrideExtractorStage,
+)
+from clipmill.stages.video.clipping.clip_frame_extraction import (
+    ClipFrameExtractionStage,
+    FrameExtractionPolicy,
+    FramePurpose,
+    frame_signature,
+)
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
+from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
+from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
+from clipmill.stages.video.io.clip_writer import ClipWriterStage
+from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.stages.video.preview.preview import PreviewStage
+from clipmill.streaming.cores import worker_cores
+from clipmill.streaming.graph import graph_of
+
+REQUIRED = object()
+
+DOCUMENTED: dict[type[StageSpec], dict[str, object]] = {
+    VideoReader: {
+        "input_video_path": REQUIRED, "input_list_json_path": None, "video_limit": None, "verbose": False,
+    },
+    FixedStrideExtractorStage: {
+        "clip_len_s": 10.0, "clip_stride_s": 10.0, "min_clip_length_s": 2.0, "limit_clips": 0,
+        "verbose": False,
+    },
+    ContentClipExtractionStage: {  # in the place of TransNetV2ClipExtractionStage, with its rules
+        "min_length_s": 2.0, "max_length_s": 10.0, "max_length_mode": "stride", "crop_s": 0.5,
+        "entire_scene_as_clip": True, "limit_clips": -1, "verbose": False,
+    },
+    VideoFrameExtractionStage: {"output_hw": (27, 48), "pyncv_batch_size": 64, "verbose": False},
+    ClipTranscodingStage: {
+        "num_cpus_per_worker": 6.0, "encoder": "libx264", "encoder_threads": 1, "encode_batch_size": 16,
+        "nb_streams_per_gpu": 3, "use_hwaccel": False, "use_input_bit_rate": False, "num_clips_per_chunk": 32,
+        "ffmpeg_verbose": False, "verbose": False,
+    },
+    MotionVectorDecodeStage: {
+        "num_cpus_per_worker": 6.0, "target_fps": 2.0, "target_duration_ratio": 1.0, "verbose": False,
+    },
+    MotionFilterStage: {
+        "score_only": False, "global_mean_threshold": 0.00098, "per_patch_min_256_threshold": 1e-6,
+        "num_gpus_per_worker": 0, "motion_filter_batch_size": 256, "verbose": False,
+    },
+    ClipFrameExtractionStage: {
+        "extraction_policies": [FrameExtractionPolicy.SEQUENCE], "extract_purposes": [], "target_fps": [],
+        "num_cpus": 3, "verbose": False,
+    },
+    CaptionPreparationStage: {
+        "model_variant": "qwen", "prompt_variant": "default", "prompt_text": None, "sampling_fps": 2.0,
+        "window_size": 256, "remainder_threshold": 128, "model_does_preprocess": False,
+        "preprocess_dtype": "float32", "generate_previews": True, "verbose": False,
+    },
+    PreviewStage: {
+        "target_fps": 1.0, "target_height": 240, "compression_level": 6, "quality": 50,
+        "num_cpus_per_worker": 4.0, "verbose": False,
+    },
+    ClipWriterStage: {
+        "output_path": REQUIRED, "input_path": REQUIRED, "upload_clips": REQUIRED, "dry_run": REQUIRED,
+        "generate_embeddings": REQUIRED, "generate_previews": REQUIRED, "generate_captions": REQUIRED,
+        "embedding_algorithm": "perceptual", "caption_models": None, "enhanced_caption_models": None,
+        "verbose": False,
+    },
+}  # fmt: skip
+
+DEVIATIONS = {
+    (
+        FixedStrideExtractorStage,
+        "clip_len_s",
+    ): "the stage has no defaults there; these are its command line's",
+    (FixedStrideExtractorStage, "clip_stride_s"): "same",
+    (FixedStrideExtractorStage, "min_clip_length_s"): "same",
+    (FixedStrideExtractorStage, "limit_clips"): "same; here it caps the clips of a video",
+    (ClipTranscodingStage, "encoder"): "h264_nvenc there; libx264 works on every machine",
+    (MotionVectorDecodeStage, "target_duration_ratio"): "0.5 there, which looks at a clip's first half only",
+    (ClipFrameExtractionStage, "extract_purposes"): "None there; None is taken as none here",
+    (ClipFrameExtractionStage, "target_fps"): "None there; None is taken as none here",
+    (ClipWriterStage, "embedding_algorithm"): "cosmos-embed1 there; perceptual needs no weights",
+    (VideoReader, "input_list_json_path"): "of its own partitioning stage there",
+}
+"""Defaults that differ, and why."""
+
+ABSENT = {
+    (
+        VideoFrameExtractionStage,
+        "decoder_mode",
+    ): "one decode feeds everything; GPU decoding comes with its issue",
+    (VideoFrameExtractionStage, "ray_data_num_cpus"): "a reservation for another engine",
+    (ClipTranscodingStage, "ray_data_num_cpus"): "same",
+    (ContentClipExtractionStage, "model_dir"): "no weights; comes with TransNetV2",
+    (ContentClipExtractionStage, "gpu_memory_gb"): "no GPU; comes with TransNetV2",
+    (ClipFrameExtractionStage, "target_res"): "frames are resized once for all readers: target_height_px",
+    (ClipWriterStage, "max_workers"): "the number of threads changes nothing a user sees",
+    (ClipWriterStage, "log_stats"): "reserved there, without effect",
+}
+"""Documented parameters that are refused as unknown, and why."""
+
+STAGES = (*DOCUMENTED, PerceptualEmbeddingStage, QualityFilterStage)
+SPECS = (*STAGES, DedupSpec, LimitsSpec, ShardingSpec, SplitSpec, WriteSpec, CurateSpec)
+
+NEEDED: dict[type[Spec], dict[str, object]] = {
+    VideoReader: {"input_video_path": "films"},
+    ClipWriterStage: {
+        "output_path": "out", "input_path": "films", "upload_clips": True, "dry_run": False,
+        "generate_embeddings": True, "generate_previews": True, "generate_captions": False,
+    },
+}  # fmt: skip
+
+
+def make(kind: type[Spec], **fields: object) -> Spec:
+    return kind(**{**NEEDED.get(kind, {}), **fields})
+
+
+def rows() -> Iterator[Any]:
+    for stage, parameters in DOCUMENTED.items():
+        for name, default in parameters.items():
+            yield pytest.param(stage, name, default, id=f"{stage.__name__}.{name}")
+
+
+@pytest.mark.parametrize(("stage", "name", "default"), list(rows()))
+def test_documented_parameter_and_default(stage: type[StageSpec], name: str, default: object) -> None:
+    field = stage.model_fields[name]
+    value = field.get_default(call_default_factory=True)
+    assert field.is_required() if default is REQUIRED else value == default
+
+
+@pytest.mark.parametrize(("stage", "name"), list(ABSENT), ids=lambda value: getattr(value, "__name__", value))
+def test_a_documented_parameter_without_meaning_here_is_refused(stage: type[StageSpec], name: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        make(stage, **{name: 1})
+
+
+def test_every_deviation_names_a_parameter_that_is_there() -> None:
+    assert all(name in DOCUMENTED[stage] for stage, name in DEVIATIONS)
+
+
+@pytest.mark.parametrize("name", ["extract_purposes", "target_fps"])
+def test_the_documents_none_means_no_choice(name: str) -> None:
+    assert make(ClipFrameExtractionStage, **{name: None}) == ClipFrameExtractionStage()
+
+
+def test_frames_of_clips_have_the_documents_key_and_rates() -> None:
+    asked = ClipFrameExtractionStage(extract_purposes=[FramePurpose.EMBEDDINGS, FramePurpose.AESTHETICS])
+    keys = [frame_signature(FrameExtractionPolicy.SEQUENCE, fps) for fps in asked.rates_fps]
+    assert keys == ["sequence-1000", "sequence-2000"]
+
+
+@pytest.mark.parametrize("kind", SPECS, ids=lambda kind: kind.__name__)
+def test_an_unknown_key_is_refused(kind: type[Spec]) -> None:
+    with pytest.raises(ValidationError, match="no_such_key"):
+        make(kind, no_such_key=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (VideoReader, {"input_video_path": ""}),
+        (VideoReader, {"video_limit": 0}),
+        (FixedStrideExtractorStage, {"clip_len_s": 0}),
+        (FixedStrideExtractorStage, {"clip_stride_s": 0}),
+        (FixedStrideExtractorStage, {"min_clip_length_s": -1}),
+        (FixedStrideExtractorStage, {"limit_clips": -1}),
+        (ContentClipExtractionStage, {"threshold": 1.0}),
+        (ContentClipExtractionStage, {"min_length_s": 5, "max_length_s": 4}),
+        (ContentClipExtractionStage, {"max_length_mode": "cut"}),
+        (ContentClipExtractionStage, {"crop_s": -0.1}),
+        (ContentClipExtractionStage, {"limit_clips": -2}),
+        (VideoFrameExtractionStage, {"output_hw": (48, 27)}),
+        (ClipTranscodingStage, {"encoder": "divx"}),
+        (ClipTranscodingStage, {"encoder_threads": 0}),
+        (ClipTranscodingStage, {"num_cpus_per_worker": 0}),
+        (ClipTranscodingStage, {"use_hwaccel": True}),
+        (ClipTranscodingStage, {"encoder": "copy", "use_input_bit_rate": True}),
+        (ClipTranscodingStage, {"quality": 52}),
+        (MotionVectorDecodeStage, {"target_fps": 0}),
+        (MotionVectorDecodeStage, {"target_duration_ratio": 1.1}),
+        (MotionFilterStage, {"global_mean_threshold": -1}),
+        (QualityFilterStage, {"sharpness": {"min": 2, "max": 1}}),
+        (ClipFrameExtractionStage, {"target_fps": [0]}),
+        (ClipFrameExtractionStage, {"extraction_policies": []}),
+        (ClipFrameExtractionStage, {"extraction_policies": ["first"]}),
+        (CaptionPreparationStage, {"window_size": 3}),
+        (CaptionPreparationStage, {"sampling_fps": 0}),
+        (CaptionPreparationStage, {"prompt_variant": "poem"}),
+        (CaptionPreparationStage, {"preprocess_dtype": "int4"}),
+        (PreviewStage, {"target_fps": 0}),
+        (PreviewStage, {"target_height": 0}),
+        (PreviewStage, {"compression_level": 7}),
+        (PreviewStage, {"quality": 101}),
+        (PreviewStage, {"num_cpus_per_worker": -4}),
+        (ClipWriterStage, {"output_path": ""}),
+        (DedupSpec, {"eps": 0}),
+        (DedupSpec, {"n_clusters": 0}),
+        (DedupSpec, {"which_to_keep": "columns"}),
+        (DedupSpec, {"which_to_keep": "columns", "rank_columns": ["a"], "ascending": [True, False]}),
+        (LimitsSpec, {"max_attempts": 0}),
+        (ShardingSpec, {"num_ray_clusters": 0}),
+        (CurateSpec, {"video_limit": 0}),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or str(value),
+)
+def test_an_impossible_value_is_refused(kind: type[Spec], fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        make(kind, **fields)
+
+
+def floats() -> Iterator[Any]:
+    for kind in SPECS:
+        for name, field in kind.model_fields.items():
+            if "float" in str(field.annotation) and not issubclass_of_model(field):
+                yield pytest.param(kind, name, id=f"{kind.__name__}.{name}")
+
+
+def issubclass_of_model(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize(("kind", "name"), list(floats()))
+def test_a_number_is_finite(kind: type[Spec], name: str, value: float) -> None:
+    with pytest.raises(ValidationError):
+        make(kind, **{name: [value] if name == "target_fps" and kind is ClipFrameExtractionStage else value})
+
+
+def test_bounds_are_finite() -> None:
+    with pytest.raises(ValidationError):
+        make(QualityFilterStage, sharpness={"min": math.nan})
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+def test_verbose_sets_the_stages_own_logger_to_debug(
+    stage: type[StageSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loggers = {kind: kind.log() for kind in STAGES}
+    for logger in loggers.values():
+        monkeypatch.setattr(logger, "level", logging.NOTSET)
+        monkeypatch.setattr(logger, "_cache", {})
+    apply_verbose([make(stage, verbose=True)])
+    assert [kind for kind, logger in loggers.items() if logger.level == logging.DEBUG] == [stage]
+
+
+def test_no_two_stages_share_a_logger() -> None:
+    assert len({stage.log().name for stage in STAGES}) == len(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.__name__)
+def test_verbose_changes_no_result(stage: type[StageSpec]) -> None:
+    assert make(stage, verbose=True).digest() == make(stage).digest()
+
+
+def test_the_specs_verbose_is_the_readers() -> None:
+    plan = plan_of_spec(CurateSpec(verbose=True), source="films", output="out")
+    assert [stage for stage in plan.stages if stage.verbose] == [plan.reader]
+
+
+def full_plan() -> RunPlan:
+    return plan_of_stages(
+        [
+            VideoReader(input_video_path="films"),
+            MotionVectorDecodeStage(num_cpus_per_worker=1),
+            ClipTranscodingStage(num_cpus_per_worker=6),
+            ClipFrameExtractionStage(num_cpus=64),
+            PreviewStage(num_cpus_per_worker=4.0),
+        ]
+    )
+
+
+def test_cores_beyond_the_machine_are_clamped() -> None:
+    assert worker_cores(full_plan(), num_cpus=2) == {"scan": 2, "cut": 2, "finish": 2}
+
+
+def test_each_clamped_stage_says_so_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    graph_of(full_plan(), num_cpus=4)
+    assert [record.message for record in caplog.records] == [
+        "frames asks for 64 cores per worker, there are 4: taken as 4",
+        "encode asks for 6 cores per worker, there are 4: taken as 4",
+    ]
+
+
+@pytest.mark.parametrize("num_cpus", [1, 2, 64])
+def test_one_worker_of_each_operator_fits_on_the_machine(num_cpus: int) -> None:
+    assert sum(node.num_cpus for node in graph_of(full_plan(), num_cpus=num_cpus)) <= num_cpus
+
+
+def test_a_stage_may_ask_for_less_than_its_share() -> None:
+    plan = plan_of_stages([VideoReader(input_video_path="films"), PreviewStage(num_cpus_per_worker=0.05)])
+    assert [node.num_cpus for node in graph_of(plan, num_cpus=8)] == [0.25, 0.25, 0.25, 0.05]

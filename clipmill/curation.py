@@ -18,7 +18,11 @@ from clipmill.review.limits import length_limit, motion_limits, quality_limits
 from clipmill.review.report import write_report
 from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit
 from clipmill.snapshot.collect import Collection, collect
-from clipmill.snapshot.embeddings import export_clips_for_ranking, export_embeddings
+from clipmill.snapshot.embeddings import (
+    export_clips_for_ranking,
+    export_embeddings,
+    export_no_embeddings,
+)
 from clipmill.snapshot.funnel import Funnel
 from clipmill.snapshot.publish import publish
 from clipmill.snapshot.run_record import RunRecord
@@ -63,12 +67,12 @@ class DedupInput:
 def dedup_input(listing_uri: str, plan: RunPlan, *, output: str, is_on: bool) -> DedupInput:
     """Write what deduplication reads; a folder without embeddings when it, or embedding, is off."""
     if plan.embedding is None:
-        return DedupInput(layout.join(layout.work_dir(output), "no_embeddings"), "", "none")
+        return DedupInput(export_no_embeddings(output), "", "none")
     collection = collection_of(listing_uri, plan, output=output)
     embeddings_uri = export_embeddings(collection)
     columns_uri = export_clips_for_ranking(collection)
     if not is_on:
-        embeddings_uri = layout.join(layout.work_dir(output), "no_embeddings")
+        embeddings_uri = export_no_embeddings(output)
     return DedupInput(embeddings_uri, columns_uri, plan.embedding.algorithm)
 
 

@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipmill.dedup.vectors import unit_rows
-from clipmill.errors import BadEmbeddings, SpecError, StoreError
+from clipmill.errors import BadEmbeddings, SourceError, SpecError, StoreError
 from clipmill.reduce import dedup, fit
 from clipmill.reduce.embeddings import read_embeddings
+from clipmill.snapshot.embeddings import export_no_embeddings
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
 from clipmill.storage.tables import DUPLICATES
@@ -244,10 +245,10 @@ def test_columns_decide_which_copy_stays(embeddings: Path, output: Path, tmp_pat
     ids, _ = copies()
     clips = tmp_path / "clips.parquet"
     pq.write_table(pa.table({"clip_id": ids, "width": [int(name[-1]) for name in ids]}), clips)
-    spec = DedupSpec(eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=("width",))
+    spec = DedupSpec(eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=["width"])
     kept = pq.read_table(run(embeddings, output, spec, columns=str(clips)))["duplicate_of"].to_pylist()
     assert {name[-1] for name in kept} == {"2"}
-    spec = spec.model_copy(update={"ascending": (True,)})
+    spec = spec.model_copy(update={"ascending": [True]})
     kept = pq.read_table(run(embeddings, output, spec, columns=str(clips)))["duplicate_of"].to_pylist()
     assert {name[-1] for name in kept} == {"0"}
 
@@ -260,7 +261,7 @@ def test_a_column_that_cannot_rank_is_named(
     embeddings: Path, output: Path, tmp_path: Path, column: str, cause: str
 ) -> None:
     pq.write_table(pa.table({"clip_id": ["x"], "codec": ["h264"]}), tmp_path / "clips.parquet")
-    spec = DedupSpec(which_to_keep="columns", rank_columns=(column,))
+    spec = DedupSpec(which_to_keep="columns", rank_columns=[column])
     with pytest.raises(SpecError, match=cause):
         run(embeddings, output, spec, columns=str(tmp_path / "clips.parquet"))
 
@@ -285,7 +286,7 @@ def test_a_chain_has_one_keeper(tmp_path: Path, output: Path) -> None:
     clips = tmp_path / "clips.parquet"
     pq.write_table(pa.table({"id": list("abcd"), "place": [0, 1, 2, 3]}), clips)
     spec = DedupSpec(
-        eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=("place",), ascending=(True,)
+        eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=["place"], ascending=[True]
     )
     rows = pq.read_table(run(tmp_path / "in", output, spec, columns=str(clips))).to_pylist()
     found = [(row["clip_id"], row["duplicate_of"], row["similarity"]) for row in rows]
@@ -310,8 +311,14 @@ def test_without_eps_the_embedding_decides(
     assert asked == ["perceptual"]
 
 
+def test_a_folder_without_embeddings_is_an_error_that_names_it(tmp_path: Path, output: Path) -> None:
+    with pytest.raises(SourceError, match="missing holds no embeddings"):
+        run(tmp_path / "missing", output)
+
+
 def test_no_embeddings_give_no_duplicates(tmp_path: Path, output: Path) -> None:
-    table = pq.read_table(run(tmp_path / "missing", output))
+    folder = export_no_embeddings(str(tmp_path))
+    table = pq.read_table(run(Path(folder), output))
     assert (len(table), table.schema) == (0, DUPLICATES)
     assert sorted(tree(output / "dedup")) == ["duplicates/part-0.parquet", "semantic_duplicates.parquet"]
 
@@ -405,7 +412,7 @@ def test_nothing_is_replaced_before_the_result_is_known(embeddings: Path, output
     fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
     assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
     found = [dedup.find_duplicates(group) for group in dedup.cluster_groups(fitted, assigned, spec)]
-    pairs = next((output / "work").rglob("pairwise_results/*.parquet"))
+    pairs = next(Path(fitted).parent.rglob("pairwise_results/*.parquet"))
     pairs.write_bytes(b"cut off")
     with pytest.raises(StoreError, match="not a readable table"):
         dedup.select_keepers(found, str(output), spec, algorithm="perceptual")

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.dedup.thresholds import eps_for
+from clipmill.errors import SourceError
 from clipmill.reduce import clusters, fit, handover, keepers
 from clipmill.reduce.columns import read_columns
 from clipmill.reduce.embeddings import SUFFIXES, read_embeddings, read_files
@@ -32,10 +33,12 @@ _RANK_FIELDS = ("which_to_keep", "rank_columns", "ascending", "random_state")
 def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
     """Find the centroids of the embeddings under ``embeddings_uri``; URI of the fit.
 
-    ``output`` is the root in which ``dedup`` and ``work`` lie. Without embeddings there is a fit without
-    clusters. Memory is about three times that of all embeddings in float32. BadEmbeddings names a faulty
-    file and row.
+    ``output`` is the root in which ``dedup`` and ``work`` lie. Files without rows give no clusters.
+    Memory is about three times that of all embeddings in float32. SourceError when there is no file,
+    BadEmbeddings names a faulty file and row.
     """
+    if not store.find(embeddings_uri, SUFFIXES):
+        raise SourceError(f"{embeddings_uri} holds no embeddings ({' '.join(SUFFIXES)})")
     digest = fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, [embeddings_uri])
     uri = layout.join(keepers.work_dir(store.normalise(output)), digest, "fit.json")
     if store.exists(uri):
@@ -148,6 +151,6 @@ def _ranking(spec: DedupSpec, columns_uri: str) -> handover.Ranking:
         read_columns(columns_uri, spec.rank_columns, ids=[])
     return handover.Ranking(
         which_to_keep=spec.which_to_keep, seed=spec.random_state, columns=spec.rank_columns,
-        ascending=spec.ascending or (False,) * len(spec.rank_columns),
+        ascending=tuple(spec.ascending) or (False,) * len(spec.rank_columns),
         columns_uri=columns_uri if spec.rank_columns else "",
     )  # fmt: skip

@@ -32,12 +32,20 @@ def export_embeddings(collection: Collection) -> str:
     prefix = embedding_prefix(collection.plan.embedding.algorithm)
     folder = layout.embeddings_dir(collection.output, prefix)
     table = passed_embeddings(collection)
-    num_parts = math.ceil(len(table) / _ROWS_PER_PART)
+    num_parts = max(1, math.ceil(len(table) / _ROWS_PER_PART))
     parts = {
         f"part-{part:05d}.parquet": parquet.encode(table.slice(part * _ROWS_PER_PART, _ROWS_PER_PART))
         for part in range(num_parts)
     }
     fill_folder(folder, parts, suffix=".parquet")
+    return folder
+
+
+def export_no_embeddings(output: str) -> str:
+    """Write a folder with an empty part, for a run that deduplicates nothing; returns its URI."""
+    folder = layout.join(layout.work_dir(output), "no_embeddings")
+    table = pa.table({"id": pa.array([], pa.string()), "embedding": pa.array([], pa.list_(pa.float32(), 0))})
+    store.put_if_changed(layout.join(folder, "part-00000.parquet"), parquet.encode(table))
     return folder
 
 

@@ -5,6 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import pytest
+from flyte_stand_in import plain_name
 from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import tasks_pb2, types_pb2, workflow_pb2
 from flytekit import LaunchPlan
@@ -53,7 +54,7 @@ class Closure:
 
         get_serializable(self._entities, self._settings, stream)
         self.tasks = {
-            _plain(spec.template.id.name): spec.to_flyte_idl().template
+            plain_name(spec.template.id.name): spec.to_flyte_idl().template
             for spec in self._entities.values()
             if isinstance(spec, TaskSpec)
         }
@@ -70,10 +71,6 @@ class Closure:
 
     def plan(self, plan: LaunchPlan) -> launch_plan_pb2.LaunchPlanSpec:
         return get_serializable(self._entities, self._settings, plan).to_flyte_idl().spec
-
-
-def _plain(name: str) -> str:
-    return name.rsplit("_", 1)[0] if name.endswith("-arraynode") else name
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +139,7 @@ def _target(node: "workflow_pb2.Node") -> str:
     if kind == "array_node":
         return f"map {_target(node.array_node.node).removeprefix('map_')}"
     reference = node.task_node.reference_id if kind == "task_node" else node.workflow_node.sub_workflow_ref
-    return _plain(reference.name).rsplit(".", 1)[1]
+    return plain_name(reference.name).rsplit(".", 1)[1]
 
 
 def edges(workflow: "workflow_pb2.WorkflowTemplate") -> set[tuple[str, str]]:

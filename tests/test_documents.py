@@ -1,0 +1,221 @@
+"""The documents' Python blocks run as they stand, with ``nemo_curator`` changed to ``clipmill``.
+
+The blocks are the contract: nothing in them is ours. What surrounds them, the documents leave to the reader.
+"""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from drawing_documents import draw_parts
+from PIL import Image
+
+from clipmill.errors import SpecError
+from clipmill.pipeline import Pipeline
+from clipmill.stages.video.clipping.clip_extraction_stages import (
+    ClipTranscodingStage,
+    FixedStrideExtractorStage,
+)
+from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.io.video_reader import VideoReader
+
+WRITER = """
+from nemo_curator.stages.video.io.clip_writer import ClipWriterStage
+
+pipeline.add_stage(
+    ClipWriterStage(
+        output_path=OUT_DIR,
+        input_path=VIDEO_DIR,
+        upload_clips=True,
+        dry_run=False,
+        generate_embeddings=True,
+        generate_previews=False,
+        generate_captions=False,
+        embedding_algorithm="internvideo2",
+        caption_models=[],
+        enhanced_caption_models=[],
+        verbose=True,
+    )
+)
+"""
+
+PREPARATION = """
+from nemo_curator.stages.video.caption.caption_preparation import CaptionPreparationStage
+from nemo_curator.stages.video.preview.preview import PreviewStage
+
+prep = CaptionPreparationStage(
+    model_variant="qwen",
+    prompt_variant="default",
+    prompt_text=None,
+    sampling_fps=2.0,
+    window_size=256,
+    remainder_threshold=128,
+    preprocess_dtype="float16",
+    model_does_preprocess=False,
+    generate_previews=True,
+    verbose=True,
+)
+"""
+
+PREVIEW = """
+preview = PreviewStage(
+    target_fps=1.0,
+    target_height=240,
+    verbose=True,
+)
+"""
+
+CONFIGURED_PREVIEW = """
+from nemo_curator.stages.video.preview.preview import PreviewStage
+
+preview = PreviewStage(
+    target_fps=1.0,
+    target_height=240,
+    compression_level=6,
+    quality=50,
+    num_cpus_per_worker=4.0,
+    verbose=False,
+)
+"""
+
+PREVIEWS_DIR = """
+from nemo_curator.stages.video.io.clip_writer import ClipWriterStage
+previews_dir = ClipWriterStage.get_output_path_previews("/outputs")
+"""
+
+QUICKSTART = """
+from nemo_curator.pipeline import Pipeline
+from nemo_curator.stages.video.caption.caption_preparation import CaptionPreparationStage
+from nemo_curator.stages.video.preview.preview import PreviewStage
+
+pipe = Pipeline(name="captions_preview")
+pipe.add_stage(
+    CaptionPreparationStage(
+        model_variant="qwen",
+        prompt_variant="default",
+        prompt_text=None,
+        sampling_fps=2.0,
+        window_size=256,
+        remainder_threshold=128,
+        preprocess_dtype="float16",
+        model_does_preprocess=False,
+        generate_previews=True,
+        verbose=True,
+    )
+)
+pipe.add_stage(PreviewStage(target_fps=1.0, target_height=240, verbose=True))
+"""
+"""The quickstart up to the stage that needs a caption model."""
+
+
+def execute(block: str, **names: object) -> dict[str, object]:
+    """The names that a block leaves, run with the import prefix changed and nothing else."""
+    scope: dict[str, object] = dict(names)
+    exec(block.replace("from nemo_curator.", "from clipmill."), scope)
+    return scope
+
+
+def started(source: Path) -> Pipeline:
+    """What the documents have before their blocks: a reader, clips of a second, files of them."""
+    pipeline = Pipeline(name="documents")
+    pipeline.add_stage(VideoReader(input_video_path=str(source)))
+    pipeline.add_stage(FixedStrideExtractorStage(clip_len_s=1, clip_stride_s=1, min_clip_length_s=1))
+    return pipeline.add_stage(ClipTranscodingStage())
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("films")
+    draw_parts(folder / "sub" / "parts.mp4")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def written(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of the writer's block at the end of a pipeline that embeds."""
+    output = tmp_path_factory.mktemp("writer")
+    pipeline = started(source).add_stage(PerceptualEmbeddingStage())
+    execute(WRITER, pipeline=pipeline, OUT_DIR=str(output), VIDEO_DIR=str(source))
+    pipeline.run()
+    return output
+
+
+@pytest.fixture(scope="module")
+def previewed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of the preview's blocks in the documents' order: preparation, preview, writer."""
+    output = tmp_path_factory.mktemp("previews")
+    stages = execute(PREPARATION + PREVIEW)
+    pipeline = started(source).add_stage(stages["prep"]).add_stage(stages["preview"])
+    block = WRITER.replace("generate_previews=False", "generate_previews=True")
+    execute(block, pipeline=pipeline, OUT_DIR=str(output), VIDEO_DIR=str(source))
+    pipeline.run()
+    return output
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def clip_ids(output: Path) -> list[str]:
+    return sorted(pq.read_table(output / "tables" / "clips.parquet")["clip_id"].to_pylist())
+
+
+def test_the_writer_block_writes_clips(written: Path) -> None:
+    assert names(written / "clips") == [f"{clip_id}.mp4" for clip_id in clip_ids(written)]
+    assert len(clip_ids(written)) == 2
+
+
+def test_the_writer_block_writes_a_json_per_clip(written: Path) -> None:
+    documented = {
+        "span_uuid", "source_video", "duration_span", "width_source", "height_source", "framerate_source",
+        "clip_location", "width", "height", "framerate", "num_frames", "video_codec", "num_bytes", "windows",
+        "valid",
+    }  # fmt: skip
+    for clip_id in clip_ids(written):
+        assert documented <= set(json.loads((written / "metas" / "v0" / f"{clip_id}.json").read_text()))
+
+
+def test_the_writer_block_writes_the_documented_json_of_videos_and_chunks(written: Path) -> None:
+    assert names(written / "processed_videos") == ["sub/parts.mp4.json"]
+    assert names(written / "processed_clip_chunks") == ["sub/parts.mp4_0.json"]
+
+
+def test_the_writer_block_writes_embeddings_with_the_documented_columns(written: Path) -> None:
+    table = pq.read_table(written / "perceptual_embd_parquet")
+    assert table.column_names == ["id", "embedding"]
+    assert sorted(table["id"].to_pylist()) == clip_ids(written)
+
+
+def test_the_writer_block_writes_no_previews(written: Path) -> None:
+    assert not (written / "previews").exists()
+
+
+def test_the_preview_blocks_write_a_webp_per_window(previewed: Path) -> None:
+    assert names(previewed / "previews") == [f"{clip_id}/0_24.webp" for clip_id in clip_ids(previewed)]
+    with Image.open(next((previewed / "previews").rglob("*.webp"))) as image:
+        assert image.format == "WEBP"
+
+
+def test_the_preview_blocks_warn_of_a_low_source(
+    source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stages = execute(PREPARATION + PREVIEW)
+    started(source).add_stage(stages["prep"]).add_stage(stages["preview"]).run()
+    assert any("90 pixels high" in record.message for record in caplog.records)
+
+
+def test_the_configured_preview_is_the_default() -> None:
+    stage = execute(CONFIGURED_PREVIEW)["preview"]
+    assert stage == type(stage)()
+
+
+def test_the_helper_names_the_previews_folder() -> None:
+    assert execute(PREVIEWS_DIR)["previews_dir"] == "/outputs/previews"
+
+
+def test_the_quickstart_builds_its_pipeline_and_asks_for_a_reader() -> None:
+    pipe = execute(QUICKSTART)["pipe"]
+    assert isinstance(pipe, Pipeline)
+    with pytest.raises(SpecError, match="no VideoReader"):
+        pipe.run()

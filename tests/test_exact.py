@@ -41,11 +41,6 @@ def test_a_renamed_copy_of_a_remuxed_copy_joins_its_group() -> None:
     assert found(MP4, MKV, renamed) == {"b.mp4": ("a.mkv", Copy.REMUXED), "c.mkv": ("a.mkv", Copy.RENAMED)}
 
 
-def test_one_id_with_two_contents_is_no_copy() -> None:
-    videos = [VideoRow("a.mp4", "same", file_digest="1"), VideoRow("b.mp4", "same", file_digest="2")]
-    assert found(*videos) == {}
-
-
 def test_all_copies_of_a_film_are_one_group() -> None:
     groups = find_exact([MP4, MKV, VideoRow("d.ts", "id-ts", MP4.content_digest, MP4.audio_digest)])
     assert len({row.group_id for row in groups}) == 1

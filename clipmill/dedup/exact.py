@@ -21,15 +21,13 @@ class VideoRow:
     """What is known of one source file.
 
     ``content_digest`` and ``audio_digest`` are None before the video is decoded; a decoded video without
-    sound has no audio digest either. ``file_digest``, of the whole file, is there where a ``video_id`` had
-    to be checked.
+    sound has no audio digest either.
     """
 
     uri: str
     video_id: str
     content_digest: str | None = None
     audio_digest: str | None = None
-    file_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,13 @@ class ExactDuplicate:
 def find_exact(videos: Sequence[VideoRow]) -> list[ExactDuplicate]:
     """The files of ``videos`` that repeat another, sorted by URI, whatever order they come in.
 
-    A renamed copy has its keeper's ``video_id`` and ``file_digest``; a re-muxed one has its pictures and its
+    A renamed copy has its keeper's ``video_id``; a re-muxed one has its pictures and its
     sound. A dub has other sound and stays. The keeper is the smallest URI of a group.
     """
     rows = sorted(videos, key=lambda video: video.uri)
-    pairs = [*_alike([_bytes_key(row) for row in rows]), *_alike([_content_key(row) for row in rows])]
+    pairs = [*_alike([row.video_id for row in rows]), *_alike([_content_key(row) for row in rows])]
     kept = keepers(len(rows), np.array(pairs, dtype=np.intp).reshape(-1, 2))
     return [_duplicate(row, rows[kept[i]]) for i, row in enumerate(rows) if kept[i] != i]
-
-
-def _bytes_key(row: VideoRow) -> Hashable:
-    return row.video_id, row.file_digest
 
 
 def _content_key(row: VideoRow) -> Hashable:
@@ -69,5 +63,5 @@ def _alike(keys: Sequence[Hashable]) -> list[tuple[int, int]]:
 
 
 def _duplicate(row: VideoRow, keeper: VideoRow) -> ExactDuplicate:
-    copy = Copy.RENAMED if _bytes_key(row) == _bytes_key(keeper) else Copy.REMUXED
+    copy = Copy.RENAMED if row.video_id == keeper.video_id else Copy.REMUXED
     return ExactDuplicate(row.uri, keeper.uri, group_id(keeper.uri), copy)

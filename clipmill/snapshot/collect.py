@@ -1,10 +1,11 @@
 """Everything a snapshot is made of, read once: the listing and the rows of the state."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pyarrow as pa
 
+from clipmill import layout
 from clipmill.plan import RunPlan
 from clipmill.records import SourceFile
 from clipmill.storage import store
@@ -20,15 +21,15 @@ Row = Mapping[str, object]
 class Collection:
     """The input of ``assemble``.
 
-    ``state`` maps each stage of the plan to its rows, one per id, by the current digests. ``file_digests``
-    maps a URI to the digest of its whole file, where a ``video_id`` had to be checked.
+    ``state`` maps each stage of the plan to its rows, one per id, by the current digests. ``manifest`` is the
+    snapshot before this one, read before the state, so that a run that publishes meanwhile is noticed.
     """
 
     output: str
     plan: RunPlan
     sources: tuple[SourceFile, ...]
     state: Mapping[str, pa.Table]
-    file_digests: Mapping[str, str] = field(default_factory=dict[str, str])
+    manifest: bytes | None = None
 
     def rows(self, stage: str) -> dict[str, Row]:
         """The rows of a stage by id, without embeddings; none for a stage that is off."""
@@ -37,22 +38,18 @@ class Collection:
         return {row["id"]: row for row in slim.to_pylist()}
 
 
-def collect(
-    output: str,
-    *,
-    plan: RunPlan,
-    sources: Sequence[SourceFile],
-    file_digests: Mapping[str, str] | None = None,
-) -> Collection:
+def collect(output: str, *, plan: RunPlan, sources: Sequence[SourceFile]) -> Collection:
     """Read the state under ``output`` of every stage of ``plan``, by its current digest."""
-    state = State(store.normalise(output))
-    digests = plan.digests()
+    output = store.normalise(output)
+    manifest_uri = layout.manifest_path(output)
+    manifest = store.read_bytes(manifest_uri) if store.exists(manifest_uri) else None
+    state, digests = State(output), plan.digests()
     inspections = read_inspections(state, digests.pop("inspect"))
     rows = {stage: state.read(stage, digest) for stage, digest in digests.items()}
     return Collection(
-        output=store.normalise(output),
+        output=output,
         plan=plan,
         sources=tuple(sorted(sources)),
         state={"inspect": inspections, **rows},
-        file_digests=file_digests or {},
+        manifest=manifest,
     )

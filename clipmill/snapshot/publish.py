@@ -34,7 +34,7 @@ def publish(
 
     A run that changes nothing writes ``runs/<run_id>.json`` only. Exports follow the tables: the JSON of a
     clip or video that is no longer in the snapshot is deleted, clip files and previews never are. Raises
-    ConservationError before anything is written.
+    ConservationError before anything is written, TransientStoreError when another run published meanwhile.
     """
     tables = assemble(collection, duplicates=duplicates)
     check_conservation(tables, num_found=len(collection.sources))
@@ -46,7 +46,7 @@ def publish(
     _export(collection, tables, writes_clip_json=writes_clip_json)
     names = {name: layout.table_path("", name).lstrip("/") for name in files}
     manifest = manifest_bytes(collection.plan, tables, funnel, table_files=files, names=names)
-    store.put_if_changed(layout.manifest_path(output), manifest)
+    store.swap(layout.manifest_path(output), collection.manifest, manifest)
     write_run(output, run)
     store.remove_leftovers(output)
     return tables, funnel

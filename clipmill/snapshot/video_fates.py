@@ -64,7 +64,7 @@ def video_fates(collection: Collection, rows: ClipRows) -> list[VideoFate]:
         _before_copies(source, inspections.get(source.source_version), splits)
         for source in collection.sources
     ]
-    copies = {copy.uri: copy for copy in find_exact(_candidates(fates, collection.file_digests))}
+    copies = {copy.uri: copy for copy in find_exact(_candidates(fates))}
     return [_fate(fate, copies.get(fate.source.uri), rows, collection.plan) for fate in fates]
 
 
@@ -80,7 +80,7 @@ def _before_copies(source: SourceFile, inspection: Row | None, splits: Mapping[s
     return VideoFate(source, "pending", inspection, split)
 
 
-def _candidates(fates: list[VideoFate], file_digests: Mapping[str, str]) -> list[VideoRow]:
+def _candidates(fates: list[VideoFate]) -> list[VideoRow]:
     """The videos that may be copies: all that can be read."""
     return [
         VideoRow(
@@ -88,7 +88,6 @@ def _candidates(fates: list[VideoFate], file_digests: Mapping[str, str]) -> list
             video_id=_text(fate.inspection, "video_id") or "",
             content_digest=_text(fate.split, "content_digest"),
             audio_digest=_text(fate.split, "audio_digest"),
-            file_digest=file_digests.get(fate.source.uri),
         )
         for fate in fates
         if fate.status == "pending" and fate.inspection is not None

@@ -1,9 +1,11 @@
 """The local disk: files that appear whole, and listings that do not run in circles."""
 
+import fcntl
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -29,6 +31,19 @@ def replace(path: str, write: Callable[[BinaryIO], object]) -> None:
         os.replace(temporary, path)
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def turns(path: str) -> Generator[None]:
+    """Let writers of files beside ``path`` go one after the other, across processes."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def remove_leftovers(folder: str) -> None:

@@ -1,0 +1,1 @@
+"""Measured comparisons: ``python -m bench`` prints what a run costs and how well it does."""

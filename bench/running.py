@@ -1,0 +1,137 @@
+"""A whole run, as ``Pipeline.run`` does it, and what each operator took of it with its codec processes."""
+
+import json
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+from unittest import mock
+
+from bench.metering import cpu_s, timed
+from bench.scanning import decode_s
+from clipmill.pipeline import Pipeline
+from clipmill.plan import RunPlan
+from clipmill.specs import SplitSpec
+from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
+from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
+from clipmill.stages.video.io.clip_writer import ClipWriterStage
+from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.stages.video.preview.preview import PreviewStage
+from clipmill.streaming import run
+from clipmill.streaming.graph import Node, graph_of
+from clipmill.streaming.operators import Operator
+from clipmill.streaming.parcel import Parcel
+
+
+@dataclass(frozen=True)
+class RunKind:
+    """Which run is measured."""
+
+    encoder: Literal["copy", "libx264"]
+    has_previews: bool
+    split: Literal["content", "fixed_stride"] = "content"
+
+    @property
+    def name(self) -> str:
+        """As the table has it."""
+        return f"{self.encoder}, previews {'on' if self.has_previews else 'off'}, {self.split}"
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """One run in a fresh process, in CPU seconds but for the wall clock.
+
+    ``decode_s`` is bare decode of the same films, the mean of before and after. ``start_up_s`` is what the
+    process took until a first run on a tiny film was done, ``fixed_s`` what a second such run took; ``run_s``
+    is without it. ``kept_s`` are the seconds of video in the clips.
+    """
+
+    decode_s: float
+    start_up_s: float
+    fixed_s: float
+    run_s: float
+    wall_s: float
+    kept_s: float
+    operators: dict[str, float]
+
+
+def run_cost(kind: RunKind, films: Sequence[str], warm_up: str) -> RunCost:
+    """Measure one run; for a process of its own."""
+    logging.getLogger("clipmill").setLevel(logging.ERROR)  # small films make previews warn
+    if not _run(kind, [warm_up]):
+        raise RuntimeError(f"a run over {warm_up} gave no clip: what it costs says nothing")
+    start_up_s = cpu_s()
+    with timed() as fixed:
+        _run(kind, [warm_up])
+    before_s = decode_s(films)
+    meter: defaultdict[str, float] = defaultdict(float)
+    with timed() as taken, mock.patch.object(run, "graph_of", partial(_metered_graph, meter)):
+        kept_s = _run(kind, films)
+    mean_decode_s = (before_s + decode_s(films)) / 2
+    return RunCost(mean_decode_s, start_up_s, fixed[0], taken[0] - fixed[0], taken[1], kept_s, dict(meter))
+
+
+def _run(kind: RunKind, films: Sequence[str]) -> float:
+    """Run over the films; seconds of video in the clips."""
+    with TemporaryDirectory() as folder:
+        tasks = pipeline(kind, films, Path(folder)).run()
+        spans = [clip.span for task in tasks for clip in task.data.clips]
+        return sum(end_s - start_s for start_s, end_s in spans)
+
+
+def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:
+    """The documents' stages over a list of films, with results below ``folder``; nothing is rejected."""
+    listed = folder / "films.json"
+    listed.write_text(json.dumps(list(films)))
+    root = os.path.commonpath([os.path.dirname(film) for film in films])
+    stages: list[object] = [
+        VideoReader(input_video_path=root, input_list_json_path=str(listed)),
+        SplitSpec(algorithm=kind.split).extractor,
+        MotionVectorDecodeStage(),
+        MotionFilterStage(score_only=True),
+        QualityFilterStage(),
+        ClipTranscodingStage(encoder=kind.encoder),
+        PerceptualEmbeddingStage(),
+        *([PreviewStage()] if kind.has_previews else []),
+        ClipWriterStage(
+            output_path=str(folder / "curated"),
+            input_path=root,
+            upload_clips=True,
+            dry_run=False,
+            generate_embeddings=True,
+            generate_previews=kind.has_previews,
+            generate_captions=False,
+        ),
+    ]
+    return Pipeline(kind.name, stages=stages)
+
+
+def _metered_graph(meter: defaultdict[str, float], plan: RunPlan, *, num_cpus: float) -> list[Node]:
+    nodes = graph_of(plan, num_cpus=num_cpus)
+    return [replace(node, make=partial(_Metered, node.name, node.make, meter)) for node in nodes]
+
+
+class _Metered:
+    """An operator that notes the CPU time between taking parcels and giving each on."""
+
+    def __init__(self, name: str, make: Callable[[], Operator], meter: defaultdict[str, float]) -> None:
+        self.name = name
+        self._operator = make()
+        self._meter = meter
+
+    def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
+        results = self._operator(parcels)
+        while True:
+            start_s = cpu_s()
+            parcel = next(results, None)
+            self._meter[self.name] += cpu_s() - start_s
+            if parcel is None:
+                return
+            yield parcel

@@ -1,0 +1,96 @@
+"""The one pass against bare decode of the same film, taken apart: what is sampled is added step by step."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import av
+from av.error import FFmpegError
+
+from clipmill.media.contracts import ScanFacts, ScanPlan
+from clipmill.media.scan import scan
+from clipmill.plan import plan_of_spec
+from clipmill.specs import CurateSpec
+from clipmill.streaming.sampling import scan_plan
+
+_RESULT = TypeVar("_RESULT")
+DECODE = "decode only (PyAV, 1 thread)"
+
+
+@dataclass(frozen=True)
+class FilmCost:
+    """CPU seconds of each step on one film. ``bytes_read`` is what the whole pass counted."""
+
+    path: str
+    duration_s: float
+    size_px: tuple[int, int]
+    bytes_read: int
+    cpu_s: dict[str, float]
+
+
+def steps() -> dict[str, ScanPlan]:
+    """Passes that sample more and more, up to what the default curation needs without previews."""
+    curation = plan_of_spec(CurateSpec(preview=None), source="films", output="curated")
+    full = scan_plan(curation, frozenset(curation.digests()))
+    bare = ScanPlan(thumbnails=False)
+    thumbnails = replace(bare, thumbnails=True)
+    motion = replace(thumbnails, motion_fps=full.motion_fps, motion_source=full.motion_source)
+    quality = replace(motion, quality_fps=full.quality_fps)
+    return {
+        "+ times and digests": bare,
+        "+ thumbnails of every frame": thumbnails,
+        f"+ motion, {full.motion_fps:g} a second": motion,
+        f"+ quality, {full.quality_fps:g} a second": quality,
+        f"+ frames of {full.frames_height_px} px, {full.frames_fps:g} a second": full,
+    }
+
+
+def scan_costs(films: Sequence[str], warm_up: str) -> list[FilmCost]:
+    """Each film decoded, then scanned by every step, one after the other; for a process of its own."""
+    _cost(warm_up)
+    return [_cost(film) for film in films]
+
+
+def decode_s(films: Sequence[str]) -> float:
+    """CPU seconds of bare decode of all films."""
+    return sum(_cpu_s(lambda film=film: decode(film))[0] for film in films)
+
+
+def decode(path: str) -> tuple[int, int]:
+    """Decode every frame of a video with one thread and look at none; (width, height) of the last."""
+    size_px = (0, 0)
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        for frame in container.decode(stream):
+            size_px = (frame.width, frame.height)
+    return size_px
+
+
+def readable(films: Sequence[str]) -> Iterator[str]:
+    """Those that bare decode gets through; a film of which it gets only a part would have no floor."""
+    for film in films:
+        try:
+            if decode(film) != (0, 0):
+                yield film
+        except (FFmpegError, IndexError):
+            continue
+
+
+def _cost(path: str) -> FilmCost:
+    cpu_s: dict[str, float] = {}
+    cpu_s[DECODE], size_px = _cpu_s(lambda: decode(path))
+    facts: ScanFacts | None = None
+    for name, plan in steps().items():
+        with TemporaryDirectory() as spool:
+            cpu_s[name], facts = _cpu_s(lambda plan=plan, spool=spool: scan(path, plan, spool))
+    assert facts is not None
+    return FilmCost(path, facts.duration_s, size_px, facts.bytes_read, cpu_s)
+
+
+def _cpu_s(step: Callable[[], _RESULT]) -> tuple[float, _RESULT]:
+    start_s = time.process_time()
+    result = step()
+    return time.process_time() - start_s, result

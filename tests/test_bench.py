@@ -1,0 +1,105 @@
+"""The bench runs, on one tiny film and once, so that it cannot rot. Nothing here asserts a time."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import __main__ as bench
+from bench import metering, tables
+from bench.films import warm_up
+from bench.scanning import DECODE, FilmCost, readable, steps
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one film that is labelled, and one file that is no film."""
+    folder = tmp_path_factory.mktemp("videos")
+    (folder / "tiny.mp4").write_bytes(warm_up(tmp_path_factory.mktemp("drawn")).read_bytes())
+    (folder / "broken.mp4").write_text("no film")
+    (folder / "groundtruth").mkdir()
+    (folder / "groundtruth" / "tiny.json").write_text('{"cuts": []}')
+    return folder
+
+
+def test_every_row_is_printed(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(bench.__file__).parent.parent))
+    monkeypatch.setattr(bench, "KINDS", bench.KINDS[1:2])  # the others take seconds and the same way
+    assert bench.main(["--videos", str(videos), "--rounds", "1"]) == 0
+    first_cells = [
+        line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines() if "| " in line
+    ]
+    wanted = ["tiny.mp4", DECODE, *steps(), *(kind.name for kind in bench.KINDS)]
+    wanted += ["ffmpeg: decode", "ffmpeg: decode, encode", "whole run"]
+    assert [name for name in wanted if name not in first_cells] == []
+
+
+def test_no_videos_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(["--videos", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"no video in {tmp_path}\n"
+
+
+def test_reading_a_source_twice_fails_loudly(videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film = videos / "tiny.mp4"
+    once = FilmCost(str(film), 4.0, (64, 36), film.stat().st_size, {DECODE: 1.0})
+    assert not bench.read_too_much([once])
+    assert bench.read_too_much([replace(once, bytes_read=2 * once.bytes_read)])
+    assert "tiny.mp4 was read 2.000 times" in capsys.readouterr().out
+
+
+def test_files_that_bare_decode_cannot_read_are_left_out(videos: Path) -> None:
+    films = [str(videos / "broken.mp4"), str(videos / "tiny.mp4")]
+    assert list(readable(films)) == films[1:]
+
+
+def test_cpu_time_includes_children_that_live_and_that_ended() -> None:
+    burn = "import time, sys\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
+    before_s = metering.cpu_s()
+    with subprocess.Popen(
+        [sys.executable, "-c", burn], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        alive_s = metering.cpu_s() - before_s
+    assert alive_s >= 0.29  # the kernel counts in hundredths
+    assert metering.cpu_s() - before_s >= alive_s
+
+
+def hold_memory(num_bytes: int) -> int:
+    """Fill memory, long enough to be seen."""
+    held = np.ones(num_bytes, np.uint8)
+    time.sleep(5 * metering.SAMPLE_EVERY_S)
+    return int(held.nbytes)
+
+
+def test_peak_memory_is_that_of_the_isolated_process() -> None:
+    num_bytes = 256 << 20
+    held, peak = metering.isolated(hold_memory, num_bytes)
+    assert held == num_bytes
+    assert num_bytes < peak.rss_bytes < 3 * num_bytes
+
+
+def test_descendants_are_children_and_theirs() -> None:
+    script = "sleep 30 & echo $!; wait"
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as shell:
+        assert shell.stdout is not None
+        grandchild = int(shell.stdout.readline())
+        found = set(metering.descendants(os.getpid()))
+        os.kill(grandchild, 9)
+    assert {shell.pid, grandchild} <= found
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    rounds = [
+        [FilmCost(__file__, 60.0, (64, 36), 1, {DECODE: decode_s, "+ times": 2 * decode_s})]
+        for decode_s in (1.0, 5.0, 9.0)
+    ]
+    assert "| + times | 10.00 | 2.00 (2.00 to 2.00) | +1.000 |" in tables.scan_table(rounds, [1])

@@ -28,6 +28,7 @@ from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
 
 INSPECT_VERSION = 1
+CUSTOM_VERSION = 1
 SCAN_VERSION = 1
 """Bumped when the pass itself would give other frames, times or thumbnails for the same file."""
 
@@ -37,7 +38,11 @@ Stage = TypeVar("Stage", bound=StageSpec)
 
 @runtime_checkable
 class CustomStage(Protocol):
-    """A stage of the user's own: takes a ``clipmill.video.VideoTask`` and returns it, changed or another."""
+    """A stage of the user's own: takes a ``clipmill.video.VideoTask`` and returns it, changed or another.
+
+    With a writer, what was made with custom stages is kept apart from what was made without, by their names,
+    their order and, where a stage has one, its ``STAGE_VERSION``: raise that when the stage itself changes.
+    """
 
     name: str
 
@@ -83,9 +88,20 @@ class RunPlan:
         """Whether clips are cut and previews drawn: not in a dry run."""
         return self.writer is None or not self.writer.dry_run
 
+    def customs_after(self, operator: str) -> tuple[CustomStage, ...]:
+        """The custom stages that run at the end of ``operator``, in the order they were added."""
+        return tuple(placed.stage for placed in self.customs if placed.after == operator)
+
     def digests(self) -> dict[str, str]:
-        """State stage -> stage digest, for the stages that are on and leave rows."""
-        scan = identity.stage_digest("scan", SCAN_VERSION, {})
+        """State stage -> stage digest, for the stages that are on and leave rows.
+
+        Custom stages may change whatever they see, so that everything is named after them too.
+        """
+        customs = {"custom": _customs_digest(self.customs)} if self.customs else {}
+        scan = identity.stage_digest("scan", SCAN_VERSION, {}, upstream=customs.values())
+        return self._stage_digests(scan) | customs
+
+    def _stage_digests(self, scan: str) -> dict[str, str]:
         digests = {"inspect": inspect_digest(self.limits), "split": self.extractor.digest(scan)}
         if self.motion:
             digests["motion"] = self.motion.digest(scan)
@@ -116,6 +132,12 @@ def inspect_digest(limits: LimitsSpec) -> str:
 
 
 def measured(quality: QualityFilterStage) -> QualityFilterStage:
+def _customs_digest(customs: Iterable[PlacedStage]) -> str:
+    """Digest of the stages of the user's own."""
+    stages = [[one.after, one.stage.name, getattr(one.stage, "STAGE_VERSION", 1)] for one in customs]
+    return identity.stage_digest("custom", CUSTOM_VERSION, {"stages": stages})
+
+
     """The part of a quality filter that changes what is measured; bounds only change verdicts."""
     return QualityFilterStage(sample_fps=quality.sample_fps)
 

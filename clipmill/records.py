@@ -34,6 +34,7 @@ class ClipReason(StrEnum):
     FROZEN = "frozen"
     ENCODE_FAILED = "encode_failed"
     EMBEDDING_FAILED = "embedding_failed"
+    CUSTOM = "custom"  # a stage of the user's own dropped it
 
 
 class DropCause(StrEnum):

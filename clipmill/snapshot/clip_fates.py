@@ -8,7 +8,7 @@ from clipmill.plan import RunPlan
 from clipmill.records import ClipReason
 from clipmill.snapshot.collect import Row
 from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, Bounds
-from clipmill.storage.verdicts import StageRows, clip_verdict
+from clipmill.storage.verdicts import CUSTOM_STAGE, StageRows, clip_verdict
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,9 @@ PASSED = ClipFate()
 
 
 def clip_fate(rows: StageRows, plan: RunPlan) -> ClipFate:
-    """The first of these that holds: low motion, low quality, encode failed, embedding failed."""
-    return verdict(rows, plan) or _failure(rows, "encode") or _failure(rows, "embed") or PASSED
+    """The first of these that holds: a filter, a failed encode, a failed embedding, a custom stage."""
+    failures = (_failure(rows, stage) for stage in ("encode", "embed", CUSTOM_STAGE))
+    return verdict(rows, plan) or next(filter(None, failures), PASSED)
 
 
 def verdict(rows: StageRows, plan: RunPlan) -> ClipFate | None:

@@ -8,16 +8,9 @@ from clipmill.dedup.exact import Copy, ExactDuplicate, VideoRow, find_exact
 from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan, FrameSpan, SourceFile
 from clipmill.snapshot.collect import Collection, Row
-from clipmill.storage.verdicts import (
-    FILE_STAGES,
-    FILTERED_FILE_STAGE,
-    SCORE_STAGES,
-    StageRows,
-    missing_stages,
-)
+from clipmill.storage.verdicts import CLIP_STAGES, StageRows, missing_stages
 
 VideoStatus = Literal["curated", "rejected", "duplicate", "pending"]
-CLIP_STAGES = (*SCORE_STAGES, *FILE_STAGES, FILTERED_FILE_STAGE)
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,13 @@ PREVIEW_STATE = _schema(
 )  # fmt: skip
 
 FRAMES_STATE = _schema(id=_STR, stage_digest=_STR, num_frames=_I64, message=_STR)
+"""id is the clip_id, or the video_id where the frames of whole videos are written."""
+
+CUSTOM_STATE = _schema(id=_STR, stage_digest=_STR, reason=_STR, message=_STR)
+"""reason is null for a clip that the custom stages let pass."""
 
 STATE_SCHEMAS = {
     "inspect": INSPECT_STATE, "verify": VERIFY_STATE, "split": SPLIT_STATE, "motion": MOTION_STATE,
     "quality": QUALITY_STATE, "encode": ENCODE_STATE, "encode_filtered": ENCODE_STATE, "embed": EMBED_STATE,
-    "preview": PREVIEW_STATE, "frames": FRAMES_STATE,
+    "preview": PREVIEW_STATE, "frames": FRAMES_STATE, "video_frames": FRAMES_STATE, "custom": CUSTOM_STATE,
 }  # fmt: skip

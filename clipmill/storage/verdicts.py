@@ -13,6 +13,8 @@ from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, Quali
 SCORE_STAGES = ("motion", "quality")
 FILE_STAGES = ("encode", "embed", "preview", "frames")
 FILTERED_FILE_STAGE = "encode_filtered"
+CUSTOM_STAGE = "custom"
+CLIP_STAGES = (*SCORE_STAGES, *FILE_STAGES, FILTERED_FILE_STAGE, CUSTOM_STAGE)
 
 StageRows = Mapping[str, Mapping[str, object] | None]
 """Of one clip: stage -> row, for every stage that is on; None where the row is not there yet."""
@@ -40,17 +42,23 @@ def missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
     """The stages whose row this clip should have and has not.
 
     A clip that a filter rejected needs its scores only (its file is kept when it is scored, or never); one
-    that could not be cut or embedded needs nothing more. Without scores a clip may pass, so that its files
-    are missing too.
+    that could not be cut or embedded, or that a custom stage dropped, needs nothing more. Without scores a
+    clip may pass, so that its files are missing too.
     """
+    missing = _missing_stages(rows, plan)
+    # A custom stage sees a clip with all that the stages before it made, or not at all.
+    return [stage for stage in CLIP_STAGES if stage in rows] if plan.customs and missing else missing
+
+
+def _missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
     scores = _without_row(SCORE_STAGES, rows)
     if scores:
         return [*scores, *_without_row(FILE_STAGES, rows)]
     if clip_verdict(rows, plan) is not None:
         return []
-    if any((rows.get(stage) or {}).get("reason") is not None for stage in ("encode", "embed")):
+    if any((rows.get(stage) or {}).get("reason") is not None for stage in (CUSTOM_STAGE, "encode", "embed")):
         return []
-    return _without_row(FILE_STAGES, rows)
+    return _without_row((*FILE_STAGES, CUSTOM_STAGE), rows)
 
 
 def clip_verdict(rows: StageRows, plan: RunPlan) -> ClipReason | None:

@@ -17,7 +17,8 @@ from clipmill.stages.video.clipping.clip_extraction_stages import (
     FixedStrideExtractorStage,
 )
 from clipmill.storage import store
-from clipmill.streaming.operators import customs_after, reject_clip, run_customs
+from clipmill.streaming.customs import Customs
+from clipmill.streaming.operators import reject_clip
 from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.stopwatch import Stopwatch
 from clipmill.video import Clip
@@ -38,7 +39,7 @@ class Cutter:
         self._plan = plan
         self._output = output
         self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
-        self._customs = customs_after(plan, self.name)
+        self._customs = Customs(plan, self.name, output=output)
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         """Cut each parcel's clips, if their files are missing."""
@@ -46,8 +47,7 @@ class Cutter:
             watch = Stopwatch(self.name, parcel.item.video_id)
             if self._plan.transcode and parcel.item.missing & {"encode", "encode_filtered"}:
                 self._cut(parcel, self._plan.transcode)
-            done = run_customs(parcel, self._customs)
-            yield done.measured(
+            yield self._customs(parcel).measured(
                 watch.lap(parcel.task.data.clip_chunk_index, detail="second pass over kept spans")
             )
 

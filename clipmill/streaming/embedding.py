@@ -7,7 +7,8 @@ from clipmill.models.perceptual import PerceptualEmbedder
 from clipmill.plan import RunPlan
 from clipmill.records import ClipReason
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
-from clipmill.streaming.operators import customs_after, reject_clip, run_customs
+from clipmill.streaming.customs import Customs
+from clipmill.streaming.operators import reject_clip
 from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.stopwatch import Stopwatch
 from clipmill.video import Clip
@@ -18,10 +19,10 @@ class EmbedOperator:
 
     name = "embed"
 
-    def __init__(self, plan: RunPlan) -> None:
+    def __init__(self, plan: RunPlan, output: str | None) -> None:
         self._spec = plan.embedding
         self._embedder: Embedder | None = PerceptualEmbedder(plan.embedding) if plan.embedding else None
-        self._customs = customs_after(plan, self.name)
+        self._customs = Customs(plan, self.name, output=output)
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         """Embed the batch, then give its parcels on."""
@@ -33,7 +34,7 @@ class EmbedOperator:
             for parcel in wanted:
                 _reject_failed(parcel)
         for parcel, watch in zip(parcels, watches, strict=True):
-            yield run_customs(parcel, self._customs).measured(watch.lap(parcel.task.data.clip_chunk_index))
+            yield self._customs(parcel).measured(watch.lap(parcel.task.data.clip_chunk_index))
 
     def _embed(self, clips: list[Clip], key: str, embedder: Embedder) -> None:
         ready = [clip for clip in clips if key in clip.extracted_frames]

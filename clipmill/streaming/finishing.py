@@ -15,7 +15,7 @@ from clipmill.plan import RunPlan
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
 from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.storage import store
-from clipmill.streaming.operators import customs_after, run_customs
+from clipmill.streaming.customs import Customs
 from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.stopwatch import Stopwatch
 from clipmill.video import Clip, Video, Window
@@ -36,7 +36,7 @@ class Finisher:
         self._plan = plan
         self._output = output
         self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
-        self._customs = customs_after(plan, self.name)
+        self._customs = Customs(plan, self.name, output=output)
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         """Write what is asked for, and strip the parcel."""
@@ -44,7 +44,7 @@ class Finisher:
             watch = Stopwatch(self.name, parcel.item.video_id)
             if self._plan.preview and "preview" in parcel.item.missing:
                 self._preview(parcel, self._plan.preview)
-            parcel = run_customs(parcel, self._customs)
+            parcel = self._customs(parcel)
             if self._output is not None:
                 if "frames" in parcel.item.missing:
                     _write_frames(parcel, self._output)

@@ -55,6 +55,6 @@ def graph_of(plan: RunPlan, *, num_cpus: float) -> list[Node]:
     return [
         Node("scan", _Make(Scanner, plan), 1, share["scan"], workers),
         Node("cut", _Make(Cutter, plan, (output,)), 1, share["cut"], workers),
-        Node("embed", _Make(EmbedOperator, plan), BATCH_OF_EMBEDDER, share["embed"], 1),
+        Node("embed", _Make(EmbedOperator, plan, (output,)), BATCH_OF_EMBEDDER, share["embed"], 1),
         Node("finish", _Make(Finisher, plan, (output,)), 1, share["finish"], workers),
     ]

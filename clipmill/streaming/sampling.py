@@ -21,7 +21,7 @@ def scan_plan(plan: RunPlan, missing: frozenset[str]) -> ScanPlan:
     rates = frame_rates(plan, missing)
     detects = "split" in missing and isinstance(plan.extractor, ContentClipExtractionStage)
     return ScanPlan(
-        thumbnails=detects or "quality" in missing,
+        thumbnails=detects or "quality" in missing or bool(plan.customs_after("scan")),
         motion_fps=plan.motion.target_fps if plan.motion and "motion" in missing else None,
         motion_source=plan.motion.motion_source if plan.motion else "blocks",
         quality_fps=plan.quality.sample_fps if plan.quality and "quality" in missing else None,
@@ -37,7 +37,7 @@ def frame_rates(plan: RunPlan, missing: frozenset[str]) -> list[float]:
         rates.append(plan.embedding.target_fps)
     if plan.preview and "preview" in missing:
         rates.append(plan.preview.target_fps)
-    if plan.frames and ("frames" in missing or plan.customs):
+    if plan.frames and ("frames" in missing or plan.customs or plan.writer is None):
         rates.extend(plan.frames.rates_fps)
     return rates
 

@@ -12,6 +12,8 @@ from clipmill.media.scan import load_arrays, scan
 from clipmill.plan import RunPlan
 from clipmill.records import VideoReason, WorkItem
 from clipmill.streaming.chunks import chunks_of, empty_task, unscanned_task
+from clipmill.streaming.customs import Customs
+from clipmill.streaming.frame_files import write_video_frames
 from clipmill.streaming.parcel import Parcel, SplitOutcome
 from clipmill.streaming.sampling import scan_plan
 from clipmill.streaming.splitting import split_video
@@ -34,6 +36,7 @@ class Scanner:
     def __init__(self, plan: RunPlan) -> None:
         self._plan = plan
         self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
+        self._customs = Customs(plan, self.name)
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         """Scan each video. Its failures are values; a failing store's transient faults rise."""
@@ -86,21 +89,26 @@ class Scanner:
         self, item: WorkItem, facts: ScanFacts, spool_dir: str, watch: Stopwatch
     ) -> Iterator[Parcel]:
         arrays = load_arrays(spool_dir)
+        item = replace(item, repaired_times=facts.repaired_times)
         if self._plan.thumbnails:
             self._plan.thumbnails.log().debug("%s: %d thumbnails", item.source.uri, len(arrays.thumbnails))
+        if self._plan.frames and self._plan.writer and "video_frames" in item.missing:
+            write_video_frames(arrays, item, self._plan, output=self._plan.writer.output_path)
         outcome = None
         spans = item.clips
         if spans is None:
             outcome = split_video(item.video_id, facts, arrays, self._plan.extractor)
+            if outcome.reason:
+                outcome = replace(outcome, message=f"{item.source.uri}: {outcome.message}")
             spans = outcome.clips
             self._plan.extractor.log().debug(
                 "%s: %d shots, %d clips", item.source.uri, len(outcome.shots), len(spans)
             )
+        source = self._customs.view_of(item, arrays.thumbnails)
         for chunk_index, task in enumerate(chunks_of(item, spans, arrays, self._plan)):
-            first = outcome if chunk_index == 0 else None
-            yield Parcel(
-                item, task, outcome=first, metrics=(watch.lap(chunk_index, child_cpu_s=facts.cpu_s),)
-            )
+            parcel = Parcel(item, task, outcome=outcome if chunk_index == 0 else None)
+            parcel = self._customs(parcel, source=source)
+            yield parcel.measured(watch.lap(chunk_index, child_cpu_s=facts.cpu_s))
             facts = replace(facts, cpu_s=0.0)
 
     def _rejected(self, item: WorkItem, reason: VideoReason, message: str, watch: Stopwatch) -> Parcel:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from clipmill import layout
 from clipmill.records import ClipSpan, WorkItem
+from clipmill.storage.verdicts import CUSTOM_STAGE
 from clipmill.streaming.parcel import Parcel, SplitOutcome, TimedDrop, TimedShot
 from clipmill.video import Clip
 
@@ -30,6 +31,9 @@ def _clip_rows(clip: Clip, motion_source: str) -> Iterator[tuple[str, StateRow]]
     yield "motion", _motion_row(clip, motion_source)
     yield "quality", _quality_row(clip)
     encode_failed = clip.errors.get("encode")
+    dropped = clip.errors.get(CUSTOM_STAGE)
+    if clip.reason is None or dropped:
+        yield CUSTOM_STAGE, {"reason": clip.reason, "message": dropped}
     if clip.reason is None or encode_failed:
         yield "encode", _encode_row(clip, encode_failed)
     elif clip.file is not None:

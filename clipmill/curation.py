@@ -65,8 +65,8 @@ class DedupInput:
 
 
 def dedup_input(listing_uri: str, plan: RunPlan, *, output: str, is_on: bool) -> DedupInput:
-    """Write what deduplication reads; a folder without embeddings when it, or embedding, is off."""
-    if plan.embedding is None:
+    """Write what deduplication reads; a folder without embeddings when it, embedding or writing it is off."""
+    if plan.embedding is None or not _writes_embeddings(plan):
         return DedupInput(export_no_embeddings(output), "", "none")
     collection = collection_of(listing_uri, plan, output=output)
     embeddings_uri = export_embeddings(collection)
@@ -74,6 +74,10 @@ def dedup_input(listing_uri: str, plan: RunPlan, *, output: str, is_on: bool) ->
     if not is_on:
         embeddings_uri = export_no_embeddings(output)
     return DedupInput(embeddings_uri, columns_uri, plan.embedding.algorithm)
+
+
+def _writes_embeddings(plan: RunPlan) -> bool:
+    return plan.writer is None or (plan.writer.generate_embeddings and not plan.writer.dry_run)
 
 
 def publish_snapshot(

@@ -12,6 +12,7 @@ from clipmill.media.contracts import CutClip, ScanArrays
 from clipmill.plan import RunPlan, plan_of_stages
 from clipmill.records import ClipReason, ClipSpan, FrameSpan, SourceFile, VideoFacts, WorkItem
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.motion_filter import MotionVectorDecodeStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.streaming import chunks
 from clipmill.streaming.clip_stats import clip_stats
@@ -137,3 +138,14 @@ def test_frames_of_a_chunk_fit_the_budget(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_video_without_clips_is_one_chunk() -> None:
     [video] = chunked(0)
     assert (video.num_clip_chunks, video.num_total_clips, video.fraction) == (1, 0, 1.0)
+
+
+@pytest.mark.parametrize(("ratio", "mean"), [(1.0, 1.5), (0.5, 2.0)])
+def test_the_duration_ratio_says_how_many_instants_count(ratio: float, mean: float) -> None:
+    moving = replace(
+        scanned(), motion_frames=np.array([1, 5, 10, 15]), motion_blocks=np.arange(4.0).reshape(4, 1, 1)
+    )
+    stages = [VideoReader(input_video_path="films"), MotionVectorDecodeStage(target_duration_ratio=ratio)]
+    item = WorkItem(SourceFile("film.mp4", 9, "sv"), "vid", FACTS, frozenset({"split", "motion"}))
+    [task] = chunks.chunks_of(item, spans(1), moving, plan_of_stages(stages))
+    assert task.data.clips[0].motion_score_global_mean == mean

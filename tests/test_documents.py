@@ -219,3 +219,23 @@ def test_the_quickstart_builds_its_pipeline_and_asks_for_a_reader() -> None:
     assert isinstance(pipe, Pipeline)
     with pytest.raises(SpecError, match="no VideoReader"):
         pipe.run()
+
+
+def written_with(source: Path, output: Path, *, before: str, after: str) -> Path:
+    """The output of the writer's block with one of its values changed."""
+    pipeline = started(source).add_stage(PerceptualEmbeddingStage())
+    execute(WRITER.replace(before, after), pipeline=pipeline, OUT_DIR=str(output), VIDEO_DIR=str(source))
+    pipeline.run()
+    return output
+
+
+def test_without_generate_embeddings_there_are_none(source: Path, tmp_path: Path) -> None:
+    switched = {"before": "generate_embeddings=True", "after": "generate_embeddings=False"}
+    assert not (written_with(source, tmp_path, **switched) / "perceptual_embd_parquet").exists()
+
+
+def test_a_dry_run_writes_the_json_of_videos_only(source: Path, tmp_path: Path) -> None:
+    output = written_with(source, tmp_path, before="dry_run=False", after="dry_run=True")
+    folders = {path.name for path in output.iterdir() if path.is_dir()}
+    assert {"processed_videos", "processed_clip_chunks"} <= folders
+    assert folders.isdisjoint({"clips", "previews", "metas", "perceptual_embd_parquet"})

@@ -5,7 +5,13 @@ import numpy as np
 import pytest
 from drawing_scores import panned, recoded, small_luma, textured
 
-from clipmill.scores.motion import MotionScores, block_motion, clip_motion, motion_luma_size
+from clipmill.scores.motion import (
+    MotionScores,
+    block_motion,
+    clip_motion,
+    motion_luma_size,
+    spread_share,
+)
 
 PICTURE = textured(800, 1440)
 SIZES = [
@@ -134,3 +140,18 @@ def test_below_256_px_a_side_is_one_patch() -> None:
 
 def test_without_instants_there_is_no_score() -> None:
     assert clip_motion(np.zeros((0, 9, 16), np.float32), width_px=1280, height_px=720) is None
+
+
+@pytest.mark.parametrize(
+    ("num", "share", "expected"),
+    [
+        (6, 1.0, [0, 1, 2, 3, 4, 5]),
+        (6, 0.5, [1, 3, 5]),
+        (10, 0.2, [2, 7]),
+        (5, 0.01, [2]),
+        (0, 0.5, []),
+    ],
+    ids=["all", "half", "a fifth", "at least one", "none there"],
+)
+def test_a_share_of_the_instants_is_spread_over_the_clip(num: int, share: float, expected: list[int]) -> None:
+    assert spread_share(np.arange(num), share=share).tolist() == expected

@@ -54,6 +54,15 @@ def clip_motion(blocks: np.ndarray, *, width_px: int, height_px: int) -> MotionS
     return MotionScores(round(float(mean.mean()), 6), round(float(patches.min()), 6))
 
 
+def spread_share(instants: np.ndarray, *, share: float) -> np.ndarray:
+    """``share`` (0..1] of the instants along the first axis, at least one, evenly over the whole clip."""
+    num = len(instants)
+    if not num:
+        return instants
+    wanted = max(1, round(num * share))
+    return instants[(np.arange(wanted) * 2 + 1) * num // (2 * wanted)]
+
+
 def _patch_weights(num_patches: int, num_blocks: int) -> np.ndarray:
     """``(num_patches, num_blocks)``: the share of each patch, along one side, that each block covers."""
     patch_edges = np.linspace(0, 1, num_patches + 1)[:, None]

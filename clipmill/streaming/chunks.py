@@ -7,7 +7,7 @@ from pathlib import Path
 from clipmill.media.contracts import ScanArrays
 from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan, WorkItem
-from clipmill.scores.motion import clip_motion
+from clipmill.scores.motion import clip_motion, spread_share
 from clipmill.scores.quality import clip_quality
 from clipmill.scores.verdict import motion_verdict, quality_verdict
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
@@ -127,7 +127,7 @@ def _task(
 def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan: RunPlan) -> None:
     if plan.motion and "motion" in item.missing:
         inside = samples_inside(arrays.motion_frames, span.frames, paired=True)
-        blocks = arrays.motion_blocks[inside]
+        blocks = spread_share(arrays.motion_blocks[inside], share=plan.motion.target_duration_ratio)
         scores = clip_motion(
             blocks, width_px=item.facts.shown_size_px[0], height_px=item.facts.shown_size_px[1]
         )

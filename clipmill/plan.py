@@ -122,7 +122,8 @@ class RunPlan:
         if self.preview and (self.writer is None or self.writer.generate_previews):
             digests["preview"] = self.preview.digest(scan, windowing_digest(self.windows))
         if self.frames and self.frames.write:
-            digests["frames"] = self.frames.digest(scan)
+            stage = "frames" if self.frames.target == "clips" else "video_frames"
+            digests[stage] = self.frames.digest(scan)
         return digests
 
 
@@ -131,13 +132,13 @@ def inspect_digest(limits: LimitsSpec) -> str:
     return identity.stage_digest("inspect", INSPECT_VERSION, limits.result_fields())
 
 
-def measured(quality: QualityFilterStage) -> QualityFilterStage:
 def _customs_digest(customs: Iterable[PlacedStage]) -> str:
     """Digest of the stages of the user's own."""
     stages = [[one.after, one.stage.name, getattr(one.stage, "STAGE_VERSION", 1)] for one in customs]
     return identity.stage_digest("custom", CUSTOM_VERSION, {"stages": stages})
 
 
+def measured(quality: QualityFilterStage) -> QualityFilterStage:
     """The part of a quality filter that changes what is measured; bounds only change verdicts."""
     return QualityFilterStage(sample_fps=quality.sample_fps)
 

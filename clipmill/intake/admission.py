@@ -109,6 +109,8 @@ def _item(source: SourceFile, row: Row, known: Known, plan: RunPlan) -> WorkItem
         return WorkItem(source, video_id, facts_of(dict(row)), frozenset())
     lacking = _lacking(_clips(split), known, plan)
     missing = frozenset(stage for stages in lacking.values() for stage in stages)
+    if video_id not in known.rows.get("video_frames", {video_id: {}}):
+        missing |= {"video_frames"}
     repaired_times = str(split["repaired_times"] or "")
     return WorkItem(source, video_id, facts_of(dict(row)), missing, tuple(lacking), repaired_times)
 

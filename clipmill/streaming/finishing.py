@@ -2,10 +2,8 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from io import BytesIO
 
 import numpy as np
-from PIL import Image
 
 from clipmill import layout
 from clipmill.errors import ClipmillError
@@ -16,13 +14,13 @@ from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtraction
 from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.storage import store
 from clipmill.streaming.customs import Customs
+from clipmill.streaming.frame_files import write_clip_frames
 from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.stopwatch import Stopwatch
 from clipmill.video import Clip, Video, Window
 
 logger = logging.getLogger(__name__)
 
-JPEG_QUALITY = 92
 PREVIEW_S = 120.0
 """Limit for one window's preview; a slow core needs about one second."""
 
@@ -46,8 +44,9 @@ class Finisher:
                 self._preview(parcel, self._plan.preview)
             parcel = self._customs(parcel)
             if self._output is not None:
-                if "frames" in parcel.item.missing:
-                    _write_frames(parcel, self._output)
+                if self._plan.frames and "frames" in parcel.item.missing:
+                    for clip in parcel.task.data.clips:
+                        write_clip_frames(clip, self._plan.frames, output=self._output)
                 _drop_pixels(parcel)
             self._log_written(parcel.task.data)
             yield parcel.measured(watch.lap(parcel.task.data.clip_chunk_index))
@@ -99,14 +98,6 @@ def frames_of_window(frames: np.ndarray, window: Window, *, num_frames: int) -> 
     return frames[first : max(last, first + 1)]
 
 
-def _write_frames(parcel: Parcel, output: str) -> None:
-    for clip in parcel.task.data.clips:
-        for signature, frames in clip.extracted_frames.items():
-            for index, frame in enumerate(frames):
-                name = f"{signature}_{index:05d}.jpg"
-                store.put_bytes(layout.join(layout.frames_dir(output), str(clip.uuid), name), _jpeg(frame))
-
-
 def _drop_pixels(parcel: Parcel) -> None:
     video = parcel.task.data
     video.source_bytes = video.frame_array = None
@@ -116,9 +107,3 @@ def _drop_pixels(parcel: Parcel) -> None:
         for window in clip.windows:
             window.has_preview = window.webp_bytes is not None
             window.mp4_bytes = window.webp_bytes = None
-
-
-def _jpeg(frame: np.ndarray) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(frame).save(buffer, format="JPEG", quality=JPEG_QUALITY)
-    return buffer.getvalue()

@@ -23,17 +23,19 @@ def rows_of(parcel: Parcel, motion_source: str) -> Iterator[tuple[str, StateRow]
         for stage, row in _clip_rows(clip, motion_source):
             if stage in missing:
                 yield stage, {"id": str(clip.uuid), **row}
+    if "video_frames" in missing and video.clip_chunk_index == 0:
+        yield "video_frames", {"id": parcel.item.video_id}
     if parcel.outcome and "split" in missing:
         yield "split", _split_row(parcel.item, parcel.outcome)
 
 
 def _clip_rows(clip: Clip, motion_source: str) -> Iterator[tuple[str, StateRow]]:
     yield "motion", _motion_row(clip, motion_source)
-    yield "quality", _quality_row(clip)
-    encode_failed = clip.errors.get("encode")
     dropped = clip.errors.get(CUSTOM_STAGE)
     if clip.reason is None or dropped:
         yield CUSTOM_STAGE, {"reason": clip.reason, "message": dropped}
+    yield "quality", _quality_row(clip)
+    encode_failed = clip.errors.get("encode")
     if clip.reason is None or encode_failed:
         yield "encode", _encode_row(clip, encode_failed)
     elif clip.file is not None:

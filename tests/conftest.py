@@ -1,0 +1,32 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from films import draw_collection, draw_film
+from one_codec import one_codec_process
+
+# Ray and Flyte read these where a test starts them, whoever called pytest.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+@pytest.fixture(scope="session")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of films, copies and broken files; not to be written to."""
+    folder = tmp_path_factory.mktemp("collection")
+    draw_collection(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One film of two clips; not to be written to."""
+    return draw_film(tmp_path_factory.mktemp("film") / "harbour.mp4", seed=1)
+
+
+@pytest.fixture
+def shared_codec() -> Iterator[None]:
+    """``one_codec_process`` for one test."""
+    with one_codec_process():
+        yield

@@ -1,0 +1,53 @@
+"""One codec process for many runs: starting one for every operator is most of what a small run takes."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self, TypeVar
+
+import pytest
+
+from clipmill.intake import inspection
+from clipmill.media.child import CodecChild
+from clipmill.streaming import customs, cutting, finishing, scanning
+
+_Result = TypeVar("_Result")
+
+
+@contextmanager
+def one_codec_process() -> Iterator[None]:
+    """Let all operators share one process that outlives a run. Not for tests of processes that die."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (inspection, scanning, cutting, finishing, customs):
+            patch.setattr(module, "CodecChild", _SharedCodec)
+        yield
+
+
+class _SharedCodec:
+    """Stands where a ``CodecChild`` stands; the process behind it is a real one."""
+
+    _child = CodecChild(memory_limit_bytes=4 << 30)
+    _lock = threading.Lock()
+
+    def __init__(self, *, memory_limit_bytes: int) -> None:
+        self._memory_limit_bytes = memory_limit_bytes
+
+    def run(
+        self,
+        function: Callable[..., _Result],
+        *args: object,
+        timeout_s: float,
+        stall_s: float,
+        **kwargs: object,
+    ) -> _Result:
+        with self._lock:
+            return self._child.run(function, *args, timeout_s=timeout_s, stall_s=stall_s, **kwargs)
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        pass

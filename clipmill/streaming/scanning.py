@@ -106,6 +106,8 @@ class Scanner:
             )
         source = self._customs.view_of(item, arrays.thumbnails)
         for chunk_index, task in enumerate(chunks_of(item, spans, arrays, self._plan)):
+            if outcome and outcome.reason:
+                task.data.errors["scan"] = outcome.message
             parcel = Parcel(item, task, outcome=outcome if chunk_index == 0 else None)
             parcel = self._customs(parcel, source=source)
             yield parcel.measured(watch.lap(chunk_index, child_cpu_s=facts.cpu_s))

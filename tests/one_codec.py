@@ -32,6 +32,10 @@ class _SharedCodec:
     def __init__(self, *, memory_limit_bytes: int) -> None:
         self._memory_limit_bytes = memory_limit_bytes
 
+    @property
+    def cpu_s(self) -> float:
+        return self._child.cpu_s
+
     def run(
         self,
         function: Callable[..., _Result],

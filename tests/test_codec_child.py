@@ -241,3 +241,19 @@ def wait_until_gone(pid: int) -> None:
     while is_running(pid):
         assert time.monotonic() < end_s, f"process {pid} outlives its parent"
         time.sleep(0.02)
+
+
+def burn(length_s: float) -> None:
+    start_s = time.process_time()
+    while time.process_time() - start_s < length_s:
+        pass
+
+
+def test_cpu_time_of_calls_adds_up_over_processes() -> None:
+    with CodecChild(memory_limit_bytes=LIMIT_BYTES) as child:
+        child.run(burn, 0.2, timeout_s=LONG_S, stall_s=LONG_S)
+        first_s = child.cpu_s
+        child.close()
+        child.run(burn, 0.2, timeout_s=LONG_S, stall_s=LONG_S)
+        assert first_s >= 0.2
+        assert child.cpu_s >= first_s + 0.2

@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -35,7 +36,8 @@ class _Answers:
         write_message(self._descriptor, Kind.BEAT, pickle.dumps(progress))
 
     def result(self, value: object) -> None:
-        write_message(self._descriptor, Kind.RESULT, pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+        answer = (value, time.process_time())
+        write_message(self._descriptor, Kind.RESULT, pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
 
     def error(self, error: BaseException, *, kind: Kind = Kind.ERROR) -> None:
         text = "".join(traceback.format_exception(error))

@@ -44,7 +44,7 @@ class Cutter:
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         """Cut each parcel's clips, if their files are missing."""
         for parcel in parcels:
-            watch = Stopwatch(self.name, parcel.item.video_id)
+            watch = Stopwatch(self.name, parcel.item.video_id, self._child)
             if self._plan.transcode and parcel.item.missing & {"encode", "encode_filtered"}:
                 self._cut(parcel, self._plan.transcode)
             yield self._customs(parcel).measured(

@@ -39,7 +39,7 @@ class Finisher:
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         """Write what is asked for, and strip the parcel."""
         for parcel in parcels:
-            watch = Stopwatch(self.name, parcel.item.video_id)
+            watch = Stopwatch(self.name, parcel.item.video_id, self._child)
             if self._plan.preview and "preview" in parcel.item.missing:
                 self._preview(parcel, self._plan.preview)
             parcel = self._customs(parcel)

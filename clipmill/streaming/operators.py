@@ -24,4 +24,3 @@ def reject_clip(video: Video, clip: Clip, reason: ClipReason, *, stage: str, mes
     clip.errors[stage] = message
     video.clips.remove(clip)
     video.filtered_clips.append(clip)
-

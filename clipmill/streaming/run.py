@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clipmill.media.encoders import check_encoder
 from clipmill.plan import RunPlan
 from clipmill.records import WorkItem
 from clipmill.storage.state import State
@@ -54,8 +55,11 @@ def stream(
 ) -> StreamReport:
     """Do the work of ``items`` and write its rows to ``state``, if there is one.
 
-    ``attempt`` names the parts that this run writes. ``on_task`` sees every finished task.
+    ``attempt`` names the parts that this run writes. ``on_task`` sees every finished task. SpecError, before
+    any work, where the encoder asked for does not work here.
     """
+    if items and plan.makes_files:
+        check_encoder(plan.transcode)
     started_s = time.monotonic()
     writer = _StateWriter(state, plan, attempt)
     progress = Progress(items)

@@ -44,7 +44,7 @@ class Scanner:
             yield from self._one(parcel.item)
 
     def _one(self, item: WorkItem) -> Iterator[Parcel]:
-        watch = Stopwatch(self.name, item.video_id)
+        watch = Stopwatch(self.name, item.video_id, self._child)
         if item.clips is not None and item.missing <= NEEDS_NO_SCAN:
             yield Parcel(item, unscanned_task(item, item.clips, self._plan), metrics=(watch.lap(0),))
             return
@@ -110,8 +110,7 @@ class Scanner:
                 task.data.errors["scan"] = outcome.message
             parcel = Parcel(item, task, outcome=outcome if chunk_index == 0 else None)
             parcel = self._customs(parcel, source=source)
-            yield parcel.measured(watch.lap(chunk_index, child_cpu_s=facts.cpu_s))
-            facts = replace(facts, cpu_s=0.0)
+            yield parcel.measured(watch.lap(chunk_index))
 
     def _rejected(self, item: WorkItem, reason: VideoReason, message: str, watch: Stopwatch) -> Parcel:
         self._plan.reader.log().debug("rejected, %s: %s", reason, message)

@@ -2,28 +2,33 @@
 
 import time
 
+from clipmill.media.child import CodecChild
 from clipmill.streaming.parcel import StageMetric
 
 
 class Stopwatch:
-    """Started when made; every lap reports the time since the last."""
+    """Started when made; every lap reports the time since the last, with that of the codec process."""
 
-    def __init__(self, operator: str, video_id: str) -> None:
+    def __init__(self, operator: str, video_id: str, child: CodecChild | None = None) -> None:
         self._operator = operator
         self._video_id = video_id
+        self._child = child
         self._wall_s = time.time()
-        self._cpu_s = time.process_time()
+        self._cpu_s = self._spent_cpu_s()
 
-    def lap(self, chunk_index: int, *, child_cpu_s: float = 0.0, detail: str = "") -> StageMetric:
-        """The work since the last lap; ``child_cpu_s`` is what a codec process spent on it."""
+    def _spent_cpu_s(self) -> float:
+        return time.process_time() + (self._child.cpu_s if self._child else 0.0)
+
+    def lap(self, chunk_index: int, *, detail: str = "") -> StageMetric:
+        """The work since the last lap."""
         started_s, cpu_s = self._wall_s, self._cpu_s
-        self._wall_s, self._cpu_s = time.time(), time.process_time()
+        self._wall_s, self._cpu_s = time.time(), self._spent_cpu_s()
         return StageMetric(
             operator=self._operator,
             video_id=self._video_id,
             chunk_index=chunk_index,
             started_s=started_s,
             ended_s=self._wall_s,
-            cpu_s=self._cpu_s - cpu_s + child_cpu_s,
+            cpu_s=self._cpu_s - cpu_s,
             detail=detail,
         )

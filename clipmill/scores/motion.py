@@ -4,13 +4,16 @@ The estimator reads small luma pictures only, so it costs the same for every cod
 A coarse search finds large displacements; gradient steps (Lucas and Kanade, "An iterative image
 registration technique", 1981, in a pyramid as Bouguet, 2001) refine them below a pixel; and a block keeps
 its flow only where moving it explains the picture better than standing still.
+
+A call works on some 10,000 pixels, so that its cost is that of the array operations it takes, not of the
+pixels: both pictures go through one operation, blocks lie side by side in memory, and what depends on the
+size alone is kept from call to call.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
 
 BLOCK_PX = 8
 """Side of a block of the small luma picture; at the coarsest level it is 2 px."""
@@ -21,7 +24,8 @@ PATCH_PX = 256
 _SEARCH_PX = 3  # at a quarter of the small luma: about 9 % of its long side
 _DETOUR_COST = 0.05  # levels per coarse px: of equal matches, the nearest
 _MAX_STEP_PX = 1.5  # gradients are not to be trusted further away
-_FLATNESS = 4.0  # variance of the gradient that is worth as much as none: flat blocks do not move
+_FLAT = 1.0  # variance of the gradient below which a block shows neither motion nor stillness
+_FLATNESS = 4.0  # variance of the gradient that is worth as much as none: damps the flow of faint blocks
 _MIN_CHANGE = 0.05  # variance of the change below which a block stands still; rounding alone gives 0.02
 _MAX_RESIDUE = 0.8  # of that change, what moving the block may leave unexplained
 
@@ -91,7 +95,8 @@ def block_motion(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
     """Length of the flow of each block of ``current`` over (height + width) of the picture.
 
     Both are uint8 luma ``(h, w)`` of one size, multiples of 8 (``motion_luma_size``). Returns float32
-    ``(h / 8, w / 8)``, 0 where a block is flat or stands still.
+    ``(h / 8, w / 8)``, 0 where a block stands still. A block without texture, such as clear sky, looks the
+    same whether it moves or not: it takes the motion of the blocks around it, and is 0 where none has any.
     """
     if (
         previous.shape != current.shape
@@ -101,110 +106,199 @@ def block_motion(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"need two luma pictures in multiples of 8, got {previous.shape} and {current.shape}"
         )
-    before, after = _pyramid(previous), _pyramid(current)
-    flow = 2 * _search(before[2], after[2])
-    flow = 2 * _refine(before[1], after[1], flow, steps=1)[0]
-    flow = ndimage.median_filter(flow, size=(1, 3, 3), mode="nearest")  # brings back blocks that went astray
-    flow, residue = _refine(before[0], after[0], flow, steps=2)
-    change = _variances(after[0] - before[0])
+    height, width = previous.shape
+    layout = _layout(height // BLOCK_PX, width // BLOCK_PX)
+    full, half, quarter = _pyramid(np.stack([previous, current]))
+    change = _variances(layout.blocks(full[1] - full[0]), layout)
+    if change.max() <= _MIN_CHANGE:
+        return np.zeros(layout.shape, np.float32)
+    flow = 2 * _search(quarter, layout)
+    flow, _, _ = _refine(half, flow, layout, steps=1)
+    flow = (
+        2 * np.sort(flow.take(layout.around, axis=1), axis=2)[..., 4]
+    )  # brings back blocks that went astray
+    flow, residue, texture = _refine(full, flow, layout, steps=2)
     moves = (change > _MIN_CHANGE) & (residue < _MAX_RESIDUE * change)
-    return np.where(moves, np.hypot(flow[0], flow[1]), np.float32(0)) / np.float32(sum(previous.shape))
+    lengths = np.where(moves, np.hypot(flow[0], flow[1]), np.float32(0)) / np.float32(height + width)
+    return _filled(lengths, texture >= _FLAT, layout).reshape(layout.shape)
 
 
-def _pyramid(luma: np.ndarray) -> list[np.ndarray]:
-    """The picture at full, half and quarter size, float32, without the detail that gradients misjudge."""
-    levels = [_softened(luma - luma.mean(dtype=np.float32))]
+def _pyramid(pair: np.ndarray) -> list[np.ndarray]:
+    """Both pictures ``(2, h, w)`` at full, half and quarter size, float32, softened by a 3x3 binomial window.
+
+    Without the finest detail, which gradients misjudge. Whole numbers on the way: no sum reaches 2 ** 16.
+    """
+    pair = pair.astype(np.uint16)
+    tall = pair + pair
+    tall[:, 1:] += pair[:, :-1]
+    tall[:, :-1] += pair[:, 1:]
+    tall[:, [0, -1]] += pair[:, [0, -1]]
+    wide = tall + tall
+    wide[..., 1:] += tall[..., :-1]
+    wide[..., :-1] += tall[..., 1:]
+    wide[..., [0, -1]] += tall[..., [0, -1]]
+    levels = [wide]
     for _ in range(2):
-        full = levels[-1]
-        levels.append((full[::2, ::2] + full[1::2, ::2] + full[::2, 1::2] + full[1::2, 1::2]) / 4)
-    return levels
+        rows = levels[-1][:, ::2] + levels[-1][:, 1::2]
+        levels.append(rows[..., ::2] + rows[..., 1::2])
+    return [level * np.float32(0.25 ** (2 + halvings)) for halvings, level in enumerate(levels)]
 
 
-def _softened(picture: np.ndarray) -> np.ndarray:
-    """``picture`` under a 3x3 binomial window, edges repeated."""
-    tall = np.concatenate([picture[:1], picture, picture[-1:]])
-    picture = (tall[:-2] + tall[2:]) / 4 + picture / 2
-    wide = np.concatenate([picture[:, :1], picture, picture[:, -1:]], axis=1)
-    return (wide[:, :-2] + wide[:, 2:]) / 4 + picture / 2
+@dataclass(frozen=True)
+class _Layout:
+    """What depends on the number of blocks alone; B of them, row by row.
+
+    ``window`` float32 ``(B, B)``: weights of each block and its eight neighbours, binomial, each row adding up
+    to 1. ``nearness`` float32 ``(B, B)``: the distance between two blocks to the power of -4, 0 for a block
+    itself. ``around`` ``(B, 9)``: each block and its neighbours, edges repeated. ``places`` ``(2, B)``: the row
+    and column of each.
+    """
+
+    shape: tuple[int, int]
+    window: np.ndarray
+    nearness: np.ndarray
+    around: np.ndarray
+    places: np.ndarray
+
+    def blocks(self, values: np.ndarray) -> np.ndarray:
+        """``(..., B, s * s)`` of a picture ``(..., By * s, Bx * s)``."""
+        *stack, height, width = values.shape
+        side_px = height // self.shape[0]
+        cells = values.reshape(*stack, self.shape[0], side_px, self.shape[1], side_px)
+        return cells.swapaxes(-3, -2).reshape(*stack, -1, side_px * side_px)
 
 
 @lru_cache(maxsize=64)
-def _block_window(num_px: int, num_blocks: int) -> np.ndarray:
-    """``(num_blocks, num_px)``: mean of each block along one side, its neighbours with half its weight."""
+def _layout(num_rows: int, num_columns: int) -> _Layout:
+    rows, columns = (axis.ravel() for axis in np.mgrid[:num_rows, :num_columns])
+    apart = np.hypot(rows[:, None] - rows, columns[:, None] - columns)
+    window = np.kron(_binomial(num_rows), _binomial(num_columns))
+    nearness = np.divide(1, apart**4, out=np.zeros_like(apart), where=apart > 0)
+    steps = np.array([-1, 0, 1])
+    around_rows = np.clip(rows[:, None, None] + steps[:, None], 0, num_rows - 1)
+    around_columns = np.clip(columns[:, None, None] + steps, 0, num_columns - 1)
+    return _Layout(
+        shape=(num_rows, num_columns),
+        window=window.astype(np.float32),
+        nearness=nearness.astype(np.float32),
+        around=(around_rows * num_columns + around_columns).reshape(-1, 9),
+        places=np.stack([rows, columns]),
+    )
+
+
+def _binomial(num_blocks: int) -> np.ndarray:
+    """``(num_blocks, num_blocks)``: each block along one side, its neighbours with half its weight."""
     near = np.eye(num_blocks) / 2 + np.eye(num_blocks, k=1) / 4 + np.eye(num_blocks, k=-1) / 4
-    near /= near.sum(axis=1, keepdims=True)
-    return (near.repeat(num_px // num_blocks, axis=1) * num_blocks / num_px).astype(np.float32)
+    return near / near.sum(axis=1, keepdims=True)
 
 
-def _block_means(values: np.ndarray, *, side_px: int = BLOCK_PX) -> np.ndarray:
-    """Mean of each block of the last two axes, its eight neighbours weighted by a binomial window."""
-    height, width = values.shape[-2:]
-    rows = _block_window(height, height // side_px)
-    columns = _block_window(width, width // side_px)
-    return rows @ (values @ columns.T)
+def _search(pair: np.ndarray, layout: _Layout) -> np.ndarray:
+    """Whole-pixel flow ``(2, B)`` (y, x) with the least absolute difference, at the coarsest level.
+
+    Means are taken out first, so that a change of brightness is not taken for motion.
+    """
+    before, after = pair - pair.mean(axis=(1, 2), keepdims=True)
+    height, width = after.shape
+    shifted = before.take(_shifts(height, width))  # (h, shifts, w)
+    np.abs(np.subtract(shifted, after[:, None], out=shifted), out=shifted)
+    num_rows, num_columns = layout.shape
+    costs = _window_along(height, num_rows) @ shifted.reshape(height, -1)
+    costs = costs.reshape(-1, width) @ _window_along(width, num_columns).T
+    costs = costs.reshape(num_rows, -1, num_columns) + _DETOURS[:, None]
+    return _OFFSETS[:, costs.argmin(axis=1).ravel()]
 
 
-def _search(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Whole-pixel flow ``(2, By, Bx)`` (y, x) with the least absolute difference, at the coarsest level."""
-    padded = np.pad(before, _SEARCH_PX, mode="edge")
-    shifted = np.lib.stride_tricks.sliding_window_view(padded, before.shape)
-    costs = _block_means(np.abs(shifted - after), side_px=BLOCK_PX // 4)
-    offsets = np.arange(-_SEARCH_PX, _SEARCH_PX + 1, dtype=np.float32)
-    costs += _DETOUR_COST * np.hypot(offsets[:, None], offsets)[..., None, None]
-    best = costs.reshape(-1, *costs.shape[2:]).argmin(axis=0)
-    return np.stack([offsets[best // len(offsets)], offsets[best % len(offsets)]])
+_OFFSETS = (
+    np.mgrid[-_SEARCH_PX : _SEARCH_PX + 1, -_SEARCH_PX : _SEARCH_PX + 1].reshape(2, -1).astype(np.float32)
+)
+_DETOURS = np.float32(_DETOUR_COST) * np.hypot(_OFFSETS[0], _OFFSETS[1])
+
+
+@lru_cache(maxsize=64)
+def _shifts(height: int, width: int) -> np.ndarray:
+    """``(height, shifts, width)``: for each pixel the place in a picture that each shift takes, edges repeated."""
+    rows = np.clip(np.arange(height)[:, None, None] + _OFFSETS[0].astype(int)[:, None], 0, height - 1)
+    columns = np.clip(np.arange(width) + _OFFSETS[1].astype(int)[:, None], 0, width - 1)
+    return rows * width + columns
+
+
+@lru_cache(maxsize=64)
+def _window_along(num_px: int, num_blocks: int) -> np.ndarray:
+    """``(num_blocks, num_px)``: mean of each block along one side under the binomial window."""
+    side_px = num_px // num_blocks
+    return (_binomial(num_blocks).repeat(side_px, axis=1) / side_px).astype(np.float32)
 
 
 def _refine(
-    before: np.ndarray, after: np.ndarray, flow: np.ndarray, *, steps: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """``flow`` after gradient steps at this level, and the variance of the change that it leaves unexplained.
+    pair: np.ndarray, flow: np.ndarray, layout: _Layout, *, steps: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``flow`` ``(2, B)`` after gradient steps at this level, with two float32 ``(B,)`` beside it.
 
-    Means are taken out of each window first, so that a change of brightness is not taken for motion.
+    They are the variance of the change that the last step leaves unexplained, and that of the gradient. Means
+    are taken out of each window first, so that a change of brightness is not taken for motion.
     """
-    side_px = before.shape[0] // flow.shape[1]
-    slopes = _gradients(after)
-    mean_y, mean_x = _block_means(slopes, side_px=side_px)
-    products = np.stack([slopes[0] * slopes[0], slopes[1] * slopes[1], slopes[0] * slopes[1]])
-    yy, xx, yx = _block_means(products, side_px=side_px)
-    yy, xx, yx = yy - mean_y**2 + _FLATNESS, xx - mean_x**2 + _FLATNESS, yx - mean_y * mean_x
+    before, after = pair
+    slopes, target = layout.blocks(_gradients(after)), layout.blocks(after)
+    sums = [*np.vecdot(slopes, slopes), np.vecdot(slopes[0], slopes[1]), *slopes.sum(axis=2)]
+    yy, xx, yx, mean_y, mean_x = _windowed(np.stack(sums), layout, num_px=target.shape[1])
+    yy, xx, yx = yy - mean_y**2, xx - mean_x**2, yx - mean_y * mean_x
+    texture, residue = yy + xx, np.zeros_like(yy)
+    yy, xx = yy + _FLATNESS, xx + _FLATNESS
     scale = 1 / (yy * xx - yx * yx)
-    residue = np.zeros_like(yy)
     for _ in range(steps):
-        error = after - _moved(before, flow, side_px=side_px)
-        products = np.stack([slopes[0] * error, slopes[1] * error, error * error, error])
-        by_y, by_x, energy, mean = _block_means(products, side_px=side_px)
+        error = target - _moved(before, flow, layout)
+        sums = [*np.vecdot(slopes, error), np.vecdot(error, error), error.sum(axis=1)]
+        by_y, by_x, energy, mean = _windowed(np.stack(sums), layout, num_px=target.shape[1])
         by_y, by_x, energy = by_y - mean_y * mean, by_x - mean_x * mean, energy - mean**2
         step = np.stack([xx * by_y - yx * by_x, yy * by_x - yx * by_y]) * scale
         residue = energy - by_y * step[0] - by_x * step[1]
         flow = flow + np.clip(step, -_MAX_STEP_PX, _MAX_STEP_PX)
-    return flow, residue
+    return flow, residue, texture
 
 
-def _variances(values: np.ndarray) -> np.ndarray:
-    """Variance within each block's window."""
-    mean, mean_square = _block_means(np.stack([values, values * values]))
+def _windowed(sums: np.ndarray, layout: _Layout, *, num_px: int) -> np.ndarray:
+    """Means over each block's window of sums ``(K, B)`` over blocks of ``num_px``."""
+    return sums @ layout.window.T / np.float32(num_px)
+
+
+def _variances(values: np.ndarray, layout: _Layout) -> np.ndarray:
+    """Variance within each block's window of ``(B, num_px)``."""
+    sums = np.stack([values.sum(axis=1), np.vecdot(values, values)])
+    mean, mean_square = _windowed(sums, layout, num_px=values.shape[1])
     return mean_square - mean**2
 
 
 def _gradients(picture: np.ndarray) -> np.ndarray:
     """Central differences along y and x, ``(2, h, w)``; 0 on the border."""
     slopes = np.zeros((2, *picture.shape), np.float32)
-    slopes[0, 1:-1] = (picture[2:] - picture[:-2]) / 2
-    slopes[1, :, 1:-1] = (picture[:, 2:] - picture[:, :-2]) / 2
-    return slopes
+    np.subtract(picture[2:], picture[:-2], out=slopes[0, 1:-1])
+    np.subtract(picture[:, 2:], picture[:, :-2], out=slopes[1, :, 1:-1])
+    return np.multiply(slopes, np.float32(0.5), out=slopes)
 
 
-def _moved(picture: np.ndarray, flow: np.ndarray, *, side_px: int) -> np.ndarray:
-    """``picture`` sampled at each pixel plus its block's flow, bilinear, edges repeated."""
+def _moved(picture: np.ndarray, flow: np.ndarray, layout: _Layout) -> np.ndarray:
+    """``(B, num_px)``: each block of ``picture`` displaced by its flow, bilinear, edges repeated."""
     height, width = picture.shape
-    per_pixel = flow.repeat(side_px, axis=1).repeat(side_px, axis=2)
-    y = np.clip(np.arange(height, dtype=np.float32)[:, None] + per_pixel[0], 0, height - 1.001)
-    x = np.clip(np.arange(width, dtype=np.float32) + per_pixel[1], 0, width - 1.001)
-    row, column = y.astype(np.intp), x.astype(np.intp)
-    y, x = y - row.astype(np.float32), x - column.astype(np.float32)
-    corner = row * width + column
-    flat = picture.ravel()
-    left = flat.take(corner) * (1 - y) + flat.take(corner + width) * y
-    right = flat.take(corner + 1) * (1 - y) + flat.take(corner + width + 1) * y
-    return left + (right - left) * x
+    side_px = height // layout.shape[0]
+    whole = np.floor(flow)
+    y, x = (flow - whole)[..., None, None]
+    reach = np.arange(side_px + 1)
+    rows, columns = (layout.places * side_px + whole.astype(np.intp))[..., None] + reach
+    rows, columns = rows.clip(0, height - 1) * width, columns.clip(0, width - 1)
+    cells = picture.ravel().take(rows[:, :, None] + columns[:, None, :])
+    upper = cells[:, :-1]
+    cells = upper + (cells[:, 1:] - upper) * y
+    left = cells[..., :-1]
+    return (left + (cells[..., 1:] - left) * x).reshape(len(cells), -1)
+
+
+def _filled(lengths: np.ndarray, is_known: np.ndarray, layout: _Layout) -> np.ndarray:
+    """``lengths`` ``(B,)`` with those that are not known as means of the known ones, the nearest counting most.
+
+    Weights fall with the fourth power of the distance (Shepard, "A two-dimensional interpolation function for
+    irregularly-spaced data", 1968). All stay where none is known.
+    """
+    if is_known.all() or not is_known.any():
+        return lengths
+    weights = layout.nearness[:, is_known]
+    return np.where(is_known, lengths, weights @ lengths[is_known] / weights.sum(axis=1))

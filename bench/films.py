@@ -26,6 +26,7 @@ class Corpus:
 
 def drawn(folder: Path) -> Corpus:
     """The drawn films, from ``folder`` where they are there already."""
+    folder = folder.resolve()
     films = tuple(
         _drawn(folder / f"{kind.value}_720p.mp4", _plan(kind, SIZE_PX, NUM_SHOTS)) for kind in KINDS
     )

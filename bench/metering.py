@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 @contextmanager
-def watched(pid: int) -> Iterator[Peak]:
+def watched(pid: int) -> Generator[Peak]:
     """Watch a process and its descendants from a thread of this one, which must not be among them."""
     peak, stop, seen = Peak(), threading.Event(), dict[int, float]()
 
@@ -78,7 +78,7 @@ def isolated(function: Callable[..., _RESULT], *arguments: object) -> tuple[_RES
 
 
 @contextmanager
-def timed() -> Iterator[list[float]]:
+def timed() -> Generator[list[float]]:
     """Fills the list with the CPU and wall seconds that the body took."""
     taken: list[float] = []
     start_cpu_s, start_wall_s = cpu_s(), time.monotonic()

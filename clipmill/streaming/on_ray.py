@@ -59,7 +59,7 @@ def dataset_of(nodes: Sequence[Node], parcels: Sequence[Parcel]) -> Dataset:
     """The lazy Ray dataset: one block per video at first, one per chunk of clips after the scan."""
     context = DataContext.get_current()
     context.enable_progress_bars = False  # ``clipmill.streaming.progress`` counts videos, not blocks
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns that its bars are off
     table = pa.table({ROW: pa.array([pack(parcel) for parcel in parcels], pa.large_binary())})
     dataset = ray.data.from_arrow([table.slice(index, 1) for index in range(len(parcels))])
     with warnings.catch_warnings():

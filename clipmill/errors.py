@@ -6,14 +6,15 @@
     ├── SpecError            an option that is unknown or impossible; raised before any work
     ├── SourceError          a source that does not exist or holds no video; raised before any work
     ├── OutputError          an output that cannot be written; raised before any work
-    ├── StoreError           a store that failed while work was under way
-    │   └── TransientStoreError   ... in a way that is worth another try
+    ├── FileFault            something about one file
+    │   ├── StoreError           a store that failed while work was under way
+    │   │   └── TransientStoreError   ... in a way that is worth another try
+    │   └── BadEmbeddings        a file of embeddings holds rows that cannot be compared
     ├── UnreadableVideo      a container or video stream that could not be read
     ├── CodecChildDied       the child process that runs codecs crashed
     ├── CodecChildTimeout    ... or did not answer in time
     ├── CodecChildError      ... or met an error that has no meaning outside of it
     ├── EncodeFailed         a clip could not be encoded
-    ├── BadEmbeddings        a file of embeddings holds rows that cannot be compared
     └── ConservationError    published rows do not add up to what was found
 """
 
@@ -34,8 +35,8 @@ class OutputError(ClipmillError):
     """The output cannot be written."""
 
 
-class StoreError(ClipmillError):
-    """Reading or writing a store failed."""
+class FileFault(ClipmillError):
+    """Something about one file; ``cause`` says what."""
 
     def __init__(self, uri: str, cause: str) -> None:
         super().__init__(f"{uri}: {cause}")
@@ -44,6 +45,10 @@ class StoreError(ClipmillError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.uri, self.cause)
+
+
+class StoreError(FileFault):
+    """Reading or writing a store failed."""
 
 
 class TransientStoreError(StoreError):
@@ -106,16 +111,8 @@ class EncodeFailed(ClipmillError):
     """A clip could not be encoded."""
 
 
-class BadEmbeddings(ClipmillError):
+class BadEmbeddings(FileFault):
     """A file of embeddings is no table, or holds rows that cannot be compared; ``cause`` names the row."""
-
-    def __init__(self, uri: str, cause: str) -> None:
-        super().__init__(f"{uri}: {cause}")
-        self.uri = uri
-        self.cause = cause
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.uri, self.cause)
 
 
 class ConservationError(ClipmillError):

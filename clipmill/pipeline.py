@@ -4,13 +4,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Self
 
+from clipmill import layout
 from clipmill.curation import dedup_input, publish_snapshot
+from clipmill.errors import SpecError
 from clipmill.intake.admission import Known, check_copies, first_work, missing_work
 from clipmill.intake.inspection import inspect_all, inspect_manifest
 from clipmill.intake.manifests import get_sources
 from clipmill.intake.sharding import plan_shards
+from clipmill.media.encoders import check_encoder
 from clipmill.plan import RunPlan, plan_of_stages
 from clipmill.specs import ShardingSpec
+from clipmill.storage import store
 from clipmill.storage.listing import list_source
 from clipmill.streaming.record import stream_recorded
 from clipmill.streaming.run import Engine, stream
@@ -43,9 +47,12 @@ class Pipeline:
 
         With a ClipWriterStage the output is written, resumed and published like a workflow's, without dedup,
         and the tasks come back without pixels. Without one nothing is written, and clips keep buffers and
-        frames. ``engine`` ``ray`` needs a running Ray.
+        frames. ``engine`` ``ray`` needs a running Ray. SpecError, before any work, for an encoder that does
+        not work here.
         """
         plan = self.plan()
+        if plan.makes_files:
+            check_encoder(plan.transcode)
         if plan.writer is None:
             return _run_unwritten(plan, engine)
         return _run_written(plan, plan.writer.output_path, engine)
@@ -53,6 +60,7 @@ class Pipeline:
 
 def _run_written(plan: RunPlan, output: str, engine: Engine) -> list[VideoTask]:
     """What the workflow ``curate`` does, without dedup."""
+    _check_input_path(plan)
     started_at = datetime.now(UTC)
     shards = plan_shards(plan, output=output, sharding=ShardingSpec())
     for manifest_uri in shards.manifest_uris:
@@ -67,6 +75,17 @@ def _run_written(plan: RunPlan, output: str, engine: Engine) -> list[VideoTask]:
     dedup_input(shards.listing_uri, plan, output=output, is_on=False)
     publish_snapshot(shards.listing_uri, plan, output=output, started_at=started_at, stream_uris=streams)
     return tasks
+
+
+def _check_input_path(plan: RunPlan) -> None:
+    """SpecError unless the writer can name every video relative to its ``input_path``."""
+    if plan.writer is None:
+        return
+    source, root = (store.normalise(uri) for uri in (plan.reader.input_video_path, plan.writer.input_path))
+    try:
+        layout.relative_source(source, root)
+    except ValueError as error:
+        raise SpecError(f"ClipWriterStage.input_path: {error}") from error
 
 
 def _run_unwritten(plan: RunPlan, engine: Engine) -> list[VideoTask]:

@@ -48,3 +48,14 @@ def test_without_a_program_the_cause_says_so(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(encoders.imageio_ffmpeg, "get_ffmpeg_exe", missing)
     assert "there is no ffmpeg program" in encoders.trial("libopenh264")
+
+
+@pytest.mark.skipif(not encoders.trial("h264_nvenc"), reason="NVENC is here")
+def test_a_hardware_encoder_without_its_hardware_says_what_it_misses() -> None:
+    with pytest.raises(SpecError, match=r"'h264_nvenc' does not work here \(.+\); these do: .*libx264"):
+        encoders.probe_encoder("h264_nvenc")
+
+
+def test_an_av1_encoder_keeps_quiet(capfd: pytest.CaptureFixture[str]) -> None:
+    encoders.probe_encoder("libsvtav1")
+    assert "Svt" not in capfd.readouterr().err

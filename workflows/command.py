@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clipmill.errors import ClipmillError
+from clipmill.media.encoders import check_encoder
 from clipmill.plan import plan_of_spec
 from clipmill.spec_file import load_spec
 from clipmill.storage import store
@@ -28,9 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         spec = load_spec(options.spec)
         store.check_writable(options.output)
-        list_source(
-            plan_of_spec(spec, source=options.source, output=options.output).reader, exclude=options.output
-        )
+        plan = plan_of_spec(spec, source=options.source, output=options.output)
+        if plan.makes_files:
+            check_encoder(plan.transcode)
+        list_source(plan.reader, exclude=options.output)
     except ClipmillError as error:
         print(f"clipmill: {error}", file=sys.stderr)
         return MISUSE

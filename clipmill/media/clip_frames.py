@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from fractions import Fraction
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard
@@ -29,11 +30,12 @@ LONG_GAP_S = 10.0
 class ClipSource:
     """The first real video stream of one source, opened for cutting.
 
-    UnreadableVideo where there is none.
+    UnreadableVideo where there is none. ``hwaccel`` decodes where it can; software does the rest.
     """
 
-    def __init__(self, reader: CountingReader) -> None:
+    def __init__(self, reader: CountingReader, *, hwaccel: HWAccel | None = None) -> None:
         self.uri = reader.uri
+        self._hwaccel = hwaccel
         self._shared = reader
         self._stack = ExitStack()
         self._open()
@@ -85,7 +87,7 @@ class ClipSource:
 
     def _open(self) -> None:
         self._reader = self._stack.enter_context(cursor(self._shared))
-        self.container = self._stack.enter_context(open_container(self._reader))
+        self.container = self._stack.enter_context(open_container(self._reader, hwaccel=self._hwaccel))
         self.stream = video_stream(self.container, self.uri)
         self.stream.codec_context.thread_count = 1
         for other in self.container.streams:

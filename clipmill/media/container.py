@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Disposition
@@ -40,8 +41,8 @@ _TS_PACKET_BYTES = 188
 
 
 @contextmanager
-def open_container(reader: CountingReader) -> Generator[InputContainer]:
-    """The container in ``reader``, headers read.
+def open_container(reader: CountingReader, *, hwaccel: HWAccel | None = None) -> Generator[InputContainer]:
+    """The container in ``reader``, headers read; with ``hwaccel`` its pictures are decoded there if it can.
 
     UnreadableVideo (``not_a_video``, ``unreadable``) when it cannot be opened; StoreError when the store
     fails.
@@ -55,6 +56,7 @@ def open_container(reader: CountingReader) -> Generator[InputContainer]:
             options={"format_whitelist": FORMATS},
             metadata_errors="replace",
             buffer_size=IO_BUFFER_BYTES,
+            hwaccel=hwaccel,
         )
     except (FFmpegError, ValueError, StoreError) as error:
         raise reader.failure or _not_opened(reader, error) from error

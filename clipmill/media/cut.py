@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+import av
+from av.codec.hwaccel import HWAccel
 from av.error import FFmpegError
 
 from clipmill.errors import UnreadableVideo
@@ -27,6 +29,9 @@ from clipmill.media.source import open_source
 from clipmill.media.upright import upright_sar
 from clipmill.records import ClipSpan, VideoReason
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+
+BITS_PER_K = 1024
+"""As in every ``bit_rate_k``."""
 
 
 def cut_clips(
@@ -51,7 +56,7 @@ def cut_clips(
     ordered = sorted(clips, key=lambda clip: (clip.start_pts, clip.end_pts))
     with ExitStack() as stack:
         reader = stack.enter_context(open_source(uri))
-        source = stack.enter_context(closing(ClipSource(reader)))
+        source = stack.enter_context(closing(ClipSource(reader, hwaccel=_hwaccel(spec))))
         audio = stack.enter_context(closing(AudioSource(reader)))
         rotation_deg = _rotation(source)
         options = _options(source, spec, rotation_deg)
@@ -131,8 +136,19 @@ def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str) ->
 
 def _options(source: ClipSource, spec: ClipTranscodingStage, rotation_deg: int) -> EncodeOptions:
     sar = upright_sar(pixel_aspect(source.stream), rotation_deg)
-    bit_rate = source.bit_rate if spec.use_input_bit_rate else None
+    asked = BITS_PER_K * spec.bit_rate_k if spec.bit_rate_k else None
+    bit_rate = source.bit_rate if spec.use_input_bit_rate else asked
     return EncodeOptions(spec, time_base=source.time_base, sar=sar, bit_rate=bit_rate)
+
+
+def _hwaccel(spec: ClipTranscodingStage) -> HWAccel | None:
+    """The GPU's decoder, where it is asked for and there is one."""
+    if not spec.use_hwaccel:
+        return None
+    try:
+        return HWAccel("cuda", allow_software_fallback=True).create(av.Codec("h264", "r"))
+    except FFmpegError:
+        return None
 
 
 def _rotation(source: ClipSource) -> int:

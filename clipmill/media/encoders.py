@@ -5,6 +5,7 @@ with a cause, and no pixels pass through pipes. The ffmpeg program of the imagei
 ffmpeg-python, serves encoders that PyAV's wheel lacks, such as libopenh264.
 """
 
+import os
 from fractions import Fraction
 from functools import cache
 
@@ -12,13 +13,19 @@ import av
 import ffmpeg
 import imageio_ffmpeg
 import numpy as np
+from av import logging as ffmpeg_log
 from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
 from clipmill.errors import SpecError
+from clipmill.media.encodings import ENCODINGS
+from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
-ENCODERS = ("libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "libsvtav1")
+ENCODERS = tuple(ENCODINGS)
+IN_PLACE_OF_A_COPY = ("libx264", "libvpx-vp9", "libsvtav1")
+"""Who encodes what cannot be copied: the first of these that works."""
+os.environ.setdefault("SVT_LOG", "1")  # errors only: libsvtav1 prints 20 lines for each clip otherwise
 TRIAL_FRAMES = 3
 TRIAL_SIZE = (256, 144)  # hardware encoders refuse smaller pictures
 
@@ -31,17 +38,49 @@ def probe_encoder(name: str) -> None:
         raise SpecError(f"encoder {name!r} does not work here ({cause}); these do: {working}")
 
 
+def check_encoder(spec: ClipTranscodingStage | None) -> None:
+    """SpecError, before any work, where the encoder asked for does not work here."""
+    if spec is not None and spec.encodes:
+        probe_encoder(spec.encoder)
+
+
+def encoder_for(spec: ClipTranscodingStage) -> str:
+    """The encoder of the clips that are encoded. SpecError where a copy needs one and there is none."""
+    if spec.encodes:
+        return spec.encoder
+    for name in IN_PLACE_OF_A_COPY:
+        if not trial(name):
+            return name
+    raise SpecError(
+        f"nothing here encodes what cannot be copied: {', '.join(IN_PLACE_OF_A_COPY)} are missing"
+    )
+
+
+def needs_program(name: str) -> bool:
+    """Whether PyAV lacks an encoder, which the ffmpeg program may have."""
+    try:
+        av.Codec(name, "w")
+    except UnknownCodecError:
+        return True
+    return False
+
+
 @cache
 def trial(name: str) -> str:
     """Why ``name`` cannot encode here; empty when it can. Tried once per process."""
     if name not in ENCODERS:
         return "not an encoder for clips"
+    if needs_program(name):
+        return _program_fault(name)
+    level = ffmpeg_log.get_level()
+    ffmpeg_log.set_level(ffmpeg_log.ERROR)  # errors then carry what FFmpeg said
     try:
         _encode_with_pyav(name)
-    except UnknownCodecError:
-        return _program_fault(name)
     except (FFmpegError, ValueError) as error:
-        return str(error)
+        said = getattr(error, "log", None)  # (level, who, what)
+        return said[2].strip() if said else str(error)
+    finally:
+        ffmpeg_log.set_level(level)
     return ""
 
 

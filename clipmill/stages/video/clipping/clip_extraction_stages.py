@@ -1,6 +1,6 @@
 """Fixed-stride clips, and how clips become files."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -22,44 +22,56 @@ class FixedStrideExtractorStage(StageSpec):
     limit_clips: int = Field(default=0, ge=0)
 
 
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
+]  # fmt: skip
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+
+
 class ClipTranscodingStage(StageSpec):
-    """How clips become files: ``libx264`` is exact to the frame, ``copy`` re-encodes nothing.
+    """How clips become files: an encoder's are exact to the frame, ``copy`` re-encodes nothing.
 
     ``copy`` starts at the first key picture inside the span (``file_start_s``); a span without one, or with
-    less than the minimum clip length after it, is cut by ``libx264`` with ``mode_reason``. ``quality`` is the
-    encoder's constant-quality value (x264: CRF 0..51, less is better); ``use_input_bit_rate`` replaces it by
-    the source's bit rate. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s by default).
+    less than the minimum clip length after it, is cut by an encoder with ``mode_reason``. ``preset`` and
+    ``quality`` (0..51, less is better) are x264's for every encoder, which gets its own words for them;
+    ``libopenh264`` has no presets. ``use_input_bit_rate`` or ``bit_rate_k`` (1024 bits a second) replace the
+    quality. ``use_hwaccel`` decodes on the GPU too. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s
+    by default).
     """
 
     stage_name: ClassVar[str] = "encode"
 
     num_cpus_per_worker: Cpus = 6.0
-    encoder: Literal["libx264", "copy"] = "libx264"
+    encoder: Literal["libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "libsvtav1", "copy"] = "libx264"
     encoder_threads: int = Field(default=1, ge=1, le=64)  # part of the result: x264's bytes depend on it
     encode_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 16
     nb_streams_per_gpu: Annotated[int, Field(ge=1), SPEED_ONLY] = 3
     use_hwaccel: Annotated[bool, SPEED_ONLY] = False
     use_input_bit_rate: bool = False
+    bit_rate_k: int | None = Field(default=None, ge=1)
     num_clips_per_chunk: int = Field(default=32, ge=1)
     ffmpeg_verbose: Annotated[bool, SPEED_ONLY] = False
-    preset: Literal[
-        "ultrafast",
-        "superfast",
-        "veryfast",
-        "faster",
-        "fast",
-        "medium",
-        "slow",
-        "slower",
-        "veryslow",
-        "placebo",
-    ] = "veryfast"
+    preset: Preset = "veryfast"
     quality: int = Field(default=21, ge=0, le=51)
+
+    @property
+    def encodes(self) -> bool:
+        """Whether every clip goes through an encoder."""
+        return self.encoder != "copy"
 
     @model_validator(mode="after")
     def _hwaccel_needs_a_gpu_encoder(self) -> Self:
-        if self.use_hwaccel:
-            raise ValueError(f"use_hwaccel needs a GPU encoder, got encoder {self.encoder!r}")
-        if self.encoder == "copy" and self.use_input_bit_rate:
-            raise ValueError("use_input_bit_rate needs an encoder, got encoder 'copy'")
+        if self.use_hwaccel and self.encoder != "h264_nvenc":
+            raise ValueError(f"use_hwaccel needs a GPU encoder (h264_nvenc), got encoder {self.encoder!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _options_suit_the_encoder(self) -> Self:
+        if self.use_input_bit_rate and self.bit_rate_k is not None:
+            raise ValueError("use_input_bit_rate and bit_rate_k exclude each other")
+        if not self.encodes and (self.use_input_bit_rate or self.bit_rate_k is not None):
+            name = "use_input_bit_rate" if self.use_input_bit_rate else "bit_rate_k"
+            raise ValueError(f"{name} needs an encoder, got encoder {self.encoder!r}")
+        if self.encoder == "libopenh264" and self.preset != "veryfast":
+            raise ValueError("libopenh264 has no presets; leave preset at its default")
         return self

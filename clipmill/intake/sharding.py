@@ -29,8 +29,9 @@ def plan_shards(plan: RunPlan, *, output: str, sharding: ShardingSpec) -> Shards
     seen = _inspected(State(output), inspect_digest(plan.limits))
     unseen = [source for source in sources if source.source_version not in seen]
     size = max(sharding.videos_per_shard, -(-len(unseen) // sharding.max_shards))
-    groups = in_groups(unseen, size) or [[]]
-    return Shards(put_sources(output, sources), [put_sources(output, group) for group in groups])
+    nothing = put_sources(output, [])  # every run puts it, so that one that finds nothing new writes no file
+    manifests = [put_sources(output, group) for group in in_groups(unseen, size)]
+    return Shards(put_sources(output, sources), manifests or [nothing])
 
 
 def _inspected(state: State, digest: str) -> set[str]:

@@ -15,7 +15,7 @@ from clipmill.snapshot.collect import Collection, Row
 from clipmill.snapshot.video_fates import ClipRows, VideoFate, clip_rows, video_fates
 from clipmill.snapshot.video_rows import shot_rows, video_row
 from clipmill.storage.tables import TABLE_SCHEMAS
-from clipmill.storage.verdicts import StageRows
+from clipmill.storage.verdicts import FILTERED_FILE_STAGE, StageRows
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _relevant(rows: StageRows, plan: RunPlan) -> StageRows:
     if not verdict(rows, plan):
         return rows
     keeps_file = plan.writer is not None and plan.writer.write_filtered_clips
-    shown = {"motion", "quality", "encode"} if keeps_file else {"motion", "quality"}
+    shown = {"motion", "quality", FILTERED_FILE_STAGE} if keeps_file else {"motion", "quality"}
     return {stage: row for stage, row in rows.items() if stage in shown}
 
 

@@ -1,19 +1,26 @@
 """What is measured on: films drawn at 720p and kept for the next time, or those of a folder."""
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 
-from clipmill.footage.cut_films import CutKind, plan_cut_film
-from clipmill.footage.encode import write_film
+from clipmill.footage.cut_films import CROWDED, DRAWN, ORDINARY
+from clipmill.footage.encode import H264, Encoding, write_film
 from clipmill.footage.film import FilmPlan, frames
+from clipmill.footage.shooting import Style, Unit
 from clipmill.stages.video.io.video_reader import VIDEO_SUFFIXES
 
 SIZE_PX = (1280, 720)
-KINDS = (CutKind.HAND_HELD, CutKind.DISSOLVE, CutKind.ANIMATED)
+FPS = Fraction(25)
 SEED = 720
-NUM_SHOTS = 8
-"""Of each film: some 20 s, enough for shares of a percent, few enough to be drawn in a minute."""
-WARM_UP_FRAMES = 100
+SHOT_FRAMES = (120, 150, 100, 130)
+"""Some 20 s, enough for shares of a percent, few enough to be drawn in a minute; most give a clip."""
+KEY_EVERY_2_S = replace(H264, options=H264.options | {"g": "50"})
+FILMS: dict[str, tuple[Style, Encoding]] = {
+    "hand_held_720p": (replace(CROWDED, min_pan=0.15, max_pan=0.45, shake=0.06), KEY_EVERY_2_S),
+    "ordinary_720p": (ORDINARY, KEY_EVERY_2_S),
+    "animated_720p": (DRAWN, H264),  # key pictures at cuts and every 10 s only
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ def drawn(folder: Path) -> Corpus:
     """The drawn films, from ``folder`` where they are there already."""
     folder = folder.resolve()
     films = tuple(
-        _drawn(folder / f"{kind.value}_720p.mp4", _plan(kind, SIZE_PX, NUM_SHOTS)) for kind in KINDS
+        _drawn(folder / f"{name}.mp4", _plan(style, number, SHOT_FRAMES, SIZE_PX), encoding)
+        for number, (name, (style, encoding)) in enumerate(FILMS.items())
     )
     return Corpus(films, warm_up(folder))
 
@@ -45,22 +53,21 @@ def given(videos: Path, folder: Path) -> Corpus:
 
 def warm_up(folder: Path) -> Path:
     """A film of one shot, four seconds long and as small as a thumbnail."""
-    plan = _plan(CutKind.ANIMATED, (64, 36), 1)
-    shot = replace(plan.shots[0], num_frames=WARM_UP_FRAMES)
-    return _drawn(folder / "warm_up" / "tiny.mp4", replace(plan, shots=(shot,)))
+    plan = _plan(DRAWN, len(FILMS), (100,), (64, 36))
+    return _drawn(folder / "warm_up" / "tiny.mp4", plan, KEY_EVERY_2_S)
 
 
-def _plan(kind: CutKind, size_px: tuple[int, int], num_shots: int) -> FilmPlan:
-    plan = plan_cut_film(kind, SEED, width_px=size_px[0], height_px=size_px[1])
-    *shots, last = plan.shots[:num_shots]
-    return replace(plan, shots=(*shots, replace(last, join_frames=0)))
+def _plan(style: Style, number: int, shot_frames: tuple[int, ...], size_px: tuple[int, int]) -> FilmPlan:
+    unit = Unit(SEED + number, fps=float(FPS))
+    shots = tuple(unit.shoot(length, style) for length in shot_frames)
+    return FilmPlan(shots, width_px=size_px[0], height_px=size_px[1], fps=FPS, seed=SEED + number)
 
 
-def _drawn(path: Path, plan: FilmPlan) -> Path:
+def _drawn(path: Path, plan: FilmPlan, encoding: Encoding) -> Path:
     """Draw under another name first: a film half drawn must not be taken for a whole one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f"unfinished_{path.name}")
-        write_film(unfinished, frames(plan), time_base=1 / plan.fps)
+        write_film(unfinished, frames(plan), time_base=1 / plan.fps, encoding=encoding)
         unfinished.rename(path)
     return path

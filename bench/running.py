@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from clipmill.streaming import run
 from clipmill.streaming.graph import Node, graph_of
 from clipmill.streaming.operators import Operator
 from clipmill.streaming.parcel import Parcel
+from clipmill.video import Clip
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class RunCost:
 
     ``decode_s`` is bare decode of the same films, the mean of before and after. ``start_up_s`` is what the
     process took until a first run on a tiny film was done, ``fixed_s`` what a second such run took; ``run_s``
-    is without it. ``kept_s`` are the seconds of video in the clips.
+    is without it. ``kept_s`` are the seconds of video in the clips, ``copied_s`` those that were not encoded.
     """
 
     decode_s: float
@@ -59,13 +60,14 @@ class RunCost:
     run_s: float
     wall_s: float
     kept_s: float
+    copied_s: float
     operators: dict[str, float]
 
 
 def run_cost(kind: RunKind, films: Sequence[str], warm_up: str) -> RunCost:
     """Measure one run; for a process of its own."""
     logging.getLogger("clipmill").setLevel(logging.ERROR)  # small films make previews warn
-    if not _run(kind, [warm_up]):
+    if not any(_run(kind, [warm_up])):
         raise RuntimeError(f"a run over {warm_up} gave no clip: what it costs says nothing")
     start_up_s = cpu_s()
     with timed() as fixed:
@@ -73,17 +75,30 @@ def run_cost(kind: RunKind, films: Sequence[str], warm_up: str) -> RunCost:
     before_s = decode_s(films)
     meter: defaultdict[str, float] = defaultdict(float)
     with timed() as taken, mock.patch.object(run, "graph_of", partial(_metered_graph, meter)):
-        kept_s = _run(kind, films)
-    mean_decode_s = (before_s + decode_s(films)) / 2
-    return RunCost(mean_decode_s, start_up_s, fixed[0], taken[0] - fixed[0], taken[1], kept_s, dict(meter))
+        kept_s, copied_s = _run(kind, films)
+    return RunCost(
+        decode_s=(before_s + decode_s(films)) / 2,
+        start_up_s=start_up_s,
+        fixed_s=fixed[0],
+        run_s=taken[0] - fixed[0],
+        wall_s=taken[1],
+        kept_s=kept_s,
+        copied_s=copied_s,
+        operators=dict(meter),
+    )
 
 
-def _run(kind: RunKind, films: Sequence[str]) -> float:
-    """Run over the films; seconds of video in the clips."""
+def _run(kind: RunKind, films: Sequence[str]) -> tuple[float, float]:
+    """Run over the films; seconds of video in all clips and in the copied ones."""
     with TemporaryDirectory() as folder:
         tasks = pipeline(kind, films, Path(folder)).run()
-        spans = [clip.span for task in tasks for clip in task.data.clips]
-        return sum(end_s - start_s for start_s, end_s in spans)
+    clips = [clip for task in tasks for clip in task.data.clips]
+    copied = [clip for clip in clips if clip.file and clip.file.clip_mode == "copy"]
+    return _length_s(clips), _length_s(copied)
+
+
+def _length_s(clips: Iterable[Clip]) -> float:
+    return sum(clip.span[1] - clip.span[0] for clip in clips)
 
 
 def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:

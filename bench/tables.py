@@ -75,7 +75,7 @@ def runs_table(
     """One row per kind of run."""
     header = (
         "whole run, inline", "CPU-s/min", "/ decode: median (min to max)", "with start-up", "start-up CPU-s",
-        "peak MB", "video kept", "s of video per s",
+        "peak MB", "kept", "of it copied", "s of video per s",
     )  # fmt: skip
     rows = [_run_row(kind, costs, peaks[kind], minutes) for kind, costs in measured.items()]
     return table(header, rows)
@@ -90,6 +90,7 @@ def _run_row(kind: RunKind, costs: Sequence[RunCost], peaks: Sequence[int], minu
         f"{_median(costs, lambda cost: cost.start_up_s):.1f}",
         megabytes(peaks),
         f"{costs[0].kept_s / minutes / 60:.0%}",
+        f"{costs[0].copied_s / costs[0].kept_s:.0%}" if costs[0].kept_s else "",
         f"{_median(costs, lambda cost: minutes * 60 / cost.wall_s):.1f}",
     ]
 

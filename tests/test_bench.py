@@ -13,6 +13,7 @@ import pytest
 from bench import __main__ as bench
 from bench import metering, tables
 from bench.films import warm_up
+from bench.running import RunCost, RunKind
 from bench.scanning import DECODE, FilmCost, readable, steps
 
 
@@ -27,19 +28,45 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_row_is_printed(
-    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def first_cells(printed: str) -> list[str]:
+    """The first cell of each line of the tables."""
+    return [line.split("|")[1].strip() for line in printed.splitlines() if line.startswith("| ")]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn films are kept below the working directory."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(bench.__file__).parent.parent))
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_every_row_is_printed(
+    videos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(bench, "KINDS", bench.KINDS[1:2])  # the others take seconds and the same way
-    assert bench.main(["--videos", str(videos), "--rounds", "1"]) == 0
-    first_cells = [
-        line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines() if "| " in line
-    ]
+    sections = ["--only", "scan", "--only", "runs", "--only", "cuts"]
+    assert bench.main(["--videos", str(videos), "--rounds", "1", *sections]) == 0
+    printed = capsys.readouterr().out
     wanted = ["tiny.mp4", DECODE, *steps(), *(kind.name for kind in bench.KINDS)]
-    wanted += ["ffmpeg: decode", "ffmpeg: decode, encode", "whole run"]
-    assert [name for name in wanted if name not in first_cells] == []
+    assert [name for name in wanted if name not in first_cells(printed)] == []
+    assert [line for line in printed.splitlines() if line.startswith("tiny.mp4 ")] != []  # the cuts
+
+
+def no_run(kind: RunKind, films: list[str], warm_up: str) -> RunCost:
+    """Stands in for a run where only what is beside it matters."""
+    return RunCost(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, {})
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_floor_of_encoding_is_printed(
+    videos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "run_cost", no_run)
+    assert bench.main(["--videos", str(videos), "--rounds", "1", "--only", "encode"]) == 0
+    cells = first_cells(capsys.readouterr().out)
+    assert [
+        name for name in ("ffmpeg: decode", "ffmpeg: decode, encode", "whole run") if name not in cells
+    ] == []
 
 
 def test_no_videos_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -102,7 +102,7 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 
 def published_files(output: Path) -> dict[str, bytes]:
     """What readers see: all but the state, the hand-overs between tasks and the records of runs."""
-    inner = ("state/", "work/", "runs/", "dedup/")
+    inner = ("state/", "work/", "runs/")
     return {name: data for name, data in files(output).items() if not name.startswith(inner)}
 
 

@@ -36,10 +36,6 @@ class _SharedCodec:
     def cpu_s(self) -> float:
         return self._child.cpu_s
 
-    @property
-    def cpu_s(self) -> float:
-        return self._child.cpu_s
-
     def run(
         self,
         function: Callable[..., _Result],

@@ -82,6 +82,8 @@ class LimitsSpec(Spec):
     max_pixels: int = Field(default=8192 * 4320, ge=1)
     max_duration_s: float = Field(default=24 * 3600.0, gt=0)
     max_size_bytes: int = Field(default=1 << 40, ge=1)
+    max_framerate: float = Field(default=2000.0, gt=0)
+    """Frames for each second shown, over a whole video: what bounds the work and the disk of a short one."""
     decode_timeout_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 60.0
     """Fixed part of the time one video may take; the rest grows with its megapixel-seconds."""
     decode_stall_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 60.0

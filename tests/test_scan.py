@@ -11,6 +11,7 @@ from clipmill.errors import StoreError, UnreadableVideo
 from clipmill.media import container, source
 from clipmill.media.child import CodecChild
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
+from clipmill.media.orientation import Orientation
 from clipmill.media.rendering import Renderer, picture_hw
 from clipmill.media.sampling import Grid
 from clipmill.media.scan import load_arrays, scan
@@ -426,7 +427,9 @@ def test_luma_of_a_full_range_picture_is_limited_range() -> None:
     frame = av.VideoFrame(32, 32, "yuvj420p")
     for plane in frame.planes:
         plane.update(bytes(plane.buffer_size))
-    renderer = Renderer(coded_size_px=(32, 32), rotation_deg=0, sar=Fraction(1), frames_height_px=32)
+    renderer = Renderer(
+        coded_size_px=(32, 32), orientation=Orientation(), sar=Fraction(1), frames_height_px=32
+    )
     assert np.unique(renderer.luma(frame)).tolist() == [16]
 
 

@@ -32,6 +32,8 @@ class ScanFacts:
     ``duration_s`` runs from the first frame shown to the end of the last. ``is_partial`` with
     ``partial_reason`` says what is missing or damaged, and from which second on. ``repaired_times`` counts
     frames whose timestamps were missing or out of order and had to be made up; empty when there are none.
+    ``oddities`` says in words what else is unusual (interlaced, mirrored, high dynamic range, sizes that
+    change) and what was done with it.
     """
 
     num_frames: int
@@ -45,6 +47,7 @@ class ScanFacts:
     bytes_read: int
     cpu_s: float
     repaired_times: str = ""
+    oddities: str = ""
 
 
 @dataclass(frozen=True)

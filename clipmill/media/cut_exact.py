@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Protocol
 
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
@@ -15,6 +16,7 @@ from clipmill.media.clip_audio import AudioSource
 from clipmill.media.clip_frames import ClipSource
 from clipmill.media.encode import ClipEncoder, EncodeOptions
 from clipmill.media.timestamps import Timeline
+from clipmill.media.untimed import has_made_up_times, stored_pts
 from clipmill.media.upright import Upright
 from clipmill.records import ClipSpan
 
@@ -22,9 +24,31 @@ DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, 
 """What is wrong with the place written to, not with a clip."""
 
 
+class FrameSink(Protocol):
+    """Takes the frames of one clip, or of a part of one, in order."""
+
+    clip: ClipSpan
+    num_frames: int
+
+    def write(self, frame: VideoFrame, *, pts: int) -> None:
+        """A frame shown at ``pts`` of the source's clock."""
+        ...
+
+    def finish(self) -> None:
+        """All frames were written."""
+        ...
+
+    def abandon(self) -> None:
+        """No more will come: leave nothing behind."""
+        ...
+
+
 @dataclass(frozen=True)
 class CutJob:
     """One source and what its clips are cut with; ``progress`` is called for every frame decoded.
+
+    ``shape`` makes what readies the frames of one pass; ``begin`` opens the sink of a clip, by default an
+    encoder into ``out_dir``.
 
     ``repaired_times`` is what ``ScanFacts`` says: where the scan gave frames other times than the file does,
     the file's times are not sought, and the repair is repeated from the first frame on.
@@ -36,6 +60,14 @@ class CutJob:
     out_dir: str
     progress: Callable[[], None]
     repaired_times: str = ""
+    shape: Callable[[], Callable[[VideoFrame], VideoFrame]] = Upright
+    begin: Callable[[ClipSpan], FrameSink] | None = None
+
+    def sink(self, clip: ClipSpan) -> FrameSink:
+        """Where the frames of ``clip`` go."""
+        if self.begin is not None:
+            return self.begin(clip)
+        return ClipEncoder(encoded_path(self.out_dir, clip), clip, self.options, audio=self.audio)
 
 
 @dataclass(frozen=True)
@@ -87,17 +119,18 @@ def shared_runs(clips: Sequence[ClipSpan], saves_decoding: Callable[..., bool]) 
 
 def _encode(job: CutJob, run: Sequence[ClipSpan], frames: Iterable[VideoFrame]) -> dict[str, Outcome]:
     with closing(_Bench(job)) as bench:
-        waiting, upright, timeline = deque(run), Upright(), Timeline(job.source.time_base)
+        waiting, shaped, timeline = deque(run), job.shape(), Timeline(job.source.time_base)
+        is_made_up = has_made_up_times(job.source.container, job.source.stream)
         for frame in frames:
             job.progress()
-            pts = timeline.place(frame.pts, frame.duration)
+            pts = timeline.place(stored_pts(frame, is_made_up=is_made_up), frame.duration)
             while waiting and waiting[0].start_pts <= pts:
                 bench.begin(waiting.popleft())
             bench.finish_until(pts)
             if not waiting and not bench.active:
                 break
             if bench.active:
-                bench.write(upright(frame), pts)
+                bench.write(shaped(frame), pts)
         for clip in waiting:
             bench.begin(clip)
         bench.finish_until(None)
@@ -108,16 +141,12 @@ class _Bench:
     """The clips being encoded at one moment. A fault of one is its outcome; the others go on."""
 
     def __init__(self, job: CutJob) -> None:
-        self.active: list[ClipEncoder] = []
+        self.active: list[FrameSink] = []
         self.outcomes: dict[str, Outcome] = {}
         self._job = job
 
     def begin(self, clip: ClipSpan) -> None:
-        path = encoded_path(self._job.out_dir, clip)
-        self._guarded(
-            clip,
-            lambda: self.active.append(ClipEncoder(path, clip, self._job.options, audio=self._job.audio)),
-        )
+        self._guarded(clip, lambda: self.active.append(self._job.sink(clip)))
 
     def write(self, frame: VideoFrame, pts: int) -> None:
         for encoder in list(self.active):
@@ -135,7 +164,7 @@ class _Bench:
         for encoder in list(self.active):
             self._drop(encoder)
 
-    def _finish(self, encoder: ClipEncoder) -> None:
+    def _finish(self, encoder: FrameSink) -> None:
         found, wanted = encoder.num_frames, encoder.clip.frames.num_frames
         if found != wanted:
             message = f"{found} of {wanted} frames could be decoded"
@@ -146,7 +175,7 @@ class _Bench:
         else:
             self._drop(encoder)
 
-    def _drop(self, encoder: ClipEncoder) -> None:
+    def _drop(self, encoder: FrameSink) -> None:
         self.active.remove(encoder)
         encoder.abandon()
 

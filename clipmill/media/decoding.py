@@ -15,9 +15,11 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from clipmill.media.bounds import refused_size
 from clipmill.media.digest import AudioDigest, ContentDigest
 from clipmill.media.heartbeat import beat
 from clipmill.media.pictures import startable
+from clipmill.media.untimed import has_made_up_times
 
 MISSING_TAIL_S = 0.5
 """A file whose packets end this much before its headers say is cut off."""
@@ -50,10 +52,15 @@ class Walk:
 
     A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder
     had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early.
+    ``has_made_up_times`` is for ``stored_pts``; ``refused_size_px`` is (width, height) of a picture that was
+    too large to be decoded.
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self.damage = Damage()
+        self.stream = stream
+        self.has_made_up_times = has_made_up_times(container, stream)
+        self.refused_size_px: tuple[int, int] | None = None
         self._container = container
         self._stream = stream
         self._seconds_per_tick = [float(each.time_base or 0) for each in container.streams]
@@ -131,9 +138,16 @@ class Walk:
         except FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise MemoryError(str(error)) from error
-            self._note(f"{error.strerror}, decoding goes on at the next key picture", at_s)
+            self._note(f"{self._said(error)}, decoding goes on at the next key picture", at_s)
             self._waits_for_key = True
             return []
+
+    def _said(self, error: FFmpegError) -> str:
+        size_px = refused_size(error)
+        if size_px is None:
+            return error.strerror or str(error)
+        self.refused_size_px = size_px
+        return f"a picture of {size_px[0]}x{size_px[1]} is too large"
 
     def _check_end(self) -> None:
         promised_s = (self._container.duration or 0) / TICKS_PER_S

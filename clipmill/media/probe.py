@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 from clipmill import identity
 from clipmill.errors import StoreError, TransientStoreError, UnreadableVideo
 from clipmill.media.container import open_container, pixel_aspect, video_stream
+from clipmill.media.orientation import orientation
 from clipmill.media.source import CountingReader, open_source
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 from clipmill.specs import LimitsSpec
@@ -119,7 +120,7 @@ def _rotation_deg(container: InputContainer, stream: VideoStream) -> int:
     try:
         for packet in itertools.islice(container.demux(stream), _FIRST_PICTURE_PACKETS):
             for frame in packet.decode():
-                return quarter_turns_deg(frame.rotation)
+                return orientation(frame).rotation_deg
     except FFmpegError:
         return 0
     return 0

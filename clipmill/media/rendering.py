@@ -9,6 +9,8 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from clipmill.media.contracts import THUMBNAIL_HW
+from clipmill.media.orientation import Orientation
+from clipmill.media.tone_mapping import ToneMap
 
 _PLAIN_LUMA = {"yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "nv12", "nv16", "nv21"}
 
@@ -17,13 +19,23 @@ class Renderer:
     """Turns frames of one video into arrays; keeps one scaler per output, as making one costs like a frame.
 
     swscale's area filter throughout: the mean of what a pixel covers, and for large reductions cheaper than
-    any other filter that looks at every pixel.
+    any other filter that looks at every pixel. Frames of another size than the first's are scaled to its
+    geometry.
     """
 
     def __init__(
-        self, *, coded_size_px: tuple[int, int], rotation_deg: int, sar: Fraction, frames_height_px: int
+        self,
+        *,
+        coded_size_px: tuple[int, int],
+        orientation: Orientation,
+        sar: Fraction,
+        frames_height_px: int,
+        tone_map: ToneMap | None = None,
     ) -> None:
+        rotation_deg = orientation.rotation_deg
         self._turns = -rotation_deg // 90  # np.rot90 turns counterclockwise
+        self._is_mirrored = orientation.is_mirrored
+        self._tone_map = tone_map
         self._picture_hw = picture_hw(
             coded_size_px, rotation_deg=rotation_deg, sar=sar, max_height_px=frames_height_px
         )
@@ -54,11 +66,17 @@ class Renderer:
 
     def _upright(self, scaler: VideoReformatter, frame: VideoFrame, hw: tuple[int, int]) -> np.ndarray:
         height, width = hw if self._turns % 2 == 0 else hw[::-1]
+        pixels = "rgb24" if self._tone_map is None else "rgb48le"
         small = scaler.reformat(
-            frame, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1
+            frame, width, height, pixels, interpolation=Interpolation.AREA, threads=1
         )  # one thread: starting more costs more than they save
-        rgb = _rows(small.planes[0], height, 3 * width).reshape(height, width, 3)
-        return rgb if self._turns == 0 else np.rot90(rgb, self._turns)
+        if self._tone_map is None:
+            rgb = _rows(small.planes[0], height, 3 * width).reshape(height, width, 3)
+        else:
+            deep = _rows(small.planes[0], height, 6 * width).copy().view("<u2")
+            rgb = self._tone_map(deep.reshape(height, width, 3))
+        rgb = rgb if self._turns == 0 else np.rot90(rgb, self._turns)
+        return rgb[:, ::-1] if self._is_mirrored else rgb
 
 
 def picture_hw(

@@ -13,15 +13,19 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.errors import UnreadableVideo
+from clipmill.media.bounds import Bounds
 from clipmill.media.collecting import Collector
 from clipmill.media.container import open_container, pixel_aspect, video_stream
 from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.decoding import Walk
-from clipmill.media.probe import quarter_turns_deg
+from clipmill.media.oddities import Oddities
+from clipmill.media.orientation import orientation
 from clipmill.media.rendering import Renderer
 from clipmill.media.source import CountingReader, open_source
 from clipmill.media.spool import Spool, load_arrays
 from clipmill.media.timestamps import Timeline
+from clipmill.media.tone_mapping import tone_map
+from clipmill.media.untimed import stored_pts
 from clipmill.media.vectors import export_vectors
 from clipmill.records import VideoReason
 from clipmill.specs import LimitsSpec
@@ -39,10 +43,12 @@ def scan(uri: str, plan: ScanPlan, spool_dir: str, *, limits: LimitsSpec = _LIMI
     """
     start_s = time.process_time()
     with open_source(uri) as reader, open_container(reader) as container, _store_first(reader):
-        stream = _opened_stream(container, uri, plan)
+        bounds = Bounds(uri, limits)
+        stream = _opened_stream(container, plan, bounds)
         walk, timeline = Walk(container, stream), Timeline(_time_base(stream))
+        oddities = Oddities(container, stream)
         with Spool(spool_dir) as spool:
-            collector = _collect(spool, plan, stream, walk, timeline, _Guard(uri, limits))
+            collector = _collect(spool, plan, walk, timeline, oddities, bounds)
         return ScanFacts(
             num_frames=collector.num_frames,
             duration_s=collector.time_s,
@@ -55,58 +61,50 @@ def scan(uri: str, plan: ScanPlan, spool_dir: str, *, limits: LimitsSpec = _LIMI
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
             repaired_times=timeline.repairs,
+            oddities=str(oddities),
         )
 
 
-class _Guard:
-    """Stops a video whose frames are larger, or last longer, than its headers said and the limits allow."""
-
-    def __init__(self, uri: str, limits: LimitsSpec) -> None:
-        self.uri = uri
-        self._limits = limits
-
-    def check_frame(self, frame: VideoFrame) -> None:
-        if frame.width * frame.height > self._limits.max_pixels:
-            size = f"{frame.width}x{frame.height} are more than {self._limits.max_pixels} pixels"
-            raise UnreadableVideo(self.uri, VideoReason.OVER_LIMIT, size)
-
-    def check_time(self, time_s: float) -> None:
-        if time_s > self._limits.max_duration_s:
-            length = f"its frames last more than {self._limits.max_duration_s:.1f} s"
-            raise UnreadableVideo(self.uri, VideoReason.OVER_LIMIT, length)
-
-
 def _collect(
-    spool: Spool, plan: ScanPlan, stream: VideoStream, walk: Walk, timeline: Timeline, guard: _Guard
+    spool: Spool, plan: ScanPlan, walk: Walk, timeline: Timeline, oddities: Oddities, bounds: Bounds
 ) -> Collector:
     collector: Collector | None = None
     for frame, is_key in walk.frames():
-        guard.check_frame(frame)
+        bounds.check_size(frame.width, frame.height)
+        oddities.see(frame)
         if collector is None:
-            collector = _collector(spool, plan, stream, frame)
-        pts = timeline.place(frame.pts, frame.duration)
-        guard.check_time(collector.seconds_until(pts))
+            collector = _collector(spool, plan, walk.stream, frame)
+        pts = timeline.place(stored_pts(frame, is_made_up=walk.has_made_up_times), frame.duration)
+        bounds.check_length(collector.num_frames, collector.seconds_until(pts))
         collector.take(frame, pts, is_key=is_key)
     if collector is None:
-        cause = f"no frame could be decoded: {walk.damage or 'its video stream is empty'}"
-        raise UnreadableVideo(guard.uri, VideoReason.NO_FRAMES, cause)
-    collector.finish(timeline.end(_nominal_duration(stream)))
+        raise _no_frames(walk, bounds)
+    collector.finish(timeline.end(_nominal_duration(walk.stream)))
     return collector
+
+
+def _no_frames(walk: Walk, bounds: Bounds) -> UnreadableVideo:
+    if walk.refused_size_px is not None:
+        bounds.check_size(*walk.refused_size_px)
+    cause = f"no frame could be decoded: {walk.damage or 'its video stream is empty'}"
+    return UnreadableVideo(bounds.uri, VideoReason.NO_FRAMES, cause)
 
 
 def _collector(spool: Spool, plan: ScanPlan, stream: VideoStream, first: VideoFrame) -> Collector:
     size_px = (first.width, first.height)
     renderer = Renderer(
         coded_size_px=size_px,
-        rotation_deg=quarter_turns_deg(first.rotation),
+        orientation=orientation(first),
         sar=pixel_aspect(stream),
         frames_height_px=plan.frames_height_px,
+        tone_map=tone_map(first.color_trc, first.color_primaries),
     )
     return Collector(spool, plan, renderer, coded_size_px=size_px, time_base=_time_base(stream))
 
 
-def _opened_stream(container: InputContainer, uri: str, plan: ScanPlan) -> VideoStream:
-    stream = video_stream(container, uri)
+def _opened_stream(container: InputContainer, plan: ScanPlan, bounds: Bounds) -> VideoStream:
+    stream = video_stream(container, bounds.uri)
+    bounds.impose(stream.codec_context)
     stream.codec_context.thread_count = 1  # parallel across videos; more threads cost more CPU for one
     if plan.motion_fps is not None and plan.motion_source == "vectors":
         export_vectors(stream.codec_context)

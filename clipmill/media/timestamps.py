@@ -5,14 +5,19 @@ from fractions import Fraction
 
 BACKWARD_JUMP_S = 1.0
 """A timestamp that lies this far back starts a new timeline; one nearer is an error of its own."""
+FORWARD_JUMP_S = 600.0
+"""A frame that would be shown for longer than this is followed by a jump of the clock."""
 MAX_DISTINCT_STEPS = 1024
+MAX_TICKS = 1 << 60
+"""A timestamp beyond this is none: sums of such would not fit 64 bits."""
 
 
 class Timeline:
     """Gives each frame a pts above that of the frame before; the decoder's order is the display order.
 
     A missing pts continues with the frame before's duration; a repeated or earlier one moves to the next
-    tick; a jump back of ``BACKWARD_JUMP_S`` or more, as in joined recordings, shifts what follows behind it.
+    tick; a jump back of ``BACKWARD_JUMP_S`` or more, as in joined recordings, or ahead of ``FORWARD_JUMP_S``
+    shifts what follows right behind it.
     """
 
     def __init__(self, time_base: Fraction) -> None:
@@ -53,6 +58,8 @@ class Timeline:
         return max(self._steps) - typical > tolerance or typical - min(self._steps) > tolerance
 
     def _placed(self, pts: int | None) -> int:
+        if pts is not None and abs(pts) > MAX_TICKS:
+            pts = None
         if self._last is None:
             return 0 if pts is None else pts
         step = self._duration or self._median() or 1
@@ -60,11 +67,17 @@ class Timeline:
             self._faults["without a timestamp"] += 1
             return self._last + step
         if pts + self._shift > self._last:
-            return pts + self._shift
+            if (pts + self._shift - self._last) * self._time_base <= FORWARD_JUMP_S:
+                return pts + self._shift
+            return self._jumped(pts, step, "where timestamps jump ahead")
         if (self._last - pts - self._shift) * self._time_base < BACKWARD_JUMP_S:
             self._faults["with a timestamp not after the one before"] += 1
             return self._last + 1
-        self._faults["where timestamps jump back"] += 1
+        return self._jumped(pts, step, "where timestamps jump back")
+
+    def _jumped(self, pts: int, step: int, fault: str) -> int:
+        assert self._last is not None
+        self._faults[fault] += 1
         self._shift = self._last + step - pts
         return self._last + step
 

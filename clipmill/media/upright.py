@@ -9,10 +9,12 @@ from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
-from clipmill.media.probe import quarter_turns_deg
+from clipmill.media.orientation import Orientation, orientation
 
 _TURNS = {90: ("transpose=clock",), 180: ("hflip", "vflip"), 270: ("transpose=cclock",)}
 """Filters for a clockwise rotation in degrees."""
+
+_AS_CODED = Orientation()
 
 SMPTE170M = 6
 """Matrix, primaries and transfer that 8-bit 4:2:0 made from RGB is tagged with."""
@@ -23,19 +25,19 @@ class Upright:
 
     def __init__(self) -> None:
         self._graph: Graph | None = None
-        self._graph_for: tuple[int, int, str, int] | None = None
+        self._graph_for: tuple[int, int, str, Orientation] | None = None
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         """A frame of even width and height in yuv420p; an odd size loses its last column or row."""
-        rotation = quarter_turns_deg(frame.rotation)
-        if rotation or frame.width % 2 or frame.height % 2:
-            frame = self._filtered(frame, rotation)
+        turn = orientation(frame)
+        if turn != _AS_CODED or frame.width % 2 or frame.height % 2:
+            frame = self._filtered(frame, turn)
         return _to_yuv420p(frame)
 
-    def _filtered(self, frame: VideoFrame, rotation_deg: int) -> VideoFrame:
-        wanted = (frame.width, frame.height, frame.format.name, rotation_deg)
+    def _filtered(self, frame: VideoFrame, turn: Orientation) -> VideoFrame:
+        wanted = (frame.width, frame.height, frame.format.name, turn)
         if self._graph is None or self._graph_for != wanted:
-            self._graph, self._graph_for = _build(frame, rotation_deg), wanted
+            self._graph, self._graph_for = _build(frame, turn), wanted
         tags = (frame.color_range, frame.colorspace, frame.color_primaries, frame.color_trc)
         self._graph.vpush(frame)
         turned = self._graph.vpull()
@@ -48,10 +50,10 @@ def upright_sar(sar: Fraction, rotation_deg: int) -> Fraction:
     return 1 / sar if rotation_deg % 180 else sar
 
 
-def _build(frame: VideoFrame, rotation_deg: int) -> Graph:
+def _build(frame: VideoFrame, turn: Orientation) -> Graph:
     width, height = frame.width & ~1, frame.height & ~1
-    steps = [*_TURNS.get(rotation_deg, ()), ""]
-    if rotation_deg % 180:
+    steps = [*_TURNS.get(turn.rotation_deg, ()), *(["hflip"] if turn.is_mirrored else []), ""]
+    if turn.rotation_deg % 180:
         width, height = height, width
     graph = Graph()
     node = graph.add_buffer(

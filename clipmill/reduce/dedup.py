@@ -21,6 +21,7 @@ from clipmill.reduce import clusters, fit, handover, keepers
 from clipmill.reduce.columns import read_columns
 from clipmill.reduce.embeddings import SUFFIXES, read_embeddings, read_files
 from clipmill.specs import DedupSpec
+from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
 
 FIT_VERSION = 1
@@ -126,10 +127,12 @@ def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, a
     replaced; files that hold what they should stay as they are; those of earlier runs that no longer belong
     go last.
     """
+    apply_verbose([spec])
     eps = eps_for(algorithm) if spec.eps is None else spec.eps
     found = [handover.read(uri, handover.Found) for uri in found_uris]
     members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
     table = keepers.duplicates(members, eps=eps)
+    spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
     uri = keepers.publish(members, table, output)
     keepers.remove_earlier_work(output, {part.folder for part in found})
     return uri

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import PurePosixPath
 
-from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError
+from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError, TransientStoreError
 from clipmill.intake.manifests import get_sources
 from clipmill.media.child import CodecChild
 from clipmill.media.probe import inspect_source
@@ -52,13 +52,23 @@ def _inspect_share(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[In
 def _inspect(source: SourceFile, limits: LimitsSpec, child: CodecChild) -> Inspection:
     """Never raises for a bad file: a header can crash or stall a parser as well as a decoder."""
     try:
-        return child.run(inspect_source, source, limits=limits, timeout_s=INSPECT_S, stall_s=INSPECT_S)
+        return _tried(source, limits, child)
     except CodecChildDied as error:
         return _rejected(source, VideoReason.DECODER_CRASHED, error)
     except CodecChildTimeout as error:
         return _rejected(source, VideoReason.DECODER_TIMEOUT, error)
     except StoreError as error:
         return _rejected(source, VideoReason.STORE_ERROR, error)
+
+
+def _tried(source: SourceFile, limits: LimitsSpec, child: CodecChild) -> Inspection:
+    """One look, again while its process dies or stalls or the store falters, up to the limit of attempts."""
+    for attempt in range(1, limits.max_attempts):
+        try:
+            return child.run(inspect_source, source, limits=limits, timeout_s=INSPECT_S, stall_s=INSPECT_S)
+        except (CodecChildDied, CodecChildTimeout, TransientStoreError) as error:
+            logger.warning("%s, attempt %d of %d: %s", source.uri, attempt, limits.max_attempts, error)
+    return child.run(inspect_source, source, limits=limits, timeout_s=INSPECT_S, stall_s=INSPECT_S)
 
 
 def _rejected(source: SourceFile, reason: VideoReason, error: Exception) -> Inspection:

@@ -5,7 +5,13 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError, UnreadableVideo
+from clipmill.errors import (
+    CodecChildDied,
+    CodecChildTimeout,
+    StoreError,
+    TransientStoreError,
+    UnreadableVideo,
+)
 from clipmill.media.child import CodecChild
 from clipmill.media.contracts import ScanFacts
 from clipmill.media.scan import load_arrays, scan
@@ -39,7 +45,7 @@ class Scanner:
         self._customs = Customs(plan, self.name)
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
-        """Scan each video. Its failures are values; a failing store's transient faults rise."""
+        """Scan each video. Its failures are values."""
         for parcel in parcels:
             yield from self._one(parcel.item)
 
@@ -64,7 +70,7 @@ class Scanner:
                 yield from self._parcels(item, facts, spool_dir, watch)
 
     def _scan(self, item: WorkItem, spool_dir: str) -> ScanFacts:
-        """One pass, tried again while it kills or stalls its process, up to the limit of attempts."""
+        """One pass, again while its process dies or stalls or the store falters, up to the limit."""
         limits = self._plan.limits
         for attempt in range(1, limits.max_attempts + 1):
             try:
@@ -77,7 +83,7 @@ class Scanner:
                     timeout_s=limits.decode_timeout_s + _expected_s(item),
                     stall_s=limits.decode_stall_s,
                 )
-            except (CodecChildDied, CodecChildTimeout) as error:
+            except (CodecChildDied, CodecChildTimeout, TransientStoreError) as error:
                 logger.warning(
                     "%s, attempt %d of %d: %s", item.source.uri, attempt, limits.max_attempts, error
                 )

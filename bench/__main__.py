@@ -67,7 +67,8 @@ def _measure(corpus: Corpus, sections: Sequence[str], num_rounds: int) -> bool:
     films, warm_up = list(readable([str(film) for film in corpus.films])), str(corpus.warm_up)
     rounds: list[list[FilmCost]] = []
     scan_peaks: list[int] = []
-    for _ in range(num_rounds if "scan" in sections else 1):
+    for number in range(num_rounds if "scan" in sections else 1):
+        _say(f"round {number + 1}: scan")
         costs, peak = isolated(scan_costs, films, warm_up)
         rounds.append(costs)
         scan_peaks.append(peak.rss_bytes)
@@ -87,8 +88,9 @@ def _measure(corpus: Corpus, sections: Sequence[str], num_rounds: int) -> bool:
 def _print_runs(films: list[str], warm_up: str, num_rounds: int, minutes: float) -> None:
     costs: dict[RunKind, list[RunCost]] = {kind: [] for kind in KINDS}
     peaks: dict[RunKind, list[int]] = {kind: [] for kind in KINDS}
-    for _ in range(num_rounds):
+    for number in range(num_rounds):
         for kind in KINDS:
+            _say(f"round {number + 1} of {num_rounds}: {kind.name}")
             cost, peak = isolated(run_cost, kind, films, warm_up)
             costs[kind].append(cost)
             peaks[kind].append(peak.rss_bytes)
@@ -101,7 +103,8 @@ def _print_runs(films: list[str], warm_up: str, num_rounds: int, minutes: float)
 def _print_encode(films: list[str], warm_up: str, num_rounds: int, minutes: float) -> None:
     costs: list[RunCost] = []
     floors: list[Floor] = []
-    for _ in range(num_rounds):
+    for number in range(num_rounds):
+        _say(f"round {number + 1} of {num_rounds}: ffmpeg, {ENCODE_ALL.name}")
         floors.append(isolated(floor, films)[0])
         costs.append(isolated(run_cost, ENCODE_ALL, films, warm_up)[0])
     _print(tables.encode_table(costs, floors, minutes=minutes))
@@ -125,6 +128,10 @@ def _print_cuts(videos: Path | None) -> bool:
         print(f"no cuts measured: {videos / 'groundtruth'} holds no label file")
         return False
     return bool(cuts.main(["--videos", str(videos)]))
+
+
+def _say(progress: str) -> None:
+    print(progress, file=sys.stderr, flush=True)
 
 
 def _print(*blocks: str) -> None:

@@ -44,7 +44,8 @@ class DedupSpec(StageSpec):
     takes the embedding's own value (``clipmill.dedup.thresholds``). ``which_to_keep`` ranks within a cluster:
     ``hard`` keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by ``random_state``,
     ``columns`` by ``rank_columns`` of the clips table, each ascending when ``ascending`` says so.
-    ``n_clusters`` ``auto`` is clamp(sqrt(N), 1, 50000).
+    ``n_clusters`` ``auto`` is clamp(sqrt(N), 1, 50000). ``sim_metric`` is the distance to the centroid that
+    ``hard`` and ``easy`` rank by; pairs are compared by cosine, which for directions orders them as l2 does.
     """
 
     stage_name: ClassVar[str] = "dedup"
@@ -54,6 +55,12 @@ class DedupSpec(StageSpec):
     max_iter: int = Field(default=300, ge=1)
     tol: float = Field(default=1e-4, ge=0)
     random_state: int = 42
+    init: Literal["k-means||", "random"] = "k-means||"
+    n_init: int = Field(default=1, ge=1)
+    oversampling_factor: float = Field(default=2.0, gt=0)
+    max_samples_per_batch: int = Field(default=32_768, ge=1)
+    fit_data_fraction: float | None = Field(default=None, gt=0, le=1)
+    sim_metric: Literal["cosine", "l2"] = "cosine"
     which_to_keep: Literal["hard", "easy", "random", "columns"] = "hard"
     rank_columns: list[str] = Field(default_factory=list[str])
     ascending: list[bool] = Field(default_factory=list[bool])

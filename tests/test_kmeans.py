@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clipmill.dedup import kmeans, nearest
-from clipmill.dedup.seeding import draw_seeds
+from clipmill.dedup.seeding import Start, draw_seeds
 from clipmill.dedup.vectors import Floats, Unit, unit_rows
 
 
@@ -97,6 +97,31 @@ def test_seeds_find_every_distant_blob_even_in_rounds_of_several() -> None:
     rows = blobs(num_blobs=100, rows_each=5, dim=64, spread=0.001)
     seeds = draw_seeds(rows, num_clusters=200, seed=0)
     assert set(seeds // 5) == set(range(100))
+
+
+def test_more_starts_are_never_looser() -> None:
+    rows = np.random.default_rng(8).standard_normal((400, 6))
+    one, many = (
+        kmeans.fit(rows, num_clusters=25, max_iter=20, tol=1e-6, seed=42, start=Start(n_init=starts))
+        for starts in (1, 6)
+    )
+    assert mean_cosine_distance(rows, many) <= mean_cosine_distance(rows, one) + 1e-6
+
+
+def test_candidates_find_every_distant_blob() -> None:
+    rows = blobs(num_blobs=100, rows_each=30, dim=64, spread=0.001)
+    seeds = draw_seeds(rows, num_clusters=100, seed=0, start=Start(oversampling_factor=2.0))
+    any_seeds = draw_seeds(rows, num_clusters=100, seed=0, start=Start(init="random"))
+    assert len(set(seeds // 30)) > 95 > len(set(any_seeds // 30))
+    assert len(seeds) == len(set(any_seeds)) == 100
+
+
+@pytest.mark.parametrize(
+    "fields", [{"n_init": 0}, {"oversampling_factor": 0.0}, {"max_samples_per_batch": 0}]
+)
+def test_an_impossible_start_does_not_construct(fields: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least one start"):
+        Start(**fields)
 
 
 def test_seeds_are_distinct_rows() -> None:

@@ -6,10 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from clipmill.dedup import nearest
 from clipmill.dedup.vectors import unit_rows
 from clipmill.errors import BadEmbeddings, SourceError, SpecError, StoreError
 from clipmill.reduce import dedup, fit
-from clipmill.reduce.embeddings import read_embeddings
+from clipmill.reduce.embeddings import read_embeddings, read_files
 from clipmill.snapshot.embeddings import export_no_embeddings
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
@@ -111,9 +112,37 @@ def test_an_empty_file_among_others_counts_nothing(tmp_path: Path) -> None:
     assert read_embeddings(str(tmp_path))[0] == ["x"]
 
 
-def test_no_files_give_no_embeddings(tmp_path: Path) -> None:
-    ids, rows = read_embeddings(str(tmp_path / "missing"))
+def test_files_without_names_give_no_embeddings() -> None:
+    ids, rows = read_files([])
     assert (ids, rows.shape) == ([], (0, 0))
+
+
+def reference_output(root: Path, *, name: str = "ce1_embd_parquet") -> None:
+    """A tree as the reference's writer leaves it, with other tables beside the embeddings."""
+    ids, rows = copies(num_films=4)
+    write(root / name / "video0.parquet", ids[:6], rows[:6])
+    write(root / name / "video1.parquet", ids[6:], rows[6:])
+    (root / "metas" / "v0").mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({"clip": ["x"]}), root / "metas" / "v0" / "clips.parquet")
+
+
+def test_a_whole_output_of_the_reference_is_deduplicated(tmp_path: Path, output: Path) -> None:
+    reference_output(tmp_path / "theirs")
+    table = pq.read_table(run(tmp_path / "theirs", output, DedupSpec(eps=0.1, n_clusters=2)))
+    assert len(table) == 8
+
+
+def test_an_output_with_two_embeddings_leaves_a_choice(tmp_path: Path) -> None:
+    reference_output(tmp_path / "theirs")
+    reference_output(tmp_path / "theirs", name="iv2_embd_parquet")
+    with pytest.raises(SourceError, match=r"several embeddings \(ce1_embd_parquet, iv2_embd_parquet\)"):
+        read_embeddings(str(tmp_path / "theirs"))
+
+
+def test_our_own_output_is_read_as_well(embeddings: Path, output: Path) -> None:
+    embeddings.rename(embeddings.parent / "perceptual_embd_parquet")
+    run(embeddings.parent / "perceptual_embd_parquet", embeddings.parent, SPEC)
+    assert len(read_embeddings(str(embeddings.parent))[0]) == 36
 
 
 def test_integer_ids_become_text(tmp_path: Path) -> None:
@@ -285,9 +314,7 @@ def test_a_chain_has_one_keeper(tmp_path: Path, output: Path) -> None:
     write(tmp_path / "in" / "a.parquet", list("abcd"), np.stack([np.cos(angles), np.sin(angles)], axis=1))
     clips = tmp_path / "clips.parquet"
     pq.write_table(pa.table({"id": list("abcd"), "place": [0, 1, 2, 3]}), clips)
-    spec = DedupSpec(
-        eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=["place"], ascending=[True]
-    )
+    spec = DedupSpec(eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=["place"], ascending=[True])
     rows = pq.read_table(run(tmp_path / "in", output, spec, columns=str(clips))).to_pylist()
     found = [(row["clip_id"], row["duplicate_of"], row["similarity"]) for row in rows]
     assert found == [("b", "a", pytest.approx(0.939693)), ("c", "a", pytest.approx(0.766044))]
@@ -338,6 +365,57 @@ def test_the_reference_result_on_blobs(tmp_path: Path, output: Path) -> None:
     assert len(table) == 1495
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"init": "random"},
+        {"n_init": 5},
+        {"oversampling_factor": 1.0},
+        {"fit_data_fraction": 0.5},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_parameter_of_the_fit_changes_the_centroids(
+    tmp_path: Path, output: Path, fields: dict[str, object]
+) -> None:
+    rows = np.random.default_rng(3).standard_normal((300, 24))
+    write(tmp_path / "in" / "a.parquet", [f"{row:03}" for row in range(300)], rows)
+    common = {"n_clusters": 12, "max_iter": 3}
+    fits = [
+        dedup.fit_clusters(str(tmp_path / "in"), str(output), DedupSpec.model_validate({**common, **more}))
+        for more in ({}, fields)
+    ]
+    first, second = (fit.read_centroids(str(Path(uri).parent / "centroids.npy")) for uri in fits)
+    assert first.tobytes() != second.tobytes()
+
+
+def test_no_more_rows_than_asked_for_share_a_product(
+    embeddings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    knn = nearest.faiss.knn
+
+    def counting(block: np.ndarray, *rest: object, **named: object) -> tuple[np.ndarray, np.ndarray]:
+        sizes.append(len(block))
+        return knn(block, *rest, **named)
+
+    monkeypatch.setattr(nearest.faiss, "knn", counting)
+    dedup.fit_clusters(str(embeddings), str(output), DedupSpec(max_samples_per_batch=7))
+    assert max(sizes) == 7
+
+
+def test_the_metric_names_the_distance_that_ranks(tmp_path: Path, output: Path) -> None:
+    spec = DedupSpec(n_clusters=3, sim_metric="l2")
+    rows = np.random.default_rng(4).standard_normal((60, 24))
+    write(tmp_path / "in" / "a.parquet", [f"{row:03}" for row in range(60)], rows)
+    run(tmp_path / "in", output, spec)
+    for cluster in range(3):
+        table = pq.ParquetFile(output / "dedup" / "kmeans_results" / f"centroid={cluster}" / "part-0.parquet")
+        distance = {row["id"]: row["l2_dist_to_cent"] for row in table.read().to_pylist()}
+        ranked = pq.read_table(output / "dedup" / "pairwise_results" / f"cluster_{cluster}.parquet")["id"]
+        assert ranked.to_pylist() == sorted(distance, key=lambda name: -distance[name])
+
+
 # Reruns, partitions, interruption
 
 
@@ -384,8 +462,10 @@ def test_groups_are_at_most_as_many_as_asked_for(
     assert len(dedup.cluster_groups(fitted, assigned, spec)) == 2
 
 
-def test_a_sample_of_the_rows_can_be_fitted(embeddings: Path, output: Path) -> None:
-    table = pq.read_table(run(embeddings, output, DedupSpec(eps=0.1, n_clusters=3, fit_sample=20)))
+@pytest.mark.parametrize("sample", [{"fit_sample": 20}, {"fit_data_fraction": 0.55}], ids=["rows", "share"])
+def test_a_sample_of_the_rows_can_be_fitted(embeddings: Path, output: Path, sample: dict[str, float]) -> None:
+    spec = DedupSpec.model_validate({"eps": 0.1, "n_clusters": 3, **sample})
+    table = pq.read_table(run(embeddings, output, spec))
     rows = [pq.ParquetFile(path).read() for path in (output / "dedup" / "kmeans_results").rglob("*.parquet")]
     assert sum(len(part) for part in rows) == 36
     assert len(table) > 18

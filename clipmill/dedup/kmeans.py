@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from clipmill.dedup.nearest import BLOCK_ROWS, nearest
-from clipmill.dedup.seeding import draw_seeds
+from clipmill.dedup.seeding import DEFAULT_START, Start, draw_seeds
 from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
 
 MAX_CLUSTERS = 50_000
@@ -19,25 +19,33 @@ def auto_num_clusters(num_rows: int) -> int:
     return min(max(round(math.sqrt(num_rows)), 1), MAX_CLUSTERS)
 
 
-def fit(embeddings: Floats, *, num_clusters: int, max_iter: int, tol: float, seed: int) -> Unit:
+def fit(
+    embeddings: Floats,
+    *,
+    num_clusters: int,
+    max_iter: int,
+    tol: float,
+    seed: int,
+    start: Start = DEFAULT_START,
+) -> Unit:
     """Centroids, float32 ``(K, D)``, of the rows of ``embeddings`` ``(N, D)``, of any length but zero.
 
     A centroid is the mean of its rows' directions, so at most 1 long. K is ``num_clusters``, or less where
-    there are fewer distinct rows; 0 for no rows. Stops after ``max_iter`` rounds, or when the centroids'
-    directions moved by at most ``tol`` in the mean square. Rows in another order may start elsewhere: sort
-    them by id. ValueError names a row that is NaN or zero.
+    there are fewer distinct rows; 0 for no rows. Of ``start.n_init`` starts the one stays whose rows are
+    nearest to their centroids in the mean, of equals the first. Stops after ``max_iter`` rounds, or when the
+    centroids' directions moved by at most ``tol`` in the mean square. Rows in another order may start
+    elsewhere: sort them by id. ValueError names a row that is NaN or zero.
     """
     if min(num_clusters, max_iter) < 1:
         raise ValueError(f"need num_clusters and max_iter of at least 1, got {num_clusters} and {max_iter}")
     unit = unit_rows(embeddings)
     if not len(unit):
         return unit
-    directions = unit[draw_seeds(unit, num_clusters=min(num_clusters, len(unit)), seed=seed)]
-    for _ in range(max_iter):
-        before, directions = directions, _moved(unit, directions)
-        if np.square(directions - before).sum(axis=1).mean() <= tol:
-            break
-    return _filled_means(unit, directions)
+    fits = (
+        _fit_once(unit, num_clusters, max_iter=max_iter, tol=tol, seed=seed + attempt, start=start)
+        for attempt in range(start.n_init)
+    )
+    return min(fits, key=lambda fitted: fitted[1])[0]
 
 
 def assign(
@@ -62,9 +70,24 @@ def assign(
     return labels, 1.0 - cosine, np.sqrt(np.maximum(squared, 0.0))
 
 
-def _moved(unit: Unit, directions: Unit) -> Unit:
+def _fit_once(
+    unit: Unit, num_clusters: int, *, max_iter: int, tol: float, seed: int, start: Start
+) -> tuple[Unit, float]:
+    """Centroids, and the mean cosine distance of the rows to the directions that they belong to."""
+    wanted = min(num_clusters, len(unit))
+    directions = unit[draw_seeds(unit, num_clusters=wanted, seed=seed, start=start)]
+    for _ in range(max_iter):
+        before = directions
+        directions = _moved(unit, directions, block_rows=start.max_samples_per_batch)
+        if np.square(directions - before).sum(axis=1).mean() <= tol:
+            break
+    labels, cosine = nearest(unit, directions, block_rows=start.max_samples_per_batch)
+    return _filled_means(unit, directions, labels), 1.0 - float(cosine.mean(dtype=np.float64))
+
+
+def _moved(unit: Unit, directions: Unit, *, block_rows: int) -> Unit:
     """One round: every row joins its nearest direction, every direction turns to its rows' mean."""
-    labels, cosine = nearest(unit, directions)
+    labels, cosine = nearest(unit, directions, block_rows=block_rows)
     sums, counts = _sums(unit, labels, len(directions))
     lengths = np.linalg.norm(sums, axis=1)
     # A mean without direction, of opposite rows, stays where it was.
@@ -83,9 +106,8 @@ def _refilled(
     return directions
 
 
-def _filled_means(unit: Unit, directions: Unit) -> Unit:
+def _filled_means(unit: Unit, directions: Unit, labels: Indices) -> Unit:
     """The mean row of each direction that has rows; a mean that vanishes keeps its direction."""
-    labels, _ = nearest(unit, directions)
     sums, counts = _sums(unit, labels, len(directions))
     filled = counts > 0
     means = sums[filled] / counts[filled, None]

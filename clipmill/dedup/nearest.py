@@ -10,28 +10,40 @@ import numpy.typing as npt
 from clipmill.dedup.vectors import Indices, Unit
 
 BLOCK_ROWS = 16384
-"""Fixed, because the bits of a matrix product depend on its shape."""
+"""Never taken from the machine, because the bits of a matrix product depend on its shape."""
 
 
-def nearest(unit: Unit, directions: Unit) -> tuple[Indices, npt.NDArray[np.float32]]:
-    """Index ``(N,)`` into ``directions`` ``(K, D)`` and cosine similarity ``(N,)`` of each row's nearest.
+def nearest(
+    unit: Unit, directions: Unit, *, block_rows: int = BLOCK_ROWS
+) -> tuple[Indices, npt.NDArray[np.float32]]:
+    """Index ``(N,)`` into ``directions`` ``(K, D)`` and cosine similarity ``(N,)`` of each row's nearest."""
+    labels, scores = nearest_few(unit, directions, count=1, block_rows=block_rows)
+    return labels[:, 0], scores[:, 0]
+
+
+def nearest_few(
+    unit: Unit, directions: Unit, *, count: int, block_rows: int = BLOCK_ROWS
+) -> tuple[Indices, npt.NDArray[np.float32]]:
+    """Indices and cosine similarities, both ``(N, count)``, of each row's nearest directions, best first.
 
     Rows and directions have unit length. faiss merges the product and the search, so that no ``(N, K)``
     exists. A product's bits change with the number of threads that share it: here a block belongs to one
     thread, and blocks run side by side. Otherwise k-means, which amplifies the last bit, would give other
     clusters on another number of cores.
     """
-    blocks = [unit[start : start + BLOCK_ROWS] for start in range(0, len(unit), BLOCK_ROWS)]
+    blocks = [unit[start : start + block_rows] for start in range(0, len(unit), block_rows)]
     with ThreadPoolExecutor(max(1, min(len(blocks), _num_cpus()))) as pool:
-        found = list(pool.map(lambda block: _nearest_of_block(block, directions), blocks))
-    labels = np.concatenate([np.zeros(0, dtype=np.intp), *(index for index, _ in found)])
-    return labels, np.concatenate([np.zeros(0, dtype=np.float32), *(score for _, score in found)])
+        found = list(pool.map(lambda block: _nearest_of_block(block, directions, count), blocks))
+    labels = np.concatenate([np.zeros((0, count), dtype=np.intp), *(index for index, _ in found)])
+    return labels, np.concatenate([np.zeros((0, count), dtype=np.float32), *(score for _, score in found)])
 
 
-def _nearest_of_block(block: Unit, directions: Unit) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+def _nearest_of_block(
+    block: Unit, directions: Unit, count: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     faiss.omp_set_num_threads(1)  # OpenMP keeps this per calling thread, here one of the pool's own
-    scores, indices = faiss.knn(block, directions, 1, metric=faiss.METRIC_INNER_PRODUCT)
-    return indices[:, 0], scores[:, 0]
+    scores, indices = faiss.knn(block, directions, count, metric=faiss.METRIC_INNER_PRODUCT)
+    return indices, scores
 
 
 def _num_cpus() -> int:

@@ -1,32 +1,92 @@
-"""Where k-means starts: rows far from each other, drawn by a seed."""
+"""Where k-means starts: rows far from each other, or any rows, drawn by a seed."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from clipmill.dedup.nearest import nearest
+from clipmill.dedup.nearest import BLOCK_ROWS, nearest
 from clipmill.dedup.vectors import Indices, Unit
 
 ROUNDS = 64
 """Most passes over the rows; a round draws several rows at once where more clusters are asked for."""
 
+ROWS_PER_SEED = 32
+"""Rows that the seeds are drawn from, for each: more of them cost passes and hardly change where it ends."""
+
 _SAME = 1e-6  # squared distance below which a row is one already drawn, up to float32 noise
 
 
-def draw_seeds(unit: Unit, *, num_clusters: int, seed: int) -> Indices:
+@dataclass(frozen=True)
+class Start:
+    """How k-means begins, under the documented names.
+
+    ``n_init`` starts are tried and the tightest result stays. ``oversampling_factor`` times as many
+    candidates as clusters are drawn by ``k-means||`` before the best are chosen among them; up to 1 there is
+    no such choice. ``max_samples_per_batch`` rows share one matrix product.
+    """
+
+    init: Literal["k-means||", "random"] = "k-means||"
+    n_init: int = 1
+    oversampling_factor: float = 1.0
+    max_samples_per_batch: int = BLOCK_ROWS
+
+    def __post_init__(self) -> None:
+        if min(self.n_init, self.max_samples_per_batch) < 1 or self.oversampling_factor <= 0:
+            raise ValueError(f"need at least one start, row and candidate, got {self}")
+
+
+DEFAULT_START = Start()
+
+
+def draw_seeds(unit: Unit, *, num_clusters: int, seed: int, start: Start = DEFAULT_START) -> Indices:
     """Up to ``num_clusters`` distinct rows of ``unit`` ``(N, D)``, ascending; fewer where rows repeat.
 
-    k-means++ (Arthur and Vassilvitskii 2007): a row is drawn in proportion to its squared distance to the
-    nearest row drawn before. As in k-means|| (Bahmani et al. 2012) a round draws many at once, so that many
-    clusters cost one pass of matrix products rather than one pass over the rows for each.
+    ``random`` draws rows evenly. ``k-means||`` (Bahmani et al. 2012) draws candidates far from each other in
+    passes of matrix products, weighs each by the rows nearest to it, and chooses among them in the same way.
+    It looks at a sample of ``ROWS_PER_SEED`` rows for each cluster.
     """
     rng = np.random.default_rng(seed)
+    if start.init == "random":
+        return np.sort(rng.choice(len(unit), min(num_clusters, len(unit)), replace=False))
+    rows = np.arange(len(unit), dtype=np.intp)
+    if len(unit) > ROWS_PER_SEED * num_clusters:
+        rows = np.sort(rng.choice(len(unit), ROWS_PER_SEED * num_clusters, replace=False))
+    sample = unit if len(rows) == len(unit) else unit[rows]
+    num_candidates = max(num_clusters, round(start.oversampling_factor * num_clusters))
+    ones = np.ones(len(sample))
+    candidates = _far_apart(sample, ones, num_candidates, rng, block_rows=start.max_samples_per_batch)
+    if len(candidates) > num_clusters:
+        labels, _ = nearest(sample, sample[candidates], block_rows=start.max_samples_per_batch)
+        weights = np.bincount(labels, minlength=len(candidates)).astype(np.float64)
+        chosen = _far_apart(
+            sample[candidates], weights, num_clusters, rng, block_rows=start.max_samples_per_batch
+        )
+        candidates = candidates[chosen]
+    return np.sort(rows[candidates])
+
+
+def _far_apart(
+    unit: Unit,
+    weights: npt.NDArray[np.float64],
+    count: int,
+    rng: np.random.Generator,
+    *,
+    block_rows: int,
+) -> Indices:
+    """Up to ``count`` distinct rows, ascending.
+
+    k-means++ (Arthur and Vassilvitskii 2007): a row is drawn in proportion to its weight and its squared
+    distance to the nearest row drawn before; here several rows a round.
+    """
     drawn = [np.array([rng.integers(len(unit))], dtype=np.intp)]
-    weights = np.full(len(unit), np.inf)
-    per_round = -(-num_clusters // ROUNDS)
-    missing = num_clusters - 1
+    distances = np.full(len(unit), np.inf)
+    per_round = -(-count // ROUNDS)
+    missing = count - 1
     while missing > 0:
-        weights = np.minimum(weights, _squared_distance(unit, unit[drawn[-1]]))
-        picked = _draw(weights, min(per_round, missing), rng)
+        distances = np.minimum(distances, _squared_distance(unit, unit[drawn[-1]], block_rows=block_rows))
+        picked = _draw(distances * weights, min(per_round, missing), rng)
         if not len(picked):
             break
         drawn.append(picked)
@@ -34,8 +94,8 @@ def draw_seeds(unit: Unit, *, num_clusters: int, seed: int) -> Indices:
     return np.sort(np.concatenate(drawn))
 
 
-def _squared_distance(unit: Unit, seeds: Unit) -> npt.NDArray[np.float64]:
-    _, similarity = nearest(unit, seeds)
+def _squared_distance(unit: Unit, seeds: Unit, *, block_rows: int) -> npt.NDArray[np.float64]:
+    _, similarity = nearest(unit, seeds, block_rows=block_rows)
     distance = 2.0 - 2.0 * similarity.astype(np.float64)
     return np.where(distance > _SAME, distance, 0.0)
 

@@ -88,4 +88,4 @@ def _ranked(rows: pa.Table, how: Ranking) -> Indices:
         columns = read_columns(how.columns_uri, how.columns, ids=ids)
         return ranking.rank_columns(ids, columns, ascending=how.ascending)
     rank = ranking.rank_hard if how.which_to_keep == "hard" else ranking.rank_easy
-    return rank(ids, rows["cosine_dist_to_cent"].to_numpy())
+    return rank(ids, rows[f"{how.metric}_dist_to_cent"].to_numpy())

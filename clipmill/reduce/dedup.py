@@ -16,19 +16,21 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.dedup.thresholds import eps_for
-from clipmill.errors import SourceError
 from clipmill.reduce import clusters, fit, handover, keepers
 from clipmill.reduce.columns import read_columns
-from clipmill.reduce.embeddings import SUFFIXES, read_embeddings, read_files
+from clipmill.reduce.embeddings import embedding_files, read_files
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
 
-FIT_VERSION = 1
-PAIRS_VERSION = 1
+FIT_VERSION = 2
+PAIRS_VERSION = 2
 
-_FIT_FIELDS = ("n_clusters", "max_iter", "tol", "random_state", "fit_sample")
-_RANK_FIELDS = ("which_to_keep", "rank_columns", "ascending", "random_state")
+_FIT_FIELDS = (
+    "n_clusters", "max_iter", "tol", "random_state", "init", "n_init", "oversampling_factor",
+    "max_samples_per_batch", "fit_data_fraction", "fit_sample",
+)  # fmt: skip
+_RANK_FIELDS = ("which_to_keep", "rank_columns", "ascending", "random_state", "sim_metric")
 
 
 def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
@@ -38,15 +40,14 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
     Memory is about three times that of all embeddings in float32. SourceError when there is no file,
     BadEmbeddings names a faulty file and row.
     """
-    if not store.find(embeddings_uri, SUFFIXES):
-        raise SourceError(f"{embeddings_uri} holds no embeddings ({' '.join(SUFFIXES)})")
-    digest = fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, [embeddings_uri])
+    files = embedding_files(embeddings_uri)
+    digest = fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, [file.uri for file in files])
     uri = layout.join(keepers.work_dir(store.normalise(output)), digest, "fit.json")
     if store.exists(uri):
         return uri
-    ids, embeddings = read_embeddings(embeddings_uri)
+    ids, embeddings = read_files([file.uri for file in files])
     centroids = fit.centroids_of(ids, embeddings, spec)
-    shards = fit.shards_of(store.find(embeddings_uri, SUFFIXES), spec)
+    shards = fit.shards_of(files, spec)
     return fit.write_fit(uri, centroids, shards, fit.groups_of(len(centroids), len(ids), spec))
 
 
@@ -89,7 +90,7 @@ def cluster_groups(
     if len(assigned) != len(fitted.shard_uris):
         raise ValueError(f"{fit_uri} has {len(fitted.shard_uris)} shards, {len(assigned)} were assigned")
     how = _ranking(spec, columns_uri)
-    tables = [how.columns_uri] if how.columns_uri else []
+    tables = [file.uri for file in store.find(how.columns_uri, (".parquet",))] if how.columns_uri else []
     digest = fit.digest("find_duplicates", PAIRS_VERSION, spec, _RANK_FIELDS, tables)
     folder = layout.join(fitted.folder, f"pairs_{digest}")
     uris: list[str] = []
@@ -153,7 +154,8 @@ def _ranking(spec: DedupSpec, columns_uri: str) -> handover.Ranking:
     if spec.rank_columns:
         read_columns(columns_uri, spec.rank_columns, ids=[])
     return handover.Ranking(
-        which_to_keep=spec.which_to_keep, seed=spec.random_state, columns=spec.rank_columns,
+        which_to_keep=spec.which_to_keep, seed=spec.random_state, metric=spec.sim_metric,
+        columns=tuple(spec.rank_columns),
         ascending=tuple(spec.ascending) or (False,) * len(spec.rank_columns),
         columns_uri=columns_uri if spec.rank_columns else "",
     )  # fmt: skip

@@ -9,29 +9,49 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipmill.dedup.vectors import faulty_row
-from clipmill.errors import BadEmbeddings
+from clipmill.errors import BadEmbeddings, SourceError
 from clipmill.storage import store
 
 SUFFIXES = (".parquet",)
 
 Rows = npt.NDArray[np.float32]
 
+_FOLDER_ENDING = "_embd_parquet"
 _ID = "id"
 _EMBEDDING = ("embedding", "embeddings")
 
 
+def embedding_files(uri: str) -> list[store.FileEntry]:
+    """The parquet files that hold embeddings under ``uri``: a file, a folder of them, or a whole output.
+
+    An output, ours or the reference's, has its embeddings in one folder ``<name>_embd_parquet`` among other
+    tables. SourceError when there is no file, or when several such folders leave a choice.
+    """
+    files = store.find(uri, SUFFIXES)
+    root = store.normalise(uri)
+    first = [file.uri.removeprefix(root).lstrip("/").partition("/")[0] for file in files]
+    folders = sorted({name for name in first if name.endswith(_FOLDER_ENDING)})
+    if len(folders) > 1:
+        raise SourceError(f"{uri} holds several embeddings ({', '.join(folders)}): name one of these folders")
+    if folders:
+        files = [file for file, name in zip(files, first, strict=True) if name == folders[0]]
+    if not files:
+        raise SourceError(f"{uri} holds no embeddings ({' '.join(SUFFIXES)})")
+    return files
+
+
 def read_embeddings(uri: str) -> tuple[list[str], Rows]:
-    """Ids and embeddings, float32 ``(N, D)`` as stored, of every parquet file under ``uri``, sorted by id.
+    """``read_files`` of all ``embedding_files`` under ``uri``."""
+    return read_files([file.uri for file in embedding_files(uri)])
+
+
+def read_files(uris: Sequence[str]) -> tuple[list[str], Rows]:
+    """Ids and embeddings, float32 ``(N, D)`` as stored, of the files named, sorted by id.
 
     Columns are ``id`` and ``embedding`` or ``embeddings``, lists of numbers of any width. No file and no row
     give no ids and ``(0, 0)``. BadEmbeddings names file and row of mixed dimensions, NaN, zeros, a missing
     value and an id that was there before.
     """
-    return read_files([entry.uri for entry in store.find(uri, SUFFIXES)])
-
-
-def read_files(uris: Sequence[str]) -> tuple[list[str], Rows]:
-    """As ``read_embeddings``, of the files named."""
     parts = [(uri, *_read_file(uri)) for uri in uris]
     parts = [(uri, ids, rows) for uri, ids, rows in parts if len(ids)]
     if not parts:

@@ -11,8 +11,9 @@ import numpy as np
 
 from clipmill import identity, layout
 from clipmill.dedup import kmeans, ranking
+from clipmill.dedup.seeding import Start
 from clipmill.reduce import handover
-from clipmill.reduce.embeddings import SUFFIXES, Rows
+from clipmill.reduce.embeddings import Rows
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
 
@@ -24,23 +25,32 @@ BYTES_PER_SHARD = 256 << 20
 _Item = TypeVar("_Item")
 
 
-def digest(stage: str, version: int, spec: DedupSpec, names: Sequence[str], input_uris: Sequence[str]) -> str:
-    """Names how a step's result comes about: the fields ``names`` of ``spec``, and the tables it reads."""
+def digest(stage: str, version: int, spec: DedupSpec, names: Sequence[str], file_uris: Sequence[str]) -> str:
+    """Names how a step's result comes about: the fields ``names`` of ``spec``, and the files it reads."""
     fields = {name: value for name, value in spec.result_fields().items() if name in names}
-    files = [file.uri for uri in input_uris for file in store.find(uri, SUFFIXES)]
-    contents = [f"{uri} {identity.bytes_digest(store.read_bytes(uri))}" for uri in files]
+    contents = [f"{uri} {identity.bytes_digest(store.read_bytes(uri))}" for uri in file_uris]
     return identity.stage_digest(stage, version, fields, upstream=contents)
 
 
 def centroids_of(ids: Sequence[str], embeddings: Rows, spec: DedupSpec) -> Rows:
     """Centroids of a sample; it is drawn by id, so that it stays nearly the same when clips are added."""
     num_clusters = kmeans.auto_num_clusters(len(ids)) if spec.n_clusters == "auto" else spec.n_clusters
-    if len(ids) > spec.fit_sample:
-        sample = ranking.rank_random(ids, seed=spec.random_state)[: spec.fit_sample]
+    sample_size = min(len(ids), spec.fit_sample)
+    if spec.fit_data_fraction is not None:
+        sample_size = min(sample_size, max(1, round(spec.fit_data_fraction * len(ids))))
+    if sample_size < len(ids):
+        sample = ranking.rank_random(ids, seed=spec.random_state)[:sample_size]
         embeddings = embeddings[np.sort(sample)]
-    return kmeans.fit(
-        embeddings, num_clusters=num_clusters, max_iter=spec.max_iter, tol=spec.tol, seed=spec.random_state
+    start = Start(
+        init=spec.init,
+        n_init=spec.n_init,
+        oversampling_factor=spec.oversampling_factor,
+        max_samples_per_batch=spec.max_samples_per_batch,
     )
+    return kmeans.fit(
+        embeddings, num_clusters=num_clusters, max_iter=spec.max_iter, tol=spec.tol,
+        seed=spec.random_state, start=start,
+    )  # fmt: skip
 
 
 def shards_of(files: Sequence[store.FileEntry], spec: DedupSpec) -> list[tuple[str, ...]]:

@@ -43,6 +43,7 @@ class Ranking(_Handover):
 
     which_to_keep: Literal["hard", "easy", "random", "columns"]
     seed: int
+    metric: Literal["cosine", "l2"] = "cosine"
     columns: tuple[str, ...] = ()
     ascending: tuple[bool, ...] = ()
     columns_uri: str = ""

@@ -1,5 +1,6 @@
 """Curation from Python, without Flyte: add the documents' stages to a ``Pipeline`` and run it."""
 
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Self
@@ -19,6 +20,8 @@ from clipmill.storage.listing import list_source
 from clipmill.streaming.record import stream_recorded
 from clipmill.streaming.run import Engine, stream
 from clipmill.video import VideoTask
+
+logger = logging.getLogger(__name__)
 
 
 class Pipeline:
@@ -51,6 +54,7 @@ class Pipeline:
         not work here.
         """
         plan = self.plan()
+        _warn_of_other_embeddings(plan)
         if plan.makes_files:
             check_encoder(plan.transcode)
         if plan.writer is None:
@@ -75,6 +79,15 @@ def _run_written(plan: RunPlan, output: str, engine: Engine) -> list[VideoTask]:
     dedup_input(shards.listing_uri, plan, output=output, is_on=False)
     publish_snapshot(shards.listing_uri, plan, output=output, started_at=started_at, stream_uris=streams)
     return tasks
+
+
+def _warn_of_other_embeddings(plan: RunPlan) -> None:
+    """Say when the writer names embeddings that no stage of the pipeline makes."""
+    if plan.writer is None or not plan.writer.generate_embeddings:
+        return
+    made, named = plan.embedding.algorithm if plan.embedding else "none", plan.writer.embedding_algorithm
+    if made != named:
+        logger.warning("the writer names %s embeddings, the pipeline makes %s: those count", named, made)
 
 
 def _check_input_path(plan: RunPlan) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clipmill.errors import SpecError
+from clipmill.errors import SourceError, SpecError
 from clipmill.pipeline import Pipeline
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
@@ -55,3 +55,12 @@ def test_a_source_outside_the_writers_input_path(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="/films does not lie under /elsewhere"):
         Pipeline(name="astray", stages=stages).run()
     assert not (tmp_path / "out").exists()
+
+
+def test_embeddings_that_no_stage_makes_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    named = writer(tmp_path / "out", "/films").model_copy(
+        update={"generate_embeddings": True, "embedding_algorithm": "internvideo2"}
+    )
+    with pytest.raises(SourceError):  # after the warning, before any work
+        Pipeline(name="named", stages=[VideoReader(input_video_path="/films"), named]).run()
+    assert "the writer names internvideo2 embeddings, the pipeline makes none" in caplog.text

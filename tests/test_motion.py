@@ -1,10 +1,16 @@
+from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from drawing_scores import panned, recoded, small_luma, textured
 
+from clipmill.footage.encode import AV1, H264, HEVC, VP9, write_film
+from clipmill.footage.film import frames
+from clipmill.footage.shooting import plan_film
 from clipmill.scores.motion import (
     MotionScores,
     block_motion,
@@ -12,6 +18,7 @@ from clipmill.scores.motion import (
     motion_luma_size,
     spread_share,
 )
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
 
 PICTURE = textured(800, 1440)
 SIZES = [
@@ -68,6 +75,36 @@ def test_flat_blocks_do_not_move() -> None:
     assert block_motion(100 + noise[0], 100 + noise[1]).max() == 0
 
 
+def pan_under_sky(*, speed_px: float, sky_px: int = 350) -> np.ndarray:
+    """Blocks of a pan over hills below clear sky, which fills about ``sky_px`` of 720 rows."""
+    skyline = sky_px + 40 * np.sin(np.arange(1440) / 70)
+    land = np.where(np.arange(800)[:, None] < skyline, 200, PICTURE)
+    pan = [panned(land, x=x, y=0, height=720, width=1280) for x in (0, speed_px)]
+    return block_motion(*(small_luma(frame) for frame in pan))
+
+
+def test_clear_sky_takes_the_motion_of_the_land_below() -> None:
+    scores = clip_motion(pan_under_sky(speed_px=10)[None], width_px=1280, height_px=720)
+    assert scores is not None
+    assert 0.002 < scores.per_patch_min_256 < 0.005
+    assert scores.global_mean == pytest.approx(0.005, rel=0.2)
+
+
+def test_clear_sky_over_land_at_rest_is_at_rest() -> None:
+    assert pan_under_sky(speed_px=0).max() == 0
+
+
+def test_sky_alone_is_at_rest() -> None:
+    assert pan_under_sky(speed_px=10, sky_px=800).max() == 0
+
+
+def test_what_is_still_beside_motion_stays_still() -> None:
+    pan = [panned(PICTURE, x=x, y=0, height=720, width=1280) for x in (0, 10)]
+    pan[1][:, 640:] = pan[0][:, 640:]
+    blocks = block_motion(*(small_luma(frame) for frame in pan))
+    assert blocks[:, 10:].max() == 0
+
+
 def test_only_the_blocks_of_a_moving_object_move() -> None:
     still, moved = (PICTURE[:720, :1280].clip(0, 255).astype(np.uint8) for _ in range(2))
     stamp = textured(280, 420, seed=5).clip(0, 255).astype(np.uint8)
@@ -88,6 +125,43 @@ def test_the_score_does_not_depend_on_the_codec(tmp_path: Path, codec: str) -> N
     small = [small_luma(frame) for frame in decoded]
     scores = [block_motion(*pair).mean() for pair in pairwise(small)]
     assert np.mean(scores) == pytest.approx(10**0.5 / 800, rel=0.1)
+
+
+AGREEING = {
+    "H.264 superfast": H264,
+    "H.264 medium": replace(H264, options={"preset": "medium", "crf": "28"}),
+    "H.264 ultrafast": replace(H264, options={"preset": "ultrafast", "crf": "18"}),
+    "HEVC": HEVC,
+    "VP9": VP9,
+    "AV1": AV1,
+}
+
+
+@pytest.fixture(scope="module")
+def scores_by_codec(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """Mean scores ``(codecs, clips)`` of one film of pans, figures and cuts; five instants a clip."""
+    drawn = list(frames(plan_film(3, duration_s=3, width_px=320, height_px=180)))
+    folder = tmp_path_factory.mktemp("codecs")
+    rows: list[list[float]] = []
+    for number, encoding in enumerate(AGREEING.values()):
+        path = folder / f"{number}.mkv"
+        write_film(path, drawn, time_base=Fraction(1, 25), encoding=encoding)
+        with av.open(path) as container:
+            lumas = [small_luma(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
+        instants = np.stack([block_motion(lumas[at - 1], lumas[at]) for at in range(3, 75, 3)])
+        clips = [clip_motion(instants[at : at + 5], width_px=320, height_px=180) for at in range(0, 20, 5)]
+        rows.append([clip.global_mean for clip in clips if clip])
+    return np.array(rows)
+
+
+def test_codecs_agree_on_the_score_within_10_percent(scores_by_codec: np.ndarray) -> None:
+    apart = scores_by_codec / np.median(scores_by_codec, axis=0) - 1
+    assert np.abs(apart).max() < 0.1
+
+
+def test_codecs_agree_on_the_verdict(scores_by_codec: np.ndarray) -> None:
+    is_low = scores_by_codec < MotionFilterStage().global_mean_threshold
+    assert np.mean(is_low == is_low[0]) >= 0.95
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")

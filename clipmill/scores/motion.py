@@ -10,6 +10,7 @@ pixels: both pictures go through one operation, blocks lie side by side in memor
 size alone is kept from call to call.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -109,15 +110,14 @@ def block_motion(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
     height, width = previous.shape
     layout = _layout(height // BLOCK_PX, width // BLOCK_PX)
     full, half, quarter = _pyramid(np.stack([previous, current]))
-    change = _variances(layout.blocks(full[1] - full[0]), layout)
+    change = _variances(full[1] - full[0], layout)
     if change.max() <= _MIN_CHANGE:
         return np.zeros(layout.shape, np.float32)
     flow = 2 * _search(quarter, layout)
-    flow, _, _ = _refine(half, flow, layout, steps=1)
-    flow = (
-        2 * np.sort(flow.take(layout.around, axis=1), axis=2)[..., 4]
-    )  # brings back blocks that went astray
-    flow, residue, texture = _refine(full, flow, layout, steps=2)
+    flow, _, _ = _refine(half, flow, layout)
+    around = np.sort(flow[:, layout.around], axis=1)
+    flow = 2 * around[:, 4]  # the median brings back blocks that went astray
+    flow, residue, texture = _refine(full, flow, layout)
     moves = (change > _MIN_CHANGE) & (residue < _MAX_RESIDUE * change)
     lengths = np.where(moves, np.hypot(flow[0], flow[1]), np.float32(0)) / np.float32(height + width)
     return _filled(lengths, texture >= _FLAT, layout).reshape(layout.shape)
@@ -146,12 +146,11 @@ def _pyramid(pair: np.ndarray) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class _Layout:
-    """What depends on the number of blocks alone; B of them, row by row.
+    """What depends on the number of blocks alone; B of them, row by row, always the last axis.
 
-    ``window`` float32 ``(B, B)``: weights of each block and its eight neighbours, binomial, each row adding up
-    to 1. ``nearness`` float32 ``(B, B)``: the distance between two blocks to the power of -4, 0 for a block
-    itself. ``around`` ``(B, 9)``: each block and its neighbours, edges repeated. ``places`` ``(2, B)``: the row
-    and column of each.
+    ``window`` float32 ``(B, B)``: in each column the binomial weights of a block and its eight neighbours.
+    ``nearness`` float32 ``(B, B)``: the distance between two blocks to the power of -4, 0 to itself.
+    ``around`` ``(9, B)``: each block and its neighbours, edges repeated. ``places`` ``(2, B)``: row, column.
     """
 
     shape: tuple[int, int]
@@ -160,30 +159,38 @@ class _Layout:
     around: np.ndarray
     places: np.ndarray
 
-    def blocks(self, values: np.ndarray) -> np.ndarray:
-        """``(..., B, s * s)`` of a picture ``(..., By * s, Bx * s)``."""
-        *stack, height, width = values.shape
-        side_px = height // self.shape[0]
-        cells = values.reshape(*stack, self.shape[0], side_px, self.shape[1], side_px)
-        return cells.swapaxes(-3, -2).reshape(*stack, -1, side_px * side_px)
-
 
 @lru_cache(maxsize=64)
 def _layout(num_rows: int, num_columns: int) -> _Layout:
-    rows, columns = (axis.ravel() for axis in np.mgrid[:num_rows, :num_columns])
-    apart = np.hypot(rows[:, None] - rows, columns[:, None] - columns)
-    window = np.kron(_binomial(num_rows), _binomial(num_columns))
+    places = np.indices((num_rows, num_columns)).reshape(2, -1)
+    apart = np.hypot(*(places[:, :, None] - places[:, None]))
     nearness = np.divide(1, apart**4, out=np.zeros_like(apart), where=apart > 0)
-    steps = np.array([-1, 0, 1])
-    around_rows = np.clip(rows[:, None, None] + steps[:, None], 0, num_rows - 1)
-    around_columns = np.clip(columns[:, None, None] + steps, 0, num_columns - 1)
+    window = np.kron(_binomial(num_rows), _binomial(num_columns)).T
     return _Layout(
         shape=(num_rows, num_columns),
-        window=window.astype(np.float32),
+        window=np.ascontiguousarray(window, np.float32),
         nearness=nearness.astype(np.float32),
-        around=(around_rows * num_columns + around_columns).reshape(-1, 9),
-        places=np.stack([rows, columns]),
+        around=_taken(places - 1, 3, height=num_rows, width=num_columns).reshape(9, -1),
+        places=places,
     )
+
+
+def _taken(corners: np.ndarray, side_px: int, *, height: int, width: int) -> np.ndarray:
+    """``(side, side, B)``: where in a flat picture the pixels of squares lie, edges repeated.
+
+    ``corners`` are whole numbers ``(2, B)``: y, x of the first pixel of each square.
+    """
+    reach = np.arange(side_px)[:, None]
+    rows = (corners[0] + reach).clip(0, height - 1) * width
+    return rows[:, None] + (corners[1] + reach).clip(0, width - 1)
+
+
+@lru_cache(maxsize=64)
+def _squares(shape: tuple[int, int], side_px: int) -> np.ndarray:
+    """``(side + 2, side + 2, B)``: the pixels of each block and those around it."""
+    layout = _layout(*shape)
+    corners = layout.places * side_px - 1
+    return _taken(corners, side_px + 2, height=shape[0] * side_px, width=shape[1] * side_px)
 
 
 def _binomial(num_blocks: int) -> np.ndarray:
@@ -216,7 +223,7 @@ _DETOURS = np.float32(_DETOUR_COST) * np.hypot(_OFFSETS[0], _OFFSETS[1])
 
 @lru_cache(maxsize=64)
 def _shifts(height: int, width: int) -> np.ndarray:
-    """``(height, shifts, width)``: for each pixel the place in a picture that each shift takes, edges repeated."""
+    """``(height, shifts, width)``: the place that each shift takes for each pixel, edges repeated."""
     rows = np.clip(np.arange(height)[:, None, None] + _OFFSETS[0].astype(int)[:, None], 0, height - 1)
     columns = np.clip(np.arange(width) + _OFFSETS[1].astype(int)[:, None], 0, width - 1)
     return rows * width + columns
@@ -229,71 +236,58 @@ def _window_along(num_px: int, num_blocks: int) -> np.ndarray:
     return (_binomial(num_blocks).repeat(side_px, axis=1) / side_px).astype(np.float32)
 
 
-def _refine(
-    pair: np.ndarray, flow: np.ndarray, layout: _Layout, *, steps: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``flow`` ``(2, B)`` after gradient steps at this level, with two float32 ``(B,)`` beside it.
+def _refine(pair: np.ndarray, flow: np.ndarray, layout: _Layout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``flow`` ``(2, B)`` after a gradient step at this level, with two float32 ``(B,)`` beside it.
 
-    They are the variance of the change that the last step leaves unexplained, and that of the gradient. Means
-    are taken out of each window first, so that a change of brightness is not taken for motion.
+    They are the variance of the change that it leaves unexplained, and that of the gradient. Means are taken
+    out of each window first, so that a change of brightness is not taken for motion.
     """
     before, after = pair
-    slopes, target = layout.blocks(_gradients(after)), layout.blocks(after)
-    sums = [*np.vecdot(slopes, slopes), np.vecdot(slopes[0], slopes[1]), *slopes.sum(axis=2)]
-    yy, xx, yx, mean_y, mean_x = _windowed(np.stack(sums), layout, num_px=target.shape[1])
+    squares = after.take(_squares(layout.shape, len(after) // layout.shape[0]))
+    slope_y = (squares[2:, 1:-1] - squares[:-2, 1:-1]) / 2
+    slope_x = (squares[1:-1, 2:] - squares[1:-1, :-2]) / 2
+    error = squares[1:-1, 1:-1] - _moved(before, flow, layout)
+    slopes = slope_y, slope_x, slope_y * slope_y, slope_x * slope_x, slope_y * slope_x
+    errors = error, slope_y * error, slope_x * error, error * error
+    mean_y, mean_x, yy, xx, yx, mean, by_y, by_x, energy = _windowed((*slopes, *errors), layout)
     yy, xx, yx = yy - mean_y**2, xx - mean_x**2, yx - mean_y * mean_x
-    texture, residue = yy + xx, np.zeros_like(yy)
+    by_y, by_x, energy = by_y - mean_y * mean, by_x - mean_x * mean, energy - mean**2
+    texture = yy + xx
     yy, xx = yy + _FLATNESS, xx + _FLATNESS
-    scale = 1 / (yy * xx - yx * yx)
-    for _ in range(steps):
-        error = target - _moved(before, flow, layout)
-        sums = [*np.vecdot(slopes, error), np.vecdot(error, error), error.sum(axis=1)]
-        by_y, by_x, energy, mean = _windowed(np.stack(sums), layout, num_px=target.shape[1])
-        by_y, by_x, energy = by_y - mean_y * mean, by_x - mean_x * mean, energy - mean**2
-        step = np.stack([xx * by_y - yx * by_x, yy * by_x - yx * by_y]) * scale
-        residue = energy - by_y * step[0] - by_x * step[1]
-        flow = flow + np.clip(step, -_MAX_STEP_PX, _MAX_STEP_PX)
-    return flow, residue, texture
+    step = np.stack([xx * by_y - yx * by_x, yy * by_x - yx * by_y]) / (yy * xx - yx * yx)
+    residue = energy - by_y * step[0] - by_x * step[1]
+    return flow + np.clip(step, -_MAX_STEP_PX, _MAX_STEP_PX), residue, texture
 
 
-def _windowed(sums: np.ndarray, layout: _Layout, *, num_px: int) -> np.ndarray:
-    """Means over each block's window of sums ``(K, B)`` over blocks of ``num_px``."""
-    return sums @ layout.window.T / np.float32(num_px)
+def _windowed(values: Sequence[np.ndarray], layout: _Layout) -> np.ndarray:
+    """``(K, B)``: means over each block's window of K arrays ``(side, side, B)``."""
+    num_px = values[0][..., 0].size
+    sums = np.stack([np.add.reduce(value.reshape(num_px, -1)) for value in values])
+    return sums @ layout.window / np.float32(num_px)
 
 
-def _variances(values: np.ndarray, layout: _Layout) -> np.ndarray:
-    """Variance within each block's window of ``(B, num_px)``."""
-    sums = np.stack([values.sum(axis=1), np.vecdot(values, values)])
-    mean, mean_square = _windowed(sums, layout, num_px=values.shape[1])
+def _variances(picture: np.ndarray, layout: _Layout) -> np.ndarray:
+    """``(B,)``: variance within each block's window."""
+    side_px = len(picture) // layout.shape[0]
+    values = picture.take(_squares(layout.shape, side_px)[1:-1, 1:-1])
+    mean, mean_square = _windowed((values, values * values), layout)
     return mean_square - mean**2
 
 
-def _gradients(picture: np.ndarray) -> np.ndarray:
-    """Central differences along y and x, ``(2, h, w)``; 0 on the border."""
-    slopes = np.zeros((2, *picture.shape), np.float32)
-    np.subtract(picture[2:], picture[:-2], out=slopes[0, 1:-1])
-    np.subtract(picture[:, 2:], picture[:, :-2], out=slopes[1, :, 1:-1])
-    return np.multiply(slopes, np.float32(0.5), out=slopes)
-
-
 def _moved(picture: np.ndarray, flow: np.ndarray, layout: _Layout) -> np.ndarray:
-    """``(B, num_px)``: each block of ``picture`` displaced by its flow, bilinear, edges repeated."""
+    """``(side, side, B)``: each block of ``picture`` displaced by its flow, bilinear, edges repeated."""
     height, width = picture.shape
     side_px = height // layout.shape[0]
     whole = np.floor(flow)
-    y, x = (flow - whole)[..., None, None]
-    reach = np.arange(side_px + 1)
-    rows, columns = (layout.places * side_px + whole.astype(np.intp))[..., None] + reach
-    rows, columns = rows.clip(0, height - 1) * width, columns.clip(0, width - 1)
-    cells = picture.ravel().take(rows[:, :, None] + columns[:, None, :])
-    upper = cells[:, :-1]
-    cells = upper + (cells[:, 1:] - upper) * y
-    left = cells[..., :-1]
-    return (left + (cells[..., 1:] - left) * x).reshape(len(cells), -1)
+    y, x = flow - whole
+    corners = layout.places * side_px + whole.astype(np.intp)
+    cells = picture.take(_taken(corners, side_px + 1, height=height, width=width))
+    cells = cells[:-1] + (cells[1:] - cells[:-1]) * y
+    return cells[:, :-1] + (cells[:, 1:] - cells[:, :-1]) * x
 
 
 def _filled(lengths: np.ndarray, is_known: np.ndarray, layout: _Layout) -> np.ndarray:
-    """``lengths`` ``(B,)`` with those that are not known as means of the known ones, the nearest counting most.
+    """``lengths`` ``(B,)``, the unknown ones as means of the known ones, of which the nearest count most.
 
     Weights fall with the fourth power of the distance (Shepard, "A two-dimensional interpolation function for
     irregularly-spaced data", 1968). All stay where none is known.

@@ -23,6 +23,18 @@ def one_codec_process() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_new_codec_process() -> Iterator[None]:
+    """The same with a process that is started now, in the environment of now, and ended."""
+    with (
+        one_codec_process(),
+        CodecChild(memory_limit_bytes=4 << 30) as child,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(_SharedCodec, "_child", child)
+        yield
+
+
 class _SharedCodec:
     """Stands where a ``CodecChild`` stands; the process behind it is a real one."""
 

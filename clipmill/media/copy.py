@@ -64,25 +64,35 @@ def suffix_for(codec: str, audio_codec: str | None) -> str:
 
 def find_run(source: ClipSource, clip: ClipSpan, *, min_length_s: float) -> CopyRun | str:
     """The packets that can be copied for ``clip``, or why it has to be encoded."""
-    packets = _packets_of_span(source, clip)
+    packets = packets_of_span(source, clip)
     if isinstance(packets, str):
         return packets
+    run = copy_run(packets, clip)
+    length_s = float((run.end_pts - run.start_pts) * source.time_base)
+    if not run.packets or length_s < min_length_s:
+        return f"only {length_s:.3f} s of the span follow its first key picture"
+    return run
+
+
+def copy_run(packets: Sequence[Packet[VideoStream]], clip: ClipSpan) -> CopyRun:
+    """Those of the packets of a span that decode alone: from the first, a key picture, on."""
     key_pts = _pts(packets[0])
     packets = [packet for packet in packets if _pts(packet) >= key_pts]
     times = [_pts(packet) for packet in packets]
     kept = decodable_prefix(times, end=clip.end_pts)
     end_pts = min([clip.end_pts, *(pts for pts in times if pts > max(times[:kept], default=key_pts))])
-    length_s = float((end_pts - key_pts) * source.time_base)
-    if not kept or length_s < min_length_s:
-        return f"only {length_s:.3f} s of the span follow its first key picture"
     return CopyRun(tuple(packets[:kept]), key_pts, end_pts)
 
 
-def write_run(path: str, run: CopyRun, source: ClipSource, *, audio: AudioSource | None) -> None:
-    """Write the packets, and the sound of the same time, to ``path``."""
+def write_run(
+    path: str, run: CopyRun, source: ClipSource, *, audio: AudioSource | None, tag: str | None = None
+) -> None:
+    """Write the packets, and the sound of the same time, to ``path``; ``tag`` is the mp4's sample entry."""
     file = ClipFile(path, time_base=source.time_base)
     try:
         target = file.output.add_stream_from_template(source.stream, opaque=True)
+        if tag is not None:
+            target.codec_tag = tag
         if audio is not None:
             start, end = (pts * source.time_base for pts in (run.start_pts, run.end_pts))
             file.sound = iter(add_audio(file.output, audio, suffix=file.suffix, start=start, end=end))
@@ -104,7 +114,7 @@ def _rebased(run: CopyRun, target: VideoStream) -> Iterator[Packet[VideoStream]]
         yield packet
 
 
-def _packets_of_span(source: ClipSource, clip: ClipSpan) -> list[Packet[VideoStream]] | str:
+def packets_of_span(source: ClipSource, clip: ClipSpan) -> list[Packet[VideoStream]] | str:
     """Packets from the first key picture inside the span to beyond its end, or why they cannot be copied."""
     if source.container.format.name in UNTIMED_CONTAINERS:
         return NO_TIMES

@@ -1,4 +1,4 @@
-"""Cuts the clips of one video into files: exact to the frame by an encoder, or copied without one.
+"""Cuts the clips of one video into files: exact to the frame by an encoder, spliced, or copied.
 
 PyAV does here what the documents do with ffmpeg programs: one process decodes once for many clips, frame
 times stay rationals instead of seconds on a command line, and a fault costs its clip, not a batch.
@@ -25,6 +25,8 @@ from clipmill.media.cut_exact import CutJob, Outcome, cut_exactly, encoded_path,
 from clipmill.media.encode import EncodeOptions
 from clipmill.media.heartbeat import beat
 from clipmill.media.probe import quarter_turns_deg
+from clipmill.media.smart import cut_smart
+from clipmill.media.smart_plan import SmartPlan, plan_smart
 from clipmill.media.source import open_source
 from clipmill.media.upright import upright_sar
 from clipmill.records import ClipSpan, VideoReason
@@ -47,8 +49,9 @@ def cut_clips(
     """Write each clip of the video at ``uri`` into ``out_dir``; one record per clip, in the order given.
 
     A clip that fails has a message and no path. With encoder ``copy`` a clip of which less than
-    ``min_length_s`` can be copied is encoded. ``repaired_times`` is what ``ScanFacts`` says of the
-    video: where it says anything, nothing is copied and all clips are cut in one pass from the beginning.
+    ``min_length_s`` can be copied is encoded, with ``smart`` one that cannot be spliced. ``repaired_times``
+    is what ``ScanFacts`` says of the video: where it says anything, nothing is copied and all clips are cut
+    in one pass from the beginning.
     ``heartbeat`` gets the growing count of frames decoded and clips copied.
     UnreadableVideo where the source has no video to read, StoreError where it or ``out_dir`` fails.
     """
@@ -61,14 +64,16 @@ def cut_clips(
         rotation_deg = _rotation(source)
         options = _options(source, spec, rotation_deg)
         job = CutJob(source, audio, options, out_dir, _counted(heartbeat), repaired_times)
-        copied: dict[str, CutClip] = {}
-        reasons: dict[str, str] = {}
-        for clip in ordered if spec.encoder == "copy" else ():
-            result = _copy(job, clip, rotation_deg=rotation_deg, min_length_s=min_length_s)
-            if isinstance(result, CutClip):
-                copied[clip.clip_id] = result
-            else:
-                reasons[clip.clip_id] = result
+        tried: dict[str, CutClip | str] = {}
+        refusal = _refusal(job, rotation_deg)
+        if not spec.encodes and refusal:
+            tried = {clip.clip_id: refusal for clip in ordered}
+        elif spec.encoder == "copy":
+            tried = {clip.clip_id: _copy(job, clip, min_length_s=min_length_s) for clip in ordered}
+        elif spec.encoder == "smart":
+            tried = _smart(job, ordered)
+        copied = {clip_id: result for clip_id, result in tried.items() if isinstance(result, CutClip)}
+        reasons = {clip_id: result for clip_id, result in tried.items() if isinstance(result, str)}
         encoded = _encode(job, [clip for clip in ordered if clip.clip_id not in copied], reasons)
     return [(copied | encoded)[clip.clip_id] for clip in clips]
 
@@ -97,13 +102,16 @@ def _counted(heartbeat: Callable[[int], None]) -> Callable[[], None]:
     return lambda: heartbeat(next(count))
 
 
-def _copy(job: CutJob, clip: ClipSpan, *, rotation_deg: int, min_length_s: float) -> CutClip | str:
-    """The copied clip, or why it has to be encoded."""
-    job.progress()
+def _refusal(job: CutJob, rotation_deg: int) -> str:
+    """Why nothing of a source can be copied."""
     if rotation_deg:
         return f"the source is rotated by {rotation_deg} degrees, which not every reader undoes"
-    if job.repaired_times:
-        return f"its times had to be repaired: {job.repaired_times}"
+    return f"its times had to be repaired: {job.repaired_times}" if job.repaired_times else ""
+
+
+def _copy(job: CutJob, clip: ClipSpan, *, min_length_s: float) -> CutClip | str:
+    """The copied clip, or why it has to be encoded."""
+    job.progress()
     run = find_run(job.source, clip, min_length_s=min_length_s)
     if isinstance(run, str):
         return run
@@ -112,6 +120,13 @@ def _copy(job: CutJob, clip: ClipSpan, *, rotation_deg: int, min_length_s: float
     except (FFmpegError, ValueError) as error:
         raise_disk_fault(error, job.out_dir)
         return f"copying failed: {error}"
+
+
+def _smart(job: CutJob, clips: Sequence[ClipSpan]) -> dict[str, CutClip | str]:
+    """The spliced clips, and why the others have to be encoded."""
+    plans = {clip.clip_id: plan_smart(job.source, clip) for clip in clips}
+    spliced = cut_smart(job, [plan for plan in plans.values() if isinstance(plan, SmartPlan)])
+    return {clip_id: plan for clip_id, plan in plans.items() if isinstance(plan, str)} | spliced
 
 
 def _write_copy(job: CutJob, clip: ClipSpan, run: CopyRun) -> CutClip:

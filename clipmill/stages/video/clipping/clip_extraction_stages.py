@@ -31,18 +31,21 @@ PRESETS: tuple[Preset, ...] = get_args(Preset)
 class ClipTranscodingStage(StageSpec):
     """How clips become files: an encoder's are exact to the frame, ``copy`` re-encodes nothing.
 
-    ``copy`` starts at the first key picture inside the span (``file_start_s``); a span without one, or with
-    less than the minimum clip length after it, is cut by an encoder with ``mode_reason``. ``preset`` and
-    ``quality`` (0..51, less is better) are x264's for every encoder, which gets its own words for them;
-    ``libopenh264`` has no presets. ``use_input_bit_rate`` or ``bit_rate_k`` (1024 bits a second) replace the
-    quality. ``use_hwaccel`` decodes on the GPU too. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s
-    by default).
+    ``smart`` is exact too, in the source's codec: only the frames at both ends that cannot be copied are
+    encoded, by libx264 or libx265; a span where that saves nothing is encoded, with ``mode_reason``. ``copy``
+    starts at the first key picture inside the span (``file_start_s``); a span without one, or with less than
+    the minimum clip length after it, is encoded likewise. ``preset`` and ``quality`` (0..51, less is better)
+    are x264's for every encoder, which gets its own words for them; ``libopenh264`` has no presets.
+    ``use_input_bit_rate`` or ``bit_rate_k`` (1024 bits a second) replace the quality. ``use_hwaccel`` decodes
+    on the GPU too. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s by default).
     """
 
     stage_name: ClassVar[str] = "encode"
 
     num_cpus_per_worker: Cpus = 6.0
-    encoder: Literal["libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "libsvtav1", "copy"] = "libx264"
+    encoder: Literal["libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "libsvtav1", "smart", "copy"] = (
+        "libx264"
+    )
     encoder_threads: int = Field(default=1, ge=1, le=64)  # part of the result: x264's bytes depend on it
     encode_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 16
     nb_streams_per_gpu: Annotated[int, Field(ge=1), SPEED_ONLY] = 3
@@ -57,7 +60,7 @@ class ClipTranscodingStage(StageSpec):
     @property
     def encodes(self) -> bool:
         """Whether every clip goes through an encoder."""
-        return self.encoder != "copy"
+        return self.encoder not in ("smart", "copy")
 
     @model_validator(mode="after")
     def _hwaccel_needs_a_gpu_encoder(self) -> Self:

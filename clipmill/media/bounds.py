@@ -1,7 +1,10 @@
 """Stops a video that costs more than the limits allow, whatever its headers said."""
 
 import re
+from collections.abc import Callable
+from contextlib import suppress
 
+from av import logging as ffmpeg_log
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
@@ -43,7 +46,19 @@ class Bounds:
             raise UnreadableVideo(self.uri, VideoReason.OVER_LIMIT, rate)
 
 
-def refused_size(error: FFmpegError) -> tuple[int, int] | None:
-    """(width, height) of a picture that the decoder refused for its size; None for another fault."""
-    found = _REFUSED_SIZE.search(str(error))
+def refused_size(decode: Callable[[], object]) -> tuple[int, int] | None:
+    """(width, height) of the picture for whose size ``decode`` fails; None where it fails for something else.
+
+    For after a first failure: FFmpeg tells the size to its log only, and listening to that costs.
+    """
+    level, skips_repeated = ffmpeg_log.get_level(), ffmpeg_log.get_skip_repeated()
+    ffmpeg_log.set_level(ffmpeg_log.ERROR)
+    ffmpeg_log.set_skip_repeated(False)
+    try:
+        with ffmpeg_log.Capture() as lines, suppress(FFmpegError):
+            decode()
+    finally:
+        ffmpeg_log.set_level(level)
+        ffmpeg_log.set_skip_repeated(skips_repeated)
+    found = next(filter(None, (_REFUSED_SIZE.search(text) for _, _, text in lines)), None)
     return (int(found[1]), int(found[2])) if found else None

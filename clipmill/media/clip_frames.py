@@ -15,7 +15,7 @@ from av.stream import Discard
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from clipmill.media.container import open_container, video_stream
+from clipmill.media.container import demuxed, open_container, video_stream
 from clipmill.media.cursor import cursor
 from clipmill.media.pictures import decodable_from
 from clipmill.media.source import CountingReader
@@ -102,7 +102,7 @@ class ClipSource:
     def _demux(self) -> Iterator[Packet[VideoStream]]:
         """Packets with data; damage ends them as it ends those of the scan."""
         with suppress(FFmpegError):
-            for packet in self.container.demux(self.stream):
+            for packet in demuxed(self.container, [self.stream]):
                 if packet.size:
                     yield packet
         if self._reader.failure is not None:

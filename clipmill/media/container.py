@@ -1,14 +1,18 @@
 """Opening a container on a reader, and which of its streams is the video."""
 
-from collections.abc import Generator
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from fractions import Fraction
+from typing import TypeVar, cast
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipmill.errors import StoreError, UnreadableVideo
@@ -24,6 +28,7 @@ FORMATS = (
 IO_BUFFER_BYTES = 1 << 18
 PLAUSIBLE_SAR = (Fraction(1, 10), Fraction(10))
 
+_Stream = TypeVar("_Stream", bound=Stream)
 _SIGNATURES = (
     b"\x1aE\xdf\xa3",
     b"RIFF",
@@ -78,6 +83,25 @@ def video_stream(container: InputContainer, uri: str) -> VideoStream:
     if not has_decoder(streams[0]):
         raise UnreadableVideo(uri, VideoReason.UNSUPPORTED_CODEC, "there is no decoder for its video codec")
     return streams[0]
+
+
+def demuxed(container: InputContainer, streams: Iterable[_Stream]) -> Generator[Packet[_Stream]]:
+    """Packets of the streams.
+
+    One that begins after the container was opened, as in recordings of broadcasts, is passed over: PyAV does
+    not know it and fails with IndexError at its packets. A demuxer begun anew goes on behind such a packet.
+    """
+    known = list(streams)
+    packets = container.demux(known)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:
+            packets = container.demux(known)
+            continue
+        if packet is None:
+            return
+        yield cast("Packet[_Stream]", packet)
 
 
 def has_decoder(stream: VideoStream) -> bool:

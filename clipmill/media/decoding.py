@@ -9,13 +9,14 @@ from typing import cast
 from av import time_base as TICKS_PER_S  # noqa: N812, PyAV names a constant like a variable
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import ArgumentError, FFmpegError
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.bounds import refused_size
+from clipmill.media.container import demuxed
 from clipmill.media.digest import AudioDigest, ContentDigest
 from clipmill.media.heartbeat import beat
 from clipmill.media.pictures import startable
@@ -101,7 +102,7 @@ class Walk:
 
     def _packets(self) -> Generator[Packet[VideoStream]]:
         """Packets of the video; those of the sound go to their digest."""
-        packets = self._container.demux()
+        packets = demuxed(self._container, self._container.streams)
         while (packet := self._next(packets)) is not None:
             if packet.size == 0:
                 continue  # PyAV ends each stream with one, none of which says whose it is
@@ -138,16 +139,17 @@ class Walk:
         except FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise MemoryError(str(error)) from error
-            self._note(f"{self._said(error)}, decoding goes on at the next key picture", at_s)
+            self._note(f"{self._said(error, packet)}, decoding goes on at the next key picture", at_s)
             self._waits_for_key = True
             return []
 
-    def _said(self, error: FFmpegError) -> str:
-        size_px = refused_size(error)
-        if size_px is None:
-            return error.strerror or str(error)
-        self.refused_size_px = size_px
-        return f"a picture of {size_px[0]}x{size_px[1]} is too large"
+    def _said(self, error: FFmpegError, packet: Packet[VideoStream] | None) -> str:
+        if self.refused_size_px is None and isinstance(error, ArgumentError):
+            self.refused_size_px = refused_size(lambda: self._stream.decode(packet))
+            if self.refused_size_px is not None:
+                width_px, height_px = self.refused_size_px
+                return f"a picture of {width_px}x{height_px} is too large"
+        return error.strerror or str(error)
 
     def _check_end(self) -> None:
         promised_s = (self._container.duration or 0) / TICKS_PER_S

@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 
 from clipmill import identity
 from clipmill.errors import StoreError, TransientStoreError, UnreadableVideo
-from clipmill.media.container import open_container, pixel_aspect, video_stream
+from clipmill.media.container import demuxed, open_container, pixel_aspect, video_stream
 from clipmill.media.orientation import orientation
 from clipmill.media.source import CountingReader, open_source
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
@@ -118,7 +118,7 @@ def _rotation_deg(container: InputContainer, stream: VideoStream) -> int:
     """Clockwise degrees that make the picture upright; 0 without a picture, the scan will tell why."""
     stream.codec_context.thread_count = 1
     try:
-        for packet in itertools.islice(container.demux(stream), _FIRST_PICTURE_PACKETS):
+        for packet in itertools.islice(demuxed(container, [stream]), _FIRST_PICTURE_PACKETS):
             for frame in packet.decode():
                 return orientation(frame).rotation_deg
     except FFmpegError:

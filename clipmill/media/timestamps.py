@@ -4,7 +4,7 @@ from collections import Counter
 from fractions import Fraction
 
 BACKWARD_JUMP_S = 1.0
-"""A timestamp that lies this far back starts a new timeline; one nearer is an error of its own."""
+"""A timestamp that lies this far back starts a new timeline; a single one nearer is an error of its own."""
 FORWARD_JUMP_S = 600.0
 """A frame that would be shown for longer than this is followed by a jump of the clock."""
 MAX_DISTINCT_STEPS = 1024
@@ -16,17 +16,19 @@ class Timeline:
     """Gives each frame a pts above that of the frame before; the decoder's order is the display order.
 
     A missing pts continues with the frame before's duration; a repeated or earlier one moves to the next
-    tick; a jump back of ``BACKWARD_JUMP_S`` or more, as in joined recordings, or ahead of ``FORWARD_JUMP_S``
-    shifts what follows right behind it.
+    tick. A jump back of ``BACKWARD_JUMP_S`` or more, or of two frames in a row, as in joined recordings, and
+    a jump ahead of ``FORWARD_JUMP_S`` shift what follows right behind the frame before.
     """
 
     def __init__(self, time_base: Fraction) -> None:
         self._time_base = time_base
+        self._longest_step = int(FORWARD_JUMP_S / time_base)
         self._shift = 0
         self._faults: Counter[str] = Counter()
         self._steps: Counter[int] = Counter()
         self._last: int | None = None
         self._duration = 0
+        self._was_late = False
 
     @property
     def repairs(self) -> str:
@@ -38,7 +40,7 @@ class Timeline:
         placed = self._placed(pts)
         if self._last is not None:
             self._count(placed - self._last)
-        self._last, self._duration = placed, duration
+        self._last, self._duration = placed, duration if self._is_plausible(duration) else 0
         return placed
 
     def end(self, frame_duration: int) -> int:
@@ -67,18 +69,25 @@ class Timeline:
             self._faults["without a timestamp"] += 1
             return self._last + step
         if pts + self._shift > self._last:
-            if (pts + self._shift - self._last) * self._time_base <= FORWARD_JUMP_S:
+            self._was_late = False
+            if self._is_plausible(pts + self._shift - self._last):
                 return pts + self._shift
             return self._jumped(pts, step, "where timestamps jump ahead")
-        if (self._last - pts - self._shift) * self._time_base < BACKWARD_JUMP_S:
+        is_single = not self._was_late
+        self._was_late = True
+        if is_single and (self._last - pts - self._shift) * self._time_base < BACKWARD_JUMP_S:
             self._faults["with a timestamp not after the one before"] += 1
             return self._last + 1
         return self._jumped(pts, step, "where timestamps jump back")
+
+    def _is_plausible(self, step: int) -> bool:
+        return step <= self._longest_step
 
     def _jumped(self, pts: int, step: int, fault: str) -> int:
         assert self._last is not None
         self._faults[fault] += 1
         self._shift = self._last + step - pts
+        self._was_late = False
         return self._last + step
 
     def _count(self, step: int) -> None:

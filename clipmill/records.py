@@ -156,8 +156,9 @@ class VideoFacts:
     @property
     def shown_size_px(self) -> tuple[int, int]:
         """(width, height) as a viewer sees them: rotation applied, pixel aspect not."""
-        size = (self.width_px, self.height_px)
-        return size if self.rotation_deg % 180 == 0 else size[::-1]
+        if self.rotation_deg % 180:
+            return self.height_px, self.width_px
+        return self.width_px, self.height_px
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,8 @@ class ScanArrays:
 class CutClip:
     """A clip that was written to ``path``, or why it was not (``message``, with ``path`` empty).
 
-    ``clip_mode`` is ``encode`` or ``copy``; ``mode_reason`` says why a mode other than the one asked for was
-    used. ``file_start_s`` is the source time of the file's first frame.
+    ``clip_mode`` is ``encode``, ``smart`` or ``copy``; ``mode_reason`` says why a mode other than the one
+    asked for was used. ``file_start_s`` is the source time of the file's first frame.
     """
 
     clip_id: str
@@ -101,3 +101,5 @@ class CutClip:
     num_bytes: int = 0
     video_codec: str = ""
     has_audio: bool = False
+    crop: tuple[int, int, int, int] | None = None
+    """Left, top, width and height of what it shows of the upright source, where a size was asked for."""

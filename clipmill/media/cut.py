@@ -8,7 +8,7 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -22,7 +22,9 @@ from clipmill.media.container import pixel_aspect
 from clipmill.media.contracts import CutClip
 from clipmill.media.copy import CopyRun, find_run, suffix_for, write_run
 from clipmill.media.cut_exact import CutJob, Outcome, cut_exactly, encoded_path, raise_disk_fault
-from clipmill.media.encode import EncodeOptions
+from clipmill.media.encode import ClipEncoder, EncodeOptions
+from clipmill.media.fitting import find_crop
+from clipmill.media.geometry import Rect
 from clipmill.media.heartbeat import beat
 from clipmill.media.probe import quarter_turns_deg
 from clipmill.media.smart import cut_smart
@@ -63,7 +65,9 @@ def cut_clips(
         audio = stack.enter_context(closing(AudioSource(reader)))
         rotation_deg = _rotation(source)
         options = _options(source, spec, rotation_deg)
-        job = CutJob(source, audio, options, out_dir, _counted(heartbeat), repaired_times)
+        job = CutJob(
+            source, None if spec.strip_audio else audio, options, out_dir, _counted(heartbeat), repaired_times
+        )
         tried: dict[str, CutClip | str] = {}
         refusal = _refusal(job, rotation_deg)
         if not spec.encodes and refusal:
@@ -80,12 +84,20 @@ def cut_clips(
 
 def _encode(job: CutJob, clips: Sequence[ClipSpan], reasons: Mapping[str, str]) -> dict[str, CutClip]:
     """The encoded clips; one that fails is tried without sound before it is given up."""
+    spec = job.options.spec
+    crops: dict[str, Rect | None] = {}
+    if spec.crop_letterbox and not job.repaired_times:  # finding bars seeks
+        crops = {clip.clip_id: find_crop(job.source, clip) for clip in clips}
+    encoders: dict[str, ClipEncoder] = {}
+    job = replace(job, begin=_opener(job, crops, encoders))
     outcomes = cut_exactly(job, clips)
     failed = [
         clip for clip in clips if outcomes[clip.clip_id].message and not outcomes[clip.clip_id].lacks_frames
     ]
     silent = (
-        cut_exactly(replace(job, audio=None), failed) if job.audio and job.audio.stream and failed else {}
+        cut_exactly(replace(job, begin=_opener(replace(job, audio=None), crops, encoders)), failed)
+        if job.audio and job.audio.stream and failed
+        else {}
     )
     records: dict[str, CutClip] = {}
     for clip in clips:
@@ -93,8 +105,24 @@ def _encode(job: CutJob, clips: Sequence[ClipSpan], reasons: Mapping[str, str]) 
         if clip.clip_id in silent and not silent[clip.clip_id].message:
             reason = "; ".join(filter(None, [reason, f"without its sound: {outcome.message}"]))
             outcome = Outcome()
-        records[clip.clip_id] = _record(job.out_dir, clip, outcome, reason)
+        record = _record(job.out_dir, clip, outcome, reason)
+        geometry = encoders[clip.clip_id].geometry if clip.clip_id in encoders else None
+        records[clip.clip_id] = replace(record, crop=geometry and astuple(geometry.shown))
     return records
+
+
+def _opener(
+    job: CutJob, crops: Mapping[str, Rect | None], encoders: dict[str, ClipEncoder]
+) -> Callable[[ClipSpan], ClipEncoder]:
+    """What opens the encoder of a clip, and remembers it."""
+
+    def begin(clip: ClipSpan) -> ClipEncoder:
+        path = encoded_path(job.out_dir, clip)
+        encoder = ClipEncoder(path, clip, job.options, audio=job.audio, crop=crops.get(clip.clip_id))
+        encoders[clip.clip_id] = encoder
+        return encoder
+
+    return begin
 
 
 def _counted(heartbeat: Callable[[int], None]) -> Callable[[], None]:

@@ -14,12 +14,13 @@ from av.video.frame import PictureType, VideoFrame
 from clipmill.media.clip_audio import AudioSource, add_audio
 from clipmill.media.encoders import encoder_for, needs_program
 from clipmill.media.encodings import settings_of
+from clipmill.media.fitting import Fitted, geometry_of
+from clipmill.media.geometry import Geometry, Rect
 from clipmill.media.muxing import ClipFile
+from clipmill.media.pacing import MAX_RATE_DENOMINATOR, grid_rate, instants
 from clipmill.media.picture_encoders import LibraryEncoder, PictureEncoder, PictureFormat, ProgramEncoder
 from clipmill.records import ClipSpan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
-
-MAX_RATE_DENOMINATOR = 1001
 
 
 @dataclass(frozen=True)
@@ -34,37 +35,57 @@ class EncodeOptions:
     sar: Fraction
     bit_rate: int | None = None
 
+    @property
+    def grid(self) -> Fraction | None:
+        """Frames a second of a grid of equal steps, None for the source's own times."""
+        return grid_rate(self.spec.target_fps) if self.spec.target_fps else None
+
+    @property
+    def clip_time_base(self) -> Fraction:
+        """Of the clip's pictures: one step of the grid, or the source's."""
+        return 1 / self.grid if self.grid else self.time_base
+
 
 class ClipEncoder:
     """One clip on its way to ``path``: ``write`` takes its upright yuv420p frames in order."""
 
     def __init__(
-        self, path: str, clip: ClipSpan, options: EncodeOptions, *, audio: AudioSource | None = None
+        self,
+        path: str,
+        clip: ClipSpan,
+        options: EncodeOptions,
+        *,
+        audio: AudioSource | None = None,
+        crop: Rect | None = None,
     ) -> None:
         self.clip = clip
         self.num_frames = 0
+        self.geometry: Geometry | None = None
         self._options = options
         self._audio = audio
-        self._file = ClipFile(path, time_base=options.time_base)
+        self._file = ClipFile(path, time_base=options.clip_time_base)
+        self._crop = crop
+        self._fitted: Fitted | None = None
         self._pictures: PictureEncoder | None = None
         self._has_sound = False
+        self._last: VideoFrame | None = None
         self._last_pts = clip.start_pts
 
     def write(self, frame: VideoFrame, *, pts: int) -> None:
         """Encode a frame shown at ``pts`` of the source's clock."""
-        pictures = self._pictures or self._begin(frame)
-        frame.pts, frame.time_base = pts - self.clip.start_pts, self._options.time_base
-        frame.pict_type = PictureType.NONE
-        self._last_pts = pts
+        self._repeat_last_until(pts)
+        self._last, self._last_pts = frame, pts
         self.num_frames += 1
-        self._file.mux(pictures.encode(frame))
+        if self._options.grid is None:
+            self._encode(frame, pts - self.clip.start_pts)
 
     def finish(self) -> None:
         """Write what the encoder holds back, with the last frame's own length, and name the file."""
+        self._repeat_last_until(self.clip.end_pts)
         packets = self._pictures.finish() if self._pictures else []
         self._add_sound()
         if packets:
-            packets[-1].duration = self.clip.end_pts - self._last_pts
+            packets[-1].duration = 1 if self._options.grid else self.clip.end_pts - self._last_pts
         self._file.mux(packets)
         self._file.keep()
         if self._pictures:
@@ -75,6 +96,29 @@ class ClipEncoder:
         if self._pictures:
             self._pictures.abandon()
         self._file.discard()
+
+    def _repeat_last_until(self, pts: int) -> None:
+        """On a grid, a frame is encoded once the next one tells for how many of its steps it is shown."""
+        rate = self._options.grid
+        if rate is None or self._last is None:
+            return
+        start, end = ((at - self.clip.start_pts) * self._options.time_base for at in (self._last_pts, pts))
+        for step in instants(start, end, rate=rate):
+            self._encode(self._last, step)
+
+    def _encode(self, frame: VideoFrame, pts: int) -> None:
+        """Encode a frame at ``pts`` of the clip's clock."""
+        if self._pictures is None:
+            size = (frame.width, frame.height)
+            self.geometry = geometry_of(self._options.spec, size=size, crop=self._crop)
+            self._fitted = Fitted(self.geometry) if self.geometry else None
+        frame.time_base = self._options.clip_time_base
+        if self._fitted:
+            frame = self._fitted(frame)
+        pictures = self._pictures or self._begin(frame)
+        frame.pts, frame.time_base = pts, self._options.clip_time_base
+        frame.pict_type = PictureType.NONE
+        self._file.mux(pictures.encode(frame))
 
     def _begin(self, first: VideoFrame) -> PictureEncoder:
         wanted = self._format()
@@ -92,8 +136,8 @@ class ClipEncoder:
         return PictureFormat(
             encoder=encoder,
             settings=settings_of(encoder, spec, options.bit_rate),
-            time_base=options.time_base,
-            rate=self._rate(),
+            time_base=options.clip_time_base,
+            rate=options.grid or self._rate(),
             sar=options.sar,
             threads=spec.encoder_threads,
             bit_rate=options.bit_rate,

@@ -10,13 +10,13 @@ from clipmill.records import ClipSpan
 from clipmill.snapshot.clip_fates import ClipFate
 from clipmill.snapshot.collect import Row
 from clipmill.snapshot.video_fates import VideoFate
-from clipmill.storage.tables import SCHEMA_VERSION
+from clipmill.storage.tables import CROP_COLUMNS, SCHEMA_VERSION
 from clipmill.storage.verdicts import FILTERED_FILE_STAGE, StageRows
 from clipmill.timeline import split_windows
 
 _FILE_COLUMNS = (
     "clip_digest", "clip_mode", "mode_reason", "file_start_s", "width", "height", "framerate", "num_frames",
-    "num_bytes", "video_codec", "has_audio",
+    "num_bytes", "video_codec", "has_audio", *CROP_COLUMNS,
 )  # fmt: skip
 _MOTION_COLUMNS = ("motion_global_mean", "motion_per_patch_min_256", "motion_source")
 _QUALITY_COLUMNS = (

@@ -7,6 +7,9 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 1
 
+CROP_COLUMNS = ("crop_x", "crop_y", "crop_width", "crop_height")
+"""What a clip shows of the upright source, in its pixels; null where no other size was asked for."""
+
 _STR, _I64, _I32, _F64, _BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
 
 
@@ -32,7 +35,8 @@ CLIPS = _schema(
     time_base=_STR, start_frame=_I64, end_frame=_I64, status=_STR, reason=_STR, clip_uri=_STR,
     clip_offset=_I64, clip_digest=_STR, encode_digest=_STR, clip_mode=_STR, mode_reason=_STR,
     file_start_s=_F64, width=_I32, height=_I32, framerate=_F64, num_frames=_I64, num_bytes=_I64,
-    video_codec=_STR, has_audio=_BOOL, motion_global_mean=_F64, motion_per_patch_min_256=_F64,
+    video_codec=_STR, has_audio=_BOOL, crop_x=_I32, crop_y=_I32, crop_width=_I32, crop_height=_I32,
+    motion_global_mean=_F64, motion_per_patch_min_256=_F64,
     motion_source=_STR, aesthetic_score=_F64, sharpness=_F64, exposure=_F64, colourfulness=_F64,
     blockiness=_F64, black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, embedding_algorithm=_STR,
     text_match=_STR, text_match_score=_F64, duplicate_of=_STR, duplicate_group=_STR, similarity=_F64,
@@ -107,7 +111,8 @@ QUALITY_STATE = _schema(
 ENCODE_STATE = _schema(
     id=_STR, stage_digest=_STR, reason=_STR, message=_STR, clip_uri=_STR, clip_digest=_STR, clip_mode=_STR,
     mode_reason=_STR, file_start_s=_F64, width=_I32, height=_I32, framerate=_F64, num_frames=_I64,
-    num_bytes=_I64, video_codec=_STR, has_audio=_BOOL,
+    num_bytes=_I64, video_codec=_STR, has_audio=_BOOL, crop_x=_I32, crop_y=_I32, crop_width=_I32,
+    crop_height=_I32,
 )  # fmt: skip
 
 EMBED_STATE = _schema(id=_STR, stage_digest=_STR, reason=_STR, message=_STR, embedding=pa.list_(pa.float32()))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from clipmill import layout
 from clipmill.records import ClipSpan, WorkItem
+from clipmill.storage.tables import CROP_COLUMNS
 from clipmill.storage.verdicts import CUSTOM_STAGE
 from clipmill.streaming.parcel import Parcel, SplitOutcome, TimedDrop, TimedShot
 from clipmill.video import Clip
@@ -88,6 +89,7 @@ def _encode_row(clip: Clip, failed: str | None) -> StateRow:
         "num_bytes": file.num_bytes,
         "video_codec": file.video_codec,
         "has_audio": file.has_audio,
+        **dict(zip(CROP_COLUMNS, file.crop or (None,) * 4, strict=True)),
     }
 
 

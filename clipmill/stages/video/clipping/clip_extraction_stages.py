@@ -38,6 +38,10 @@ class ClipTranscodingStage(StageSpec):
     are x264's for every encoder, which gets its own words for them; ``libopenh264`` has no presets.
     ``use_input_bit_rate`` or ``bit_rate_k`` (1024 bits a second) replace the quality. ``use_hwaccel`` decodes
     on the GPU too. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s by default).
+
+    For training: ``crop_letterbox`` takes black bars off, ``max_height`` (pixels) scales down,
+    ``multiple_of`` (pixels, even) keeps the middle that is one in both directions, ``target_fps`` puts frames
+    on a grid of equal steps; ``strip_audio`` leaves the sound out.
     """
 
     stage_name: ClassVar[str] = "encode"
@@ -56,6 +60,16 @@ class ClipTranscodingStage(StageSpec):
     ffmpeg_verbose: Annotated[bool, SPEED_ONLY] = False
     preset: Preset = "veryfast"
     quality: int = Field(default=21, ge=0, le=51)
+    crop_letterbox: bool = False
+    max_height: int | None = Field(default=None, ge=16)
+    multiple_of: int | None = Field(default=None, ge=2, le=256, multiple_of=2)
+    target_fps: float | None = Field(default=None, gt=0, le=240)
+    strip_audio: bool = False
+
+    @property
+    def changes_size(self) -> bool:
+        """Whether clips may be smaller than the source's upright picture."""
+        return self.crop_letterbox or self.max_height is not None or self.multiple_of is not None
 
     @property
     def encodes(self) -> bool:
@@ -74,6 +88,10 @@ class ClipTranscodingStage(StageSpec):
             raise ValueError("use_input_bit_rate and bit_rate_k exclude each other")
         if not self.encodes and (self.use_input_bit_rate or self.bit_rate_k is not None):
             name = "use_input_bit_rate" if self.use_input_bit_rate else "bit_rate_k"
+            raise ValueError(f"{name} needs an encoder, got encoder {self.encoder!r}")
+        if not self.encodes and (self.changes_size or self.target_fps is not None):
+            asked = ("crop_letterbox", "max_height", "multiple_of", "target_fps")
+            name = next(name for name in asked if getattr(self, name))
             raise ValueError(f"{name} needs an encoder, got encoder {self.encoder!r}")
         if self.encoder == "libopenh264" and self.preset != "veryfast":
             raise ValueError("libopenh264 has no presets; leave preset at its default")

@@ -10,32 +10,39 @@ from clipmill.streaming.parcel import Parcel
 logger = logging.getLogger(__name__)
 
 LOG_EVERY_S = 5.0
+MIN_DONE = 0.05
+"""Share of the work below which start-up, not the work, would decide the estimate."""
+ALMOST = 1e-6
 
 
 class Progress:
-    """Counts what is done against the estimated work, in megapixel-seconds of video."""
+    """Counts what is done against the estimated work, in megapixel-seconds of video, chunk by chunk."""
 
     def __init__(self, items: Iterable[WorkItem]) -> None:
         self._work = {item.video_id: work_of(item) for item in items}
-        self._done: set[str] = set()
+        self._share = dict.fromkeys(self._work, 0.0)
         self._num_clips = 0
         self._started_s = self._logged_s = time.monotonic()
 
     def saw(self, parcel: Parcel) -> None:
         """Count a finished parcel; log when it is time."""
-        self._done.add(parcel.item.video_id)
-        self._num_clips += len(parcel.task.data.clips)
+        video = parcel.task.data
+        self._share[parcel.item.video_id] += 1 / max(1, video.num_clip_chunks)
+        self._num_clips += len(video.clips)
         now_s = time.monotonic()
         if now_s - self._logged_s >= LOG_EVERY_S:
             self._logged_s = now_s
             logger.info("%s", self.line(now_s - self._started_s))
 
     def line(self, elapsed_s: float) -> str:
-        """One line for a person."""
-        done = sum(self._work[video_id] for video_id in self._done)
+        """One line for a person; it says how much time is left once that is more than a guess."""
+        num_done = sum(share > 1 - ALMOST for share in self._share.values())
         total = sum(self._work.values())
-        left = f", about {format_s(elapsed_s * (total - done) / done)} left" if done else ""
-        return f"{len(self._done)} of {len(self._work)} videos, {self._num_clips} clips{left}"
+        done = sum(self._work[video_id] * share for video_id, share in self._share.items())
+        counts = f"{num_done} of {len(self._work)} videos, {self._num_clips} clips"
+        if done < MIN_DONE * total:
+            return counts
+        return f"{counts}, about {format_s(elapsed_s * (total - done) / done)} left"
 
 
 def work_of(item: WorkItem) -> float:

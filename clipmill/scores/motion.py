@@ -294,5 +294,7 @@ def _filled(lengths: np.ndarray, is_known: np.ndarray, layout: _Layout) -> np.nd
     """
     if is_known.all() or not is_known.any():
         return lengths
-    weights = layout.nearness[:, is_known]
-    return np.where(is_known, lengths, weights @ lengths[is_known] / weights.sum(axis=1))
+    weights = layout.nearness[~is_known][:, is_known]
+    filled = lengths.copy()
+    filled[~is_known] = weights @ lengths[is_known] / weights.sum(axis=1)
+    return filled

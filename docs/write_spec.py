@@ -98,7 +98,8 @@ def _titled(part: Part) -> str:
 
 
 def _row(name: str, schema: dict[str, object], part: Part) -> str:
-    return f"| `{name}` | {_values(schema)} | {_default(name, model_of(part))} | {part['fields'][name]} |"
+    cells = (f"`{name}`", _values(schema), _default(name, model_of(part)), part["fields"][name])
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _default(name: str, model: type[Spec]) -> str:

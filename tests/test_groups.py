@@ -3,7 +3,14 @@ from collections import deque
 import numpy as np
 import pytest
 
-from clipmill.dedup.groups import group_id, is_duplicate, keepers, similarity_to
+from clipmill.dedup.groups import (
+    group_id,
+    is_duplicate,
+    keepers,
+    keepers_alike,
+    roots,
+    similarity_to,
+)
 from clipmill.dedup.vectors import unit_rows
 
 
@@ -54,3 +61,32 @@ def test_similarity_is_to_the_row_that_is_named() -> None:
 
 def test_a_group_is_named_after_its_keeper() -> None:
     assert group_id("a") == group_id("a") != group_id("b")
+
+
+def at_degrees(*degrees: float) -> np.ndarray:
+    angles = np.radians(degrees)
+    return unit_rows(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+
+
+def test_a_chain_ends_at_its_best_row() -> None:
+    assert roots(np.array([0, 0, 1, 3, 2, 3])).tolist() == [0, 0, 0, 3, 0, 3]
+
+
+def test_a_row_alike_only_to_one_that_goes_stays() -> None:
+    assert keepers_alike(at_degrees(0, 20, 40), np.array([0, 0, 1]), eps=0.1).tolist() == [0, 0, 2]
+
+
+def test_a_row_whose_better_one_goes_joins_the_most_similar_that_stays() -> None:
+    unit = at_degrees(0, 20, 40, 30)
+    assert keepers_alike(unit, np.array([0, 0, 1, 1]), eps=0.1).tolist() == [0, 0, 2, 2]
+
+
+def test_no_row_goes_for_a_keeper_it_is_not_alike_to() -> None:
+    unit = at_degrees(*np.random.default_rng(5).uniform(0, 200, 60))
+    similarity = np.tril(unit @ unit.T, -1)
+    best = similarity.argmax(axis=1)
+    better = np.where(similarity.max(axis=1) >= 0.99, best, np.arange(60))
+    kept = keepers_alike(unit, better, eps=0.01)
+    assert (np.einsum("nd,nd->n", unit, unit[kept]) >= 0.99 - 1e-5).all()
+    assert (kept[kept] == kept).all()
+    assert (kept != roots(better)).any()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clipmill.dedup.pairwise import nearest_earlier
+from clipmill.dedup.pairwise import Ranked, nearest_before, nearest_earlier, nearest_earlier_across
 from clipmill.dedup.vectors import Unit, unit_rows
 
 COUNTED = unit_rows(
@@ -66,3 +66,43 @@ def test_a_row_that_is_not_of_unit_length_is_named() -> None:
 def test_batch_size_must_be_positive() -> None:
     with pytest.raises(ValueError, match="batch_size"):
         nearest_earlier(COUNTED, batch_size=0)
+
+
+def split(rows: Unit, is_guest: np.ndarray) -> tuple[Ranked, Ranked]:
+    places = np.arange(len(rows))
+    return Ranked(rows[is_guest], places[is_guest]), Ranked(rows[~is_guest], places[~is_guest])
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_across_agrees_with_brute_force(batch_size: int) -> None:
+    rows = random_rows(90, 5)
+    is_guest = np.random.default_rng(1).random(90) < 0.3
+    guests, residents = split(rows, is_guest)
+    found = nearest_earlier_across(guests, residents, batch_size=batch_size)
+    allowed = np.tril(rows @ rows.T, -1) * (is_guest[:, None] != is_guest)
+    for (index, similarity), own, others in zip(found, (guests, residents), (residents, guests), strict=True):
+        expected = allowed[own.place].max(axis=1)
+        assert similarity == pytest.approx(expected, abs=1.5e-6)
+        assert (index == -1).tolist() == (expected == 0).tolist()
+        named = np.flatnonzero(index >= 0)
+        places = others.place[index[named]]
+        assert allowed[own.place[named], places] == pytest.approx(expected[named], abs=1.5e-6)
+
+
+def test_known_rows_are_searched_but_not_compared() -> None:
+    rows = random_rows(80, 4)
+    index, similarity = nearest_before(rows, num_known=50, batch_size=16)
+    all_index, all_similarity = nearest_earlier(rows)
+    assert similarity.tolist() == all_similarity[50:].tolist()
+    assert index.tolist() == all_index[50:].tolist()
+
+
+@pytest.mark.parametrize("num_known", [0, 3])
+def test_only_new_or_only_known_rows(num_known: int) -> None:
+    index, similarity = nearest_before(random_rows(3, 4), num_known=num_known)
+    assert len(index) == len(similarity) == 3 - num_known
+
+
+def test_places_have_to_ascend() -> None:
+    with pytest.raises(ValueError, match="places must ascend"):
+        Ranked(random_rows(2, 4), np.array([1, 0]))

@@ -31,6 +31,37 @@ def keepers(num_rows: int, pairs: Indices) -> Indices:
     return best[group]
 
 
+def roots(better: Indices) -> Indices:
+    """The row ``(N,)`` at the end of each row's chain of better rows; one that stays is its own better."""
+    while True:
+        further = better[better]
+        if (further == better).all():
+            return better
+        better = further
+
+
+def keepers_alike(unit: Unit, better: Indices, *, eps: float) -> Indices:
+    """The keeper ``(N,)`` of each row, itself where it stays: every other is alike to its keeper.
+
+    Rows are in rank order; ``better`` is as in ``roots`` and names a row that is alike and earlier. A row
+    whose better row is gone joins the most similar one that stays of its chains' group, or stays itself.
+    """
+    kept = np.arange(len(better), dtype=np.intp)
+    root = roots(better)
+    staying: dict[int, list[int]] = {}
+    for row, above in enumerate(better):
+        if kept[above] == above:
+            kept[row] = above
+        else:
+            others = np.array(staying[int(root[row])], dtype=np.intp)
+            similarity = similarity_to(unit, np.full(len(others), row), others)
+            if is_duplicate(similarity, eps=eps).any():
+                kept[row] = others[similarity.argmax()]
+        if kept[row] == row:
+            staying.setdefault(int(root[row]), []).append(row)
+    return kept
+
+
 def similarity_to(unit: Unit, rows: Indices, others: Indices) -> npt.NDArray[np.float64]:
     """Cosine similarity of row ``rows[i]`` to row ``others[i]``, in [-1, 1], to 6 digits."""
     products = np.einsum("nd,nd->n", unit[rows].astype(np.float64), unit[others].astype(np.float64))

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from clipmill.dedup.nearest import BLOCK_ROWS, nearest
+from clipmill.dedup.nearest import BLOCK_ROWS, nearest, nearest_few
 from clipmill.dedup.seeding import DEFAULT_START, Start, draw_seeds
 from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
 
@@ -68,6 +68,22 @@ def assign(
     length = np.linalg.norm(centroids, axis=1).astype(np.float32)[labels]
     squared = 1.0 + np.square(length) - 2.0 * length * cosine
     return labels, 1.0 - cosine, np.sqrt(np.maximum(squared, 0.0))
+
+
+def border_clusters(embeddings: Floats, centroids: Floats, *, width: float) -> Indices:
+    """The second-nearest centroid ``(N,)`` of rows near the border to its cluster, -1 of all others.
+
+    Near is at most ``width`` from the plane between the directions of a row's two nearest centroids. Two rows
+    on either side of it lie on both sides of what separates them: one of them is within
+    ``sqrt(eps / 2)`` when their cosine similarity is ``1 - eps``, as their distance is ``sqrt(2 eps)``.
+    """
+    unit, directions = unit_rows(embeddings), unit_rows(centroids)
+    if width == 0 or len(directions) < 2 or not len(unit):
+        return np.full(len(unit), -1, dtype=np.intp)
+    labels, cosine = nearest_few(unit, directions, count=2)
+    apart = np.linalg.norm(directions[labels[:, 0]] - directions[labels[:, 1]], axis=1)
+    is_near = cosine[:, 0] - cosine[:, 1] <= width * apart
+    return np.where(is_near, labels[:, 1], -1)
 
 
 def _fit_once(

@@ -8,8 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipmill.dedup import ranking
-from clipmill.dedup.kmeans import assign
-from clipmill.dedup.pairwise import nearest_earlier
+from clipmill.dedup.kmeans import assign, border_clusters
 from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
 from clipmill.errors import StoreError
 from clipmill.reduce.columns import read_columns
@@ -19,9 +18,16 @@ from clipmill.storage import store
 KMEANS_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")
 
 
-def assigned_rows(ids: Sequence[str], embeddings: Floats, centroids: Floats) -> pa.Table:
-    """Every row's ``cluster``, its unit embedding and its distances, as ``KMEANS_COLUMNS`` name them."""
+def assigned_rows(
+    ids: Sequence[str], embeddings: Floats, centroids: Floats, *, border_width: float
+) -> pa.Table:
+    """Every row's ``cluster``, its unit embedding and its distances, as ``KMEANS_COLUMNS`` name them.
+
+    ``host`` is the cluster in which a row is compared: its own, and for a row within ``border_width`` of the
+    border once more, as a guest, the one beyond it.
+    """
     labels, cosine, l2 = assign(embeddings, centroids)
+    beyond = border_clusters(embeddings, centroids, width=border_width)
     columns = {
         "cluster": pa.array(labels.astype(np.int32)),
         "id": pa.array(ids, pa.string()),
@@ -29,18 +35,21 @@ def assigned_rows(ids: Sequence[str], embeddings: Floats, centroids: Floats) -> 
         "l2_dist_to_cent": pa.array(l2),
         "cosine_dist_to_cent": pa.array(cosine),
     }
-    return pa.table(columns)
+    rows = pa.table(columns)
+    guests = np.flatnonzero(beyond >= 0)
+    hosts = np.concatenate([labels, beyond[guests]]).astype(np.int32)
+    return pa.concat_tables([rows, rows.take(guests)]).append_column("host", pa.array(hosts))
 
 
 def rows_of(table: pa.Table, clusters: Sequence[int]) -> pa.Table:
-    """The rows of ``clusters``."""
-    return table.filter(pc.field("cluster").isin(list(clusters)))
+    """The rows that are compared in one of ``clusters``."""
+    return table.filter(pc.field("host").isin(list(clusters)))
 
 
 def by_cluster(table: pa.Table) -> list[tuple[int, pa.Table]]:
-    """Each cluster that has rows, and its rows by id."""
-    ordered = table.sort_by([("cluster", "ascending"), ("id", "ascending")])
-    clusters, starts = np.unique(ordered["cluster"].to_numpy(), return_index=True)
+    """Each cluster in which rows are compared, and these rows by id."""
+    ordered = table.sort_by([("host", "ascending"), ("id", "ascending")])
+    clusters, starts = np.unique(ordered["host"].to_numpy(), return_index=True)
     ends = [*starts[1:], len(ordered)]
     return [
         (int(k), ordered.slice(start, end - start))
@@ -48,17 +57,16 @@ def by_cluster(table: pa.Table) -> list[tuple[int, pa.Table]]:
     ]
 
 
-def pairs(rows: pa.Table, how: Ranking, *, batch_size: int) -> pa.Table:
-    """``id``, ``max_id``, ``cosine_sim_score`` of one cluster's rows, best ranked first."""
-    order = _ranked(rows, how)
-    ids = np.array(rows["id"].to_pylist(), dtype=object)[order]
-    index, similarity = nearest_earlier(as_matrix(rows["embedding"])[order], batch_size=batch_size)
-    columns = {
-        "id": pa.array(ids, pa.string()),
-        "max_id": pa.array(ids[index], pa.string()),
-        "cosine_sim_score": pa.array(similarity.astype(np.float32)),
-    }
-    return pa.table(columns)
+def ranked(rows: pa.Table, how: Ranking) -> Indices:
+    """Order of the rows, best first: the same for two rows whichever cluster they are in."""
+    ids: list[str] = rows["id"].to_pylist()
+    if how.which_to_keep == "random":
+        return ranking.rank_random(ids, seed=how.seed)
+    if how.which_to_keep == "columns":
+        columns = read_columns(how.columns_uri, how.columns, ids=ids)
+        return ranking.rank_columns(ids, columns, ascending=how.ascending)
+    rank = ranking.rank_hard if how.which_to_keep == "hard" else ranking.rank_easy
+    return rank(ids, rows[f"{how.metric}_dist_to_cent"].to_numpy())
 
 
 def read_table(uri: str) -> pa.Table:
@@ -73,19 +81,8 @@ def read_table(uri: str) -> pa.Table:
 def as_matrix(lists: pa.ChunkedArray) -> Unit:
     """float32 ``(N, D)`` of a column of fixed-size lists."""
     whole = lists.combine_chunks()
-    return whole.flatten().to_numpy().reshape(len(whole), -1)
+    return whole.flatten().to_numpy().reshape(len(whole), whole.type.list_size)
 
 
 def _as_lists(rows: Unit) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
-
-
-def _ranked(rows: pa.Table, how: Ranking) -> Indices:
-    ids: list[str] = rows["id"].to_pylist()
-    if how.which_to_keep == "random":
-        return ranking.rank_random(ids, seed=how.seed)
-    if how.which_to_keep == "columns":
-        columns = read_columns(how.columns_uri, how.columns, ids=ids)
-        return ranking.rank_columns(ids, columns, ascending=how.ascending)
-    rank = ranking.rank_hard if how.which_to_keep == "hard" else ranking.rank_easy
-    return rank(ids, rows[f"{how.metric}_dist_to_cent"].to_numpy())

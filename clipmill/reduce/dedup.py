@@ -13,12 +13,14 @@ documented tree ``<output>/dedup``. Clips are never touched.
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clipmill import layout
 from clipmill.dedup.thresholds import eps_for
 from clipmill.reduce import clusters, fit, handover, keepers
 from clipmill.reduce.columns import read_columns
 from clipmill.reduce.embeddings import embedding_files, read_files
+from clipmill.reduce.pairs import find_pairs
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
@@ -28,7 +30,7 @@ PAIRS_VERSION = 2
 
 _FIT_FIELDS = (
     "n_clusters", "max_iter", "tol", "random_state", "init", "n_init", "oversampling_factor",
-    "max_samples_per_batch", "fit_data_fraction", "fit_sample",
+    "max_samples_per_batch", "fit_data_fraction", "fit_sample", "border_width",
 )  # fmt: skip
 _RANK_FIELDS = ("which_to_keep", "rank_columns", "ascending", "random_state", "sim_metric")
 
@@ -48,7 +50,9 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
     ids, embeddings = read_files([file.uri for file in files])
     centroids = fit.centroids_of(ids, embeddings, spec)
     shards = fit.shards_of(files, spec)
-    return fit.write_fit(uri, centroids, shards, fit.groups_of(len(centroids), len(ids), spec))
+    return fit.write_fit(
+        uri, centroids, shards, fit.groups_of(len(centroids), len(ids), spec), border_width=spec.border_width
+    )
 
 
 def embedding_shards(fit_uri: str) -> list[str]:
@@ -65,7 +69,9 @@ def assign_clusters(shard_uri: str) -> str:
     ids, embeddings = read_files(shard.file_uris)
     if not ids:
         return handover.write(uri, handover.Assigned(part_uris={}))
-    rows = clusters.assigned_rows(ids, embeddings, fit.read_centroids(shard.centroids_uri))
+    rows = clusters.assigned_rows(
+        ids, embeddings, fit.read_centroids(shard.centroids_uri), border_width=shard.border_width
+    )
     parts: dict[int, str] = {}
     for group, members in enumerate(shard.groups):
         part = clusters.rows_of(rows, members)
@@ -117,7 +123,9 @@ def find_duplicates(group_uri: str) -> str:
     if group.part_uris:
         rows = pa.concat_tables([clusters.read_table(part) for part in group.part_uris])
         found = [_find_in(group, cluster, own) for cluster, own in clusters.by_cluster(rows)]
-    return handover.write(uri, handover.Found(folder=group.kmeans_folder, clusters=tuple(found)))
+    return handover.write(
+        uri, handover.Found(folder=group.kmeans_folder, ranking=group.ranking, clusters=tuple(found))
+    )
 
 
 def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> str:
@@ -132,7 +140,7 @@ def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, a
     eps = eps_for(algorithm) if spec.eps is None else spec.eps
     found = [handover.read(uri, handover.Found) for uri in found_uris]
     members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
-    table = keepers.duplicates(members, eps=eps)
+    table = keepers.duplicates(members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
     spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
     uri = keepers.publish(members, table, output)
     keepers.remove_earlier_work(output, {part.folder for part in found})
@@ -143,10 +151,20 @@ def _find_in(group: handover.Group, cluster: int, rows: pa.Table) -> handover.Fo
     """Write one cluster's rows and pairs."""
     kmeans_uri = layout.join(group.kmeans_folder, keepers.kmeans_name(cluster))
     pairwise_uri = layout.join(group.pairs_folder, keepers.pairwise_name(cluster))
-    pairs = clusters.pairs(rows, group.ranking, batch_size=group.batch_size)
-    store.put_if_changed(kmeans_uri, parquet.encode(rows.select(clusters.KMEANS_COLUMNS)))
-    store.put_if_changed(pairwise_uri, parquet.encode(pairs))
-    return handover.FoundCluster(cluster=cluster, kmeans_uri=kmeans_uri, pairwise_uri=pairwise_uri)
+    border_uri = layout.join(group.pairs_folder, keepers.border_name(cluster))
+    pairs = find_pairs(
+        rows, rows.slice(0, 0), cluster=cluster, how=group.ranking, batch_size=group.batch_size
+    )
+    own = rows.filter(pc.field("cluster") == cluster).select(clusters.KMEANS_COLUMNS)
+    for uri, table in ((kmeans_uri, own), (pairwise_uri, pairs.within), (border_uri, pairs.across)):
+        if len(table):
+            store.put_if_changed(uri, parquet.encode(table))
+    return handover.FoundCluster(
+        cluster=cluster,
+        kmeans_uri=kmeans_uri if len(own) else "",
+        pairwise_uri=pairwise_uri if len(pairs.within) else "",
+        border_uri=border_uri if len(pairs.across) else "",
+    )
 
 
 def _ranking(spec: DedupSpec, columns_uri: str) -> handover.Ranking:

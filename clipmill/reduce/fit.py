@@ -66,7 +66,12 @@ def groups_of(num_clusters: int, num_rows: int, spec: DedupSpec) -> list[tuple[i
 
 
 def write_fit(
-    uri: str, centroids: Rows, shards: Sequence[tuple[str, ...]], groups: Sequence[tuple[int, ...]]
+    uri: str,
+    centroids: Rows,
+    shards: Sequence[tuple[str, ...]],
+    groups: Sequence[tuple[int, ...]],
+    *,
+    border_width: float,
 ) -> str:
     """Write the centroids, a hand-over for each shard, and last the one that names them all."""
     folder = posixpath.dirname(uri)
@@ -75,8 +80,9 @@ def write_fit(
     shard_uris = [layout.join(folder, f"shard_{index}.json") for index in range(len(shards))]
     for index, (shard_uri, files) in enumerate(zip(shard_uris, shards, strict=True)):
         shard = handover.Shard(
-            index=index, folder=folder, centroids_uri=centroids_uri, file_uris=files, groups=tuple(groups)
-        )
+            index=index, folder=folder, centroids_uri=centroids_uri, file_uris=files, groups=tuple(groups),
+            border_width=border_width,
+        )  # fmt: skip
         handover.write(shard_uri, shard)
     return handover.write(
         uri, handover.Fit(folder=folder, shard_uris=tuple(shard_uris), num_groups=len(groups))

@@ -23,13 +23,17 @@ class Fit(_Handover):
 
 
 class Shard(_Handover):
-    """Embedding files to assign, and where the rows of each group of clusters go."""
+    """Embedding files to assign, and where the rows of each group of clusters go.
+
+    A row at most ``border_width`` from the border of its cluster goes beyond it too.
+    """
 
     index: int
     folder: str
     centroids_uri: str
     file_uris: tuple[str, ...]
     groups: tuple[tuple[int, ...], ...]
+    border_width: float
 
 
 class Assigned(_Handover):
@@ -61,17 +65,19 @@ class Group(_Handover):
 
 
 class FoundCluster(_Handover):
-    """One cluster's rows and its pairs, as parquet."""
+    """One cluster's rows, its pairs, and those across its border, as parquet; empty where there are none."""
 
     cluster: int
-    kmeans_uri: str
-    pairwise_uri: str
+    kmeans_uri: str = ""
+    pairwise_uri: str = ""
+    border_uri: str = ""
 
 
 class Found(_Handover):
-    """Every cluster of a group that has rows."""
+    """Every cluster of a group that has rows, and how they were ranked."""
 
     folder: str
+    ranking: Ranking
     clusters: tuple[FoundCluster, ...]
 
 

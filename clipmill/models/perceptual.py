@@ -5,15 +5,16 @@ edges and corner logos count little; the low frequencies of its DCT, as in DCT i
 "Implementation and benchmarking of perceptual image hash functions", 2010), each raised to the height that
 natural pictures lack at its frequency (Field, "Relations between the statistics of natural images", 1987)
 and then compressed by a power law (Perronnin et al., "Improving the Fisher kernel", 2010, tame a few large
-values in this way); the first terms of a DCT over time instead of a mean, so that two shots from one camera
-position stay apart; and a trace of the mean colour (MPEG-7's colour layout, first term), which decides only
-between clips without structure.
+values in this way). Three such pictures are laid end to end: the mean over time, which outlasts a trim or
+another sampling grid; a slow drift from the first frame to the last; and how much each place varies, as in
+motion energy images (Bobick and Davis, "The recognition of human movement using temporal templates", 2001),
+which tells two shots from one camera position apart wherever and whenever their people move. A trace of the
+mean colour (MPEG-7's colour layout, first term) decides only between clips without structure.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import fft
 
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 
@@ -23,7 +24,8 @@ _DIAGONAL = 14
 _POWER = 0.25  # compression of coefficients: nearly signs, as in a hash
 _NOISE = 0.5  # coefficients below this, in levels, are compressed no further: coding noise
 _STRUCTURE_FLOOR = 1.0  # length of a frame's coefficients that counts half: flat frames say little
-_TIME_WEIGHTS = (1.0, 0.7, 0.5)  # of the terms over time: what changes is less certain than what stays
+_DRIFT_WEIGHT = 0.5  # what changes is less certain than what stays
+_VARIATION_WEIGHT = 0.8
 _COLOUR_WEIGHT = 0.1  # so that a grey copy loses less than 0.01 of its similarity
 _COLOUR_ORIGIN = 0.02  # keeps the vector of a flat mid-grey clip from being zero
 _BAR_LEVEL = 64  # brightest luma of a bar, brightened copies included
@@ -33,6 +35,8 @@ _LEAST_PICTURE = 0.3  # share of a frame that is left when its bars are taken of
 _ROW, _COLUMN = np.mgrid[:_FREQUENCIES, :_FREQUENCIES]
 _KEPT = (_ROW + _COLUMN > 0) & (_ROW + _COLUMN < _DIAGONAL)
 _RADIUS = np.hypot(_ROW, _COLUMN)[_KEPT]
+_PHASE = np.pi * np.arange(_FREQUENCIES)[:, None] * (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX
+_COSINES = np.cos(_PHASE) * np.sqrt(np.where(np.arange(_FREQUENCIES) == 0, 1, 2) / _SIDE_PX)[:, None]
 _HANN = np.outer(*[np.sin(np.pi * (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX) ** 2] * 2)
 _WINDOW = _HANN / _HANN.mean()
 
@@ -42,7 +46,7 @@ class PerceptualEmbedder:
 
     def __init__(self, spec: PerceptualEmbeddingStage) -> None:
         self.algorithm = spec.algorithm
-        self.dimension = len(_TIME_WEIGHTS) * len(_RADIUS) + 4
+        self.dimension = 3 * len(_RADIUS) + 4
 
     def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """One L2-normalised float32 row per clip; a clip is uint8 ``(T, H, W, 3)`` RGB with T at least 1."""
@@ -56,8 +60,10 @@ def describe(frames: np.ndarray) -> np.ndarray:
         raise ValueError(f"a clip must be (T, H, W, 3) with T at least 1, got {frames.shape = }")
     luma = _luma(frames)
     rows, columns = _picture_area(luma)
-    structure = _over_time(_frame_structure(_shrunk(luma[:, rows, columns])))
-    vector = np.concatenate([structure, _colour(frames[:, rows, columns])])
+    small = _shrunk(luma[:, rows, columns])
+    variation = _structure(small.std(axis=0, keepdims=True))[0]
+    parts = [*_over_time(_structure(small)), _VARIATION_WEIGHT * variation]
+    vector = np.concatenate([*parts, _colour(frames[:, rows, columns])])
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
@@ -96,26 +102,21 @@ def _area_weights(num_px: int) -> np.ndarray:
     return (np.maximum(overlap, 0) * _SIDE_PX / num_px).astype(np.float32)
 
 
-def _frame_structure(luma: np.ndarray) -> np.ndarray:
-    """``(T, num_kept)``: compressed DCT coefficients of each small picture, length below 1."""
-    centred = (luma - (luma * _WINDOW).mean(axis=(1, 2), keepdims=True)) * _WINDOW
-    spectrum = np.asarray(fft.dctn(centred, axes=(1, 2), norm="ortho")) / _SIDE_PX
-    raised = spectrum[:, :_FREQUENCIES, :_FREQUENCIES][:, _KEPT] * _RADIUS
+def _structure(pictures: np.ndarray) -> np.ndarray:
+    """``(T, num_kept)``: compressed DCT coefficients of small pictures ``(T, 32, 32)``, length below 1."""
+    centred = (pictures - (pictures * _WINDOW).mean(axis=(1, 2), keepdims=True)) * _WINDOW
+    raised = (_COSINES @ centred @ _COSINES.T)[:, _KEPT] / _SIDE_PX * _RADIUS
     compressed = raised / (np.abs(raised) + _NOISE) ** (1 - _POWER)
     length = np.linalg.norm(compressed, axis=1, keepdims=True)
     return compressed / (length + _STRUCTURE_FLOOR)
 
 
-def _over_time(structure: np.ndarray) -> np.ndarray:
-    """The first terms of the DCT of ``(T, num_kept)`` over the clip's length, weighted, end to end."""
+def _over_time(structure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and weighted drift of ``(T, num_kept)``: the first two terms of a DCT over the clip's length."""
     num_frames = len(structure)
-    times = (np.arange(num_frames) + 0.5) / num_frames
-    terms = [
-        weight * np.sqrt(1 if order == 0 else 2) * np.cos(np.pi * order * times) @ structure / num_frames
-        for order, weight in enumerate(_TIME_WEIGHTS)
-    ]
-    defined = [term if order < num_frames else np.zeros_like(term) for order, term in enumerate(terms)]
-    return np.concatenate(defined)
+    half_wave = np.cos(np.pi * (np.arange(num_frames) + 0.5) / num_frames)
+    half_wave -= half_wave.mean()  # 0 already but for rounding: a still must not drift
+    return structure.mean(axis=0), _DRIFT_WEIGHT * np.sqrt(2) * half_wave @ structure / num_frames
 
 
 def _colour(frames: np.ndarray) -> np.ndarray:

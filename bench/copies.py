@@ -1,0 +1,377 @@
+"""How well copies are found: recall and precision of the perceptual descriptor, change by change.
+
+``python -m bench.copies`` draws films (``--seed``, ``--films``) and cuts them into their shots;
+``python -m bench.copies --videos DIR`` takes yours, cut as a run would cut them. A clip is a shot, at most
+10 s of it. Every clip is changed in each way and described again; nothing else is shared between the two.
+
+- recall: share of the changed clips that are at least as similar to their original as the threshold asks;
+- precision: among all pairs of a changed clip and an original that the threshold takes for copies, the share
+  that are of one shot; every changed clip is compared with every original.
+
+A change of time (another rate, a trim, another speed) also moves the sampling grid by a random part of a
+step, as two files never share one. The last lines give the distribution of the similarity of different shots.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import av
+import numpy as np
+from PIL import Image
+
+from bench.tables import table
+from clipmill.dedup.thresholds import eps_for
+from clipmill.footage.cut_films import CutKind, plan_cut_film
+from clipmill.footage.encode import VP9, Encoding, write_film
+from clipmill.footage.film import FilmPlan, frames, starts
+from clipmill.footage.shooting import plan_film
+from clipmill.media.contracts import ScanPlan
+from clipmill.media.scan import load_arrays, scan
+from clipmill.models.perceptual import describe
+from clipmill.records import FrameSpan
+from clipmill.shots.content import find_cuts
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.io.video_reader import VIDEO_SUFFIXES
+from clipmill.timeline import shots_from_cuts
+
+HEIGHT_PX = 180
+DRAWN_SIZE_PX = (320, 180)
+DRAWN_S = 60.0
+MIN_S, MAX_S = 2.0, 10.0
+GRID_FPS = 2.0
+HARD = Encoding("h264", "libx264", {"preset": "superfast", "crf": "36"})
+SMALL_VP9 = replace(VP9, options={**VP9.options, "b": "90k"})
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A shot with every frame, uint8 ``(T, H, W, 3)`` RGB, and where it comes from."""
+
+    name: str
+    frames: np.ndarray
+    fps: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Which part of a shot a copy shows (shares of its length), how fast, and where its grid starts.
+
+    ``rate_fps`` is that of the copy; None leaves it. ``grid`` is a share of a step of the grid.
+    """
+
+    start: float = 0.0
+    end: float = 1.0
+    speed: float = 1.0
+    rate_fps: float | None = None
+    grid: float = 0.0
+
+
+Change = Callable[[Shot, np.random.Generator], np.ndarray]
+
+
+def sampled(shot: Shot, timing: Timing = Timing()) -> np.ndarray:
+    """The frames of a copy that a run would describe, ``(T, H, W, 3)``."""
+    num_frames = len(shot.frames)
+    length_s = num_frames / shot.fps * (timing.end - timing.start) / timing.speed
+    times_s = np.arange(timing.grid / GRID_FPS, length_s, 1 / GRID_FPS)
+    if timing.rate_fps:
+        times_s = np.floor(times_s * timing.rate_fps + 1e-6) / timing.rate_fps
+    shown = timing.start * num_frames + times_s * timing.speed * shot.fps
+    return shot.frames[np.minimum((shown + 1e-6).astype(int), num_frames - 1)]
+
+
+def in_picture(paint: Callable[[np.ndarray], np.ndarray]) -> Change:
+    """A change of every picture, at the same instants."""
+    return lambda shot, rng: paint(sampled(shot))
+
+
+def in_time(**timing: float) -> Change:
+    """A change of time, on a grid of its own."""
+    return lambda shot, rng: sampled(shot, Timing(**timing, grid=float(rng.random())))
+
+
+def cropped(top: float, bottom: float, left: float, right: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Without these shares of each picture."""
+
+    def crop(clip: np.ndarray) -> np.ndarray:
+        height, width = clip.shape[1:3]
+        rows = slice(round(top * height), height - round(bottom * height))
+        return clip[:, rows, round(left * width) : width - round(right * width)]
+
+    return crop
+
+
+def resized(share: float, *, squeeze: float = 1.0) -> Callable[[np.ndarray], np.ndarray]:
+    """Every picture at ``share`` of its size, its width squeezed besides."""
+
+    def resize(clip: np.ndarray) -> np.ndarray:
+        height, width = clip.shape[1:3]
+        size = (max(1, round(width * share * squeeze)), max(1, round(height * share)))
+        return np.stack([np.asarray(Image.fromarray(frame).resize(size)) for frame in clip])
+
+    return resize
+
+
+def scaled(gain: float, plus: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Every level times ``gain`` and ``plus``."""
+    return lambda clip: (clip * np.float32(gain) + np.float32(plus)).clip(0, 255).astype(np.uint8)
+
+
+def grey(clip: np.ndarray) -> np.ndarray:
+    """BT.601 luma."""
+    luma = clip @ np.array([0.299, 0.587, 0.114], np.float32)
+    return np.repeat(luma.astype(np.uint8)[..., None], 3, axis=-1)
+
+
+def with_logo(clip: np.ndarray) -> np.ndarray:
+    """A pale mark of an eighth of the width in the upper right corner."""
+    height, width = clip.shape[1:3]
+    marked = clip.copy()
+    marked[:, height // 20 : height // 7, -width // 6 : -width // 24] = 235
+    return marked
+
+
+def with_text(clip: np.ndarray) -> np.ndarray:
+    """White strokes on a dark band over the middle three quarters, near the lower edge."""
+    height, width = clip.shape[1:3]
+    marked = clip.copy()
+    band = marked[:, round(height * 0.84) : round(height * 0.94), width // 8 : -width // 8]
+    band[:] = band // 4
+    band[:, band.shape[1] // 4 : -band.shape[1] // 4, :: max(2, width // 60)] = 240
+    return marked
+
+
+def with_bars(rows: float, columns: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Black bars of these shares of the picture on either side."""
+
+    def pad(clip: np.ndarray) -> np.ndarray:
+        down, across = round(rows * clip.shape[1]), round(columns * clip.shape[2])
+        return np.pad(clip, ((0, 0), (down, down), (across, across), (0, 0)))
+
+    return pad
+
+
+def reencoded(encoding: Encoding) -> Change:
+    """Coded again, every frame, and sampled at the same instants."""
+
+    def change(shot: Shot, rng: np.random.Generator) -> np.ndarray:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "copy.mkv"
+            write_film(
+                path, shot.frames, time_base=1 / Fraction(shot.fps).limit_denominator(1001), encoding=encoding
+            )
+            with av.open(path) as container:
+                decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return sampled(replace(shot, frames=np.stack(decoded)))
+
+    return change
+
+
+def stacked(first: Callable[[np.ndarray], np.ndarray], then: Change) -> Change:
+    """Two changes, that of the picture first."""
+    return lambda shot, rng: then(replace(shot, frames=first(shot.frames)), rng)
+
+
+CHANGES: dict[str, Change] = {
+    "re-encoded, H.264 crf 36": reencoded(HARD),
+    "re-encoded, VP9 90 kbit/s": reencoded(SMALL_VP9),
+    "half the size": in_picture(resized(0.5)),
+    "16:9 squeezed to 4:3": in_picture(resized(1, squeeze=0.75)),
+    "cropped by 5 % on each side": in_picture(cropped(0.05, 0.05, 0.05, 0.05)),
+    "cropped by 5 % on two sides": in_picture(cropped(0.05, 0, 0.05, 0)),
+    "brighter by 30 levels": in_picture(scaled(1, 30)),
+    "contrast 0.7": in_picture(scaled(0.7, 30)),
+    "grey": in_picture(grey),
+    "logo": in_picture(with_logo),
+    "text band": in_picture(with_text),
+    "letterboxed by 12 %": in_picture(with_bars(0.12, 0)),
+    "pillarboxed by 12 %": in_picture(with_bars(0, 0.12)),
+    "15 frames a second": in_time(rate_fps=15),
+    "another sampling grid": in_time(),
+    "10 % faster": in_time(speed=1.1),
+    "10 % slower": in_time(speed=0.9),
+    "first 10 % trimmed": in_time(start=0.1),
+    "first 20 % trimmed": in_time(start=0.2),
+    "last 20 % trimmed": in_time(end=0.8),
+}
+STACKED: dict[str, Change] = {
+    "mirrored (not asked for)": in_picture(lambda clip: clip[:, :, ::-1]),
+    "both ends trimmed by 20 %": in_time(start=0.2, end=0.8),
+    "cropped and re-encoded": stacked(cropped(0.05, 0.05, 0.05, 0.05), reencoded(HARD)),
+    "grey, first 10 % trimmed": stacked(grey, in_time(start=0.1)),
+}
+
+
+def drawn_shots(*, seed: int, num_films: int) -> Iterator[Shot]:
+    """Shots of ordinary films and of animated ones, which return to their places again and again."""
+    width, height = DRAWN_SIZE_PX
+    for number in range(seed, seed + num_films):
+        yield from _shots_of(
+            f"drawn {number}", plan_film(number, duration_s=DRAWN_S, width_px=width, height_px=height)
+        )
+        yield from _shots_of(
+            f"animated {number}",
+            plan_cut_film(CutKind.ANIMATED, number, width_px=width, height_px=height),
+        )
+
+
+def _shots_of(name: str, plan: FilmPlan) -> Iterator[Shot]:
+    spans = [
+        FrameSpan(start, start + shot.num_frames)
+        for start, shot in zip(starts(plan), plan.shots, strict=True)
+    ]
+    yield from _gathered(name, frames(plan), spans, float(plan.fps))
+
+
+def video_shots(path: Path) -> Iterator[Shot]:
+    """Shots of a video, as our detector finds them."""
+    with TemporaryDirectory() as spool:
+        scan(str(path), ScanPlan(thumbnails=True), spool)
+        thumbnails = load_arrays(spool).thumbnails
+    shots = shots_from_cuts(find_cuts(thumbnails, ContentClipExtractionStage()), num_frames=len(thumbnails))
+    with av.open(path) as container:
+        stream = container.streams.video[0]
+        fps = float(stream.average_rate or 25)
+        pictures = (
+            frame.to_ndarray(
+                format="rgb24",
+                height=HEIGHT_PX,
+                width=round(frame.width * HEIGHT_PX / frame.height / 2) * 2,
+                interpolation="AREA",
+            )
+            for frame in container.decode(stream)
+        )
+        yield from _gathered(path.name, pictures, [shot.span for shot in shots], fps)
+
+
+def _gathered(
+    name: str, pictures: Iterator[np.ndarray], spans: Sequence[FrameSpan], fps: float
+) -> Iterator[Shot]:
+    """The spans that are long enough, the first 10 s of each; two frames at each end belong to the cut."""
+    waiting = [
+        FrameSpan(span.start_frame + 2, min(span.end_frame - 2, span.start_frame + 2 + round(MAX_S * fps)))
+        for span in sorted(spans, key=lambda span: span.start_frame)
+        if span.end_frame - span.start_frame - 4 >= MIN_S * fps
+    ]
+    kept: list[np.ndarray] = []
+    for index, picture in enumerate(pictures):
+        if not waiting:
+            return
+        if index >= waiting[0].start_frame:
+            kept.append(picture)
+        if index + 1 == waiting[0].end_frame:
+            yield Shot(f"{name} {waiting.pop(0).start_frame / fps:.1f} s", np.stack(kept), fps)
+            kept = []
+
+
+@dataclass(frozen=True)
+class Descriptions:
+    """Unit rows ``(N, D)`` of the originals, and of their copies by change."""
+
+    names: tuple[str, ...]
+    originals: np.ndarray
+    copies: dict[str, np.ndarray]
+
+
+def described(shots: Iterator[Shot], *, seed: int) -> Descriptions:
+    """Describe every shot and every copy of it."""
+    rng = np.random.default_rng(seed)
+    names: list[str] = []
+    originals: list[np.ndarray] = []
+    copies: dict[str, list[np.ndarray]] = {name: [] for name in (*CHANGES, *STACKED)}
+    for shot in shots:
+        names.append(shot.name)
+        originals.append(describe(sampled(shot)))
+        for name, change in (CHANGES | STACKED).items():
+            copies[name].append(describe(change(shot, rng)))
+    if not names:
+        raise ValueError(f"no shot of {MIN_S:g} s")
+    return Descriptions(
+        tuple(names), np.stack(originals), {name: np.stack(rows) for name, rows in copies.items()}
+    )
+
+
+def recall(found: Descriptions, change: str, *, min_similarity: float) -> float:
+    """Share of the copies that are found."""
+    similarities = np.vecdot(found.copies[change], found.originals)
+    return float(np.mean(similarities >= min_similarity))
+
+
+def precision(found: Descriptions, change: str, *, min_similarity: float) -> float:
+    """Share of what is taken for a copy that is one; 1 where nothing is."""
+    is_taken = found.copies[change] @ found.originals.T >= min_similarity
+    return float(np.trace(is_taken) / is_taken.sum()) if is_taken.any() else 1.0
+
+
+def different_shots(found: Descriptions) -> tuple[np.ndarray, tuple[str, str]]:
+    """Similarity of every pair of different originals, and the names of the most similar two."""
+    similarities = found.originals @ found.originals.T
+    upper = np.triu_indices(len(found.names), 1)
+    values = similarities[upper]
+    if not len(values):
+        return values, ("", "")
+    worst = int(values.argmax())
+    return values, (found.names[upper[0][worst]], found.names[upper[1][worst]])
+
+
+def print_tables(found: Descriptions, *, min_similarity: float) -> None:
+    """Recall and precision by change, then how similar different shots are."""
+    print(f"{len(found.names)} shots, copies from a similarity of {min_similarity:g}\n")
+    for title, changes in (("change", CHANGES), ("beside the goal", STACKED)):
+        rows = [_row(found, change, min_similarity) for change in changes]
+        print(table((title, "recall", "precision", "least similar 5 %"), rows), end="\n\n")
+    mean = np.mean([recall(found, change, min_similarity=min_similarity) for change in CHANGES])
+    print(f"mean recall {mean:.3f}")
+    values, (one, other) = different_shots(found)
+    if len(values):
+        highest, tail = values.max(), np.quantile(values, 0.999)
+        print(f"different shots: {len(values)} pairs, 99.9 % below {tail:.2f}, highest {highest:.2f}")
+        print(f"most alike: {one} and {other}")
+
+
+def _row(found: Descriptions, change: str, min_similarity: float) -> list[str]:
+    similarities = np.vecdot(found.copies[change], found.originals)
+    return [
+        change,
+        f"{recall(found, change, min_similarity=min_similarity):.2f}",
+        f"{precision(found, change, min_similarity=min_similarity):.3f}",
+        f"{np.quantile(similarities, 0.05):.2f}",
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables; 1 where there is nothing to measure."""
+    parser = argparse.ArgumentParser(prog="bench.copies", description="Measure how well copies are found.")
+    parser.add_argument("--videos", type=Path, help="directory of videos")
+    parser.add_argument("--seed", type=int, default=100, help="seed of the drawn films")
+    parser.add_argument("--films", type=int, default=2, help="drawn films of each kind")
+    parser.add_argument("--eps", type=float, default=eps_for("perceptual"), help="1 - similarity of copies")
+    options = parser.parse_args(arguments)
+    try:
+        shots = (
+            _all_shots(options.videos)
+            if options.videos
+            else drawn_shots(seed=options.seed, num_films=options.films)
+        )
+        print_tables(described(shots, seed=options.seed), min_similarity=1 - options.eps)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _all_shots(folder: Path) -> Iterator[Shot]:
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    if not paths:
+        raise ValueError(f"no video in {folder}")
+    for path in paths:
+        yield from video_shots(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -20,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from clipmill.errors import StoreError, TransientStoreError
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 CACHED_BLOCKS = 24
 """A file that fits is never read twice; of a larger one at most one block at the index is."""
 LONGEST_RUN = 8

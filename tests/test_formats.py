@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorTrc
+from drawing_clips import spans
 from drawing_formats import (
     ENCODERS,
     PLAIN_X264,
@@ -21,11 +22,13 @@ from drawing_formats import (
 from drawing_scan import paint, read_code, read_codes, write_film
 
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
+from clipmill.media.cut import cut_clips
 from clipmill.media.orientation import Orientation, orientation_of
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.timestamps import Timeline
 from clipmill.media.tone_mapping import tone_map
 from clipmill.media.upright import Upright
+from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 NUM_FRAMES = 24
 ALL_CODES = list(range(NUM_FRAMES))
@@ -179,6 +182,51 @@ def test_display_matrix_is_followed_in_frames_and_clips(
 def shrunk(picture: np.ndarray) -> np.ndarray:
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
     return frame.reformat(48, 27, "rgb24", interpolation="AREA").to_ndarray()
+
+
+def avi_with_b_frames(folder: Path) -> Path:
+    return write_film(folder / "a.avi", range(NUM_FRAMES), options=X264)
+
+
+def raw_stream(folder: Path) -> Path:
+    return write_film(folder / "a.h264", range(NUM_FRAMES), options=X264)
+
+
+def clock_that_jumps_ahead(folder: Path) -> Path:
+    pts = [*range(8), *range(100_000, 100_000 + NUM_FRAMES - 8)]
+    return write_film(folder / "a.mp4", pts, options=X264)
+
+
+def clock_that_wraps(folder: Path) -> Path:
+    return write_ts_at(folder / "a.ts", NUM_FRAMES, first_pts=(1 << 33) - 40_000)
+
+
+def with_empty_edit(folder: Path) -> Path:
+    path = write_film(folder / "a.mp4", range(NUM_FRAMES), options=X264)
+    return edit(path, [(12, None), (NUM_FRAMES, 0)])
+
+
+@pytest.mark.parametrize(
+    "draw", [avi_with_b_frames, raw_stream, clock_that_jumps_ahead, clock_that_wraps, with_empty_edit]
+)
+def test_clips_hold_the_frames_that_the_scan_counted(tmp_path: Path, draw: Callable[[Path], Path]) -> None:
+    path = draw(tmp_path)
+    facts, arrays = look(path, ScanPlan())
+    cuts = [(0, 7), (7, 15), (15, NUM_FRAMES)]
+    clips = cut_clips(
+        str(path),
+        spans(NUM_FRAMES, *cuts, pts=arrays.pts.tolist(), time_base=facts.time_base),
+        ClipTranscodingStage(preset="ultrafast"),
+        out_dir=str(tmp_path / "clips"),
+        min_length_s=0.1,
+        repaired_times=facts.repaired_times,
+    )
+    assert [clip_codes(clip.path) for clip in clips] == [list(range(*cut)) for cut in cuts]
+
+
+def clip_codes(path: str) -> list[int]:
+    with av.open(path) as container:
+        return [read_code(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
 
 
 def test_flattening_display_matrix_is_ignored() -> None:

@@ -1,0 +1,82 @@
+"""The profile without GPL code executes none: seen from which pages of the libraries were ever touched."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from drawing_clips import draw
+
+ROOT = Path(__file__).parent.parent
+RUN = """
+import re, subprocess, sys
+from clipmill.errors import ClipmillError
+from clipmill.intake import inspection
+from clipmill.intake.admission import first_work
+from clipmill.plan import plan_of_spec
+from clipmill.spec_file import load_spec
+from clipmill.storage.listing import list_source
+from clipmill.streaming import cutting, finishing, scanning
+from clipmill.streaming.run import stream
+
+class InThisProcess:
+    cpu_s = 0.0
+    def __init__(self, **_): pass
+    def run(self, function, *args, timeout_s, stall_s, **kwargs): return function(*args, **kwargs)
+    def close(self): pass
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+
+def refuse(*args, **kwargs): raise AssertionError("a program was started")
+
+def touched_kb():
+    total, executable = 0, False
+    for line in open("/proc/self/smaps"):
+        if re.match("[0-9a-f]+-", line):
+            executable = " r-xp " in line and bool(re.search("libx26[45]", line))
+        elif executable and line.startswith("Rss:"):
+            total += int(line.split()[1])
+    return total
+
+for module in (inspection, scanning, cutting, finishing):
+    module.CodecChild = InThisProcess
+subprocess.Popen = refuse
+source, spec = sys.argv[1:]
+plan = plan_of_spec(load_spec(spec), source=source, output=source + ".out")
+before = touched_kb()
+tasks = []
+items = first_work(inspection.inspect_all(list_source(plan.reader), plan.limits), plan)
+stream(items, plan, engine="inline", state=None, attempt="", on_task=tasks.append)
+clips = [clip for task in tasks for clip in task.data.clips]
+assert clips and all(clip.file for clip in clips), "no clips"
+print(before, touched_kb(), *sorted({clip.file.video_codec for clip in clips}))
+"""
+
+
+def run(film: Path, spec: str) -> tuple[int, int, str]:
+    """KiB of x264's and x265's code in memory before and after a run, and the codec of its clips."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(film), spec], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    before, after, codec = done.stdout.split()
+    return int(before), int(after), codec
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw(tmp_path_factory.mktemp("film") / "film.mp4", 75, audio="aac")
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's map of memory")
+def test_the_profile_without_gpl_executes_neither_x264_nor_x265(film: Path) -> None:
+    before, after, codec = run(film, "examples/no_gpl.yaml")
+    assert after <= before  # the kernel may take pages back
+    assert codec == "vp9"
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux's map of memory")
+def test_the_default_encoder_would_have_been_seen(film: Path) -> None:
+    before, after, codec = run(film, "")
+    assert after > before
+    assert codec == "h264"

@@ -117,11 +117,11 @@ def test_a_clip_played_backwards_is_less_similar_than_a_clip_coded_again() -> No
 
 
 def moving(*, at: int) -> np.ndarray:
-    """A still ground before which something small moves, ``at`` px from the left."""
-    clip = coloured(HEIGHT, WIDTH, seed=3)[None].clip(0, 255).astype(np.uint8).repeat(8, axis=0)
+    """A still ground over which a small pale shade moves down, ``at`` px from the left."""
+    clip = coloured(HEIGHT, WIDTH, seed=3)[None].repeat(8, axis=0)
     for index, frame in enumerate(clip):
-        frame[40 + 4 * index : 65 + 4 * index, at : at + 25] = 20
-    return clip
+        frame[40 + 4 * index : 52 + 4 * index, at : at + 12] += 40
+    return clip.clip(0, 255).astype(np.uint8)
 
 
 def test_where_something_moves_keeps_shots_from_one_camera_position_apart() -> None:

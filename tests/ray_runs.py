@@ -1,0 +1,54 @@
+"""``python ray_runs.py SOURCE FOLDER NUM_CPUS...``: a source curated without Ray, then on so many cores.
+
+Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to ``FOLDER/inline``
+or ``FOLDER/<num_cpus>``. Prints the operators of Ray's logical and physical plan as JSON.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import ray
+from curating import curate_here, small_spec
+from ray.data._internal.logical.optimizers import get_execution_plan
+
+from clipmill.intake.admission import first_work
+from clipmill.intake.inspection import inspect_all
+from clipmill.plan import plan_of_spec
+from clipmill.storage.listing import list_source
+from clipmill.streaming.chunks import empty_task
+from clipmill.streaming.graph import graph_of
+from clipmill.streaming.on_ray import dataset_of
+from clipmill.streaming.parcel import Parcel
+
+
+def operators(source: str) -> dict[str, list[str]]:
+    """Kinds of the operators of both plans, in order; nothing is run."""
+    plan = plan_of_spec(small_spec(), source=source, output="unused")
+    items = first_work(inspect_all(list_source(plan.reader)[:1], plan.limits), plan)
+    parcels = [Parcel(item, empty_task(item)) for item in items]
+    logical = dataset_of(graph_of(plan, num_cpus=1), parcels)._logical_plan
+    physical = get_execution_plan(logical)
+    physical = physical[0] if isinstance(physical, tuple) else physical
+    return {
+        "logical": [type(one).__name__ for one in logical.dag.post_order_iter()],
+        "physical": [type(one).__name__ for one in physical.dag.post_order_iter()],
+    }
+
+
+def main() -> None:
+    source, folder = sys.argv[1], Path(sys.argv[2])
+    curate_here(source, folder / "out", small_spec())
+    (folder / "out").rename(folder / "inline")
+    found: dict[str, list[str]] = {}
+    for num_cpus in sys.argv[3:]:
+        ray.init(num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
+        found = found or operators(source)
+        curate_here(source, folder / "out", small_spec(), engine="ray")
+        ray.shutdown()
+        (folder / "out").rename(folder / num_cpus)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

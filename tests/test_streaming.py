@@ -1,0 +1,185 @@
+"""Streaming is real: operators that work at once on small rows, on one core and on two, with one result."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+
+import curating
+import numpy as np
+import pytest
+import sabotage
+from curating import Row, curate_here, environment, fates, laps, plain_spec, published_files, rows
+from films import draw_film
+
+from clipmill.intake.manifests import get_work
+from clipmill.records import WorkItem
+from clipmill.streaming import inline
+from clipmill.streaming.graph import Node
+from clipmill.streaming.parcel import MAX_ROW_BYTES, Parcel, pack, unpack
+
+pytestmark = pytest.mark.timeout(600)
+
+ROOT = Path(__file__).parent
+NUM_CPUS = ("1", "2")
+HANG_S = 400.0
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory, collection: Path) -> Path:
+    """The collection and a film that kills its decoder."""
+    folder = tmp_path_factory.mktemp("streaming") / "source"
+    shutil.copytree(collection, folder)
+    draw_film(folder / "SCAN_CRASH.mp4", seed=60, shots=(30,))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def plans(source: Path) -> dict[str, list[str]]:
+    """Ray's plans; what was curated inline, on one core and on two lies beside the source."""
+    env = environment(**sabotage.lay(source.parent / "saboteur"))
+    env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT.parent}:{ROOT}"
+    arguments = [str(ROOT / "ray_runs.py"), str(source), str(source.parent), *NUM_CPUS]
+    done = subprocess.run(
+        [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, text=True, timeout=HANG_S, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize(("plan", "kind"), [("logical", "MapBatches"), ("physical", "ActorPoolMapOperator")])
+def test_ray_runs_at_least_three_operators(plans: dict[str, list[str]], plan: str, kind: str) -> None:
+    assert plans[plan].count(kind) >= 3
+
+
+@pytest.mark.usefixtures("plans")
+@pytest.mark.parametrize("num_cpus", NUM_CPUS)
+def test_cores_do_not_show_in_what_is_published(source: Path, num_cpus: str) -> None:
+    inline_files, ray_files = (published_files(source.parent / name) for name in ("inline", num_cpus))
+    assert ray_files.keys() == inline_files.keys()
+    assert ray_files == inline_files
+
+
+@pytest.mark.usefixtures("plans")
+@pytest.mark.parametrize("num_cpus", NUM_CPUS)
+def test_crashing_decoder_costs_its_video_on_ray_too(source: Path, num_cpus: str) -> None:
+    found = fates(source.parent / num_cpus, source)
+    assert found["SCAN_CRASH.mp4"] == "decoder_crashed"
+    assert [name for name, fate in found.items() if fate == "curated"] == [
+        "harbour.mp4", "market.mp4", "reposts/worn.mp4"
+    ]  # fmt: skip
+
+
+def overlap(one: Row, other: Row) -> bool:
+    starts, ends = ([float(str(lap[name])) for lap in (one, other)] for name in ("started_s", "ended_s"))
+    return max(starts) < min(ends)
+
+
+@pytest.mark.usefixtures("plans")
+def test_two_videos_are_in_different_stages_at_once(source: Path) -> None:
+    done = laps(source.parent / "2")
+    assert any(
+        one["operator"] != other["operator"] and one["video_id"] != other["video_id"] and overlap(one, other)
+        for one, other in product(done, done)
+    )
+
+
+@pytest.fixture
+def parcels(monkeypatch: pytest.MonkeyPatch) -> list[Parcel]:
+    """Every parcel that leaves an operator but the last, of inline runs that follow."""
+    seen: list[Parcel] = []
+    through = inline._through
+
+    def watched(node: Node, stream: Iterator[Parcel]) -> Iterator[Parcel]:
+        for one in through(node, stream):
+            seen.append(unpack(pack(one)))  # as it was then
+            yield one
+
+    monkeypatch.setattr(inline, "_through", watched)
+    return seen
+
+
+@pytest.mark.usefixtures("shared_codec")
+def test_rows_hold_no_pixels_of_the_source(tmp_path: Path, parcels: list[Parcel]) -> None:
+    """The film is larger than the frames that stages sample."""
+    draw_film(tmp_path / "source" / "film.mp4", seed=61, shots=(48,), size_px=(640, 360))
+    curate_here(tmp_path / "source", tmp_path / "out", plain_spec())
+    arrays = [
+        array
+        for one in parcels
+        for clip in (*one.task.data.clips, *one.task.data.filtered_clips)
+        for array in clip.extracted_frames.values()
+    ]
+    assert {array.shape[1:3] for array in arrays} == {(240, 426)}
+    assert all(one.task.data.source_bytes is None for one in parcels)
+    assert all(one.task.data.frame_array is None for one in parcels)
+
+
+@pytest.mark.usefixtures("shared_codec")
+def test_frames_over_the_budget_travel_in_several_rows(
+    tmp_path: Path, film: Path, parcels: list[Parcel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_clip_bytes = 4 * 90 * 160 * 3
+    monkeypatch.setattr("clipmill.streaming.chunks.FRAME_BUDGET_BYTES", one_clip_bytes)
+    curate_here(film, tmp_path / "out", plain_spec(embedding={"target_fps": 4.0}))
+    scanned = [one for one in parcels if one.metrics[-1].operator == "scan"]
+    assert len(scanned) == 7
+    assert [len(one.task.data.clips) for one in scanned] == [1] * 7
+    assert max(len(pack(one)) for one in parcels) < 2 * one_clip_bytes
+
+
+@pytest.mark.usefixtures("shared_codec")
+def test_rows_in_several_chunks_publish_the_same(
+    tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    curate_here(film, output, plain_spec())
+    at_once = published_files(output)
+    shutil.rmtree(output)
+    monkeypatch.setattr("clipmill.streaming.chunks.FRAME_BUDGET_BYTES", 2 * 90 * 160 * 3)
+    curate_here(film, output, plain_spec())
+    assert published_files(output) == at_once
+
+
+@pytest.mark.usefixtures("shared_codec")
+def test_row_over_the_limit_is_refused(tmp_path: Path, film: Path, parcels: list[Parcel]) -> None:
+    curate_here(film, tmp_path / "out", plain_spec())
+    parcels[0].task.data.clips[0].extracted_frames["sequence-1"] = np.zeros(MAX_ROW_BYTES, np.uint8)
+    with pytest.raises(
+        ValueError, match=rf"a row of .*harbour\.mp4 has \d+ bytes, more than {MAX_ROW_BYTES}"
+    ):
+        pack(parcels[0])
+
+
+@pytest.mark.usefixtures("shared_codec")
+def test_order_of_the_work_does_not_show(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    curate_here(collection, output)
+    forwards = published_files(output)
+    shutil.rmtree(output)
+
+    def backwards(uri: str) -> Sequence[WorkItem]:
+        return get_work(uri)[::-1]
+
+    monkeypatch.setattr(curating, "get_work", backwards)
+    curate_here(collection, output)
+    assert published_files(output) == forwards
+
+
+@pytest.mark.usefixtures("shared_codec")
+def test_names_of_the_files_do_not_show_in_ids_cuts_and_clips(collection: Path, tmp_path: Path) -> None:
+    curate_here(collection, tmp_path / "out")
+    (tmp_path / "renamed").mkdir()
+    for index, path in enumerate(sorted(collection.rglob("*.m*"), reverse=True)):
+        shutil.copy2(path, tmp_path / "renamed" / f"{index}{path.suffix}")
+    curate_here(tmp_path / "renamed", tmp_path / "out_renamed")
+    keys = ("clip_id", "start_frame", "end_frame", "clip_digest", "motion_global_mean", "sharpness")
+    found, renamed = (
+        {tuple(row[key] for key in keys) for row in rows(tmp_path / name, "clips")}
+        for name in ("out", "out_renamed")
+    )
+    assert found == renamed

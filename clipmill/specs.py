@@ -65,6 +65,7 @@ class DedupSpec(StageSpec):
     rank_columns: list[str] = Field(default_factory=list[str])
     ascending: list[bool] = Field(default_factory=list[bool])
     fit_sample: int = Field(default=1_000_000, ge=1)
+    mode: Literal["full", "incremental"] = "full"
     border_width: float = Field(default=0.2, ge=0, le=2)
     group_linkage: Literal["connected", "complete"] = "connected"
     pairwise_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 1024

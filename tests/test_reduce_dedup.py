@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -232,8 +233,11 @@ def test_rows_of_the_table_say_how_the_copy_was_found(embeddings: Path, output: 
 def test_the_documented_tree(embeddings: Path, output: Path) -> None:
     run(embeddings, output, SPEC.model_copy(update={"n_clusters": 3}))
     assert sorted(tree(output / "dedup")) == [
+        "centroids.npy",
         "duplicates/part-0.parquet",
         *(f"kmeans_results/centroid={k}/part-0.parquet" for k in range(3)),
+        "known.json",
+        "known_ids/run-0.parquet",
         *(f"pairwise_results/cluster_{k}.parquet" for k in range(3)),
         "semantic_duplicates.parquet",
     ]
@@ -412,7 +416,13 @@ def test_no_embeddings_give_no_duplicates(tmp_path: Path, output: Path) -> None:
     folder = export_no_embeddings(str(tmp_path))
     table = pq.read_table(run(Path(folder), output))
     assert (len(table), table.schema) == (0, DUPLICATES)
-    assert sorted(tree(output / "dedup")) == ["duplicates/part-0.parquet", "semantic_duplicates.parquet"]
+    assert sorted(tree(output / "dedup")) == [
+        "centroids.npy",
+        "duplicates/part-0.parquet",
+        "known.json",
+        "known_ids/run-0.parquet",
+        "semantic_duplicates.parquet",
+    ]
 
 
 def test_one_clip_is_no_duplicate(tmp_path: Path, output: Path) -> None:
@@ -481,6 +491,134 @@ def test_the_metric_names_the_distance_that_ranks(tmp_path: Path, output: Path) 
         assert ranked.to_pylist() == sorted(distance, key=lambda name: -distance[name])
 
 
+# Adding to earlier runs
+
+
+def unlike(*, num_films: int, seed: int, dim: int = 24) -> tuple[list[str], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [f"new{row:03}" for row in range(num_films)], rng.standard_normal((num_films, dim))
+
+
+ADDING = DedupSpec(eps=0.1, n_clusters=4, mode="incremental")
+
+
+def add_copies(embeddings: Path) -> None:
+    """One more copy of each film, two of a new film, in a file of their own."""
+    ids, rows = copies(each=4)
+    new_ids, new = unlike(num_films=1, seed=9)
+    write(
+        embeddings / "later.parquet",
+        [*(f"{name}x" for name in ids[3::4]), *new_ids, "newcopy"],
+        np.concatenate([rows[3::4], new, new * 1.01]),
+    )
+
+
+def removed(uri: str) -> dict[str, str]:
+    rows = pq.read_table(uri).to_pylist()
+    return {row["clip_id"]: row["duplicate_of"] for row in rows}
+
+
+def test_new_copies_go_and_earlier_survivors_stay(embeddings: Path, output: Path) -> None:
+    before = removed(run(embeddings, output, ADDING))
+    add_copies(embeddings)
+    after = removed(run(embeddings, output, ADDING))
+    new = {name: keeper for name, keeper in after.items() if name not in before}
+    assert {name: after[name] for name in before} == before
+    assert len(new) == 13
+    assert all(keeper in set(before.values()) for name, keeper in new.items() if name.startswith("film"))
+    assert {name[:3] for name in new if name not in before} == {"fil", "new"}
+
+
+def test_a_folder_of_only_new_clips_is_added_as_well(embeddings: Path, output: Path, tmp_path: Path) -> None:
+    run(embeddings, output, ADDING)
+    add_copies(embeddings)
+    together = removed(run(embeddings, output, ADDING))
+    other = tmp_path / "other"
+    write_copies(tmp_path / "first")
+    run(tmp_path / "first", other, ADDING)
+    (tmp_path / "second").mkdir()
+    (embeddings / "later.parquet").rename(tmp_path / "second" / "later.parquet")
+    assert removed(run(tmp_path / "second", other, ADDING)) == together
+
+
+def test_only_new_clips_are_assigned_and_kept_parts_stay(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, ADDING)
+    kept = mtimes(output / "dedup" / "kmeans_results")
+    add_copies(embeddings)
+    run(embeddings, output, ADDING)
+    now = mtimes(output / "dedup" / "kmeans_results")
+    assert {path: now[path] for path in kept} == kept
+    added = [pq.ParquetFile(path).read() for path in set(now) - set(kept)]
+    assert sum(map(len, added)) == 14
+    pairs = [pq.read_table(path) for path in (output / "dedup" / "pairwise_results").rglob("*.parquet")]
+    ids = [name for table in pairs for name in table["id"].to_pylist()]
+    assert len(ids) == len(set(ids)) == 50
+
+
+def test_a_run_without_new_clips_changes_nothing(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, ADDING)
+    before = mtimes(output / "dedup")
+    run(embeddings, output, ADDING)
+    assert mtimes(output / "dedup") == before
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [ADDING.model_copy(update={"mode": "full"}), ADDING.model_copy(update={"eps": 0.05})],
+    ids=["asked for", "other parameters"],
+)
+def test_a_full_run_clusters_everything_again(
+    embeddings: Path, output: Path, tmp_path: Path, spec: DedupSpec
+) -> None:
+    run(embeddings, output, ADDING)
+    add_copies(embeddings)
+    run(embeddings, output, spec)
+    run(embeddings, tmp_path / "fresh", spec)
+    assert tree(output / "dedup") == tree(tmp_path / "fresh" / "dedup")
+
+
+def test_an_interrupted_addition_is_repeated_to_the_same_end(
+    embeddings: Path, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(embeddings, output, ADDING)
+    run(embeddings, tmp_path / "fresh", ADDING)
+    add_copies(embeddings)
+    put, calls = store.put_if_changed, [0]
+
+    def failing(uri: str, data: bytes) -> bool:
+        calls[0] += "/dedup/known" in uri
+        if calls[0]:
+            raise StoreError(uri, "no room")
+        return put(uri, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put_if_changed", failing)
+        with pytest.raises(StoreError, match="no room"):
+            run(embeddings, output, ADDING)
+    run(embeddings, output, ADDING)
+    run(embeddings, tmp_path / "fresh", ADDING)
+    assert tree(output / "dedup") == tree(tmp_path / "fresh" / "dedup")
+
+
+def test_new_clips_of_another_size_are_named(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, ADDING)
+    write(embeddings / "later.parquet", ["a"], [[1, 2]])
+    with pytest.raises(BadEmbeddings, match="row 0 has 2 numbers, earlier runs had 24"):
+        run(embeddings, output, ADDING)
+
+
+def test_a_run_of_additions_finds_nearly_what_a_full_run_finds(tmp_path: Path, output: Path) -> None:
+    ids, rows = copies(num_films=120, each=2, noise=0.03)
+    edges = [0, 216, 228, 240]
+    order = np.random.default_rng(0).permutation(240)
+    for part, (start, end) in enumerate(itertools.pairwise(edges)):
+        chosen = order[start:end]
+        write(tmp_path / "in" / f"{part}.parquet", [ids[row] for row in chosen], rows[chosen])
+        uri = run(tmp_path / "in", output, ADDING.model_copy(update={"n_clusters": 12}))
+    at_once = run(tmp_path / "in", tmp_path / "full", DedupSpec(eps=0.1, n_clusters=12))
+    assert len(removed(uri)) >= 0.99 * len(removed(at_once))
+
+
 # Reruns, partitions, interruption
 
 
@@ -501,7 +639,11 @@ def test_another_eps_repeats_neither_clustering_nor_pairs(embeddings: Path, outp
     before = mtimes(output)
     run(embeddings, output, DedupSpec(eps=1e-6))
     changed = {path for path, mtime in mtimes(output).items() if before.get(path) != mtime}
-    assert {Path(path).name for path in changed} == {"part-0.parquet", "semantic_duplicates.parquet"}
+    assert {Path(path).name for path in changed} == {
+        "part-0.parquet",
+        "semantic_duplicates.parquet",
+        "known.json",
+    }
     assert {Path(path).parent.name for path in changed} == {"duplicates", "dedup"}
 
 

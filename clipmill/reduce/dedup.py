@@ -10,8 +10,11 @@ step that was done is not done again and an interrupted run shows nowhere. ``sel
 documented tree ``<output>/dedup``. Clips are never touched.
 """
 
+import posixpath
 from collections.abc import Sequence
+from typing import TypedDict
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,10 +23,18 @@ from clipmill.dedup.thresholds import eps_for
 from clipmill.reduce import clusters, fit, handover, keepers
 from clipmill.reduce.columns import read_columns
 from clipmill.reduce.embeddings import embedding_files, read_files
+from clipmill.reduce.known import CENTROIDS, known_uri, new_rows, read_known, survivors, write_rows
 from clipmill.reduce.pairs import find_pairs
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
+
+
+class _KnownOfGroup(TypedDict, total=False):
+    known_uri: str
+    known_uris: dict[int, tuple[str, ...]]
+    duplicates_uri: str
+
 
 FIT_VERSION = 2
 PAIRS_VERSION = 2
@@ -43,6 +54,9 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
     BadEmbeddings names a faulty file and row.
     """
     files = embedding_files(embeddings_uri)
+    earlier = read_known(output, spec)
+    if earlier is not None:
+        return _fit_new(earlier, [file.uri for file in files], store.normalise(output), spec)
     digest = fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, [file.uri for file in files])
     uri = layout.join(keepers.work_dir(store.normalise(output)), digest, "fit.json")
     if store.exists(uri):
@@ -99,12 +113,14 @@ def cluster_groups(
     tables = [file.uri for file in store.find(how.columns_uri, (".parquet",))] if how.columns_uri else []
     digest = fit.digest("find_duplicates", PAIRS_VERSION, spec, _RANK_FIELDS, tables)
     folder = layout.join(fitted.folder, f"pairs_{digest}")
+    members = handover.read(fitted.shard_uris[0], handover.Shard).groups
     uris: list[str] = []
     for index in range(fitted.num_groups):
         parts = [part.part_uris[index] for part in assigned if index in part.part_uris]
         group = handover.Group(
             index=index, kmeans_folder=fitted.folder, pairs_folder=folder, part_uris=tuple(parts),
             ranking=how, batch_size=spec.pairwise_batch_size,
+            **_known_of(fitted.known_uri, members[index]),
         )  # fmt: skip
         uris.append(handover.write(layout.join(folder, f"group_{index}.json"), group))
     return uris
@@ -124,7 +140,13 @@ def find_duplicates(group_uri: str) -> str:
         rows = pa.concat_tables([clusters.read_table(part) for part in group.part_uris])
         found = [_find_in(group, cluster, own) for cluster, own in clusters.by_cluster(rows)]
     return handover.write(
-        uri, handover.Found(folder=group.kmeans_folder, ranking=group.ranking, clusters=tuple(found))
+        uri,
+        handover.Found(
+            folder=group.kmeans_folder,
+            ranking=group.ranking,
+            clusters=tuple(found),
+            known_uri=group.known_uri,
+        ),
     )
 
 
@@ -142,9 +164,51 @@ def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, a
     members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
     table = keepers.duplicates(members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
     spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
-    uri = keepers.publish(members, table, output)
+    uri = keepers.publish(
+        members,
+        table,
+        output,
+        spec,
+        centroids_uri=layout.join(found[0].folder, CENTROIDS),
+        known_uri=found[0].known_uri,
+    )
     keepers.remove_earlier_work(output, {part.folder for part in found})
     return uri
+
+
+def _fit_new(earlier: handover.Known, file_uris: Sequence[str], output: str, spec: DedupSpec) -> str:
+    """A fit of earlier centroids, whose shards hold only what those runs have not seen."""
+    known = known_uri(output)
+    digest = fit.digest("fit_new", FIT_VERSION, spec, _FIT_FIELDS, [known, *file_uris])
+    uri = layout.join(keepers.work_dir(output), digest, "fit.json")
+    if store.exists(uri):
+        return uri
+    centroids = fit.read_centroids(layout.join(layout.dedup_dir(output), CENTROIDS))
+    ids, rows = new_rows(earlier, output, file_uris, dimensions=centroids.shape[1])
+    shards: list[tuple[str, ...]] = [()]
+    if ids:
+        shards = [(write_rows(layout.join(keepers.work_dir(output), digest, "new.parquet"), ids, rows),)]
+    groups = fit.groups_of(len(centroids), len(ids), spec)
+    # Guests of earlier runs are not kept: new rows visit from twice as far, where those would have come.
+    width = min(2 * spec.border_width, 2.0)
+    return fit.write_fit(uri, centroids, shards, groups, border_width=width, known_uri=known)
+
+
+def _known_of(known: str, members: Sequence[int]) -> _KnownOfGroup:
+    """What earlier runs know of the clusters of a group."""
+    if not known:
+        return {}
+    root = posixpath.dirname(known)
+    names = handover.read(known, handover.Known).kmeans_names
+    return {
+        "known_uri": known,
+        "known_uris": {
+            cluster: tuple(layout.join(root, name) for name in names[cluster])
+            for cluster in members
+            if cluster in names
+        },
+        "duplicates_uri": layout.join(root, posixpath.basename(keepers.table_uri(""))),
+    }
 
 
 def _find_in(group: handover.Group, cluster: int, rows: pa.Table) -> handover.FoundCluster:
@@ -152,9 +216,12 @@ def _find_in(group: handover.Group, cluster: int, rows: pa.Table) -> handover.Fo
     kmeans_uri = layout.join(group.kmeans_folder, keepers.kmeans_name(cluster))
     pairwise_uri = layout.join(group.pairs_folder, keepers.pairwise_name(cluster))
     border_uri = layout.join(group.pairs_folder, keepers.border_name(cluster))
-    pairs = find_pairs(
-        rows, rows.slice(0, 0), cluster=cluster, how=group.ranking, batch_size=group.batch_size
-    )
+    known_uris = group.known_uris.get(cluster, ())
+    known = rows.slice(0, 0)
+    if known_uris:
+        known = survivors(known_uris, group.duplicates_uri)
+        known = known.append_column("cluster", pa.array(np.full(len(known), cluster, dtype=np.int32)))
+    pairs = find_pairs(rows, known, cluster=cluster, how=group.ranking, batch_size=group.batch_size)
     own = rows.filter(pc.field("cluster") == cluster).select(clusters.KMEANS_COLUMNS)
     for uri, table in ((kmeans_uri, own), (pairwise_uri, pairs.within), (border_uri, pairs.across)):
         if len(table):
@@ -164,6 +231,7 @@ def _find_in(group: handover.Group, cluster: int, rows: pa.Table) -> handover.Fo
         kmeans_uri=kmeans_uri if len(own) else "",
         pairwise_uri=pairwise_uri if len(pairs.within) else "",
         border_uri=border_uri if len(pairs.across) else "",
+        known_uris=known_uris,
     )
 
 

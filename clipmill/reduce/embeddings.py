@@ -64,6 +64,17 @@ def read_files(uris: Sequence[str]) -> tuple[list[str], Rows]:
     return ids, np.concatenate([rows for _, _, rows in parts])[order]
 
 
+def read_ids(uri: str) -> list[str]:
+    """The ids of a file of embeddings, in its order; BadEmbeddings as ``read_files``."""
+    data = store.read_bytes(uri)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        name, _ = _columns(uri, file.schema_arrow.names)
+        return file.read(columns=[name])[name].cast(pa.string()).to_pylist()
+    except pa.ArrowException as error:
+        raise BadEmbeddings(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+
+
 def _read_file(uri: str) -> tuple[pa.StringArray, Rows]:
     """Ids and rows in the file's order, each row sound by itself."""
     data = store.read_bytes(uri)

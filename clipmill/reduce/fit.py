@@ -72,6 +72,7 @@ def write_fit(
     groups: Sequence[tuple[int, ...]],
     *,
     border_width: float,
+    known_uri: str = "",
 ) -> str:
     """Write the centroids, a hand-over for each shard, and last the one that names them all."""
     folder = posixpath.dirname(uri)
@@ -84,9 +85,10 @@ def write_fit(
             border_width=border_width,
         )  # fmt: skip
         handover.write(shard_uri, shard)
-    return handover.write(
-        uri, handover.Fit(folder=folder, shard_uris=tuple(shard_uris), num_groups=len(groups))
+    fitted = handover.Fit(
+        folder=folder, shard_uris=tuple(shard_uris), num_groups=len(groups), known_uri=known_uri
     )
+    return handover.write(uri, fitted)
 
 
 def read_centroids(uri: str) -> Rows:

@@ -14,12 +14,25 @@ class _Handover(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Known(_Handover):
+    """What the next run adds to: files below ``dedup/``, by cluster and by run."""
+
+    parameters: str
+    duplicates_digest: str
+    kmeans_names: dict[int, tuple[str, ...]]
+    ids_names: tuple[str, ...]
+
+
 class Fit(_Handover):
-    """Where k-means wrote: the shards to assign, and how many groups the clusters are in."""
+    """Where k-means wrote: the shards to assign, and how many groups the clusters are in.
+
+    ``known_uri`` names what earlier runs left, where only new clips are looked at.
+    """
 
     folder: str
     shard_uris: tuple[str, ...]
     num_groups: int
+    known_uri: str = ""
 
 
 class Shard(_Handover):
@@ -54,7 +67,10 @@ class Ranking(_Handover):
 
 
 class Group(_Handover):
-    """Clusters to search for duplicates, the files that hold their rows, and how to rank."""
+    """Clusters to search for duplicates, the files that hold their rows, and how to rank.
+
+    ``known_uris`` hold rows of earlier runs, by cluster; those that went are in ``duplicates_uri``.
+    """
 
     index: int
     kmeans_folder: str
@@ -62,6 +78,9 @@ class Group(_Handover):
     part_uris: tuple[str, ...]
     ranking: Ranking
     batch_size: int
+    known_uri: str = ""
+    known_uris: dict[int, tuple[str, ...]] = {}
+    duplicates_uri: str = ""
 
 
 class FoundCluster(_Handover):
@@ -71,6 +90,7 @@ class FoundCluster(_Handover):
     kmeans_uri: str = ""
     pairwise_uri: str = ""
     border_uri: str = ""
+    known_uris: tuple[str, ...] = ()
 
 
 class Found(_Handover):
@@ -79,6 +99,7 @@ class Found(_Handover):
     folder: str
     ranking: Ranking
     clusters: tuple[FoundCluster, ...]
+    known_uri: str = ""
 
 
 _Kind = TypeVar("_Kind", bound=_Handover)

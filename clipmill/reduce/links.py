@@ -80,7 +80,7 @@ def read_nodes(uris: Iterable[str], links: pa.Table) -> pa.Table:
     """The rows of the k-means results at ``uris`` that ``links`` name."""
     named = pa.chunked_array([*links["id"].chunks, *links["max_id"].chunks], pa.string()).unique()
     found = [_node_rows(uri).filter(pc.field("id").isin(named)) for uri in uris]
-    return pa.concat_tables([part for part in found if len(part)])
+    return pa.concat_tables(found) if found else pa.table({})
 
 
 def node_order(nodes: pa.Table, known: Sequence[bool], how: Ranking) -> Indices:

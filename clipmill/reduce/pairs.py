@@ -9,8 +9,10 @@ import pyarrow.compute as pc
 
 from clipmill.dedup.pairwise import Ranked, nearest_before, nearest_earlier_across
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.reduce.clusters import as_matrix, ranked
+from clipmill.reduce.clusters import KMEANS_COLUMNS, as_matrix, ranked
 from clipmill.reduce.handover import Ranking
+
+_COLUMNS = ("cluster", *KMEANS_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,13 @@ def find_pairs(
     ``known`` are clips of the cluster that stay whatever is found: better than all others, not compared with
     each other.
     """
+    rows, known = rows.select(_COLUMNS), known.select(_COLUMNS)
     order = ranked(rows, how)
     place = np.empty(len(order), dtype=np.intp)
     place[order] = np.arange(len(known), len(known) + len(order))
     is_guest = rows["cluster"].to_numpy() != cluster
     residents = _side(
-        pa.concat_tables([known.select(rows.column_names), rows.filter(pa.array(~is_guest))]),
+        pa.concat_tables([known, rows.filter(pa.array(~is_guest))]),
         np.concatenate([np.arange(len(known)), place[~is_guest]]),
     )
     guests = _side(rows.filter(pa.array(is_guest)), place[is_guest])

@@ -23,7 +23,7 @@ from clipmill.errors import StoreError, TransientStoreError
 BLOCK_BYTES = 1 << 18
 CACHED_BLOCKS = 24
 """A file that fits is never read twice; of a larger one at most one block at the index is."""
-LONGEST_RUN = 8
+LONGEST_RUN = 4
 
 _TRANSIENT_ERRNOS = {
     errno.EAGAIN, errno.EBUSY, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH,
@@ -98,7 +98,7 @@ class CountingReader(io.RawIOBase):
         self.failure: StoreError | None = None
         self._store = store
         self._position = 0
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._blocks: OrderedDict[int, memoryview] = OrderedDict()
         self._next_block = -1
         self._run = 1
 
@@ -126,14 +126,14 @@ class CountingReader(io.RawIOBase):
         """Up to ``size`` bytes, fewer only at the end of the file."""
         left = max(0, self.size_bytes - self._position)
         size = left if size < 0 else min(size, left)
-        parts: list[bytes] = []
+        parts: list[memoryview] = []
         while size > 0:
             index, skip = divmod(self._position, BLOCK_BYTES)
             part = self._block(index)[skip : skip + size]
             parts.append(part)
             self._position += len(part)
             size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return b"".join(parts)
 
     def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
         """Fill ``buffer`` as far as the file goes; the number of bytes."""
@@ -156,7 +156,7 @@ class CountingReader(io.RawIOBase):
             self._blocks.clear()
         super().close()
 
-    def _block(self, index: int) -> bytes:
+    def _block(self, index: int) -> memoryview:
         if index in self._blocks:
             self._blocks.move_to_end(index)
         else:
@@ -171,7 +171,7 @@ class CountingReader(io.RawIOBase):
             wanted.append(wanted[-1] + 1)
         self._next_block = wanted[-1] + 1
         start = index * BLOCK_BYTES
-        data = self._fetch(start, min(self._next_block * BLOCK_BYTES, self.size_bytes))
+        data = memoryview(self._fetch(start, min(self._next_block * BLOCK_BYTES, self.size_bytes)))
         for block in wanted:
             offset = block * BLOCK_BYTES - start
             self._blocks[block] = data[offset : offset + BLOCK_BYTES]

@@ -116,7 +116,7 @@ def test_most_pictures_are_the_sources_and_the_others_are_near(film: Film, clips
         assert max(differ) <= 3
 
 
-@pytest.mark.parametrize("name", [name for name in FILMS if name != "hevc_ten_bit.mp4"])
+@EACH
 def test_opencv_reads_the_same_frames(clips: Cut, name: str) -> None:
     for clip, (start, end) in zip(clips(name), CUTS, strict=True):
         capture, numbers = cv2.VideoCapture(clip.path), []

@@ -14,6 +14,8 @@ from clipmill.specs import LimitsSpec
 
 FREE_FRAMES = 1000
 """Frames that a video may have however short it is: files whose times are broken are short in seconds."""
+BLOCK_PX = 128
+"""The largest block that a codec here pads pictures to: AV1's superblock."""
 _REFUSED_SIZE = re.compile(r"Picture size (\d+)x(\d+)")
 
 
@@ -27,7 +29,10 @@ class Bounds:
     def impose(self, codec: VideoCodecContext) -> None:
         """Check the size in the headers, and have the decoder refuse larger pictures before it allocates."""
         self.check_size(codec.width, codec.height)
-        codec.options = {**codec.options, "max_pixels": str(self._limits.max_pixels)}
+        # The decoder counts whole blocks, of which the picture shown is a part.
+        padded = (codec.width + BLOCK_PX - 1) * (codec.height + BLOCK_PX - 1)
+        allowed = self._limits.max_pixels + padded - codec.width * codec.height
+        codec.options = {**codec.options, "max_pixels": str(allowed)}
 
     def check_size(self, width_px: int, height_px: int) -> None:
         """A picture's size."""

@@ -14,9 +14,10 @@ import pyarrow as pa
 from clipmill import layout
 from clipmill.intake.manifests import get_sources
 from clipmill.plan import RunPlan
+from clipmill.reduce.evidence import read_similarities
 from clipmill.review.limits import length_limit, motion_limits, quality_limits
 from clipmill.review.report import write_report
-from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit
+from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit, SimilarityCounts
 from clipmill.snapshot.collect import Collection, collect
 from clipmill.snapshot.embeddings import (
     export_clips_for_ranking,
@@ -106,6 +107,7 @@ def publish_snapshot(
             facts=tuple(_facts(plan)),
             limits=tuple(_limits(plan)),
             dropped_s=tables.dropped_s,
+            similarity=None if duplicates is None else _similarity(output),
             output_root=store.normalise(output),
         ),
     )
@@ -135,6 +137,11 @@ def _run_record(started_at: datetime, streams: Sequence[dict[str, object]]) -> R
         },
         stage_metrics=tuple(laps),
     )
+
+
+def _similarity(output: str) -> SimilarityCounts | None:
+    found = read_similarities(store.normalise(output))
+    return None if found is None else SimilarityCounts(found.threshold, found.counts)
 
 
 def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:

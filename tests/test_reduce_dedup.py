@@ -12,6 +12,7 @@ from clipmill.dedup.vectors import unit_rows
 from clipmill.errors import BadEmbeddings, SourceError, SpecError, StoreError
 from clipmill.reduce import dedup, fit
 from clipmill.reduce.embeddings import read_embeddings, read_files
+from clipmill.reduce.evidence import read_similarities
 from clipmill.snapshot.embeddings import export_no_embeddings
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
@@ -240,6 +241,7 @@ def test_the_documented_tree(embeddings: Path, output: Path) -> None:
         "known_ids/run-0.parquet",
         *(f"pairwise_results/cluster_{k}.parquet" for k in range(3)),
         "semantic_duplicates.parquet",
+        "similarities.json",
     ]
 
 
@@ -422,6 +424,7 @@ def test_no_embeddings_give_no_duplicates(tmp_path: Path, output: Path) -> None:
         "known.json",
         "known_ids/run-0.parquet",
         "semantic_duplicates.parquet",
+        "similarities.json",
     ]
 
 
@@ -489,6 +492,31 @@ def test_the_metric_names_the_distance_that_ranks(tmp_path: Path, output: Path) 
         distance = {row["id"]: row["l2_dist_to_cent"] for row in table.read().to_pylist()}
         ranked = pq.read_table(output / "dedup" / "pairwise_results" / f"cluster_{cluster}.parquet")["id"]
         assert ranked.to_pylist() == sorted(distance, key=lambda name: -distance[name])
+
+
+# Evidence
+
+
+def at_least(output: Path, similarity: float) -> int:
+    found = read_similarities(str(output))
+    assert found is not None
+    return sum(found.counts[round(similarity * 1000) :])
+
+
+@pytest.mark.parametrize("eps", [0.3, 0.1, 0.002])
+def test_counts_say_how_many_go_at_another_threshold(embeddings: Path, output: Path, eps: float) -> None:
+    run(embeddings, output, DedupSpec(eps=0.05, n_clusters=4))
+    counted = at_least(output, 1 - eps)
+    assert counted == len(pq.read_table(run(embeddings, output, DedupSpec(eps=eps, n_clusters=4))))
+
+
+def test_counts_of_an_addition_are_those_of_all_clips(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, ADDING)
+    add_copies(embeddings)
+    duplicates = removed(run(embeddings, output, ADDING))
+    assert at_least(output, 0.9) == len(duplicates)
+    run(embeddings, output, ADDING)
+    assert at_least(output, 0.9) == len(duplicates)
 
 
 # Adding to earlier runs
@@ -643,6 +671,7 @@ def test_another_eps_repeats_neither_clustering_nor_pairs(embeddings: Path, outp
         "part-0.parquet",
         "semantic_duplicates.parquet",
         "known.json",
+        "similarities.json",
     }
     assert {Path(path).parent.name for path in changed} == {"duplicates", "dedup"}
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from clipmill import layout
 from clipmill.dedup.thresholds import eps_for
-from clipmill.reduce import clusters, fit, handover, keepers
+from clipmill.reduce import clusters, evidence, fit, handover, keepers, links
 from clipmill.reduce.columns import read_columns
 from clipmill.reduce.embeddings import embedding_files, read_files
 from clipmill.reduce.known import CENTROIDS, known_uri, new_rows, read_known, survivors, write_rows
@@ -162,13 +162,16 @@ def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, a
     eps = eps_for(algorithm) if spec.eps is None else spec.eps
     found = [handover.read(uri, handover.Found) for uri in found_uris]
     members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
-    table = keepers.duplicates(members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
+    found_links = links.read_links(members)
+    similarities = handover.Similarities(threshold=1.0 - eps, counts=evidence.count_links(found_links))
+    table = keepers.duplicates(found_links, members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
     spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
     uri = keepers.publish(
         members,
         table,
         output,
         spec,
+        similarities=similarities,
         centroids_uri=layout.join(found[0].folder, CENTROIDS),
         known_uri=found[0].known_uri,
     )

@@ -21,6 +21,14 @@ class Known(_Handover):
     duplicates_digest: str
     kmeans_names: dict[int, tuple[str, ...]]
     ids_names: tuple[str, ...]
+    similarity_counts: tuple[int, ...]
+
+
+class Similarities(_Handover):
+    """Clips by their similarity to the most similar better-ranked one: equal bins of 0 to 1, the last 1.0."""
+
+    threshold: float
+    counts: tuple[int, ...]
 
 
 class Fit(_Handover):

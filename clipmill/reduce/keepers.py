@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipmill import identity, layout
-from clipmill.reduce import handover, known, links
+from clipmill.reduce import evidence, handover, known, links
 from clipmill.reduce.clusters import read_table
-from clipmill.reduce.handover import FoundCluster, Known, Ranking
+from clipmill.reduce.handover import FoundCluster, Known, Ranking, Similarities
 from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store, tables
 
@@ -47,9 +47,11 @@ def table_uri(output: str) -> str:
     return layout.join(layout.dedup_dir(output), _TABLE)
 
 
-def duplicates(members: Sequence[FoundCluster], how: Ranking, *, eps: float, linkage: Linkage) -> pa.Table:
+def duplicates(
+    found_links: pa.Table, members: Sequence[FoundCluster], how: Ranking, *, eps: float, linkage: Linkage
+) -> pa.Table:
     """The clips that repeat another, with their keepers, by clip id; columns of ``tables.DUPLICATES``."""
-    pairs = links.alike(links.read_links(members), eps=eps)
+    pairs = links.alike(found_links, eps=eps)
     if not len(pairs):
         return tables.DUPLICATES.empty_table()
     found = links.read_nodes([one.kmeans_uri for one in members if one.kmeans_uri], pairs)
@@ -65,6 +67,7 @@ def publish(
     output: str,
     spec: DedupSpec,
     *,
+    similarities: Similarities,
     centroids_uri: str,
     known_uri: str,
 ) -> str:
@@ -91,6 +94,8 @@ def publish(
                 pairs[cluster] = _added(before, each, "id", ids)
         added = {one: (*earlier.kmeans_names.get(one, ()), *names) for one, names in kmeans_names.items()}
         kmeans_names = {**earlier.kmeans_names, **added}
+        both = zip(earlier.similarity_counts, similarities.counts, strict=True)
+        similarities = similarities.model_copy(update={"counts": tuple(map(sum, both))})
     files |= {pairwise_name(cluster): parquet.encode(each) for cluster, each in pairs.items()}
     files[_DUPLICATE_IDS] = parquet.encode(table.select(["clip_id"]).rename_columns(["id"]))
     files[known.CENTROIDS] = store.read_bytes(centroids_uri)
@@ -101,7 +106,9 @@ def publish(
         duplicates_digest=identity.bytes_digest(files[_TABLE]),
         kmeans_names=dict(sorted(kmeans_names.items())),
         ids_names=(*(earlier.ids_names if earlier else ()), known.ids_name(run)),
+        similarity_counts=similarities.counts,
     )
+    handover.write(evidence.similarities_uri(output), similarities)
     _replace(files, now, output, keeps_others=earlier is not None)
     return table_uri(output)
 

@@ -10,6 +10,7 @@ from clipmill.review.funnel import count_funnel
 from clipmill.review.gallery import clip_views, reason_views
 from clipmill.review.naming import common_root
 from clipmill.review.rejections import rejected_files, rejection_views, sample_rejections
+from clipmill.review.similarity import SimilarityView, draw_similarity
 from clipmill.review.view import (
     ClipView,
     CopyView,
@@ -35,6 +36,7 @@ class Page:
     filtered: Sequence[ReasonView]
     groups: Sequence[GroupView]
     num_duplicates: int
+    similarity: SimilarityView | None
     copies: Sequence[CopyView]
     num_copies: int
     rejections: Sequence[RejectionView]
@@ -61,6 +63,7 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         filtered=reason_views(clips, views),
         groups=group_views(clips, views),
         num_duplicates=clips["status"].to_pylist().count("duplicate"),
+        similarity=draw_similarity(options.similarity),
         copies=copies,
         num_copies=num_copies,
         rejections=rejection_views(files, rejected_rows, root=root),

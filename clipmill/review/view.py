@@ -29,11 +29,23 @@ class ScoreLimit:
 
 
 @dataclass(frozen=True)
+class SimilarityCounts:
+    """Clips by their similarity to the most alike better-ranked one, in equal bins from 0; the last is 1.0.
+
+    From ``threshold`` on they are duplicates.
+    """
+
+    threshold: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class ReportOptions:
     """What a report says beyond its tables, and how large it may be.
 
     ``facts`` are (name, value) pairs of the header: what ran over what. ``dropped_s`` says, by ``DropCause``,
-    how many seconds of the split videos are in no clip. ``output_root`` turns clip files below it into links.
+    how many seconds of the split videos are in no clip. ``similarity`` is what deduplication measured.
+    ``output_root`` turns clip files below it into links.
     The page has at most ``max_bytes`` bytes: previews are left out where they do not fit.
     """
 
@@ -41,6 +53,7 @@ class ReportOptions:
     facts: tuple[tuple[str, str], ...] = ()
     limits: tuple[ScoreLimit, ...] = ()
     dropped_s: Mapping[str, float] = field(default_factory=dict[str, float])
+    similarity: SimilarityCounts | None = None
     output_root: str = ""
     max_clips: int = 300
     max_rejections: int = 500

@@ -1,0 +1,29 @@
+"""How alike clips are, as counts: what a threshold is chosen by."""
+
+import numpy as np
+import pyarrow as pa
+
+from clipmill import layout
+from clipmill.reduce import handover
+from clipmill.reduce.handover import Similarities
+from clipmill.storage import store
+
+BINS_PER_UNIT = 1000
+
+
+def similarities_uri(output: str) -> str:
+    """Where the counts lie."""
+    return layout.join(layout.dedup_dir(output), "similarities.json")
+
+
+def read_similarities(output: str) -> Similarities | None:
+    """The counts of the last run; None where there was none."""
+    uri = similarities_uri(output)
+    return handover.read(uri, Similarities) if store.exists(uri) else None
+
+
+def count_links(links: pa.Table) -> tuple[int, ...]:
+    """Clips by the similarity of their link, in bins of a thousandth from 0; the last holds 1.0."""
+    scores = links["cosine_sim_score"].to_numpy().astype(np.float64)
+    bins = np.floor(np.round(scores * BINS_PER_UNIT, 3)).astype(np.intp)
+    return tuple(np.bincount(bins, minlength=BINS_PER_UNIT + 1).tolist())

@@ -3,7 +3,7 @@
 Times are seconds from the first frame shown; frames are counted in display order; spans are half-open.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 
@@ -197,7 +197,8 @@ class WorkItem:
 
     ``missing`` names the state stages (``clipmill.storage.state``) that lack rows of this video. ``clips`` is
     the split an earlier run found, or None where ``split`` itself is missing. ``repaired_times`` is what the
-    scan said of times it had to make up (``ScanFacts``); clips are cut by the same times.
+    scan said of times it had to make up (``ScanFacts``); clips are cut by the same times. ``filtered`` holds
+    the clips of ``clips`` that a filter rejects by scores an earlier run found.
     """
 
     source: SourceFile
@@ -206,3 +207,4 @@ class WorkItem:
     missing: frozenset[str]
     clips: tuple[ClipSpan, ...] | None = None
     repaired_times: str = ""
+    filtered: dict[str, ClipReason] = field(default_factory=dict[str, ClipReason])

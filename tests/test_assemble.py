@@ -85,11 +85,13 @@ def test_a_video_with_a_clip_that_lacks_a_row_is_pending(
     assert len(tables.clips) == 0
 
 
-def test_a_filtered_clip_needs_only_its_scores(project: Project) -> None:
+def test_a_filtered_clip_needs_only_its_scores_and_preview(project: Project) -> None:
     (clip,) = project.split(project.inspect("a.mp4"), [(0, 250)])
     project.spec = CurateSpec.model_validate({"motion_filter": {}})
     project.put("motion", id=clip, motion_global_mean=0.0, motion_per_patch_min_256=0.5)
     project.put("quality", id=clip)
+    assert only(assemble(project.collect()).videos)["status"] == "pending"
+    project.put("preview", id=clip, windows=[])
     tables = assemble(project.collect())
     row = only(tables.clips)
     assert (row["status"], row["reason"], row["clip_uri"]) == ("filtered", "low_motion", None)

@@ -16,7 +16,7 @@ from clipmill.plan import RunPlan, inspect_digest
 from clipmill.records import ClipSpan, FrameSpan, Inspection, SourceFile, WorkItem
 from clipmill.storage.inspections import read_inspections
 from clipmill.storage.state import State
-from clipmill.storage.verdicts import StageRows, missing_stages
+from clipmill.storage.verdicts import StageRows, clip_verdict, missing_stages
 
 Row = Mapping[str, object]
 Rows = Mapping[str, Row]
@@ -111,8 +111,16 @@ def _item(source: SourceFile, row: Row, known: Known, plan: RunPlan) -> WorkItem
     missing = frozenset(stage for stages in lacking.values() for stage in stages)
     if video_id not in known.rows.get("video_frames", {video_id: {}}):
         missing |= {"video_frames"}
-    repaired_times = str(split["repaired_times"] or "")
-    return WorkItem(source, video_id, facts_of(dict(row)), missing, tuple(lacking), repaired_times)
+    verdicts = {clip.clip_id: clip_verdict(known.of_clip(clip.clip_id), plan) for clip in lacking}
+    return WorkItem(
+        source,
+        video_id,
+        facts_of(dict(row)),
+        missing,
+        clips=tuple(lacking),
+        repaired_times=str(split["repaired_times"] or ""),
+        filtered={clip_id: reason for clip_id, reason in verdicts.items() if reason},
+    )
 
 
 def _lacking(clips: Iterable[ClipSpan], known: Known, plan: RunPlan) -> dict[ClipSpan, list[str]]:

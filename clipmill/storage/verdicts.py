@@ -41,9 +41,9 @@ def filter_verdict(
 def missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
     """The stages whose row this clip should have and has not.
 
-    A clip that a filter rejected needs its scores only (its file is kept when it is scored, or never); one
-    that could not be cut or embedded, or that a custom stage dropped, needs nothing more. Without scores a
-    clip may pass, so that its files are missing too.
+    A clip that a filter rejected needs its scores and, for whoever judges the filter, its preview (its file
+    is kept when it is scored, or never); one that could not be cut or embedded, or that a custom stage
+    dropped, needs nothing more. Without scores a clip may pass, so that its files are missing too.
     """
     missing = _missing_stages(rows, plan)
     # A custom stage sees a clip with all that the stages before it made, or not at all.
@@ -55,7 +55,7 @@ def _missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
     if scores:
         return [*scores, *_without_row(FILE_STAGES, rows)]
     if clip_verdict(rows, plan) is not None:
-        return []
+        return _without_row(("preview",), rows)
     if any((rows.get(stage) or {}).get("reason") is not None for stage in (CUSTOM_STAGE, "encode", "embed")):
         return []
     return _without_row((*FILE_STAGES, CUSTOM_STAGE), rows)

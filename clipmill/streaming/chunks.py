@@ -27,13 +27,18 @@ from clipmill.video import Clip, RemotePath, Video, VideoMetadata, VideoTask, Wi
 
 
 def clips_of(item: WorkItem, spans: Iterable[ClipSpan], arrays: ScanArrays, plan: RunPlan) -> Iterator[Clip]:
-    """The clips of a video with windows, scores, verdict and, where they pass, sampled frames."""
+    """The clips of a video with windows, scores, verdict and sampled frames.
+
+    Of a clip that a filter rejects, only the frames of its preview are sampled.
+    """
     rates = frame_rates(plan, item.missing)
+    preview_rates = [plan.preview.target_fps] if plan.preview and "preview" in item.missing else []
     for span in spans:
         clip = bare_clip(item, span, plan)
         _score(clip, span, arrays, item, plan)
-        if clip.reason is None and rates:
-            _sample(clip, span, arrays, plan, rates)
+        if rates:
+            taken = rates if clip.reason is None else preview_rates
+            _sample(clip, span, arrays, plan, grid_fps=float(common_rate(rates)), rates=taken)
         log_clip(clip, plan)
         yield clip
 
@@ -46,6 +51,7 @@ def bare_clip(item: WorkItem, span: ClipSpan, plan: RunPlan) -> Clip:
         span=(span.start_s, span.end_s),
         place=span,
         windows=windows_of(span, plan),
+        reason=item.filtered.get(span.clip_id),
     )
 
 
@@ -136,7 +142,8 @@ def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan:
         else:
             clip.set_motion(scores)
             clip.decoded_motion_data = blocks if plan.customs else None
-            clip.reason = motion_verdict(scores, plan.motion_filter) if plan.motion_filter else None
+            verdict = motion_verdict(scores, plan.motion_filter) if plan.motion_filter else None
+            clip.reason = clip.reason or verdict
     if plan.quality and "quality" in item.missing:
         inside = samples_inside(arrays.quality_frames, span.frames, paired=False)
         thumbnails = arrays.thumbnails[span.frames.start_frame : span.frames.end_frame]
@@ -144,14 +151,15 @@ def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan:
         clip.reason = clip.reason or quality_verdict(clip.quality, plan.quality)
 
 
-def _sample(clip: Clip, span: ClipSpan, arrays: ScanArrays, plan: RunPlan, rates: list[float]) -> None:
-    grid_fps = float(common_rate(rates))
+def _sample(
+    clip: Clip, span: ClipSpan, arrays: ScanArrays, plan: RunPlan, *, grid_fps: float, rates: list[float]
+) -> None:
     budget = _budget(rates)
     for fps in sorted(set(rates)):
         frames = frames_of_clip(arrays, span.frames, grid_fps=grid_fps, fps=fps)
         if len(frames):
             clip.extracted_frames[frame_signature(FrameExtractionPolicy.SEQUENCE, fps)] = thin(frames, budget)
-    if not clip.extracted_frames:
+    if rates and not clip.extracted_frames:
         clip.errors["frames"] = f"no sampled frame at {grid_fps:g} a second inside the clip"
     if plan.frames and FrameExtractionPolicy.MIDDLE in plan.frames.extraction_policies:
         for fps in plan.frames.rates_fps:

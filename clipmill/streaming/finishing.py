@@ -63,7 +63,8 @@ class Finisher:
             for warning in preview_warnings(parcel.item.facts, spec):
                 logger.warning("%s: %s", parcel.item.source.uri, warning)
         key = frame_signature(FrameExtractionPolicy.SEQUENCE, spec.target_fps)
-        for clip in parcel.task.data.clips:
+        video = parcel.task.data
+        for clip in (*video.clips, *video.filtered_clips):
             frames = clip.extracted_frames.get(key)
             for window in clip.windows:
                 self._preview_window(clip, window, frames, spec)

@@ -44,8 +44,8 @@ def _clip_rows(clip: Clip, motion_source: str) -> Iterator[tuple[str, StateRow]]
     embed_failed = clip.errors.get("embed")
     if clip.reason is None or embed_failed:
         yield "embed", _embed_row(clip, embed_failed)
+    yield "preview", {"windows": [_preview(clip, index) for index in range(len(clip.windows))]}
     if clip.reason is None:
-        yield "preview", {"windows": [_preview(clip, index) for index in range(len(clip.windows))]}
         yield "frames", {"num_frames": clip.place.frames.num_frames if clip.place else 0, "message": ""}
 
 

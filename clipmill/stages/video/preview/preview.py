@@ -10,8 +10,9 @@ from clipmill.stages.base import Cpus, StageSpec
 class PreviewStage(StageSpec):
     """One animated WebP per window: ``target_fps`` frames a second, ``target_height`` pixels high.
 
-    ``compression_level`` is WebP's effort (0 fast .. 6 small), ``quality`` 0..100. A source below the rate or
-    the height logs a warning; a preview that fails is logged with its cause and the clip stays.
+    Clips that a filter rejects have previews too: a person judges the filter by them. ``compression_level``
+    is WebP's effort (0 fast .. 6 small), ``quality`` 0..100. A source below the rate or the height logs a
+    warning; a preview that fails is logged with its cause and the clip stays.
     """
 
     stage_name: ClassVar[str] = "preview"

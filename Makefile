@@ -9,6 +9,9 @@ BIN := .venv/bin
 UV := uv==0.13.8
 export PYTHONPATH := $(CURDIR)
 export FLYTECTL_CONFIG := $(CURDIR)/flyte.config
+# One core's work each; BLAS threads that wait for each other burn the cores that codecs need.
+export OPENBLAS_NUM_THREADS := 1
+export OMP_NUM_THREADS := 1
 export RAY_AUTH_MODE := disabled
 export RAY_USAGE_STATS_ENABLED := 0
 

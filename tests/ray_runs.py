@@ -1,7 +1,8 @@
 """``python ray_runs.py SOURCE FOLDER NUM_CPUS...``: a source curated without Ray, then on so many cores.
 
 Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to ``FOLDER/inline``
-or ``FOLDER/<num_cpus>``. Prints the operators of Ray's logical and physical plan as JSON.
+or ``FOLDER/<num_cpus>``. Prints the operators of Ray's logical and physical plan, and what became of clips
+of which a custom stage drops some, as JSON.
 """
 
 import json
@@ -14,12 +15,16 @@ from ray.data._internal.logical.optimizers import get_execution_plan
 
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all
+from clipmill.pipeline import Pipeline
 from clipmill.plan import plan_of_spec
+from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.storage.listing import list_source
 from clipmill.streaming.chunks import empty_task
 from clipmill.streaming.graph import graph_of
 from clipmill.streaming.on_ray import dataset_of
 from clipmill.streaming.parcel import Parcel
+from clipmill.video import VideoTask
 
 
 def operators(source: str) -> dict[str, list[str]]:
@@ -36,6 +41,24 @@ def operators(source: str) -> dict[str, list[str]]:
     }
 
 
+class DropLater:
+    """Keeps the first clip of a video."""
+
+    name = "drop_later"
+
+    def process(self, task: VideoTask) -> VideoTask:
+        del task.data.clips[1:]
+        return task
+
+
+def fates_of_clips(source: str) -> list[str]:
+    """What a custom stage in Ray's workers makes of the clips of one film."""
+    stages = [VideoReader(input_video_path=f"{source}/harbour.mp4"), DropLater(), ClipTranscodingStage()]
+    tasks = Pipeline("customs", stages=stages).run(engine="ray")
+    clips = [clip for task in tasks for clip in (*task.data.clips, *task.data.filtered_clips)]
+    return [str(clip.reason or ("cut" if clip.buffer else "not cut")) for clip in clips]
+
+
 def main() -> None:
     source, folder = sys.argv[1], Path(sys.argv[2])
     curate_here(source, folder / "out", small_spec())
@@ -45,6 +68,7 @@ def main() -> None:
         ray.init(num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
         found = found or operators(source)
         curate_here(source, folder / "out", small_spec(), engine="ray")
+        found["customs"] = found.get("customs") or fates_of_clips(source)
         ray.shutdown()
         (folder / "out").rename(folder / num_cpus)
     print(json.dumps(found))

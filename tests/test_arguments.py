@@ -132,8 +132,10 @@ def test_bare_pyflyte_ends_with_field_and_cause(source: Path, tmp_path: Path) ->
     assert "embedding.target_fps\n  Input should be greater than 0" in said
 
 
-def test_bare_pyflyte_ends_with_the_missing_source(tmp_path: Path) -> None:
-    assert f"{tmp_path / 'nowhere'} does not exist" in last_words(tmp_path / "nowhere", tmp_path / "out")
+def test_bare_pyflyte_reads_a_spec_file_and_ends_with_the_missing_source(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("preview: {target_height: 90}\ndedup: null\n")
+    said = last_words(tmp_path / "nowhere", tmp_path / "out", "--spec", str(tmp_path / "spec.yaml"))
+    assert f"{tmp_path / 'nowhere'} does not exist" in said
 
 
 def test_spec_reads_the_same_from_yaml_json_and_inline(tmp_path: Path) -> None:

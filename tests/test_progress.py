@@ -1,62 +1,67 @@
-"""How far a run is, in words."""
+"""Long work says how far it is: counts, and how long it will still take."""
 
+import logging
 from fractions import Fraction
 
 import pytest
 
 from clipmill.records import SourceFile, VideoFacts, WorkItem
+from clipmill.streaming import progress
 from clipmill.streaming.chunks import empty_task
 from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.progress import Progress, format_s
 
 
-def work(name: str, duration_s: float) -> WorkItem:
+def video(name: str, *, duration_s: float) -> WorkItem:
     facts = VideoFacts(
-        container="mov",
+        container="mp4",
         video_codec="h264",
         pixel_format="yuv420p",
-        width_px=1000,
-        height_px=1000,
+        width_px=1280,
+        height_px=720,
         rotation_deg=0,
         sar=Fraction(1),
-        framerate=Fraction(25),
-        time_base=Fraction(1, 25),
+        framerate=Fraction(24),
+        time_base=Fraction(1, 12288),
         duration_s=duration_s,
-        num_frames=round(duration_s * 25),
-        bit_rate_k=800,
+        num_frames=round(24 * duration_s),
+        bit_rate_k=1000,
     )
-    return WorkItem(SourceFile(f"/films/{name}", 1000, name), name, facts, frozenset({"split"}))
+    return WorkItem(SourceFile(f"{name}.mp4", 1, name), name, facts, frozenset({"split"}))
 
 
-def chunk(item: WorkItem, num_chunks: int = 1) -> Parcel:
-    task = empty_task(item)
-    task.data.num_clip_chunks = num_chunks
-    return Parcel(item, task)
+def done(item: WorkItem) -> Parcel:
+    return Parcel(item, empty_task(item))
 
 
-def test_time_left_follows_the_work_not_the_number_of_videos() -> None:
-    short, long = work("short", 10), work("long", 90)
-    progress = Progress([short, long])
-    progress.saw(chunk(short))
-    assert progress.line(20.0) == "1 of 2 videos, 0 clips, about 3 min 0 s left"
+def test_line_counts_videos_and_estimates_by_their_length() -> None:
+    short, long = video("short", duration_s=10.0), video("long", duration_s=90.0)
+    told = Progress([short, long])
+    told.saw(done(short))
+    assert told.line(5.0) == "1 of 2 videos, 0 clips, about 45 s left"
 
 
-def test_chunks_of_a_long_video_count_as_they_come() -> None:
-    item = work("long", 100)
-    progress = Progress([item])
-    progress.saw(chunk(item, num_chunks=4))
-    assert progress.line(10.0) == "0 of 1 videos, 0 clips, about 30 s left"
+def test_line_before_the_first_video_promises_nothing() -> None:
+    assert Progress([video("a", duration_s=1.0)]).line(60.0) == "0 of 1 videos, 0 clips"
 
 
-def test_nothing_is_estimated_from_next_to_nothing() -> None:
-    tiny = work("tiny", 1)
-    progress = Progress([tiny, work("long", 999)])
-    progress.saw(chunk(tiny))
-    assert progress.line(30.0) == "1 of 2 videos, 0 clips"
+def test_long_work_is_logged_now_and_then(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LOG_EVERY_S", 0.0)
+    monkeypatch.setattr(logging.getLogger("clipmill"), "propagate", True)
+    items = [video("a", duration_s=10.0), video("b", duration_s=10.0)]
+    told = Progress(items)
+    with caplog.at_level(logging.INFO, logger="clipmill"):
+        for item in items:
+            told.saw(done(item))
+    assert [message.split(",")[0] for message in caplog.messages] == ["1 of 2 videos", "2 of 2 videos"]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(12.4, "12 s"), (75, "1 min 15 s"), (7320, "2 h 2 min")], ids=["s", "min", "h"]
+    ("seconds", "text"),
+    [(0.4, "0 s"), (75.0, "1 min 15 s"), (3725.0, "1 h 2 min")],
+    ids=["seconds", "minutes", "hours"],
 )
-def test_lengths_of_time_in_words(seconds: float, text: str) -> None:
+def test_times_are_written_for_people(seconds: float, text: str) -> None:
     assert format_s(seconds) == text

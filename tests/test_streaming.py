@@ -72,6 +72,10 @@ def test_crashing_decoder_costs_its_video_on_ray_too(source: Path, num_cpus: str
     ]  # fmt: skip
 
 
+def test_custom_stage_drops_clips_in_a_worker_of_ray(plans: dict[str, list[str]]) -> None:
+    assert plans["customs"] == ["cut", "custom"]
+
+
 def overlap(one: Row, other: Row) -> bool:
     starts, ends = ([float(str(lap[name])) for lap in (one, other)] for name in ("started_s", "ended_s"))
     return max(starts) < min(ends)

@@ -147,8 +147,9 @@ def whole_row(drawn: Drawn) -> list[str]:
                 "within": DedupSpec(eps=EPS, max_iter=ROUNDS, border_width=0.0),
             }.items()
         }
-        added_ids = {drawn.ids[row] for row in rest}
-        pairs = [(drawn.ids[a], drawn.ids[b]) for a, b in zip(drawn.originals, drawn.copies, strict=True)]
+        ids = drawn.ids
+        added_ids = {ids[row] for row in rest}
+        pairs = [(ids[a], ids[b]) for a, b in zip(drawn.originals, drawn.copies, strict=True)]
         of_new = [pair for pair in pairs if added_ids & set(pair)]
         return [
             _shape(drawn.rows), str(len(pairs)), f"{recall(found['within'], pairs):.3f}",

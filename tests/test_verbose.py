@@ -8,6 +8,7 @@ from drawing_documents import draw_parts
 
 from clipmill.pipeline import Pipeline
 from clipmill.reduce import dedup
+from clipmill.snapshot.embeddings import export_no_embeddings
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import StageSpec
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -87,5 +88,9 @@ def test_the_content_extractor_speaks(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_dedup_speaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    dedup.select_keepers([], str(tmp_path), DedupSpec(verbose=True), algorithm="perceptual")
+    output, spec = str(tmp_path), DedupSpec(verbose=True)
+    fit = dedup.fit_clusters(export_no_embeddings(output), output, spec)
+    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fit)]
+    found = [dedup.find_duplicates(group) for group in dedup.cluster_groups(fit, assigned, spec)]
+    dedup.select_keepers(found, output, spec, algorithm="perceptual")
     assert speakers(caplog) == {"dedup"}

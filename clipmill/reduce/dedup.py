@@ -153,10 +153,10 @@ def find_duplicates(group_uri: str) -> str:
 def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> str:
     """Write the documented tree and the duplicates; URI of a table with ``tables.DUPLICATES``' columns.
 
-    A clip is a duplicate where its similarity to a better-ranked one is at least ``1 - eps``; without
-    ``spec.eps`` the value of the embedding ``algorithm`` holds. All is known before the first file is
-    replaced; files that hold what they should stay as they are; those of earlier runs that no longer belong
-    go last.
+    ``found_uris`` are those of every group, at least one. A clip is a duplicate where its similarity to a
+    better-ranked one is at least ``1 - eps``; without ``spec.eps`` the value of the embedding ``algorithm``
+    holds. All is known before the first file is replaced; files that hold what they should stay as they are;
+    those of earlier runs that no longer belong go last.
     """
     apply_verbose([spec])
     eps = eps_for(algorithm) if spec.eps is None else spec.eps

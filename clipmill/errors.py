@@ -18,6 +18,8 @@
     └── ConservationError    published rows do not add up to what was found
 """
 
+import errno
+
 
 class ClipmillError(Exception):
     """Root of the tree."""
@@ -53,6 +55,15 @@ class StoreError(FileFault):
 
 class TransientStoreError(StoreError):
     """A store failure that is worth another try: throttling, a 5xx, a dropped connection."""
+
+
+TRANSIENT_ERRNOS = frozenset(
+    {
+        errno.EAGAIN, errno.EBUSY, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EINTR,
+        errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPIPE, errno.EREMOTEIO, errno.ESTALE, errno.ETIMEDOUT,
+    }
+)  # fmt: skip
+"""What an operating system calls the faults of a ``TransientStoreError``."""
 
 
 class UnreadableVideo(ClipmillError):

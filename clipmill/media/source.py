@@ -5,7 +5,6 @@ the start, or between far apart audio and video, still fetches each byte about o
 blocks is fetched in ever larger requests, so that a distant store is not asked a thousand times.
 """
 
-import errno
 import io
 import os
 import sys
@@ -18,17 +17,12 @@ import fsspec
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from clipmill.errors import StoreError, TransientStoreError
+from clipmill.errors import TRANSIENT_ERRNOS, StoreError, TransientStoreError
 
 BLOCK_BYTES = 1 << 18
 CACHED_BLOCKS = 24
 """A file that fits is never read twice; of a larger one at most one block at the index is."""
 LONGEST_RUN = 4
-
-_TRANSIENT_ERRNOS = {
-    errno.EAGAIN, errno.EBUSY, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH,
-    errno.EINTR, errno.ENETUNREACH, errno.EPIPE, errno.EREMOTEIO, errno.ESTALE, errno.ETIMEDOUT,
-}  # fmt: skip
 
 
 class RangeStore(Protocol):
@@ -242,7 +236,7 @@ def _is_transient(error: Exception) -> bool:
     if isinstance(error, (TimeoutError, ConnectionError)):
         return True
     if isinstance(error, OSError):
-        return error.errno in _TRANSIENT_ERRNOS
+        return error.errno in TRANSIENT_ERRNOS
     status = getattr(error, "status", 0)  # aiohttp's answers carry the HTTP status
     names = {kind.__name__ for kind in type(error).__mro__}
     return status == 429 or status >= 500 or bool(names & {"HTTPClientError", "ConnectionError"})

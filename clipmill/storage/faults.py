@@ -1,18 +1,12 @@
 """From what file systems raise to the two store errors: worth another try, or not."""
 
-import errno
 from collections.abc import Generator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from clipmill.errors import StoreError, TransientStoreError
-
-_TRANSIENT_ERRNOS = {
-    errno.EBUSY, errno.EREMOTEIO, errno.EAGAIN, errno.ETIMEDOUT, errno.ECONNRESET, errno.ECONNREFUSED,
-    errno.ECONNABORTED, errno.EPIPE, errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ESTALE, errno.EINTR,
-}  # fmt: skip
+from clipmill.errors import TRANSIENT_ERRNOS, StoreError, TransientStoreError
 
 
 @contextmanager
@@ -27,7 +21,7 @@ def named_faults(uri: str) -> Generator[None]:
 
 def _is_transient(error: Exception) -> bool:
     if isinstance(error, OSError):
-        return isinstance(error, (TimeoutError, ConnectionError)) or error.errno in _TRANSIENT_ERRNOS
+        return isinstance(error, (TimeoutError, ConnectionError)) or error.errno in TRANSIENT_ERRNOS
     return isinstance(error, (HTTPClientError, NoConnection))
 
 

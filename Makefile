@@ -17,8 +17,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 
 .PHONY: demo test lint bench
 
-demo: .venv/.ready
-	@if [ -z "$(SOURCE)" ]; then $(BIN)/python -m clipmill.footage data/footage; fi
+demo: .venv/.ready $(if $(SOURCE),,data/footage/ground_truth.json)
 	@$(BIN)/python -m workflows.curate --source "$(or $(SOURCE),data/footage)" --output "$(OUTPUT)" --spec "$(SPEC)"
 
 test: .venv/.ready
@@ -32,6 +31,10 @@ lint: .venv/.ready
 
 bench: .venv/.ready
 	@$(BIN)/python -m bench $(if $(VIDEOS),--videos "$(VIDEOS)")
+
+# Drawn once: a file that is drawn again is a new version of its source.
+data/footage/ground_truth.json: $(wildcard clipmill/footage/*.py) | .venv/.ready
+	@$(BIN)/python -m clipmill.footage data/footage
 
 # Stale when the lock or the project file is newer; uv then brings it in line in seconds.
 .venv/.ready: pyproject.toml uv.lock

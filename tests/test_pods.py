@@ -67,7 +67,7 @@ def test_the_dynamic_task_plans_ray_tasks_in_the_registered_image(
 ) -> None:
     planner = pod(registration, "tasks.stream.stream_all", tmp_path)
     places = {"source": ("s3://source", str), "output": ("s3://output", str), "spec": (SPEC, CurateSpec)}
-    planner.run(works=(["s3://work/0", "s3://work/1"], list[str]), **places)
+    planner.run(works=(["s3://films/0", "s3://films/1"], list[str]), **places)
     planned = planner.planned()
     assert len(planned.nodes) == 2
     (task,) = planned.tasks

@@ -151,7 +151,7 @@ def test_the_json_of_a_video_and_its_chunk(project: Project) -> None:
         "video": f"{project.folder}/films/sub/a.mp4", "clip_chunk_index": 0,
         "num_clips_filtered_by_motion": 1,
         "num_clips_filtered_by_aesthetic": 0, "num_clips_passed": 1, "num_clips_transcoded": 1,
-        "num_clips_with_embeddings": 1, "num_clips_with_caption": 0, "num_clips_with_webp": 1,
+        "num_clips_with_embeddings": 1, "num_clips_with_caption": 0, "num_clips_with_webp": 2,
         "total_clip_duration": 10.0, "max_clip_duration": 6.0, "clips": [high], "filtered_clips": [low],
         "all_windows": {}, "all_windows_enhanced_caption": {},
     }  # fmt: skip

@@ -256,3 +256,13 @@ def test_copied_film_is_decoded_once(collection: Path, output: Path) -> None:
     names = {row["video_id"]: row["uri"] for row in reversed(rows(output, "videos"))}
     scanned = [Path(str(names[lap["video_id"]])).name for lap in laps(output) if lap["operator"] == "scan"]
     assert sorted(scanned) == ["harbour.mp4", "market.mp4", "remuxed.mkv", "worn.mp4"]
+
+
+def test_what_a_filter_rejects_can_be_looked_at(film: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    curate_here(film, output, small_spec(motion_filter={"global_mean_threshold": 1.0}))
+    assert {row["status"] for row in rows(output, "clips")} == {"filtered"}
+    previews = [Path(str(row["preview_uri"])) for row in rows(output, "windows")]
+    assert previews
+    assert all(path.is_file() for path in previews)
+    assert not (output / "clips").exists()

@@ -129,7 +129,7 @@ class CountingReader(io.RawIOBase):
             size -= len(part)
         return b"".join(parts)
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override] - RawIOBase asks for any buffer
         """Fill ``buffer`` as far as the file goes; the number of bytes."""
         data = self.read(len(buffer))
         buffer[: len(data)] = data

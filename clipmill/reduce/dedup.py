@@ -5,7 +5,7 @@
     fit_clusters -> embedding_shards -> assign_clusters, one per shard
                  -> cluster_groups   -> find_duplicates, one per group -> select_keepers
 
-Everything before ``select_keepers`` is written under ``<output>/work/dedup/<digest of what goes in>``, so a
+Everything before ``select_keepers`` is written below the output, named by the digest of what goes in, so a
 step that was done is not done again and an interrupted run shows nowhere. ``select_keepers`` writes the
 documented tree ``<output>/dedup``. Clips are never touched.
 """

@@ -15,7 +15,7 @@ from clipmill.snapshot.collect import Collection, Row
 from clipmill.snapshot.video_fates import ClipRows, VideoFate, clip_rows, video_fates
 from clipmill.snapshot.video_rows import shot_rows, video_row
 from clipmill.storage.tables import TABLE_SCHEMAS
-from clipmill.storage.verdicts import FILTERED_FILE_STAGE, StageRows
+from clipmill.storage.verdicts import FILTERED_FILE_STAGE, SCORE_STAGES, StageRows
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ def _judged(videos: Iterable[VideoFate], rows: ClipRows, plan: RunPlan) -> Itera
 
 
 def _relevant(rows: StageRows, plan: RunPlan) -> StageRows:
-    """Rows that count today: a clip the filters reject shows scores, not what an earlier run made of it."""
+    """Rows that count today: a clip the filters reject shows scores and preview, not what it once was."""
     if not verdict(rows, plan):
         return rows
     keeps_file = plan.writer is not None and plan.writer.write_filtered_clips
-    shown = {"motion", "quality", FILTERED_FILE_STAGE} if keeps_file else {"motion", "quality"}
+    shown = {*SCORE_STAGES, "preview", *([FILTERED_FILE_STAGE] if keeps_file else [])}
     return {stage: row for stage, row in rows.items() if stage in shown}
 
 

@@ -12,10 +12,12 @@ from typing import Protocol, cast
 import av
 import ffmpeg
 import imageio_ffmpeg
+import numpy as np
 from av.codec.context import Flags
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
 from clipmill.media.encodings import Settings
@@ -105,7 +107,8 @@ class ProgramEncoder:
         assert self._process.stdin is not None
         self._pts.append(frame.pts or 0)
         try:
-            self._process.stdin.write(frame.to_ndarray().tobytes())
+            for plane in frame.planes:
+                self._process.stdin.write(_samples(plane))
         except BrokenPipeError:
             raise ValueError(self._said("it took no more frames")) from None
         return []
@@ -143,6 +146,12 @@ class ProgramEncoder:
             _, errors = self._process.communicate()
             otherwise = errors.decode(errors="replace").strip().partition("\n")[0] or otherwise
         return f"{self._wanted.encoder}: {otherwise}"
+
+
+def _samples(plane: VideoPlane) -> memoryview:
+    """The bytes of a plane of 8-bit samples without what pads its lines; not copied where nothing does."""
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return np.ascontiguousarray(lines[:, : plane.width]).data
 
 
 def _start(wanted: PictureFormat, first: VideoFrame, path: str) -> subprocess.Popen[bytes]:

@@ -34,6 +34,7 @@ class ClipReason(StrEnum):
     FROZEN = "frozen"
     ENCODE_FAILED = "encode_failed"
     EMBEDDING_FAILED = "embedding_failed"
+    REJECTED_BY_ANSWER = "rejected_by_answer"  # a question to the captioning model was answered so
     CUSTOM = "custom"  # a stage of the user's own dropped it
 
 
@@ -198,7 +199,8 @@ class WorkItem:
     ``missing`` names the state stages (``clipmill.storage.state``) that lack rows of this video. ``clips`` is
     the split an earlier run found, or None where ``split`` itself is missing. ``repaired_times`` is what the
     scan said of times it had to make up (``ScanFacts``); clips are cut by the same times. ``filtered`` holds
-    the clips of ``clips`` that a filter rejects by scores an earlier run found.
+    the clips of ``clips`` that a filter rejects by scores an earlier run found; ``captions`` what an earlier
+    run said of each window of a clip, in order, where only what is made of captions is missing.
     """
 
     source: SourceFile
@@ -208,3 +210,4 @@ class WorkItem:
     clips: tuple[ClipSpan, ...] | None = None
     repaired_times: str = ""
     filtered: dict[str, ClipReason] = field(default_factory=dict[str, ClipReason])
+    captions: dict[str, list[str]] = field(default_factory=dict[str, list[str]])

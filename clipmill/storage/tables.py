@@ -39,8 +39,8 @@ CLIPS = _schema(
     motion_global_mean=_F64, motion_per_patch_min_256=_F64,
     motion_source=_STR, aesthetic_score=_F64, sharpness=_F64, exposure=_F64, colourfulness=_F64,
     blockiness=_F64, black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, embedding_algorithm=_STR,
-    text_match=_STR, text_match_score=_F64, duplicate_of=_STR, duplicate_group=_STR, similarity=_F64,
-    errors=_STR, schema_version=_I32,
+    text_match=_STR, text_match_score=_F64, answers=_STR, duplicate_of=_STR, duplicate_group=_STR,
+    similarity=_F64, errors=_STR, schema_version=_I32,
 )  # fmt: skip
 
 WINDOWS = _schema(
@@ -115,7 +115,35 @@ ENCODE_STATE = _schema(
     crop_height=_I32,
 )  # fmt: skip
 
-EMBED_STATE = _schema(id=_STR, stage_digest=_STR, reason=_STR, message=_STR, embedding=pa.list_(pa.float32()))
+AESTHETIC_STATE = _schema(
+    id=_STR, stage_digest=_STR, aesthetic_min=_F64, aesthetic_mean=_F64, error=_STR
+)
+"""Both reductions of the frames' scores, so that another one needs no pixels."""
+
+ANSWERS_STATE = _schema(
+    id=_STR,
+    stage_digest=_STR,
+    answers=pa.list_(pa.struct([("question", _STR), ("answer", _STR), ("text", _STR)])),
+    error=_STR,
+)
+"""answer is yes, no or null; text is what the model said."""
+
+EMBED_STATE = _schema(
+    id=_STR, stage_digest=_STR, reason=_STR, message=_STR, embedding=pa.list_(pa.float32()), text_match=_STR,
+    text_match_score=_F64,
+)  # fmt: skip
+
+_CAPTION = pa.struct(
+    [
+        ("start_frame", _I64), ("end_frame", _I64), ("caption", _STR), ("status", _STR), ("message", _STR),
+        ("input_tokens", _I64), ("output_tokens", _I64),
+    ]
+)  # fmt: skip
+
+CAPTION_STATE = _schema(
+    id=_STR, stage_digest=_STR, model=_STR, revision=_STR, prompt_digest=_STR, windows=pa.list_(_CAPTION)
+)
+"""Of captions, and of captions that a language model worked over."""
 
 PREVIEW_STATE = _schema(
     id=_STR, stage_digest=_STR, windows=pa.list_(pa.struct([("start_frame", _I64), ("end_frame", _I64),
@@ -132,4 +160,5 @@ STATE_SCHEMAS = {
     "inspect": INSPECT_STATE, "verify": VERIFY_STATE, "split": SPLIT_STATE, "motion": MOTION_STATE,
     "quality": QUALITY_STATE, "encode": ENCODE_STATE, "encode_filtered": ENCODE_STATE, "embed": EMBED_STATE,
     "preview": PREVIEW_STATE, "frames": FRAMES_STATE, "video_frames": FRAMES_STATE, "custom": CUSTOM_STATE,
+    "aesthetic": AESTHETIC_STATE, "answers": ANSWERS_STATE, "caption": CAPTION_STATE, "enhance": CAPTION_STATE,
 }  # fmt: skip

@@ -6,6 +6,7 @@
     ├── SpecError            an option that is unknown or impossible; raised before any work
     ├── SourceError          a source that does not exist or holds no video; raised before any work
     ├── OutputError          an output that cannot be written; raised before any work
+    ├── ModelUnavailable     weights that are missing, partial or wrong; raised before any work
     ├── FileFault            something about one file
     │   ├── StoreError           a store that failed while work was under way
     │   │   └── TransientStoreError   ... in a way that is worth another try
@@ -35,6 +36,20 @@ class SourceError(ClipmillError):
 
 class OutputError(ClipmillError):
     """The output cannot be written."""
+
+
+class ModelUnavailable(ClipmillError):
+    """The weights of a model cannot be used as they are; says which, where, and what helps."""
+
+    def __init__(self, model: str, place: str, cause: str, remedy: str) -> None:
+        super().__init__(f"model {model} at {place}: {cause}; {remedy}")
+        self.model = model
+        self.place = place
+        self.cause = cause
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
+        return type(self), (self.model, self.place, self.cause, self.remedy)
 
 
 class FileFault(ClipmillError):

@@ -40,7 +40,7 @@ CLIP = drawn_clip(0)
 
 
 def similarity(one: np.ndarray, other: np.ndarray) -> float:
-    rows = EMBEDDER.embed([one, other])
+    rows = EMBEDDER.embed([one, other]).rows
     return float(rows[0] @ rows[1])
 
 
@@ -103,7 +103,7 @@ def test_a_copy_coded_badly_is_found(tmp_path: Path, codec: str, bit_rate: str) 
 
 
 def test_different_shots_stay_apart() -> None:
-    rows = EMBEDDER.embed([drawn_clip(seed) for seed in range(1, 6)])
+    rows = EMBEDDER.embed([drawn_clip(seed) for seed in range(1, 6)]).rows
     similarities = (rows @ rows.T)[np.triu_indices(5, 1)]
     assert similarities.max() < 0.5
 
@@ -142,14 +142,14 @@ def test_a_still_is_the_same_for_any_number_of_frames() -> None:
 
 
 def test_embeddings_are_unit_float32_rows_of_the_stated_dimension() -> None:
-    rows = EMBEDDER.embed([CLIP, CLIP[:1], np.full((2, 1, 1, 3), 127, np.uint8)])
+    rows = EMBEDDER.embed([CLIP, CLIP[:1], np.full((2, 1, 1, 3), 127, np.uint8)]).rows
     assert rows.dtype == np.float32
     assert rows.shape == (3, EMBEDDER.dimension)
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-6)
 
 
 def test_no_clips_give_no_rows() -> None:
-    assert EMBEDDER.embed([]).shape == (0, EMBEDDER.dimension)
+    assert EMBEDDER.embed([]).rows.shape == (0, EMBEDDER.dimension)
 
 
 @pytest.mark.parametrize("shape", [(0, 90, 160, 3), (90, 160, 3), (2, 90, 160)])

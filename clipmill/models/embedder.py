@@ -1,9 +1,22 @@
-"""What turns clips into embeddings."""
+"""What turns clips, and texts about them, into embeddings."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Embeddings of a list of clips.
+
+    ``rows`` is float32 ``(n, dimension)``, each row L2-normalised. ``errors`` says why, by the clip's index,
+    where a clip could not be embedded; its row is zeros and is not to be written.
+    """
+
+    rows: np.ndarray
+    errors: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 class Embedder(Protocol):
@@ -19,6 +32,21 @@ class Embedder(Protocol):
         """Length of an embedding."""
         ...
 
-    def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
-        """One L2-normalised float32 row per clip, ``(n, dimension)``; clips are uint8 ``(T, H, W, 3)``."""
+    def embed(self, clips: Sequence[np.ndarray]) -> Embedded:
+        """One row per clip; clips are uint8 ``(T, H, W, 3)`` RGB of any size and length."""
+        ...
+
+
+class TextEmbedder(Embedder, Protocol):
+    """Also describes texts, in the same space as the clips."""
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """One L2-normalised float32 row per text, ``(n, dimension)``."""
+        ...
+
+    def match(self, embeddings: np.ndarray, texts: Sequence[str]) -> list[tuple[str, float]]:
+        """For each row of ``(n, dimension)`` the text that fits best, with its probability among them, 0..1.
+
+        Texts are embedded once, however often they are asked for.
+        """
         ...

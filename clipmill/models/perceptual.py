@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from clipmill.models.embedder import Embedded
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 
 _SIDE_PX = 32  # of the small luma picture
@@ -48,10 +49,10 @@ class PerceptualEmbedder:
         self.algorithm = spec.algorithm
         self.dimension = 3 * len(_RADIUS) + 4
 
-    def embed(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+    def embed(self, clips: Sequence[np.ndarray]) -> Embedded:
         """One L2-normalised float32 row per clip; a clip is uint8 ``(T, H, W, 3)`` RGB with T at least 1."""
         rows = [describe(frames) for frames in clips]
-        return np.stack(rows) if rows else np.zeros((0, self.dimension), np.float32)
+        return Embedded(np.stack(rows) if rows else np.zeros((0, self.dimension), np.float32))
 
 
 def describe(frames: np.ndarray) -> np.ndarray:

@@ -40,9 +40,12 @@ class EmbedOperator:
         ready = [clip for clip in clips if key in clip.extracted_frames]
         if not ready:
             return
-        embeddings = embedder.embed([clip.extracted_frames[key] for clip in ready])
-        for clip, embedding in zip(ready, embeddings, strict=True):
-            clip.embedding = embedding
+        embedded = embedder.embed([clip.extracted_frames[key] for clip in ready])
+        for index, (clip, embedding) in enumerate(zip(ready, embedded.rows, strict=True)):
+            if index in embedded.errors:
+                clip.errors["embed"] = embedded.errors[index]
+            else:
+                clip.embedding = embedding
         if self._spec:
             self._spec.log().debug("%d of %d clips embedded", len(ready), len(clips))
 
@@ -50,5 +53,6 @@ class EmbedOperator:
 def _reject_failed(parcel: Parcel) -> None:
     video = parcel.task.data
     for clip in [clip for clip in video.clips if clip.embedding is None]:
-        message = clip.errors.get("frames", "the clip has no sampled frames")
+        why = clip.errors.get("embed") or clip.errors.get("frames")
+        message = why or "the clip has no sampled frames"
         reject_clip(video, clip, ClipReason.EMBEDDING_FAILED, stage="embed", message=message)

@@ -1,0 +1,24 @@
+"""Where a model runs, with how many threads and numbers of which width."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+    from clipmill.stages.video.embedding.learned import Device
+
+
+def torch_device(device: "Device") -> "torch.device":
+    """The device a model is put on; ``auto`` is the GPU where there is one."""
+    import torch
+
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def use_threads(num_threads: int) -> None:
+    """Let torch compute with so many threads of this process: those of the cores it was given."""
+    import torch
+
+    torch.set_num_threads(num_threads)

@@ -1,0 +1,89 @@
+"""Every model there is: its name here, where its weights come from, and what they ask for."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from clipmill.errors import SpecError
+
+ModelKind = Literal["shots", "embedding", "aesthetic", "caption", "language"]
+
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
+_WITH_CODE = (*_WEIGHTS, "*.py")
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One model.
+
+    ``backend`` is the code that runs it; ``source`` its id on the hub and its folder in a store; ``revision``
+    the commit that was tried, or ``main``; ``environment`` the extra, image and hardware it needs;
+    ``remote_code`` says that the weights bring code of their own; ``files`` are the patterns of what is
+    fetched.
+    """
+
+    name: str
+    kind: ModelKind
+    backend: str
+    source: str
+    revision: str
+    licence: str
+    environment: str
+    remote_code: bool = False
+    files: tuple[str, ...] = _WEIGHTS
+
+
+def _cosmos(size: str, revision: str) -> ModelEntry:
+    return ModelEntry(
+        f"cosmos-embed1-{size}", "embedding", "cosmos_embed1", f"nvidia/Cosmos-Embed1-{size}", revision,
+        "NVIDIA Open Model License", "legacy", remote_code=True, files=_WITH_CODE,
+    )  # fmt: skip
+
+
+def _captioner(name: str, source: str, revision: str = "main") -> ModelEntry:
+    return ModelEntry(name, "caption", "vlm", source, revision, "Apache-2.0", "vllm")
+
+
+MODELS: tuple[ModelEntry, ...] = (
+    ModelEntry(
+        "transnetv2", "shots", "transnetv2", "Sn4kehead/TransNetV2", "db6ceab", "MIT", "models",
+        files=("transnetv2-pytorch-weights.pth",),
+    ),
+    _cosmos("224p", "787e0b9"),
+    _cosmos("336p", "0e8a28f"),
+    _cosmos("448p", "f60ec73"),
+    ModelEntry(
+        "internvideo2", "embedding", "internvideo2", "OpenGVLab/InternVideo2-Stage2_1B-224p-f4", "main",
+        "MIT", "legacy", remote_code=True, files=(*_WITH_CODE, "*.pt"),
+    ),
+    ModelEntry(
+        "siglip2", "embedding", "siglip2", "google/siglip2-base-patch16-224", "main", "Apache-2.0", "models"
+    ),
+    ModelEntry(
+        "videoprism", "embedding", "videoprism", "google/videoprism-lvt-base-f16r288", "main", "Apache-2.0",
+        "models",
+    ),
+    ModelEntry("clip", "embedding", "clip", "openai/clip-vit-large-patch14", "32bd642", "MIT", "models"),
+    ModelEntry(
+        "laion-aesthetic", "aesthetic", "aesthetic_head", "ttj/sac-logos-ava1-l14-linearMSE", "1e77fa0",
+        "Apache-2.0", "models", files=("*.safetensors",),
+    ),
+    _captioner("qwen", "Qwen/Qwen2.5-VL-7B-Instruct", "cc59489"),
+    _captioner("qwen2.5", "Qwen/Qwen2.5-VL-7B-Instruct", "cc59489"),
+    _captioner("qwen3", "Qwen/Qwen3-VL-8B-Instruct", "0c351dd"),
+    _captioner("smolvlm2", "HuggingFaceTB/SmolVLM2-500M-Video-Instruct"),
+    ModelEntry(
+        "qwen_lm", "language", "causal_lm", "Qwen/Qwen2.5-14B-Instruct", "cf98f3b", "Apache-2.0", "vllm"
+    ),
+    ModelEntry(
+        "qwen3_lm", "language", "causal_lm", "Qwen/Qwen3-14B", "f8c293d", "Apache-2.0", "vllm"
+    ),
+)  # fmt: skip
+"""In the order of the pipeline."""
+
+
+def model_named(name: str) -> ModelEntry:
+    """The entry of a name. SpecError naming the known ones."""
+    for entry in MODELS:
+        if entry.name == name:
+            return entry
+    raise SpecError(f"there is no model {name!r}; known are {', '.join(entry.name for entry in MODELS)}")

@@ -82,7 +82,7 @@ def _candidates(thumbnails: np.ndarray, threshold: float) -> Iterator[Candidate]
         pictures = structure_of(small[:, 0])
         for span in SPANS:
             first = np.arange(0, min(end - start, len(small) - span), max(1, span // STEPS_PER_SPAN))
-            scores = _scores(small, pictures, first, span)
+            scores = mixture_scores(small, pictures, first, span)
             for index in np.flatnonzero(scores > threshold).tolist():
                 at = start + int(first[index])
                 yield Candidate(round(float(scores[index]), 6), at + 1, at + span)
@@ -96,9 +96,12 @@ def shrink(thumbnails: np.ndarray) -> np.ndarray:
     return split_luma_chroma(cells / np.float32(9)).swapaxes(0, 1)
 
 
-def _scores(small: np.ndarray, pictures: np.ndarray, first: np.ndarray, span: int) -> np.ndarray:
-    """Change of structure from ``first`` to ``first + span``, less the more the frames between bend off the
-    line."""
+def mixture_scores(small: np.ndarray, pictures: np.ndarray, first: np.ndarray, span: int) -> np.ndarray:
+    """How much each stretch from frame ``first`` to ``first + span`` looks like a dissolve, ``(n,)`` from 0.
+
+    The change of structure between its ends, less the more the frames between bend off the line. ``small`` is
+    what ``shrink`` gives, ``pictures`` the ``structure_of`` its luma; ``first`` are indices into both.
+    """
     change = structure_change(pictures[first], pictures[first + span])
     scores = np.zeros(len(first))
     promising = np.flatnonzero(change > MIN_STRUCTURE_CHANGE)

@@ -314,6 +314,22 @@ def test_frames_between_far_clips_are_not_decoded(film: Film, tmp_path: Path) ->
     assert 20 <= len(beats) <= 24
 
 
+def test_pictures_nobody_needs_are_not_decoded_before_a_clip_and_between_two(
+    film: Film, tmp_path: Path
+) -> None:
+    """``bf=3`` without pyramids: three of four pictures are referred to by none."""
+    beats: list[int] = []
+    times = source_pts(film("h264.mp4"))
+    clips = spans(100, (50, 55), (80, 85), pts=times, time_base=Fraction(1, 12800))
+    cut_clips(
+        str(film("h264.mp4")), clips, ENCODE, out_dir=str(tmp_path), min_length_s=0.1, heartbeat=beats.append
+    )
+    assert [read_back(str(path))[0] for path in sorted(tmp_path.iterdir(), key=_first)] == [
+        list(range(50, 55)), list(range(80, 85)),
+    ]  # fmt: skip
+    assert len(beats) < 40  # of 85 - 30 + 1 frames from the key picture on
+
+
 def test_sound_and_pictures_are_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = draw(tmp_path / "film.mp4", 100, audio="aac", size=(256, 144), options={"crf": "1"})
     readers: list[CountingReader] = []
@@ -426,11 +442,18 @@ def test_a_span_without_key_picture_is_encoded(film: Film, tmp_path: Path) -> No
     assert clip.file_start_s == pytest.approx(31 / 25)
 
 
-def test_a_span_with_too_little_after_its_key_picture_is_encoded(film: Film, tmp_path: Path) -> None:
-    (clip,) = cut(film("h264.mp4"), tmp_path, (31, 70), spec=COPY, min_s=0.5)
-    assert clip.clip_mode == "encode"
+@pytest.mark.parametrize(
+    ("name", "mode"), [("h264.mp4", "smart"), ("hevc.mp4", "smart"), ("vp9.mp4", "encode")]
+)
+def test_a_span_with_too_little_after_its_key_picture_is_spliced_or_encoded(
+    film: Film, tmp_path: Path, name: str, mode: str
+) -> None:
+    (clip,) = cut(film(name), tmp_path, (31, 70), spec=COPY, min_s=0.5)
+    assert clip.clip_mode == mode
     assert "follow its first key picture" in clip.mode_reason
-    assert clip.num_frames == 39
+    assert ("no splicing of vp9" in clip.mode_reason) == (mode == "encode")
+    assert read_back(clip.path)[0] == list(range(31, 70))
+    assert clip.file_start_s == pytest.approx(31 / 25)
 
 
 def test_recovery_points_are_no_key_pictures_of_a_copy(film: Film, tmp_path: Path) -> None:
@@ -441,7 +464,8 @@ def test_recovery_points_are_no_key_pictures_of_a_copy(film: Film, tmp_path: Pat
 
 def test_avi_gives_no_picture_times_to_copy_by(film: Film, tmp_path: Path) -> None:
     (clip,) = cut(film("mpeg4.avi"), tmp_path, (25, 77), spec=COPY)
-    assert (clip.clip_mode, clip.mode_reason) == ("encode", "the container gives no picture times")
+    assert clip.clip_mode == "encode"
+    assert clip.mode_reason == "the container gives no picture times; no splicing of mpeg4"
 
 
 def test_a_rotated_film_is_not_copied(tmp_path: Path) -> None:
@@ -549,6 +573,10 @@ def test_a_window_beyond_the_clip_is_refused(film: Film, tmp_path: Path) -> None
     (clip,) = cut(film("h264.mp4"), tmp_path, (40, 65))
     with pytest.raises(ValueError, match="has 25 frames"):
         window_mp4(clip.path, 5, 26)
+
+
+def _first(path: Path) -> int:
+    return read_back(str(path))[0][0]
 
 
 def _png() -> bytes:

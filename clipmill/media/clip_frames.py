@@ -3,7 +3,7 @@
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
 
@@ -19,6 +19,7 @@ from clipmill.media.container import demuxed, open_container, video_stream
 from clipmill.media.cursor import cursor
 from clipmill.media.pictures import decodable_from
 from clipmill.media.source import CountingReader
+from clipmill.records import ClipSpan
 
 SEEK_BACK_S = (0, 2, 10, 60)
 """How far before the wanted time to look for a key picture, before the file is read from its beginning."""
@@ -58,13 +59,15 @@ class ClipSource:
 
     def frames_from(self, start_pts: int) -> Iterator[VideoFrame]:
         """Frames in display order, from the last key picture at or before ``start_pts`` on."""
-        for back_s in SEEK_BACK_S:
-            packets = self._packets_from_key(start_pts - int(back_s / self.time_base))
-            first = next(packets, None)
-            if first is not None and _shown_at(first) <= start_pts:
-                yield from self._decoded(itertools.chain((first,), packets))
-                return
-        yield from self.frames_from_beginning()
+        yield from self._decoded(self._packets_before(start_pts))
+
+    def frames_of(self, spans: Sequence[ClipSpan]) -> Iterator[VideoFrame]:
+        """All frames in ``spans``, ascending by start, and of those before and between them some.
+
+        Left out are H.264 pictures to which no other refers; H.265's own word for them promises less.
+        """
+        packets = self._packets_before(spans[0].start_pts)
+        yield from self._decoded(self._sparing(packets, spans) if self.codec == "h264" else packets)
 
     def frames_from_beginning(self) -> Iterator[VideoFrame]:
         """Every frame of the video, in display order."""
@@ -108,6 +111,31 @@ class ClipSource:
         if self._reader.failure is not None:
             raise self._reader.failure
 
+    def _packets_before(self, start_pts: int) -> Iterator[Packet[VideoStream]]:
+        """Packets from the last key picture at or before ``start_pts`` on, else from the beginning."""
+        for back_s in SEEK_BACK_S:
+            packets = self._packets_from_key(start_pts - int(back_s / self.time_base))
+            first = next(packets, None)
+            if first is not None and _shown_at(first) <= start_pts:
+                return itertools.chain((first,), packets)
+        self.close()
+        self._open()
+        return self._demux()
+
+    def _sparing(
+        self, packets: Iterable[Packet[VideoStream]], spans: Sequence[ClipSpan]
+    ) -> Iterator[Packet[VideoStream]]:
+        """The packets; before each the decoder is told whether it may pass over it."""
+        context, last_start = self.stream.codec_context, spans[-1].start_pts
+        try:
+            for packet in packets:
+                pts = packet.pts
+                is_spare = pts is not None and pts < last_start and not _is_inside(pts, spans)
+                context.skip_frame = "NONREF" if is_spare else "DEFAULT"
+                yield packet
+        finally:
+            context.skip_frame = "DEFAULT"
+
     def _packets_from_key(self, pts: int) -> Iterator[Packet[VideoStream]]:
         self._seek(pts)
         is_key = decodable_from(self.codec, self.stream.codec_context.extradata or b"")
@@ -131,6 +159,10 @@ class ClipSource:
                 if isinstance(error, MemoryError):
                     raise MemoryError(str(error)) from error
                 waits_for_key = True
+
+
+def _is_inside(pts: int, spans: Iterable[ClipSpan]) -> bool:
+    return any(span.start_pts <= pts < span.end_pts for span in spans)
 
 
 def _shown_at(packet: Packet[VideoStream]) -> int:

@@ -63,7 +63,7 @@ def suffix_for(codec: str, audio_codec: str | None) -> str:
 
 
 def find_run(source: ClipSource, clip: ClipSpan, *, min_length_s: float) -> CopyRun | str:
-    """The packets that can be copied for ``clip``, or why it has to be encoded."""
+    """The packets that can be copied for ``clip``, or why it has to be cut otherwise."""
     packets = packets_of_span(source, clip)
     if isinstance(packets, str):
         return packets

@@ -51,9 +51,9 @@ def cut_clips(
     """Write each clip of the video at ``uri`` into ``out_dir``; one record per clip, in the order given.
 
     A clip that fails has a message and no path. With encoder ``copy`` a clip of which less than
-    ``min_length_s`` can be copied is encoded, with ``smart`` one that cannot be spliced. ``repaired_times``
-    is what ``ScanFacts`` says of the video: where it says anything, nothing is copied and all clips are cut
-    in one pass from the beginning.
+    ``min_length_s`` can be copied is spliced; one that cannot be spliced is encoded, as with ``smart``.
+    ``repaired_times`` is what ``ScanFacts`` says of the video: where it says anything, nothing is copied and
+    all clips are cut in one pass from the beginning.
     ``heartbeat`` gets the growing count of frames decoded and clips copied.
     UnreadableVideo where the source has no video to read, StoreError where it or ``out_dir`` fails.
     """
@@ -73,7 +73,7 @@ def cut_clips(
         if not spec.encodes and refusal:
             tried = {clip.clip_id: refusal for clip in ordered}
         elif spec.encoder == "copy":
-            tried = {clip.clip_id: _copy(job, clip, min_length_s=min_length_s) for clip in ordered}
+            tried = _copied_or_spliced(job, ordered, min_length_s=min_length_s)
         elif spec.encoder == "smart":
             tried = _smart(job, ordered)
         copied = {clip_id: result for clip_id, result in tried.items() if isinstance(result, CutClip)}
@@ -137,8 +137,23 @@ def _refusal(job: CutJob, rotation_deg: int) -> str:
     return f"its times had to be repaired: {job.repaired_times}" if job.repaired_times else ""
 
 
+def _copied_or_spliced(
+    job: CutJob, clips: Sequence[ClipSpan], *, min_length_s: float
+) -> dict[str, CutClip | str]:
+    """The copied clips; where not enough can be copied the spliced ones, and why the others are encoded."""
+    tried = {clip.clip_id: _copy(job, clip, min_length_s=min_length_s) for clip in clips}
+    refused = {clip_id: reason for clip_id, reason in tried.items() if isinstance(reason, str)}
+    for clip_id, spliced in _smart(job, [clip for clip in clips if clip.clip_id in refused]).items():
+        reason = refused[clip_id]
+        if isinstance(spliced, CutClip):
+            tried[clip_id] = replace(spliced, mode_reason=reason)
+        elif spliced != reason:
+            tried[clip_id] = f"{reason}; {spliced}"
+    return tried
+
+
 def _copy(job: CutJob, clip: ClipSpan, *, min_length_s: float) -> CutClip | str:
-    """The copied clip, or why it has to be encoded."""
+    """The copied clip, or why it has to be cut otherwise."""
     job.progress()
     run = find_run(job.source, clip, min_length_s=min_length_s)
     if isinstance(run, str):

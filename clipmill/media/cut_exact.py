@@ -93,7 +93,7 @@ def cut_exactly(job: CutJob, clips: Sequence[ClipSpan]) -> dict[str, Outcome]:
         return _encode(job, clips, job.source.frames_from_beginning())
     outcomes: dict[str, Outcome] = {}
     for run in shared_runs(clips, job.source.saves_decoding):
-        outcomes |= _encode(job, run, job.source.frames_from(run[0].start_pts))
+        outcomes |= _encode(job, run, job.source.frames_of(run))
     again = [clip for clip in clips if outcomes[clip.clip_id].lacks_frames]
     if again:
         outcomes |= _encode(job, again, job.source.frames_from_beginning())

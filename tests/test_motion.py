@@ -34,13 +34,18 @@ SIZES = [
 ]
 
 
+def motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Blocks ``(By, Bx)`` of one pair."""
+    return block_motion(np.stack([before, after])[None])[0]
+
+
 def pan_score(
     speed_px: float, *, towards: tuple[float, float] = (1, 0), height: int = 720, width: int = 1280
 ) -> float:
     """Mean score of two neighbouring frames of a pan of ``speed_px``."""
     before = panned(PICTURE, x=0, y=0, height=height, width=width)
     after = panned(PICTURE, x=towards[0] * speed_px, y=towards[1] * speed_px, height=height, width=width)
-    return float(block_motion(small_luma(before), small_luma(after)).mean())
+    return float(motion(small_luma(before), small_luma(after)).mean())
 
 
 @pytest.mark.parametrize("speed_px", [1, 2, 4, 10, 25, 64])
@@ -62,17 +67,17 @@ def test_a_static_picture_does_not_move_even_when_it_is_noisy(noise: float) -> N
         np.clip(PICTURE[:720, :1280] + noise * rng.standard_normal((720, 1280)), 0, 255) for _ in range(2)
     ]
     before, after = (small_luma(frame.astype(np.uint8)) for frame in frames)
-    assert block_motion(before, after).max() == 0
+    assert motion(before, after).max() == 0
 
 
 def test_brightening_is_not_motion() -> None:
     before = small_luma(PICTURE[:720, :1280].clip(20, 200).astype(np.uint8))
-    assert block_motion(before, before + np.uint8(6)).max() == 0
+    assert motion(before, before + np.uint8(6)).max() == 0
 
 
 def test_flat_blocks_do_not_move() -> None:
     noise = np.random.default_rng(1).integers(0, 2, (2, 72, 128)).astype(np.uint8)
-    assert block_motion(100 + noise[0], 100 + noise[1]).max() == 0
+    assert motion(100 + noise[0], 100 + noise[1]).max() == 0
 
 
 def pan_under_sky(*, speed_px: float, sky_px: int = 350) -> np.ndarray:
@@ -80,7 +85,7 @@ def pan_under_sky(*, speed_px: float, sky_px: int = 350) -> np.ndarray:
     skyline = sky_px + 40 * np.sin(np.arange(1440) / 70)
     land = np.where(np.arange(800)[:, None] < skyline, 200, PICTURE)
     pan = [panned(land, x=x, y=0, height=720, width=1280) for x in (0, speed_px)]
-    return block_motion(*(small_luma(frame) for frame in pan))
+    return motion(*(small_luma(frame) for frame in pan))
 
 
 def test_clear_sky_takes_the_motion_of_the_land_below() -> None:
@@ -101,7 +106,7 @@ def test_sky_alone_is_at_rest() -> None:
 def test_what_is_still_beside_motion_stays_still() -> None:
     pan = [panned(PICTURE, x=x, y=0, height=720, width=1280) for x in (0, 10)]
     pan[1][:, 640:] = pan[0][:, 640:]
-    blocks = block_motion(*(small_luma(frame) for frame in pan))
+    blocks = motion(*(small_luma(frame) for frame in pan))
     assert blocks[:, 10:].max() == 0
 
 
@@ -109,7 +114,7 @@ def test_only_the_blocks_of_a_moving_object_move() -> None:
     still, moved = (PICTURE[:720, :1280].clip(0, 255).astype(np.uint8) for _ in range(2))
     stamp = textured(280, 420, seed=5).clip(0, 255).astype(np.uint8)
     still[200:480, 400:800], moved[200:480, 400:800] = stamp[:, :400], stamp[:, 20:]
-    blocks = block_motion(small_luma(still), small_luma(moved))
+    blocks = motion(small_luma(still), small_luma(moved))
     assert blocks[4, 6:9].mean() == pytest.approx(20 / 2000, rel=0.15)
     assert blocks[:, 12:].max() == 0
 
@@ -123,7 +128,7 @@ def test_the_score_does_not_depend_on_the_codec(tmp_path: Path, codec: str) -> N
     }
     decoded = recoded(frames, tmp_path / "pan.mkv", codec=codec, options=options.get(codec))
     small = [small_luma(frame) for frame in decoded]
-    scores = [block_motion(*pair).mean() for pair in pairwise(small)]
+    scores = [motion(*pair).mean() for pair in pairwise(small)]
     assert np.mean(scores) == pytest.approx(10**0.5 / 800, rel=0.1)
 
 
@@ -148,7 +153,7 @@ def scores_by_codec(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
         write_film(path, drawn, time_base=Fraction(1, 25), encoding=encoding)
         with av.open(path) as container:
             lumas = [small_luma(frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
-        instants = np.stack([block_motion(lumas[at - 1], lumas[at]) for at in range(3, 75, 3)])
+        instants = block_motion(np.stack([lumas[at - 1 : at + 1] for at in range(3, 75, 3)]))
         clips = [clip_motion(instants[at : at + 5], width_px=320, height_px=180) for at in range(0, 20, 5)]
         rows.append([clip.global_mean for clip in clips if clip])
     return np.array(rows)
@@ -169,7 +174,7 @@ def test_the_small_luma_is_whole_blocks(size: tuple[int, int]) -> None:
     width, height = motion_luma_size(*size)
     assert width % 8 == height % 8 == 0
     assert 8 <= max(width, height) <= 192
-    assert block_motion(np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)).max() == 0
+    assert block_motion(np.zeros((1, 2, height, width), np.uint8)).max() == 0
 
 
 @pytest.mark.parametrize(
@@ -180,9 +185,19 @@ def test_the_small_luma_keeps_the_aspect_ratio(size: tuple[int, int]) -> None:
     assert width / height == pytest.approx(size[0] / size[1], rel=0.02)
 
 
-def test_pictures_of_two_sizes_are_refused() -> None:
+@pytest.mark.parametrize("shape", [(72, 128), (1, 3, 72, 128), (1, 2, 72, 124)], ids=str)
+def test_what_is_no_pair_of_whole_blocks_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="multiples of 8"):
-        block_motion(np.zeros((72, 128), np.uint8), np.zeros((72, 120), np.uint8))
+        block_motion(np.zeros(shape, np.uint8))
+
+
+def test_a_pair_has_the_same_motion_in_any_company() -> None:
+    lumas = [small_luma(panned(PICTURE, x=3 * i * i, y=i, height=288, width=512)) for i in range(7)]
+    pairs = np.stack([*(np.stack(pair) for pair in pairwise(lumas)), np.stack([lumas[0]] * 2)])
+    together = block_motion(pairs)
+    assert all(
+        np.array_equal(block_motion(pair[None])[0], row) for pair, row in zip(pairs, together, strict=True)
+    )
 
 
 def test_a_clip_scores_the_mean_over_instants_and_picture() -> None:

@@ -235,12 +235,11 @@ def test_measures_lie_on_their_grid(tmp_path: Path) -> None:
 
 
 def test_motion_compares_a_frame_with_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs: list[tuple[int, int]] = []
+    pairs: list[tuple[int, ...]] = []
 
-    def note(previous: np.ndarray, current: np.ndarray) -> np.ndarray:
-        codes = read_codes(np.stack([previous, current])[..., None].repeat(3, axis=3))
-        pairs.append((codes[0], codes[1]))
-        return np.zeros((1, 1), np.float32)
+    def note(lumas: np.ndarray) -> np.ndarray:
+        pairs.extend(tuple(read_codes(pair[..., None].repeat(3, axis=3))) for pair in lumas)
+        return np.zeros((len(lumas), 1, 1), np.float32)
 
     monkeypatch.setattr("clipmill.media.sampling.block_motion", note)
     run(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), ScanPlan(motion_fps=5.0))

@@ -7,8 +7,18 @@ from av.video.frame import VideoFrame
 
 from clipmill.media.contracts import ScanPlan
 from clipmill.media.rendering import Renderer
-from clipmill.media.sampling import BlockMotion, Grid, Measure, Pictures, Quality, Sampler, Shown
-from clipmill.media.spool import Spool, time_s
+from clipmill.media.sampling import (
+    BlockMotion,
+    Grid,
+    LumaPairs,
+    Measure,
+    Pictures,
+    Quality,
+    Rows,
+    Sampler,
+    Shown,
+)
+from clipmill.media.spool import Column, Spool, time_s
 from clipmill.media.vectors import VectorMotion
 
 MAX_SLACK_S = 0.0005
@@ -34,7 +44,14 @@ class Collector:
         self._renderer = renderer
         self._wants_thumbnails = plan.thumbnails
         self._time_base = time_base
-        self._samplers = _samplers(spool, plan, renderer, coded_size_px=coded_size_px, time_base=time_base)
+        self._motion = BlockMotion(spool["motion_blocks"])
+        measures = _measures(spool, plan, renderer, self._motion, coded_size_px=coded_size_px)
+        slack_s = min(MAX_SLACK_S, float(time_base) / 2)
+        self._samplers = [
+            Sampler(Grid(fps, slack_s=slack_s), measure, frames=frames, rows=rows)
+            for fps, measure, frames, rows in measures
+            if fps is not None
+        ]
         self._shown: Shown | None = None
         self._first_pts = 0
         self.num_frames = 0
@@ -57,6 +74,7 @@ class Collector:
     def finish(self, end_pts: int) -> None:
         """``end_pts`` is the end of the last frame."""
         self._end_shown(end_pts)
+        self._motion.flush()
 
     def _end_shown(self, pts: int) -> None:
         self._spool["pts"].append(pts)
@@ -74,20 +92,15 @@ class Collector:
         return thumbnail
 
 
-def _samplers(
-    spool: Spool, plan: ScanPlan, renderer: Renderer, *, coded_size_px: tuple[int, int], time_base: Fraction
-) -> list[Sampler]:
-    slack_s = min(MAX_SLACK_S, float(time_base) / 2)
-    motion: Measure = BlockMotion(renderer, coded_size_px=coded_size_px)
+def _measures(
+    spool: Spool, plan: ScanPlan, renderer: Renderer, blocks: BlockMotion, *, coded_size_px: tuple[int, int]
+) -> list[tuple[float | None, Measure, Column, Rows]]:
+    """Instants a second, measure, where the frames' numbers go, and where its rows go."""
+    motion: tuple[Measure, Rows] = LumaPairs(renderer, coded_size_px=coded_size_px), blocks
     if plan.motion_source == "vectors":
-        motion = VectorMotion(coded_size_px=coded_size_px)
-    wanted: list[tuple[float | None, Measure, str, str]] = [
-        (plan.frames_fps, Pictures(renderer), "sampled_frames", "frames"),
-        (plan.motion_fps, motion, "motion_frames", "motion_blocks"),
-        (plan.quality_fps, Quality(renderer), "quality_frames", "quality_measures"),
-    ]
+        motion = VectorMotion(coded_size_px=coded_size_px), spool["motion_blocks"]
     return [
-        Sampler(Grid(fps, slack_s=slack_s), measure, frames=spool[frames], rows=spool[rows])
-        for fps, measure, frames, rows in wanted
-        if fps is not None
+        (plan.frames_fps, Pictures(renderer), spool["sampled_frames"], spool["frames"]),
+        (plan.motion_fps, motion[0], spool["motion_frames"], motion[1]),
+        (plan.quality_fps, Quality(renderer), spool["quality_frames"], spool["quality_measures"]),
     ]

@@ -12,6 +12,9 @@ from clipmill.media.spool import Column
 from clipmill.scores.motion import block_motion, motion_luma_size
 from clipmill.scores.quality import frame_measures
 
+PAIRS_AT_A_TIME = 4
+"""More save little of the start of array operations, and lose it again to memory taken anew each time."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -28,6 +31,14 @@ class Measure(Protocol):
 
     def __call__(self, shown: Shown) -> np.ndarray | None:
         """One row; None when this frame has nothing to measure."""
+        ...
+
+
+class Rows(Protocol):
+    """Where the rows of a sampler go, in order."""
+
+    def append(self, row: np.ndarray) -> None:
+        """Take the next row."""
         ...
 
 
@@ -53,7 +64,7 @@ class Grid:
 class Sampler:
     """Writes a row per instant of a grid: the measure of the frame shown there. Measures a frame once."""
 
-    def __init__(self, grid: Grid, measure: Measure, *, frames: Column, rows: Column) -> None:
+    def __init__(self, grid: Grid, measure: Measure, *, frames: Column, rows: Rows) -> None:
         self._grid = grid
         self._measure = measure
         self._frames = frames
@@ -97,16 +108,37 @@ class Quality:
         return frame_measures(self._renderer.luma(shown.frame), thumbnail)
 
 
-class BlockMotion:
-    """Motion between a frame and the one before it, as coded (not turned). The first frame has none."""
+class LumaPairs:
+    """A frame and the one before it as small luma, as coded (not turned). The first frame has none."""
 
     def __init__(self, renderer: Renderer, *, coded_size_px: tuple[int, int]) -> None:
         self._renderer = renderer
         self._size_px = motion_luma_size(*coded_size_px)
 
     def __call__(self, shown: Shown) -> np.ndarray | None:
-        """Float32 ``(By, Bx)``, flow lengths over (height + width)."""
+        """Uint8 ``(2, h, w)``."""
         if shown.before is None:
             return None
-        before = self._renderer.small_luma(shown.before, self._size_px)
-        return block_motion(before, self._renderer.small_luma(shown.frame, self._size_px))
+        pictures = shown.before, shown.frame
+        return np.stack([self._renderer.small_luma(picture, self._size_px) for picture in pictures])
+
+
+class BlockMotion:
+    """Turns luma pairs into rows of motion, several at a time; ``flush`` writes those that still wait."""
+
+    def __init__(self, rows: Column) -> None:
+        self._rows = rows
+        self._pairs: list[np.ndarray] = []
+
+    def append(self, row: np.ndarray) -> None:
+        """The next pair, uint8 ``(2, h, w)``."""
+        self._pairs.append(row)
+        if len(self._pairs) == PAIRS_AT_A_TIME:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write a float32 row ``(By, Bx)``, flow lengths over (height + width), for each pair that waits."""
+        if self._pairs:
+            for row in block_motion(np.stack(self._pairs)):
+                self._rows.append(row)
+            self._pairs.clear()

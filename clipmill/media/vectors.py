@@ -7,7 +7,8 @@ from av.sidedata.motionvectors import MotionVectors
 from av.video.codeccontext import VideoCodecContext
 
 from clipmill.media.sampling import Shown
-from clipmill.scores.motion import BLOCK_PX, motion_luma_size
+from clipmill.scores.flow import BLOCK_PX
+from clipmill.scores.motion import motion_luma_size
 
 MACROBLOCK_PX = 16
 """Largest block a vector stands for; a cell is never smaller."""

@@ -16,6 +16,7 @@ class MotionVectorDecodeStage(StageSpec):
     """
 
     stage_name: ClassVar[str] = "motion"
+    STAGE_VERSION: ClassVar[int] = 2
 
     num_cpus_per_worker: Cpus = 6.0
     target_fps: float = Field(default=2.0, gt=0, le=60)

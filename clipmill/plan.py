@@ -4,12 +4,13 @@ Users add the documents' stages in the documents' order; what one decode can fee
 every result is named by its digest. Pure.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
 from clipmill import identity
 from clipmill.errors import SpecError
+from clipmill.models.table import ModelEntry, model_named
 from clipmill.specs import CurateSpec, LimitsSpec
 from clipmill.stages.base import StageSpec
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -19,8 +20,19 @@ from clipmill.stages.video.clipping.clip_extraction_stages import (
 )
 from clipmill.stages.video.clipping.clip_frame_extraction import ClipFrameExtractionStage
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
+from clipmill.stages.video.embedding.cosmos_embed1 import (
+    CosmosEmbed1EmbeddingStage,
+    CosmosEmbed1FrameCreationStage,
+)
+from clipmill.stages.video.embedding.internvideo2 import (
+    InternVideo2EmbeddingStage,
+    InternVideo2FrameCreationStage,
+)
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
@@ -29,11 +41,15 @@ from clipmill.stages.video.preview.preview import PreviewStage
 
 INSPECT_VERSION = 1
 CUSTOM_VERSION = 1
+AESTHETIC_MODELS = ("clip", "laion-aesthetic")
+"""The encoder and the head over it."""
 SCAN_VERSION = 1
 """Bumped when the pass itself would give other frames, times or thumbnails for the same file."""
 
-Extractor = ContentClipExtractionStage | FixedStrideExtractorStage
+Extractor = ContentClipExtractionStage | FixedStrideExtractorStage | TransNetV2ClipExtractionStage
+Embedding = PerceptualEmbeddingStage | LearnedEmbeddingStage
 Stage = TypeVar("Stage", bound=StageSpec)
+OtherStage = TypeVar("OtherStage", bound=StageSpec)
 
 
 @runtime_checkable
@@ -52,8 +68,18 @@ class CustomStage(Protocol):
 
 
 @dataclass(frozen=True)
+class UsedModel:
+    """A model that a stage of a plan uses, where its weights lie, and of which revision they are."""
+
+    stage: StageSpec
+    entry: ModelEntry
+    model_dir: str
+    revision: str
+
+
+@dataclass(frozen=True)
 class PlacedStage:
-    """A custom stage and the operator after which it runs: ``scan``, ``cut``, ``embed`` or ``finish``."""
+    """A custom stage and the operator after which it runs, one of ``OPERATOR_ORDER``."""
 
     after: str
     stage: CustomStage
@@ -70,18 +96,25 @@ class RunPlan:
     quality: QualityFilterStage | None
     transcode: ClipTranscodingStage | None
     frames: ClipFrameExtractionStage | None
-    embedding: PerceptualEmbeddingStage | None
+    embedding: Embedding | None
     windows: CaptionPreparationStage
     preview: PreviewStage | None
     writer: ClipWriterStage | None
     limits: LimitsSpec
     customs: tuple[PlacedStage, ...] = ()
     thumbnails: VideoFrameExtractionStage | None = None
+    aesthetics: ClipAestheticFilterStage | None = None
+    questions: tuple[StageSpec, ...] = ()
 
     @property
     def stages(self) -> tuple[StageSpec, ...]:
         """The specs of the stages that are on."""
-        return tuple(spec for spec in vars(self).values() if isinstance(spec, StageSpec))
+        return tuple(spec for spec in (*vars(self).values(), *self.questions) if isinstance(spec, StageSpec))
+
+    @property
+    def models(self) -> tuple[UsedModel, ...]:
+        """The models that are used, in the order of the stages."""
+        return tuple(_models(self))
 
     @property
     def makes_files(self) -> bool:
@@ -102,13 +135,20 @@ class RunPlan:
         return self._stage_digests(scan) | customs
 
     def _stage_digests(self, scan: str) -> dict[str, str]:
-        digests = {"inspect": inspect_digest(self.limits), "split": self.extractor.digest(scan)}
+        revisions = {model.stage: model.revision for model in self.models}
+        digests = {
+            "inspect": inspect_digest(self.limits),
+            "split": self.extractor.digest(scan, model=revisions.get(self.extractor, "")),
+        }
         if self.motion:
             digests["motion"] = self.motion.digest(scan)
         if self.quality:
             digests["quality"] = measured(self.quality).digest(scan)
+        if self.aesthetics:
+            model = "+".join(one.revision for one in self.models if one.stage is self.aesthetics)
+            digests["aesthetic"] = measured_aesthetics(self.aesthetics).digest(scan, model=model)
         if self.embedding:
-            digests["embed"] = self.embedding.digest(scan)
+            digests["embed"] = self.embedding.digest(scan, model=revisions.get(self.embedding, ""))
         return digests | self._file_digests(scan)
 
     def _file_digests(self, scan: str) -> dict[str, str]:
@@ -141,6 +181,27 @@ def _customs_digest(customs: Iterable[PlacedStage]) -> str:
 def measured(quality: QualityFilterStage) -> QualityFilterStage:
     """The part of a quality filter that changes what is measured; bounds only change verdicts."""
     return QualityFilterStage(sample_fps=quality.sample_fps)
+
+
+def measured_aesthetics(aesthetics: ClipAestheticFilterStage) -> ClipAestheticFilterStage:
+    """The part of an aesthetic filter that changes what is measured: both reductions are kept."""
+    return ClipAestheticFilterStage(target_fps=aesthetics.target_fps)
+
+
+def _models(plan: RunPlan) -> Iterator[UsedModel]:
+    if isinstance(plan.extractor, TransNetV2ClipExtractionStage):
+        yield _used(plan.extractor, "transnetv2", plan.extractor.model_dir, plan.extractor.revision)
+    if plan.aesthetics:
+        for name in AESTHETIC_MODELS:
+            yield _used(plan.aesthetics, name, plan.aesthetics.model_dir)
+    if isinstance(plan.embedding, LearnedEmbeddingStage):
+        spec = plan.embedding
+        yield _used(spec, spec.algorithm, spec.model_dir, spec.revision)
+
+
+def _used(stage: StageSpec, name: str, model_dir: str, revision: str | None = None) -> UsedModel:
+    entry = model_named(name)
+    return UsedModel(stage, entry, model_dir, revision or entry.revision)
 
 
 def windowing_digest(windows: CaptionPreparationStage) -> str:
@@ -178,6 +239,7 @@ def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> RunPlan:
         quality=spec.quality,
         transcode=spec.transcode,
         frames=spec.frames,
+        aesthetics=spec.aesthetics,
         embedding=spec.embedding,
         windows=spec.windows,
         preview=spec.preview,
@@ -190,12 +252,19 @@ _KNOWN = (
     VideoReader, ContentClipExtractionStage, FixedStrideExtractorStage, VideoFrameExtractionStage,
     MotionVectorDecodeStage, MotionFilterStage, QualityFilterStage, ClipTranscodingStage,
     ClipFrameExtractionStage, PerceptualEmbeddingStage, CaptionPreparationStage, PreviewStage,
-    ClipWriterStage,
+    ClipWriterStage, TransNetV2ClipExtractionStage, ClipAestheticFilterStage, LearnedEmbeddingStage,
+    CosmosEmbed1FrameCreationStage, CosmosEmbed1EmbeddingStage, InternVideo2FrameCreationStage,
+    InternVideo2EmbeddingStage,
 )  # fmt: skip
 
+OPERATOR_ORDER = ("scan", "appraise", "cut", "embed", "caption", "enhance", "finish")
+"""The operators, as a parcel passes them; which of them a run has, its stages decide."""
+
 _OPERATOR_OF: dict[type, str] = {
-    ClipTranscodingStage: "cut", PerceptualEmbeddingStage: "embed", CaptionPreparationStage: "finish",
-    PreviewStage: "finish", ClipWriterStage: "finish",
+    ClipAestheticFilterStage: "appraise", ClipTranscodingStage: "cut", PerceptualEmbeddingStage: "embed",
+    LearnedEmbeddingStage: "embed", CosmosEmbed1EmbeddingStage: "embed",
+    InternVideo2EmbeddingStage: "embed", CaptionPreparationStage: "finish", PreviewStage: "finish",
+    ClipWriterStage: "finish",
 }  # fmt: skip
 
 
@@ -217,7 +286,8 @@ def plan_of_stages(stages: Sequence[object]) -> RunPlan:
         quality=_only(stages, QualityFilterStage),
         transcode=_only(stages, ClipTranscodingStage),
         frames=_only(stages, ClipFrameExtractionStage),
-        embedding=_only(stages, PerceptualEmbeddingStage),
+        aesthetics=_only(stages, ClipAestheticFilterStage),
+        embedding=_embedding(stages),
         windows=_only(stages, CaptionPreparationStage) or CaptionPreparationStage(),
         preview=_only(stages, PreviewStage),
         writer=_only(stages, ClipWriterStage),
@@ -233,13 +303,39 @@ def with_limits(plan: RunPlan, limits: LimitsSpec) -> RunPlan:
 
 
 def _extractor(stages: Sequence[object]) -> Extractor:
-    content = _only(stages, ContentClipExtractionStage)
-    fixed = _only(stages, FixedStrideExtractorStage)
-    if content and fixed:
-        raise SpecError(
-            "the pipeline has two extractors: FixedStrideExtractorStage and ContentClipExtractionStage"
-        )
-    return content or fixed or ContentClipExtractionStage()
+    kinds = (FixedStrideExtractorStage, ContentClipExtractionStage, TransNetV2ClipExtractionStage)
+    return _one_of([_only(stages, kind) for kind in kinds], "extractors") or ContentClipExtractionStage()
+
+
+def _embedding(stages: Sequence[object]) -> Embedding | None:
+    """The one stage that embeds; the documents' pairs of frame creation and embedding become one."""
+    cosmos, cosmos_frames = _pair(stages, CosmosEmbed1EmbeddingStage, CosmosEmbed1FrameCreationStage)
+    video2, video2_frames = _pair(stages, InternVideo2EmbeddingStage, InternVideo2FrameCreationStage)
+    found = [
+        _only(stages, PerceptualEmbeddingStage),
+        _only(stages, LearnedEmbeddingStage),
+        cosmos.as_learned(cosmos_frames) if cosmos else None,
+        video2.as_learned(video2_frames) if video2 else None,
+    ]
+    return _one_of(found, "embeddings")
+
+
+def _pair(
+    stages: Sequence[object], embeds: type[Stage], makes: type[OtherStage]
+) -> tuple[Stage | None, OtherStage | None]:
+    stage, frames = _only(stages, embeds), _only(stages, makes)
+    if frames and stage is None:
+        raise SpecError(f"{makes.__name__} makes frames for nobody: add {embeds.__name__}")
+    return stage, frames
+
+
+def _one_of(found: Iterable[Stage | None], what: str) -> Stage | None:
+    """The only one that is there."""
+    present = [stage for stage in found if stage]
+    if len(present) > 1:
+        names = " and ".join(type(stage).__name__ for stage in present[:2])
+        raise SpecError(f"the pipeline has two {what}: {names}")
+    return present[0] if present else None
 
 
 def _only(stages: Iterable[object], kind: type[Stage]) -> Stage | None:
@@ -253,6 +349,6 @@ def _placed(stages: Iterable[object]) -> Iterable[PlacedStage]:
     after = "scan"
     for stage in stages:
         if isinstance(stage, _KNOWN):
-            after = _OPERATOR_OF.get(type(stage), after)
+            after = max(after, _OPERATOR_OF.get(type(stage), after), key=OPERATOR_ORDER.index)
         elif isinstance(stage, CustomStage):
             yield PlacedStage(after, stage)

@@ -51,6 +51,15 @@ class DropCause(StrEnum):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a model said to a question about a clip; ``answer`` is yes, no, or None for anything else."""
+
+    question: str
+    answer: str | None
+    text: str = ""
+
+
+@dataclass(frozen=True)
 class Span:
     """Half-open interval ``[start_s, end_s)`` on the source timeline, in seconds."""
 

@@ -34,10 +34,15 @@ def spec_of(document: str, name: str) -> CurateSpec:
 def one_line(error: ValidationError) -> str:
     """Every fault of a spec as ``field: cause (got value)``."""
     faults = (
-        f"{'.'.join(map(str, fault['loc'])) or 'the whole'}: {fault['msg']} (got {fault['input']!r:.80})"
+        f"{_field(fault['loc']) or 'the whole'}: {fault['msg']} (got {fault['input']!r:.80})"
         for fault in error.errors(include_url=False)
     )
     return "; ".join(faults)
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """A place as people write it; which kind of a group it was read as stands in brackets, and is no key."""
+    return ".".join(part for part in map(str, place) if not part.startswith("("))
 
 
 def _read(path: str) -> str:

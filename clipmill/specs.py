@@ -4,9 +4,9 @@ Given as inline JSON or as a YAML or JSON file; unknown keys and impossible valu
 starts.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from clipmill.stages.base import SPEED_ONLY, Spec, StageSpec
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -16,7 +16,10 @@ from clipmill.stages.video.clipping.clip_extraction_stages import (
 )
 from clipmill.stages.video.clipping.clip_frame_extraction import ClipFrameExtractionStage
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.stages.video.preview.preview import PreviewStage
@@ -27,14 +30,42 @@ class SplitSpec(Spec):
 
     stage_name: ClassVar[str] = "split"
 
-    algorithm: Literal["content", "fixed_stride"] = "content"
+    algorithm: Literal["content", "fixed_stride", "transnetv2"] = "content"
     content: ContentClipExtractionStage = ContentClipExtractionStage()
     fixed_stride: FixedStrideExtractorStage = FixedStrideExtractorStage()
+    transnetv2: TransNetV2ClipExtractionStage = TransNetV2ClipExtractionStage()
 
     @property
-    def extractor(self) -> ContentClipExtractionStage | FixedStrideExtractorStage:
+    def extractor(
+        self,
+    ) -> ContentClipExtractionStage | FixedStrideExtractorStage | TransNetV2ClipExtractionStage:
         """The spec of the extractor in use."""
-        return self.content if self.algorithm == "content" else self.fixed_stride
+        return {
+            "content": self.content,
+            "fixed_stride": self.fixed_stride,
+            "transnetv2": self.transnetv2,
+        }[self.algorithm]
+
+
+PERCEPTUAL, LEARNED = "(perceptual)", "(learned)"
+"""How a fault of a spec names which embedding it read; in brackets, what is no key of the spec."""
+
+
+def _kind_of_embedding(given: object) -> str:
+    """Which spec reads a group; one without an algorithm is as it was before there were others."""
+    named = (
+        cast("dict[str, object]", given).get("algorithm", "perceptual")
+        if isinstance(given, dict)
+        else getattr(given, "algorithm", "perceptual")
+    )
+    return PERCEPTUAL if named == "perceptual" else LEARNED
+
+
+EmbeddingSpec = Annotated[
+    Annotated[PerceptualEmbeddingStage, Tag(PERCEPTUAL)] | Annotated[LearnedEmbeddingStage, Tag(LEARNED)],
+    Discriminator(_kind_of_embedding),
+]
+"""By ``algorithm``."""
 
 
 class DedupSpec(StageSpec):
@@ -145,7 +176,8 @@ class CurateSpec(StageSpec):
     quality: QualityFilterStage | None = QualityFilterStage()
     transcode: ClipTranscodingStage = ClipTranscodingStage()
     frames: ClipFrameExtractionStage | None = None
-    embedding: PerceptualEmbeddingStage | None = PerceptualEmbeddingStage()
+    aesthetics: ClipAestheticFilterStage | None = None
+    embedding: EmbeddingSpec | None = PerceptualEmbeddingStage()
     windows: CaptionPreparationStage = CaptionPreparationStage()
     preview: PreviewStage | None = PreviewStage()
     dedup: DedupSpec | None = DedupSpec()

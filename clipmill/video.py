@@ -19,7 +19,8 @@ from clipmill.errors import UnreadableVideo
 from clipmill.media.contracts import CutClip
 from clipmill.media.probe import probe
 from clipmill.media.source import bytes_source
-from clipmill.records import ClipReason, ClipSpan, SourceFile, VideoFacts
+from clipmill.models.captioner import Caption
+from clipmill.records import Answer, ClipReason, ClipSpan, SourceFile, VideoFacts
 from clipmill.scores.motion import MotionScores
 from clipmill.scores.quality import QualityScores
 
@@ -61,7 +62,11 @@ class RemotePath:
 
 @dataclass
 class Window:
-    """A run of a clip's frames given to a captioner; ``end_frame`` is inclusive, as the documents have it."""
+    """A run of a clip's frames given to a captioner; ``end_frame`` is inclusive, as the documents have it.
+
+    Beyond the documents' fields: ``has_preview``, and what the captioner and the language model answered,
+    with status and tokens, where they were asked.
+    """
 
     start_frame: int
     end_frame: int
@@ -72,6 +77,8 @@ class Window:
     enhanced_caption: dict[str, str] = field(default_factory=dict)
     webp_bytes: bytes | None = None
     has_preview: bool = False
+    answer: Caption | None = None
+    enhanced_answer: Caption | None = None
 
     def get_major_size(self) -> int:
         """Bytes of memory held by what is large."""
@@ -89,7 +96,9 @@ class Clip:
 
     ``span`` is in seconds of the source. Beyond the documents' fields: ``place`` is the exact span in frames
     and pts, ``reason`` says why a filter rejected the clip, ``file`` and ``file_digest`` describe the file it
-    was cut to, and ``embedding`` is that of the algorithm in use, L2-normalised float32 ``(D,)``.
+    was cut to, ``embedding`` is that of the algorithm in use, L2-normalised float32 ``(D,)``, and
+    ``text_match`` the text that fits it best with its probability; ``frame_scores`` are the aesthetic scores
+    of its frames, float32 ``(T,)``, and ``answers`` those of the questions asked about it.
     """
 
     uuid: uuid_module.UUID
@@ -116,6 +125,9 @@ class Clip:
     file: CutClip | None = None
     file_digest: str = ""
     embedding: npt.NDArray[np.float32] | None = None
+    text_match: tuple[str, float] | None = None
+    frame_scores: npt.NDArray[np.float32] | None = None
+    answers: tuple[Answer, ...] = ()
 
     @property
     def duration(self) -> float:

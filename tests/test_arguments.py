@@ -129,7 +129,7 @@ def last_words(source: Path, output: Path, *spec: str) -> str:
 
 def test_bare_pyflyte_ends_with_field_and_cause(source: Path, tmp_path: Path) -> None:
     said = last_words(source, tmp_path / "out", "--spec", '{"embedding": {"target_fps": -1}}')
-    assert "embedding.target_fps\n  Input should be greater than 0" in said
+    assert "embedding.(perceptual).target_fps\n  Input should be greater than 0" in said
 
 
 def test_bare_pyflyte_reads_a_spec_file_and_ends_with_the_missing_source(tmp_path: Path) -> None:

@@ -29,16 +29,21 @@ PAGE = Path(__file__).parent.parent / "docs" / "data-model.md"
 Thing = Window | Clip | ClipStats | VideoMetadata | Video | VideoTask
 KINDS = (Window, Clip, ClipStats, VideoMetadata, Video, VideoTask)
 
-UNUSED = {"Window.x1_input", "Clip.egomotion"}
-"""Filled by nobody, in the documents' own code neither."""
+UNUSED = {
+    "Window.x1_input", "Clip.egomotion", "Window.qwen_llm_input", "Clip.cosmos_embed1_frames",
+    "Clip.intern_video_2_frames",
+}  # fmt: skip
+"""Filled by nobody: the first two in the documents' own code neither, the others because models take the
+sampled frames as they are."""
 
 BY_MODEL_STAGES = {
-    "Window.qwen_llm_input", "Window.caption", "Window.enhanced_caption", "Clip.aesthetic_score",
-    "Clip.cosmos_embed1_frames", "Clip.cosmos_embed1_embedding", "Clip.cosmos_embed1_text_match",
-    "Clip.intern_video_2_frames", "Clip.intern_video_2_embedding", "Clip.intern_video_2_text_match",
+    "Window.caption", "Window.enhanced_caption", "Window.answer", "Window.enhanced_answer",
+    "Clip.aesthetic_score", "Clip.frame_scores", "Clip.answers", "Clip.text_match",
+    "Clip.cosmos_embed1_embedding", "Clip.cosmos_embed1_text_match", "Clip.intern_video_2_embedding",
+    "Clip.intern_video_2_text_match",
     "ClipStats.num_filtered_by_aesthetic", "ClipStats.num_with_caption",
 }  # fmt: skip
-"""Filled by the model stages, whose backends this version does not have."""
+"""Filled by the model stages, which need weights."""
 
 OURS = {
     "Window.has_preview", "Clip.place", "Clip.reason", "Clip.quality", "Clip.file", "Clip.file_digest",

@@ -19,7 +19,7 @@ def dedup(
     embeddings: str,
     output: str,
     spec: DedupSpec = DedupSpec(),
-    algorithm: str = PerceptualEmbeddingStage.algorithm,
+    algorithm: str = PerceptualEmbeddingStage().algorithm,
     columns: str = "",
 ) -> str:
     """Find semantic duplicates among the embeddings under a folder of parquet.

@@ -40,10 +40,10 @@ class Spec(BaseModel):
         keep = {name for name, field in type(self).model_fields.items() if not self.is_speed_only(field)}
         return self.model_dump(mode="json", include=keep, exclude_defaults=True)
 
-    def digest(self, *upstream: str) -> str:
-        """``stage_digest`` of this spec over the digests it reads."""
+    def digest(self, *upstream: str, model: str = "") -> str:
+        """``stage_digest`` of this spec over the digests it reads and the revision of its weights, if any."""
         return identity.stage_digest(
-            self.stage_name, self.STAGE_VERSION, self.result_fields(), upstream=upstream
+            self.stage_name, self.STAGE_VERSION, self.result_fields(), upstream=upstream, model=model
         )
 
 

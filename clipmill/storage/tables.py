@@ -160,5 +160,6 @@ STATE_SCHEMAS = {
     "inspect": INSPECT_STATE, "verify": VERIFY_STATE, "split": SPLIT_STATE, "motion": MOTION_STATE,
     "quality": QUALITY_STATE, "encode": ENCODE_STATE, "encode_filtered": ENCODE_STATE, "embed": EMBED_STATE,
     "preview": PREVIEW_STATE, "frames": FRAMES_STATE, "video_frames": FRAMES_STATE, "custom": CUSTOM_STATE,
-    "aesthetic": AESTHETIC_STATE, "answers": ANSWERS_STATE, "caption": CAPTION_STATE, "enhance": CAPTION_STATE,
+    "aesthetic": AESTHETIC_STATE, "answers": ANSWERS_STATE, "caption": CAPTION_STATE,
+    "enhance": CAPTION_STATE,
 }  # fmt: skip

@@ -1,41 +1,30 @@
 """What the rows of the state say of a clip, for admission and for the snapshot alike. Pure."""
 
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 from clipmill.plan import RunPlan
-from clipmill.records import ClipReason
+from clipmill.records import Answer, ClipReason
 from clipmill.scores.motion import MotionScores
 from clipmill.scores.quality import QualityScores
-from clipmill.scores.verdict import motion_verdict, quality_verdict
-from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
-from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
+from clipmill.scores.verdict import aesthetic_verdict, answer_verdict, motion_verdict, quality_verdict
+from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES
 
 SCORE_STAGES = ("motion", "quality")
-FILE_STAGES = ("encode", "embed", "preview", "frames")
+MODEL_FILTER_STAGES = ("aesthetic", "answers")
+"""Filters by models; they look only at what the scores let pass."""
+FILE_STAGES = ("encode", "embed", "preview", "frames", "caption", "enhance")
 FILTERED_FILE_STAGE = "encode_filtered"
 CUSTOM_STAGE = "custom"
-CLIP_STAGES = (*SCORE_STAGES, *FILE_STAGES, FILTERED_FILE_STAGE, CUSTOM_STAGE)
+CLIP_STAGES = (*SCORE_STAGES, *MODEL_FILTER_STAGES, *FILE_STAGES, FILTERED_FILE_STAGE, CUSTOM_STAGE)
 
 StageRows = Mapping[str, Mapping[str, object] | None]
 """Of one clip: stage -> row, for every stage that is on; None where the row is not there yet."""
 
 ScoreRow = Mapping[str, object]
-"""A row of the motion or the quality state; empty where there is none."""
+"""A row of a stage that scores; empty where there is none."""
 
-
-def filter_verdict(
-    motion: ScoreRow,
-    quality: ScoreRow,
-    *,
-    motion_filter: MotionFilterStage | None,
-    quality_filter: QualityFilterStage | None,
-) -> ClipReason | None:
-    """Why the filters drop a clip, motion first; None keeps it. A missing score never drops."""
-    low_motion = motion_verdict(_motion(motion), motion_filter) if motion_filter else None
-    if low_motion or quality_filter is None or not quality:
-        return low_motion
-    scores = QualityScores(**{name: _number(quality, name) for name in QUALITY_SCORES})
-    return quality_verdict(scores, quality_filter)
+_NO_ROW: ScoreRow = {}
 
 
 def missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
@@ -53,22 +42,52 @@ def missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
 def _missing_stages(rows: StageRows, plan: RunPlan) -> list[str]:
     scores = _without_row(SCORE_STAGES, rows)
     if scores:
-        return [*scores, *_without_row(FILE_STAGES, rows)]
+        return [*scores, *_without_row((*MODEL_FILTER_STAGES, *FILE_STAGES), rows)]
     if clip_verdict(rows, plan) is not None:
         return _without_row(("preview",), rows)
     if any((rows.get(stage) or {}).get("reason") is not None for stage in (CUSTOM_STAGE, "encode", "embed")):
         return []
-    return _without_row((*FILE_STAGES, CUSTOM_STAGE), rows)
+    return _without_row((*MODEL_FILTER_STAGES, *FILE_STAGES, CUSTOM_STAGE), rows)
 
 
 def clip_verdict(rows: StageRows, plan: RunPlan) -> ClipReason | None:
-    """``filter_verdict`` of a plan's filters on a clip's rows."""
-    return filter_verdict(
-        rows.get("motion") or {},
-        rows.get("quality") or {},
-        motion_filter=plan.motion_filter,
-        quality_filter=plan.quality,
+    """Why a plan's filters drop a clip, the cheapest first; None keeps it. A missing score never drops."""
+    verdicts = (_motion_verdict, _quality_verdict, _aesthetic_verdict, _answer_verdict)
+    return next(filter(None, (verdict(rows, plan) for verdict in verdicts)), None)
+
+
+def answers_of(row: ScoreRow) -> list[Answer]:
+    """The answers in a row of the state."""
+    answers = cast("list[Mapping[str, str | None]]", row.get("answers") or [])
+    return [Answer(str(one["question"]), one["answer"], one["text"] or "") for one in answers]
+
+
+def _motion_verdict(rows: StageRows, plan: RunPlan) -> ClipReason | None:
+    return motion_verdict(_motion(_row(rows, "motion")), plan.motion_filter) if plan.motion_filter else None
+
+
+def _quality_verdict(rows: StageRows, plan: RunPlan) -> ClipReason | None:
+    row = _row(rows, "quality")
+    if plan.quality is None or not row:
+        return None
+    return quality_verdict(
+        QualityScores(**{name: _number(row, name) for name in QUALITY_SCORES}), plan.quality
     )
+
+
+def _aesthetic_verdict(rows: StageRows, plan: RunPlan) -> ClipReason | None:
+    if plan.aesthetics is None:
+        return None
+    score = _number(_row(rows, "aesthetic"), f"aesthetic_{plan.aesthetics.reduction}")
+    return aesthetic_verdict(score, plan.aesthetics)
+
+
+def _answer_verdict(rows: StageRows, plan: RunPlan) -> ClipReason | None:
+    return answer_verdict(answers_of(_row(rows, "answers")), plan.questions)
+
+
+def _row(rows: StageRows, stage: str) -> ScoreRow:
+    return rows.get(stage) or _NO_ROW
 
 
 def _without_row(stages: Iterable[str], rows: StageRows) -> list[str]:

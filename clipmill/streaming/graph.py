@@ -19,13 +19,18 @@ BATCH_OF_EMBEDDER = 4
 
 @dataclass(frozen=True)
 class Node:
-    """One operator: how it is made in its worker, parcels per call, cores per worker, most workers."""
+    """One operator: how it is made in its worker, parcels per call, cores per worker, most workers.
+
+    ``num_gpus`` of a worker is 0 where the cluster has none. A pool grows from one worker to ``max_workers``
+    while parcels wait for it, and falls back when it is idle.
+    """
 
     name: str
     make: Callable[[], Operator]
     batch_size: int
     num_cpus: float
     max_workers: int
+    num_gpus: float = 0.0
 
 
 @dataclass(frozen=True)

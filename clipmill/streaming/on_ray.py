@@ -78,6 +78,7 @@ def _then(dataset: Dataset, node: Node) -> Dataset:
         batch_format="pyarrow",
         compute=ActorPoolStrategy(min_size=1, max_size=node.max_workers),
         num_cpus=node.num_cpus,
+        num_gpus=node.num_gpus or None,
         max_restarts=MAX_WORKER_RESTARTS,
         max_task_retries=MAX_WORKER_RESTARTS,
     )

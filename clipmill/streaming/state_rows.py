@@ -1,13 +1,17 @@
 """From a finished parcel to the rows of the state. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from clipmill import layout
+from clipmill.models.captioner import Caption
 from clipmill.records import ClipSpan, WorkItem
 from clipmill.storage.tables import CROP_COLUMNS
 from clipmill.storage.verdicts import CUSTOM_STAGE
 from clipmill.streaming.parcel import Parcel, SplitOutcome, TimedDrop, TimedShot
-from clipmill.video import Clip
+from clipmill.video import Clip, Window
+
+SCORE_DIGITS = 6
+"""Scores are rounded before any threshold, so that the last bits of a processor decide nothing."""
 
 StateRow = dict[str, object]
 """Column name -> value, as ``clipmill.storage.tables`` has them."""
@@ -24,6 +28,8 @@ def rows_of(parcel: Parcel, motion_source: str) -> Iterator[tuple[str, StateRow]
         for stage, row in _clip_rows(clip, motion_source):
             if stage in missing:
                 yield stage, {"id": str(clip.uuid), **row}
+        if clip.reason is None:
+            yield from _caption_rows(clip, missing)
     if "video_frames" in missing and video.clip_chunk_index == 0:
         yield "video_frames", {"id": parcel.item.video_id}
     if parcel.outcome and "split" in missing:
@@ -32,6 +38,10 @@ def rows_of(parcel: Parcel, motion_source: str) -> Iterator[tuple[str, StateRow]
 
 def _clip_rows(clip: Clip, motion_source: str) -> Iterator[tuple[str, StateRow]]:
     yield "motion", _motion_row(clip, motion_source)
+    if clip.frame_scores is not None or clip.errors.get("aesthetic"):
+        yield "aesthetic", _aesthetic_row(clip)
+    if clip.answers or clip.errors.get("answers"):
+        yield "answers", _answers_row(clip)
     dropped = clip.errors.get(CUSTOM_STAGE)
     if clip.reason is None or dropped:
         yield CUSTOM_STAGE, {"reason": clip.reason, "message": dropped}
@@ -47,6 +57,13 @@ def _clip_rows(clip: Clip, motion_source: str) -> Iterator[tuple[str, StateRow]]
     yield "preview", {"windows": [_preview(clip, index) for index in range(len(clip.windows))]}
     if clip.reason is None:
         yield "frames", {"num_frames": clip.place.frames.num_frames if clip.place else 0, "message": ""}
+
+
+def _caption_rows(clip: Clip, missing: frozenset[str]) -> Iterator[tuple[str, StateRow]]:
+    if "caption" in missing:
+        yield "caption", _caption_row(clip, [window.answer for window in clip.windows])
+    if "enhance" in missing:
+        yield "enhance", _caption_row(clip, [window.enhanced_answer for window in clip.windows])
 
 
 def _motion_row(clip: Clip, motion_source: str) -> StateRow:
@@ -96,7 +113,42 @@ def _encode_row(clip: Clip, failed: str | None) -> StateRow:
 def _embed_row(clip: Clip, failed: str | None) -> StateRow:
     if clip.embedding is None:
         return {"reason": "embedding_failed", "message": failed or "the clip was not embedded"}
-    return {"embedding": clip.embedding.tolist()}
+    text, score = clip.text_match or (None, None)
+    return {"embedding": clip.embedding.tolist(), "text_match": text, "text_match_score": score}
+
+
+def _aesthetic_row(clip: Clip) -> StateRow:
+    scores = clip.frame_scores
+    if scores is None or not len(scores):
+        return {"error": clip.errors.get("aesthetic", "the clip has no sampled frames")}
+    return {
+        "aesthetic_min": round(float(scores.min()), SCORE_DIGITS),
+        "aesthetic_mean": round(float(scores.mean()), SCORE_DIGITS),
+    }
+
+
+def _answers_row(clip: Clip) -> StateRow:
+    answers = [{"question": one.question, "answer": one.answer, "text": one.text} for one in clip.answers]
+    return {"answers": answers, "error": clip.errors.get("answers")}
+
+
+def _caption_row(clip: Clip, captions: Sequence[Caption | None]) -> StateRow:
+    pairs = zip(clip.windows, captions, strict=True)
+    return {"windows": [_caption(window, caption) for window, caption in pairs]}
+
+
+def _caption(window: Window, caption: Caption | None) -> StateRow:
+    place = {"start_frame": window.start_frame, "end_frame": window.end_frame + 1}
+    if caption is None:
+        return {**place, "status": "skipped"}
+    return {
+        **place,
+        "caption": caption.text or None,
+        "status": caption.status,
+        "message": caption.message or None,
+        "input_tokens": caption.input_tokens,
+        "output_tokens": caption.output_tokens,
+    }
 
 
 def _preview(clip: Clip, index: int) -> StateRow:

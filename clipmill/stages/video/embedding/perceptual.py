@@ -1,6 +1,6 @@
 """The clip embedding that needs no weights."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,5 @@ class PerceptualEmbeddingStage(StageSpec):
     """
 
     stage_name: ClassVar[str] = "embed_perceptual"
-    algorithm: ClassVar[str] = "perceptual"
-
+    algorithm: Literal["perceptual"] = "perceptual"
     target_fps: float = Field(default=2.0, gt=0, le=60)

@@ -1,5 +1,7 @@
 """Where a model runs, with how many threads and numbers of which width."""
 
+# pyright: reportMissingImports=false
+
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:

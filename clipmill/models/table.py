@@ -18,7 +18,7 @@ class ModelEntry:
     ``backend`` is the code that runs it; ``source`` its id on the hub and its folder in a store; ``revision``
     the commit that was tried, or ``main``; ``environment`` the extra, image and hardware it needs;
     ``remote_code`` says that the weights bring code of their own; ``files`` are the patterns of what is
-    fetched.
+    fetched; ``model_types`` are those of ``config.json`` that the backend runs, empty where any may be.
     """
 
     name: str
@@ -30,6 +30,7 @@ class ModelEntry:
     environment: str
     remote_code: bool = False
     files: tuple[str, ...] = _WEIGHTS
+    model_types: tuple[str, ...] = ()
 
 
 def _cosmos(size: str, revision: str) -> ModelEntry:
@@ -56,13 +57,17 @@ MODELS: tuple[ModelEntry, ...] = (
         "MIT", "legacy", remote_code=True, files=(*_WITH_CODE, "*.pt"),
     ),
     ModelEntry(
-        "siglip2", "embedding", "siglip2", "google/siglip2-base-patch16-224", "main", "Apache-2.0", "models"
+        "siglip2", "embedding", "siglip2", "google/siglip2-base-patch16-224", "main", "Apache-2.0", "models",
+        model_types=("siglip", "siglip2"),
     ),
     ModelEntry(
         "videoprism", "embedding", "videoprism", "google/videoprism-lvt-base-f16r288", "main", "Apache-2.0",
-        "models",
+        "models", model_types=("videoprism",),
     ),
-    ModelEntry("clip", "embedding", "clip", "openai/clip-vit-large-patch14", "32bd642", "MIT", "models"),
+    ModelEntry(
+        "clip", "embedding", "clip", "openai/clip-vit-large-patch14", "32bd642", "MIT", "models",
+        model_types=("clip",),
+    ),
     ModelEntry(
         "laion-aesthetic", "aesthetic", "aesthetic_head", "ttj/sac-logos-ava1-l14-linearMSE", "1e77fa0",
         "Apache-2.0", "models", files=("*.safetensors",),

@@ -115,9 +115,7 @@ ENCODE_STATE = _schema(
     crop_height=_I32,
 )  # fmt: skip
 
-AESTHETIC_STATE = _schema(
-    id=_STR, stage_digest=_STR, aesthetic_min=_F64, aesthetic_mean=_F64, error=_STR
-)
+AESTHETIC_STATE = _schema(id=_STR, stage_digest=_STR, aesthetic_min=_F64, aesthetic_mean=_F64, error=_STR)
 """Both reductions of the frames' scores, so that another one needs no pixels."""
 
 ANSWERS_STATE = _schema(

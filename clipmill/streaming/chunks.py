@@ -15,6 +15,7 @@ from clipmill.storage.store import is_local
 from clipmill.streaming.clip_log import log_clip
 from clipmill.streaming.parcel import FRAME_BUDGET_BYTES
 from clipmill.streaming.sampling import (
+    budget_shares,
     common_rate,
     frame_rates,
     frames_bytes_of_clip,
@@ -73,7 +74,9 @@ def chunks_of(
     The groups are known before the first frame is copied, so that every chunk can say how many there are.
     """
     rates = frame_rates(plan, item.missing)
-    sizes = [frames_bytes_of_clip(arrays, span.frames, rates=rates, budget=_budget(rates)) for span in spans]
+    sizes = [
+        frames_bytes_of_clip(arrays, span.frames, rates=rates, budget=FRAME_BUDGET_BYTES) for span in spans
+    ]
     groups = _grouped(spans, sizes)
     for index, group in enumerate(groups):
         clips = list(clips_of(item, group, arrays, plan))
@@ -90,11 +93,6 @@ def _grouped(spans: Sequence[ClipSpan], sizes: Sequence[int]) -> list[list[ClipS
         groups[-1].append(span)
         held_bytes += size
     return groups
-
-
-def _budget(rates: Sequence[float]) -> int:
-    """Bytes of one clip's frames at one rate."""
-    return FRAME_BUDGET_BYTES // max(1, len(rates))
 
 
 def unscanned_task(item: WorkItem, spans: Sequence[ClipSpan], plan: RunPlan) -> VideoTask:
@@ -154,8 +152,7 @@ def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan:
 def _sample(
     clip: Clip, span: ClipSpan, arrays: ScanArrays, plan: RunPlan, *, grid_fps: float, rates: list[float]
 ) -> None:
-    budget = _budget(rates)
-    for fps in sorted(set(rates)):
+    for fps, budget in budget_shares(rates, FRAME_BUDGET_BYTES).items():
         frames = frames_of_clip(arrays, span.frames, grid_fps=grid_fps, fps=fps)
         if len(frames):
             clip.extracted_frames[frame_signature(FrameExtractionPolicy.SEQUENCE, fps)] = thin(frames, budget)

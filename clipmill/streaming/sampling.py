@@ -9,9 +9,12 @@ import numpy as np
 from clipmill.media.contracts import ScanArrays, ScanPlan
 from clipmill.plan import RunPlan
 from clipmill.records import FrameSpan
-from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.clipping.content_extraction import ShotClipRules
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 
 EMBEDDING_HEIGHT_PX = 240
+CAPTION_HEIGHT_PX = 336
+"""What a captioner sees of a frame: a whole number of the patches of every Qwen-VL, 12 by 28 px."""
 RATE_DENOMINATOR = 1000
 """Rates are taken as fractions of at most this denominator: 23.976 is 23976/1000."""
 
@@ -19,7 +22,7 @@ RATE_DENOMINATOR = 1000
 def scan_plan(plan: RunPlan, missing: frozenset[str]) -> ScanPlan:
     """The union of what the missing stages need of one pass."""
     rates = frame_rates(plan, missing)
-    detects = "split" in missing and isinstance(plan.extractor, ContentClipExtractionStage)
+    detects = "split" in missing and isinstance(plan.extractor, ShotClipRules)
     return ScanPlan(
         thumbnails=detects or "quality" in missing or bool(plan.customs_after("scan")),
         motion_fps=plan.motion.target_fps if plan.motion and "motion" in missing else None,
@@ -33,6 +36,10 @@ def scan_plan(plan: RunPlan, missing: frozenset[str]) -> ScanPlan:
 def frame_rates(plan: RunPlan, missing: frozenset[str]) -> list[float]:
     """Frames a second that each missing stage samples."""
     rates: list[float] = []
+    if plan.aesthetics and "aesthetic" in missing:
+        rates.append(plan.aesthetics.target_fps)
+    if missing & {"answers", "caption"}:
+        rates.append(plan.windows.sampling_fps)
     if plan.embedding and "embed" in missing:
         rates.append(plan.embedding.target_fps)
     if plan.preview and "preview" in missing:
@@ -61,14 +68,23 @@ def frames_of_clip(arrays: ScanArrays, span: FrameSpan, *, grid_fps: float, fps:
 
 
 def frames_bytes_of_clip(arrays: ScanArrays, span: FrameSpan, *, rates: Iterable[float], budget: int) -> int:
-    """At most so many bytes ``frames_of_clip`` takes for all ``rates``, each thinned to ``budget``."""
-    wanted = sorted(set(rates))
-    if not wanted:
+    """At most so many bytes ``frames_of_clip`` takes for all ``rates``, thinned to shares of ``budget``."""
+    shares = budget_shares(rates, budget)
+    if not shares:
         return 0
     inside = samples_inside(arrays.sampled_frames, span, paired=False)
     frame_bytes = int(np.prod(arrays.frames.shape[1:]))
-    steps = (round(float(common_rate(wanted)) / fps) for fps in wanted)
-    return sum(min(budget, -(-(inside.stop - inside.start) // step) * frame_bytes) for step in steps)
+    grid_fps = float(common_rate(shares))
+    num_samples = inside.stop - inside.start
+    return sum(
+        min(share, -(-num_samples // round(grid_fps / fps)) * frame_bytes) for fps, share in shares.items()
+    )
+
+
+def budget_shares(rates: Iterable[float], budget: int) -> dict[float, int]:
+    """Rate -> bytes of one clip's frames at it: faster rates get more, so that all thin out alike."""
+    wanted = sorted(set(rates))
+    return {fps: int(budget * fps / sum(wanted)) for fps in wanted}
 
 
 def samples_inside(frame_indices: np.ndarray, span: FrameSpan, *, paired: bool) -> slice:
@@ -87,6 +103,10 @@ def thin(frames: np.ndarray, budget_bytes: int) -> np.ndarray:
 
 def _frames_height_px(plan: RunPlan, missing: frozenset[str]) -> int:
     heights = [EMBEDDING_HEIGHT_PX]
+    if isinstance(plan.embedding, LearnedEmbeddingStage) and "embed" in missing:
+        heights.append(plan.embedding.frame_height_px)
+    if missing & {"answers", "caption"}:
+        heights.append(CAPTION_HEIGHT_PX)
     if plan.preview and "preview" in missing:
         heights.append(plan.preview.target_height)
     if plan.frames:

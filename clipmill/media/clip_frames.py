@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import av
 from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard
@@ -17,6 +18,7 @@ from av.video.stream import VideoStream
 
 from clipmill.media.container import demuxed, open_container, video_stream
 from clipmill.media.cursor import cursor
+from clipmill.media.pacing import MAX_RATE_DENOMINATOR
 from clipmill.media.pictures import decodable_from
 from clipmill.media.source import CountingReader
 from clipmill.records import ClipSpan
@@ -26,6 +28,9 @@ SEEK_BACK_S = (0, 2, 10, 60)
 
 LONG_GAP_S = 10.0
 """Where a container has no index, decoding on is taken for cheaper than a seek up to this gap."""
+
+PLAUSIBLE_RATES = (Fraction(1), Fraction(25), Fraction(240))
+"""The slowest, the one where nothing is known, the fastest."""
 
 
 class ClipSource:
@@ -49,9 +54,7 @@ class ClipSource:
     @property
     def bit_rate(self) -> int:
         """Bits a second of the pictures, else of the whole file, as near as the headers tell."""
-        known = self.stream.bit_rate or self.container.bit_rate
-        length_s = (self.container.duration or 0) / av.time_base
-        return known or round(8 * self._shared.size_bytes / max(length_s, 1e-3))
+        return bit_rate_of(self.container, self.stream, self._shared.size_bytes)
 
     def close(self) -> None:
         """Close the container; the reader stays open."""
@@ -159,6 +162,20 @@ class ClipSource:
                 if isinstance(error, MemoryError):
                     raise MemoryError(str(error)) from error
                 waits_for_key = True
+
+
+def bit_rate_of(container: InputContainer, stream: VideoStream, size_bytes: int) -> int:
+    """Bits a second of the pictures, else of the whole file, as near as the headers tell."""
+    known = stream.bit_rate or container.bit_rate
+    length_s = (container.duration or 0) / av.time_base
+    return known or round(8 * size_bytes / max(length_s, 1e-3))
+
+
+def nominal_rate(stream: VideoStream) -> Fraction:
+    """Frames a second by the headers, made plausible where they are not."""
+    slowest, usual, fastest = PLAUSIBLE_RATES
+    rate = Fraction(stream.average_rate or stream.guessed_rate or usual)
+    return min(max(rate, slowest), fastest).limit_denominator(MAX_RATE_DENOMINATOR)
 
 
 def _is_inside(pts: int, spans: Iterable[ClipSpan]) -> bool:

@@ -18,11 +18,10 @@ from clipmill.errors import UnreadableVideo
 from clipmill.media.clip_audio import AudioSource
 from clipmill.media.clip_facts import read_clip
 from clipmill.media.clip_frames import ClipSource
-from clipmill.media.container import pixel_aspect
 from clipmill.media.contracts import CutClip
 from clipmill.media.copy import CopyRun, find_run, suffix_for, write_run
 from clipmill.media.cut_exact import CutJob, Outcome, cut_exactly, encoded_path, raise_disk_fault
-from clipmill.media.encode import ClipEncoder, EncodeOptions
+from clipmill.media.encode import ClipEncoder, encode_options
 from clipmill.media.fitting import find_crop
 from clipmill.media.geometry import Rect
 from clipmill.media.heartbeat import beat
@@ -30,12 +29,8 @@ from clipmill.media.probe import quarter_turns_deg
 from clipmill.media.smart import cut_smart
 from clipmill.media.smart_plan import SmartPlan, plan_smart
 from clipmill.media.source import open_source
-from clipmill.media.upright import upright_sar
 from clipmill.records import ClipSpan, VideoReason
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
-
-BITS_PER_K = 1024
-"""As in every ``bit_rate_k``."""
 
 
 def cut_clips(
@@ -64,7 +59,9 @@ def cut_clips(
         source = stack.enter_context(closing(ClipSource(reader, hwaccel=_hwaccel(spec))))
         audio = stack.enter_context(closing(AudioSource(reader)))
         rotation_deg = _rotation(source)
-        options = _options(source, spec, rotation_deg)
+        options = encode_options(
+            spec, source.container, source.stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
+        )
         job = CutJob(
             source, None if spec.strip_audio else audio, options, out_dir, _counted(heartbeat), repaired_times
         )
@@ -190,13 +187,6 @@ def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str) ->
         mode_reason=mode_reason,
         file_start_s=clip.start_s,
     )
-
-
-def _options(source: ClipSource, spec: ClipTranscodingStage, rotation_deg: int) -> EncodeOptions:
-    sar = upright_sar(pixel_aspect(source.stream), rotation_deg)
-    asked = BITS_PER_K * spec.bit_rate_k if spec.bit_rate_k else None
-    bit_rate = source.bit_rate if spec.use_input_bit_rate else asked
-    return EncodeOptions(spec, time_base=source.time_base, sar=sar, bit_rate=bit_rate)
 
 
 def _hwaccel(spec: ClipTranscodingStage) -> HWAccel | None:

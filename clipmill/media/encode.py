@@ -5,34 +5,48 @@ fifth less CPU for files 15 % larger at the same quality value (measured: veryfa
 mp4 holds VP9 and AV1 too, for the readers that training code uses as for H.264.
 """
 
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
 import os
 from dataclasses import dataclass
 from fractions import Fraction
 
+import av
+from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
 
 from clipmill.media.clip_audio import AudioSource, add_audio
+from clipmill.media.clip_frames import bit_rate_of, nominal_rate
+from clipmill.media.container import pixel_aspect
 from clipmill.media.encoders import encoder_for, needs_program
 from clipmill.media.encodings import settings_of
 from clipmill.media.fitting import Fitted, geometry_of
 from clipmill.media.geometry import Geometry, Rect
 from clipmill.media.muxing import ClipFile
-from clipmill.media.pacing import MAX_RATE_DENOMINATOR, grid_rate, instants
+from clipmill.media.pacing import grid_rate, instants
 from clipmill.media.picture_encoders import LibraryEncoder, PictureEncoder, PictureFormat, ProgramEncoder
+from clipmill.media.upright import upright_sar
 from clipmill.records import ClipSpan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+
+BITS_PER_K = 1024
+"""As in every ``bit_rate_k``."""
 
 
 @dataclass(frozen=True)
 class EncodeOptions:
     """What all clips of one source share. ``bit_rate`` (bits a second) None means constant quality.
 
-    ``sar`` is that of the upright picture; ``time_base`` that of the source's pictures.
+    ``sar`` is that of the upright picture; ``time_base`` that of the source's pictures; ``rate`` frames a
+    second as its headers have them, which guides rate control and needs no clip's end to be known.
     """
 
     spec: ClipTranscodingStage
     time_base: Fraction
     sar: Fraction
+    rate: Fraction
     bit_rate: int | None = None
 
     @property
@@ -46,8 +60,31 @@ class EncodeOptions:
         return 1 / self.grid if self.grid else self.time_base
 
 
+def encode_options(
+    spec: ClipTranscodingStage,
+    container: InputContainer,
+    stream: VideoStream,
+    *,
+    size_bytes: int,
+    rotation_deg: int,
+) -> EncodeOptions:
+    """How the clips of a source are encoded; ``rotation_deg`` (clockwise) shows its pictures upright."""
+    asked = BITS_PER_K * spec.bit_rate_k if spec.bit_rate_k else None
+    return EncodeOptions(
+        spec,
+        time_base=Fraction(stream.time_base or Fraction(1, av.time_base)),
+        sar=upright_sar(pixel_aspect(stream), rotation_deg),
+        rate=nominal_rate(stream),
+        bit_rate=bit_rate_of(container, stream, size_bytes) if spec.use_input_bit_rate else asked,
+    )
+
+
 class ClipEncoder:
-    """One clip on its way to ``path``: ``write`` takes its upright yuv420p frames in order."""
+    """One clip on its way to ``path``: ``write`` takes its upright yuv420p frames in order.
+
+    Packets wait until all frames are there: ``clip`` may still be a guess of where it ends until ``finish``,
+    which adds the sound.
+    """
 
     def __init__(
         self,
@@ -67,7 +104,7 @@ class ClipEncoder:
         self._crop = crop
         self._fitted: Fitted | None = None
         self._pictures: PictureEncoder | None = None
-        self._has_sound = False
+        self._packets: list[Packet[VideoStream]] = []
         self._last: VideoFrame | None = None
         self._last_pts = clip.start_pts
 
@@ -82,11 +119,12 @@ class ClipEncoder:
     def finish(self) -> None:
         """Write what the encoder holds back, with the last frame's own length, and name the file."""
         self._repeat_last_until(self.clip.end_pts)
-        packets = self._pictures.finish() if self._pictures else []
+        if self._pictures:
+            self._packets += self._pictures.finish()
         self._add_sound()
-        if packets:
-            packets[-1].duration = 1 if self._options.grid else self.clip.end_pts - self._last_pts
-        self._file.mux(packets)
+        if self._packets:
+            self._packets[-1].duration = 1 if self._options.grid else self.clip.end_pts - self._last_pts
+        self._file.mux(self._packets)
         self._file.keep()
         if self._pictures:
             self._pictures.abandon()
@@ -118,7 +156,7 @@ class ClipEncoder:
         pictures = self._pictures or self._begin(frame)
         frame.pts, frame.time_base = pts, self._options.clip_time_base
         frame.pict_type = PictureType.NONE
-        self._file.mux(pictures.encode(frame))
+        self._packets += pictures.encode(frame)
 
     def _begin(self, first: VideoFrame) -> PictureEncoder:
         wanted = self._format()
@@ -127,7 +165,6 @@ class ClipEncoder:
             self._pictures = ProgramEncoder(self._file.output, wanted, first, scratch_path=scratch_path)
         else:
             self._pictures = LibraryEncoder(self._file.output, wanted, first)
-            self._add_sound()
         return self._pictures
 
     def _format(self) -> PictureFormat:
@@ -137,23 +174,16 @@ class ClipEncoder:
             encoder=encoder,
             settings=settings_of(encoder, spec, options.bit_rate),
             time_base=options.clip_time_base,
-            rate=options.grid or self._rate(),
+            rate=options.grid or options.rate,
             sar=options.sar,
             threads=spec.encoder_threads,
             bit_rate=options.bit_rate,
         )
 
     def _add_sound(self) -> None:
-        """Add the sound after the pictures' stream, before the first packet."""
-        if self._audio is None or self._has_sound:
+        if self._audio is None:
             return
-        self._has_sound = True
         start, end = (pts * self._options.time_base for pts in (self.clip.start_pts, self.clip.end_pts))
         self._file.sound = iter(
             add_audio(self._file.output, self._audio, suffix=self._file.suffix, start=start, end=end)
         )
-
-    def _rate(self) -> Fraction:
-        """Mean frame rate of the clip."""
-        length = (self.clip.end_pts - self.clip.start_pts) * self._options.time_base
-        return (self.clip.frames.num_frames / length).limit_denominator(MAX_RATE_DENOMINATOR)

@@ -3,14 +3,13 @@
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
-from clipmill.media.encode import MAX_RATE_DENOMINATOR, EncodeOptions
+from clipmill.media.encode import EncodeOptions
 from clipmill.records import ClipSpan
 
 PRESET = "superfast"
@@ -78,7 +77,7 @@ class PartEncoder:
         context = av.CodecContext.create(SPLICE_ENCODERS[self._codec], "w")
         assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
-        context.time_base, context.framerate = self._options.time_base, self._rate()
+        context.time_base, context.framerate = self._options.time_base, self._options.rate
         context.thread_count = spec.encoder_threads
         context.max_b_frames = 0
         context.flags |= Flags.bitexact | Flags.closed_gop
@@ -94,7 +93,3 @@ class PartEncoder:
             return {}
         threads = f"frame-threads=1:pools={self._options.spec.encoder_threads}"
         return {"x265-params": f"log-level=none:info=0:bframes=0:open-gop=0:{threads}"}
-
-    def _rate(self) -> Fraction:
-        length = (self.clip.end_pts - self.clip.start_pts) * self._options.time_base
-        return (self.clip.frames.num_frames / length).limit_denominator(MAX_RATE_DENOMINATOR)

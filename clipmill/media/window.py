@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from clipmill.errors import EncodeFailed
-from clipmill.media.clip_frames import ClipSource
+from clipmill.media.clip_frames import ClipSource, nominal_rate
 from clipmill.media.container import pixel_aspect
 from clipmill.media.cut_exact import CutJob, cut_exactly, encoded_path
 from clipmill.media.encode import EncodeOptions
@@ -36,7 +36,8 @@ def _encoded(source: ClipSource, times: list[int], start_frame: int, end_frame: 
     start_pts, end_pts = times[start_frame], times[end_frame]
     start_s, end_s = (float((pts - times[0]) * source.time_base) for pts in (start_pts, end_pts))
     clip = ClipSpan("window", span, start_pts, end_pts, start_s, end_s)
-    options = EncodeOptions(ClipTranscodingStage(), source.time_base, pixel_aspect(source.stream))
+    sar, rate = pixel_aspect(source.stream), nominal_rate(source.stream)
+    options = EncodeOptions(ClipTranscodingStage(), source.time_base, sar, rate)
     with tempfile.TemporaryDirectory() as directory:
         job = CutJob(source, None, options, directory, lambda: None)
         message = cut_exactly(job, [clip])[clip.clip_id].message

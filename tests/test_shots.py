@@ -1,5 +1,6 @@
 """Cuts found by content. Films are drawn; their seeds were not used to fit the detector."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from clipmill.footage.camera import Whip
 from clipmill.footage.film import FilmPlan, Join, cuts, thumbnails
 from clipmill.footage.shooting import STILL, Style, Unit
 from clipmill.records import Cuts, FrameSpan
-from clipmill.shots import changes, gradual
 from clipmill.shots.changes import MAX_LAG, measure_changes, structure_change, structure_of
 from clipmill.shots.content import find_cuts
 from clipmill.shots.hard import cut_probabilities, find_peaks
+from clipmill.shots.streaming import CutFinder
+from clipmill.shots.strip import BLOCK_FRAMES, Strip
+from clipmill.shots.transitions import GradualTransitions
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 
 SPEC = ContentClipExtractionStage()
@@ -119,7 +122,7 @@ def test_hard_cut_inside_a_gradual_range_is_dropped(monkeypatch: pytest.MonkeyPa
     plan = film_plan(9501, Look(), num_shots=2)
     (cut,) = cuts(plan).hard
     span = FrameSpan(cut - 3, cut + 3)
-    monkeypatch.setattr("clipmill.shots.content.find_gradual", lambda *_, **__: [span])
+    monkeypatch.setattr(GradualTransitions, "finish", lambda *_: [span])
     assert find_cuts(thumbnails(plan), SPEC) == Cuts((), (span,))
 
 
@@ -168,14 +171,89 @@ def test_higher_threshold_finds_fewer_cuts() -> None:
     assert len(low) > len(high)
 
 
-def test_result_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = film_plan(9704, Look(STILL), num_shots=6)
-    plan = replace(plan, shots=(replace(plan.shots[0], join=Join.DISSOLVE, join_frames=16), *plan.shots[1:]))
-    film = thumbnails(plan)
-    whole = find_cuts(film, SPEC)
-    monkeypatch.setattr(changes, "CHUNK_FRAMES", 23)
-    monkeypatch.setattr(gradual, "CHUNK_FRAMES", 60)
-    assert find_cuts(film, SPEC) == whole
+@pytest.fixture(scope="module")
+def busy_film() -> np.ndarray:
+    """Thumbnails with hard cuts, a dissolve and fades that touch."""
+    plan = film_plan(9704, Look(STILL, 60, 90), num_shots=10)
+    joins = {1: (Join.DISSOLVE, 16), 4: (Join.FADE, 40), 5: (Join.FADE, 24), 8: (Join.DISSOLVE, 30)}
+    shots = [
+        replace(shot, join=joins[index][0], join_frames=joins[index][1]) if index in joins else shot
+        for index, shot in enumerate(plan.shots)
+    ]
+    return thumbnails(replace(plan, shots=tuple(shots)))
+
+
+def pieces(film: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    start = 0
+    while start < len(film):
+        end = start + int(rng.integers(0, rng.choice([3, 40, 300])))
+        yield film[start:end]
+        start = end
+
+
+@pytest.mark.parametrize("find_gradual", [True, False], ids=["with gradual", "hard only"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_result_does_not_depend_on_pieces(busy_film: np.ndarray, seed: int, find_gradual: bool) -> None:
+    spec = ContentClipExtractionStage(find_gradual=find_gradual)
+    finder = CutFinder(spec)
+    parts = [*map(finder.feed, pieces(busy_film, seed)), finder.finish()]
+    hard, gradual = (
+        sum((part.hard for part in parts), ()),
+        sum((part.gradual for part in parts), ()),
+    )
+    assert len(hard) >= 5
+    assert Cuts(hard, gradual) == find_cuts(busy_film, spec)
+
+
+def test_nothing_is_told_below_what_was_final(busy_film: np.ndarray) -> None:
+    finder = CutFinder(SPEC)
+    for piece in pieces(busy_film, 4):
+        num_final = finder.num_final
+        told = finder.feed(piece)
+        assert all(cut >= num_final for cut in told.hard)
+        assert all(span.start_frame >= num_final for span in told.gradual)
+
+
+@pytest.mark.parametrize(
+    ("find_gradual", "latency_frames"),
+    [(True, CutFinder.latency_frames), (False, CutFinder.hard_latency_frames)],
+    ids=["with gradual", "hard only"],
+)
+def test_cuts_are_final_after_a_bounded_number_of_frames(find_gradual: bool, latency_frames: int) -> None:
+    film = thumbnails(film_plan(9706, Look(), num_shots=12))
+    finder = CutFinder(ContentClipExtractionStage(find_gradual=find_gradual))
+    behind: list[int] = []
+    for end in range(1, len(film) + 1):
+        finder.feed(film[end - 1 : end])
+        behind.append(end - finder.num_final)
+    assert max(behind) <= latency_frames + SPEC.min_shot_frames
+    assert finder.num_final > 0
+
+
+def test_frames_that_are_done_with_are_forgotten() -> None:
+    strip = Strip()
+    film = np.arange(20, dtype=np.uint8)[:, None, None, None].repeat(27, 1).repeat(48, 2).repeat(3, 3)
+    strip.append(film)
+    strip.drop_before(12)
+    assert strip.between(13, 15)[:, 0, 0, 0].tolist() == [13, 14]
+    with pytest.raises(IndexError):
+        strip.between(11, 15)
+
+
+def test_film_that_never_stands_still_is_chosen_from_in_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures that dissolve into each other without end."""
+    monkeypatch.setattr("clipmill.shots.transitions.MAX_RUN_FRAMES", 200)
+    pictures = np.random.default_rng(9707).integers(0, 255, (40, 3, 4, 3)).repeat(9, 1).repeat(12, 2)
+    share = np.linspace(0, 1, 30, endpoint=False)[None, :, None, None, None]
+    mixed = pictures[:-1, None] * (1 - share) + pictures[1:, None] * share
+    film = mixed.reshape(-1, 27, 48, 3).astype(np.uint8)
+    finder = GradualTransitions(threshold=0.2)
+    waiting: list[int] = []
+    for start in range(0, len(film), BLOCK_FRAMES):
+        finder.feed(film[start : start + BLOCK_FRAMES], [], num_hard_final=start)
+        waiting.append(finder.num_held_frames)
+    assert max(waiting) < 200 + 2 * CutFinder.latency_frames
 
 
 def test_stream_may_be_a_memory_map(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ flicker and darkness cancel out, fast motion does not. *Colour* compares histogr
 exposure does not.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 MAX_LAG = 5
 """Frames ahead that a frame is compared with; a disturbance of fewer frames can be seen past."""
 
-CHUNK_FRAMES = 256
+THUMBNAIL_SHAPE = (27, 48, 3)
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 BLUE_SCALE, RED_SCALE = np.float32(0.564), np.float32(0.713)  # ITU-R BT.601
 
@@ -51,23 +50,25 @@ class Changes:
     structure: np.ndarray
     colour: np.ndarray
 
+    def __len__(self) -> int:
+        return len(self.structure)
 
-def check_thumbnails(thumbnails: np.ndarray) -> None:
-    """Raise ValueError unless ``thumbnails`` is uint8 ``(N, 27, 48, 3)``."""
-    if thumbnails.dtype != np.uint8 or thumbnails.ndim != 4 or thumbnails.shape[1:] != (27, 48, 3):
-        raise ValueError(
-            f"thumbnails must be uint8 (N, 27, 48, 3), got {thumbnails.dtype} {thumbnails.shape}"
+    def __getitem__(self, frames: slice) -> "Changes":
+        return Changes(self.structure[frames], self.colour[frames])
+
+    def then(self, others: "Changes") -> "Changes":
+        """These frames and ``others`` behind them."""
+        return Changes(
+            np.concatenate([self.structure, others.structure]), np.concatenate([self.colour, others.colour])
         )
 
 
-def chunks(
-    num_frames: int, *, size: int, before: int = 0, after: int = 0
-) -> Iterator[tuple[int, int, slice]]:
-    """Yield ``(start, end, slice with margins)`` over a stream, so that hours of it are never in memory at
-    once."""
-    for start in range(0, num_frames, size):
-        end = min(start + size, num_frames)
-        yield start, end, slice(max(0, start - before), min(num_frames, end + after))
+def check_thumbnails(thumbnails: np.ndarray) -> None:
+    """Raise ValueError unless ``thumbnails`` is uint8 ``(N, 27, 48, 3)``."""
+    if thumbnails.dtype != np.uint8 or thumbnails.ndim != 4 or thumbnails.shape[1:] != THUMBNAIL_SHAPE:
+        raise ValueError(
+            f"thumbnails must be uint8 (N, 27, 48, 3), got {thumbnails.dtype} {thumbnails.shape}"
+        )
 
 
 def split_luma_chroma(thumbnails: np.ndarray) -> np.ndarray:
@@ -77,21 +78,48 @@ def split_luma_chroma(thumbnails: np.ndarray) -> np.ndarray:
     return np.stack([luma, (rgb[..., 2] - luma) * BLUE_SCALE, (rgb[..., 0] - luma) * RED_SCALE])
 
 
+@dataclass(frozen=True)
+class Looks:
+    """What frames are compared by, float32: ``structure_of`` their luma, and their histograms ``(N, 48)``."""
+
+    structure: np.ndarray
+    histograms: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.structure)
+
+    def __getitem__(self, frames: slice) -> "Looks":
+        return Looks(self.structure[frames], self.histograms[frames])
+
+    def then(self, others: "Looks") -> "Looks":
+        """These frames and ``others`` behind them."""
+        return Looks(
+            np.concatenate([self.structure, others.structure]),
+            np.concatenate([self.histograms, others.histograms]),
+        )
+
+
+def looks_of(thumbnails: np.ndarray) -> Looks:
+    """What frames are compared by. ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB."""
+    planes = split_luma_chroma(thumbnails)
+    return Looks(structure_of(planes[0]), _histograms(planes))
+
+
+def compare(looks: Looks) -> Changes:
+    """Compare every frame with the next ``MAX_LAG``."""
+    shape = (len(looks), MAX_LAG)
+    structure, colour = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    for lag in range(1, min(MAX_LAG, len(looks) - 1) + 1):
+        count = len(looks) - lag
+        structure[:count, lag - 1] = structure_change(looks.structure[:count], looks.structure[lag:])
+        colour[:count, lag - 1] = _colour_change(looks.histograms[:count], looks.histograms[lag:])
+    return Changes(structure, colour)
+
+
 def measure_changes(thumbnails: np.ndarray) -> Changes:
     """Compare every frame with the next ``MAX_LAG``. ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB."""
     check_thumbnails(thumbnails)
-    shape = (len(thumbnails), MAX_LAG)
-    structure, colour = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
-    for start, end, frames in chunks(len(thumbnails), size=CHUNK_FRAMES, after=MAX_LAG):
-        planes = split_luma_chroma(thumbnails[frames])
-        pictures, histograms = structure_of(planes[0]), _histograms(planes)
-        for lag in range(1, MAX_LAG + 1):
-            count = min(end - start, len(pictures) - lag)
-            if count > 0:
-                rows = slice(start, start + count)
-                structure[rows, lag - 1] = structure_change(pictures[:count], pictures[lag : lag + count])
-                colour[rows, lag - 1] = _colour_change(histograms[:count], histograms[lag : lag + count])
-    return Changes(structure, colour)
+    return compare(looks_of(thumbnails))
 
 
 def structure_of(luma: np.ndarray) -> np.ndarray:
@@ -100,7 +128,7 @@ def structure_of(luma: np.ndarray) -> np.ndarray:
     Pictures with less contrast than ``MIN_CONTRAST`` come out shorter, so that two black frames full of noise
     are alike.
     """
-    flat = luma.reshape(len(luma), -1)
+    flat = luma.reshape(len(luma), luma.shape[1] * luma.shape[2])
     centred = flat - flat.mean(axis=1, keepdims=True)
     contrast = np.sqrt(np.square(centred).mean(axis=1, keepdims=True))
     return centred / (np.maximum(contrast, MIN_CONTRAST) * np.float32(np.sqrt(flat.shape[1])))
@@ -132,7 +160,9 @@ def _histograms(planes: np.ndarray) -> np.ndarray:
 
 def _level_counts(levels: np.ndarray) -> np.ndarray:
     """Share of a picture's pixels at each level, float32 ``(N, 256)``; ``levels`` is uint8 ``(N, H, W)``."""
-    num_frames, num_pixels = len(levels), levels[0].size
-    cells = levels.reshape(num_frames, -1) + np.arange(0, num_frames * 256, 256, dtype=np.int64)[:, None]
+    num_frames, num_pixels = len(levels), levels.shape[1] * levels.shape[2]
+    cells = (
+        levels.reshape(num_frames, num_pixels) + np.arange(0, num_frames * 256, 256, dtype=np.int64)[:, None]
+    )
     counts = np.bincount(cells.ravel(), minlength=num_frames * 256)
     return counts.reshape(num_frames, 256).astype(np.float32) / np.float32(num_pixels)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from clipmill.shots.changes import MAX_LAG, Changes
+from clipmill.shots.changes import MAX_LAG, Changes, compare, looks_of
 
 NEIGHBOURS = 6
 """Frame steps on each side that say how much change is usual here."""
@@ -21,6 +21,66 @@ STRUCTURE_FLOOR, COLOUR_FLOOR = 0.1, 0.03
 STRUCTURE_EXPONENTS = (6.9, -3.0, -3.4)
 COLOUR_EXPONENTS = (4.7, -1.6, -0.7)
 OFFSET = -0.6
+
+
+class HardCuts:
+    """Finds the hard cuts of a stream of frames, block by block.
+
+    ``num_final``: no cut below this frame is still to come.
+    """
+
+    def __init__(self, *, threshold: float, min_shot_frames: int) -> None:
+        self._threshold, self._min_shot_frames = threshold, min_shot_frames
+        self._looks = looks_of(np.empty((0, 27, 48, 3), np.uint8))
+        self._changes = compare(self._looks)
+        self._changes_start = 0
+        self._probabilities = np.empty(0, np.float32)
+        self.num_final = 0
+
+    def feed(self, thumbnails: np.ndarray) -> list[int]:
+        """The cuts that the next frames, uint8 ``(n, 27, 48, 3)``, make final."""
+        self._looks = self._looks.then(looks_of(thumbnails))
+        num_rows = max(0, len(self._looks) - MAX_LAG)  # the others are not yet compared with all
+        self._changes = self._changes.then(compare(self._looks)[:num_rows])
+        self._looks = self._looks[num_rows:]
+        self._rate(before=self._changes_start + len(self._changes) - (NEIGHBOURS - 1))
+        return self._peaks()
+
+    def finish(self) -> list[int]:
+        """The cuts among the last frames."""
+        self._changes = self._changes.then(compare(self._looks))
+        self._looks = self._looks[:0]
+        self._rate(before=self._changes_start + len(self._changes))
+        cuts = self._peaks()
+        last = _peaks_in(self._probabilities, self.num_final, self._threshold, self._min_shot_frames)
+        self.num_final += len(self._probabilities)
+        return cuts + last
+
+    def _rate(self, *, before: int) -> None:
+        """Probabilities of the frames below ``before``, of which the surroundings are known."""
+        rated = self.num_final + len(self._probabilities)
+        if before <= rated:
+            return
+        found = cut_probabilities(self._changes)[rated - self._changes_start : before - self._changes_start]
+        self._probabilities = np.concatenate([self._probabilities, found])
+        keep_from = max(0, before - NEIGHBOURS - 1)
+        self._changes = self._changes[max(0, keep_from - self._changes_start) :]
+        self._changes_start = max(self._changes_start, keep_from)
+
+    def _peaks(self) -> list[int]:
+        """Peaks that no later frame can replace; what follows the last of them stays."""
+        cuts = _peaks_in(self._probabilities, self.num_final, self._threshold, self._min_shot_frames)
+        rated = self.num_final + len(self._probabilities)
+        open_cuts = [cut for cut in cuts[-1:] if rated - cut < self._min_shot_frames]
+        num_final = open_cuts[0] if open_cuts else rated
+        self._probabilities = self._probabilities[num_final - self.num_final :]
+        self.num_final = num_final
+        return cuts[: len(cuts) - len(open_cuts)]
+
+
+def _peaks_in(probabilities: np.ndarray, start: int, threshold: float, min_shot_frames: int) -> list[int]:
+    peaks = find_peaks(probabilities, threshold=threshold, min_shot_frames=min_shot_frames)
+    return [start + peak for peak in peaks]
 
 
 def cut_probabilities(changes: Changes) -> np.ndarray:

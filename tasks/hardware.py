@@ -100,6 +100,9 @@ PAIRS = Hardware(Machine(cpu="4", mem="16Gi"), retries=3, timeout=timedelta(hour
 PUBLISH = Hardware(Machine(cpu="4", mem="16Gi"), retries=2, timeout=timedelta(hours=4))
 """Joins the state into tables and writes the report."""
 
+FETCH = Hardware(Machine(cpu="4", mem="16Gi"), retries=3, timeout=timedelta(hours=6))
+"""Copies weights from the hub to a store: an attempt skips the models that an earlier one finished."""
+
 
 @dataclass(frozen=True)
 class WorkerGroup:

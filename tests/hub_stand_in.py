@@ -19,8 +19,8 @@ class Hub:
     models: dict[str, Path]
     commit: str = "32bd64288804d66eefd0ccbe215aa642df71cc41"
     requests: list[str] = field(default_factory=list)
-    cut_after: int | None = None
-    """Bytes of a file after which the connection breaks; None: never."""
+    cuts: list[int] = field(default_factory=list)
+    """Bytes after which the connection breaks, for each of the next files of weights."""
 
     def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers."""
@@ -57,50 +57,53 @@ def _files(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
         yield path.relative_to(folder).as_posix(), facts
 
 
+class _Server(ThreadingHTTPServer):
+    hub: Hub
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        data, hub = self._answer(), self.server.hub
+        if hub.cuts and self.path.endswith(".safetensors"):
+            data = data[: hub.cuts.pop(0)]
+            self.close_connection = True
+        self.wfile.write(data)
+
+    def _answer(self) -> bytes:
+        """Send status and headers; the body that goes with them."""
+        hub, path = self.server.hub, urlsplit(self.path).path
+        status, data, headers = hub.answer(path)
+        asked = self.headers.get("Range") or ""
+        hub.requests.append(f"{self.command} {path} {asked}".strip())
+        if asked and self.command == "GET":
+            start = int(asked.removeprefix("bytes=").split("-")[0])
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            status, data = 206, data[start:]
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(data))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        return data
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
 @contextmanager
 def hub_of(models: dict[str, Path]) -> Iterator[Hub]:
     """A hub that serves these models until the block ends."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_HEAD(self) -> None:
-            self._send(body=False)
-
-        def do_GET(self) -> None:
-            self._send(body=True)
-
-        def _send(self, *, body: bool) -> None:
-            path = urlsplit(self.path).path
-            status, data, headers = hub.answer(path)
-            asked = self.headers.get("Range") or ""
-            hub.requests.append(f"{self.command} {path} {asked}".strip())
-            if body and asked:
-                start = int(asked.removeprefix("bytes=").split("-")[0])
-                headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-                status, data = 206, data[start:]
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            if not body:
-                return
-            if hub.cut_after is not None and "/resolve/" in path and len(data) > hub.cut_after:
-                self.wfile.write(data[: hub.cut_after])
-                self.close_connection = True
-            else:
-                self.wfile.write(data)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub = Hub(f"http://127.0.0.1:{server.server_port}", models)
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.hub = Hub(f"http://127.0.0.1:{server.server_port}", models)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield hub
+        yield server.hub
     finally:
         server.shutdown()
         server.server_close()

@@ -84,6 +84,7 @@ def download(entry: ModelEntry, snapshot: HubSnapshot, folder: Path) -> None:
     """
     try:
         from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
     except ImportError as error:
         raise _unavailable(
             entry,
@@ -93,9 +94,10 @@ def download(entry: ModelEntry, snapshot: HubSnapshot, folder: Path) -> None:
         ) from error
     try:
         snapshot_download(
-            entry.source, revision=snapshot.commit, local_dir=folder, allow_patterns=list(snapshot.files)
-        )
-    except OSError as error:  # the hub's own errors are kinds of it, like those of a full disk
+            entry.source, revision=snapshot.commit, local_dir=folder, endpoint=endpoint(),
+            allow_patterns=list(snapshot.files),
+        )  # fmt: skip
+    except (OSError, *HfHubHTTPError.__bases__) as error:  # a full disk, or what its HTTP client raises
         why = " ".join(str(error).split())[:300]
         raise _unavailable(entry, snapshot.commit, why, "what was fetched is kept: try again") from error
 

@@ -1,15 +1,15 @@
 """Filling a store with weights, so that no worker asks the hub."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from clipmill import layout
 from clipmill.errors import ModelUnavailable, StoreError
 from clipmill.models import fetching, inventory
 from clipmill.models.inventory import Inventory, inventory_from_json
+from clipmill.models.shards import holds_weights
 from clipmill.models.table import ModelEntry
-from clipmill.models.weights import place_in_store, weights_of
-from clipmill.storage import store
+from clipmill.models.weights import local_folder, place_in_store, weights_of
+from clipmill.storage import local, store
 
 
 def mirror(entry: ModelEntry, *, into: str, model_dir: str = "", revision: str | None = None) -> str:
@@ -24,7 +24,7 @@ def mirror(entry: ModelEntry, *, into: str, model_dir: str = "", revision: str |
         if store.is_local(into) and not model_dir:
             weights_of(entry, model_dir=into, revision=revision)
         else:
-            _copy(entry, place, model_dir, revision)
+            _copy(entry, place, into, model_dir, revision)
     except StoreError as error:
         raise ModelUnavailable(
             entry.name, place, error.cause, "check the store and its credentials"
@@ -32,18 +32,18 @@ def mirror(entry: ModelEntry, *, into: str, model_dir: str = "", revision: str |
     return place
 
 
-def _copy(entry: ModelEntry, place: str, model_dir: str, revision: str | None) -> None:
+def _copy(entry: ModelEntry, place: str, into: str, model_dir: str, revision: str | None) -> None:
     wanted = revision or entry.revision
     there = _there(place)
     if there and there.revision and there.is_of(wanted):
         return
-    with TemporaryDirectory(prefix="clipmill-mirror-") as scratch:
-        if model_dir:
-            folder = weights_of(entry, model_dir=model_dir, revision=revision).folder
-        else:
-            folder = Path(scratch)
+    if model_dir:
+        folder = weights_of(entry, model_dir=model_dir, revision=revision).folder
+    else:
+        folder = local_folder(entry, into)  # where an interrupted download left what it had
+        with local.turns(str(folder / inventory.NAME)):
             fetching.from_hub(entry, folder, wanted, place=place)
-        _put(folder, place, there)
+    _put(folder, place, there)
 
 
 def _there(place: str) -> Inventory | None:
@@ -58,7 +58,8 @@ def _put(folder: Path, place: str, there: Inventory | None) -> None:
     found = inventory_from_json((folder / inventory.NAME).read_bytes())
     sizes = {entry.uri: entry.size_bytes for entry in store.find(place)}
     known = {name: facts.sha256 for name, facts in there.files.items()} if there else {}
-    for name, facts in found.files.items():
+    # Without an inventory a store counts from its first file of weights on: they come last.
+    for name, facts in sorted(found.files.items(), key=lambda item: (holds_weights([item[0]]), item[0])):
         uri = layout.join(place, name)
         same = known.get(name, facts.sha256) == facts.sha256
         if not (same and sizes.get(uri) == facts.size_bytes):

@@ -4,11 +4,20 @@ from pathlib import Path
 
 import pytest
 from films import draw_collection, draw_film
+from machines import HAS_NVIDIA_DRIVER
 from one_codec import one_codec_process
 
 # Ray and Flyte read these where a test starts them, whoever called pytest.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked ``gpu`` run where there is one."""
+    if not HAS_NVIDIA_DRIVER:
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a GPU; this machine has no NVIDIA driver"))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ class ScanPlan:
     quality_fps: float | None = None
     frames_fps: float | None = None
     frames_height_px: int = 240
+    decoder: Literal["auto", "cpu", "nvdec"] = "cpu"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ScanFacts:
     ``partial_reason`` says what is missing or damaged, and from which second on. ``repaired_times`` counts
     frames whose timestamps were missing or out of order and had to be made up; empty when there are none.
     ``oddities`` says in words what else is unusual (interlaced, mirrored, high dynamic range, sizes that
-    change) and what was done with it.
+    change) and what was done with it. ``decoder`` says who decoded, and why not NVDEC where that was tried.
     """
 
     num_frames: int
@@ -48,6 +49,7 @@ class ScanFacts:
     cpu_s: float
     repaired_times: str = ""
     oddities: str = ""
+    decoder: str = "cpu"
 
 
 @dataclass(frozen=True)

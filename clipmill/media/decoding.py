@@ -3,7 +3,7 @@
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
 import itertools
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import cast
 
 from av import time_base as TICKS_PER_S  # noqa: N812, PyAV names a constant like a variable
@@ -24,6 +24,8 @@ from clipmill.media.untimed import has_made_up_times
 
 MISSING_TAIL_S = 0.5
 """A file whose packets end this much before its headers say is cut off."""
+Decode = Callable[["Packet[VideoStream] | None"], list[VideoFrame]]
+"""Gives the frames that a packet, or None for the end, completes."""
 _KNOW_THEIR_LENGTH = ("mov", "matroska", "avi", "flv")  # others take it from their last packets, or guess
 
 
@@ -52,18 +54,21 @@ class Walk:
     """Demuxes a container once. Pictures come in the decoder's order, which is display order.
 
     A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder
-    had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early.
-    ``has_made_up_times`` is for ``stored_pts``; ``refused_size_px`` is (width, height) of a picture that was
-    too large to be decoded.
+    had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early. ``decode``
+    takes the place of FFmpeg's decoder. ``has_made_up_times`` is for ``stored_pts``; ``refused_size_px`` is
+    (width, height) of a picture that was too large to be decoded.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, *, decode: Decode | None = None
+    ) -> None:
         self.damage = Damage()
         self.stream = stream
         self.has_made_up_times = has_made_up_times(container, stream)
         self.refused_size_px: tuple[int, int] | None = None
         self._container = container
         self._stream = stream
+        self._decode = decode or stream.decode
         self._seconds_per_tick = [float(each.time_base or 0) for each in container.streams]
         self._content = ContentDigest(stream.codec_context.codec.canonical_name, _extradata(stream))
         sound = _first_sound(container)
@@ -135,7 +140,7 @@ class Walk:
             return []
         self._waits_for_key = False
         try:
-            return self._stream.decode(packet)
+            return self._decode(packet)
         except FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise MemoryError(str(error)) from error

@@ -1,0 +1,42 @@
+"""Who decodes a video: NVDEC where that is asked for and can, FFmpeg's decoder otherwise."""
+
+from importlib.util import find_spec
+from typing import Literal
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from clipmill.media.contracts import ScanPlan
+from clipmill.media.decoding import Decode
+from clipmill.media.nvdec import NvdecDecoder, NvdecFault
+from clipmill.media.untimed import has_made_up_times
+
+CPU: Literal["cpu"] = "cpu"
+NVDEC: Literal["nvdec"] = "nvdec"
+
+
+def decoder_of(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> tuple[Decode, str]:
+    """What decodes packets, and who that is: ``nvdec``, ``cpu``, or ``cpu`` with why not the other.
+
+    ``auto`` asks for NVDEC where its library is installed, as it is in the images for GPUs.
+    """
+    if plan.decoder == CPU or (plan.decoder == "auto" and find_spec("PyNvVideoCodec") is None):
+        return stream.decode, CPU
+    try:
+        _check(container, stream, plan)
+        return NvdecDecoder(stream).decode, NVDEC
+    except NvdecFault as fault:
+        return stream.decode, in_place_of_nvdec(fault)
+
+
+def in_place_of_nvdec(fault: NvdecFault) -> str:
+    """Words for a video that FFmpeg's decoder took over."""
+    return f"{CPU}: {fault}"
+
+
+def _check(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> None:
+    """NvdecFault for what only FFmpeg's decoder can tell."""
+    if plan.motion_fps is not None and plan.motion_source == "vectors":
+        raise NvdecFault("NVDEC gives no motion vectors")
+    if has_made_up_times(container, stream):
+        raise NvdecFault("the container stores no times, and NVDEC gives pictures only those of packets")

@@ -1,20 +1,25 @@
 """The physical graph: which operators a run needs, in order, and what each asks of the machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from clipmill.plan import RunPlan
 from clipmill.stages.base import apply_verbose
+from clipmill.streaming.appraising import Appraiser
 from clipmill.streaming.cores import worker_cores
 from clipmill.streaming.cutting import Cutter
 from clipmill.streaming.embedding import EmbedOperator
 from clipmill.streaming.finishing import Finisher
+from clipmill.streaming.gpus import GpuShare, gpu_shares
+from clipmill.streaming.makers import BACKENDS, Makers
 from clipmill.streaming.operators import Operator
 from clipmill.streaming.scanning import Scanner
 
-OPERATORS = ("scan", "cut", "embed", "finish")
-BATCH_OF_EMBEDDER = 4
+BATCH_SIZES = {"appraise": 4, "embed": 4}
 """Parcels, not clips: enough to fill a model's batch, few enough to keep the stream moving."""
+MODEL_OPERATORS = frozenset({"appraise", "embed"})
+CORES_PER_MODEL = 4
+"""On a cluster without GPUs: each worker holds weights of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +51,50 @@ class _Make:
         return self.kind(self.plan, *self.arguments)
 
 
-def graph_of(plan: RunPlan, *, num_cpus: float) -> list[Node]:
-    """The operators of a plan for a machine or cluster of ``num_cpus`` cores.
+def graph_of(
+    plan: RunPlan, *, num_cpus: float, num_gpus: float = 0.0, makers: Makers = BACKENDS
+) -> list[Node]:
+    """The operators of a plan for a machine or cluster of so many cores and GPUs.
 
     Every worker reserves a fraction of a core, so that one worker of each operator fits on one core: Ray Data
-    hangs when operators together reserve more than there is. The work itself happens in codec processes. A
-    stage's own CPU parameter can only make the fraction smaller.
+    hangs when operators together reserve more than there is. The work itself happens in codec processes, or
+    on a GPU. A stage's own CPU parameter can only make the fraction smaller. ``makers`` open the models.
     """
-    output = plan.writer.output_path if plan.writer else None
-    workers = max(1, int(num_cpus))
-    most = worker_cores(plan, num_cpus=num_cpus)
-    share = {name: min(0.25, num_cpus / 8, most.get(name, num_cpus)) for name in OPERATORS}
+    cores = worker_cores(plan, num_cpus=num_cpus)
+    gpus = gpu_shares(plan, num_gpus=num_gpus)
     return [
-        Node("scan", _Make(Scanner, plan), 1, share["scan"], workers),
-        Node("cut", _Make(Cutter, plan, (output,)), 1, share["cut"], workers),
-        Node("embed", _Make(EmbedOperator, plan, (output,)), BATCH_OF_EMBEDDER, share["embed"], 1),
-        Node("finish", _Make(Finisher, plan, (output,)), 1, share["finish"], workers),
+        Node(
+            name=kind.name,
+            make=_Make(kind, plan, _arguments(kind, plan, makers)),
+            batch_size=BATCH_SIZES.get(kind.name, 1),
+            num_cpus=min(0.25, num_cpus / 8, cores.get(kind.name, num_cpus)),
+            max_workers=_most_workers(kind.name, num_cpus, gpus.get(kind.name)),
+            num_gpus=gpus[kind.name].num_gpus if kind.name in gpus else 0.0,
+        )
+        for kind in _kinds(plan)
     ]
+
+
+def _kinds(plan: RunPlan) -> Iterator[type[Scanner | Appraiser | Cutter | EmbedOperator | Finisher]]:
+    """The operators that the stages of a plan need, in the order of ``clipmill.plan.OPERATOR_ORDER``."""
+    yield Scanner
+    if plan.aesthetics or plan.customs_after(Appraiser.name):
+        yield Appraiser
+    yield Cutter
+    yield EmbedOperator
+    yield Finisher
+
+
+def _arguments(kind: type, plan: RunPlan, makers: Makers) -> tuple[object, ...]:
+    if kind is Scanner:
+        return ()
+    output = plan.writer.output_path if plan.writer else None
+    return (output,) if kind in (Cutter, Finisher) else (output, makers)
+
+
+def _most_workers(name: str, num_cpus: float, gpu: GpuShare | None) -> int:
+    """By what the operator works on: GPUs, or cores; one model on a CPU serves a few of them."""
+    if gpu:
+        return gpu.max_workers
+    workers = max(1, int(num_cpus))
+    return max(1, workers // CORES_PER_MODEL) if name in MODEL_OPERATORS else workers

@@ -48,6 +48,11 @@ def cluster_cpus() -> float:
     return float(ray.cluster_resources().get("CPU", 1.0))
 
 
+def cluster_gpus() -> float:
+    """GPUs of the running Ray cluster."""
+    return float(ray.cluster_resources().get("GPU", 0.0))
+
+
 def run_on_ray(nodes: Sequence[Node], parcels: Iterable[Parcel]) -> Iterator[Parcel]:
     """Stream parcels through one actor pool per operator."""
     rows = list(parcels)

@@ -19,8 +19,13 @@ class Operator(Protocol):
 
 
 def reject_clip(video: Video, clip: Clip, reason: ClipReason, *, stage: str, message: str) -> None:
-    """Move a clip to the filtered ones, with why."""
-    clip.reason = reason
+    """Move a clip that a stage could do nothing with to the filtered ones, with why."""
     clip.errors[stage] = message
-    video.clips.remove(clip)
+    filter_clip(video, clip, reason)
+
+
+def filter_clip(video: Video, clip: Clip, reason: ClipReason) -> None:
+    """Move a clip to the filtered ones."""
+    clip.reason = reason
+    video.clips = [other for other in video.clips if other is not clip]
     video.filtered_clips.append(clip)

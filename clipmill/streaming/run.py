@@ -84,9 +84,9 @@ def run_graph(items: Sequence[WorkItem], plan: RunPlan, *, engine: Engine) -> It
     if engine == "inline":
         return run_inline(graph_of(plan, num_cpus=os.cpu_count() or 1), parcels)
     # Ray takes seconds to import; a laptop's inline run never needs it.
-    from clipmill.streaming.on_ray import cluster_cpus, run_on_ray
+    from clipmill.streaming.on_ray import cluster_cpus, cluster_gpus, run_on_ray
 
-    return run_on_ray(graph_of(plan, num_cpus=cluster_cpus()), parcels)
+    return run_on_ray(graph_of(plan, num_cpus=cluster_cpus(), num_gpus=cluster_gpus()), parcels)
 
 
 class _StateWriter:

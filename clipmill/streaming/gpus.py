@@ -1,0 +1,65 @@
+"""How many GPUs the workers of an operator reserve, and how many workers there may be. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from clipmill.errors import SpecError
+from clipmill.plan import RunPlan
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
+
+GPU_MEMORY_GB = 80.0
+"""What ``gpu_memory_gb`` is a share of; Ray does not know what the GPUs of its cluster have."""
+GROWS = "caption"
+"""The slow operator: what the others leave of the GPUs is its own."""
+
+
+@dataclass(frozen=True)
+class GpuShare:
+    """What one worker of an operator reserves, and how many workers fit."""
+
+    num_gpus: float
+    max_workers: int
+
+
+def gpu_shares(plan: RunPlan, *, num_gpus: float) -> dict[str, GpuShare]:
+    """Operator -> share, for the operators whose stages run on a GPU; none where the cluster has none.
+
+    One worker of each has to fit, or Ray Data would wait for ever: where they do not, all reserve less.
+    SpecError where a worker that needs several GPUs is among them.
+    """
+    if num_gpus <= 0:
+        return {}
+    asked = {name: share for name, share in _asked(plan) if share > 0}
+    total = sum(asked.values())
+    if total > num_gpus:
+        if max(asked.values()) > 1:
+            raise SpecError(
+                f"one worker of each stage asks for {total:g} GPUs together, there are {num_gpus:g}: "
+                f"{', '.join(f'{name} {share:g}' for name, share in asked.items())}"
+            )
+        asked = {name: share * num_gpus / total for name, share in asked.items()}
+    return {name: GpuShare(share, _most(name, asked, num_gpus)) for name, share in asked.items()}
+
+
+def _most(name: str, asked: Mapping[str, float], num_gpus: float) -> int:
+    """One of each operator, and what is left for the slow one; without it, for all alike."""
+    left = num_gpus - sum(asked.values())
+    if GROWS in asked:
+        return 1 + int(left / asked[name] + 1e-6) if name == GROWS else 1
+    return 1 + int(left / len(asked) / asked[name] + 1e-6)
+
+
+def _asked(plan: RunPlan) -> Iterator[tuple[str, float]]:
+    """Operator, and GPUs for one of its workers."""
+    extractor, embedding = plan.extractor, plan.embedding
+    if isinstance(extractor, TransNetV2ClipExtractionStage) and extractor.device != "cpu":
+        yield "scan", _share(extractor.gpu_memory_gb)
+    if plan.aesthetics and plan.aesthetics.device != "cpu":
+        yield "appraise", plan.aesthetics.num_gpus_per_worker
+    if isinstance(embedding, LearnedEmbeddingStage) and embedding.device != "cpu":
+        yield "embed", _share(embedding.gpu_memory_gb)
+
+
+def _share(memory_gb: float) -> float:
+    return min(1.0, round(memory_gb / GPU_MEMORY_GB, 2))

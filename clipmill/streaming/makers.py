@@ -1,0 +1,41 @@
+"""How operators come by their models: one place to put others in their stead."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from clipmill.models.aesthetics import AestheticScorer
+from clipmill.models.embedder import Embedder
+from clipmill.models.perceptual import PerceptualEmbedder
+from clipmill.plan import RunPlan
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
+
+
+def make_embedder(plan: RunPlan) -> Embedder | None:
+    """What embeds the clips of a plan, with its weights loaded; None where embedding is off."""
+    if isinstance(plan.embedding, LearnedEmbeddingStage):
+        # The backends are imported where they are used: a worker that cuts needs no torch.
+        from clipmill.models.learned import open_embedder
+
+        return open_embedder(plan.embedding)
+    return PerceptualEmbedder(plan.embedding) if plan.embedding else None
+
+
+def make_scorer(plan: RunPlan) -> AestheticScorer | None:
+    """What scores frames for a plan; None where that is off."""
+    if plan.aesthetics is None:
+        return None
+    from clipmill.models.clip_aesthetics import open_aesthetic_scorer
+
+    return open_aesthetic_scorer(plan.aesthetics)
+
+
+@dataclass(frozen=True)
+class Makers:
+    """What makes the models of a worker; each is called once per worker."""
+
+    embedder: Callable[[RunPlan], Embedder | None] = make_embedder
+    scorer: Callable[[RunPlan], AestheticScorer | None] = make_scorer
+
+
+BACKENDS = Makers()
+"""Those of ``clipmill.models``."""

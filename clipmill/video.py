@@ -109,6 +109,8 @@ class Clip:
     decoded_motion_data: npt.NDArray[np.float32] | None = None
     motion_score_global_mean: float | None = None
     motion_score_per_patch_min_256: float | None = None
+    motion_score_camera_mean: float | None = None
+    motion_score_object_mean: float | None = None
     aesthetic_score: float | None = None
     cosmos_embed1_frames: npt.NDArray[np.float32] | None = None
     cosmos_embed1_embedding: npt.NDArray[np.float32] | None = None
@@ -149,9 +151,11 @@ class Clip:
         )
 
     def set_motion(self, scores: MotionScores) -> None:
-        """Take over both motion scores."""
+        """Take over the motion scores."""
         self.motion_score_global_mean = scores.global_mean
         self.motion_score_per_patch_min_256 = scores.per_patch_min_256
+        self.motion_score_camera_mean = scores.camera_mean
+        self.motion_score_object_mean = scores.object_mean
 
     def get_major_size(self) -> int:
         """Bytes of memory held by what is large: at least the 16 of the uuid."""

@@ -54,6 +54,7 @@ def scanned(num_frames: int = 80) -> ScanArrays:
         thumbnails=nothing,
         motion_frames=nothing,
         motion_blocks=nothing,
+        motion_parts=nothing,
         quality_frames=nothing,
         quality_measures=nothing,
         sampled_frames=sampled,

@@ -230,7 +230,7 @@ def test_values_that_are_missing_are_counted_not_drawn(run: DrawnRun) -> None:
     drawn = draw_distributions(run.tables.clips, limits=LIMITS)
     motion = next(plot for plot in drawn.plots if plot.measure.column == "motion_global_mean")
     assert "8 without a value" in motion.summary
-    assert drawn.without_data == ("Aesthetic score",)
+    assert drawn.without_data == ("Motion, camera", "Motion, objects", "Aesthetic score")
 
 
 def test_thresholds_come_from_the_spec() -> None:

@@ -18,6 +18,7 @@ from clipmill.media.scan import load_arrays, scan
 from clipmill.media.timestamps import Timeline
 from clipmill.media.vectors import block_lengths
 from clipmill.records import VideoReason
+from clipmill.scores.flow import BlockFlow, block_flow
 from clipmill.scores.quality import FRAME_MEASURES
 from clipmill.specs import LimitsSpec
 
@@ -237,11 +238,11 @@ def test_measures_lie_on_their_grid(tmp_path: Path) -> None:
 def test_motion_compares_a_frame_with_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs: list[tuple[int, ...]] = []
 
-    def note(lumas: np.ndarray) -> np.ndarray:
+    def note(lumas: np.ndarray) -> BlockFlow:
         pairs.extend(tuple(read_codes(pair[..., None].repeat(3, axis=3))) for pair in lumas)
-        return np.zeros((len(lumas), 1, 1), np.float32)
+        return block_flow(lumas)
 
-    monkeypatch.setattr("clipmill.media.sampling.block_motion", note)
+    monkeypatch.setattr("clipmill.media.sampling.block_flow", note)
     run(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), ScanPlan(motion_fps=5.0))
     assert pairs == [(4, 5), (9, 10), (14, 15), (19, 20)]
 

@@ -44,7 +44,8 @@ class Collector:
         self._renderer = renderer
         self._wants_thumbnails = plan.thumbnails
         self._time_base = time_base
-        self._motion = BlockMotion(spool["motion_blocks"])
+        parts = spool["motion_parts"] if plan.separates_camera else None
+        self._motion = BlockMotion(spool["motion_blocks"], parts=parts)
         measures = _measures(spool, plan, renderer, self._motion, coded_size_px=coded_size_px)
         slack_s = min(MAX_SLACK_S, float(time_base) / 2)
         self._samplers = [

@@ -20,6 +20,7 @@ class ScanPlan:
     thumbnails: bool = True
     motion_fps: float | None = None
     motion_source: Literal["blocks", "vectors"] = "blocks"
+    separates_camera: bool = False
     quality_fps: float | None = None
     frames_fps: float | None = None
     frames_height_px: int = 240
@@ -64,6 +65,8 @@ class ScanArrays:
     - ``thumbnails``: uint8 ``(N, 27, 48, 3)`` RGB; ``(0, 27, 48, 3)`` when not asked for.
     - ``motion_frames``: int64 ``(M,)``, the frame of each measured instant (against the one before it).
     - ``motion_blocks``: float32 ``(M, By, Bx)``, length of a block's flow over (height + width).
+    - ``motion_parts``: float32 ``(M, 2)``, mean lengths of the camera's flow and of the blocks' own, likewise
+      over (height + width); ``(0, 2)`` when not asked for.
     - ``quality_frames``: int64 ``(Q,)``, the frame of each quality sample.
     - ``quality_measures``: float32 ``(Q, K)``, columns ``clipmill.scores.quality.FRAME_MEASURES``.
     - ``sampled_frames``: int64 ``(S,)``, the frame of each instant of the grid.
@@ -76,6 +79,7 @@ class ScanArrays:
     thumbnails: np.ndarray
     motion_frames: np.ndarray
     motion_blocks: np.ndarray
+    motion_parts: np.ndarray
     quality_frames: np.ndarray
     quality_measures: np.ndarray
     sampled_frames: np.ndarray

@@ -9,7 +9,9 @@ from av.video.frame import VideoFrame
 
 from clipmill.media.rendering import Renderer
 from clipmill.media.spool import Column
-from clipmill.scores.motion import block_motion, motion_luma_size
+from clipmill.scores.camera import camera_and_object
+from clipmill.scores.flow import block_flow
+from clipmill.scores.motion import flow_lengths, motion_luma_size
 from clipmill.scores.quality import frame_measures
 
 PAIRS_AT_A_TIME = 4
@@ -124,10 +126,14 @@ class LumaPairs:
 
 
 class BlockMotion:
-    """Turns luma pairs into rows of motion, several at a time; ``flush`` writes those that still wait."""
+    """Turns luma pairs into rows of motion, several at a time; ``flush`` writes those that still wait.
 
-    def __init__(self, rows: Column) -> None:
+    With ``parts`` the motion of the camera is told apart, one float32 row ``(2,)`` for each pair.
+    """
+
+    def __init__(self, rows: Column, *, parts: Column | None) -> None:
         self._rows = rows
+        self._parts = parts
         self._pairs: list[np.ndarray] = []
 
     def append(self, row: np.ndarray) -> None:
@@ -138,7 +144,12 @@ class BlockMotion:
 
     def flush(self) -> None:
         """Write a float32 row ``(By, Bx)``, flow lengths over (height + width), for each pair that waits."""
-        if self._pairs:
-            for row in block_motion(np.stack(self._pairs)):
-                self._rows.append(row)
-            self._pairs.clear()
+        if not self._pairs:
+            return
+        flow = block_flow(np.stack(self._pairs))
+        for row in flow_lengths(flow):
+            self._rows.append(row)
+        if self._parts is not None:
+            for row in camera_and_object(flow):
+                self._parts.append(row)
+        self._pairs.clear()

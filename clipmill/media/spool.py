@@ -21,6 +21,7 @@ _COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "thumbnails": ("uint8", (*THUMBNAIL_HW, 3)),
     "motion_frames": ("int64", ()),
     "motion_blocks": ("float32", (0, 0)),
+    "motion_parts": ("float32", (2,)),
     "quality_frames": ("int64", ()),
     "quality_measures": ("float32", (len(FRAME_MEASURES),)),
     "sampled_frames": ("int64", ()),

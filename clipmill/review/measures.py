@@ -35,6 +35,8 @@ MEASURES = (
         "the stillest 256 px patch of the picture",
         is_log=True,
     ),
+    Measure("motion_camera_mean", "Motion, camera", "camera", "flow of pan, zoom and roll", is_log=True),
+    Measure("motion_object_mean", "Motion, objects", "objects", "flow besides the camera's", is_log=True),
     Measure("sharpness", "Sharpness", "sharpness", "log-variance of the Laplacian; more is sharper"),
     Measure("exposure", "Exposure", "exposure", "mean luma; 0 black, 1 white", bounds=(0.0, 1.0)),
     Measure("colourfulness", "Colourfulness", "colour", "0 is grey"),

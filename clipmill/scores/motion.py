@@ -18,17 +18,23 @@ class MotionScores:
     """Motion of a clip in units of (height + width) a frame, rounded to 6 digits.
 
     ``global_mean`` is the mean over the picture and the measured instants, ``per_patch_min_256`` that of the
-    256x256 px patch of the source that moves least; a side below 256 px is one patch.
+    256x256 px patch of the source that moves least; a side below 256 px is one patch. ``camera_mean`` is the
+    part of the camera in it, ``object_mean`` what moves besides; None where they were not told apart.
     """
 
     global_mean: float
     per_patch_min_256: float
+    camera_mean: float | None = None
+    object_mean: float | None = None
 
 
-def clip_motion(blocks: np.ndarray, *, width_px: int, height_px: int) -> MotionScores | None:
+def clip_motion(
+    blocks: np.ndarray, *, width_px: int, height_px: int, parts: np.ndarray | None = None
+) -> MotionScores | None:
     """Scores of one clip from its instants, ``(M, By, Bx)`` of ``block_motion``; None when M is 0.
 
-    ``width_px`` and ``height_px`` are those of the source picture.
+    ``width_px`` and ``height_px`` are those of the source picture. ``parts`` ``(M, 2)`` are the shares of the
+    camera and of objects at the same instants, where they were told apart.
     """
     if blocks.ndim != 3:
         raise ValueError(f"blocks must be (M, By, Bx), got {blocks.shape = }")
@@ -38,7 +44,12 @@ def clip_motion(blocks: np.ndarray, *, width_px: int, height_px: int) -> MotionS
     tall = _patch_weights(max(1, round(height_px / PATCH_PX)), mean.shape[0])
     wide = _patch_weights(max(1, round(width_px / PATCH_PX)), mean.shape[1])
     patches = tall @ mean @ wide.T
-    return MotionScores(round(float(mean.mean()), 6), round(float(patches.min()), 6))
+    means = [] if parts is None else [_score(part) for part in parts.mean(axis=0, dtype=np.float64)]
+    return MotionScores(_score(mean.mean()), _score(patches.min()), *means)
+
+
+def _score(value: np.floating) -> float:
+    return round(float(value), 6)
 
 
 def spread_share(instants: np.ndarray, *, share: float) -> np.ndarray:

@@ -47,8 +47,7 @@ def clip_json(clip: Row, video: Row, windows: list[Row]) -> Mapping[str, object]
     if clip["clip_uri"] is not None:
         content |= {key: clip[key] for key in _FILE_KEYS}
     if clip["motion_global_mean"] is not None:
-        scores = {"global_mean": "motion_global_mean", "per_patch_min_256": "motion_per_patch_min_256"}
-        content["motion_score"] = {key: clip[column] for key, column in scores.items()}
+        content["motion_score"] = _motion(clip)
     if clip["aesthetic_score"] is not None:
         content["aesthetic_score"] = clip["aesthetic_score"]
     if errors := sorted(json.loads(str(clip["errors"]))):
@@ -59,6 +58,14 @@ def clip_json(clip: Row, video: Row, windows: list[Row]) -> Mapping[str, object]
     ]
     content["valid"] = clip["status"] != "filtered"
     return content
+
+
+def _motion(clip: Row) -> Mapping[str, object]:
+    """The documents' two scores, and the parts of camera and objects where they were told apart."""
+    keys = ["global_mean", "per_patch_min_256"]
+    if clip["motion_camera_mean"] is not None:
+        keys += ["camera_mean", "object_mean"]
+    return {key: clip[f"motion_{key}"] for key in keys}
 
 
 def framerate(video: Row) -> float | None:

@@ -18,7 +18,10 @@ _FILE_COLUMNS = (
     "clip_digest", "clip_mode", "mode_reason", "file_start_s", "width", "height", "framerate", "num_frames",
     "num_bytes", "video_codec", "has_audio", *CROP_COLUMNS,
 )  # fmt: skip
-_MOTION_COLUMNS = ("motion_global_mean", "motion_per_patch_min_256", "motion_source")
+_MOTION_COLUMNS = (
+    "motion_global_mean", "motion_per_patch_min_256", "motion_camera_mean", "motion_object_mean",
+    "motion_source",
+)  # fmt: skip
 _QUALITY_COLUMNS = (
     "sharpness", "exposure", "colourfulness", "blockiness", "black_ratio", "frozen_ratio", "letterbox_ratio",
 )  # fmt: skip

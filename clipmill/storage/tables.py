@@ -36,7 +36,7 @@ CLIPS = _schema(
     clip_offset=_I64, clip_digest=_STR, encode_digest=_STR, clip_mode=_STR, mode_reason=_STR,
     file_start_s=_F64, width=_I32, height=_I32, framerate=_F64, num_frames=_I64, num_bytes=_I64,
     video_codec=_STR, has_audio=_BOOL, crop_x=_I32, crop_y=_I32, crop_width=_I32, crop_height=_I32,
-    motion_global_mean=_F64, motion_per_patch_min_256=_F64,
+    motion_global_mean=_F64, motion_per_patch_min_256=_F64, motion_camera_mean=_F64, motion_object_mean=_F64,
     motion_source=_STR, aesthetic_score=_F64, sharpness=_F64, exposure=_F64, colourfulness=_F64,
     blockiness=_F64, black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, embedding_algorithm=_STR,
     text_match=_STR, text_match_score=_F64, answers=_STR, duplicate_of=_STR, duplicate_group=_STR,
@@ -98,6 +98,8 @@ MOTION_STATE = _schema(
     stage_digest=_STR,
     motion_global_mean=_F64,
     motion_per_patch_min_256=_F64,
+    motion_camera_mean=_F64,
+    motion_object_mean=_F64,
     motion_source=_STR,
     error=_STR,
 )

@@ -4,6 +4,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from clipmill.media.contracts import ScanArrays
 from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan, WorkItem
@@ -11,6 +13,7 @@ from clipmill.scores.motion import clip_motion, spread_share
 from clipmill.scores.quality import clip_quality
 from clipmill.scores.verdict import motion_verdict, quality_verdict
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
+from clipmill.stages.video.filtering.motion_filter import MotionVectorDecodeStage
 from clipmill.storage.store import is_local
 from clipmill.streaming.clip_log import log_clip
 from clipmill.streaming.parcel import FRAME_BUDGET_BYTES
@@ -133,7 +136,10 @@ def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan:
         inside = samples_inside(arrays.motion_frames, span.frames, paired=True)
         blocks = spread_share(arrays.motion_blocks[inside], share=plan.motion.target_duration_ratio)
         scores = clip_motion(
-            blocks, width_px=item.facts.shown_size_px[0], height_px=item.facts.shown_size_px[1]
+            blocks,
+            width_px=item.facts.shown_size_px[0],
+            height_px=item.facts.shown_size_px[1],
+            parts=_parts(arrays, inside, plan.motion) if plan.motion.separate_camera else None,
         )
         if scores is None:
             clip.errors["motion"] = "no motion data"
@@ -147,6 +153,10 @@ def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan:
         thumbnails = arrays.thumbnails[span.frames.start_frame : span.frames.end_frame]
         clip.quality = clip_quality(arrays.quality_measures[inside], thumbnails)
         clip.reason = clip.reason or quality_verdict(clip.quality, plan.quality)
+
+
+def _parts(arrays: ScanArrays, inside: slice, spec: MotionVectorDecodeStage) -> np.ndarray:
+    return spread_share(arrays.motion_parts[inside], share=spec.target_duration_ratio)
 
 
 def _sample(

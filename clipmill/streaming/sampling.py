@@ -27,6 +27,7 @@ def scan_plan(plan: RunPlan, missing: frozenset[str]) -> ScanPlan:
         thumbnails=detects or "quality" in missing or bool(plan.customs_after("scan")),
         motion_fps=plan.motion.target_fps if plan.motion and "motion" in missing else None,
         motion_source=plan.motion.motion_source if plan.motion else "blocks",
+        separates_camera=plan.motion is not None and plan.motion.separate_camera,
         quality_fps=plan.quality.sample_fps if plan.quality and "quality" in missing else None,
         frames_fps=float(common_rate(rates)) if rates else None,
         frames_height_px=_frames_height_px(plan, missing),

@@ -70,6 +70,8 @@ def _motion_row(clip: Clip, motion_source: str) -> StateRow:
     return {
         "motion_global_mean": clip.motion_score_global_mean,
         "motion_per_patch_min_256": clip.motion_score_per_patch_min_256,
+        "motion_camera_mean": clip.motion_score_camera_mean,
+        "motion_object_mean": clip.motion_score_object_mean,
         "motion_source": motion_source,
         "error": clip.errors.get("motion"),
     }

@@ -1,8 +1,8 @@
 """Motion scores of clips, and the filter over them."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from clipmill.stages.base import SPEED_ONLY, Cpus, StageSpec
 
@@ -12,7 +12,7 @@ class MotionVectorDecodeStage(StageSpec):
 
     ``target_duration_ratio`` is the share of those instants that is used, spread over the whole clip.
     ``motion_source`` ``blocks`` is one estimator for every codec; ``vectors`` reads the decoder's own (H.264
-    only).
+    only). ``separate_camera`` also scores the motion of the camera apart from that of objects.
     """
 
     stage_name: ClassVar[str] = "motion"
@@ -22,6 +22,13 @@ class MotionVectorDecodeStage(StageSpec):
     target_fps: float = Field(default=2.0, gt=0, le=60)
     target_duration_ratio: float = Field(default=1.0, gt=0, le=1)
     motion_source: Literal["blocks", "vectors"] = "blocks"
+    separate_camera: bool = False
+
+    @model_validator(mode="after")
+    def _camera_needs_blocks(self) -> Self:
+        if self.separate_camera and self.motion_source == "vectors":
+            raise ValueError("separate_camera needs motion_source: blocks")
+        return self
 
 
 class MotionFilterStage(StageSpec):

@@ -1,21 +1,81 @@
 """What tells, frame by frame, whether a shot changes."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+
+from clipmill.errors import ModelUnavailable
+from clipmill.models.table import model_named
+from clipmill.models.weights import weights_of
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+
+MODEL = "transnetv2"
+
+NVIDIA_DRIVER = Path("/proc/driver/nvidia")
+"""Tells of a GPU without PyTorch, which OpenVINO does without."""
 
 
 class ShotNetwork(Protocol):
     """Looks at windows of the 48x27 stream; a window's answer depends on that window alone."""
 
     @property
-    def revision(self) -> str:
-        """Which weights: the hub's revision, or the digest of a file."""
+    def batch_windows(self) -> int:
+        """How many windows it likes at once."""
         ...
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
-        """Probability that each frame is part of a transition, float32 ``(n, T)`` in [0, 1].
+        """Probability that each frame is part of a transition, float32 ``(n, 100)`` in [0, 1].
 
-        ``windows`` is uint8 ``(n, T, 27, 48, 3)`` RGB; T is 100 where the windows of a video are read.
+        ``windows`` is uint8 ``(n, 100, 27, 48, 3)`` RGB.
         """
         ...
+
+
+def open_shot_network(spec: TransNetV2ClipExtractionStage, *, num_threads: int = 1) -> ShotNetwork:
+    """The network that ``spec`` asks for; weights that are not in its ``model_dir`` are fetched.
+
+    ModelUnavailable when there are none, when they are not TransNetV2's, or when the backend asked for is not
+    installed.
+    """
+    weights = weights_of(model_named(MODEL), model_dir=spec.model_dir, revision=spec.revision)
+    path = _checkpoint(weights.folder)
+    try:
+        return _opened(spec, path, weights.digest, num_threads)
+    except ModuleNotFoundError as error:
+        raise ModelUnavailable(
+            MODEL, str(path), f"{error.name} is not installed", "install clipmill[models]"
+        ) from error
+
+
+def _opened(spec: TransNetV2ClipExtractionStage, path: Path, digest: str, num_threads: int) -> ShotNetwork:
+    if _backend(spec) == "openvino":
+        from clipmill.models.transnetv2_openvino import OpenVinoShotNetwork
+
+        return OpenVinoShotNetwork(path, digest=digest, precision=spec.precision, num_threads=num_threads)
+    from clipmill.models.transnetv2_torch import TorchShotNetwork
+
+    return TorchShotNetwork(
+        path,
+        device=spec.device,
+        precision=spec.precision,
+        batch_windows=spec.batch_windows,
+        num_threads=num_threads,
+    )
+
+
+def _backend(spec: TransNetV2ClipExtractionStage) -> str:
+    if spec.backend != "auto":
+        return spec.backend
+    is_on_cpu = spec.device == "cpu" or (spec.device == "auto" and not NVIDIA_DRIVER.exists())
+    return "openvino" if is_on_cpu and find_spec("openvino") else "torch"
+
+
+def _checkpoint(folder: Path) -> Path:
+    """The one file of weights in a folder."""
+    found = sorted((*folder.glob("*.pth"), *folder.glob("*.safetensors")))
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "no file of weights"
+        raise ModelUnavailable(MODEL, str(folder), f"it holds {names}", "leave one .pth or .safetensors file")
+    return found[0]

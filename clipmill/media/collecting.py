@@ -68,6 +68,11 @@ class Collector:
         self._spool["is_key"].append(is_key)
         self.num_frames += 1
 
+    @property
+    def thumbnail(self) -> np.ndarray | None:
+        """Of the last frame taken; None where none is wanted."""
+        return self._shown.thumbnail if self._shown is not None else None
+
     def seconds_until(self, pts: int) -> float:
         """Seconds from the first frame to ``pts``; 0 before there is one."""
         return time_s(pts, self._first_pts, self._time_base) if self.num_frames else 0.0

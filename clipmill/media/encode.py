@@ -96,6 +96,7 @@ class ClipEncoder:
         crop: Rect | None = None,
     ) -> None:
         self.clip = clip
+        self.path = path
         self.num_frames = 0
         self.geometry: Geometry | None = None
         self._options = options

@@ -6,8 +6,11 @@ Runs in a codec process (``clipmill.media.child``). Per-frame arrays grow on dis
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
+from typing import Protocol
 
+import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -17,7 +20,9 @@ from clipmill.media.bounds import Bounds
 from clipmill.media.collecting import Collector
 from clipmill.media.container import open_container, pixel_aspect, video_stream
 from clipmill.media.contracts import ScanFacts, ScanPlan
+from clipmill.media.decoders import CPU, decoder_of, in_place_of_nvdec
 from clipmill.media.decoding import Walk
+from clipmill.media.nvdec import NvdecFault
 from clipmill.media.oddities import Oddities
 from clipmill.media.orientation import orientation
 from clipmill.media.rendering import Renderer
@@ -35,20 +40,58 @@ __all__ = ["load_arrays", "scan"]
 _LIMITS = LimitsSpec()
 
 
-def scan(uri: str, plan: ScanPlan, spool_dir: str, *, limits: LimitsSpec = _LIMITS) -> ScanFacts:
+class FrameConsumer(Protocol):
+    """Sees every frame of a pass as it was decoded; may set its times once it has seen it."""
+
+    def begin(self, reader: CountingReader, container: InputContainer, stream: VideoStream) -> None:
+        """A pass begins: forget what was seen before."""
+        ...
+
+    def see(self, frame: VideoFrame, pts: int, time_s: float, thumbnail: np.ndarray | None) -> None:
+        """The next frame, shown at ``pts``, ``time_s`` after the first one."""
+        ...
+
+    def end(self, pts: int, time_s: float) -> None:
+        """The last frame ends at ``pts``, ``time_s`` after the first one began."""
+        ...
+
+
+def scan(
+    uri: str,
+    plan: ScanPlan,
+    spool_dir: str,
+    *,
+    limits: LimitsSpec = _LIMITS,
+    consumer: FrameConsumer | None = None,
+) -> ScanFacts:
     """Walk through the video at ``uri`` and leave its arrays in ``spool_dir`` (``load_arrays``).
 
+    ``consumer`` sees every frame after its arrays were taken, and begins again where the pass does.
     UnreadableVideo when no frame can be had (``no_frames`` and the reasons of ``probe``) or when the video
-    turns out larger or longer than ``limits`` allow (``over_limit``); StoreError when the store fails.
+    turns out larger or longer than ``limits`` allow (``over_limit``); StoreError when the store fails. Where
+    NVDEC gives up in the middle of a video, FFmpeg's decoder begins it again.
     """
+    try:
+        return _scan(uri, plan, spool_dir, limits, consumer)
+    except NvdecFault as fault:
+        facts = _scan(uri, replace(plan, decoder=CPU), spool_dir, limits, consumer)
+        return replace(facts, decoder=in_place_of_nvdec(fault))
+
+
+def _scan(
+    uri: str, plan: ScanPlan, spool_dir: str, limits: LimitsSpec, consumer: FrameConsumer | None
+) -> ScanFacts:
     start_s = time.process_time()
     with open_source(uri) as reader, open_container(reader) as container, _store_first(reader):
         bounds = Bounds(uri, limits)
         stream = _opened_stream(container, plan, bounds)
-        walk, timeline = Walk(container, stream), Timeline(_time_base(stream))
+        decode, decoder = decoder_of(container, stream, plan)
+        walk, timeline = Walk(container, stream, decode=decode), Timeline(_time_base(stream))
+        if consumer is not None:
+            consumer.begin(reader, container, stream)
         oddities = Oddities(container, stream)
         with Spool(spool_dir) as spool:
-            collector = _collect(spool, plan, walk, timeline, oddities, bounds)
+            collector = _collect(spool, plan, walk, timeline, oddities, bounds, consumer)
         return ScanFacts(
             num_frames=collector.num_frames,
             duration_s=collector.time_s,
@@ -62,11 +105,18 @@ def scan(uri: str, plan: ScanPlan, spool_dir: str, *, limits: LimitsSpec = _LIMI
             cpu_s=time.process_time() - start_s,
             repaired_times=timeline.repairs,
             oddities=str(oddities),
+            decoder=decoder,
         )
 
 
 def _collect(
-    spool: Spool, plan: ScanPlan, walk: Walk, timeline: Timeline, oddities: Oddities, bounds: Bounds
+    spool: Spool,
+    plan: ScanPlan,
+    walk: Walk,
+    timeline: Timeline,
+    oddities: Oddities,
+    bounds: Bounds,
+    consumer: FrameConsumer | None,
 ) -> Collector:
     collector: Collector | None = None
     for frame, is_key in walk.frames():
@@ -77,9 +127,14 @@ def _collect(
         pts = timeline.place(stored_pts(frame, is_made_up=walk.has_made_up_times), frame.duration)
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
         collector.take(frame, pts, is_key=is_key)
+        if consumer is not None:
+            consumer.see(frame, pts, collector.time_s, collector.thumbnail)
     if collector is None:
         raise _no_frames(walk, bounds)
-    collector.finish(timeline.end(_nominal_duration(walk.stream)))
+    end_pts = timeline.end(_nominal_duration(walk.stream))
+    collector.finish(end_pts)
+    if consumer is not None:
+        consumer.end(end_pts, collector.time_s)
     return collector
 
 

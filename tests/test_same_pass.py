@@ -1,0 +1,142 @@
+"""Clips cut in the pass itself: the bytes of those cut by a pass of their own, or none."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from itertools import accumulate, cycle, islice
+from pathlib import Path
+
+import pytest
+from drawing_clips import draw, read_back
+
+from clipmill.media import same_pass
+from clipmill.media.clip_deciders import StrideDecider
+from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
+from clipmill.media.cut import cut_clips
+from clipmill.media.same_pass import RING_BYTES, SamePass, SamePassClips, scan_and_cut
+from clipmill.media.scan import load_arrays
+from clipmill.records import ClipSpan
+from clipmill.specs import LimitsSpec
+from clipmill.stages.video.clipping.clip_extraction_stages import (
+    ClipTranscodingStage,
+    FixedStrideExtractorStage,
+)
+from clipmill.streaming.splitting import split_video
+
+NUM_FRAMES = 100
+SECOND = FixedStrideExtractorStage(clip_len_s=1.0, clip_stride_s=1.0, min_clip_length_s=0.4)
+B_FRAMES = {"bf": "3", "g": "30", "sc_threshold": "0"}
+FILMS: dict[str, dict[str, object]] = {
+    "b_frames.mp4": {"options": B_FRAMES, "audio": "aac"},
+    "open_gop.ts": {"options": {"x264-params": "open-gop=1:keyint=30:bframes=3"}, "audio": "mp2"},
+    "vfr.mp4": {
+        "options": B_FRAMES,
+        "pts": list(accumulate(islice(cycle([3600, 1800, 9000]), NUM_FRAMES))),
+    },
+    "rotated.mp4": {"rotation": 90, "sar": Fraction(4, 3)},
+    "odd.mp4": {"size": (127, 71), "pixel_format": "yuv444p"},
+    "vp9.webm": {"codec": "libvpx-vp9", "options": {"g": "30", "cpu-used": "8", "deadline": "realtime"}},
+}
+Film = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    directory = tmp_path_factory.mktemp("same_pass")
+    return cache(lambda name: draw(directory / name, NUM_FRAMES, **FILMS[name]))  # type: ignore[arg-type]
+
+
+def one_pass(
+    path: Path,
+    tmp_path: Path,
+    *,
+    extractor: FixedStrideExtractorStage = SECOND,
+    spec: ClipTranscodingStage | None = None,
+    ring_bytes: int = RING_BYTES,
+) -> tuple[ScanFacts, list[ClipSpan], SamePassClips]:
+    wanted = SamePass(
+        "film", StrideDecider(extractor), spec or ClipTranscodingStage(), str(tmp_path / "in"), ring_bytes
+    )
+    spool = str(tmp_path / "spool")
+    facts, made = scan_and_cut(str(path), ScanPlan(), spool, wanted, limits=LimitsSpec())
+    return facts, list(split_video("film", facts, load_arrays(spool), extractor).clips), made
+
+
+def two_passes(path: Path, tmp_path: Path, facts: ScanFacts, clips: list[ClipSpan]) -> list[CutClip]:
+    out = str(tmp_path / "after")
+    repaired = facts.repaired_times
+    spec = ClipTranscodingStage()
+    return cut_clips(str(path), clips, spec, out_dir=out, min_length_s=0.4, repaired_times=repaired)
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_clips_have_the_bytes_of_a_pass_of_their_own(film: Film, tmp_path: Path, name: str) -> None:
+    facts, clips, made = one_pass(film(name), tmp_path)
+    after = two_passes(film(name), tmp_path, facts, clips)
+    assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
+    for ours, theirs in zip(made.clips, after, strict=True):
+        assert Path(ours.path).read_bytes() == Path(theirs.path).read_bytes()
+        assert ours.file_start_s == theirs.file_start_s
+        assert ours.clip_mode == "encode"
+
+
+@pytest.mark.parametrize("spec", [
+    ClipTranscodingStage(target_fps=10, max_height=36, strip_audio=True),
+    ClipTranscodingStage(use_input_bit_rate=True),
+    ClipTranscodingStage(encoder="libopenh264"),
+], ids=["shaped", "bit rate", "program"])  # fmt: skip
+def test_whatever_the_encoder_is_told(film: Film, tmp_path: Path, spec: ClipTranscodingStage) -> None:
+    _, clips, made = one_pass(film("b_frames.mp4"), tmp_path, spec=spec)
+    out = str(tmp_path / "after")
+    after = cut_clips(str(film("b_frames.mp4")), clips, spec, out_dir=out, min_length_s=0.4)
+    for ours, theirs in zip(made.clips, after, strict=True):
+        assert Path(ours.path).read_bytes() == Path(theirs.path).read_bytes()
+        assert ours.crop == theirs.crop
+
+
+@pytest.mark.parametrize(
+    ("extractor", "starts"),
+    [
+        (SECOND, [0, 25, 50, 75]),
+        (SECOND.model_copy(update={"clip_len_s": 0.6}), [0, 25, 50, 75]),
+        (SECOND.model_copy(update={"limit_clips": 2}), [0, 25]),
+        (SECOND.model_copy(update={"clip_stride_s": 1.3, "min_clip_length_s": 0.9}), [0, 33, 65]),
+        (SECOND.model_copy(update={"min_clip_length_s": 2.0}), []),
+    ],
+    ids=["all", "holes", "limit", "short end", "too short"],
+)
+def test_clips_are_those_of_the_split(
+    film: Film, tmp_path: Path, extractor: FixedStrideExtractorStage, starts: list[int]
+) -> None:
+    _, clips, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=extractor)
+    assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
+    assert [read_back(clip.path)[0][0] for clip in made.clips] == starts
+
+
+def test_frames_that_would_take_too_much_memory_are_let_go(film: Film, tmp_path: Path) -> None:
+    _, clips, made = one_pass(film("b_frames.mp4"), tmp_path, ring_bytes=5 * 128 * 72)
+    assert clips
+    assert made.clips == ()
+    assert "frames wait, more than 46080 bytes" in made.gave_up
+    assert not list((tmp_path / "in").iterdir())
+
+
+def test_a_clip_that_fails_is_left_to_a_pass_of_its_own(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no such entry")
+
+    monkeypatch.setattr(same_pass, "read_clip", fail)
+    _, _, made = one_pass(film("b_frames.mp4"), tmp_path)
+    assert made == SamePassClips((), "a clip failed: no such entry")
+
+
+def test_a_damaged_video_is_cut_by_a_pass_of_its_own(film: Film, tmp_path: Path) -> None:
+    data = bytearray(film("b_frames.mp4").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 3000] = b"\xff" * 3000
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    facts, _, made = one_pass(path, tmp_path)
+    assert facts.is_partial
+    assert made == SamePassClips((), "the video is damaged")

@@ -10,10 +10,13 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from clipmill import identity
 from clipmill.errors import SpecError
-from clipmill.models.table import ModelEntry, model_named
+from clipmill.models.table import ModelEntry, ModelKind, model_named
 from clipmill.specs import CurateSpec, LimitsSpec
 from clipmill.stages.base import StageSpec
+from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
+from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
+from clipmill.stages.video.caption.serving import ServedModel
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
@@ -35,12 +38,18 @@ from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
+from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
 
 INSPECT_VERSION = 1
 CUSTOM_VERSION = 1
+ANSWERS_VERSION = 1
+LANGUAGE_MODELS = {"qwen": "qwen_lm", "qwen2.5": "qwen_lm", "qwen3": "qwen3_lm"}
+"""Variant of the enhancement -> model of the table."""
+SERVED_LIKE: dict[ModelKind, str] = {"caption": "qwen", "language": "qwen_lm"}
+"""Whose backend and environment a model has that is named by its id."""
 AESTHETIC_MODELS = ("clip", "laion-aesthetic")
 """The encoder and the head over it."""
 SCAN_VERSION = 1
@@ -104,7 +113,14 @@ class RunPlan:
     customs: tuple[PlacedStage, ...] = ()
     thumbnails: VideoFrameExtractionStage | None = None
     aesthetics: ClipAestheticFilterStage | None = None
-    questions: tuple[StageSpec, ...] = ()
+    questions: tuple[QuestionFilterStage, ...] = ()
+    captions: CaptionGenerationStage | None = None
+    enhancement: CaptionEnhancementStage | None = None
+
+    def __post_init__(self) -> None:
+        if (self.questions or self.enhancement) and self.captions is None:
+            what = "questions" if self.questions else "enhancement"
+            raise SpecError(f"{what} need captions: a CaptionGenerationStage says which model answers")
 
     @property
     def stages(self) -> tuple[StageSpec, ...]:
@@ -135,26 +151,48 @@ class RunPlan:
         return self._stage_digests(scan) | customs
 
     def _stage_digests(self, scan: str) -> dict[str, str]:
-        revisions = {model.stage: model.revision for model in self.models}
         digests = {
             "inspect": inspect_digest(self.limits),
-            "split": self.extractor.digest(scan, model=revisions.get(self.extractor, "")),
+            "split": self.extractor.digest(scan, model=self._revision(self.extractor)),
         }
         if self.motion:
             digests["motion"] = self.motion.digest(scan)
         if self.quality:
             digests["quality"] = measured(self.quality).digest(scan)
         if self.aesthetics:
-            model = "+".join(one.revision for one in self.models if one.stage is self.aesthetics)
-            digests["aesthetic"] = measured_aesthetics(self.aesthetics).digest(scan, model=model)
+            measured_by = self._revision(self.aesthetics)
+            digests["aesthetic"] = measured_aesthetics(self.aesthetics).digest(scan, model=measured_by)
+        if self.questions and self.captions:
+            digests["answers"] = self._answers_digest(self.captions, scan)
         if self.embedding:
-            digests["embed"] = self.embedding.digest(scan, model=revisions.get(self.embedding, ""))
+            digests["embed"] = self.embedding.digest(scan, model=self._revision(self.embedding))
         return digests | self._file_digests(scan)
+
+    def _answers_digest(self, captions: CaptionGenerationStage, scan: str) -> str:
+        """Which answer filters changes nothing that was answered, nor does the prompt of captions."""
+        model = captions.model_copy(update={"generate_stage2_caption": False, "stage2_prompt_text": None})
+        upstream = [scan, self.windows.for_questions().digest(), model.digest(model=self._revision(captions))]
+        asked = [question.asked().digest() for question in self.questions]
+        return identity.stage_digest("answers", ANSWERS_VERSION, {"asked": asked}, upstream=upstream)
+
+    def _caption_digests(self, captions: CaptionGenerationStage, scan: str) -> dict[str, str]:
+        seen = self.windows.for_captions().digest()
+        caption = captions.digest(scan, seen, model=self._revision(captions))
+        if self.enhancement is None:
+            return {"caption": caption}
+        enhance = self.enhancement.digest(caption, model=self._revision(self.enhancement))
+        return {"caption": caption, "enhance": enhance}
+
+    def _revision(self, stage: StageSpec) -> str:
+        """Of the weights of a stage; empty for one without."""
+        return "+".join(model.revision for model in self.models if model.stage is stage)
 
     def _file_digests(self, scan: str) -> dict[str, str]:
         digests: dict[str, str] = {}
         if not self.makes_files:
             return digests
+        if self.captions:
+            digests |= self._caption_digests(self.captions, scan)
         if self.transcode and (self.writer is None or self.writer.upload_clips):
             digests["encode"] = self.transcode.digest(scan)
             if self.writer and self.writer.write_filtered_clips:
@@ -197,6 +235,19 @@ def _models(plan: RunPlan) -> Iterator[UsedModel]:
     if isinstance(plan.embedding, LearnedEmbeddingStage):
         spec = plan.embedding
         yield _used(spec, spec.algorithm, spec.model_dir, spec.revision)
+    if plan.captions and not plan.captions.is_remote:
+        yield _served(plan.captions, "caption", plan.captions.model_variant)
+    if plan.enhancement and not plan.enhancement.is_remote:
+        variant = plan.enhancement.model_variant
+        yield _served(plan.enhancement, "language", LANGUAGE_MODELS.get(variant, variant))
+
+
+def _served(stage: ServedModel, kind: ModelKind, name: str) -> UsedModel:
+    """The model of the table that a variant names, or whatever weights the stage names itself."""
+    if stage.model is None:
+        return _used(stage, name, stage.model_dir, stage.revision)
+    entry = replace(model_named(SERVED_LIKE[kind]), name=stage.model, source=stage.model, revision="main")
+    return UsedModel(stage, entry, stage.model_dir, stage.revision or entry.revision)
 
 
 def _used(stage: StageSpec, name: str, model_dir: str, revision: str | None = None) -> UsedModel:
@@ -206,10 +257,7 @@ def _used(stage: StageSpec, name: str, model_dir: str, revision: str | None = No
 
 def windowing_digest(windows: CaptionPreparationStage) -> str:
     """Digest of where windows lie; prompts and preprocessing do not move them."""
-    lengths = CaptionPreparationStage(
-        window_size=windows.window_size, remainder_threshold=windows.remainder_threshold
-    )
-    return lengths.digest()
+    return windows.for_windows().digest()
 
 
 def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> RunPlan:
@@ -221,7 +269,7 @@ def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> RunPlan:
         dry_run=spec.write.dry_run,
         generate_embeddings=spec.embedding is not None,
         generate_previews=spec.preview is not None,
-        generate_captions=False,
+        generate_captions=spec.captions is not None,
         write_filtered_clips=spec.write.write_filtered_clips,
         verbose=spec.write.verbose,
     )
@@ -229,6 +277,7 @@ def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> RunPlan:
         input_video_path=source,
         input_list_json_path=spec.input_list_json_path,
         video_limit=spec.video_limit,
+        decoder=spec.decoder,
         verbose=spec.verbose,
     )
     return RunPlan(
@@ -241,7 +290,10 @@ def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> RunPlan:
         frames=spec.frames,
         aesthetics=spec.aesthetics,
         embedding=spec.embedding,
-        windows=spec.windows,
+        windows=_windows_for(spec.captions, spec.windows),
+        questions=tuple(spec.questions),
+        captions=spec.captions,
+        enhancement=spec.enhancement,
         preview=spec.preview,
         writer=writer,
         limits=spec.limits,
@@ -254,17 +306,17 @@ _KNOWN = (
     ClipFrameExtractionStage, PerceptualEmbeddingStage, CaptionPreparationStage, PreviewStage,
     ClipWriterStage, TransNetV2ClipExtractionStage, ClipAestheticFilterStage, LearnedEmbeddingStage,
     CosmosEmbed1FrameCreationStage, CosmosEmbed1EmbeddingStage, InternVideo2FrameCreationStage,
-    InternVideo2EmbeddingStage,
+    InternVideo2EmbeddingStage, QuestionFilterStage, CaptionGenerationStage, CaptionEnhancementStage,
 )  # fmt: skip
 
 OPERATOR_ORDER = ("scan", "appraise", "cut", "embed", "caption", "enhance", "finish")
 """The operators, as a parcel passes them; which of them a run has, its stages decide."""
 
 _OPERATOR_OF: dict[type, str] = {
-    ClipAestheticFilterStage: "appraise", ClipTranscodingStage: "cut", PerceptualEmbeddingStage: "embed",
+    ClipAestheticFilterStage: "appraise", QuestionFilterStage: "appraise", ClipTranscodingStage: "cut", PerceptualEmbeddingStage: "embed",
     LearnedEmbeddingStage: "embed", CosmosEmbed1EmbeddingStage: "embed",
     InternVideo2EmbeddingStage: "embed", CaptionPreparationStage: "finish", PreviewStage: "finish",
-    ClipWriterStage: "finish",
+    CaptionGenerationStage: "finish", CaptionEnhancementStage: "finish", ClipWriterStage: "finish",
 }  # fmt: skip
 
 
@@ -276,6 +328,7 @@ def plan_of_stages(stages: Sequence[object]) -> RunPlan:
     reader = _only(stages, VideoReader)
     if reader is None:
         raise SpecError("the pipeline has no VideoReader: add one as its first stage")
+    captions = _only(stages, CaptionGenerationStage)
     motion = _only(stages, MotionVectorDecodeStage)
     motion_filter = _only(stages, MotionFilterStage)
     return RunPlan(
@@ -288,13 +341,29 @@ def plan_of_stages(stages: Sequence[object]) -> RunPlan:
         frames=_only(stages, ClipFrameExtractionStage),
         aesthetics=_only(stages, ClipAestheticFilterStage),
         embedding=_embedding(stages),
-        windows=_only(stages, CaptionPreparationStage) or CaptionPreparationStage(),
+        questions=tuple(stage for stage in stages if isinstance(stage, QuestionFilterStage)),
+        captions=captions,
+        enhancement=_only(stages, CaptionEnhancementStage),
+        windows=_windows_for(captions, _only(stages, CaptionPreparationStage) or CaptionPreparationStage()),
         preview=_only(stages, PreviewStage),
         writer=_only(stages, ClipWriterStage),
         limits=LimitsSpec(),
         customs=tuple(_placed(stages)),
         thumbnails=_only(stages, VideoFrameExtractionStage),
     )
+
+
+def _windows_for(
+    captions: CaptionGenerationStage | None, windows: CaptionPreparationStage
+) -> CaptionPreparationStage:
+    """The windows as the captioner gets them. SpecError where the two stages name different variants."""
+    if captions is None or windows.model_variant == captions.model_variant:
+        return windows
+    if "model_variant" in windows.model_fields_set and "model_variant" in captions.model_fields_set:
+        raise SpecError(
+            f"windows are prepared for {windows.model_variant}, captions come from {captions.model_variant}"
+        )
+    return windows.model_copy(update={"model_variant": captions.model_variant})
 
 
 def with_limits(plan: RunPlan, limits: LimitsSpec) -> RunPlan:

@@ -9,6 +9,8 @@ from typing import Annotated, ClassVar, Literal, Self, cast
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from clipmill.stages.base import SPEED_ONLY, Spec, StageSpec
+from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
+from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
@@ -22,6 +24,8 @@ from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
+from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
+from clipmill.stages.video.io.video_reader import ANY_DECODER, Decoder
 from clipmill.stages.video.preview.preview import PreviewStage
 
 
@@ -163,13 +167,14 @@ class ShardingSpec(Spec):
 class CurateSpec(StageSpec):
     """A whole curation run. A stage set to null is off.
 
-    ``input_list_json_path``, ``video_limit`` and ``verbose`` are the reader's.
+    ``input_list_json_path``, ``video_limit``, ``decoder`` and ``verbose`` are the reader's.
     """
 
     stage_name: ClassVar[str] = "curate"
 
     input_list_json_path: str | None = None
     video_limit: int | None = Field(default=None, ge=1)
+    decoder: Annotated[Decoder, SPEED_ONLY] = ANY_DECODER
     split: SplitSpec = SplitSpec()
     motion: MotionVectorDecodeStage | None = MotionVectorDecodeStage()
     motion_filter: MotionFilterStage | None = MotionFilterStage(score_only=True)
@@ -179,8 +184,17 @@ class CurateSpec(StageSpec):
     aesthetics: ClipAestheticFilterStage | None = None
     embedding: EmbeddingSpec | None = PerceptualEmbeddingStage()
     windows: CaptionPreparationStage = CaptionPreparationStage()
+    questions: list[QuestionFilterStage] = Field(default_factory=list[QuestionFilterStage])
+    captions: CaptionGenerationStage | None = None
+    enhancement: CaptionEnhancementStage | None = None
     preview: PreviewStage | None = PreviewStage()
     dedup: DedupSpec | None = DedupSpec()
     write: WriteSpec = WriteSpec()
     limits: LimitsSpec = LimitsSpec()
     sharding: Annotated[ShardingSpec, SPEED_ONLY] = ShardingSpec()
+
+    @model_validator(mode="after")
+    def _somebody_answers(self) -> Self:
+        if (self.questions or self.enhancement) and self.captions is None:
+            raise ValueError("questions and enhancement need captions, which say what model answers")
+        return self

@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from clipmill.stages.video.io.video_reader import Decoder
+
 THUMBNAIL_HW = (27, 48)
 
 
@@ -24,7 +26,7 @@ class ScanPlan:
     quality_fps: float | None = None
     frames_fps: float | None = None
     frames_height_px: int = 240
-    decoder: Literal["auto", "cpu", "nvdec"] = "cpu"
+    decoder: Decoder = "cpu"
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ def scan_plan(plan: RunPlan, missing: frozenset[str]) -> ScanPlan:
         quality_fps=plan.quality.sample_fps if plan.quality and "quality" in missing else None,
         frames_fps=float(common_rate(rates)) if rates else None,
         frames_height_px=_frames_height_px(plan, missing),
+        decoder=plan.reader.decoder,
     )
 
 

@@ -13,14 +13,21 @@ from pydantic_core import to_jsonable_python
 
 from clipmill import specs
 from clipmill.stages.base import Spec
+from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
+from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
+from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 
 DOCS = Path(__file__).parent
 PYTHON_ONLY: dict[str, type[Spec]] = {
-    kind.__name__: kind for kind in (VideoReader, VideoFrameExtractionStage, ClipWriterStage)
-}
+    kind.__name__: kind
+    for kind in (
+        VideoReader, VideoFrameExtractionStage, CaptionGenerationStage, CaptionEnhancementStage,
+        QuestionFilterStage, ClipWriterStage,
+    )
+}  # fmt: skip
 EVERYWHERE = "verbose"
 
 HEAD = """# The spec

@@ -1,9 +1,27 @@
+"""What captioners are asked, and the answers of the one that nobody has to fetch."""
+
 import numpy as np
+import pytest
 
-from clipmill.models.captioner import Caption, Captioner, NoCaptions
+from clipmill.models.captioner import Caption, Captioner, CaptionRequest, NoCaptions
 
 
-def test_without_a_model_every_window_is_skipped() -> None:
+def test_without_a_captioner_every_window_is_skipped() -> None:
     captioner: Captioner = NoCaptions()
-    windows = [np.zeros((4, 27, 48, 3), np.uint8)] * 2
-    assert captioner.caption(windows) == [Caption("", "skipped"), Caption("", "skipped")]
+    frames = np.zeros((4, 27, 48, 3), np.uint8)
+    requests = [CaptionRequest(name, frames, fps=2.0, prompt="Describe.") for name in ("a", "b")]
+    assert list(captioner.caption(requests)) == [Caption("a", "", "skipped"), Caption("b", "", "skipped")]
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        np.zeros((4, 27, 48), np.uint8),
+        np.zeros((4, 3, 27, 48), np.uint8),
+        np.zeros((4, 27, 48, 3), np.float32),
+    ],
+    ids=["no channels", "channels first", "floats"],
+)
+def test_frames_are_pictures(frames: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        CaptionRequest("a", frames, fps=2.0, prompt="Describe.")

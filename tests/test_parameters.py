@@ -15,6 +15,8 @@ from pydantic.fields import FieldInfo
 from clipmill.plan import RunPlan, plan_of_spec, plan_of_stages
 from clipmill.specs import CurateSpec, DedupSpec, LimitsSpec, ShardingSpec, SplitSpec, WriteSpec
 from clipmill.stages.base import Spec, StageSpec, apply_verbose
+from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
+from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
@@ -31,6 +33,7 @@ from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtr
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
+from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
@@ -73,6 +76,16 @@ DOCUMENTED: dict[type[StageSpec], dict[str, object]] = {
         "window_size": 256, "remainder_threshold": 128, "model_does_preprocess": False,
         "preprocess_dtype": "float32", "generate_previews": True, "verbose": False,
     },
+    CaptionGenerationStage: {
+        "model_dir": "models/qwen", "model_variant": "qwen", "caption_batch_size": 16, "fp8": False,
+        "max_output_tokens": 512, "model_does_preprocess": False, "disable_mmcache": False,
+        "generate_stage2_caption": False, "stage2_prompt_text": None, "vllm_kwargs": {}, "verbose": False,
+    },
+    CaptionEnhancementStage: {
+        "model_dir": "models/qwen", "model_variant": "qwen", "captioning_model_variant": None,
+        "prompt_variant": "default", "prompt_text": None, "model_batch_size": 128, "fp8": False,
+        "max_output_tokens": 512, "vllm_kwargs": {}, "verbose": False,
+    },
     PreviewStage: {
         "target_fps": 1.0, "target_height": 240, "compression_level": 6, "quality": 50,
         "num_cpus_per_worker": 4.0, "verbose": False,
@@ -98,6 +111,7 @@ DEVIATIONS = {
     (ClipFrameExtractionStage, "extract_purposes"): "None there; None is taken as none here",
     (ClipFrameExtractionStage, "target_fps"): "None there; None is taken as none here",
     (ClipWriterStage, "embedding_algorithm"): "cosmos-embed1 there; perceptual needs no weights",
+    (CaptionEnhancementStage, "captioning_model_variant"): "qwen2.5 there, and others' captions are skipped",
     (VideoReader, "input_list_json_path"): "of its own partitioning stage there",
 }
 """Defaults that differ, and why."""
@@ -117,10 +131,11 @@ ABSENT = {
 }
 """Documented parameters that are refused as unknown, and why."""
 
-STAGES = (*DOCUMENTED, PerceptualEmbeddingStage, QualityFilterStage)
+STAGES = (*DOCUMENTED, PerceptualEmbeddingStage, QualityFilterStage, QuestionFilterStage)
 SPECS = (*STAGES, DedupSpec, LimitsSpec, ShardingSpec, SplitSpec, WriteSpec, CurateSpec)
 
 NEEDED: dict[type[Spec], dict[str, object]] = {
+    QuestionFilterStage: {"question": "Is it night?"},
     VideoReader: {"input_video_path": "films"},
     ClipWriterStage: {
         "output_path": "out", "input_path": "films", "upload_clips": True, "dry_run": False,
@@ -205,6 +220,21 @@ def test_an_unknown_key_is_refused(kind: type[Spec]) -> None:
         (CaptionPreparationStage, {"sampling_fps": 0}),
         (CaptionPreparationStage, {"prompt_variant": "poem"}),
         (CaptionPreparationStage, {"preprocess_dtype": "int4"}),
+        (CaptionPreparationStage, {"frame_height_px": 8}),
+        (CaptionPreparationStage, {"model_variant": "a/b"}),
+        (CaptionGenerationStage, {"caption_batch_size": 0}),
+        (CaptionGenerationStage, {"max_output_tokens": 0}),
+        (CaptionGenerationStage, {"backend": "cloud"}),
+        (CaptionGenerationStage, {"backend": "endpoint"}),
+        (CaptionGenerationStage, {"endpoint_url": "http://server/v1"}),
+        (CaptionGenerationStage, {"endpoint_url": "server:8000", "endpoint_model": "m"}),
+        (CaptionGenerationStage, {"endpoint_url": "http://server/v1", "endpoint_model": "m", "fp8": True}),
+        (CaptionGenerationStage, {"endpoint_key_variable": "sk-123"}),
+        (CaptionGenerationStage, {"backend": "transformers", "fp8": True}),
+        (CaptionEnhancementStage, {"model_batch_size": 0}),
+        (CaptionEnhancementStage, {"prompt_variant": "poem"}),
+        (QuestionFilterStage, {"question": ""}),
+        (QuestionFilterStage, {"question": "Is it night?", "reject_if": "maybe"}),
         (PreviewStage, {"target_fps": 0}),
         (PreviewStage, {"target_height": 0}),
         (PreviewStage, {"compression_level": 7}),

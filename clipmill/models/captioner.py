@@ -1,31 +1,86 @@
-"""What turns windows of frames into text."""
+"""What turns windows of frames into text: what is asked, what comes back, and who answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
 
+CaptionStatus = Literal["success", "truncated", "blocked", "error", "skipped"]
+"""``truncated``: at the most tokens; ``blocked``: by the model's server; ``skipped``: nobody was asked."""
+
+
+@dataclass(frozen=True)
+class CaptionRequest:
+    """One window: its frames, uint8 ``(T, H, W, 3)`` RGB, how many of them make a second, the prompt."""
+
+    window_id: str
+    frames: np.ndarray
+    fps: float
+    prompt: str
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:
+            raise ValueError(
+                f"frames must be uint8 (T, H, W, 3), got {self.frames.dtype} {self.frames.shape}"
+            )
+
 
 @dataclass(frozen=True)
 class Caption:
-    """The text of one window, empty unless ``status`` is ``success``; ``skipped``: nobody was asked."""
+    """The answer of one window: text when ``success`` or ``truncated``, otherwise ``message`` says why not.
 
+    Tokens are None where they were not counted.
+    """
+
+    window_id: str
     text: str
-    status: Literal["success", "skipped"]
+    status: CaptionStatus
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    message: str = ""
 
 
 class Captioner(Protocol):
     """Describes windows of frames."""
 
-    def caption(self, windows: Sequence[np.ndarray]) -> list[Caption]:
-        """One caption per window; each window is uint8 ``(T, H, W, 3)`` RGB."""
+    @property
+    def model(self) -> str:
+        """Who it is: a hub id, a folder's name, or the name an endpoint knows it by."""
         ...
+
+    @property
+    def revision(self) -> str:
+        """Which weights; empty where nobody says."""
+        ...
+
+    def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
+        """Answer each request exactly once, in the order they are done; requests are taken as there is room.
+
+        A request that fails is an answer with status ``error``. ``EngineDied`` when the model is gone for
+        good; what was not answered by then was not done.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of the model; nothing can be asked afterwards."""
+        ...
+
+
+def skipped(window_id: str) -> Caption:
+    """The answer of a window about which nobody was asked."""
+    return Caption(window_id, "", "skipped")
 
 
 class NoCaptions:
     """The default without a model: every window is there, and says that it was not captioned."""
 
-    def caption(self, windows: Sequence[np.ndarray]) -> list[Caption]:
+    model = ""
+    revision = ""
+
+    def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
         """``skipped`` for each window."""
-        return [Caption("", "skipped") for _ in windows]
+        return (skipped(request.window_id) for request in requests)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

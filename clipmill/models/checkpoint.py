@@ -1,0 +1,51 @@
+"""Loading a checkpoint of ``transformers``: safetensors only, every key in its place, faults in one line."""
+
+# pyright: reportMissingImports=false
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipmill.errors import ModelUnavailable
+from clipmill.models.table import ModelEntry
+
+if TYPE_CHECKING:
+    import torch
+
+_REMEDY = "fetch it again, or name the weights of another model"
+
+
+def load_network(entry: ModelEntry, folder: Path, *, dtype: str, device: "torch.device") -> Any:
+    """The model in a folder, ready to run. ModelUnavailable when the weights are not all of its own."""
+    import torch
+    from transformers import AutoModel
+
+    try:
+        network, loading = AutoModel.from_pretrained(
+            folder,
+            dtype=getattr(torch, dtype),
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise unavailable(entry, folder, str(error)) from error
+    lost = sorted(loading["missing_keys"])
+    if lost:
+        raise unavailable(entry, folder, f"{len(lost)} weights are missing, the first is {lost[0]}")
+    return network.to(device).eval().requires_grad_(False)
+
+
+def load_tokenizer(entry: ModelEntry, folder: Path) -> Any:
+    """The tokenizer beside the weights. ModelUnavailable when there is none."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise unavailable(entry, folder, f"no tokenizer: {error}") from error
+
+
+def unavailable(entry: ModelEntry, folder: Path, cause: str) -> ModelUnavailable:
+    """What went wrong with weights, in one line."""
+    return ModelUnavailable(entry.name, str(folder), " ".join(cause.split())[:300], _REMEDY)

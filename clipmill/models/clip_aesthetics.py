@@ -1,0 +1,74 @@
+"""Aesthetic scores: CLIP's features of a frame, and the affine head over them."""
+
+# pyright: reportMissingImports=false
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from clipmill.models.batching import Batches
+from clipmill.models.checkpoint import unavailable
+from clipmill.models.devices import torch_device, use_threads
+from clipmill.models.image_text import ImageTextTower
+from clipmill.models.table import ModelEntry, model_named
+from clipmill.models.towers import Prepared
+from clipmill.models.vectors import unit_rows
+from clipmill.models.weights import weights_of
+from clipmill.scores.aesthetic import AffineHead, affine_head
+from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
+
+ENCODER, HEAD = "clip", "laion-aesthetic"
+"""Names in the model table."""
+
+
+class ClipAestheticScorer:
+    """Scores frames one by one, frames of several clips in one batch."""
+
+    def __init__(self, tower: ImageTextTower, head: AffineHead, *, batch_size: int) -> None:
+        self._tower, self._head = tower, head
+        self._batches = Batches(batch_size)
+
+    def score(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Float32 ``(T,)`` for each clip, uint8 ``(T, H, W, 3)`` RGB; a frame without features has none."""
+        frames = [self._tower.prepare(frame[None]) for clip in clips for frame in clip]
+        if not frames:
+            return [np.zeros(0, np.float32) for _ in clips]
+        units, bad = unit_rows(self._batches.run(frames, self._encode))
+        scores = self._head.scores(units)
+        scores[bad] = np.nan
+        parts = np.split(scores, np.cumsum([len(clip) for clip in clips])[:-1])
+        return [part[np.isfinite(part)] for part in parts]
+
+    def _encode(self, frames: Sequence[Prepared]) -> np.ndarray:
+        return self._tower.encode_frames(
+            tuple(np.concatenate(arrays) for arrays in zip(*frames, strict=True))
+        )
+
+
+def open_aesthetic_scorer(spec: ClipAestheticFilterStage, *, num_threads: int = 1) -> ClipAestheticScorer:
+    """The scorer that ``spec`` asks for; weights are fetched where they are missing.
+
+    On a CPU it computes with ``num_threads``. ModelUnavailable for weights that cannot be had or are others.
+    """
+    encoder, head = model_named(ENCODER), model_named(HEAD)
+    found = weights_of(encoder, model_dir=spec.model_dir)
+    head_folder = weights_of(head, model_dir=spec.model_dir).folder
+    use_threads(num_threads)
+    tower = ImageTextTower(encoder, found.folder, dtype="float32", device=torch_device(spec.device))
+    return ClipAestheticScorer(tower, _head(head, head_folder, tower), batch_size=spec.batch_size)
+
+
+def _head(entry: ModelEntry, folder: Path, tower: ImageTextTower) -> AffineHead:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    (path,) = sorted(folder.glob("*.safetensors"))[:1]
+    try:
+        head = affine_head(load_file(path))
+    except (SafetensorError, ValueError) as error:
+        raise unavailable(entry, folder, f"{path.name}: {error}") from error
+    if len(head.weight) != tower.dimension:
+        wrong = f"the head reads {len(head.weight)} features, the encoder gives {tower.dimension}"
+        raise unavailable(entry, folder, wrong)
+    return head

@@ -206,7 +206,8 @@ def _curated_video(clips: list[dict[str, object]], video: int, clips_per_video: 
     in_clips_s = sum(float(str(clip["end_s"])) - float(str(clip["start_s"])) for clip in own)
     return {
         "video_id": f"v{video:031d}", "uri": f"{SOURCE}/{CURATED[video]}", "status": "curated",
-        "is_partial": video == 2, "size_bytes": 48_200_133, "duration_s": duration_s,
+        "is_partial": video == 2, "partial_reason": "at 31.2 s: a packet is damaged" if video == 2 else "",
+        "size_bytes": 48_200_133, "duration_s": duration_s,
         "num_frames": int(duration_s * 25),
         "framerate_num": 25, "framerate_den": 1, "width": 1280, "height": 720, "video_codec": "h264",
         "num_shots": clips_per_video, "num_clips": clips_per_video, "dropped_s": duration_s - in_clips_s,

@@ -369,6 +369,12 @@ def test_copied_files_name_their_original(run: DrawnRun) -> None:
     assert [copy.duplicate_of for copy in copies] == ["harbour/morning fog.mp4"] * 2
 
 
+def test_partial_files_are_unusual(run: DrawnRun) -> None:
+    page = build_page(run.tables, options=OPTIONS)
+    assert page.num_odd == page.num_partial == len(page.oddities)
+    assert all(view.oddities.startswith("partial: ") for view in page.oddities)
+
+
 def test_an_empty_run_is_a_page(run: DrawnRun) -> None:
     page = render_report(empty_tables(), options=OPTIONS, read_bytes=run.read_bytes)
     assert "Every file could be read." in page

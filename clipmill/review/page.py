@@ -9,6 +9,7 @@ from clipmill.review.distributions import Distributions, draw_distributions
 from clipmill.review.funnel import count_funnel
 from clipmill.review.gallery import clip_views, reason_views
 from clipmill.review.naming import common_root
+from clipmill.review.oddities import oddity_views
 from clipmill.review.rejections import rejected_files, rejection_views, sample_rejections
 from clipmill.review.similarity import SimilarityView, draw_similarity
 from clipmill.review.view import (
@@ -16,6 +17,7 @@ from clipmill.review.view import (
     CopyView,
     FunnelView,
     GroupView,
+    OddityView,
     ReasonView,
     RejectionView,
     ReportOptions,
@@ -41,6 +43,8 @@ class Page:
     num_copies: int
     rejections: Sequence[RejectionView]
     num_rejections: int
+    oddities: Sequence[OddityView]
+    num_odd: int
     num_partial: int
 
 
@@ -51,6 +55,7 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
     rows = sample.sample_clips(clips, size=options.max_clips, seed=options.seed)
     views = clip_views(tables, rows, root=root, output_root=options.output_root)
     copies, num_copies = copy_views(tables.videos, root=root, max_rows=options.max_rejections)
+    oddities, num_odd = oddity_views(tables.videos, root=root, max_rows=options.max_rejections)
     files = rejected_files(tables.rejections)
     rejected_rows = sample_rejections(files, size=options.max_rejections, seed=options.seed)
     return Page(
@@ -68,6 +73,8 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         num_copies=num_copies,
         rejections=rejection_views(files, rejected_rows, root=root),
         num_rejections=files.num_rows,
+        oddities=oddities,
+        num_odd=num_odd,
         num_partial=tables.videos["is_partial"].to_pylist().count(True),
     )
 

@@ -149,6 +149,14 @@ class CopyView:
 
 
 @dataclass(frozen=True)
+class OddityView:
+    """A file that was not ordinary, and what was done with it."""
+
+    name: str
+    oddities: str
+
+
+@dataclass(frozen=True)
 class RejectionView:
     """A rejected file."""
 

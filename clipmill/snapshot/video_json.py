@@ -48,8 +48,8 @@ def chunked(clips: Iterable[Row], *, budget_s: float) -> list[list[Row]]:
 
 
 def video_json(video: Row, *, num_chunks: int) -> Mapping[str, object]:
-    """The keys of ``processed_videos/<path>.json``."""
-    return {
+    """The keys of ``processed_videos/<path>.json``; ``oddities`` is ours, and only there are any."""
+    content: dict[str, object] = {
         "video": video["uri"],
         "height": video["height"],
         "width": video["width"],
@@ -62,6 +62,9 @@ def video_json(video: Row, *, num_chunks: int) -> Mapping[str, object]:
         "num_total_clips": video["num_clips"],
         "num_clip_chunks": num_chunks,
     }
+    if video["oddities"]:
+        content["oddities"] = video["oddities"]
+    return content
 
 
 def chunk_json(video: Row, index: int, clips: list[Row], previewed: set[str]) -> Mapping[str, object]:

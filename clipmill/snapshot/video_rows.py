@@ -31,9 +31,15 @@ def video_row(fate: VideoFate) -> Row:
         **{name: inspection.get(name) for name in _INSPECTED},
         **_framerate(inspection),
         **{name: split.get(name) for name in _SCANNED},
+        "oddities": _oddities(split) if split.get("content_digest") else None,
         **{name: split[name] for name in ("duration_s", "num_frames") if split.get(name) is not None},
         **(_counts(fate, split) if fate.status == "curated" else {}),
     }
+
+
+def _oddities(split: Row) -> str:
+    """What was unusual and what was done with it, times first; empty for an ordinary video."""
+    return "; ".join(str(split[name]) for name in ("repaired_times", "oddities") if split.get(name))
 
 
 def _framerate(inspection: Row) -> Row:

@@ -19,7 +19,8 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
 
 VIDEOS = _schema(
     video_id=_STR, source_version=_STR, content_digest=_STR, audio_digest=_STR, uri=_STR, status=_STR,
-    reason=_STR, message=_STR, is_partial=_BOOL, partial_reason=_STR, duplicate_of=_STR, size_bytes=_I64,
+    reason=_STR, message=_STR, is_partial=_BOOL, partial_reason=_STR, oddities=_STR, duplicate_of=_STR,
+    size_bytes=_I64,
     duration_s=_F64, num_frames=_I64, framerate_num=_I64, framerate_den=_I64, is_vfr=_BOOL, width=_I32,
     height=_I32, rotation_deg=_I32, sar=_STR, video_codec=_STR, pixel_format=_STR, audio_codec=_STR,
     bit_rate_k=_I64, num_shots=_I32, num_clips=_I32, dropped_s=_F64,
@@ -88,7 +89,7 @@ VERIFY_STATE = _schema(id=_STR, stage_digest=_STR, video_id=_STR, file_digest=_S
 SPLIT_STATE = _schema(
     id=_STR, stage_digest=_STR, reason=_STR, message=_STR, content_digest=_STR, audio_digest=_STR,
     is_partial=_BOOL, partial_reason=_STR, num_frames=_I64, duration_s=_F64, is_vfr=_BOOL, time_base=_STR,
-    repaired_times=_STR, detector=_STR, shots=pa.list_(_SHOT_SPAN), clips=pa.list_(_CLIP_SPAN),
+    repaired_times=_STR, oddities=_STR, detector=_STR, shots=pa.list_(_SHOT_SPAN), clips=pa.list_(_CLIP_SPAN),
     dropped=pa.list_(_DROPPED), bytes_read=_I64,
 )  # fmt: skip
 """id is the video_id; reason is null for a video that was split."""

@@ -180,6 +180,7 @@ def _split_row(item: WorkItem, outcome: SplitOutcome) -> StateRow:
         "is_vfr": facts.is_vfr,
         "time_base": str(facts.time_base),
         "repaired_times": facts.repaired_times,
+        "oddities": facts.oddities,
         "detector": outcome.detector,
         "shots": [_shot(shot) for shot in outcome.shots],
         "clips": [_clip(clip) for clip in outcome.clips],

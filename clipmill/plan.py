@@ -4,19 +4,17 @@ Users add the documents' stages in the documents' order; what one decode can fee
 every result is named by its digest. Pure.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar, runtime_checkable
 
 from clipmill import identity
 from clipmill.errors import SpecError
-from clipmill.models.table import ModelEntry, ModelKind, model_named
 from clipmill.specs import CurateSpec, LimitsSpec
 from clipmill.stages.base import StageSpec
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
-from clipmill.stages.video.caption.serving import ServedModel
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
@@ -42,16 +40,11 @@ from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
+from clipmill.used_models import UsedModel, used_models
 
 INSPECT_VERSION = 1
 CUSTOM_VERSION = 1
 ANSWERS_VERSION = 1
-LANGUAGE_MODELS = {"qwen": "qwen_lm", "qwen2.5": "qwen_lm", "qwen3": "qwen3_lm"}
-"""Variant of the enhancement -> model of the table."""
-SERVED_LIKE: dict[ModelKind, str] = {"caption": "qwen", "language": "qwen_lm"}
-"""Whose backend and environment a model has that is named by its id."""
-AESTHETIC_MODELS = ("clip", "laion-aesthetic")
-"""The encoder and the head over it."""
 SCAN_VERSION = 1
 """Bumped when the pass itself would give other frames, times or thumbnails for the same file."""
 
@@ -74,16 +67,6 @@ class CustomStage(Protocol):
     def process(self, task: object) -> object:
         """Called in a worker, once per chunk of a video's clips."""
         ...
-
-
-@dataclass(frozen=True)
-class UsedModel:
-    """A model that a stage of a plan uses, where its weights lie, and of which revision they are."""
-
-    stage: StageSpec
-    entry: ModelEntry
-    model_dir: str
-    revision: str
 
 
 @dataclass(frozen=True)
@@ -130,7 +113,15 @@ class RunPlan:
     @property
     def models(self) -> tuple[UsedModel, ...]:
         """The models that are used, in the order of the stages."""
-        return tuple(_models(self))
+        return tuple(
+            used_models(
+                extractor=self.extractor,
+                aesthetics=self.aesthetics,
+                embedding=self.embedding,
+                captions=self.captions,
+                enhancement=self.enhancement,
+            )
+        )
 
     @property
     def makes_files(self) -> bool:
@@ -226,35 +217,6 @@ def measured_aesthetics(aesthetics: ClipAestheticFilterStage) -> ClipAestheticFi
     return ClipAestheticFilterStage(target_fps=aesthetics.target_fps)
 
 
-def _models(plan: RunPlan) -> Iterator[UsedModel]:
-    if isinstance(plan.extractor, TransNetV2ClipExtractionStage):
-        yield _used(plan.extractor, "transnetv2", plan.extractor.model_dir, plan.extractor.revision)
-    if plan.aesthetics:
-        for name in AESTHETIC_MODELS:
-            yield _used(plan.aesthetics, name, plan.aesthetics.model_dir)
-    if isinstance(plan.embedding, LearnedEmbeddingStage):
-        spec = plan.embedding
-        yield _used(spec, spec.algorithm, spec.model_dir, spec.revision)
-    if plan.captions and not plan.captions.is_remote:
-        yield _served(plan.captions, "caption", plan.captions.model_variant)
-    if plan.enhancement and not plan.enhancement.is_remote:
-        variant = plan.enhancement.model_variant
-        yield _served(plan.enhancement, "language", LANGUAGE_MODELS.get(variant, variant))
-
-
-def _served(stage: ServedModel, kind: ModelKind, name: str) -> UsedModel:
-    """The model of the table that a variant names, or whatever weights the stage names itself."""
-    if stage.model is None:
-        return _used(stage, name, stage.model_dir, stage.revision)
-    entry = replace(model_named(SERVED_LIKE[kind]), name=stage.model, source=stage.model, revision="main")
-    return UsedModel(stage, entry, stage.model_dir, stage.revision or entry.revision)
-
-
-def _used(stage: StageSpec, name: str, model_dir: str, revision: str | None = None) -> UsedModel:
-    entry = model_named(name)
-    return UsedModel(stage, entry, model_dir, revision or entry.revision)
-
-
 def windowing_digest(windows: CaptionPreparationStage) -> str:
     """Digest of where windows lie; prompts and preprocessing do not move them."""
     return windows.for_windows().digest()
@@ -313,8 +275,8 @@ OPERATOR_ORDER = ("scan", "appraise", "cut", "embed", "caption", "enhance", "fin
 """The operators, as a parcel passes them; which of them a run has, its stages decide."""
 
 _OPERATOR_OF: dict[type, str] = {
-    ClipAestheticFilterStage: "appraise", QuestionFilterStage: "appraise", ClipTranscodingStage: "cut", PerceptualEmbeddingStage: "embed",
-    LearnedEmbeddingStage: "embed", CosmosEmbed1EmbeddingStage: "embed",
+    ClipAestheticFilterStage: "appraise", QuestionFilterStage: "appraise", ClipTranscodingStage: "cut",
+    PerceptualEmbeddingStage: "embed", LearnedEmbeddingStage: "embed", CosmosEmbed1EmbeddingStage: "embed",
     InternVideo2EmbeddingStage: "embed", CaptionPreparationStage: "finish", PreviewStage: "finish",
     CaptionGenerationStage: "finish", CaptionEnhancementStage: "finish", ClipWriterStage: "finish",
 }  # fmt: skip

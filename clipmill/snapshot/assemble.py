@@ -15,7 +15,7 @@ from clipmill.snapshot.collect import Collection, Row
 from clipmill.snapshot.video_fates import ClipRows, VideoFate, clip_rows, video_fates
 from clipmill.snapshot.video_rows import shot_rows, video_row
 from clipmill.storage.tables import TABLE_SCHEMAS
-from clipmill.storage.verdicts import FILTERED_FILE_STAGE, SCORE_STAGES, StageRows
+from clipmill.storage.verdicts import FILTERED_FILE_STAGE, MODEL_FILTER_STAGES, SCORE_STAGES, StageRows
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _relevant(rows: StageRows, plan: RunPlan) -> StageRows:
     if not verdict(rows, plan):
         return rows
     keeps_file = plan.writer is not None and plan.writer.write_filtered_clips
-    shown = {*SCORE_STAGES, "preview", *([FILTERED_FILE_STAGE] if keeps_file else [])}
+    shown = {*SCORE_STAGES, *MODEL_FILTER_STAGES, "preview", *([FILTERED_FILE_STAGE] if keeps_file else [])}
     return {stage: row for stage, row in rows.items() if stage in shown}
 
 

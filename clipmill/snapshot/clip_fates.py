@@ -6,9 +6,10 @@ from typing import cast
 
 from clipmill.plan import RunPlan
 from clipmill.records import ClipReason
+from clipmill.scores.verdict import answer_verdict
 from clipmill.snapshot.collect import Row
 from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, Bounds
-from clipmill.storage.verdicts import CUSTOM_STAGE, StageRows, clip_verdict
+from clipmill.storage.verdicts import CUSTOM_STAGE, StageRows, answers_of, clip_verdict
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,11 @@ def verdict(rows: StageRows, plan: RunPlan) -> ClipFate | None:
         return None
     if reason == ClipReason.LOW_MOTION:
         return ClipFate(reason, "motion_filter", _outside(rows.get("motion") or {}, _motion_bounds(plan)))
+    if reason == ClipReason.LOW_AESTHETIC:
+        scores = rows.get("aesthetic") or {}
+        return ClipFate(reason, "aesthetic", _outside(scores, _aesthetic_bounds(plan)))
+    if reason == ClipReason.REJECTED_BY_ANSWER:
+        return ClipFate(reason, "answers", _rejecting(rows.get("answers") or {}, plan))
     return ClipFate(reason, "quality", _outside(rows.get("quality") or {}, _quality_bounds(plan)))
 
 
@@ -47,6 +53,17 @@ def _motion_bounds(plan: RunPlan) -> dict[str, Bounds]:
         "motion_global_mean": Bounds(min=spec.global_mean_threshold),
         "motion_per_patch_min_256": Bounds(min=spec.per_patch_min_256_threshold),
     }
+
+
+def _aesthetic_bounds(plan: RunPlan) -> dict[str, Bounds]:
+    spec = plan.aesthetics
+    return {f"aesthetic_{spec.reduction}": Bounds(min=spec.score_threshold)} if spec else {}
+
+
+def _rejecting(row: Row, plan: RunPlan) -> str:
+    """The answers that reject, with their questions."""
+    answers = (one for one in answers_of(row) if answer_verdict([one], plan.questions))
+    return ", ".join(f"{one.question!r} was answered {one.answer}" for one in answers)
 
 
 def _quality_bounds(plan: RunPlan) -> dict[str, Bounds]:

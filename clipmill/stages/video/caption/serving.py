@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
 from clipmill.stages.base import SPEED_ONLY, StageSpec
 from clipmill.stages.video.embedding.learned import Device
@@ -34,7 +34,9 @@ class ServedModel(StageSpec):
     top_p: float = Field(default=0.001, gt=0, le=1)
     repetition_penalty: float = Field(default=1.05, gt=0)
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    vllm_kwargs: dict[str, JsonValue] = Field(default_factory=dict[str, JsonValue])
+    vllm_kwargs: dict[str, bool | int | float | str] = Field(
+        default_factory=dict[str, bool | int | float | str]
+    )
     backend: Annotated[Backend, SPEED_ONLY] = "auto"
     endpoint_model: str | None = Field(default=None, min_length=1)
     endpoint_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+"), SPEED_ONLY] = None

@@ -1,0 +1,66 @@
+"""Which models the stages of a run use, where their weights lie, and of which revision they are. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from clipmill.models.table import ModelEntry, ModelKind, model_named
+from clipmill.stages.base import StageSpec
+from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
+from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
+from clipmill.stages.video.caption.serving import ServedModel
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
+from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
+
+AESTHETIC_MODELS = ("clip", "laion-aesthetic")
+"""The encoder and the head over it."""
+LANGUAGE_MODELS = {"qwen": "qwen_lm", "qwen2.5": "qwen_lm", "qwen3": "qwen3_lm"}
+"""Variant of the enhancement -> model of the table."""
+SERVED_LIKE: dict[ModelKind, str] = {"caption": "qwen", "language": "qwen_lm"}
+"""Whose backend and environment a model has that a stage names by its id."""
+
+
+@dataclass(frozen=True)
+class UsedModel:
+    """A model that a stage of a plan uses, where its weights lie, and of which revision they are."""
+
+    stage: StageSpec
+    entry: ModelEntry
+    model_dir: str
+    revision: str
+
+
+def used_models(
+    *,
+    extractor: StageSpec,
+    aesthetics: ClipAestheticFilterStage | None,
+    embedding: StageSpec | None,
+    captions: CaptionGenerationStage | None,
+    enhancement: CaptionEnhancementStage | None,
+) -> Iterator[UsedModel]:
+    """The models, in the order of the stages; SpecError for a name that the table of models does not have."""
+    if isinstance(extractor, TransNetV2ClipExtractionStage):
+        yield _used(extractor, "transnetv2", extractor.model_dir, extractor.revision)
+    if aesthetics:
+        for name in AESTHETIC_MODELS:
+            yield _used(aesthetics, name, aesthetics.model_dir)
+    if isinstance(embedding, LearnedEmbeddingStage):
+        yield _used(embedding, embedding.algorithm, embedding.model_dir, embedding.revision)
+    if captions and not captions.is_remote:
+        yield _served(captions, "caption", captions.model_variant)
+    if enhancement and not enhancement.is_remote:
+        variant = enhancement.model_variant
+        yield _served(enhancement, "language", LANGUAGE_MODELS.get(variant, variant))
+
+
+def _used(stage: StageSpec, name: str, model_dir: str, revision: str | None = None) -> UsedModel:
+    entry = model_named(name)
+    return UsedModel(stage, entry, model_dir, revision or entry.revision)
+
+
+def _served(stage: ServedModel, kind: ModelKind, name: str) -> UsedModel:
+    """The model of the table that a variant names, or whatever weights the stage names itself."""
+    if stage.model is None:
+        return _used(stage, name, stage.model_dir, stage.revision)
+    entry = replace(model_named(SERVED_LIKE[kind]), name=stage.model, source=stage.model, revision="main")
+    return UsedModel(stage, entry, stage.model_dir, stage.revision or entry.revision)

@@ -87,7 +87,7 @@ def _kinds(plan: RunPlan) -> Iterator[type[Scanner | Appraiser | Cutter | EmbedO
 
 def _arguments(kind: type, plan: RunPlan, makers: Makers) -> tuple[object, ...]:
     if kind is Scanner:
-        return ()
+        return (makers,)
     output = plan.writer.output_path if plan.writer else None
     return (output,) if kind in (Cutter, Finisher) else (output, makers)
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from clipmill.models.aesthetics import AestheticScorer
 from clipmill.models.embedder import Embedder
 from clipmill.models.perceptual import PerceptualEmbedder
+from clipmill.models.shot_network import ShotNetwork, open_shot_network
 from clipmill.plan import RunPlan
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 
 
@@ -29,12 +31,20 @@ def make_scorer(plan: RunPlan) -> AestheticScorer | None:
     return open_aesthetic_scorer(plan.aesthetics)
 
 
+def make_shot_network(plan: RunPlan) -> ShotNetwork | None:
+    """What a plan's extractor looks for cuts with; None where it needs no network."""
+    if not isinstance(plan.extractor, TransNetV2ClipExtractionStage):
+        return None
+    return open_shot_network(plan.extractor)
+
+
 @dataclass(frozen=True)
 class Makers:
     """What makes the models of a worker; each is called once per worker."""
 
     embedder: Callable[[RunPlan], Embedder | None] = make_embedder
     scorer: Callable[[RunPlan], AestheticScorer | None] = make_scorer
+    shot_network: Callable[[RunPlan], ShotNetwork | None] = make_shot_network
 
 
 BACKENDS = Makers()

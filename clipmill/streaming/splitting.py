@@ -4,31 +4,40 @@ import numpy as np
 
 from clipmill import identity
 from clipmill.media.contracts import ScanArrays, ScanFacts
+from clipmill.models.shot_network import ShotNetwork
 from clipmill.plan import Extractor
 from clipmill.records import ClipSpan, FrameSpan, Shot, Split, VideoReason
-from clipmill.shots.content import find_cuts
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
+from clipmill.streaming.detecting import all_cuts, finder_of
 from clipmill.streaming.parcel import SplitOutcome, TimedDrop, TimedShot
 from clipmill.timeline import clips_from_shots, fixed_stride_clips, shots_from_cuts
 
 
-def split_video(video_id: str, facts: ScanFacts, arrays: ScanArrays, extractor: Extractor) -> SplitOutcome:
-    """The shots and clips of a video; a video too short for one clip is rejected, and says so."""
+def split_video(
+    video_id: str,
+    facts: ScanFacts,
+    arrays: ScanArrays,
+    extractor: Extractor,
+    *,
+    network: ShotNetwork | None = None,
+) -> SplitOutcome:
+    """The shots and clips of a video; a video too short for one clip is rejected, and says so.
+
+    ``network`` is what a learned extractor looks with.
+    """
     if isinstance(extractor, FixedStrideExtractorStage):
         shots: list[Shot] = []
         split, shot_of_clip = fixed_stride_clips(arrays.times_s, extractor), ()
-        detector = "fixed_stride"
     else:
-        cuts = find_cuts(arrays.thumbnails, extractor)
+        cuts = all_cuts(finder_of(extractor, network), arrays.thumbnails)
         shots = shots_from_cuts(cuts, num_frames=facts.num_frames)
         split, shot_of_clip = clips_from_shots(shots, arrays.times_s, extractor)
-        detector = "content"
     rejected = _too_short(split, facts, extractor)
     return SplitOutcome(
         facts=facts,
         reason=VideoReason.TOO_SHORT if rejected else None,
         message=rejected,
-        detector=detector,
+        detector=extractor.stage_name.removeprefix("split_"),
         shots=tuple(_timed_shot(shot, arrays) for shot in shots),
         clips=tuple(clip_spans(video_id, split, arrays, shot_of_clip)),
         dropped=tuple(TimedDrop(dropped, *_times(dropped.span, arrays.times_s)) for dropped in split.dropped),

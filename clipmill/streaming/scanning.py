@@ -20,6 +20,7 @@ from clipmill.records import VideoReason, WorkItem
 from clipmill.streaming.chunks import chunks_of, empty_task, unscanned_task
 from clipmill.streaming.customs import Customs
 from clipmill.streaming.frame_files import write_video_frames
+from clipmill.streaming.makers import Makers
 from clipmill.streaming.parcel import Parcel, SplitOutcome
 from clipmill.streaming.sampling import scan_plan
 from clipmill.streaming.splitting import split_video
@@ -39,8 +40,9 @@ class Scanner:
 
     name = "scan"
 
-    def __init__(self, plan: RunPlan) -> None:
+    def __init__(self, plan: RunPlan, makers: Makers) -> None:
         self._plan = plan
+        self._network = makers.shot_network(plan)
         self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
         self._customs = Customs(plan, self.name)
 
@@ -103,7 +105,8 @@ class Scanner:
         outcome = None
         spans = item.clips
         if spans is None:
-            outcome = split_video(item.video_id, facts, arrays, self._plan.extractor)
+            extractor, network = self._plan.extractor, self._network
+            outcome = split_video(item.video_id, facts, arrays, extractor, network=network)
             if outcome.reason:
                 outcome = replace(outcome, message=f"{item.source.uri}: {outcome.message}")
             spans = outcome.clips

@@ -1,5 +1,6 @@
 """Clips cut in the pass itself: the bytes of those cut by a pass of their own, or none."""
 
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
@@ -7,6 +8,7 @@ from itertools import accumulate, cycle, islice
 from pathlib import Path
 
 import pytest
+from curating import files, laps
 from drawing_clips import draw, read_back
 
 from clipmill.media import same_pass
@@ -15,12 +17,21 @@ from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
 from clipmill.media.cut import cut_clips
 from clipmill.media.same_pass import RING_BYTES, SamePass, SamePassClips, scan_and_cut
 from clipmill.media.scan import load_arrays
-from clipmill.records import ClipSpan
+from clipmill.pipeline import Pipeline
+from clipmill.plan import plan_of_stages
+from clipmill.records import ClipSpan, SourceFile, VideoFacts, WorkItem
 from clipmill.specs import LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
 )
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
+from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
+from clipmill.stages.video.io.clip_writer import ClipWriterStage
+from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.streaming.cutting import SECOND_PASS
+from clipmill.streaming.same_pass import IN_THE_PASS
+from clipmill.streaming.same_pass import same_pass as same_pass_of
 from clipmill.streaming.splitting import split_video
 
 NUM_FRAMES = 100
@@ -37,6 +48,9 @@ FILMS: dict[str, dict[str, object]] = {
     "odd.mp4": {"size": (127, 71), "pixel_format": "yuv444p"},
     "vp9.webm": {"codec": "libvpx-vp9", "options": {"g": "30", "cpu-used": "8", "deadline": "realtime"}},
 }
+FACTS = VideoFacts(
+    "mp4", "h264", "yuv420p", 128, 72, 0, Fraction(1), Fraction(25), Fraction(1, 90000), 4.0, 100, 100
+)
 Film = Callable[[str], Path]
 
 
@@ -140,3 +154,68 @@ def test_a_damaged_video_is_cut_by_a_pass_of_its_own(film: Film, tmp_path: Path)
     facts, _, made = one_pass(path, tmp_path)
     assert facts.is_partial
     assert made == SamePassClips((), "the video is damaged")
+
+
+# --- in a run
+
+
+STAGES = [SECOND, MotionVectorDecodeStage(target_fps=10), ClipTranscodingStage()]
+ALL_PASS = MotionFilterStage(global_mean_threshold=0.0, per_patch_min_256_threshold=0.0)
+"""Rejects nothing, but that is known after the scan only."""
+
+
+def run(source: Path, output: Path, *more: object) -> dict[str, str]:
+    """Clip ids and digests of a run over a folder, and who cut."""
+    writer = ClipWriterStage(
+        output_path=str(output), input_path=str(source), upload_clips=True, dry_run=False,
+        generate_embeddings=False, generate_previews=False, generate_captions=False,
+    )  # fmt: skip
+    tasks = Pipeline("p", stages=[VideoReader(input_video_path=str(source)), *STAGES, *more, writer]).run()
+    return {str(clip.uuid): clip.file_digest or "" for task in tasks for clip in task.data.clips}
+
+
+def cut_by(output: Path) -> set[str]:
+    return {str(lap["detail"]) for lap in laps(output) if lap["detail"]}
+
+
+def test_a_run_without_filters_decodes_once_and_writes_the_same_clips(film: Film, tmp_path: Path) -> None:
+    source = film("b_frames.mp4").parent / "source"
+    source.mkdir()
+    shutil.copy(film("b_frames.mp4"), source)
+    once = run(source, tmp_path / "once")
+    twice = run(source, tmp_path / "twice", ALL_PASS)
+    assert cut_by(tmp_path / "once") == {IN_THE_PASS}
+    assert cut_by(tmp_path / "twice") == {SECOND_PASS}
+    assert once == twice
+    assert len(once) == 4
+    assert files(tmp_path / "once" / "clips") == files(tmp_path / "twice" / "clips")
+
+
+class Own:
+    """A stage of a user's; it is added behind the extractor and the scores."""
+
+    name = "own"
+
+    def process(self, task: object) -> object:
+        return task
+
+
+def test_what_may_change_a_clip_later_keeps_it_from_being_cut_at_once() -> None:
+    def may(*more: object) -> bool:
+        reader = VideoReader(input_video_path="films")
+        item = WorkItem(SourceFile("a.mp4", 1, "v"), "id", FACTS, frozenset({"split", "encode"}))
+        stages = [stage for stage in STAGES if type(stage) not in map(type, more)]
+        return same_pass_of(plan_of_stages([reader, *more, *stages]), item, out_dir="out") is not None
+
+    assert may()
+    assert may(MotionFilterStage(score_only=True), QualityFilterStage())
+    assert not may(ALL_PASS)
+    assert not may(QualityFilterStage(sharpness=Bounds(min=1)))
+    assert not may(Own())
+    assert not may(SECOND.model_copy(update={"clip_stride_s": 0.5}))
+    for transcode in (
+        ClipTranscodingStage(encoder="copy"),
+        ClipTranscodingStage(crop_letterbox=True),
+        ClipTranscodingStage(encoder="h264_nvenc", use_hwaccel=True),
+    ):
+        assert not may(transcode)

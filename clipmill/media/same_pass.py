@@ -93,12 +93,14 @@ class _Growing:
 
 
 def scan_and_cut(
-    uri: str, plan: ScanPlan, spool_dir: str, wanted: SamePass, *, limits: LimitsSpec
+    uri: str, plan: ScanPlan, spool_dir: str, wanted: SamePass | None, *, limits: LimitsSpec
 ) -> tuple[ScanFacts, SamePassClips]:
     """``scan``, and the clips that could be cut on the way; those of a damaged video get a pass of their own.
 
     Errors are those of ``scan``: what fails at a clip is tried again by who cuts the clips that are missing.
     """
+    if wanted is None:
+        return scan(uri, plan, spool_dir, limits=limits), SamePassClips(())
     with closing(SamePassCutter(uri, wanted)) as cutter:
         facts = scan(uri, plan, spool_dir, limits=limits, consumer=cutter)
         if facts.is_partial:

@@ -1,11 +1,11 @@
-"""The cut operator: only the spans that passed become files, decoded again from the keyframe before each."""
+"""The cut operator: the spans that passed become files, decoded again from the keyframe before each.
+
+What the scan has cut on the way (``clipmill.streaming.same_pass``) is left as it is.
+"""
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
 
-from clipmill import identity, layout
 from clipmill.errors import ClipmillError
 from clipmill.media.child import CodecChild
 from clipmill.media.contracts import CutClip
@@ -16,15 +16,14 @@ from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
 )
-from clipmill.storage import store
+from clipmill.streaming.clip_files import ENCODE_S_PER_MEGAPIXEL_FRAME, keep_clip
 from clipmill.streaming.customs import Customs
 from clipmill.streaming.operators import reject_clip
 from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.stopwatch import Stopwatch
 from clipmill.video import Clip
 
-ENCODE_S_PER_MEGAPIXEL_FRAME = 2.0
-"""Generous: x264's slow presets on a shared core stay below."""
+SECOND_PASS = "second pass over kept spans"
 
 
 class Cutter:
@@ -45,15 +44,16 @@ class Cutter:
         """Cut each parcel's clips, if their files are missing."""
         for parcel in parcels:
             watch = Stopwatch(self.name, parcel.item.video_id, self._child)
+            num_cut = 0
             if self._plan.transcode and parcel.item.missing & {"encode", "encode_filtered"}:
-                self._cut(parcel, self._plan.transcode)
-            yield self._customs(parcel).measured(
-                watch.lap(parcel.task.data.clip_chunk_index, detail="second pass over kept spans")
-            )
+                num_cut = self._cut(parcel, self._plan.transcode)
+            detail = SECOND_PASS if num_cut else ""
+            yield self._customs(parcel).measured(watch.lap(parcel.task.data.clip_chunk_index, detail=detail))
 
-    def _cut(self, parcel: Parcel, spec: ClipTranscodingStage) -> None:
+    def _cut(self, parcel: Parcel, spec: ClipTranscodingStage) -> int:
+        """Cut what was not cut while the video was scanned; how many clips that were."""
         video = parcel.task.data
-        wanted = {clip.place.clip_id: clip for clip in video.clips if clip.place}
+        wanted = {clip.place.clip_id: clip for clip in video.clips if clip.place and not clip.file}
         with tempfile.TemporaryDirectory(prefix="clipmill-cut-") as out_dir:
             places = [clip.place for clip in wanted.values() if clip.place]
             for cut in self._cut_all(parcel.item, places, spec, out_dir):
@@ -64,6 +64,8 @@ class Cutter:
                     reject_clip(video, clip, ClipReason.ENCODE_FAILED, stage="encode", message=cut.message)
             if "encode_filtered" in parcel.item.missing:
                 self._store_filtered(parcel.item, video.filtered_clips, spec, out_dir)
+                return len(places) + len(video.filtered_clips)
+            return len(places)
 
     def _cut_all(
         self, item: WorkItem, places: list[ClipSpan], spec: ClipTranscodingStage, out_dir: str
@@ -104,19 +106,11 @@ class Cutter:
         return extractor.min_length_s or 0.0
 
     def _store(self, clip: Clip, cut: CutClip, *, filtered: bool = False) -> None:
-        suffix = cut.path[cut.path.rindex(".") :]
-        relative = layout.clip_path("", cut.clip_id, filtered=filtered, suffix=suffix).lstrip("/")
-        data = Path(cut.path).read_bytes()
-        clip.file_digest = identity.bytes_digest(data)
-        clip.file = replace(cut, path=relative)
+        keep_clip(clip, cut, output=self._output, filtered=filtered)
         if self._plan.transcode:
             self._plan.transcode.log().debug(
                 "%s: %s, %d bytes %s", clip.uuid, cut.clip_mode, cut.num_bytes, cut.mode_reason
             )
-        if self._output is None:
-            clip.buffer = data
-        else:
-            store.put_file(layout.join(self._output, relative), cut.path)
 
     def _store_filtered(
         self, item: WorkItem, clips: Sequence[Clip], spec: ClipTranscodingStage, out_dir: str

@@ -1,6 +1,7 @@
 """The scan operator: one pass over a video, its split, its scores, its verdicts; out come chunks of clips."""
 
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,17 +15,21 @@ from clipmill.errors import (
 )
 from clipmill.media.child import CodecChild
 from clipmill.media.contracts import ScanFacts
-from clipmill.media.scan import load_arrays, scan
+from clipmill.media.same_pass import SamePassClips, scan_and_cut
+from clipmill.media.scan import load_arrays
 from clipmill.plan import RunPlan
 from clipmill.records import VideoReason, WorkItem
 from clipmill.streaming.chunks import chunks_of, empty_task, unscanned_task
+from clipmill.streaming.clip_files import ENCODE_S_PER_MEGAPIXEL_FRAME, keep_clip
 from clipmill.streaming.customs import Customs
 from clipmill.streaming.frame_files import write_video_frames
 from clipmill.streaming.makers import Makers
 from clipmill.streaming.parcel import Parcel, SplitOutcome
+from clipmill.streaming.same_pass import IN_THE_PASS, same_pass
 from clipmill.streaming.sampling import scan_plan
 from clipmill.streaming.splitting import split_video
 from clipmill.streaming.stopwatch import Stopwatch
+from clipmill.video import Video
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +50,7 @@ class Scanner:
         self._network = makers.shot_network(plan)
         self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
         self._customs = Customs(plan, self.name)
+        self._output = plan.writer.output_path if plan.writer else None
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
         """Scan each video. Its failures are values."""
@@ -59,7 +65,7 @@ class Scanner:
         self._plan.reader.log().debug("reads %s", described(item))
         with tempfile.TemporaryDirectory(prefix="clipmill-scan-") as spool_dir:
             try:
-                facts = self._scan(item, spool_dir)
+                facts, cut = self._scan(item, spool_dir)
             except UnreadableVideo as error:
                 yield self._rejected(item, VideoReason(error.reason), str(error), watch)
             except StoreError as error:
@@ -69,22 +75,14 @@ class Scanner:
             except CodecChildTimeout as error:
                 yield self._rejected(item, VideoReason.DECODER_TIMEOUT, f"{item.source.uri}: {error}", watch)
             else:
-                yield from self._parcels(item, facts, spool_dir, watch)
+                yield from self._parcels(item, facts, cut, spool_dir, watch)
 
-    def _scan(self, item: WorkItem, spool_dir: str) -> ScanFacts:
+    def _scan(self, item: WorkItem, spool_dir: str) -> tuple[ScanFacts, SamePassClips]:
         """One pass, again while its process dies or stalls or the store falters, up to the limit."""
         limits = self._plan.limits
         for attempt in range(1, limits.max_attempts + 1):
             try:
-                return self._child.run(
-                    scan,
-                    item.source.uri,
-                    scan_plan(self._plan, item.missing),
-                    spool_dir,
-                    limits=limits,
-                    timeout_s=limits.decode_timeout_s + _expected_s(item),
-                    stall_s=limits.decode_stall_s,
-                )
+                return self._scan_once(item, spool_dir)
             except (CodecChildDied, CodecChildTimeout, TransientStoreError) as error:
                 logger.warning(
                     "%s, attempt %d of %d: %s", item.source.uri, attempt, limits.max_attempts, error
@@ -93,8 +91,23 @@ class Scanner:
                     raise
         raise AssertionError("max_attempts is at least 1")
 
+    def _scan_once(self, item: WorkItem, spool_dir: str) -> tuple[ScanFacts, SamePassClips]:
+        """One pass, in which clips are cut where that is possible."""
+        limits = self._plan.limits
+        wanted = same_pass(self._plan, item, out_dir=os.path.join(spool_dir, "clips"))
+        return self._child.run(
+            scan_and_cut,
+            item.source.uri,
+            scan_plan(self._plan, item.missing),
+            spool_dir,
+            wanted,
+            limits=limits,
+            timeout_s=limits.decode_timeout_s + _expected_s(item, encodes=wanted is not None),
+            stall_s=limits.decode_stall_s,
+        )
+
     def _parcels(
-        self, item: WorkItem, facts: ScanFacts, spool_dir: str, watch: Stopwatch
+        self, item: WorkItem, facts: ScanFacts, cut: SamePassClips, spool_dir: str, watch: Stopwatch
     ) -> Iterator[Parcel]:
         arrays = load_arrays(spool_dir)
         item = replace(item, repaired_times=facts.repaired_times)
@@ -117,9 +130,17 @@ class Scanner:
         for chunk_index, task in enumerate(chunks_of(item, spans, arrays, self._plan)):
             if outcome and outcome.reason:
                 task.data.errors["scan"] = outcome.message
+            self._keep(task.data, cut)
             parcel = Parcel(item, task, outcome=outcome if chunk_index == 0 else None)
             parcel = self._customs(parcel, source=source)
-            yield parcel.measured(watch.lap(chunk_index))
+            yield parcel.measured(watch.lap(chunk_index, detail=IN_THE_PASS if cut.clips else cut.gave_up))
+
+    def _keep(self, video: Video, cut: SamePassClips) -> None:
+        """Store those of the clips that were cut in the pass."""
+        made = {one.clip_id: one for one in cut.clips}
+        for clip in video.clips:
+            if str(clip.uuid) in made:
+                keep_clip(clip, made[str(clip.uuid)], output=self._output)
 
     def _rejected(self, item: WorkItem, reason: VideoReason, message: str, watch: Stopwatch) -> Parcel:
         self._plan.reader.log().debug("rejected, %s: %s", reason, message)
@@ -137,7 +158,8 @@ def described(item: WorkItem) -> str:
     )
 
 
-def _expected_s(item: WorkItem) -> float:
+def _expected_s(item: WorkItem, *, encodes: bool) -> float:
     megapixels = item.facts.width_px * item.facts.height_px / 1e6
     frames = max(item.facts.num_frames, item.facts.duration_s * float(item.facts.framerate))
-    return megapixels * frames * DECODE_S_PER_MEGAPIXEL_FRAME
+    per_frame_s = DECODE_S_PER_MEGAPIXEL_FRAME + (ENCODE_S_PER_MEGAPIXEL_FRAME if encodes else 0.0)
+    return megapixels * frames * per_frame_s

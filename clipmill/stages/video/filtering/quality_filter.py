@@ -48,6 +48,11 @@ class QualityFilterStage(StageSpec):
     frozen_ratio: Bounds = OPEN
     letterbox_ratio: Bounds = OPEN
 
+    @property
+    def has_bounds(self) -> bool:
+        """Whether a score may be outside of any."""
+        return any(getattr(self, name) != OPEN for name in QUALITY_SCORES)
+
 
 QUALITY_SCORES = (
     "sharpness", "exposure", "colourfulness", "blockiness", "black_ratio", "frozen_ratio", "letterbox_ratio",

@@ -27,12 +27,16 @@ def load_network(entry: ModelEntry, folder: Path, *, dtype: str, device: "torch.
             local_files_only=True,
             trust_remote_code=False,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # refused below, by name
         )
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise unavailable(entry, folder, str(error)) from error
     lost = sorted(loading["missing_keys"])
     if lost:
         raise unavailable(entry, folder, f"{len(lost)} weights are missing, the first is {lost[0]}")
+    if other := sorted(loading["mismatched_keys"]):
+        name, found, wanted = other[0]
+        raise unavailable(entry, folder, f"{name} has the shape {tuple(found)}, not {tuple(wanted)}")
     return network.to(device).eval().requires_grad_(False)
 
 

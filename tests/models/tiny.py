@@ -8,7 +8,7 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-WORDS = "a dog runs over grass man rides horse the beach at night snow mountain city street".split()
+WORDS = ("a", "dog", "runs", "over", "grass", "man", "rides", "horse", "the", "beach", "at", "night", "snow")
 SIDE_PX = 32
 TEXT = {
     "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,

@@ -1,0 +1,73 @@
+"""Our pixels beside those of the checkpoints' own image processors."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import CLIPImageProcessorPil, Siglip2ImageProcessorPil, SiglipImageProcessorPil
+
+from clipmill.models.patches import patches_of
+from clipmill.models.pixels import Preprocessing, pixel_values, preprocessing_of
+
+DEFAULT = Preprocessing((1, 1))
+LEVEL = 1 / 255
+SIZES = [(240, 426), (426, 240), (224, 224), (31, 50), (1080, 1920)]
+
+
+def photo(height: int, width: int) -> np.ndarray:
+    """Two frames with edges, gradients and noise."""
+    rng = np.random.default_rng(height)
+    row, column = np.mgrid[:height, :width]
+    waves = 127 + 90 * np.sin(row / 7 + column / 11)[..., None] * np.array([1, 0.7, 0.4])
+    noise = rng.normal(0, 12, (2, height, width, 3))
+    return (waves + noise).clip(0, 255).astype(np.uint8)
+
+
+def written(folder: Path, record: dict[str, object], name: str = "preprocessor_config.json") -> Preprocessing:
+    (folder / name).write_text(json.dumps(record))
+    return preprocessing_of(folder, DEFAULT)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize(
+    "kind", [CLIPImageProcessorPil, SiglipImageProcessorPil], ids=lambda kind: kind.__name__
+)
+def test_pixels_are_those_of_the_processor(kind: type, size: tuple[int, int], tmp_path: Path) -> None:
+    processor, frames = kind(), photo(*size)
+    expected = processor(list(frames), return_tensors="np")["pixel_values"]
+    found = pixel_values(frames, written(tmp_path, processor.to_dict()))
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= LEVEL / min(processor.image_std)
+
+
+@pytest.mark.parametrize("size", SIZES[:4], ids=str)
+def test_patches_are_those_of_the_processor(size: tuple[int, int], tmp_path: Path) -> None:
+    processor, frames = Siglip2ImageProcessorPil(), photo(*size)
+    expected = processor(list(frames), return_tensors="np")
+    preprocessing = written(tmp_path, {**processor.to_dict(), "size": None})
+    patches, mask, shape = patches_of(frames, preprocessing, patch_px=16, max_patches=256)
+    assert np.array_equal(shape, expected["spatial_shapes"])
+    assert np.array_equal(mask, expected["pixel_attention_mask"])
+    assert np.abs(patches - expected["pixel_values"]).max() <= 2 * LEVEL
+
+
+def test_a_checkpoint_that_says_nothing_gets_the_default(tmp_path: Path) -> None:
+    assert preprocessing_of(tmp_path, DEFAULT) == DEFAULT
+
+
+def test_a_processors_config_may_hold_the_image_processors(tmp_path: Path) -> None:
+    record = {"image_processor": {"size": {"height": 48, "width": 64}}, "processor_class": "P"}
+    assert written(tmp_path, record, "processor_config.json").resize_px == (48, 64)
+
+
+def test_normalisation_can_be_off(tmp_path: Path) -> None:
+    record = {"size": 20, "do_normalize": False, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    preprocessing = written(tmp_path, record)
+    assert (preprocessing.mean, preprocessing.std) == ((0, 0, 0), (1, 1, 1))
+    assert preprocessing.resize_px == (20, 20)
+
+
+def test_a_size_of_another_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="longest_edge"):
+        written(tmp_path, {"size": {"longest_edge": 512}})

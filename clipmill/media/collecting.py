@@ -67,6 +67,7 @@ class Collector:
         self._shown = Shown(self.num_frames, frame, before, self._thumbnail(frame))
         self._spool["is_key"].append(is_key)
         self.num_frames += 1
+        self._spool.next_frame()
 
     @property
     def thumbnail(self) -> np.ndarray | None:

@@ -1,6 +1,6 @@
 """What one pass over a video, and one cut of its clips, is asked for and gives back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
@@ -16,7 +16,7 @@ class ScanPlan:
     """What the one demux-and-decode pass collects: the union of what the stages need. None means not needed.
 
     Frames are sampled on a fixed grid: for every k, the frame shown at ``k / fps`` seconds after the first
-    frame.
+    frame. ``piece_frames`` hands the arrays out in pieces of so many frames, each as soon as it is whole.
     """
 
     thumbnails: bool = True
@@ -27,6 +27,7 @@ class ScanPlan:
     frames_fps: float | None = None
     frames_height_px: int = 240
     decoder: Decoder = "cpu"
+    piece_frames: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,10 @@ class ScanArrays:
     - ``quality_measures``: float32 ``(Q, K)``, columns ``clipmill.scores.quality.FRAME_MEASURES``.
     - ``sampled_frames``: int64 ``(S,)``, the frame of each instant of the grid.
     - ``frames``: uint8 ``(S, h, w, 3)`` RGB, upright (rotation applied), square pixels.
+
+    Of a part of a video, ``first_frame`` is the number of the frame of the first thumbnail, and
+    ``first_sample`` of the instant of the first of ``frames``; what the arrays say counts from the video's
+    first frame.
     """
 
     pts: np.ndarray
@@ -86,6 +91,8 @@ class ScanArrays:
     quality_measures: np.ndarray
     sampled_frames: np.ndarray
     frames: np.ndarray
+    first_frame: int = field(default=0, kw_only=True)
+    first_sample: int = field(default=0, kw_only=True)
 
 
 @dataclass(frozen=True)

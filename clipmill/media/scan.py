@@ -90,7 +90,7 @@ def _scan(
         if consumer is not None:
             consumer.begin(reader, container, stream)
         oddities = Oddities(container, stream)
-        with Spool(spool_dir) as spool:
+        with Spool(spool_dir, piece_frames=plan.piece_frames, repairs=lambda: timeline.repairs) as spool:
             collector = _collect(spool, plan, walk, timeline, oddities, bounds, consumer)
         return ScanFacts(
             num_frames=collector.num_frames,

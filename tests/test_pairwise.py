@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clipmill.dedup.pairwise import Ranked, nearest_before, nearest_earlier, nearest_earlier_across
+from clipmill.dedup.pairwise import Ranked, nearest_among, nearest_earlier, nearest_earlier_across
 from clipmill.dedup.vectors import Unit, unit_rows
 
 COUNTED = unit_rows(
@@ -89,18 +89,24 @@ def test_across_agrees_with_brute_force(batch_size: int) -> None:
         assert allowed[own.place[named], places] == pytest.approx(expected[named], abs=1.5e-6)
 
 
-def test_known_rows_are_searched_but_not_compared() -> None:
-    rows = random_rows(80, 4)
-    index, similarity = nearest_before(rows, num_known=50, batch_size=16)
-    all_index, all_similarity = nearest_earlier(rows)
-    assert similarity.tolist() == all_similarity[50:].tolist()
-    assert index.tolist() == all_index[50:].tolist()
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_nearest_of_another_set_agrees_with_brute_force(batch_size: int) -> None:
+    rows, others = random_rows(40, 5), random_rows(90, 5, seed=1)
+    index, similarity = nearest_among(rows, others, batch_size=batch_size)
+    products = rows @ others.T
+    assert similarity == pytest.approx(products.max(axis=1), abs=1.5e-6)
+    assert products[np.arange(40), index] == pytest.approx(products.max(axis=1), abs=1.5e-6)
 
 
-@pytest.mark.parametrize("num_known", [0, 3])
-def test_only_new_or_only_known_rows(num_known: int) -> None:
-    index, similarity = nearest_before(random_rows(3, 4), num_known=num_known)
-    assert len(index) == len(similarity) == 3 - num_known
+def test_of_equal_others_the_first_is_named() -> None:
+    row = random_rows(1, 300)
+    assert nearest_among(row, np.repeat(row, 40, axis=0), batch_size=7)[0].tolist() == [0]
+
+
+@pytest.mark.parametrize("others", [np.zeros((0, 2)), np.array([[-1, 0]])], ids=["none", "opposite"])
+def test_without_a_positive_similarity_no_other_is_named(others: np.ndarray) -> None:
+    index, similarity = nearest_among(np.array([[1, 0]], dtype=np.float32), others.astype(np.float32))
+    assert (index.tolist(), similarity.tolist()) == ([-1], [0.0])
 
 
 def test_places_have_to_ascend() -> None:

@@ -1,4 +1,5 @@
 import itertools
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from clipmill.dedup import nearest
 from clipmill.dedup.vectors import unit_rows
 from clipmill.errors import BadEmbeddings, SourceError, SpecError, StoreError
 from clipmill.reduce import dedup, fit
+from clipmill.reduce import embeddings as embeddings_module
 from clipmill.reduce.embeddings import read_embeddings, read_files
 from clipmill.reduce.evidence import read_similarities
+from clipmill.reduce.known import read_known
 from clipmill.snapshot.embeddings import export_no_embeddings
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
@@ -61,6 +64,12 @@ def run(embeddings: str | Path, output: str | Path, spec: DedupSpec = SPEC, *, c
 
 def tree(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def documented(root: Path) -> dict[str, bytes]:
+    """What is in ``dedup/`` but for what later runs compare with: that lies in parts, one for each group."""
+    names = ("known.json", "known/")
+    return {name: data for name, data in tree(root).items() if not name.startswith(names)}
 
 
 def mtimes(root: Path) -> dict[str, int]:
@@ -233,12 +242,10 @@ def test_rows_of_the_table_say_how_the_copy_was_found(embeddings: Path, output: 
 
 def test_the_documented_tree(embeddings: Path, output: Path) -> None:
     run(embeddings, output, SPEC.model_copy(update={"n_clusters": 3}))
-    assert sorted(tree(output / "dedup")) == [
+    assert sorted(documented(output / "dedup")) == [
         "centroids.npy",
         "duplicates/part-0.parquet",
         *(f"kmeans_results/centroid={k}/part-0.parquet" for k in range(3)),
-        "known.json",
-        "known_ids/run-0.parquet",
         *(f"pairwise_results/cluster_{k}.parquet" for k in range(3)),
         "semantic_duplicates.parquet",
         "similarities.json",
@@ -422,7 +429,6 @@ def test_no_embeddings_give_no_duplicates(tmp_path: Path, output: Path) -> None:
         "centroids.npy",
         "duplicates/part-0.parquet",
         "known.json",
-        "known_ids/run-0.parquet",
         "semantic_duplicates.parquet",
         "similarities.json",
     ]
@@ -628,6 +634,109 @@ def test_an_interrupted_addition_is_repeated_to_the_same_end(
     assert tree(output / "dedup") == tree(tmp_path / "fresh" / "dedup")
 
 
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files of embeddings that are opened from now on."""
+    opened: list[str] = []
+    source = embeddings_module.pa.OSFile
+
+    def counting(path: str) -> pa.NativeFile:
+        opened.append(Path(path).name)
+        return source(path)
+
+    monkeypatch.setattr(embeddings_module.pa, "OSFile", counting)
+    return opened
+
+
+def test_files_that_were_read_before_are_not_read_again(
+    embeddings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(embeddings, output, ADDING)
+    add_copies(embeddings)
+    opened = reads(monkeypatch)
+    run(embeddings, output, ADDING)
+    assert not {"0.parquet", "1.parquet"} & set(opened)
+    assert "later.parquet" in opened
+    opened.clear()
+    run(embeddings, output, ADDING)
+    assert not {"0.parquet", "1.parquet", "later.parquet"} & set(opened)
+
+
+def test_without_the_list_of_files_all_are_read_to_the_same_end(
+    embeddings: Path, output: Path, tmp_path: Path
+) -> None:
+    for folder in (output, tmp_path / "fresh"):
+        run(embeddings, folder, ADDING)
+    shutil.rmtree(output / "work")
+    add_copies(embeddings)
+    for folder in (output, tmp_path / "fresh"):
+        run(embeddings, folder, ADDING)
+    assert tree(output / "dedup") == tree(tmp_path / "fresh" / "dedup")
+
+
+def test_a_file_written_again_adds_its_new_clips_only(embeddings: Path, output: Path) -> None:
+    before = removed(run(embeddings, output, ADDING))
+    ids, rows = copies()
+    new_ids, new = unlike(num_films=1, seed=9)
+    write(embeddings / "0.parquet", [*ids[0::2], *new_ids, "newcopy"], np.concatenate([rows[0::2], new, new]))
+    after = removed(run(embeddings, output, ADDING))
+    assert len(after) == len(before) + 1
+
+
+def test_an_embedding_changed_under_an_old_id_compares_all_clips_again(
+    embeddings: Path, output: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(embeddings, output, ADDING)
+    ids, rows = copies()
+    rows[0] = unlike(num_films=1, seed=5)[1][0]
+    write(embeddings / "0.parquet", ids[0::2], rows[0::2])
+    run(embeddings, output, ADDING)
+    assert f"the embeddings of 1 clips, as {ids[0]}, are not those of earlier runs" in caplog.text
+    run(embeddings, tmp_path / "fresh", ADDING)
+    assert tree(output / "dedup") == tree(tmp_path / "fresh" / "dedup")
+
+
+def test_what_another_version_left_is_not_added_to(
+    embeddings: Path, output: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(embeddings, output, ADDING)
+    (output / "dedup" / "known.json").write_text('{"parameters": "x", "kmeans_names": {}}')
+    run(embeddings, output, ADDING)
+    assert "is of another version" in caplog.text
+    run(embeddings, tmp_path / "fresh", ADDING)
+    assert tree(output / "dedup") == tree(tmp_path / "fresh" / "dedup")
+
+
+@pytest.mark.parametrize(
+    ("linkage", "expected"), [("connected", {"b": "a", "c": "a"}), ("complete", {"b": "a"})]
+)
+def test_a_copy_of_a_clip_that_went_goes_where_chains_count(
+    tmp_path: Path, output: Path, linkage: str, expected: dict[str, str]
+) -> None:
+    rows = [[np.cos(angle), np.sin(angle)] for angle in np.radians([0.0, 20.0, 40.0])]
+    clips = tmp_path / "clips.parquet"
+    pq.write_table(pa.table({"id": list("abc"), "place": [0, 1, 2]}), clips)
+    spec = DedupSpec.model_validate({
+        "eps": 0.1, "n_clusters": 1, "which_to_keep": "columns", "rank_columns": ["place"],
+        "ascending": [True], "mode": "incremental", "group_linkage": linkage,
+    })  # fmt: skip
+    write(tmp_path / "in" / "first.parquet", ["a", "b"], rows[:2])
+    assert removed(run(tmp_path / "in", output, spec, columns=str(clips))) == {"b": "a"}
+    write(tmp_path / "in" / "second.parquet", ["c"], rows[2:])
+    uri = run(tmp_path / "in", output, spec, columns=str(clips))
+    assert removed(uri) == expected
+    similarity = {row["clip_id"]: row["similarity"] for row in pq.read_table(uri).to_pylist()}
+    assert similarity.get("c", 0.766044) == pytest.approx(0.766044, abs=2e-6)
+
+
+def test_a_part_of_known_rows_that_is_cut_off_is_named(embeddings: Path, output: Path) -> None:
+    run(embeddings, output, ADDING)
+    for part in (output / "dedup" / "known").glob("*.f32"):
+        part.write_bytes(part.read_bytes()[:100])
+    add_copies(embeddings)
+    with pytest.raises(StoreError, match=r"f32: ends before row"):
+        run(embeddings, output, ADDING)
+
+
 def test_new_clips_of_another_size_are_named(embeddings: Path, output: Path) -> None:
     run(embeddings, output, ADDING)
     write(embeddings / "later.parquet", ["a"], [[1, 2]])
@@ -672,8 +781,9 @@ def test_another_eps_repeats_neither_clustering_nor_pairs(embeddings: Path, outp
         "semantic_duplicates.parquet",
         "known.json",
         "similarities.json",
+        next((output / "work" / "dedup_read").iterdir()).name,
     }
-    assert {Path(path).parent.name for path in changed} == {"duplicates", "dedup"}
+    assert {Path(path).parent.name for path in changed} == {"duplicates", "dedup", "dedup_read"}
 
 
 def test_parts_and_groups_do_not_change_the_result(
@@ -685,7 +795,7 @@ def test_parts_and_groups_do_not_change_the_result(
     fitted = dedup.fit_clusters(str(tmp_path / "other"), str(tmp_path / "out2"), SPEC)
     assert len(dedup.embedding_shards(fitted)) == 7
     run(tmp_path / "other", tmp_path / "out2")
-    assert tree(output / "dedup") == tree(tmp_path / "out2" / "dedup")
+    assert documented(output / "dedup") == documented(tmp_path / "out2" / "dedup")
 
 
 def test_groups_are_at_most_as_many_as_asked_for(
@@ -721,9 +831,12 @@ def test_work_of_an_earlier_run_goes_when_the_next_is_done(embeddings: Path, out
     assert first.isdisjoint(tree(output / "work"))
 
 
+ADDING_TO_NINE = DedupSpec(eps=0.1, n_clusters=9, mode="incremental")
+
+
 def test_nothing_is_replaced_before_the_result_is_known(embeddings: Path, output: Path) -> None:
     run(embeddings, output, DedupSpec(eps=0.1, n_clusters=9))
-    before = tree(output / "dedup")
+    before = documented(output / "dedup"), read_known(str(output), ADDING_TO_NINE)
     spec = DedupSpec(eps=0.1, n_clusters=2)
     fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
     assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
@@ -732,7 +845,7 @@ def test_nothing_is_replaced_before_the_result_is_known(embeddings: Path, output
     pairs.write_bytes(b"cut off")
     with pytest.raises(StoreError, match="not a readable table"):
         dedup.select_keepers(found, str(output), spec, algorithm="perceptual")
-    assert tree(output / "dedup") == before
+    assert (documented(output / "dedup"), read_known(str(output), ADDING_TO_NINE)) == before
 
 
 def test_a_shard_that_was_not_assigned_is_an_error(embeddings: Path, output: Path) -> None:

@@ -36,9 +36,23 @@ def fit(
     centroids' directions moved by at most ``tol`` in the mean square. Rows in another order may start
     elsewhere: sort them by id. ValueError names a row that is NaN or zero.
     """
+    return fit_directions(
+        unit_rows(embeddings), num_clusters=num_clusters, max_iter=max_iter, tol=tol, seed=seed, start=start
+    )
+
+
+def fit_directions(
+    unit: Unit,
+    *,
+    num_clusters: int,
+    max_iter: int,
+    tol: float,
+    seed: int,
+    start: Start = DEFAULT_START,
+) -> Unit:
+    """``fit`` of rows that have unit length already, so that there is no second copy of them."""
     if min(num_clusters, max_iter) < 1:
         raise ValueError(f"need num_clusters and max_iter of at least 1, got {num_clusters} and {max_iter}")
-    unit = unit_rows(embeddings)
     if not len(unit):
         return unit
     fits = (

@@ -1,5 +1,6 @@
 """Each row's most similar earlier row, by tiles of the upper triangle: N x N never exists."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy.typing as npt
 
 from clipmill.dedup.vectors import Indices, Unit
 
+_USUAL_ROWS = 1024
 _SCALE = np.float32(1e6)  # scores are whole millionths: equal copies tie exactly, whatever the tile
 
 
@@ -57,27 +59,28 @@ def nearest_earlier_across(
             theirs = slice(other, other + batch_size)
             tile = _tile(guests.unit[own], residents.unit[theirs])
             is_earlier = residents.place[theirs] < guests.place[own, None]
-            _keep_better(_only(tile, is_earlier), other, best[0][own], index[0][own])
-            _keep_better(_only(tile, ~is_earlier).T, start, best[1][theirs], index[1][theirs])
+            earlier = tile * is_earlier
+            _keep_better(earlier, other, best[0][own], index[0][own])
+            tile -= earlier
+            _keep_better(tile.T, start, best[1][theirs], index[1][theirs])
     first, second = (np.minimum(score.astype(np.float64) / _SCALE, 1.0) for score in best)
     return (index[0], first), (index[1], second)
 
 
-def nearest_before(
-    unit: Unit, *, num_known: int, batch_size: int = 1024
+def nearest_among(
+    unit: Unit, others: Unit, *, batch_size: int = 1024
 ) -> tuple[Indices, npt.NDArray[np.float64]]:
-    """``nearest_earlier`` of the rows from ``num_known`` on, among all rows; known ones are not compared.
+    """Index ``(N,)`` into ``others`` ``(M, D)`` and similarity of the most similar one, the first of equals.
 
-    Index into all rows and similarity, both ``(N - num_known,)``.
+    -1 and 0.0 where none has positive similarity. Rows are taken as they are: of unit length.
     """
-    fresh_index, fresh = nearest_earlier(unit[num_known:], batch_size=batch_size)
-    places = np.arange(len(unit), dtype=np.intp)
-    known = Ranked(unit[:num_known], places[:num_known])
-    (index, score), _ = nearest_earlier_across(
-        Ranked(unit[num_known:], places[num_known:]), known, batch_size=batch_size
-    )
-    is_known = (score >= fresh) & (index >= 0)
-    return np.where(is_known, index, fresh_index + num_known), np.maximum(score, fresh)
+    best, index = np.zeros(len(unit), dtype=np.float32), np.full(len(unit), -1, dtype=np.intp)
+    for start in range(0, len(unit), batch_size):
+        rows = slice(start, start + batch_size)
+        for other in range(0, len(others), batch_size):
+            tile = _tile(unit[rows], others[other : other + batch_size])
+            _keep_better(tile, other, best[rows], index[rows])
+    return index, np.minimum(best.astype(np.float64) / _SCALE, 1.0)
 
 
 def _take_better(
@@ -86,33 +89,38 @@ def _take_better(
     """Update ``best`` and ``index`` of ``rows`` in place from one tile."""
     tile = _tile(unit[rows], unit[earlier])
     if rows == earlier:
-        tile = np.tril(tile, -1)
+        tile *= _below_diagonal(len(tile))
     _keep_better(tile, earlier.start, best, index)
 
 
 def _tile(rows: Unit, others: Unit) -> npt.NDArray[np.float32]:
     """Similarities ``(N, M)`` in millionths."""
-    tile = ((rows * _SCALE) @ others.T).astype(np.float32, copy=False)
-    np.rint(tile, out=tile)
-    return tile
+    tile = (rows @ others.T).astype(np.float32, copy=False)
+    tile *= _SCALE
+    return np.rint(tile, out=tile)
 
 
-def _only(tile: npt.NDArray[np.float32], where: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """``tile`` with zeros elsewhere."""
-    chosen = np.zeros_like(tile)
-    np.copyto(chosen, tile, where=where)
-    return chosen
+def _below_diagonal(num_rows: int) -> npt.NDArray[np.float32]:
+    """Ones below the diagonal, else zeros: made once where tiles are of the usual size."""
+    return _triangle(max(num_rows, _USUAL_ROWS))[:num_rows, :num_rows]
+
+
+@functools.lru_cache(maxsize=1)
+def _triangle(num_rows: int) -> npt.NDArray[np.float32]:
+    return np.tri(num_rows, k=-1, dtype=np.float32)
 
 
 def _keep_better(
     tile: npt.NDArray[np.float32], offset: int, best: npt.NDArray[np.float32], index: Indices
 ) -> None:
     """Update ``best`` and ``index`` where a column of ``tile``, the first at ``offset``, is better."""
+    if not tile.size:
+        return
     column = tile.argmax(axis=1)
-    score = np.take_along_axis(tile, column[:, None], axis=1)[:, 0]
+    score = tile[np.arange(len(tile)), column]
     better = score > best
-    best[better] = score[better]
-    index[better] = column[better] + offset
+    np.copyto(best, score, where=better)
+    np.copyto(index, column + offset, where=better)
 
 
 def _check(unit: Unit, batch_size: int) -> None:
@@ -120,6 +128,7 @@ def _check(unit: Unit, batch_size: int) -> None:
         raise ValueError(f"rows must be (N, D), got {unit.shape = }")
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    off = np.flatnonzero(~(np.abs(np.linalg.norm(unit, axis=1) - 1.0) < 1e-3))
-    if len(off):
-        raise ValueError(f"row {off[0]} does not have unit length")
+    squares = np.vecdot(unit, unit)
+    is_unit = np.abs(squares - 1.0) < 2e-3  # a length off by at most a thousandth
+    if not is_unit.all():
+        raise ValueError(f"row {np.argmin(is_unit)} does not have unit length")

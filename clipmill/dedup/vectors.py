@@ -7,6 +7,8 @@ Floats = npt.NDArray[np.floating]
 Unit = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 
+_DIGEST_SEED = 1  # enters every digest: never changed
+_DIGEST_ROWS = 1024  # so that the products stay in the cache
 _BLOCK_ROWS = 16384  # so that nothing as large as the embeddings exists beside them
 
 
@@ -17,13 +19,29 @@ def unit_rows(embeddings: Floats) -> Unit:
     """
     if embeddings.ndim != 2:
         raise ValueError(f"embeddings must be (N, D), got {embeddings.shape = }")
-    fault = faulty_row(embeddings)
-    if fault is not None:
-        raise ValueError(f"row {fault[0]} of the embeddings {fault[1]}")
     unit = np.empty(embeddings.shape, dtype=np.float32)
-    for start in range(0, len(unit), _BLOCK_ROWS):
-        unit[start : start + _BLOCK_ROWS] = _unit(embeddings[start : start + _BLOCK_ROWS])
+    _fill(unit, embeddings)
     return unit
+
+
+def turn_into_unit(rows: Unit) -> Unit:
+    """``unit_rows`` in the place of float32 ``rows``, where there is no memory for both; returns them."""
+    _fill(rows, rows)
+    return rows
+
+
+def row_digests(unit: Unit) -> npt.NDArray[np.uint64]:
+    """64 bits ``(N,)`` that tell whether a row holds the same numbers as another: not meant against malice.
+
+    Each row's bits, 32 at a time, by random odd factors, summed modulo 2^64 (Dietzfelbinger et al. 1997).
+    """
+    factors = np.random.default_rng(_DIGEST_SEED).integers(1 << 63, size=unit.shape[1], dtype=np.uint64)
+    factors = factors * np.uint64(2) + np.uint64(1)
+    digests = np.empty(len(unit), dtype=np.uint64)
+    for start in range(0, len(unit), _DIGEST_ROWS):
+        words = np.ascontiguousarray(unit[start : start + _DIGEST_ROWS]).view(np.uint32)
+        digests[start : start + _DIGEST_ROWS] = (words * factors).sum(axis=1, dtype=np.uint64)
+    return digests
 
 
 def faulty_row(embeddings: Floats) -> tuple[int, str] | None:
@@ -41,6 +59,14 @@ def faulty_row(embeddings: Floats) -> tuple[int, str] | None:
 def round_scores(scores: Floats) -> npt.NDArray[np.float64]:
     """Scores to 6 digits, as they are before any threshold or ranking: float32 noise is below that."""
     return np.round(scores.astype(np.float64), 6)
+
+
+def _fill(unit: Unit, embeddings: Floats) -> None:
+    fault = faulty_row(embeddings)
+    if fault is not None:
+        raise ValueError(f"row {fault[0]} of the embeddings {fault[1]}")
+    for start in range(0, len(unit), _BLOCK_ROWS):
+        unit[start : start + _BLOCK_ROWS] = _unit(embeddings[start : start + _BLOCK_ROWS])
 
 
 def _unit(block: Floats) -> Floats:

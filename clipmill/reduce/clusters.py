@@ -18,9 +18,7 @@ from clipmill.storage import store
 KMEANS_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")
 
 
-def assigned_rows(
-    ids: Sequence[str], embeddings: Floats, centroids: Floats, *, border_width: float
-) -> pa.Table:
+def assigned_rows(ids: pa.Array, embeddings: Floats, centroids: Floats, *, border_width: float) -> pa.Table:
     """Every row's ``cluster``, its unit embedding and its distances, as ``KMEANS_COLUMNS`` name them.
 
     ``host`` is the cluster in which a row is compared: its own, and for a row within ``border_width`` of the
@@ -30,7 +28,7 @@ def assigned_rows(
     beyond = border_clusters(embeddings, centroids, width=border_width)
     columns = {
         "cluster": pa.array(labels.astype(np.int32)),
-        "id": pa.array(ids, pa.string()),
+        "id": ids,
         "embedding": _as_lists(unit_rows(embeddings)),
         "l2_dist_to_cent": pa.array(l2),
         "cosine_dist_to_cent": pa.array(cosine),
@@ -46,15 +44,24 @@ def rows_of(table: pa.Table, clusters: Sequence[int]) -> pa.Table:
     return table.filter(pc.field("host").isin(list(clusters)))
 
 
-def by_cluster(table: pa.Table) -> list[tuple[int, pa.Table]]:
-    """Each cluster in which rows are compared, and these rows by id."""
-    ordered = table.sort_by([("host", "ascending"), ("id", "ascending")])
-    clusters, starts = np.unique(ordered["host"].to_numpy(), return_index=True)
-    ends = [*starts[1:], len(ordered)]
-    return [
-        (int(k), ordered.slice(start, end - start))
-        for k, start, end in zip(clusters, starts, ends, strict=True)
-    ]
+def sorted_by_cluster(table: pa.Table) -> pa.Table:
+    """The rows by the cluster in which they are compared, then by id."""
+    return table.sort_by([("host", "ascending"), ("id", "ascending")]).combine_chunks()
+
+
+def cluster_ranges(table: pa.Table) -> dict[int, slice]:
+    """Where the rows that are compared in each cluster lie, in a table sorted by that."""
+    clusters, starts = np.unique(table["host"].to_numpy(), return_index=True)
+    edges = [*starts.tolist(), len(table)]
+    return {int(k): slice(edges[i], edges[i + 1]) for i, k in enumerate(clusters)}
+
+
+def places(rows: pa.Table, how: Ranking) -> Indices:
+    """The rank ``(N,)`` of each row among all, 0 the best."""
+    order = ranked(rows, how)
+    place = np.empty(len(order), dtype=np.intp)
+    place[order] = np.arange(len(order))
+    return place
 
 
 def ranked(rows: pa.Table, how: Ranking) -> Indices:

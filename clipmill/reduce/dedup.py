@@ -10,34 +10,23 @@ step that was done is not done again and an interrupted run shows nowhere. ``sel
 documented tree ``<output>/dedup``. Clips are never touched.
 """
 
-import posixpath
 from collections.abc import Sequence
-from typing import TypedDict
-
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from clipmill import layout
 from clipmill.dedup.thresholds import eps_for
-from clipmill.reduce import clusters, evidence, fit, handover, keepers, links
+from clipmill.reduce import clusters, fit, handover, keepers, links
 from clipmill.reduce.columns import read_columns
-from clipmill.reduce.embeddings import embedding_files, read_files
-from clipmill.reduce.known import CENTROIDS, known_uri, new_rows, read_known, survivors, write_rows
-from clipmill.reduce.pairs import find_pairs
+from clipmill.reduce.embeddings import embedding_files, read_together
+from clipmill.reduce.known import read_known, rows_dir
+from clipmill.reduce.publish import publish_all, publish_new
+from clipmill.reduce.refit import fit_new
+from clipmill.reduce.search import search
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
 
-
-class _KnownOfGroup(TypedDict, total=False):
-    known_uri: str
-    known_uris: dict[int, tuple[str, ...]]
-    duplicates_uri: str
-
-
-FIT_VERSION = 2
-PAIRS_VERSION = 2
+FIT_VERSION = 3
+PAIRS_VERSION = 3
 
 _FIT_FIELDS = (
     "n_clusters", "max_iter", "tol", "random_state", "init", "n_init", "oversampling_factor",
@@ -50,23 +39,25 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
     """Find the centroids of the embeddings under ``embeddings_uri``; URI of the fit.
 
     ``output`` is the root in which ``dedup`` and ``work`` lie. Files without rows give no clusters.
-    Memory is about three times that of all embeddings in float32. SourceError when there is no file,
-    BadEmbeddings names a faulty file and row.
+    Memory is about twice that of ``spec.fit_sample`` embeddings in float32, and all ids. SourceError when
+    there is no file, BadEmbeddings names a faulty file and row.
     """
-    files = embedding_files(embeddings_uri)
+    files, output = embedding_files(embeddings_uri), store.normalise(output)
     earlier = read_known(output, spec)
     if earlier is not None:
-        return _fit_new(earlier, [file.uri for file in files], store.normalise(output), spec)
-    digest = fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, [file.uri for file in files])
-    uri = layout.join(keepers.work_dir(store.normalise(output)), digest, "fit.json")
+        known = handover.encode(earlier).decode()
+        digest = fit.digest("fit_new", FIT_VERSION, spec, _FIT_FIELDS, files, upstream=[known])
+        uri = keepers.fit_uri(output, digest, folder="dedup_added")
+        fitted = uri if store.exists(uri) else fit_new(earlier, files, output, spec, uri=uri)
+        if fitted is not None:
+            return fitted
+    uri = keepers.fit_uri(output, fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, files))
     if store.exists(uri):
         return uri
-    ids, embeddings = read_files([file.uri for file in files])
-    centroids = fit.centroids_of(ids, embeddings, spec)
+    centroids, num_rows = fit.centroids_of_files([file.uri for file in files], spec)
+    groups = fit.groups_of(len(centroids), num_rows, spec)
     shards = fit.shards_of(files, spec)
-    return fit.write_fit(
-        uri, centroids, shards, fit.groups_of(len(centroids), len(ids), spec), border_width=spec.border_width
-    )
+    return fit.write_fit(uri, centroids, shards, groups, border_width=spec.border_width, files=files)
 
 
 def embedding_shards(fit_uri: str) -> list[str]:
@@ -80,21 +71,18 @@ def assign_clusters(shard_uri: str) -> str:
     if store.exists(uri):
         return uri
     shard = handover.read(shard_uri, handover.Shard)
-    ids, embeddings = read_files(shard.file_uris)
-    if not ids:
-        return handover.write(uri, handover.Assigned(part_uris={}))
-    rows = clusters.assigned_rows(
-        ids, embeddings, fit.read_centroids(shard.centroids_uri), border_width=shard.border_width
-    )
-    parts: dict[int, str] = {}
-    for group, members in enumerate(shard.groups):
-        part = clusters.rows_of(rows, members)
-        if len(part):
-            parts[group] = layout.join(
-                shard.folder, "assigned", f"group_{group}", f"shard_{shard.index}.parquet"
-            )
-            store.put_if_changed(parts[group], parquet.encode(part))
-    return handover.write(uri, handover.Assigned(part_uris=parts))
+    centroids = fit.read_centroids(shard.centroids_uri)
+    parts: dict[int, list[str]] = {}
+    for number, (ids, embeddings) in enumerate(read_together(shard.file_uris)):
+        rows = clusters.assigned_rows(ids, embeddings, centroids, border_width=shard.border_width)
+        for group, members in enumerate(shard.groups):
+            part = clusters.rows_of(rows, members)
+            if len(part):
+                name = f"shard_{shard.index}-{number}.parquet"
+                part_uri = layout.join(shard.folder, "assigned", f"group_{group}", name)
+                store.put_if_changed(part_uri, parquet.encode(part))
+                parts.setdefault(group, []).append(part_uri)
+    return handover.write(uri, handover.Assigned(part_uris={k: tuple(uris) for k, uris in parts.items()}))
 
 
 def cluster_groups(
@@ -110,18 +98,22 @@ def cluster_groups(
     if len(assigned) != len(fitted.shard_uris):
         raise ValueError(f"{fit_uri} has {len(fitted.shard_uris)} shards, {len(assigned)} were assigned")
     how = _ranking(spec, columns_uri)
-    tables = [file.uri for file in store.find(how.columns_uri, (".parquet",))] if how.columns_uri else []
+    tables = store.find(how.columns_uri, (".parquet",)) if how.columns_uri else []
     digest = fit.digest("find_duplicates", PAIRS_VERSION, spec, _RANK_FIELDS, tables)
     folder = layout.join(fitted.folder, f"pairs_{digest}")
-    members = handover.read(fitted.shard_uris[0], handover.Shard).groups
     uris: list[str] = []
     for index in range(fitted.num_groups):
-        parts = [part.part_uris[index] for part in assigned if index in part.part_uris]
         group = handover.Group(
-            index=index, kmeans_folder=fitted.folder, pairs_folder=folder, part_uris=tuple(parts),
-            ranking=how, batch_size=spec.pairwise_batch_size,
-            **_known_of(fitted.known_uri, members[index]),
-        )  # fmt: skip
+            index=index,
+            kmeans_folder=fitted.folder,
+            pairs_folder=folder,
+            part_uris=tuple(uri for part in assigned for uri in part.part_uris.get(index, ())),
+            ranking=how,
+            batch_size=spec.pairwise_batch_size,
+            rows_folder=rows_dir(keepers.output_of(fitted.folder)),
+            known_uri=fitted.known_uri,
+            links_to_removed=spec.group_linkage == "connected",
+        )
         uris.append(handover.write(layout.join(folder, f"group_{index}.json"), group))
     return uris
 
@@ -134,20 +126,7 @@ def find_duplicates(group_uri: str) -> str:
     uri = group_uri.removesuffix(".json") + "_found.json"
     if store.exists(uri):
         return uri
-    group = handover.read(group_uri, handover.Group)
-    found: list[handover.FoundCluster] = []
-    if group.part_uris:
-        rows = pa.concat_tables([clusters.read_table(part) for part in group.part_uris])
-        found = [_find_in(group, cluster, own) for cluster, own in clusters.by_cluster(rows)]
-    return handover.write(
-        uri,
-        handover.Found(
-            folder=group.kmeans_folder,
-            ranking=group.ranking,
-            clusters=tuple(found),
-            known_uri=group.known_uri,
-        ),
-    )
+    return handover.write(uri, search(handover.read(group_uri, handover.Group)))
 
 
 def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> str:
@@ -161,81 +140,38 @@ def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, a
     apply_verbose([spec])
     eps = eps_for(algorithm) if spec.eps is None else spec.eps
     found = [handover.read(uri, handover.Found) for uri in found_uris]
-    members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
-    found_links = links.read_links(members)
-    similarities = handover.Similarities(threshold=1.0 - eps, counts=evidence.count_links(found_links))
-    table = keepers.duplicates(found_links, members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
-    spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
-    uri = keepers.publish(
-        members,
-        table,
-        output,
-        spec,
-        similarities=similarities,
-        centroids_uri=layout.join(found[0].folder, CENTROIDS),
-        known_uri=found[0].known_uri,
-    )
-    keepers.remove_earlier_work(output, {part.folder for part in found})
+    output = store.normalise(output)
+    select = _select_new if found[0].known_uri else _select_all
+    uri = select(found, output, spec, eps=eps)
+    keepers.remove_earlier_work(found[0].folder)
     return uri
 
 
-def _fit_new(earlier: handover.Known, file_uris: Sequence[str], output: str, spec: DedupSpec) -> str:
-    """A fit of earlier centroids, whose shards hold only what those runs have not seen."""
-    known = known_uri(output)
-    digest = fit.digest("fit_new", FIT_VERSION, spec, _FIT_FIELDS, [known, *file_uris])
-    uri = layout.join(keepers.work_dir(output), digest, "fit.json")
-    if store.exists(uri):
-        return uri
-    centroids = fit.read_centroids(layout.join(layout.dedup_dir(output), CENTROIDS))
-    ids, rows = new_rows(earlier, output, file_uris, dimensions=centroids.shape[1])
-    shards: list[tuple[str, ...]] = [()]
-    if ids:
-        shards = [(write_rows(layout.join(keepers.work_dir(output), digest, "new.parquet"), ids, rows),)]
-    groups = fit.groups_of(len(centroids), len(ids), spec)
-    # Guests of earlier runs are not kept: new rows visit from twice as far, where those would have come.
-    width = min(2 * spec.border_width, 2.0)
-    return fit.write_fit(uri, centroids, shards, groups, border_width=width, known_uri=known)
+def _select_all(found: Sequence[handover.Found], output: str, spec: DedupSpec, *, eps: float) -> str:
+    members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
+    chosen = links.select(members, eps=eps)
+    table = keepers.duplicates(chosen.links, members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
+    spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
+    similarities = handover.Similarities(threshold=1.0 - eps, counts=chosen.counts)
+    return publish_all(found, table, output, spec, similarities=similarities)
 
 
-def _known_of(known: str, members: Sequence[int]) -> _KnownOfGroup:
-    """What earlier runs know of the clusters of a group."""
-    if not known:
-        return {}
-    root = posixpath.dirname(known)
-    names = handover.read(known, handover.Known).kmeans_names
-    return {
-        "known_uri": known,
-        "known_uris": {
-            cluster: tuple(layout.join(root, name) for name in names[cluster])
-            for cluster in members
-            if cluster in names
-        },
-        "duplicates_uri": layout.join(root, posixpath.basename(keepers.table_uri(""))),
-    }
-
-
-def _find_in(group: handover.Group, cluster: int, rows: pa.Table) -> handover.FoundCluster:
-    """Write one cluster's rows and pairs."""
-    kmeans_uri = layout.join(group.kmeans_folder, keepers.kmeans_name(cluster))
-    pairwise_uri = layout.join(group.pairs_folder, keepers.pairwise_name(cluster))
-    border_uri = layout.join(group.pairs_folder, keepers.border_name(cluster))
-    known_uris = group.known_uris.get(cluster, ())
-    known = rows.slice(0, 0)
-    if known_uris:
-        known = survivors(known_uris, group.duplicates_uri)
-        known = known.append_column("cluster", pa.array(np.full(len(known), cluster, dtype=np.int32)))
-    pairs = find_pairs(rows, known, cluster=cluster, how=group.ranking, batch_size=group.batch_size)
-    own = rows.filter(pc.field("cluster") == cluster).select(clusters.KMEANS_COLUMNS)
-    for uri, table in ((kmeans_uri, own), (pairwise_uri, pairs.within), (border_uri, pairs.across)):
-        if len(table):
-            store.put_if_changed(uri, parquet.encode(table))
-    return handover.FoundCluster(
-        cluster=cluster,
-        kmeans_uri=kmeans_uri if len(own) else "",
-        pairwise_uri=pairwise_uri if len(pairs.within) else "",
-        border_uri=border_uri if len(pairs.across) else "",
-        known_uris=known_uris,
+def _select_new(found: Sequence[handover.Found], output: str, spec: DedupSpec, *, eps: float) -> str:
+    new = [part.new for part in found if part.new is not None]
+    if not new:
+        return keepers.table_uri(output)
+    chosen = links.select_new(new, eps=eps)
+    table = keepers.new_duplicates(
+        chosen.links,
+        [one.kmeans_uri for one in new if one.kmeans_uri],
+        found[0].known_uri,
+        found[0].ranking,
+        eps=eps,
+        linkage=spec.group_linkage,
     )
+    spec.log().debug("new clips, eps %g: %d duplicates", eps, len(table))
+    similarities = handover.Similarities(threshold=1.0 - eps, counts=chosen.counts)
+    return publish_new(found, table, output, similarities=similarities)
 
 
 def _ranking(spec: DedupSpec, columns_uri: str) -> handover.Ranking:

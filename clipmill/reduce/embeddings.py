@@ -1,20 +1,29 @@
 """Embeddings as they lie in parquet: ours, and those of NeMo Curator's writer."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipmill.dedup.vectors import faulty_row
 from clipmill.errors import BadEmbeddings, SourceError
 from clipmill.storage import store
+from clipmill.storage.faults import named_faults
 
 SUFFIXES = (".parquet",)
 
+BATCH_ROWS = 65_536
+"""Rows in memory at once where a file is read piece by piece."""
+
 Rows = npt.NDArray[np.float32]
+
+_BUFFER_BYTES = 1 << 20
 
 _FOLDER_ENDING = "_embd_parquet"
 _ID = "id"
@@ -45,51 +54,119 @@ def read_embeddings(uri: str) -> tuple[list[str], Rows]:
     return read_files([file.uri for file in embedding_files(uri)])
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Rows of a file: string ids ``(N,)`` and float32 ``(N, D)`` as stored; where they start in the file."""
+
+    ids: pa.Array
+    rows: Rows
+    first_row: int
+
+
 def read_files(uris: Sequence[str]) -> tuple[list[str], Rows]:
     """Ids and embeddings, float32 ``(N, D)`` as stored, of the files named, sorted by id.
 
     Columns are ``id`` and ``embedding`` or ``embeddings``, lists of numbers of any width. No file and no row
     give no ids and ``(0, 0)``. BadEmbeddings names file and row of mixed dimensions, NaN, zeros, a missing
-    value and an id that was there before.
+    value and an id that was there before. Memory is that of the rows and one batch.
     """
-    parts = [(uri, *_read_file(uri)) for uri in uris]
-    parts = [(uri, ids, rows) for uri, ids, rows in parts if len(ids)]
-    if not parts:
-        return [], np.zeros((0, 0), dtype=np.float32)
-    _check_dimensions([(uri, rows) for uri, _, rows in parts])
-    unsorted = pa.concat_arrays([ids for _, ids, _ in parts])
-    table = pa.table({"id": unsorted, "row": np.arange(len(unsorted))}).sort_by("id")
-    ids, order = table["id"].to_pylist(), table["row"].to_numpy()
-    _check_unique([(uri, len(rows)) for uri, _, rows in parts], ids, order)
-    return ids, np.concatenate([rows for _, _, rows in parts])[order]
+    ids, place = sorted_ids(uris)
+    return ids.to_pylist(), read_placed(uris, place)
 
 
-def read_ids(uri: str) -> list[str]:
+def sorted_ids(uris: Sequence[str]) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    """The ids of the files named, sorted, and the place in them of each row, files one after the other.
+
+    Only the ids are read. BadEmbeddings as ``read_files``.
+    """
+    parts = [(uri, read_ids(uri)) for uri in uris]
+    unsorted = pa.concat_arrays([pa.array([], pa.string()), *(ids for _, ids in parts)])
+    order = pc.call_function("array_sort_indices", [unsorted])
+    ids = unsorted.take(order)
+    _check_unique([(uri, len(own)) for uri, own in parts], ids, order)
+    place = np.empty(len(ids), dtype=np.int64)
+    place[order.to_numpy()] = np.arange(len(ids))
+    return ids, place
+
+
+def read_placed(uris: Sequence[str], place: npt.NDArray[np.int64]) -> Rows:
+    """Embeddings, row ``i`` of all files at ``place[i]``; a row with a place below 0 is left out."""
+    size = int(place.max(initial=-1)) + 1
+    rows, first, start = np.zeros((0, 0), dtype=np.float32), "", 0
+    for uri in uris:
+        for batch in read_batches(uri):
+            if not first:
+                rows, first = np.zeros((size, batch.rows.shape[1]), dtype=np.float32), uri
+            if batch.rows.shape[1] != rows.shape[1]:
+                numbers = f"row 0 has {batch.rows.shape[1]} numbers, those of {first} have {rows.shape[1]}"
+                raise BadEmbeddings(uri, numbers)
+            own = place[start : start + len(batch.rows)]
+            rows[own[own >= 0]] = batch.rows[own >= 0]
+            start += len(batch.rows)
+    return rows
+
+
+def read_ids(uri: str) -> pa.Array:
     """The ids of a file of embeddings, in its order; BadEmbeddings as ``read_files``."""
-    data = store.read_bytes(uri)
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
+    with _opened(uri) as file:
         name, _ = _columns(uri, file.schema_arrow.names)
-        return file.read(columns=[name])[name].cast(pa.string()).to_pylist()
-    except pa.ArrowException as error:
-        raise BadEmbeddings(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+        return _whole(uri, name, file.read(columns=[name])[name].cast(pa.string()))
 
 
-def _read_file(uri: str) -> tuple[pa.StringArray, Rows]:
-    """Ids and rows in the file's order, each row sound by itself."""
-    data = store.read_bytes(uri)
-    try:
-        file = pq.ParquetFile(pa.BufferReader(data))
+def read_batches(uri: str, *, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
+    """The rows of a file in its order, each sound by itself; BadEmbeddings as ``read_files``."""
+    with _opened(uri) as file:
         names = _columns(uri, file.schema_arrow.names)
-        table = file.read(columns=list(names)).combine_chunks()
-    except pa.ArrowException as error:
-        raise BadEmbeddings(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
-    ids = _whole(uri, names[0], table[names[0]].cast(pa.string()))
-    rows = _matrix(uri, names[1], _whole(uri, names[1], table[names[1]]))
+        start, dimensions = 0, 0
+        for part in file.iter_batches(batch_rows, columns=list(names), use_threads=False):
+            batch = _batch(uri, names, part, first_row=start)
+            if not len(batch.rows):
+                continue
+            dimensions = dimensions or batch.rows.shape[1]
+            if batch.rows.shape[1] != dimensions:
+                cause = f"row {start} has {batch.rows.shape[1]} numbers, row 0 has {dimensions}"
+                raise BadEmbeddings(uri, cause)
+            start += len(batch.rows)
+            yield batch
+
+
+def read_together(uris: Sequence[str], *, batch_rows: int = BATCH_ROWS) -> Iterator[tuple[pa.Array, Rows]]:
+    """Ids and rows of all files in their order, at least ``batch_rows`` at once, but for the last."""
+    parts: list[Batch] = []
+    for batch in itertools.chain.from_iterable(map(read_batches, uris)):
+        parts.append(batch)
+        if sum(len(part.rows) for part in parts) >= batch_rows:
+            yield _together(parts)
+            parts = []
+    if parts:
+        yield _together(parts)
+
+
+def _together(parts: Sequence[Batch]) -> tuple[pa.Array, Rows]:
+    return pa.concat_arrays([part.ids for part in parts]), np.concatenate([part.rows for part in parts])
+
+
+def _batch(uri: str, names: tuple[str, str], part: pa.RecordBatch, *, first_row: int) -> Batch:
+    ids = _whole(uri, names[0], part[names[0]].cast(pa.string()), first_row=first_row)
+    lists = _whole(uri, names[1], part[names[1]], first_row=first_row)
+    rows = _matrix(uri, names[1], lists, first_row=first_row)
     fault = faulty_row(rows)
     if fault is not None:
-        raise BadEmbeddings(uri, f"row {fault[0]} (id {ids[fault[0]].as_py()}) {fault[1]}")
-    return ids, rows
+        cause = f"row {first_row + fault[0]} (id {ids[fault[0]].as_py()}) {fault[1]}"
+        raise BadEmbeddings(uri, cause)
+    return Batch(ids, rows, first_row)
+
+
+@contextmanager
+def _opened(uri: str) -> Generator[pq.ParquetFile]:
+    """A file read piece by piece where it is local, else from memory."""
+    is_here = store.is_local(uri) and store.exists(uri)
+    source = pa.OSFile(store.normalise(uri)) if is_here else pa.BufferReader(store.read_bytes(uri))
+    try:
+        with named_faults(uri), source, pq.ParquetFile(source, buffer_size=_BUFFER_BYTES) as file:
+            yield file
+    except pa.ArrowException as error:
+        raise BadEmbeddings(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
 
 
 def _columns(uri: str, names: Sequence[str]) -> tuple[str, str]:
@@ -100,16 +177,18 @@ def _columns(uri: str, names: Sequence[str]) -> tuple[str, str]:
     return _ID, embedding
 
 
-def _whole(uri: str, name: str, column: pa.ChunkedArray) -> pa.Array:
+def _whole(uri: str, name: str, column: pa.ChunkedArray | pa.Array, *, first_row: int = 0) -> pa.Array:
     """The column as one array without missing values."""
-    array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    array = column
+    if isinstance(column, pa.ChunkedArray):
+        array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     if array.null_count:
-        row = np.argmax(array.is_null().to_numpy(zero_copy_only=False))
+        row = first_row + int(np.argmax(array.is_null().to_numpy(zero_copy_only=False)))
         raise BadEmbeddings(uri, f"row {row} has no {name}")
     return array
 
 
-def _matrix(uri: str, name: str, lists: pa.Array) -> Rows:
+def _matrix(uri: str, name: str, lists: pa.Array, *, first_row: int) -> Rows:
     kind = lists.type
     is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
@@ -119,27 +198,21 @@ def _matrix(uri: str, name: str, lists: pa.Array) -> Rows:
     lengths = lists.value_lengths().to_numpy()
     odd = np.flatnonzero(lengths != lengths[0])
     if len(odd):
-        raise BadEmbeddings(uri, f"row {odd[0]} has {lengths[odd[0]]} numbers, row 0 has {lengths[0]}")
+        row = first_row + int(odd[0])
+        raise BadEmbeddings(uri, f"row {row} has {lengths[odd[0]]} numbers, row {first_row} has {lengths[0]}")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is named as that
-        values = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+        values = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     return values.reshape(len(lists), int(lengths[0]))
 
 
-def _check_dimensions(parts: Sequence[tuple[str, Rows]]) -> None:
-    first_uri, first = parts[0]
-    for uri, rows in parts:
-        if rows.shape[1] != first.shape[1]:
-            cause = f"row 0 has {rows.shape[1]} numbers, those of {first_uri} have {first.shape[1]}"
-            raise BadEmbeddings(uri, cause)
-
-
-def _check_unique(parts: Sequence[tuple[str, int]], ids: Sequence[str], order: npt.NDArray[np.int64]) -> None:
+def _check_unique(parts: Sequence[tuple[str, int]], ids: pa.Array, order: pa.Array) -> None:
     """``ids`` are sorted, ``order`` says which row of all ``parts`` (file and number of rows) each was."""
-    for place, (name, following) in enumerate(itertools.pairwise(ids)):
-        if name == following:
-            earlier, later = sorted(int(row) for row in order[place : place + 2])
-            (first_uri, first_row), (uri, row) = _place(parts, earlier), _place(parts, later)
-            raise BadEmbeddings(uri, f"row {row} has the id {name} of row {first_row} of {first_uri}")
+    again = pc.call_function("equal", [ids[1:], ids[:-1]]).to_numpy(zero_copy_only=False)
+    if again.any():
+        place = int(np.argmax(again))
+        earlier, later = sorted(order[place : place + 2].to_pylist())
+        (first_uri, first_row), (uri, row) = _place(parts, earlier), _place(parts, later)
+        raise BadEmbeddings(uri, f"row {row} has the id {ids[place]} of row {first_row} of {first_uri}")
 
 
 def _place(parts: Sequence[tuple[str, int]], row: int) -> tuple[str, int]:

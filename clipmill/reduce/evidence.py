@@ -1,5 +1,7 @@
 """How alike clips are, as counts: what a threshold is chosen by."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -27,3 +29,8 @@ def count_links(links: pa.Table) -> tuple[int, ...]:
     scores = links["cosine_sim_score"].to_numpy().astype(np.float64)
     bins = np.floor(np.round(scores * BINS_PER_UNIT, 3)).astype(np.intp)
     return tuple(np.bincount(bins, minlength=BINS_PER_UNIT + 1).tolist())
+
+
+def added(counts: Sequence[int], more: Sequence[int]) -> tuple[int, ...]:
+    """Counts of two sets of clips together."""
+    return tuple(one + other for one, other in zip(counts, more, strict=True))

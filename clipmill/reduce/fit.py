@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
+import pyarrow as pa
 
 from clipmill import identity, layout
 from clipmill.dedup import kmeans, ranking
 from clipmill.dedup.seeding import Start
+from clipmill.dedup.vectors import Indices, turn_into_unit
 from clipmill.reduce import handover
-from clipmill.reduce.embeddings import Rows
+from clipmill.reduce.embeddings import Rows, read_placed, sorted_ids
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
 
@@ -22,33 +24,72 @@ ROWS_PER_GROUP = 20_000
 FILES_PER_SHARD = 1_000
 BYTES_PER_SHARD = 256 << 20
 
+FILES = "files.json"
+CENTROIDS = "centroids.npy"
+
 _Item = TypeVar("_Item")
 
 
-def digest(stage: str, version: int, spec: DedupSpec, names: Sequence[str], file_uris: Sequence[str]) -> str:
-    """Names how a step's result comes about: the fields ``names`` of ``spec``, and the files it reads."""
+def digest(
+    stage: str,
+    version: int,
+    spec: DedupSpec,
+    names: Sequence[str],
+    files: Sequence[store.FileEntry],
+    *,
+    upstream: Sequence[str] = (),
+) -> str:
+    """Names how a step's result comes about: the fields ``names`` of ``spec``, and the files it reads.
+
+    Files are told apart as they are listed: none is read, unless the store does not say how old it is.
+    """
     fields = {name: value for name, value in spec.result_fields().items() if name in names}
-    contents = [f"{uri} {identity.bytes_digest(store.read_bytes(uri))}" for uri in file_uris]
-    return identity.stage_digest(stage, version, fields, upstream=contents)
+    return identity.stage_digest(stage, version, fields, upstream=[*map(_version, files), *upstream])
 
 
-def centroids_of(ids: Sequence[str], embeddings: Rows, spec: DedupSpec) -> Rows:
-    """Centroids of a sample; it is drawn by id, so that it stays nearly the same when clips are added."""
-    num_clusters = kmeans.auto_num_clusters(len(ids)) if spec.n_clusters == "auto" else spec.n_clusters
-    sample_size = min(len(ids), spec.fit_sample)
+def _version(file: store.FileEntry) -> str:
+    if file.version:
+        return identity.source_version(file.uri, file.size_bytes, file.version)
+    return f"{file.uri} {identity.bytes_digest(store.read_bytes(file.uri))}"
+
+
+def centroids_of_files(uris: Sequence[str], spec: DedupSpec) -> tuple[Rows, int]:
+    """Centroids of a sample of the embeddings in the files, and the number of all.
+
+    The sample is drawn by id, so that it stays nearly the same when clips are added. Memory is that of the
+    sample, of a batch, and of all ids. BadEmbeddings names a faulty row, in the sample or not.
+    """
+    ids, place = sorted_ids(uris)
+    chosen = _sample(ids, spec)
+    if len(chosen) < len(ids):
+        place_in_sample = np.full(len(ids), -1, dtype=np.int64)
+        place_in_sample[chosen] = np.arange(len(chosen))
+        place = place_in_sample[place]
+    num_rows = len(ids)
+    del ids
+    return _centroids(turn_into_unit(read_placed(uris, place)), num_rows, spec), num_rows
+
+
+def _sample(ids: pa.Array, spec: DedupSpec) -> Indices:
+    """Places of the ids that k-means looks at, ascending."""
+    size = min(len(ids), spec.fit_sample)
     if spec.fit_data_fraction is not None:
-        sample_size = min(sample_size, max(1, round(spec.fit_data_fraction * len(ids))))
-    if sample_size < len(ids):
-        sample = ranking.rank_random(ids, seed=spec.random_state)[:sample_size]
-        embeddings = embeddings[np.sort(sample)]
+        size = min(size, max(1, round(spec.fit_data_fraction * len(ids))))
+    if size == len(ids):
+        return np.arange(len(ids))
+    return np.sort(ranking.rank_random(ids.to_pylist(), seed=spec.random_state)[:size])
+
+
+def _centroids(unit: Rows, num_rows: int, spec: DedupSpec) -> Rows:
+    num_clusters = kmeans.auto_num_clusters(num_rows) if spec.n_clusters == "auto" else spec.n_clusters
     start = Start(
         init=spec.init,
         n_init=spec.n_init,
         oversampling_factor=spec.oversampling_factor,
         max_samples_per_batch=spec.max_samples_per_batch,
     )
-    return kmeans.fit(
-        embeddings, num_clusters=num_clusters, max_iter=spec.max_iter, tol=spec.tol,
+    return kmeans.fit_directions(
+        unit, num_clusters=num_clusters, max_iter=spec.max_iter, tol=spec.tol,
         seed=spec.random_state, start=start,
     )  # fmt: skip
 
@@ -72,16 +113,21 @@ def write_fit(
     groups: Sequence[tuple[int, ...]],
     *,
     border_width: float,
+    files: Sequence[store.FileEntry],
     known_uri: str = "",
 ) -> str:
-    """Write the centroids, a hand-over for each shard, and last the one that names them all."""
+    """Write the centroids, a hand-over for each shard, and last the one that names them all.
+
+    ``files`` are those that the clips come from, for a later run to know them again.
+    """
     folder = posixpath.dirname(uri)
-    centroids_uri = layout.join(folder, "centroids.npy")
+    handover.write(layout.join(folder, FILES), handover.input_files(files))
+    centroids_uri = layout.join(folder, CENTROIDS)
     store.put_if_changed(centroids_uri, _npy(centroids))
     shard_uris = [layout.join(folder, f"shard_{index}.json") for index in range(len(shards))]
-    for index, (shard_uri, files) in enumerate(zip(shard_uris, shards, strict=True)):
+    for index, (shard_uri, own) in enumerate(zip(shard_uris, shards, strict=True)):
         shard = handover.Shard(
-            index=index, folder=folder, centroids_uri=centroids_uri, file_uris=files, groups=tuple(groups),
+            index=index, folder=folder, centroids_uri=centroids_uri, file_uris=own, groups=tuple(groups),
             border_width=border_width,
         )  # fmt: skip
         handover.write(shard_uri, shard)

@@ -3,6 +3,7 @@
 A step whose hand-over exists has been done: all of them lie in a folder named by a digest of what goes in.
 """
 
+from collections.abc import Iterable
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -15,13 +16,30 @@ class _Handover(BaseModel):
 
 
 class Known(_Handover):
-    """What the next run adds to: files below ``dedup/``, by cluster and by run."""
+    """What the next run adds to, below ``dedup/``: for each run so far the parts of its rows.
+
+    ``result_digest`` is that of the table of duplicates that belongs to it.
+    """
 
     parameters: str
-    duplicates_digest: str
-    kmeans_names: dict[int, tuple[str, ...]]
-    ids_names: tuple[str, ...]
+    result_digest: str
+    dimensions: int
+    rows_names: tuple[tuple[str, ...], ...]
     similarity_counts: tuple[int, ...]
+
+
+class InputFile(_Handover):
+    """A file of embeddings as it was listed; ``version`` changes with its content."""
+
+    uri: str
+    size_bytes: int
+    version: str
+
+
+class InputFiles(_Handover):
+    """Files of embeddings that a run has read."""
+
+    files: tuple[InputFile, ...]
 
 
 class Similarities(_Handover):
@@ -58,9 +76,9 @@ class Shard(_Handover):
 
 
 class Assigned(_Handover):
-    """The rows of one shard, a file for each group that has any: group index to URI."""
+    """The rows of one shard, files for each group that has any: group index to URIs."""
 
-    part_uris: dict[int, str]
+    part_uris: dict[int, tuple[str, ...]]
 
 
 class Ranking(_Handover):
@@ -77,7 +95,8 @@ class Ranking(_Handover):
 class Group(_Handover):
     """Clusters to search for duplicates, the files that hold their rows, and how to rank.
 
-    ``known_uris`` hold rows of earlier runs, by cluster; those that went are in ``duplicates_uri``.
+    Rows for later runs are left in ``rows_folder``. With ``known_uri`` only new clips are in the
+    files; those that went before are compared with them where ``links_to_removed`` says so.
     """
 
     index: int
@@ -86,28 +105,47 @@ class Group(_Handover):
     part_uris: tuple[str, ...]
     ranking: Ranking
     batch_size: int
+    rows_folder: str
     known_uri: str = ""
-    known_uris: dict[int, tuple[str, ...]] = {}
-    duplicates_uri: str = ""
+    links_to_removed: bool = True
 
 
-class FoundCluster(_Handover):
-    """One cluster's rows, its pairs, and those across its border, as parquet; empty where there are none."""
+class FoundTables(_Handover):
+    """Clips' rows, their pairs, and those across a border, as parquet; empty where there are none."""
 
-    cluster: int
     kmeans_uri: str = ""
     pairwise_uri: str = ""
     border_uri: str = ""
-    known_uris: tuple[str, ...] = ()
+
+
+class FoundCluster(FoundTables):
+    """What was found of one cluster."""
+
+    cluster: int
 
 
 class Found(_Handover):
-    """Every cluster of a group that has rows, and how they were ranked."""
+    """Every cluster of a group that has rows, and how they were ranked.
+
+    Of new clips ``new`` has what was found, all clusters together; each table has a column ``cluster``.
+    """
 
     folder: str
     ranking: Ranking
-    clusters: tuple[FoundCluster, ...]
+    clusters: tuple[FoundCluster, ...] = ()
+    new: FoundTables | None = None
+    rows_uri: str = ""
     known_uri: str = ""
+
+
+def input_files(files: Iterable[store.FileEntry]) -> InputFiles:
+    """The entries of a listing, to know them again."""
+    return InputFiles(files=tuple(map(input_file, sorted(files))))
+
+
+def input_file(file: store.FileEntry) -> InputFile:
+    """One entry of a listing."""
+    return InputFile(uri=file.uri, size_bytes=file.size_bytes, version=file.version)
 
 
 _Kind = TypeVar("_Kind", bound=_Handover)
@@ -115,8 +153,13 @@ _Kind = TypeVar("_Kind", bound=_Handover)
 
 def write(uri: str, handover: _Handover) -> str:
     """Write ``handover`` unless it is there already; the ``uri``."""
-    store.put_if_changed(uri, (handover.model_dump_json(indent=1) + "\n").encode())
+    store.put_if_changed(uri, encode(handover))
     return uri
+
+
+def encode(handover: _Handover) -> bytes:
+    """What ``write`` writes."""
+    return (handover.model_dump_json(indent=1) + "\n").encode()
 
 
 def read(uri: str, kind: type[_Kind]) -> _Kind:

@@ -1,40 +1,45 @@
-"""The result of dedup: which clips repeat which, and the documented tree that shows how it was found."""
+"""Which clips repeat which, of all clips or of new ones, and where the documented tree shows it."""
 
 import posixpath
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from clipmill import identity, layout
-from clipmill.reduce import evidence, handover, known, links
-from clipmill.reduce.clusters import read_table
-from clipmill.reduce.handover import FoundCluster, Known, Ranking, Similarities
-from clipmill.specs import DedupSpec
+from clipmill import layout
+from clipmill.dedup.vectors import Indices
+from clipmill.reduce import handover, links
+from clipmill.reduce.handover import FoundCluster, Known, Ranking
+from clipmill.reduce.known import parts_of
+from clipmill.reduce.known_rows import rows_at
+from clipmill.reduce.lookup import all_names, are_among, places_among
 from clipmill.storage import parquet, store, tables
 
 Linkage = Literal["connected", "complete"]
 
-_KMEANS, _PAIRWISE, _DUPLICATES = "kmeans_results", "pairwise_results", "duplicates"
-_DUPLICATE_IDS = layout.join(_DUPLICATES, "part-0.parquet")
-_TABLE = "semantic_duplicates.parquet"
-_IDS = pa.schema([("id", pa.string())])
+KMEANS, PAIRWISE, DUPLICATES = "kmeans_results", "pairwise_results", "duplicates"
+TABLE = "semantic_duplicates.parquet"
 
 
-def work_dir(output: str) -> str:
-    """Where the steps before ``select_keepers`` write."""
-    return layout.join(layout.work_dir(output), "dedup")
+def fit_uri(output: str, digest: str, *, folder: Literal["dedup", "dedup_added"] = "dedup") -> str:
+    """Where a run over all clips, or one that adds some, writes its fit, beside what its steps leave."""
+    return layout.join(layout.work_dir(output), folder, digest, "fit.json")
 
 
-def kmeans_name(cluster: int, run: int = 0) -> str:
-    """Documented place of a cluster's rows; each run that adds some writes a part."""
-    return layout.join(_KMEANS, f"centroid={cluster}", f"part-{run}.parquet")
+def output_of(fit_folder: str) -> str:
+    """The output of ``fit_uri``."""
+    return posixpath.dirname(posixpath.dirname(posixpath.dirname(fit_folder)))
+
+
+def kmeans_name(cluster: int) -> str:
+    """Documented place of a cluster's rows."""
+    return layout.join(KMEANS, f"centroid={cluster}", "part-0.parquet")
 
 
 def pairwise_name(cluster: int) -> str:
     """Documented place of a cluster's pairs."""
-    return layout.join(_PAIRWISE, f"cluster_{cluster}.parquet")
+    return layout.join(PAIRWISE, f"cluster_{cluster}.parquet")
 
 
 def border_name(cluster: int) -> str:
@@ -42,106 +47,89 @@ def border_name(cluster: int) -> str:
     return layout.join("border_results", f"cluster_{cluster}.parquet")
 
 
+def added_name(folder: str, run: int) -> str:
+    """Place, beside the documented files of a folder, of what a later run adds to all clusters."""
+    return layout.join(folder, f"added-{run}.parquet")
+
+
+def duplicates_name(run: int) -> str:
+    """Documented place of the ids that go, as a run found them."""
+    return layout.join(DUPLICATES, f"part-{run}.parquet")
+
+
 def table_uri(output: str) -> str:
     """Where the duplicates with their keepers lie, in the columns of ``tables.DUPLICATES``."""
-    return layout.join(layout.dedup_dir(output), _TABLE)
+    return layout.join(layout.dedup_dir(output), TABLE)
+
+
+def removed_ids(root: str) -> pa.ChunkedArray:
+    """Ids of the clips that earlier runs removed; ``root`` is the folder of the documented tree."""
+    table = parquet.read(layout.join(root, TABLE), schema=tables.DUPLICATES, columns=["clip_id"])
+    return table["clip_id"]
 
 
 def duplicates(
-    found_links: pa.Table, members: Sequence[FoundCluster], how: Ranking, *, eps: float, linkage: Linkage
+    pairs: pa.Table, members: Sequence[FoundCluster], how: Ranking, *, eps: float, linkage: Linkage
 ) -> pa.Table:
-    """The clips that repeat another, with their keepers, by clip id; columns of ``tables.DUPLICATES``."""
-    pairs = links.alike(found_links, eps=eps)
+    """The clips that repeat another, with their keepers, by clip id; columns of ``tables.DUPLICATES``.
+
+    ``pairs`` are the links that join duplicates.
+    """
     if not len(pairs):
         return tables.DUPLICATES.empty_table()
-    found = links.read_nodes([one.kmeans_uri for one in members if one.kmeans_uri], pairs)
-    earlier = links.read_nodes([uri for one in members for uri in one.known_uris], pairs)
-    nodes = pa.concat_tables([part for part in (found, earlier) if len(part)])
-    order = links.node_order(nodes, [False] * len(found) + [True] * len(earlier), how)
+    nodes = links.read_nodes([one.kmeans_uri for one in members if one.kmeans_uri], pairs)
+    order = links.node_order(nodes, [False] * len(nodes), how)
     return links.duplicates(pairs, nodes, order, eps=eps, linkage=linkage)
 
 
-def publish(
-    members: Sequence[FoundCluster],
-    table: pa.Table,
-    output: str,
-    spec: DedupSpec,
-    *,
-    similarities: Similarities,
-    centroids_uri: str,
+def new_duplicates(
+    pairs: pa.Table,
+    new: Sequence[str],
     known_uri: str,
-) -> str:
-    """Put the documented tree in place of what was there, or add to it; URI of the table.
+    how: Ranking,
+    *,
+    eps: float,
+    linkage: Linkage,
+) -> pa.Table:
+    """The new clips that repeat another, as ``duplicates``; their rows are in the tables at ``new``.
 
-    With ``known_uri`` the members and the table are new, and nothing of earlier runs goes.
+    A link to a clip that went before is one to the clip that stays for it.
     """
-    root = layout.dedup_dir(output)
-    earlier = handover.read(known_uri, Known) if known_uri else None
-    if earlier is not None and not members:
-        return table_uri(output)
-    run = len(earlier.ids_names) if earlier else 0
-    own = [one for one in members if one.kmeans_uri]
-    pairs = {one.cluster: read_table(one.pairwise_uri) for one in own}
-    ids = pa.concat_tables([_IDS.empty_table(), *(each.select(["id"]) for each in pairs.values())])
-    kmeans_names = {one.cluster: (kmeans_name(one.cluster, run),) for one in own}
-    files = {kmeans_name(one.cluster, run): store.read_bytes(one.kmeans_uri) for one in own}
-    if earlier is not None:
-        table = _added(parquet.read(table_uri(output), schema=tables.DUPLICATES), table, "clip_id", ids)
-        table = table.sort_by("clip_id")
-        for cluster, each in pairs.items():
-            if cluster in earlier.kmeans_names:
-                before = read_table(layout.join(root, pairwise_name(cluster)))
-                pairs[cluster] = _added(before, each, "id", ids)
-        added = {one: (*earlier.kmeans_names.get(one, ()), *names) for one, names in kmeans_names.items()}
-        kmeans_names = {**earlier.kmeans_names, **added}
-        both = zip(earlier.similarity_counts, similarities.counts, strict=True)
-        similarities = similarities.model_copy(update={"counts": tuple(map(sum, both))})
-    files |= {pairwise_name(cluster): parquet.encode(each) for cluster, each in pairs.items()}
-    files[_DUPLICATE_IDS] = parquet.encode(table.select(["clip_id"]).rename_columns(["id"]))
-    files[known.CENTROIDS] = store.read_bytes(centroids_uri)
-    files[known.ids_name(run)] = parquet.encode(ids)
-    files[_TABLE] = parquet.encode(table)
-    now = Known(
-        parameters=known.parameters(spec),
-        duplicates_digest=identity.bytes_digest(files[_TABLE]),
-        kmeans_names=dict(sorted(kmeans_names.items())),
-        ids_names=(*(earlier.ids_names if earlier else ()), known.ids_name(run)),
-        similarity_counts=similarities.counts,
-    )
-    handover.write(evidence.similarities_uri(output), similarities)
-    _replace(files, now, output, keeps_others=earlier is not None)
-    return table_uri(output)
+    if not len(pairs):
+        return tables.DUPLICATES.empty_table()
+    root = posixpath.dirname(known_uri)
+    pairs = _to_keepers(pairs, root)
+    own = links.read_nodes(new, pairs)
+    earlier = _known_nodes(pairs["max_id"], handover.read(known_uri, Known), root)
+    order = links.node_order(own, [False] * len(own), how) + len(earlier)
+    nodes = pa.concat_tables([earlier, own.select(earlier.column_names)])
+    order = np.concatenate([np.arange(len(earlier)), order])
+    return links.duplicates(pairs, nodes, order, eps=eps, linkage=linkage)
 
 
-def _replace(files: Mapping[str, bytes], now: Known, output: str, *, keeps_others: bool) -> None:
-    root, uri = layout.dedup_dir(output), known.known_uri(output)
-    if not keeps_others and store.exists(uri) and handover.read(uri, Known) != now:
-        store.delete(uri)  # a tree that is half another one is nothing to add to
-    for name, data in files.items():
-        store.put_if_changed(layout.join(root, name), data)
-    handover.write(uri, now)
-    if not keeps_others:
-        _remove_others(root, files)
+def _to_keepers(pairs: pa.Table, root: str) -> pa.Table:
+    columns = ["clip_id", "duplicate_of"]
+    removed = parquet.read(layout.join(root, TABLE), schema=tables.DUPLICATES, columns=columns)
+    place = places_among(pairs["max_id"], removed["clip_id"])
+    both = all_names([pairs["max_id"], removed["duplicate_of"]])
+    chosen = np.where(place < 0, np.arange(len(pairs)), place + len(pairs))
+    return pairs.set_column(pairs.column_names.index("max_id"), "max_id", both.take(pa.array(chosen)))
 
 
-def _added(before: pa.Table, new: pa.Table, key: str, ids: pa.Table) -> pa.Table:
-    """``before`` and then ``new``; what an interrupted run has added of it already is not there twice."""
-    again = pa.array(ids["id"].to_pylist(), pa.string())
-    return pa.concat_tables([before.filter(~pc.field(key).isin(again)), new])
+def _known_nodes(named: pa.ChunkedArray, known: Known, root: str) -> pa.Table:
+    """``id`` and ``embedding`` of those known clips that are ``named``."""
+    found: list[pa.Table] = []
+    for part in parts_of(known, root):
+        place: Indices = np.flatnonzero(are_among(part.ids, named))
+        rows = rows_at(part, place, dimensions=known.dimensions)
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), known.dimensions)
+        found.append(pa.table({"id": part.ids.take(pa.array(place)), "embedding": lists}))
+    return pa.concat_tables(found)
 
 
-def remove_earlier_work(output: str, folders: Collection[str]) -> None:
-    """Delete what earlier runs on other embeddings left to hand over, all but ``folders``."""
-    keep = tuple(store.normalise(folder) + "/" for folder in folders)
-    for file in store.find(work_dir(output)):
+def remove_earlier_work(folder: str) -> None:
+    """Delete what earlier runs of the same kind left to hand over, all but ``folder``."""
+    keep = store.normalise(folder) + "/"
+    for file in store.find(posixpath.dirname(store.normalise(folder))):
         if not file.uri.startswith(keep):
             store.delete(file.uri)
-
-
-def _remove_others(root: str, names: Collection[str]) -> None:
-    """Delete files of the documented folders under ``root`` other than ``names``."""
-    keep = {store.normalise(layout.join(root, name)) for name in names}
-    for folder in (_KMEANS, _PAIRWISE, _DUPLICATES, posixpath.dirname(known.ids_name(0))):
-        for file in store.find(layout.join(root, folder)):
-            if file.uri not in keep:
-                store.delete(file.uri)

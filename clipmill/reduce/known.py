@@ -1,24 +1,41 @@
-"""What a run leaves for the next one: the clips it compared, which stay, and the centroids they belong to.
+"""What a run leaves for the next one: the clips it compared and the centroids they belong to.
 
 ``dedup/known.json`` names immutable files and is written last: a run that is interrupted has added nothing.
 """
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+from pydantic import ValidationError
 
 from clipmill import identity, layout
+from clipmill.dedup.vectors import row_digests, unit_rows
 from clipmill.errors import BadEmbeddings
 from clipmill.reduce import handover
-from clipmill.reduce.clusters import read_table
-from clipmill.reduce.embeddings import Rows, read_files, read_ids
+from clipmill.reduce.embeddings import Rows, read_together, sorted_ids
 from clipmill.reduce.handover import Known
+from clipmill.reduce.known_rows import Part, read_part
+from clipmill.reduce.lookup import all_names, places_among
 from clipmill.specs import DedupSpec
-from clipmill.storage import parquet, store, tables
+from clipmill.storage import store
 
 CENTROIDS = "centroids.npy"
+ROWS = "known"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Ids ``(N,)`` and embeddings ``(N, D)`` of new clips; ids of others whose embedding has changed."""
+
+    ids: pa.Array
+    rows: Rows
+    changed: list[str]
 
 
 def known_uri(output: str) -> str:
@@ -26,9 +43,15 @@ def known_uri(output: str) -> str:
     return layout.join(layout.dedup_dir(output), "known.json")
 
 
-def ids_name(run: int) -> str:
-    """Place of the ids that a run added."""
-    return layout.join("known_ids", f"run-{run}.parquet")
+def rows_dir(output: str) -> str:
+    """Folder of the rows that later runs compare with."""
+    return layout.join(layout.dedup_dir(output), ROWS)
+
+
+def read_files_uri(output: str, known: Known) -> str:
+    """Where the list of the files lies that led to ``known``; without it all files are read again."""
+    name = f"{identity.bytes_digest(handover.encode(known))}.json"
+    return layout.join(layout.work_dir(output), "dedup_read", name)
 
 
 def parameters(spec: DedupSpec) -> str:
@@ -42,39 +65,57 @@ def read_known(output: str, spec: DedupSpec) -> Known | None:
     uri = known_uri(output)
     if spec.mode == "full" or not store.exists(uri):
         return None
-    known = handover.read(uri, Known)
-    return known if known.parameters == parameters(spec) and known.kmeans_names else None
+    try:
+        known = handover.read(uri, Known)
+    except ValidationError:
+        logger.warning("%s is of another version: all clips are compared again", uri)
+        return None
+    return known if known.parameters == parameters(spec) and any(known.rows_names) else None
 
 
-def new_rows(
-    known: Known, output: str, file_uris: Sequence[str], *, dimensions: int
-) -> tuple[list[str], Rows]:
-    """Ids and embeddings that earlier runs have not seen, by id; of other files only the ids are read.
+def parts_of(known: Known, root: str) -> list[Part]:
+    """Whose rows there are, part by part; ``root`` is the folder of ``known.json``."""
+    return [read_part(layout.join(root, name)) for names in known.rows_names for name in names]
 
-    BadEmbeddings when they have other than ``dimensions`` numbers.
+
+def read_files(known: Known, output: str) -> frozenset[handover.InputFile]:
+    """The files that earlier runs have read, as they were listed then; none where that is not known."""
+    uri = read_files_uri(output, known)
+    return frozenset(handover.read(uri, handover.InputFiles).files if store.exists(uri) else ())
+
+
+def unread_files(known: Known, output: str, files: Sequence[store.FileEntry]) -> list[store.FileEntry]:
+    """Those of ``files`` that earlier runs have not read as they are now listed."""
+    seen = read_files(known, output)
+    return [file for file in files if not file.version or handover.input_file(file) not in seen]
+
+
+def read_new(known: Known, root: str, uris: Sequence[str]) -> Iterator[NewRows]:
+    """Ids and embeddings of the files that earlier runs have not seen, piece by piece.
+
+    BadEmbeddings as ``embeddings.read_files``, and for another number of dimensions.
     """
-    root = layout.dedup_dir(output)
-    seen = {name for ids in known.ids_names for name in read_table(layout.join(root, ids))["id"].to_pylist()}
-    fresh = [uri for uri in file_uris if not seen.issuperset(read_ids(uri))]
-    ids, rows = read_files(fresh)
-    if ids and rows.shape[1] != dimensions:
-        raise BadEmbeddings(fresh[0], f"row 0 has {rows.shape[1]} numbers, earlier runs had {dimensions}")
-    is_new = np.array([name not in seen for name in ids], dtype=bool)
-    return [name for name in ids if name not in seen], rows[is_new] if ids else rows
+    ids, place = sorted_ids(uris)
+    parts = parts_of(known, root)
+    digests = np.concatenate([part.facts["digest"].to_numpy() for part in parts])
+    before = places_among(pa.chunked_array([ids]), all_names([part.ids for part in parts]))[place]
+    start = 0
+    for uri in uris:
+        for batch_ids, rows in read_together([uri]):
+            if rows.shape[1] != known.dimensions:
+                cause = f"row 0 has {rows.shape[1]} numbers, earlier runs had {known.dimensions}"
+                raise BadEmbeddings(uri, cause)
+            yield _compared(batch_ids, rows, before[start : start + len(rows)], digests)
+            start += len(rows)
 
 
-def write_rows(uri: str, ids: Sequence[str], rows: Rows) -> str:
-    """Write embeddings as they are read; the ``uri``."""
-    lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
-    store.put_if_changed(
-        uri, parquet.encode(pa.table({"id": pa.array(ids, pa.string()), "embedding": lists}))
-    )
-    return uri
-
-
-def survivors(uris: Sequence[str], duplicates_uri: str) -> pa.Table:
-    """The rows of the k-means results at ``uris`` that the table of duplicates does not name."""
-    gone = parquet.read(duplicates_uri, schema=tables.DUPLICATES, columns=["clip_id"])["clip_id"].to_pylist()
-    return pa.concat_tables([read_table(uri) for uri in uris]).filter(
-        ~pc.field("id").isin(pa.array(gone, pa.string()))
+def _compared(
+    ids: pa.Array, rows: Rows, before: npt.NDArray[np.int64], digests: npt.NDArray[np.uint64]
+) -> NewRows:
+    """``before`` names each row's place among ``digests``, -1 for a new one."""
+    was_seen = before >= 0
+    differs = np.zeros(len(rows), dtype=bool)
+    differs[was_seen] = row_digests(unit_rows(rows[was_seen])) != digests[before[was_seen]]
+    return NewRows(
+        ids.filter(pa.array(~was_seen)), rows[~was_seen], ids.filter(pa.array(differs)).to_pylist()
     )

@@ -1,6 +1,7 @@
 """Each clip's link to the most similar better-ranked clip, and the groups that the links come to."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -9,8 +10,9 @@ import pyarrow.compute as pc
 
 from clipmill.dedup import groups
 from clipmill.dedup.vectors import Indices
+from clipmill.reduce import evidence
 from clipmill.reduce.clusters import as_matrix, ranked, read_table
-from clipmill.reduce.handover import FoundCluster, Ranking
+from clipmill.reduce.handover import FoundCluster, FoundTables, Ranking
 from clipmill.storage import tables
 
 WITHIN, ACROSS = "semantic", "cross_border"
@@ -25,16 +27,47 @@ _LINKS = pa.schema(
 )  # fmt: skip
 
 
-def read_links(members: Iterable[FoundCluster]) -> pa.Table:
+@dataclass(frozen=True)
+class Selected:
+    """The links that join duplicates, and how many clips there are by the similarity of their best link."""
+
+    links: pa.Table
+    counts: tuple[int, ...]
+
+
+def select(members: Sequence[FoundCluster], *, eps: float) -> Selected:
     """One link for each clip that has any: the best of those in its cluster and beyond its border.
 
-    Columns ``id``, ``max_id``, ``cosine_sim_score``, the clip's ``cluster`` and the ``method``, by id.
+    Columns ``id``, ``max_id``, ``cosine_sim_score``, the clip's ``cluster`` and the ``method``, by id. Those
+    of one cluster at a time are in memory, and those across all borders.
     """
-    parts = [part for member in members for part in _links_of(member)]
+    across = pa.concat_tables([_LINKS.empty_table(), *map(_across, members)]).sort_by("cluster")
+    clusters = across["cluster"].to_numpy()
+    counts = evidence.count_links(_LINKS.empty_table())
+    chosen: list[pa.Table] = []
+    for member in members:
+        start, end = np.searchsorted(clusters, [member.cluster, member.cluster + 1])
+        own = best(pa.concat_tables([_within(member), across.slice(start, end - start)]))
+        counts = evidence.added(counts, evidence.count_links(own))
+        chosen.append(alike(own, eps=eps))
+    return Selected(pa.concat_tables([_LINKS.empty_table(), *chosen]).sort_by("id"), counts)
+
+
+def select_new(found: Iterable[FoundTables], *, eps: float) -> Selected:
+    """As ``select``, of new clips, which are few."""
+    tables = list(found)
+    within = [_with_method(_linked(one.pairwise_uri), WITHIN) for one in tables if one.pairwise_uri]
+    across = [_with_method(read_table(one.border_uri), ACROSS) for one in tables if one.border_uri]
+    links = best(pa.concat_tables([_LINKS.empty_table(), *within, *across]))
+    return Selected(alike(links, eps=eps), evidence.count_links(links))
+
+
+def best(links: pa.Table) -> pa.Table:
+    """The most similar link of each clip, by id; of equals one within its cluster, then to the smaller id."""
     keys = [("id", "ascending"), ("cosine_sim_score", "descending"), ("method", "descending")]
-    links = pa.concat_tables([_LINKS.empty_table(), *parts]).sort_by([*keys, ("max_id", "ascending")])
-    codes = links["id"].combine_chunks().dictionary_encode().indices.to_numpy()
-    return links.take(np.unique(codes, return_index=True)[1])
+    ordered = links.sort_by([*keys, ("max_id", "ascending")])
+    codes = ordered["id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    return ordered.take(np.unique(codes, return_index=True)[1])
 
 
 def alike(links: pa.Table, *, eps: float) -> pa.Table:
@@ -93,14 +126,21 @@ def _node_rows(uri: str) -> pa.Table:
     return read_table(uri).select(_NODE_COLUMNS)
 
 
-def _links_of(member: FoundCluster) -> Iterable[pa.Table]:
-    if member.pairwise_uri:
-        pairs = read_table(member.pairwise_uri)
-        pairs = pairs.filter(pc.field("id") != pc.field("max_id"))
-        clusters = pa.array(np.full(len(pairs), member.cluster, dtype=np.int32))
-        yield _with_method(pairs.append_column("cluster", clusters), WITHIN)
-    if member.border_uri:
-        yield _with_method(read_table(member.border_uri), ACROSS)
+def _within(member: FoundCluster) -> pa.Table:
+    if not member.pairwise_uri:
+        return _LINKS.empty_table()
+    pairs = _linked(member.pairwise_uri)
+    clusters = pa.array(np.full(len(pairs), member.cluster, dtype=np.int32))
+    return _with_method(pairs.append_column("cluster", clusters), WITHIN)
+
+
+def _across(member: FoundCluster) -> pa.Table:
+    return _with_method(read_table(member.border_uri), ACROSS) if member.border_uri else _LINKS.empty_table()
+
+
+def _linked(uri: str) -> pa.Table:
+    """The pairs of two clips: one that has no better-ranked neighbour names itself."""
+    return read_table(uri).filter(pc.field("id") != pc.field("max_id"))
 
 
 def _with_method(pairs: pa.Table, method: str) -> pa.Table:

@@ -7,12 +7,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipmill.dedup.pairwise import Ranked, nearest_before, nearest_earlier_across
+from clipmill.dedup.pairwise import Ranked, nearest_earlier, nearest_earlier_across
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.reduce.clusters import KMEANS_COLUMNS, as_matrix, ranked
-from clipmill.reduce.handover import Ranking
+from clipmill.reduce.clusters import as_matrix
 
-_COLUMNS = ("cluster", *KMEANS_COLUMNS)
+Scores = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -27,65 +26,59 @@ class ClusterPairs:
 
 
 @dataclass(frozen=True)
-class _Side:
-    """Clips in rank order: ids, unit rows, clusters of their own, places in the common order."""
+class Side:
+    """Rows ``(N, D)`` of one cluster's residents or guests in rank order; where each lies, and its rank."""
 
-    ids: npt.NDArray[np.object_]
     unit: Unit
-    cluster: Indices
+    row: Indices
     place: Indices
 
     @property
     def in_order(self) -> Ranked:
+        """As pairs are searched for."""
         return Ranked(self.unit, self.place)
 
 
-def find_pairs(
-    rows: pa.Table, known: pa.Table, *, cluster: int, how: Ranking, batch_size: int
-) -> ClusterPairs:
+def sides(unit: Unit, is_guest: npt.NDArray[np.bool_], place: Indices) -> tuple[Side, Side]:
+    """Residents and guests among the rows of a cluster, ``place`` the rank of each."""
+    order = np.argsort(place)
+    rows = (order[~is_guest[order]], order[is_guest[order]])
+    residents, guests = (Side(unit[one], one, place[one]) for one in rows)
+    return residents, guests
+
+
+def find_pairs(rows: pa.Table, place: Indices, *, cluster: int, batch_size: int) -> ClusterPairs:
     """The pairs of the clips ``rows`` that are compared in ``cluster``, guests among them.
 
-    ``known`` are clips of the cluster that stay whatever is found: better than all others, not compared with
-    each other.
+    ``place`` ``(N,)`` says how they rank: the same two clips alike in any cluster.
     """
-    rows, known = rows.select(_COLUMNS), known.select(_COLUMNS)
-    order = ranked(rows, how)
-    place = np.empty(len(order), dtype=np.intp)
-    place[order] = np.arange(len(known), len(known) + len(order))
-    is_guest = rows["cluster"].to_numpy() != cluster
-    residents = _side(
-        pa.concat_tables([known, rows.filter(pa.array(~is_guest))]),
-        np.concatenate([np.arange(len(known)), place[~is_guest]]),
-    )
-    guests = _side(rows.filter(pa.array(is_guest)), place[is_guest])
-    index, similarity = nearest_before(residents.unit, num_known=len(known), batch_size=batch_size)
-    within = _table(residents.ids[len(known) :], residents.ids[index], similarity)
-    return ClusterPairs(within, _across(guests, residents, batch_size=batch_size))
-
-
-def _across(guests: _Side, residents: _Side, *, batch_size: int) -> pa.Table:
+    residents, guests = sides(as_matrix(rows["embedding"]), rows["cluster"].to_numpy() != cluster, place)
+    ids, clusters = rows["id"].combine_chunks(), rows["cluster"].to_numpy()
+    index, similarity = nearest_earlier(residents.unit, batch_size=batch_size)
+    within = pair_table(ids, residents.row, residents.row[index], similarity)
     found = nearest_earlier_across(guests.in_order, residents.in_order, batch_size=batch_size)
-    parts: list[pa.Table] = []
-    for (index, similarity), side, other in zip(found, (guests, residents), (residents, guests), strict=True):
-        rows = np.flatnonzero(index >= 0)
-        part = _table(side.ids[rows], other.ids[index[rows]], similarity[rows])
-        parts.append(part.append_column("cluster", pa.array(side.cluster[rows].astype(np.int32))))
-    return pa.concat_tables(parts)
+    parts = [
+        across_table(ids, clusters, side, other, one)
+        for one, side, other in zip(found, (guests, residents), (residents, guests), strict=True)
+    ]
+    return ClusterPairs(within, pa.concat_tables(parts))
 
 
-def _side(table: pa.Table, place: Indices) -> _Side:
-    order = np.argsort(place)
-    table = table.take(order)
-    ids = np.array(table["id"].to_pylist(), dtype=object)
-    return _Side(ids, as_matrix(table["embedding"]), table["cluster"].to_numpy(), place[order])
-
-
-def _table(
-    ids: npt.NDArray[np.object_], others: npt.NDArray[np.object_], similarity: npt.NDArray[np.float64]
+def across_table(
+    ids: pa.Array, clusters: npt.NDArray[np.int32], side: Side, other: Side, found: tuple[Indices, Scores]
 ) -> pa.Table:
+    """The pairs ``found`` of ``side`` among ``other``, with the clusters of their own."""
+    index, similarity = found
+    has = np.flatnonzero(index >= 0)
+    table = pair_table(ids, side.row[has], other.row[index[has]], similarity[has])
+    return table.append_column("cluster", pa.array(clusters[side.row[has]].astype(np.int32)))
+
+
+def pair_table(ids: pa.Array, rows: Indices, others: Indices, similarity: Scores) -> pa.Table:
+    """``id``, ``max_id`` and ``cosine_sim_score`` of pairs of rows."""
     columns = {
-        "id": pa.array(ids, pa.string()),
-        "max_id": pa.array(others, pa.string()),
+        "id": ids.take(pa.array(rows)),
+        "max_id": ids.take(pa.array(others)),
         "cosine_sim_score": pc.cast(pa.array(similarity), pa.float32(), safe=False),
     }
     return pa.table(columns)

@@ -13,8 +13,23 @@ def encode(table: pa.Table) -> bytes:
     """A parquet file; nothing in it depends on time, host or how ``table`` is chunked in memory."""
     sink = pa.BufferOutputStream()
     whole = table.combine_chunks().replace_schema_metadata(None)
-    pq.write_table(whole, sink, version="2.6", compression="zstd", row_group_size=_ROW_GROUP_ROWS)
+    pq.write_table(
+        whole, sink, version="2.6", compression="zstd", row_group_size=_ROW_GROUP_ROWS,
+        use_dictionary=_repeating(whole.schema),  # pyright: ignore[reportArgumentType] names are fine too
+    )  # fmt: skip
     return sink.getvalue().to_pybytes()
+
+
+def _repeating(schema: pa.Schema) -> list[str] | bool:
+    """Columns worth a dictionary: numbers of embeddings hardly repeat, and to look for that takes longest."""
+    if not any(_holds_numbers(field.type) for field in schema):
+        return True
+    return [field.name for field in schema if not pa.types.is_nested(field.type)]
+
+
+def _holds_numbers(kind: pa.DataType) -> bool:
+    is_list = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)
+    return is_list and pa.types.is_floating(kind.value_type)
 
 
 def read(uri: str, *, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:

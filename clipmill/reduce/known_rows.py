@@ -1,0 +1,124 @@
+"""Rows that later runs compare with, by cluster: bare float32 for quick reading of any of the clusters.
+
+A part is two files of one name: ``.parquet`` says whose the rows are, ``.f32`` holds nothing but the rows, so
+that a cluster's are one range of bytes. Parts are immutable, and known only where ``known.json`` lists them.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from clipmill import identity, layout
+from clipmill.dedup.vectors import Indices, Unit, row_digests
+from clipmill.errors import StoreError
+from clipmill.reduce.clusters import as_matrix, read_table
+from clipmill.storage import parquet, store
+
+_GAP_BYTES = 64 << 10  # what is read in vain rather than asked for twice
+_SPAN_BYTES = 64 << 20  # read at once
+_REQUESTS_AT_ONCE = 16
+_ITEM = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Whose rows lie at ``uri``, by cluster: ``facts`` has their ``id``, ``cluster`` and ``digest``."""
+
+    uri: str
+    facts: pa.Table
+
+    @property
+    def ids(self) -> pa.ChunkedArray:
+        """Ids in the order of the rows."""
+        return self.facts["id"]
+
+    @property
+    def clusters(self) -> npt.NDArray[np.int32]:
+        """Clusters in the order of the rows, ascending."""
+        return self.facts["cluster"].to_numpy()
+
+
+@dataclass(frozen=True)
+class ClusterRows:
+    """Rows of one cluster, float32 ``(N, D)`` of unit length; the first is row ``first_row`` of its part."""
+
+    cluster: int
+    first_row: int
+    unit: Unit
+
+
+def write_part(folder: str, rows: pa.Table) -> str:
+    """Write ``rows``, by cluster, with the columns ``id``, ``cluster`` and ``embedding``; where they are.
+
+    A part is named by what it holds.
+    """
+    unit = as_matrix(rows["embedding"])
+    facts = rows.select(["id", "cluster"]).append_column("digest", pa.array(row_digests(unit)))
+    data = parquet.encode(facts)
+    uri = layout.join(folder, identity.bytes_digest(data)[:32])
+    store.put_if_changed(f"{uri}.f32", np.ascontiguousarray(unit, dtype=_ITEM).tobytes())
+    store.put_if_changed(f"{uri}.parquet", data)
+    return uri
+
+
+def read_part(uri: str) -> Part:
+    """Whose rows a part holds."""
+    return Part(uri, read_table(f"{uri}.parquet"))
+
+
+def rows_of_clusters(part: Part, clusters: Sequence[int], *, dimensions: int) -> Iterator[ClusterRows]:
+    """The part's rows of ``clusters``, ascending, but for those without any; a bounded stretch at once."""
+    starts = np.searchsorted(part.clusters, clusters, side="left")
+    ends = np.searchsorted(part.clusters, clusters, side="right")
+    there = np.flatnonzero(ends > starts)
+    for span in _spans(starts[there], ends[there], row_bytes=dimensions * _ITEM.itemsize):
+        chosen = there[span]
+        first = int(starts[chosen[0]])
+        rows = _read(part.uri, first, int(ends[chosen[-1]]), dimensions=dimensions)
+        for place in chosen:
+            start, end = int(starts[place]), int(ends[place])
+            yield ClusterRows(int(clusters[place]), start, rows[start - first : end - first])
+
+
+def rows_at(part: Part, places: Indices, *, dimensions: int) -> Unit:
+    """The rows at ``places``, float32 ``(N, D)``."""
+    order = np.argsort(places)
+    at = places[order]
+    spans = _spans(at, at + 1, row_bytes=dimensions * _ITEM.itemsize)
+    rows = np.empty((len(places), dimensions), dtype=np.float32)
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        edges = [(int(at[span][0]), int(at[span][-1]) + 1) for span in spans]
+        read = pool.map(lambda edge: _read(part.uri, *edge, dimensions=dimensions), edges)
+        for span, (first, _), found in zip(spans, edges, read, strict=True):
+            rows[order[span]] = found[at[span] - first]
+    return rows
+
+
+def _read(uri: str, start: int, end: int, *, dimensions: int) -> Unit:
+    row_bytes = dimensions * _ITEM.itemsize
+    data = store.read_range(f"{uri}.f32", start * row_bytes, end * row_bytes)
+    if len(data) != (end - start) * row_bytes:
+        raise StoreError(f"{uri}.f32", f"ends before row {end}")
+    return np.frombuffer(data, dtype=_ITEM).reshape(end - start, dimensions)
+
+
+def _spans(starts: Indices, ends: Indices, *, row_bytes: int) -> list[slice]:
+    """Runs of neighbouring ranges of rows, ascending, that are read in one request."""
+    spans: list[slice] = []
+    begin = 0
+    for place in range(1, len(starts) + 1):
+        is_last = place == len(starts)
+        if is_last or _is_apart(starts, ends, begin, place, row_bytes=row_bytes):
+            spans.append(slice(begin, place))
+            begin = place
+    return spans
+
+
+def _is_apart(starts: Indices, ends: Indices, begin: int, place: int, *, row_bytes: int) -> bool:
+    gap = (starts[place] - ends[place - 1]) * row_bytes
+    span = (ends[place] - starts[begin]) * row_bytes
+    return bool(gap > _GAP_BYTES or span > _SPAN_BYTES)

@@ -1,0 +1,146 @@
+"""The result in its place: the documented tree of all clips, or beside it what new clips add.
+
+What ``known.json`` lists is immutable. It is written last, so that an interrupted run has added nothing; of a
+tree that is replaced it goes first, so that nobody adds to half of another one.
+"""
+
+import posixpath
+from collections.abc import Collection, Mapping, Sequence
+
+import pyarrow as pa
+
+from clipmill import identity, layout
+from clipmill.reduce import evidence, fit, handover, keepers, known
+from clipmill.reduce.clusters import KMEANS_COLUMNS, read_table
+from clipmill.reduce.handover import Found, FoundCluster, Known, Similarities
+from clipmill.reduce.lookup import all_names, are_among
+from clipmill.specs import DedupSpec
+from clipmill.storage import parquet, store, tables
+
+_PAIR_COLUMNS = ("id", "max_id", "cosine_sim_score")
+
+
+def publish_all(
+    found: Sequence[Found], table: pa.Table, output: str, spec: DedupSpec, *, similarities: Similarities
+) -> str:
+    """Put the tree of a run over all clips in place of what was there; URI of the table of duplicates."""
+    root, folder = layout.dedup_dir(output), found[0].folder
+    copied = _documented([one for part in found for one in part.clusters if one.kmeans_uri])
+    copied[known.CENTROIDS] = layout.join(folder, fit.CENTROIDS)
+    rows = _rows_names(found, root)
+    made = {
+        keepers.duplicates_name(0): _ids(table),
+        keepers.TABLE: parquet.encode(table),
+    }
+    now = Known(
+        parameters=known.parameters(spec),
+        result_digest=identity.bytes_digest(made[keepers.TABLE]),
+        dimensions=fit.read_centroids(copied[known.CENTROIDS]).shape[1],
+        rows_names=(rows,),
+        similarity_counts=similarities.counts,
+    )
+    uri = known.known_uri(output)
+    if store.exists(uri) and store.read_bytes(uri) != handover.encode(now):
+        store.delete(uri)
+    for name, source in copied.items():
+        store.put_if_changed(layout.join(root, name), store.read_bytes(source))
+    _note_files(layout.join(folder, fit.FILES), (), now, output)
+    _put(made, similarities, now, output)
+    names = [*copied, *made, *_row_files(now)]
+    _remove_others(root, names, (keepers.KMEANS, keepers.PAIRWISE, keepers.DUPLICATES, known.ROWS))
+    return keepers.table_uri(output)
+
+
+def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similarities: Similarities) -> str:
+    """Put what new clips add beside what is there; URI of the table of all duplicates."""
+    root = layout.dedup_dir(output)
+    earlier = handover.read(found[0].known_uri, Known)
+    new = [one.new for one in found if one.new is not None]
+    run = len(earlier.rows_names)
+    whole = pa.concat_tables([_earlier_table(earlier, root), table]).sort_by("clip_id")
+    made = {
+        keepers.added_name(keepers.KMEANS, run): _added(
+            [one.kmeans_uri for one in new], KMEANS_COLUMNS, cluster="centroid"
+        ),
+        keepers.added_name(keepers.PAIRWISE, run): _added([one.pairwise_uri for one in new], _PAIR_COLUMNS),
+        keepers.duplicates_name(run): _ids(table),
+        keepers.TABLE: parquet.encode(whole),
+    }
+    counts = evidence.added(earlier.similarity_counts, similarities.counts)
+    now = earlier.model_copy(
+        update={
+            "result_digest": identity.bytes_digest(made[keepers.TABLE]),
+            "rows_names": (*earlier.rows_names, _rows_names(found, root)),
+            "similarity_counts": counts,
+        }
+    )
+    files = layout.join(found[0].folder, fit.FILES)
+    _note_files(files, known.read_files(earlier, output), now, output)
+    _put(made, similarities.model_copy(update={"counts": counts}), now, output)
+    _remove_others(root, _row_files(now), (known.ROWS,))
+    return keepers.table_uri(output)
+
+
+def _note_files(uri: str, earlier: Collection[handover.InputFile], now: Known, output: str) -> None:
+    """Say which files led to ``now``, before it is seen; the list of what was there before goes."""
+    own = handover.read(uri, handover.InputFiles).files
+    files = sorted(frozenset((*earlier, *own)), key=lambda one: (one.uri, one.size_bytes, one.version))
+    place = known.read_files_uri(output, now)
+    handover.write(place, handover.InputFiles(files=tuple(files)))
+
+
+def _documented(members: Sequence[FoundCluster]) -> dict[str, str]:
+    """Where each cluster's files belong, and where they are."""
+    rows = {keepers.kmeans_name(one.cluster): one.kmeans_uri for one in members}
+    return rows | {keepers.pairwise_name(one.cluster): one.pairwise_uri for one in members}
+
+
+def _put(made: Mapping[str, bytes], similarities: Similarities, now: Known, output: str) -> None:
+    handover.write(evidence.similarities_uri(output), similarities)
+    for name, data in made.items():
+        store.put_if_changed(layout.join(layout.dedup_dir(output), name), data)
+    handover.write(known.known_uri(output), now)
+    for file in store.find(posixpath.dirname(known.read_files_uri(output, now))):
+        if file.uri != store.normalise(known.read_files_uri(output, now)):
+            store.delete(file.uri)
+
+
+def _earlier_table(earlier: Known, root: str) -> pa.Table:
+    """The duplicates of earlier runs, without what an interrupted run has added of this one already."""
+    uri = layout.join(root, keepers.TABLE)
+    table = parquet.read(uri, schema=tables.DUPLICATES)
+    if identity.bytes_digest(store.read_bytes(uri)) == earlier.result_digest:
+        return table
+    names = [keepers.duplicates_name(run) for run in range(len(earlier.rows_names))]
+    listed = all_names([read_table(layout.join(root, name))["id"] for name in names])
+    return table.filter(pa.array(are_among(table["clip_id"], listed)))
+
+
+def _added(uris: Sequence[str], columns: Sequence[str], *, cluster: str | None = None) -> bytes:
+    """The tables of all groups as one; ``cluster`` is the documented name of that column, if it has one."""
+    table = pa.concat_tables([read_table(uri) for uri in uris if uri])
+    chosen = table.select(columns)
+    return parquet.encode(chosen.add_column(0, cluster, table["cluster"]) if cluster else chosen)
+
+
+def _rows_names(found: Sequence[Found], root: str) -> tuple[str, ...]:
+    """The parts of rows that a run leaves for later ones, as names below ``root``."""
+    return tuple(part.rows_uri.removeprefix(f"{root}/") for part in found if part.rows_uri)
+
+
+def _row_files(now: Known) -> list[str]:
+    names = [name for run in now.rows_names for name in run]
+    return [f"{name}{suffix}" for name in names for suffix in (".f32", ".parquet")]
+
+
+def _ids(table: pa.Table) -> bytes:
+    return parquet.encode(table.select(["clip_id"]).rename_columns(["id"]))
+
+
+def _remove_others(root: str, names: Collection[str], folders: Sequence[str]) -> None:
+    """Delete files of ``folders`` under ``root`` other than ``names``."""
+    keep = {store.normalise(layout.join(root, name)) for name in names}
+    for folder in folders:
+        for file in store.find(layout.join(root, folder)):
+            if file.uri not in keep:
+                store.delete(file.uri)

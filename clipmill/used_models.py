@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from clipmill.models.table import ModelEntry, ModelKind, model_named
 from clipmill.stages.base import StageSpec
@@ -46,11 +47,9 @@ def used_models(
             yield _used(aesthetics, name, aesthetics.model_dir)
     if isinstance(embedding, LearnedEmbeddingStage):
         yield _used(embedding, embedding.algorithm, embedding.model_dir, embedding.revision)
-    if captions and not captions.is_remote:
-        yield _served(captions, "caption", captions.model_variant)
-    if enhancement and not enhancement.is_remote:
-        variant = enhancement.model_variant
-        yield _served(enhancement, "language", LANGUAGE_MODELS.get(variant, variant))
+    for stage in (captions, enhancement):
+        if stage and not stage.is_remote:
+            yield model_of(stage)
 
 
 def _used(stage: StageSpec, name: str, model_dir: str, revision: str | None = None) -> UsedModel:
@@ -58,9 +57,21 @@ def _used(stage: StageSpec, name: str, model_dir: str, revision: str | None = No
     return UsedModel(stage, entry, model_dir, revision or entry.revision)
 
 
-def _served(stage: ServedModel, kind: ModelKind, name: str) -> UsedModel:
+def model_of(stage: ServedModel) -> UsedModel:
     """The model of the table that a variant names, or whatever weights the stage names itself."""
+    is_caption = isinstance(stage, CaptionGenerationStage)
+    variant = stage.model_variant
     if stage.model is None:
+        name = variant if is_caption else LANGUAGE_MODELS.get(variant, variant)
         return _used(stage, name, stage.model_dir, stage.revision)
-    entry = replace(model_named(SERVED_LIKE[kind]), name=stage.model, source=stage.model, revision="main")
+    like = model_named(SERVED_LIKE["caption" if is_caption else "language"])
+    if _is_place(stage.model):
+        entry = replace(like, name=stage.model, source=PurePath(stage.model).name, revision="main")
+        return UsedModel(stage, entry, stage.model, stage.revision or entry.revision)
+    entry = replace(like, name=stage.model, source=stage.model, revision="main")
     return UsedModel(stage, entry, stage.model_dir, stage.revision or entry.revision)
+
+
+def _is_place(model: str) -> bool:
+    """Whether a model is named by the folder or URI of its weights, not by its id on the hub."""
+    return "://" in model or model.startswith(("/", ".", "~"))

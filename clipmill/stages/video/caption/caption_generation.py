@@ -7,6 +7,9 @@ from pydantic import Field
 from clipmill.stages.base import SPEED_ONLY
 from clipmill.stages.video.caption.serving import ServedModel
 
+MAX_ANSWER_TOKENS = 32
+"""A yes or no needs one; more leave room for a model that says why."""
+
 
 class CaptionGenerationStage(ServedModel):
     """Describes each window of a clip, under ``caption[model_variant]``.
@@ -26,3 +29,8 @@ class CaptionGenerationStage(ServedModel):
     generate_stage2_caption: bool = False
     stage2_prompt_text: str | None = Field(default=None, min_length=1)
     endpoint_frames: Literal["video_url", "image_url"] = "video_url"
+
+    def for_questions(self) -> "CaptionGenerationStage":
+        """The same model asked for a word: no second question, and few tokens."""
+        once = {"generate_stage2_caption": False, "stage2_prompt_text": None}
+        return self.model_copy(update={**once, "max_output_tokens": MAX_ANSWER_TOKENS})

@@ -39,6 +39,9 @@ class ServedModel(StageSpec):
     )
     backend: Annotated[Backend, SPEED_ONLY] = "auto"
     endpoint_model: str | None = Field(default=None, min_length=1)
+    endpoint_extra: dict[str, bool | int | float | str] = Field(
+        default_factory=dict[str, bool | int | float | str]
+    )
     endpoint_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+"), SPEED_ONLY] = None
     endpoint_key_variable: Annotated[str | None, Field(pattern=r"^[A-Za-z_]\w*$"), SPEED_ONLY] = None
     endpoint_concurrency: Annotated[int, Field(ge=1, le=1024), SPEED_ONLY] = 32

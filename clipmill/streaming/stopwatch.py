@@ -7,7 +7,10 @@ from clipmill.streaming.parcel import StageMetric
 
 
 class Stopwatch:
-    """Started when made; every lap reports the time since the last, with that of the codec process."""
+    """Started when made; every lap reports the time since the last, with that of the codec process.
+
+    For one thread: inline, others work in the same process.
+    """
 
     def __init__(self, operator: str, video_id: str, child: CodecChild | None = None) -> None:
         self._operator = operator
@@ -17,7 +20,7 @@ class Stopwatch:
         self._cpu_s = self._spent_cpu_s()
 
     def _spent_cpu_s(self) -> float:
-        return time.process_time() + (self._child.cpu_s if self._child else 0.0)
+        return time.thread_time() + (self._child.cpu_s if self._child else 0.0)
 
     def lap(self, chunk_index: int, *, detail: str = "") -> StageMetric:
         """The work since the last lap."""

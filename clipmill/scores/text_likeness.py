@@ -1,0 +1,95 @@
+"""How much of the picture looks like overlaid text, without weights: it does not read, and can be wrong.
+
+Letters are many strong steps side by side, in lines of a certain height, longer than they are high; what is
+laid over a picture also stays where it is while the picture changes. After the edge-density detectors of
+captions (Lienhart and Wernicke, "Localizing and segmenting text in images and videos", 2002).
+"""
+
+import numpy as np
+from scipy import ndimage
+
+ROWS, COLUMNS = 9, 12
+"""Cells of the picture, from the top left, row by row."""
+NUM_CELLS = ROWS * COLUMNS
+
+_HEIGHT_PX = 270  # about: letters keep their strokes, and a frame costs little
+_STEP = 40  # levels between neighbours: a stroke's border
+_DENSITY = 0.12  # share of such steps along a stretch of a line of text
+_REACH = 1 / 15  # of the height: the stretch, about two letters
+_LEAST_HEIGHT, _MOST_HEIGHT = 0.02, 0.14  # of the picture, of one line
+_LEAST_ASPECT = 2.0
+_LEAST_FILL = 0.5  # of its box that a line covers
+_CONTRAST = 70  # levels between its dark and its bright parts
+
+
+def text_cells(luma: np.ndarray) -> np.ndarray:
+    """Float32 ``(NUM_CELLS,)``: the share of each cell that lines like text cover, 0..1.
+
+    ``luma`` is uint8 ``(H, W)``.
+    """
+    small = _small(luma)
+    if min(small.shape) < max(ROWS, COLUMNS) + 1:
+        return np.zeros(NUM_CELLS, np.float32)
+    lines = _lines(small)
+    labels: np.ndarray = ndimage.label(lines)[0]  # pyright: ignore[reportIndexIssue]
+    covered = np.zeros(small.shape, np.float32)
+    for box in ndimage.find_objects(labels):
+        if _is_text(small[box], lines[box], height=len(small)):
+            covered[box] = 1
+    return _by_cell(covered)
+
+
+def text_likeness(cells: np.ndarray) -> float | None:
+    """Share of a clip, of its picture and its time, that text-like lines cover, 0..1, rounded to 6 digits.
+
+    ``cells`` is ``(Q, NUM_CELLS)``, one row per sample. What is not there in the next sample too does not
+    count; None without a sample.
+    """
+    if not len(cells):
+        return None
+    stays = np.minimum(cells[:-1], cells[1:]) if len(cells) > 1 else cells
+    return round(float(stays.mean(dtype=np.float64)), 6)
+
+
+def _small(luma: np.ndarray) -> np.ndarray:
+    """Int16, every n-th pixel; two are averaged, so that fine noise makes no steps."""
+    stride = max(1, round(luma.shape[0] / _HEIGHT_PX))
+    if stride == 1:
+        return luma.astype(np.int16)
+    rows, columns = luma.shape[0] // stride * stride, luma.shape[1] // stride * stride
+    corner, middle = (luma[at:rows:stride, at:columns:stride] for at in (0, stride // 2))
+    return (corner.astype(np.int16) + middle) >> 1
+
+
+def _lines(small: np.ndarray) -> np.ndarray:
+    """Bool ``(H, W)``: where strong steps lie close together along a line, at least three rows high."""
+    strong = np.zeros(small.shape, bool)
+    strong[:, 1:] = np.abs(small[:, 1:] - small[:, :-1]) > _STEP
+    reach = max(3, round(len(small) * _REACH / 2))
+    counts = np.pad(strong.cumsum(axis=1, dtype=np.int16), ((0, 0), (reach + 1, reach)), mode="edge")
+    counts[:, : reach + 1] = 0
+    dense = counts[:, 2 * reach + 1 :] - counts[:, : -2 * reach - 1] > _DENSITY * (2 * reach + 1)
+    core = dense[:-2] & dense[1:-1] & dense[2:]
+    lines = np.zeros_like(dense)
+    for shift in range(3):
+        lines[shift : len(dense) - 2 + shift] |= core
+    return lines
+
+
+def _is_text(picture: np.ndarray, line: np.ndarray, *, height: int) -> bool:
+    """Whether a box has the shape and the contrast of a line of text."""
+    is_line = _LEAST_HEIGHT * height <= len(line) <= _MOST_HEIGHT * height
+    if not is_line or line.shape[1] < _LEAST_ASPECT * len(line) or line.mean() < _LEAST_FILL:
+        return False
+    dark, bright = np.percentile(picture, (10, 95))
+    return bool(bright - dark >= _CONTRAST)
+
+
+def _by_cell(covered: np.ndarray) -> np.ndarray:
+    """Means over the cells."""
+    rows, columns = (
+        np.linspace(0, side, count + 1).astype(int)
+        for side, count in zip(covered.shape, (ROWS, COLUMNS), strict=True)
+    )
+    sums = np.add.reduceat(np.add.reduceat(covered, rows[:-1], axis=0), columns[:-1], axis=1)
+    return (sums / np.outer(np.diff(rows), np.diff(columns))).astype(np.float32).ravel()

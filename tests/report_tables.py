@@ -128,6 +128,7 @@ def _clip(rng: random.Random, video: int, index: int) -> dict[str, object]:
         "blockiness": round(1 + rng.expovariate(9), 6),
         "black_ratio": 0.0, "frozen_ratio": 0.0 if index else 0.25,
         "letterbox_ratio": 0.24 if video == 1 else 0.0,
+        "text_likeness": 0.03 if video == 1 else 0.0,
         "embedding_algorithm": "perceptual", "errors": "the encoder gave no packet" if has_failed else None,
         "schema_version": 1,
     }  # fmt: skip

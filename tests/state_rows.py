@@ -19,7 +19,7 @@ SPLIT_DEFAULTS: Row = {
 }  # fmt: skip
 SCORES: Row = {
     "sharpness": 5.0, "exposure": 0.5, "colourfulness": 20.0, "blockiness": 1.0, "black_ratio": 0.0,
-    "frozen_ratio": 0.0, "letterbox_ratio": 0.0,
+    "frozen_ratio": 0.0, "letterbox_ratio": 0.0, "text_likeness": 0.0,
 }  # fmt: skip
 
 

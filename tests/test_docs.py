@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 
+import write_models  # noqa: E402 - lies beside the pages
 import write_spec  # noqa: E402 - lies beside the pages
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
@@ -94,6 +95,10 @@ def test_every_group_of_the_spec_has_a_section() -> None:
 
 def test_the_spec_page_is_current() -> None:
     assert (DOCS / "spec.md").read_text() == write_spec.page(), "run: python docs/write_spec.py"
+
+
+def test_the_table_of_models_is_current() -> None:
+    assert (DOCS / "models.md").read_text() == write_models.page(), "run: python docs/write_models.py"
 
 
 @pytest.mark.parametrize("table", TABLE_SCHEMAS)

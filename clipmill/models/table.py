@@ -54,7 +54,7 @@ MODELS: tuple[ModelEntry, ...] = (
     _cosmos("448p", "f60ec73"),
     ModelEntry(
         "internvideo2", "embedding", "internvideo2", "OpenGVLab/InternVideo2-Stage2_1B-224p-f4", "main",
-        "MIT", "legacy", remote_code=True, files=(*_WITH_CODE, "*.pt"),
+        "Apache-2.0", "legacy", remote_code=True, files=(*_WITH_CODE, "*.pt"),
     ),
     ModelEntry(
         "siglip2", "embedding", "siglip2", "google/siglip2-base-patch16-224", "main", "Apache-2.0", "models",

@@ -46,6 +46,7 @@ MEASURES = (
     Measure(
         "letterbox_ratio", "Letterbox", "letterbox", "share of the picture that is bars", bounds=(0.0, 1.0)
     ),
+    Measure("text_likeness", "Text-likeness", "text", "share of picture and time like overlaid text"),
     Measure("aesthetic_score", "Aesthetic score", "aesthetic", "of the learned head"),
 )
 

@@ -9,6 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from clipmill.scores.text_likeness import NUM_CELLS, text_cells, text_likeness
+
 FRAME_MEASURES: tuple[str, ...] = (
     "sharpness",
     "exposure",
@@ -19,8 +21,13 @@ FRAME_MEASURES: tuple[str, ...] = (
     "bar_bottom",
     "bar_left",
     "bar_right",
+    *(f"text_{cell}" for cell in range(NUM_CELLS)),
 )
-"""Columns of ``frame_measures``; bars are shares of the height (top, bottom) or width (left, right)."""
+"""Columns of ``frame_measures``; bars are shares of the height (top, bottom) or width (left, right), texts of
+a cell of ``clipmill.scores.text_likeness``."""
+
+_BARS = slice(FRAME_MEASURES.index("bar_top"), FRAME_MEASURES.index("bar_right") + 1)
+_TEXTS = slice(FRAME_MEASURES.index("text_0"), len(FRAME_MEASURES))
 
 _DARK_LEVEL = 32  # luma from here on is not black: limited range puts black at 16, coding adds a few levels
 _BLACK_SHARE = 0.98  # of a frame's pixels that are dark when it is black, as FFmpeg's blackdetect has it
@@ -37,7 +44,7 @@ class QualityScores:
     ``sharpness`` ln(1 + variance of the Laplacian), 0 (flat) to about 11; ``exposure`` mean luma, 0..1;
     ``colourfulness`` 0 (grey) to above 80; ``blockiness`` 1 (none) upwards; ``black_ratio``, ``frozen_ratio``
     shares of the samples, 0..1; ``letterbox_ratio`` the share of the picture that is black bars throughout,
-    0..1.
+    0..1; ``text_likeness`` the share of picture and time that lines like overlaid text cover, 0..1.
     """
 
     sharpness: float | None
@@ -47,19 +54,21 @@ class QualityScores:
     black_ratio: float | None
     frozen_ratio: float | None
     letterbox_ratio: float | None
+    text_likeness: float | None
 
 
 def clip_quality(measures: np.ndarray, thumbnails: np.ndarray) -> QualityScores:
     """Scores of one clip.
 
-    ``measures`` is ``(Q, 9)`` from ``frame_measures``, ``thumbnails`` uint8 ``(n, 27, 48, 3)``, all frames of
-    the clip. Without measures the scores that need them are None; without two thumbnails ``frozen_ratio`` is.
+    ``measures`` is ``(Q, len(FRAME_MEASURES))`` from ``frame_measures``, ``thumbnails`` uint8
+    ``(n, 27, 48, 3)``, all frames of the clip. Without measures the scores that need them are None; without
+    two thumbnails ``frozen_ratio`` is.
     """
     if measures.ndim != 2 or measures.shape[1] != len(FRAME_MEASURES):
         raise ValueError(f"measures must be (Q, {len(FRAME_MEASURES)}), got {measures.shape = }")
     frozen = _frozen_ratio(thumbnails, num_samples=max(1, len(measures)))
     if not len(measures):
-        return QualityScores(None, None, None, None, None, frozen, None)
+        return QualityScores(None, None, None, None, None, frozen, None, None)
     mean = dict(zip(FRAME_MEASURES, measures.mean(axis=0, dtype=np.float64).tolist(), strict=True))
     return QualityScores(
         sharpness=round(mean["sharpness"], 6),
@@ -69,6 +78,7 @@ def clip_quality(measures: np.ndarray, thumbnails: np.ndarray) -> QualityScores:
         black_ratio=round(mean["is_black"], 6),
         frozen_ratio=frozen,
         letterbox_ratio=_letterbox_ratio(measures),
+        text_likeness=text_likeness(measures[:, _TEXTS]),
     )
 
 
@@ -89,7 +99,7 @@ def _frozen_ratio(thumbnails: np.ndarray, *, num_samples: int) -> float | None:
 def _letterbox_ratio(measures: np.ndarray) -> float:
     """Area of the bars that all samples share; black samples say nothing about bars."""
     is_black = measures[:, FRAME_MEASURES.index("is_black")] > 0
-    bars = measures[~is_black, FRAME_MEASURES.index("bar_top") :]
+    bars = measures[~is_black, _BARS]
     if not len(bars):
         return 0.0
     top, bottom, left, right = bars.min(axis=0).astype(np.float64).tolist()
@@ -97,7 +107,7 @@ def _letterbox_ratio(measures: np.ndarray) -> float:
 
 
 def frame_measures(luma: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
-    """Float32 ``(9,)`` in the order of ``FRAME_MEASURES``.
+    """Float32, one for each, in the order of ``FRAME_MEASURES``.
 
     ``luma`` is uint8 ``(H, W)`` at full resolution, ``thumbnail`` uint8 ``(27, 48, 3)`` RGB of that frame.
     """
@@ -111,6 +121,7 @@ def frame_measures(luma: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
         _blockiness(rows),
         float(np.count_nonzero(rows < _DARK_LEVEL) >= _BLACK_SHARE * rows.size),
         *_bars(luma),
+        *text_cells(luma),
     )
     return np.array(measures, np.float32)
 

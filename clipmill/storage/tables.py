@@ -39,7 +39,8 @@ CLIPS = _schema(
     video_codec=_STR, has_audio=_BOOL, crop_x=_I32, crop_y=_I32, crop_width=_I32, crop_height=_I32,
     motion_global_mean=_F64, motion_per_patch_min_256=_F64, motion_camera_mean=_F64, motion_object_mean=_F64,
     motion_source=_STR, aesthetic_score=_F64, sharpness=_F64, exposure=_F64, colourfulness=_F64,
-    blockiness=_F64, black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, embedding_algorithm=_STR,
+    blockiness=_F64, black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, text_likeness=_F64,
+    embedding_algorithm=_STR,
     text_match=_STR, text_match_score=_F64, answers=_STR, duplicate_of=_STR, duplicate_group=_STR,
     similarity=_F64, errors=_STR, schema_version=_I32,
 )  # fmt: skip
@@ -108,7 +109,7 @@ MOTION_STATE = _schema(
 
 QUALITY_STATE = _schema(
     id=_STR, stage_digest=_STR, sharpness=_F64, exposure=_F64, colourfulness=_F64, blockiness=_F64,
-    black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, error=_STR,
+    black_ratio=_F64, frozen_ratio=_F64, letterbox_ratio=_F64, text_likeness=_F64, error=_STR,
 )  # fmt: skip
 
 ENCODE_STATE = _schema(

@@ -32,11 +32,13 @@ class QualityFilterStage(StageSpec):
     Scores: ``sharpness`` (mean of the frames' log-variance of the Laplacian), ``exposure`` (mean luma, 0..1),
     ``colourfulness`` (Hasler and Suesstrunk), ``blockiness`` (8x8 border steps over inner steps; 1 is none),
     ``black_ratio`` and ``frozen_ratio`` (shares of samples, 0..1), ``letterbox_ratio`` (share of the picture
-    that is bars, 0..1). A clip outside the bounds of ``black_ratio`` is ``black``, of ``frozen_ratio``
+    that is bars, 0..1), ``text_likeness`` (share of picture and time that lines like overlaid text cover,
+    0..1). A clip outside the bounds of ``black_ratio`` is ``black``, of ``frozen_ratio``
     ``frozen``, of any other ``low_quality``. With ``score_only`` nothing is filtered.
     """
 
     stage_name: ClassVar[str] = "quality"
+    STAGE_VERSION: ClassVar[int] = 2
 
     score_only: bool = False
     sample_fps: float = Field(default=1.0, gt=0, le=60)
@@ -47,6 +49,7 @@ class QualityFilterStage(StageSpec):
     black_ratio: Bounds = OPEN
     frozen_ratio: Bounds = OPEN
     letterbox_ratio: Bounds = OPEN
+    text_likeness: Bounds = OPEN
 
     @property
     def has_bounds(self) -> bool:
@@ -56,4 +59,5 @@ class QualityFilterStage(StageSpec):
 
 QUALITY_SCORES = (
     "sharpness", "exposure", "colourfulness", "blockiness", "black_ratio", "frozen_ratio", "letterbox_ratio",
+    "text_likeness",
 )  # fmt: skip

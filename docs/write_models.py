@@ -1,0 +1,37 @@
+"""Write the table of docs/models.md: every model there is, from ``clipmill.models.table``.
+
+``python docs/write_models.py``
+"""
+
+import re
+from pathlib import Path
+
+from clipmill.models.table import MODELS, ModelEntry
+
+PAGE = Path(__file__).parent / "models.md"
+BEGIN, END = "<!-- written by docs/write_models.py -->", "<!-- end -->"
+HEAD = "| model | for | source | revision | licence of the weights | environment | code of its own |"
+
+
+def table() -> str:
+    """The rows, one per model."""
+    return "\n".join([HEAD, "|" + "---|" * 7, *(_row(entry) for entry in MODELS)])
+
+
+def page() -> str:
+    """The page with a current table."""
+    old = PAGE.read_text()
+    return re.sub(f"{BEGIN}.*?{END}", f"{BEGIN}\n{table()}\n{END}", old, flags=re.DOTALL)
+
+
+def _row(entry: ModelEntry) -> str:
+    brings = "yes" if entry.remote_code else "no"
+    cells = (
+        f"`{entry.name}`", entry.kind, f"`{entry.source}`", f"`{entry.revision}`", entry.licence,
+        f"`{entry.environment}`", brings,
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

@@ -103,6 +103,9 @@ PUBLISH = Hardware(Machine(cpu="4", mem="16Gi"), retries=2, timeout=timedelta(ho
 FETCH = Hardware(Machine(cpu="4", mem="16Gi"), retries=3, timeout=timedelta(hours=6))
 """Copies weights from the hub to a store: an attempt skips the models that an earlier one finished."""
 
+SEARCH = Hardware(Machine(cpu="2", mem="16Gi"), retries=2, timeout=timedelta(hours=1))
+"""Embeds one text and reads embeddings file by file."""
+
 
 @dataclass(frozen=True)
 class WorkerGroup:

@@ -17,9 +17,10 @@ def registration() -> Registration:
 
 
 def test_every_entity_is_registered(registration: Registration) -> None:
-    assert len(registration.notes.tasks) == 17
+    assert len(registration.notes.tasks) == 18
     assert set(registration.notes.workflows) == {
         "workflows.curate.curate", "workflows.dedup.dedup", "workflows.models.fetch",
+        "workflows.search.search",
     }  # fmt: skip
     assert {"curate", "dedup", "nightly"} <= set(registration.notes.launch_plans)
 

@@ -1,0 +1,103 @@
+"""Finding clips by what they show: a text, embedded like them, against the embeddings of an output."""
+
+import heapq
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from pydantic import ValidationError
+
+from clipmill import layout
+from clipmill.errors import SourceError
+from clipmill.models.embedder import TextEmbedder
+from clipmill.reduce.embeddings import embedding_files, read_batches
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
+from clipmill.storage import parquet, store
+from clipmill.storage.tables import CLIPS
+
+_COLUMNS = ["clip_id", "status", "clip_uri", "source_uri", "start_s", "end_s"]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A clip and the cosine of its embedding and the text's; the span is in the source, in seconds."""
+
+    clip_id: str
+    similarity: float
+    clip_uri: str
+    source_uri: str
+    start_s: float
+    end_s: float
+
+
+def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int) -> list[Hit]:
+    """The kept clips of an output that fit ``text`` best, best first; equal ones by id.
+
+    SourceError when the output holds no embeddings, or embeddings of another length than the model's.
+    """
+    kept = _kept_clips(output)
+    query = embedder.embed_texts([text])[0]
+    best = heapq.nsmallest(num_hits, _scored(output, query, kept))
+    return [_hit(kept[clip_id], -negative) for negative, clip_id in best]
+
+
+def embedding_of(output: str, *, model_dir: str = "") -> LearnedEmbeddingStage:
+    """The model that made an output's embeddings, as its manifest has it; ``model_dir`` where it now lies.
+
+    SourceError when nothing was published there, or when the embeddings know no words.
+    """
+    uri = layout.manifest_path(store.normalise(output))
+    if not store.exists(uri):
+        raise SourceError(f"{output} holds no manifest.json: nothing was published there")
+    manifest = cast(dict[str, dict[str, object]], json.loads(store.read_bytes(uri)))
+    found = cast(dict[str, object], manifest["spec"].get("embedding") or {})
+    known = {name: value for name, value in found.items() if name in LearnedEmbeddingStage.model_fields}
+    try:
+        spec = LearnedEmbeddingStage.model_validate(known)
+    except ValidationError as error:
+        raise SourceError(f"the embeddings of {output} know no words: embed with a learned model") from error
+    return spec.model_copy(update={"model_dir": model_dir}) if model_dir else spec
+
+
+def _scored(output: str, query: np.ndarray, kept: Collection[str]) -> Iterator[tuple[float, str]]:
+    """Minus the cosine and the id of every kept clip, file by file."""
+    for file in embedding_files(output):
+        for batch in read_batches(file.uri):
+            if batch.rows.shape[1] != len(query):
+                lengths = f"{batch.rows.shape[1]} numbers, the model gives {len(query)}"
+                raise SourceError(f"the embeddings of {file.uri} have {lengths}: another model made them")
+            yield from _of_kept(batch.ids.to_pylist(), _cosines(batch.rows, query), kept)
+
+
+def _cosines(rows: np.ndarray, query: np.ndarray) -> Sequence[float]:
+    lengths = np.linalg.norm(rows, axis=1)
+    cosines = rows @ query / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return cosines.astype(np.float64).round(6).tolist()
+
+
+def _of_kept(
+    ids: Iterable[str], cosines: Iterable[float], kept: Collection[str]
+) -> Iterator[tuple[float, str]]:
+    return ((-cosine, name) for name, cosine in zip(ids, cosines, strict=True) if name in kept)
+
+
+def _kept_clips(output: str) -> Mapping[str, Mapping[str, object]]:
+    """Clip id -> row of the clips table, for those that are kept."""
+    uri = layout.table_path(store.normalise(output), "clips")
+    schema = pa.schema([CLIPS.field(name) for name in _COLUMNS])
+    rows = parquet.read(uri, schema=schema).to_pylist()
+    return {row["clip_id"]: row for row in rows if row["status"] == "kept"}
+
+
+def _hit(clip: Mapping[str, object], similarity: float) -> Hit:
+    return Hit(
+        clip_id=str(clip["clip_id"]),
+        similarity=similarity,
+        clip_uri=str(clip["clip_uri"] or ""),
+        source_uri=str(clip["source_uri"]),
+        start_s=float(str(clip["start_s"])),
+        end_s=float(str(clip["end_s"])),
+    )

@@ -1,0 +1,117 @@
+"""Search by text over an output's tables; the model is a stand-in that knows three words."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from clipmill import layout
+from clipmill.errors import SourceError
+from clipmill.models.embedder import Embedded
+from clipmill.reduce.text_search import embedding_of, find_clips
+from clipmill.storage import parquet, store
+from clipmill.storage.tables import CLIPS
+
+WORDS = {"dog": [1.0, 0.0], "cat": [0.0, 1.0], "both": [0.6, 0.8]}
+CLIP_ROWS = {
+    "a-dog": ([1.0, 0.0], "kept"), "a-cat": ([0.0, 2.0], "kept"), "both": ([0.6, 0.8], "kept"),
+    "also-both": ([0.6, 0.8], "kept"), "dropped": ([1.0, 0.0], "filtered"),
+    "a-copy": ([1.0, 0.0], "duplicate"),
+}  # fmt: skip
+
+
+class ThreeWords:
+    algorithm = "clip"
+
+    def __init__(self, dimension: int = 2) -> None:
+        self.dimension = dimension
+
+    def embed(self, clips: object) -> Embedded:
+        raise AssertionError("a search looks at no clip")
+
+    def embed_texts(self, texts: list[str]) -> np.ndarray:
+        rows = np.zeros((len(texts), self.dimension), np.float32)
+        rows[:, :2] = [WORDS[text] for text in texts]
+        return rows
+
+    def match(self, embeddings: object, texts: object) -> list[tuple[str, float]]:
+        raise AssertionError("a search matches no list of texts")
+
+
+def write_output(folder: Path, embedding: dict[str, object] | None) -> str:
+    output = str(folder)
+    ids, vectors = list(CLIP_ROWS), [vector for vector, _ in CLIP_ROWS.values()]
+    for part in (slice(0, 2), slice(2, None)):
+        table = pa.table({"id": ids[part], "embedding": pa.array(vectors[part], pa.list_(pa.float32(), 2))})
+        name = f"part-{part.start:05d}.parquet"
+        store.put_bytes(layout.join(layout.embeddings_dir(output, "clip"), name), parquet.encode(table))
+    clips = [
+        {
+            "clip_id": name, "status": status, "clip_uri": f"clips/{name}.mp4", "source_uri": "film.mp4",
+            "start_s": 1.0, "end_s": 3.5,
+        }
+        for name, (_, status) in CLIP_ROWS.items()
+    ]  # fmt: skip
+    store.put_bytes(layout.table_path(output, "clips"), parquet.encode(pa.Table.from_pylist(clips, CLIPS)))
+    manifest = {"spec": {"embedding": embedding}}
+    store.put_bytes(layout.manifest_path(output), json.dumps(manifest).encode())
+    return output
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> str:
+    fields = {
+        "stage": "embed_learned",
+        "version": 1,
+        "algorithm": "clip",
+        "model_dir": "old",
+        "target_fps": 4.0,
+    }
+    return write_output(tmp_path, fields)
+
+
+def found(output: str, text: str, num_hits: int = 10) -> list[tuple[str, float]]:
+    return [
+        (hit.clip_id, hit.similarity) for hit in find_clips(output, text, ThreeWords(), num_hits=num_hits)
+    ]
+
+
+def test_clips_come_best_first_and_equal_ones_by_id(output: str) -> None:
+    assert found(output, "dog") == [("a-dog", 1.0), ("also-both", 0.6), ("both", 0.6), ("a-cat", 0.0)]
+
+
+def test_the_length_of_a_stored_vector_does_not_count(output: str) -> None:
+    assert found(output, "cat", 1) == [("a-cat", 1.0)]
+
+
+def test_only_kept_clips_are_found(output: str) -> None:
+    assert not {"dropped", "a-copy"} & {name for name, _ in found(output, "dog")}
+
+
+def test_a_hit_says_where_the_clip_is(output: str) -> None:
+    (hit,) = find_clips(output, "cat", ThreeWords(), num_hits=1)
+    assert (hit.clip_uri, hit.source_uri, hit.start_s, hit.end_s) == ("clips/a-cat.mp4", "film.mp4", 1.0, 3.5)
+
+
+def test_the_manifest_names_the_model(output: str) -> None:
+    spec = embedding_of(output)
+    assert (spec.algorithm, spec.target_fps, spec.model_dir) == ("clip", 4.0, "old")
+    assert embedding_of(output, model_dir="s3://weights").model_dir == "s3://weights"
+
+
+@pytest.mark.parametrize("embedding", [None, {"stage": "embed_perceptual", "version": 1, "target_fps": 2.0}])
+def test_embeddings_without_words_are_named(embedding: dict[str, object] | None, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="know no words: embed with a learned model"):
+        embedding_of(write_output(tmp_path, embedding))
+
+
+def test_a_folder_without_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nothing was published there"):
+        embedding_of(str(tmp_path))
+
+
+def test_embeddings_of_another_length_are_named(output: str) -> None:
+    with pytest.raises(SourceError, match="have 2 numbers, the model gives 3: another model made them"):
+        find_clips(output, "dog", ThreeWords(dimension=3), num_hits=3)

@@ -47,7 +47,7 @@ def _captioner(name: str, source: str, revision: str = "main") -> ModelEntry:
 MODELS: tuple[ModelEntry, ...] = (
     ModelEntry(
         "transnetv2", "shots", "transnetv2", "Sn4kehead/TransNetV2", "db6ceab", "MIT", "models",
-        files=("transnetv2-pytorch-weights.pth",),
+        files=("transnetv2-pytorch-weights.pth", "*.safetensors"),
     ),
     _cosmos("224p", "787e0b9"),
     _cosmos("336p", "0e8a28f"),

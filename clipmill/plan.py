@@ -161,8 +161,8 @@ class RunPlan:
 
     def _answers_digest(self, captions: CaptionGenerationStage, scan: str) -> str:
         """Which answer filters changes nothing that was answered, nor does the prompt of captions."""
-        model = captions.model_copy(update={"generate_stage2_caption": False, "stage2_prompt_text": None})
-        upstream = [scan, self.windows.for_questions().digest(), model.digest(model=self._revision(captions))]
+        asking = captions.for_questions().digest(model=self._revision(captions))
+        upstream = [scan, self.windows.for_questions().digest(), asking]
         asked = [question.asked().digest() for question in self.questions]
         return identity.stage_digest("answers", ANSWERS_VERSION, {"asked": asked}, upstream=upstream)
 

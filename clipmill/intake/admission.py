@@ -6,6 +6,7 @@ file all show as rows that are missing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import pyarrow as pa
 
@@ -120,6 +121,7 @@ def _item(source: SourceFile, row: Row, known: Known, plan: RunPlan) -> WorkItem
         clips=tuple(lacking),
         repaired_times=str(split["repaired_times"] or ""),
         filtered={clip_id: reason for clip_id, reason in verdicts.items() if reason},
+        captions=_known_captions(lacking, known) if "enhance" in missing and "caption" not in missing else {},
     )
 
 
@@ -127,6 +129,16 @@ def _lacking(clips: Iterable[ClipSpan], known: Known, plan: RunPlan) -> dict[Cli
     """The clips that lack rows, with the stages they lack."""
     lacking = {clip: missing_stages(known.of_clip(clip.clip_id), plan) for clip in clips}
     return {clip: stages for clip, stages in lacking.items() if stages}
+
+
+def _known_captions(clips: Iterable[ClipSpan], known: Known) -> dict[str, list[str]]:
+    """Clip -> what an earlier run said of its windows, for those that have captions."""
+    rows = {clip.clip_id: known.of_clip(clip.clip_id).get("caption") for clip in clips}
+    return {
+        clip_id: [str(window["caption"] or "") for window in cast("list[Row]", row["windows"])]
+        for clip_id, row in rows.items()
+        if row
+    }
 
 
 def _clips(split: Row) -> list[ClipSpan]:

@@ -2,6 +2,7 @@
 
 # pyright: reportMissingImports=false
 
+import importlib.util
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,3 +25,12 @@ def use_threads(num_threads: int) -> None:
     import torch
 
     torch.set_num_threads(num_threads)
+
+
+def num_gpus_here() -> int:
+    """GPUs of this machine that torch can use; none where there is no torch."""
+    if importlib.util.find_spec("torch") is None:
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

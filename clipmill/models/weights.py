@@ -58,6 +58,14 @@ def check_weights(entries: Iterable[ModelEntry], *, model_dir: str, revision: st
             hub.look_up(entry, wanted, place=model_dir)
 
 
+def known_weights(entry: ModelEntry, *, model_dir: str, revision: str) -> Inventory | None:
+    """What lies on this machine or in the store; None where it is on the hub, or is not what it should be."""
+    try:
+        return _on_this_machine(entry, model_dir, revision) or _in_store(entry, model_dir, revision)
+    except (ModelUnavailable, StoreError):
+        return None
+
+
 def check_architecture(entry: ModelEntry, place: str, *, config_bytes: bytes | None) -> None:
     """ModelUnavailable unless ``config.json`` is that of a model which the entry's backend runs."""
     if not entry.model_types:

@@ -16,21 +16,26 @@ def as_json(value: object) -> bytes:
     return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
 
 
-def clip_files(tables: Tables) -> dict[str, bytes]:
-    """File name -> content, for clips that passed and filtered ones alike."""
+def clip_files(tables: Tables, *, caption_key: str | None = None) -> dict[str, bytes]:
+    """File name -> content, for clips that passed and filtered ones alike.
+
+    ``caption_key`` is the variant that captions are named after; None leaves them out.
+    """
     videos = {row["uri"]: row for row in tables.videos.to_pylist()}
     windows: defaultdict[str, list[Row]] = defaultdict(list)
     for window in tables.windows.to_pylist():
         windows[window["clip_id"]].append(window)
     return {
         f"{clip['clip_id']}.json": as_json(
-            clip_json(clip, videos[clip["source_uri"]], windows[clip["clip_id"]])
+            clip_json(clip, videos[clip["source_uri"]], windows[clip["clip_id"]], caption_key=caption_key)
         )
         for clip in tables.clips.to_pylist()
     }
 
 
-def clip_json(clip: Row, video: Row, windows: list[Row]) -> Mapping[str, object]:
+def clip_json(
+    clip: Row, video: Row, windows: list[Row], *, caption_key: str | None = None
+) -> Mapping[str, object]:
     """``valid`` says that the clip passed all filters. ``errors`` lists the stages that had one.
 
     Windows have inclusive ends here, and only here; sizes of the source are as coded.
@@ -52,10 +57,11 @@ def clip_json(clip: Row, video: Row, windows: list[Row]) -> Mapping[str, object]
         content["aesthetic_score"] = clip["aesthetic_score"]
     if errors := sorted(json.loads(str(clip["errors"]))):
         content["errors"] = errors
-    content["windows"] = [
-        {"start_frame": window["start_frame"], "end_frame": cast(int, window["end_frame"]) - 1}
-        for window in windows
-    ]
+    if clip["text_match"] is not None:
+        content[f"{_family(clip)}_text_match"] = [clip["text_match"], clip["text_match_score"]]
+    if clip["answers"] is not None:
+        content["answers"] = json.loads(str(clip["answers"]))
+    content["windows"] = [_window(window, caption_key) for window in windows]
     content["valid"] = clip["status"] != "filtered"
     return content
 
@@ -66,6 +72,26 @@ def _motion(clip: Row) -> Mapping[str, object]:
     if clip["motion_camera_mean"] is not None:
         keys += ["camera_mean", "object_mean"]
     return {key: clip[f"motion_{key}"] for key in keys}
+
+
+def _window(window: Row, caption_key: str | None) -> Row:
+    """Frames, and captions under the names of the documents where there are any."""
+    place: dict[str, object] = {
+        "start_frame": window["start_frame"],
+        "end_frame": cast(int, window["end_frame"]) - 1,
+    }
+    if caption_key and window["caption"] is not None:
+        place[f"{caption_key}_caption"] = window["caption"]
+    if caption_key and window["enhanced_caption"] is not None:
+        place[f"{caption_key}_enhanced_caption"] = window["enhanced_caption"]
+    return place
+
+
+def _family(clip: Row) -> str:
+    """How the documents call the family of an embedding: ``cosmos_embed1``, ``intern_video_2``."""
+    algorithm = str(clip["embedding_algorithm"])
+    named = {"cosmos-embed1": "cosmos_embed1", "internvideo2": "intern_video_2"}
+    return next((name for family, name in named.items() if algorithm.startswith(family)), algorithm)
 
 
 def framerate(video: Row) -> float | None:

@@ -5,12 +5,14 @@ from dataclasses import asdict
 from importlib import metadata
 
 from clipmill import identity
+from clipmill.models.weights import known_weights
 from clipmill.plan import RunPlan
 from clipmill.snapshot.assemble import Tables
 from clipmill.snapshot.clip_json import as_json
 from clipmill.snapshot.funnel import Funnel
 from clipmill.stages.base import Spec
 from clipmill.storage.tables import SCHEMA_VERSION
+from clipmill.used_models import UsedModel
 
 _PACKAGES = ("av", "faiss-cpu", "numpy", "pillow", "pyarrow", "scipy")
 """Libraries whose version can change pixels, scores, clusters or bytes."""
@@ -24,7 +26,10 @@ def manifest_bytes(
     table_files: Mapping[str, bytes],
     names: Mapping[str, str],
 ) -> bytes:
-    """The manifest. ``table_files`` maps a table to its content, ``names`` to its path below the output."""
+    """The manifest. ``table_files`` maps a table to its content, ``names`` to its path below the output.
+
+    The digest of weights is null where this machine cannot see them.
+    """
     counts = tables.by_name()
     return as_json(
         {
@@ -39,6 +44,7 @@ def manifest_bytes(
             },
             "sources": _sources(tables),
             "spec": _spec(plan),
+            "models": [_model(used) for used in plan.models],
             "stage_digests": dict(sorted(plan.digests().items())),
             "versions": {package: metadata.version(package) for package in _PACKAGES},
             "funnel": asdict(funnel),
@@ -51,11 +57,26 @@ def _sources(tables: Tables) -> list[object]:
     return tables.videos.select(columns).to_pylist()
 
 
+def _model(used: UsedModel) -> dict[str, object]:
+    known = known_weights(used.entry, model_dir=used.model_dir, revision=used.revision)
+    return {
+        "stage": used.stage.stage_name,
+        "name": used.entry.name,
+        "source": used.entry.source,
+        "licence": used.entry.licence,
+        "revision": (known.revision if known else "") or used.revision,
+        "digest": known.digest if known else None,
+    }
+
+
 def _spec(plan: RunPlan) -> dict[str, object]:
     """Every spec of the plan by the name of its stage; what is off is null, custom stages go by name."""
-    specs: dict[str, object] = {"customs": [placed.stage.name for placed in plan.customs]}
+    specs: dict[str, object] = {
+        "customs": [placed.stage.name for placed in plan.customs],
+        "questions": [_fields(question) for question in plan.questions],
+    }
     for name, spec in vars(plan).items():
-        if name != "customs":
+        if name not in specs:
             specs[name] = _fields(spec) if isinstance(spec, Spec) else None
     return specs
 

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from clipmill import layout
+from clipmill.plan import RunPlan
 from clipmill.snapshot.assemble import Tables, assemble
 from clipmill.snapshot.clip_json import as_json, clip_files
 from clipmill.snapshot.collect import Collection
@@ -56,14 +57,27 @@ def _export(collection: Collection, tables: Tables, *, writes_clip_json: bool) -
     output, plan = collection.output, collection.plan
     store.put_if_changed(layout.kept_clips_path(output), as_json(kept_clips(tables)))
     if writes_clip_json and not (plan.writer and plan.writer.dry_run):
-        fill_folder(layout.metas_dir(output), clip_files(tables), suffix=".json")
+        files = clip_files(tables, caption_key=caption_key(plan))
+        fill_folder(layout.metas_dir(output), files, suffix=".json")
     source_root = plan.writer.input_path if plan.writer else plan.reader.input_video_path
     clips_per_chunk = plan.transcode.num_clips_per_chunk if plan.transcode else len(tables.clips) + 1
     videos, chunks = video_files(
-        tables, source_root=store.normalise(source_root), clips_per_chunk=clips_per_chunk
+        tables,
+        source_root=store.normalise(source_root),
+        clips_per_chunk=clips_per_chunk,
+        writes_captions=caption_key(plan) is not None,
     )
     fill_folder(layout.processed_videos_dir(output), videos, suffix=".json")
     fill_folder(layout.processed_clip_chunks_dir(output), chunks, suffix=".json")
+
+
+def caption_key(plan: RunPlan) -> str | None:
+    """The variant that captions are written under; None where the writer writes none, or none of this one."""
+    if plan.captions is None or (plan.writer and not plan.writer.generate_captions):
+        return None
+    variant = plan.captions.model_variant
+    wanted = plan.writer.caption_models if plan.writer else None
+    return variant if wanted is None or variant in wanted else None
 
 
 def kept_clips(tables: Tables) -> list[dict[str, object]]:

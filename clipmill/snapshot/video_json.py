@@ -1,7 +1,11 @@
 """The documented JSON of a video and of its chunks of clips. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import cast
+
+import pyarrow as pa
 
 from clipmill import identity, layout
 from clipmill.snapshot.assemble import Tables
@@ -14,7 +18,18 @@ _CHUNK_CLIP_S = 8
 """A chunk is closed once it holds this much clip time for each clip it may hold, as in the documents."""
 
 
-def video_files(tables: Tables, *, source_root: str, clips_per_chunk: int) -> tuple[dict[str, bytes], ...]:
+@dataclass(frozen=True)
+class _Told:
+    """What windows say of clips: which have a preview, and their captions by ``<start>_<last frame>``."""
+
+    previewed: set[str]
+    captions: Mapping[str, Mapping[str, str]]
+    enhanced: Mapping[str, Mapping[str, str]]
+
+
+def video_files(
+    tables: Tables, *, source_root: str, clips_per_chunk: int, writes_captions: bool = True
+) -> tuple[dict[str, bytes], ...]:
     """File name -> content of ``processed_videos`` and ``processed_clip_chunks``; curated videos only."""
     videos: dict[str, bytes] = {}
     chunks: dict[str, bytes] = {}
@@ -23,6 +38,7 @@ def video_files(tables: Tables, *, source_root: str, clips_per_chunk: int) -> tu
         for row in tables.windows.select(["clip_id", "preview_uri"]).to_pylist()
         if row["preview_uri"]
     }
+    captions, enhanced = (_texts(tables.windows, column) for column in ("caption", "enhanced_caption"))
     clips = _by_source(tables.clips.to_pylist())
     for video in tables.videos.to_pylist():
         if video["status"] == "curated":
@@ -30,7 +46,10 @@ def video_files(tables: Tables, *, source_root: str, clips_per_chunk: int) -> tu
             groups = chunked(clips.get(video["uri"], []), budget_s=clips_per_chunk * _CHUNK_CLIP_S)
             videos[f"{name}.json"] = as_json(video_json(video, num_chunks=len(groups)))
             for index, group in enumerate(groups):
-                chunks[f"{name}_{index}.json"] = as_json(chunk_json(video, index, group, previewed))
+                told = _Told(
+                    previewed, captions if writes_captions else {}, enhanced if writes_captions else {}
+                )
+                chunks[f"{name}_{index}.json"] = as_json(chunk_json(video, index, group, told))
     return videos, chunks
 
 
@@ -67,9 +86,19 @@ def video_json(video: Row, *, num_chunks: int) -> Mapping[str, object]:
     return content
 
 
-def chunk_json(video: Row, index: int, clips: list[Row], previewed: set[str]) -> Mapping[str, object]:
-    """The keys of ``processed_clip_chunks/<path>_<index>.json``; ``previewed`` holds clips with a preview."""
-    stats = _stats(clips, previewed)
+def _texts(windows: pa.Table, column: str) -> dict[str, dict[str, str]]:
+    """Clip -> window, with an inclusive end -> text."""
+    texts: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for row in windows.select(["clip_id", "start_frame", "end_frame", column]).to_pylist():
+        if row[column] is not None:
+            texts[row["clip_id"]][f"{row['start_frame']}_{row['end_frame'] - 1}"] = row[column]
+    return dict(texts)
+
+
+def chunk_json(video: Row, index: int, clips: list[Row], told: _Told) -> Mapping[str, object]:
+    """The keys of ``processed_clip_chunks/<path>_<index>.json``."""
+    stats = _stats(clips, told)
+    ids = [str(clip["clip_id"]) for clip in clips]
     return {
         "video": video["uri"],
         "clip_chunk_index": index,
@@ -84,12 +113,12 @@ def chunk_json(video: Row, index: int, clips: list[Row], previewed: set[str]) ->
         "max_clip_duration": round(stats.max_clip_duration, 6),
         "clips": [clip["clip_id"] for clip in clips if clip["status"] != "filtered"],
         "filtered_clips": [clip["clip_id"] for clip in clips if clip["status"] == "filtered"],
-        "all_windows": {},
-        "all_windows_enhanced_caption": {},
+        "all_windows": {name: told.captions[name] for name in ids if name in told.captions},
+        "all_windows_enhanced_caption": {name: told.enhanced[name] for name in ids if name in told.enhanced},
     }
 
 
-def _stats(clips: Iterable[Row], previewed: set[str]) -> ClipStats:
+def _stats(clips: Iterable[Row], told: _Told) -> ClipStats:
     total = ClipStats()
     for clip in clips:
         passed = clip["status"] != "filtered"
@@ -101,7 +130,8 @@ def _stats(clips: Iterable[Row], previewed: set[str]) -> ClipStats:
                 num_passed=int(passed),
                 num_transcoded=int(clip["clip_uri"] is not None),
                 num_with_embeddings=int(clip["embedding_algorithm"] is not None),
-                num_with_webp=int(clip["clip_id"] in previewed),
+                num_with_caption=int(clip["clip_id"] in told.captions),
+                num_with_webp=int(clip["clip_id"] in told.previewed),
                 total_clip_duration=duration_s,
                 max_clip_duration=duration_s,
             )

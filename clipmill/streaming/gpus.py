@@ -55,10 +55,21 @@ def _asked(plan: RunPlan) -> Iterator[tuple[str, float]]:
     extractor, embedding = plan.extractor, plan.embedding
     if isinstance(extractor, TransNetV2ClipExtractionStage) and extractor.device != "cpu":
         yield "scan", _share(extractor.gpu_memory_gb)
-    if plan.aesthetics and plan.aesthetics.device != "cpu":
-        yield "appraise", plan.aesthetics.num_gpus_per_worker
+    if appraise := _appraise(plan):
+        yield "appraise", appraise
     if isinstance(embedding, LearnedEmbeddingStage) and embedding.device != "cpu":
         yield "embed", _share(embedding.gpu_memory_gb)
+    if plan.captions:
+        yield "caption", plan.captions.gpus_per_worker
+    if plan.enhancement:
+        yield "enhance", plan.enhancement.gpus_per_worker
+
+
+def _appraise(plan: RunPlan) -> float:
+    """Both models of the operator lie on the same GPU."""
+    scorer = plan.aesthetics.num_gpus_per_worker if plan.aesthetics and plan.aesthetics.device != "cpu" else 0
+    captioner = plan.captions.gpus_per_worker if plan.captions and plan.questions else 0
+    return max(scorer, captioner) if captioner > 1 else min(1.0, scorer + captioner)
 
 
 def _share(memory_gb: float) -> float:

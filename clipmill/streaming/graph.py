@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from clipmill.plan import RunPlan
 from clipmill.stages.base import apply_verbose
 from clipmill.streaming.appraising import Appraiser
+from clipmill.streaming.captioning import CaptionOperator
 from clipmill.streaming.cores import worker_cores
 from clipmill.streaming.cutting import Cutter
 from clipmill.streaming.embedding import EmbedOperator
+from clipmill.streaming.enhancing import EnhanceOperator
 from clipmill.streaming.finishing import Finisher
 from clipmill.streaming.gpus import GpuShare, gpu_shares
 from clipmill.streaming.makers import BACKENDS, Makers
 from clipmill.streaming.operators import Operator
 from clipmill.streaming.scanning import Scanner
 
-BATCH_SIZES = {"appraise": 4, "embed": 4}
+BATCH_SIZES = {"appraise": 4, "embed": 4, "caption": 4, "enhance": 16}
 """Parcels, not clips: enough to fill a model's batch, few enough to keep the stream moving."""
-MODEL_OPERATORS = frozenset({"appraise", "embed"})
+MODEL_OPERATORS = frozenset({"appraise", "embed", "caption", "enhance"})
 CORES_PER_MODEL = 4
 """On a cluster without GPUs: each worker holds weights of its own."""
 
@@ -75,13 +77,21 @@ def graph_of(
     ]
 
 
-def _kinds(plan: RunPlan) -> Iterator[type[Scanner | Appraiser | Cutter | EmbedOperator | Finisher]]:
+Kind = type[Scanner | Appraiser | Cutter | EmbedOperator | CaptionOperator | EnhanceOperator | Finisher]
+
+
+def _kinds(plan: RunPlan) -> Iterator[Kind]:
     """The operators that the stages of a plan need, in the order of ``clipmill.plan.OPERATOR_ORDER``."""
+    digests = plan.digests()
     yield Scanner
-    if plan.aesthetics or plan.customs_after(Appraiser.name):
+    if plan.aesthetics or plan.questions or plan.customs_after(Appraiser.name):
         yield Appraiser
     yield Cutter
     yield EmbedOperator
+    if "caption" in digests:
+        yield CaptionOperator
+    if "enhance" in digests:
+        yield EnhanceOperator
     yield Finisher
 
 

@@ -1,10 +1,12 @@
 """How operators come by their models: one place to put others in their stead."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipmill.models.aesthetics import AestheticScorer
+from clipmill.models.captioner import Captioner, NoCaptions
 from clipmill.models.embedder import Embedder
+from clipmill.models.language_model import LanguageModel
 from clipmill.models.perceptual import PerceptualEmbedder
 from clipmill.models.shot_network import ShotNetwork, open_shot_network
 from clipmill.plan import RunPlan
@@ -38,12 +40,38 @@ def make_shot_network(plan: RunPlan) -> ShotNetwork | None:
     return open_shot_network(plan.extractor)
 
 
+def make_captioner(plan: RunPlan) -> Captioner:
+    """What describes the windows of a plan."""
+    if plan.captions is None:
+        return NoCaptions()
+    from clipmill.models.captioners import open_captioner
+
+    return open_captioner(plan.captions)
+
+
+def make_questioner(plan: RunPlan) -> Captioner:
+    """What answers the questions of a plan: its captioner, asked once."""
+    return make_captioner(replace(plan, captions=plan.captions and plan.captions.for_questions()))
+
+
+def make_language_model(plan: RunPlan) -> LanguageModel:
+    """What works over the captions of a plan."""
+    from clipmill.models.language_models import open_language_model
+
+    if plan.enhancement is None:
+        raise ValueError("the plan enhances nothing")
+    return open_language_model(plan.enhancement)
+
+
 @dataclass(frozen=True)
 class Makers:
     """What makes the models of a worker; each is called once per worker."""
 
     embedder: Callable[[RunPlan], Embedder | None] = make_embedder
     scorer: Callable[[RunPlan], AestheticScorer | None] = make_scorer
+    captioner: Callable[[RunPlan], Captioner] = make_captioner
+    questioner: Callable[[RunPlan], Captioner] = make_questioner
+    language_model: Callable[[RunPlan], LanguageModel] = make_language_model
     shot_network: Callable[[RunPlan], ShotNetwork | None] = make_shot_network
 
 

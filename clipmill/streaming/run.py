@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from clipmill.media.encoders import check_encoder
+from clipmill.models.devices import num_gpus_here
+from clipmill.models.preflight import check_models
 from clipmill.plan import RunPlan
 from clipmill.records import WorkItem
 from clipmill.storage.state import State
@@ -16,7 +18,7 @@ from clipmill.streaming.graph import graph_of
 from clipmill.streaming.inline import run_inline
 from clipmill.streaming.parcel import Parcel, StageMetric
 from clipmill.streaming.progress import Progress
-from clipmill.streaming.state_rows import StateRow, rows_of
+from clipmill.streaming.state_rows import StateRow, origins_of, rows_of
 from clipmill.video import VideoTask
 
 Engine = Literal["inline", "ray"]
@@ -60,6 +62,8 @@ def stream(
     """
     if items and plan.makes_files:
         check_encoder(plan.transcode)
+    if items and (plan.models or plan.captions):
+        check_models(plan, num_gpus=_num_gpus(engine))
     started_s = time.monotonic()
     writer = _StateWriter(state, plan, attempt)
     progress = Progress(items)
@@ -82,12 +86,20 @@ def run_graph(items: Sequence[WorkItem], plan: RunPlan, *, engine: Engine) -> It
     if not items:
         return iter(())
     if engine == "inline":
-        nodes = graph_of(plan, num_cpus=os.cpu_count() or 1)
-        return run_inline(nodes, parcels, one_worker={placed.after for placed in plan.customs})
+        return run_inline(graph_of(plan, num_cpus=os.cpu_count() or 1), parcels)
     # Ray takes seconds to import; a laptop's inline run never needs it.
     from clipmill.streaming.on_ray import cluster_cpus, cluster_gpus, run_on_ray
 
     return run_on_ray(graph_of(plan, num_cpus=cluster_cpus(), num_gpus=cluster_gpus()), parcels)
+
+
+def _num_gpus(engine: Engine) -> float:
+    """GPUs that the workers may use: of the Ray cluster, or of this machine."""
+    if engine == "ray":
+        from clipmill.streaming.on_ray import cluster_gpus
+
+        return cluster_gpus()
+    return float(num_gpus_here())
 
 
 class _StateWriter:
@@ -96,14 +108,14 @@ class _StateWriter:
     def __init__(self, state: State | None, plan: RunPlan, attempt: str) -> None:
         self._state = state
         self._digests = plan.digests()
-        self._motion_source = plan.motion.motion_source if plan.motion else ""
+        self._origins = origins_of(plan)
         self._attempt = attempt
         self._rows: dict[str, list[StateRow]] = defaultdict(list)
         self._num_parcels = 0
         self._flushed_s = time.monotonic()
 
     def add(self, parcel: Parcel) -> None:
-        for stage, row in rows_of(parcel, self._motion_source):
+        for stage, row in rows_of(parcel, self._origins):
             self._rows[stage].append(row)
         self._num_parcels += 1
         if self._num_parcels >= FLUSH_EVERY_PARCELS or time.monotonic() - self._flushed_s > FLUSH_EVERY_S:

@@ -13,8 +13,6 @@ from clipmill.stages.video.clipping.content_extraction import ShotClipRules
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 
 EMBEDDING_HEIGHT_PX = 240
-CAPTION_HEIGHT_PX = 336
-"""What a captioner sees of a frame: a whole number of the patches of every Qwen-VL, 12 by 28 px."""
 RATE_DENOMINATOR = 1000
 """Rates are taken as fractions of at most this denominator: 23.976 is 23976/1000."""
 
@@ -108,7 +106,7 @@ def _frames_height_px(plan: RunPlan, missing: frozenset[str]) -> int:
     if isinstance(plan.embedding, LearnedEmbeddingStage) and "embed" in missing:
         heights.append(plan.embedding.frame_height_px)
     if missing & {"answers", "caption"}:
-        heights.append(CAPTION_HEIGHT_PX)
+        heights.append(plan.windows.frame_height_px)
     if plan.preview and "preview" in missing:
         heights.append(plan.preview.target_height)
     if plan.frames:

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 DECODE_S_PER_MEGAPIXEL_FRAME = 0.25
 """Generous: a slow core decodes a megapixel in about 5 ms; sampling and a shared machine cost more."""
 
-NEEDS_NO_SCAN = frozenset({"encode"})
+NEEDS_NO_SCAN = frozenset({"encode", "enhance"})
 """What can be made of known spans without looking at the whole video again."""
 
 

@@ -1,10 +1,15 @@
 """From a finished parcel to the rows of the state. Pure."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from clipmill import layout
 from clipmill.models.captioner import Caption
+from clipmill.models.prompts import caption_prompt, enhancement_prompt, prompt_digest, refinement
+from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan, WorkItem
+from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
+from clipmill.stages.video.caption.serving import ServedModel
 from clipmill.storage.tables import CROP_COLUMNS
 from clipmill.storage.verdicts import CUSTOM_STAGE
 from clipmill.streaming.parcel import Parcel, SplitOutcome, TimedDrop, TimedShot
@@ -17,7 +22,39 @@ StateRow = dict[str, object]
 """Column name -> value, as ``clipmill.storage.tables`` has them."""
 
 
-def rows_of(parcel: Parcel, motion_source: str) -> Iterator[tuple[str, StateRow]]:
+@dataclass(frozen=True)
+class Origins:
+    """What rows say of how they were made; ``captions`` and ``enhanced`` name who was asked what."""
+
+    motion_source: str
+    captions: StateRow
+    enhanced: StateRow
+
+
+def origins_of(plan: RunPlan) -> Origins:
+    """The origins that a plan's rows have in common."""
+    return Origins(
+        motion_source=plan.motion.motion_source if plan.motion else "",
+        captions=_writer(plan, plan.captions, caption_prompt(plan.windows)),
+        enhanced=_writer(plan, plan.enhancement, enhancement_prompt(plan.enhancement))
+        if plan.enhancement
+        else {},
+    )
+
+
+def _writer(plan: RunPlan, stage: ServedModel | None, prompt: str) -> StateRow:
+    """Model, revision and the digest of what it was asked; an endpoint's model has no revision."""
+    if stage is None:
+        return {}
+    second = refinement(stage) if isinstance(stage, CaptionGenerationStage) else None
+    asked: StateRow = {"prompt_digest": prompt_digest(prompt, second)}
+    used = next((model for model in plan.models if model.stage is stage), None)
+    if used is None:
+        return {"model": stage.endpoint_model, "revision": None, **asked}
+    return {"model": used.entry.source, "revision": used.revision, **asked}
+
+
+def rows_of(parcel: Parcel, origins: Origins) -> Iterator[tuple[str, StateRow]]:
     """(stage, row) for everything this parcel decided; the stages the item did not miss give none.
 
     The split comes last: when it is there, its clips' rows were at least handed over.
@@ -25,11 +62,11 @@ def rows_of(parcel: Parcel, motion_source: str) -> Iterator[tuple[str, StateRow]
     missing = parcel.item.missing
     video = parcel.task.data
     for clip in (*video.clips, *video.filtered_clips):
-        for stage, row in _clip_rows(clip, motion_source):
+        for stage, row in _clip_rows(clip, origins.motion_source):
             if stage in missing:
                 yield stage, {"id": str(clip.uuid), **row}
         if clip.reason is None:
-            yield from _caption_rows(clip, missing)
+            yield from _caption_rows(clip, missing, origins)
     if "video_frames" in missing and video.clip_chunk_index == 0:
         yield "video_frames", {"id": parcel.item.video_id}
     if parcel.outcome and "split" in missing:
@@ -59,11 +96,13 @@ def _clip_rows(clip: Clip, motion_source: str) -> Iterator[tuple[str, StateRow]]
         yield "frames", {"num_frames": clip.place.frames.num_frames if clip.place else 0, "message": ""}
 
 
-def _caption_rows(clip: Clip, missing: frozenset[str]) -> Iterator[tuple[str, StateRow]]:
+def _caption_rows(clip: Clip, missing: frozenset[str], origins: Origins) -> Iterator[tuple[str, StateRow]]:
     if "caption" in missing:
-        yield "caption", _caption_row(clip, [window.answer for window in clip.windows])
+        answers = [window.answer for window in clip.windows]
+        yield "caption", {**origins.captions, **_caption_row(clip, answers)}
     if "enhance" in missing:
-        yield "enhance", _caption_row(clip, [window.enhanced_answer for window in clip.windows])
+        answers = [window.enhanced_answer for window in clip.windows]
+        yield "enhance", {**origins.enhanced, **_caption_row(clip, answers)}
 
 
 def _motion_row(clip: Clip, motion_source: str) -> StateRow:
@@ -136,7 +175,7 @@ def _answers_row(clip: Clip) -> StateRow:
 
 def _caption_row(clip: Clip, captions: Sequence[Caption | None]) -> StateRow:
     pairs = zip(clip.windows, captions, strict=True)
-    return {"windows": [_caption(window, caption) for window, caption in pairs]}
+    return {"id": str(clip.uuid), "windows": [_caption(window, caption) for window, caption in pairs]}
 
 
 def _caption(window: Window, caption: Caption | None) -> StateRow:

@@ -1,0 +1,232 @@
+"""What models say goes to the right window, costs nothing for rejected clips, and is asked once."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from curating import Row, curate_here, plain_spec, rows, stamps
+from stand_ins import Seen, stand_ins, told
+
+from clipmill.errors import ClipmillError, EngineDied
+from clipmill.models.captioner import Caption, CaptionRequest
+from clipmill.streaming import run
+from clipmill.streaming.asking import UNANSWERED, Asking
+from clipmill.streaming.captioning import ask_captioner
+from clipmill.streaming.graph import graph_of
+
+pytestmark = pytest.mark.usefixtures("shared_codec")
+
+FULL: Row = {
+    "aesthetics": {"score_threshold": 0.0},
+    "questions": [{"question": "Is it day?", "score_only": True}],
+    "captions": {},
+    "enhancement": {},
+    "embedding": {"algorithm": "siglip2", "texts_to_verify": ["a harbour", "a market"]},
+    "windows": {"prompt_text": "Look", "frame_height_px": 90},
+    "preview": {"target_height": 90},
+    "dedup": None,
+}
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def curate(film: Path, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Runs a spec over the film with stand-ins for models; the output."""
+
+    def here(answer: Callable[[CaptionRequest], Caption | None] = told, **fields: object) -> Path:
+        monkeypatch.setattr(run, "graph_of", partial(graph_of, makers=stand_ins(seen, answer=answer)))
+        monkeypatch.setattr(run, "check_models", lambda plan, num_gpus: None)
+        curate_here(film, tmp_path / "out", plain_spec(**{**FULL, **fields}))
+        return tmp_path / "out"
+
+    return here
+
+
+def metas(output: Path) -> list[Row]:
+    return [json.loads(path.read_text()) for path in sorted((output / "metas" / "v0").glob("*.json"))]
+
+
+def test_every_window_has_its_caption(curate: Callable[..., Path]) -> None:
+    table = rows(curate(), "windows")
+    assert {(row["caption"], row["status"], row["input_tokens"], row["output_tokens"]) for row in table} == {
+        ("Look!", "success", 7, 2)
+    }
+    assert {(row["model"], row["revision"]) for row in table} == {("Qwen/Qwen2.5-VL-7B-Instruct", "cc59489")}
+    assert {(row["enhanced_caption"], row["enhanced_status"]) for row in table} == {("LOOK!", "success")}
+    assert len({row["prompt_digest"] for row in table}) == 1
+
+
+def test_an_answer_goes_to_its_own_window(curate: Callable[..., Path]) -> None:
+    def by_level(request: CaptionRequest) -> Caption:
+        return Caption(request.window_id, f"{request.window_id}", "success")
+
+    assert all(row["caption"] == row["window_id"] for row in rows(curate(by_level), "windows"))
+
+
+def test_captions_are_in_the_documented_json(curate: Callable[..., Path]) -> None:
+    output = curate()
+    windows = [window for meta in metas(output) for window in meta["windows"]]
+    assert all(window["qwen_caption"] == "Look!" for window in windows)
+    assert all(window["qwen_enhanced_caption"] == "LOOK!" for window in windows)
+    [chunk] = [json.loads(path.read_text()) for path in (output / "processed_clip_chunks").rglob("*.json")]
+    assert chunk["num_clips_with_caption"] == chunk["num_clips_passed"] == len(chunk["all_windows"])
+    assert set(chunk["all_windows"][chunk["clips"][0]]) == {"0_23"}
+    assert chunk["all_windows_enhanced_caption"][chunk["clips"][0]] == {"0_23": "LOOK!"}
+
+
+def test_scores_matches_and_answers_are_written(curate: Callable[..., Path]) -> None:
+    output = curate(lambda request: Caption(request.window_id, "Yes, it is.", "success"))
+    assert all(0 < meta["aesthetic_score"] < 10 for meta in metas(output))
+    assert all(meta["siglip2_text_match"] == ["a harbour", 0.75] for meta in metas(output))
+    assert {row["answers"] for row in rows(output, "clips")} == {'{"Is it day?": "yes"}'}
+    embedded = pq.read_table(output / "siglip2_embd_parquet")
+    assert sorted(embedded["id"].to_pylist()) == sorted(row["clip_id"] for row in rows(output, "clips"))
+
+
+def test_a_clip_below_the_threshold_costs_nothing_more(curate: Callable[..., Path], seen: Seen) -> None:
+    output = curate(aesthetics={"score_threshold": 11})
+    assert {row["reason"] for row in rows(output, "clips")} == {"low_aesthetic"}
+    assert (seen.num_embedded, seen.prompts, seen.texts) == (0, [], [])
+    assert not (output / "clips").exists()
+    assert {row["message"].split(" is ")[1] for row in rows(output, "rejections")} == {"below 11"}
+    assert len(list((output / "previews").rglob("*.webp"))) == len(rows(output, "clips"))
+    [chunk] = [json.loads(path.read_text()) for path in (output / "processed_clip_chunks").rglob("*.json")]
+    assert chunk["num_clips_filtered_by_aesthetic"] == len(rows(output, "clips"))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"), [("No.", "rejected_by_answer"), ("Yes.", None), ("It may be, or not.", None)]
+)
+def test_only_a_clear_answer_rejects(
+    curate: Callable[..., Path], seen: Seen, said: str, reason: str | None
+) -> None:
+    def answer(request: CaptionRequest) -> Caption:
+        return Caption(request.window_id, said, "success")
+
+    output = curate(answer, questions=[{"question": "Is it day?", "reject_if": "no"}])
+    assert {row["reason"] for row in rows(output, "clips")} == {reason}
+    assert (seen.num_embedded == 0) == (reason is not None)
+
+
+def test_what_is_rejected_by_a_filter_without_weights_is_shown_to_no_model(
+    curate: Callable[..., Path], seen: Seen
+) -> None:
+    curate(quality={"exposure": {"min": 1.0}})
+    assert (seen.num_scored, seen.num_embedded, seen.prompts) == (0, 0, [])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"aesthetics": {"score_threshold": 0.5}},
+        {"aesthetics": {"score_threshold": 0.0, "reduction": "mean"}},
+        {"questions": [{"question": "Is it day?", "reject_if": "yes", "score_only": True}]},
+    ],
+    ids=["threshold", "reduction", "rejected answer"],
+)
+def test_a_new_verdict_asks_nobody(curate: Callable[..., Path], seen: Seen, changed: Row) -> None:
+    curate()
+    asked = (len(seen.prompts), seen.num_scored, seen.num_embedded, len(seen.texts))
+    curate(**changed)
+    assert (len(seen.prompts), seen.num_scored, seen.num_embedded, len(seen.texts)) == asked
+
+
+def test_a_new_prompt_redoes_captions_only(curate: Callable[..., Path], seen: Seen) -> None:
+    before = stamps(curate() / "clips")
+    scored = (seen.num_scored, seen.num_embedded)
+    output = curate(windows={"prompt_text": "Listen", "frame_height_px": 90})
+    assert {row["caption"] for row in rows(output, "windows")} == {"Listen!"}
+    assert {row["enhanced_caption"] for row in rows(output, "windows")} == {"LISTEN!"}
+    assert (seen.num_scored, seen.num_embedded) == scored
+    assert stamps(output / "clips") == before
+
+
+def test_a_new_question_redoes_answers_only(curate: Callable[..., Path], seen: Seen) -> None:
+    before = stamps(curate() / "clips")
+    asked = len(seen.prompts)
+    output = curate(questions=[{"question": "Is it night?", "score_only": True}])
+    assert all("night" in prompt for prompt in seen.prompts[asked:])
+    assert len(seen.prompts) > asked
+    assert stamps(output / "clips") == before
+
+
+def test_another_enhancement_takes_the_captions_there_are(curate: Callable[..., Path], seen: Seen) -> None:
+    curate()
+    prompts = list(seen.prompts)
+    output = curate(enhancement={"prompt_text": "Louder"})
+    assert seen.prompts == prompts
+    assert seen.texts[-1] == "Look!"
+    assert {row["enhanced_caption"] for row in rows(output, "windows")} == {"LOOK!"}
+
+
+def test_a_window_that_fails_is_named_and_its_clip_stays(curate: Callable[..., Path]) -> None:
+    output = curate(lambda request: Caption(request.window_id, "", "error", message="no luck"))
+    assert {row["status"] for row in rows(output, "windows")} == {"error"}
+    assert {row["enhanced_status"] for row in rows(output, "windows")} == {"skipped"}
+    assert {row["status"] for row in rows(output, "clips")} == {"kept"}
+    assert "no luck" in rows(output, "clips")[0]["errors"]
+
+
+def test_without_generate_captions_no_json_names_one(curate: Callable[..., Path]) -> None:
+    windows = [window for meta in metas(curate(captions=None, questions=[], enhancement=None)) for window in
+               meta["windows"]]  # fmt: skip
+    assert all(set(window) == {"start_frame", "end_frame"} for window in windows)
+
+
+# A model that dies
+
+
+def request(window_id: str) -> CaptionRequest:
+    return CaptionRequest(window_id, np.zeros((4, 8, 8, 3), np.uint8), 2.0, "?")
+
+
+def asked(answer: Callable[[CaptionRequest], Caption | None], seen: Seen, *window_ids: str) -> dict[str, str]:
+    """Status by window, of an Asking whose captioner answers so."""
+    maker = stand_ins(seen, answer=answer).captioner
+    asking = Asking(lambda: maker(None), ask_captioner)
+    answers = list(asking({name: partial(request, name) for name in window_ids}))
+    assert len(answers) == len(window_ids)
+    return {one.window_id: one.status for one in answers}
+
+
+def test_only_the_window_that_kills_the_model_is_named(seen: Seen) -> None:
+    def deadly(one: CaptionRequest) -> Caption | None:
+        return None if one.window_id == "b" else told(one)
+
+    assert asked(deadly, seen, "a", "b", "c") == {"a": "success", "b": "error", "c": "success"}
+    assert seen.num_captioners == 3
+
+
+def test_a_model_that_died_once_answers_everything(seen: Seen) -> None:
+    def once(one: CaptionRequest) -> Caption | None:
+        return None if seen.num_captioners == 1 else told(one)
+
+    assert set(asked(once, seen, "a", "b").values()) == {"success"}
+
+
+def test_a_model_that_always_dies_ends_the_run(seen: Seen) -> None:
+    with pytest.raises(EngineDied):
+        asked(lambda _: None, seen, "a", "b", "c", "d")
+
+
+def test_an_answer_that_nobody_waits_for_is_an_error(seen: Seen) -> None:
+    with pytest.raises(ClipmillError, match="window x"):
+        asked(lambda _: Caption("x", "?", "success"), seen, "a")
+
+
+def test_a_window_without_an_answer_is_asked_again_and_then_named(seen: Seen) -> None:
+    class Silent:
+        def caption(self, requests: object) -> object:
+            return iter(())
+
+    asking = Asking(Silent, ask_captioner)
+    [answer] = asking({"a": partial(request, "a")})
+    assert (answer.status, answer.message) == ("error", UNANSWERED)

@@ -86,7 +86,8 @@ def run_graph(items: Sequence[WorkItem], plan: RunPlan, *, engine: Engine) -> It
     if not items:
         return iter(())
     if engine == "inline":
-        return run_inline(graph_of(plan, num_cpus=os.cpu_count() or 1), parcels)
+        nodes = graph_of(plan, num_cpus=os.cpu_count() or 1)
+        return run_inline(nodes, parcels, one_worker={placed.after for placed in plan.customs})
     # Ray takes seconds to import; a laptop's inline run never needs it.
     from clipmill.streaming.on_ray import cluster_cpus, cluster_gpus, run_on_ray
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from curating import files, laps
 from drawing_clips import draw, read_back
+from films import draw_film
 
 from clipmill.media import same_pass
-from clipmill.media.clip_deciders import StrideDecider
+from clipmill.media.clip_deciders import ContentDecider, StrideDecider
 from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
 from clipmill.media.cut import cut_clips
 from clipmill.media.same_pass import RING_BYTES, SamePass, SamePassClips, scan_and_cut
@@ -25,6 +26,7 @@ from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
 )
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
@@ -64,13 +66,13 @@ def one_pass(
     path: Path,
     tmp_path: Path,
     *,
-    extractor: FixedStrideExtractorStage = SECOND,
+    extractor: FixedStrideExtractorStage | ContentClipExtractionStage = SECOND,
     spec: ClipTranscodingStage | None = None,
     ring_bytes: int = RING_BYTES,
 ) -> tuple[ScanFacts, list[ClipSpan], SamePassClips]:
-    wanted = SamePass(
-        "film", StrideDecider(extractor), spec or ClipTranscodingStage(), str(tmp_path / "in"), ring_bytes
-    )
+    is_stride = isinstance(extractor, FixedStrideExtractorStage)
+    decider = StrideDecider(extractor) if is_stride else ContentDecider(extractor)
+    wanted = SamePass("film", decider, spec or ClipTranscodingStage(), str(tmp_path / "in"), ring_bytes)
     spool = str(tmp_path / "spool")
     facts, made = scan_and_cut(str(path), ScanPlan(), spool, wanted, limits=LimitsSpec())
     return facts, list(split_video("film", facts, load_arrays(spool), extractor).clips), made
@@ -125,6 +127,17 @@ def test_clips_are_those_of_the_split(
     _, clips, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=extractor)
     assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
     assert [read_back(clip.path)[0][0] for clip in made.clips] == starts
+
+
+def test_clips_of_shots_have_the_bytes_of_a_pass_of_their_own(tmp_path: Path) -> None:
+    path = draw_film(tmp_path / "film.mp4", seed=5, shots=(60, 75, 50))
+    rules = ContentClipExtractionStage(min_length_s=1.0, crop_s=0.2)
+    facts, clips, made = one_pass(path, tmp_path, extractor=rules)
+    after = two_passes(path, tmp_path, facts, clips)
+    assert len(clips) == 3
+    assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
+    for ours, theirs in zip(made.clips, after, strict=True):
+        assert Path(ours.path).read_bytes() == Path(theirs.path).read_bytes()
 
 
 def test_frames_that_would_take_too_much_memory_are_let_go(film: Film, tmp_path: Path) -> None:
@@ -205,10 +218,14 @@ def test_what_may_change_a_clip_later_keeps_it_from_being_cut_at_once() -> None:
         reader = VideoReader(input_video_path="films")
         item = WorkItem(SourceFile("a.mp4", 1, "v"), "id", FACTS, frozenset({"split", "encode"}))
         stages = [stage for stage in STAGES if type(stage) not in map(type, more)]
+        if any(isinstance(stage, ContentClipExtractionStage) for stage in more):
+            stages.remove(SECOND)
         return same_pass_of(plan_of_stages([reader, *more, *stages]), item, out_dir="out") is not None
 
     assert may()
     assert may(MotionFilterStage(score_only=True), QualityFilterStage())
+    assert may(ContentClipExtractionStage())
+    assert not may(ContentClipExtractionStage(entire_scene_as_clip=False))
     assert not may(ALL_PASS)
     assert not may(QualityFilterStage(sharpness=Bounds(min=1)))
     assert not may(Own())

@@ -6,10 +6,9 @@ they would take more than ``ring_bytes``, this ends, and clips are cut as if it 
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from av.container import InputContainer
@@ -20,6 +19,7 @@ from av.video.stream import VideoStream
 from clipmill import identity
 from clipmill.errors import ClipmillError
 from clipmill.media.clip_audio import AudioSource
+from clipmill.media.clip_deciders import ClipDecider
 from clipmill.media.clip_facts import read_clip
 from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
 from clipmill.media.encode import ClipEncoder, EncodeOptions, encode_options
@@ -32,27 +32,9 @@ from clipmill.specs import LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.timeline import TIME_TOLERANCE_S
 
-RING_BYTES = 192 << 20
-"""Two seconds of 1080p at 30 frames a second; a worker stays below 600 MB with it."""
-
-
-class ClipDecider(Protocol):
-    """Says which clip a frame is in, in the order of frames, as soon as that is known.
-
-    Clips are numbered upwards; None is between two. Those shorter than ``min_length_s`` are none, and beyond
-    the first ``limit_clips`` (where positive) there are none.
-    """
-
-    min_length_s: float
-    limit_clips: int
-
-    def take(self, time_s: float, thumbnail: np.ndarray | None) -> Sequence[int | None]:
-        """One frame more, ``time_s`` after the first: what is known now of frames of which nothing was."""
-        ...
-
-    def finish(self, end_s: float) -> Sequence[int | None]:
-        """The last frame ends at ``end_s``: the clips of all frames that are left."""
-        ...
+RING_BYTES = 360 << 20
+"""Of 720p what the content detector needs to be sure of dissolves, of 1080p by the clock two seconds at 50
+frames a second; a worker stays below 600 MB with it."""
 
 
 @dataclass(frozen=True)

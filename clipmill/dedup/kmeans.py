@@ -1,6 +1,7 @@
 """Spherical k-means: clusters of directions, the same for the same rows in the same order."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -62,42 +63,74 @@ def fit_directions(
     return min(fits, key=lambda fitted: fitted[1])[0]
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """Where rows belong, all ``(N,)``.
+
+    ``cosine_distance`` is 1 - cosine to the nearest centroid, in [0, 2]; ``l2_distance`` is from the row's
+    direction to that centroid as given, which ``fit`` leaves shorter than 1. ``beyond`` is the second-nearest
+    centroid of rows near the border, -1 of all others.
+    """
+
+    labels: Indices
+    cosine_distance: npt.NDArray[np.float32]
+    l2_distance: npt.NDArray[np.float32]
+    beyond: Indices
+
+
 def assign(
     embeddings: Floats, centroids: Floats
 ) -> tuple[Indices, npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Nearest centroid of each row by cosine: labels, cosine distance and l2 distance, all ``(N,)``.
-
-    The cosine distance is 1 - cosine in [0, 2]; the l2 distance is from the row's direction to the centroid
-    as given, which ``fit`` leaves shorter than 1. Every row needs a centroid: none at all is a ValueError,
-    unless there are no rows either.
-    """
-    unit = unit_rows(embeddings)
-    if not len(unit):
-        nothing = np.zeros(0, dtype=np.float32)
-        return np.zeros(0, dtype=np.intp), nothing, nothing
-    if centroids.ndim != 2 or not len(centroids) or centroids.shape[1] != unit.shape[1]:
-        raise ValueError(f"rows of {unit.shape[1]} dimensions cannot join {centroids.shape = }")
-    labels, cosine = nearest(unit, unit_rows(centroids))
-    cosine = np.clip(cosine, -1.0, 1.0)
-    length = np.linalg.norm(centroids, axis=1).astype(np.float32)[labels]
-    squared = 1.0 + np.square(length) - 2.0 * length * cosine
-    return labels, 1.0 - cosine, np.sqrt(np.maximum(squared, 0.0))
+    """Nearest centroid of each row of ``embeddings`` ``(N, D)``: labels, cosine and l2 distances."""
+    found = assign_directions(unit_rows(embeddings), centroids, border_width=0.0)
+    return found.labels, found.cosine_distance, found.l2_distance
 
 
 def border_clusters(embeddings: Floats, centroids: Floats, *, width: float) -> Indices:
-    """The second-nearest centroid ``(N,)`` of rows near the border to its cluster, -1 of all others.
+    """``beyond`` of an ``Assignment``, ``(N,)``."""
+    return assign_directions(unit_rows(embeddings), centroids, border_width=width).beyond
 
-    Near is at most ``width`` from the plane between the directions of a row's two nearest centroids. Two rows
-    on either side of it lie on both sides of what separates them: one of them is within
+
+def assign_directions(unit: Unit, centroids: Floats, *, border_width: float) -> Assignment:
+    """Where rows of unit length belong by cosine, and which of them lie near the border.
+
+    Every row needs a centroid: none at all is a ValueError, unless there are no rows either. Near is at most
+    ``border_width`` from the plane between the directions of a row's two nearest centroids.
+    Two rows on either side of it lie on both sides of what separates them: one of them is within
     ``sqrt(eps / 2)`` when their cosine similarity is ``1 - eps``, as their distance is ``sqrt(2 eps)``.
     """
-    unit, directions = unit_rows(embeddings), unit_rows(centroids)
-    if width == 0 or len(directions) < 2 or not len(unit):
-        return np.full(len(unit), -1, dtype=np.intp)
-    labels, cosine = nearest_few(unit, directions, count=2)
-    apart = np.linalg.norm(directions[labels[:, 0]] - directions[labels[:, 1]], axis=1)
-    is_near = cosine[:, 0] - cosine[:, 1] <= width * apart
-    return np.where(is_near, labels[:, 1], -1)
+    if len(unit) and (centroids.ndim != 2 or not len(centroids) or centroids.shape[1] != unit.shape[1]):
+        raise ValueError(f"rows of {unit.shape[1]} dimensions cannot join {centroids.shape = }")
+    if not len(unit):
+        nothing = np.zeros(0, dtype=np.float32)
+        return Assignment(np.zeros(0, dtype=np.intp), nothing, nothing, np.zeros(0, dtype=np.intp))
+    directions = unit_rows(centroids)
+    labels, cosine = nearest_few(unit, directions, count=2 if border_width and len(centroids) > 1 else 1)
+    return Assignment(
+        labels[:, 0],
+        1.0 - np.clip(cosine[:, 0], -1.0, 1.0),
+        _l2_distance(cosine[:, 0], np.linalg.norm(centroids, axis=1)[labels[:, 0]]),
+        _beyond(labels, cosine, directions, width=border_width),
+    )
+
+
+def _l2_distance(cosine: npt.NDArray[np.float32], length: Floats) -> npt.NDArray[np.float32]:
+    """From a direction to a centroid of that ``length``."""
+    length = length.astype(np.float32)
+    squared = 1.0 + np.square(length) - 2.0 * length * np.clip(cosine, -1.0, 1.0)
+    return np.sqrt(np.maximum(squared, 0.0))
+
+
+def _beyond(labels: Indices, cosine: npt.NDArray[np.float32], directions: Unit, *, width: float) -> Indices:
+    if labels.shape[1] < 2:
+        return np.full(len(labels), -1, dtype=np.intp)
+    beyond = np.empty(len(labels), dtype=np.intp)
+    for start in range(0, len(labels), BLOCK_ROWS):
+        pair, score = labels[start : start + BLOCK_ROWS], cosine[start : start + BLOCK_ROWS]
+        apart = np.linalg.norm(directions[pair[:, 0]] - directions[pair[:, 1]], axis=1)
+        is_near = score[:, 0] - score[:, 1] <= width * apart
+        beyond[start : start + BLOCK_ROWS] = np.where(is_near, pair[:, 1], -1)
+    return beyond
 
 
 def _fit_once(
@@ -130,6 +163,8 @@ def _refilled(
 ) -> Unit:
     """Directions that lost all their rows move onto the rows farthest from their own, if any is away."""
     empty = np.flatnonzero(counts == 0)
+    if not len(empty):
+        return directions
     farthest = np.argsort(-distance, kind="stable")[: len(empty)]
     farthest = farthest[distance[farthest] > _SAME]
     directions[empty[: len(farthest)]] = unit[farthest]

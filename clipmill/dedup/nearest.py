@@ -32,6 +32,8 @@ def nearest_few(
     clusters on another number of cores.
     """
     blocks = [unit[start : start + block_rows] for start in range(0, len(unit), block_rows)]
+    if len(blocks) == 1:
+        return _nearest_of_block(unit, directions, count)
     with ThreadPoolExecutor(max(1, min(len(blocks), _num_cpus()))) as pool:
         found = list(pool.map(lambda block: _nearest_of_block(block, directions, count), blocks))
     labels = np.concatenate([np.zeros((0, count), dtype=np.intp), *(index for index, _ in found)])
@@ -41,8 +43,12 @@ def nearest_few(
 def _nearest_of_block(
     block: Unit, directions: Unit, count: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    faiss.omp_set_num_threads(1)  # OpenMP keeps this per calling thread, here one of the pool's own
-    scores, indices = faiss.knn(block, directions, count, metric=faiss.METRIC_INNER_PRODUCT)
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)  # OpenMP keeps this per calling thread, and it may be the caller's own
+    try:
+        scores, indices = faiss.knn(block, directions, count, metric=faiss.METRIC_INNER_PRODUCT)
+    finally:
+        faiss.omp_set_num_threads(before)
     return indices, scores
 
 

@@ -9,11 +9,14 @@ import numpy.typing as npt
 from clipmill.dedup.nearest import BLOCK_ROWS, nearest
 from clipmill.dedup.vectors import Indices, Unit
 
-ROUNDS = 64
+ROUNDS = 16
 """Most passes over the rows; a round draws several rows at once where more clusters are asked for."""
 
-ROWS_PER_SEED = 32
+ROWS_PER_SEED = 16
 """Rows that the seeds are drawn from, for each: more of them cost passes and hardly change where it ends."""
+
+MIN_ROWS = 2048
+"""Rows that cost nothing to look at."""
 
 _SAME = 1e-6  # squared distance below which a row is one already drawn, up to float32 noise
 
@@ -45,14 +48,15 @@ def draw_seeds(unit: Unit, *, num_clusters: int, seed: int, start: Start = DEFAU
 
     ``random`` draws rows evenly. ``k-means||`` (Bahmani et al. 2012) draws candidates far from each other in
     passes of matrix products, weighs each by the rows nearest to it, and chooses among them in the same way.
-    It looks at a sample of ``ROWS_PER_SEED`` rows for each cluster.
+    It looks at a sample of ``ROWS_PER_SEED`` rows for each cluster, at least at ``MIN_ROWS``.
     """
     rng = np.random.default_rng(seed)
     if start.init == "random":
         return np.sort(rng.choice(len(unit), min(num_clusters, len(unit)), replace=False))
     rows = np.arange(len(unit), dtype=np.intp)
-    if len(unit) > ROWS_PER_SEED * num_clusters:
-        rows = np.sort(rng.choice(len(unit), ROWS_PER_SEED * num_clusters, replace=False))
+    size = max(ROWS_PER_SEED * num_clusters, MIN_ROWS)
+    if len(unit) > size:
+        rows = np.sort(rng.choice(len(unit), size, replace=False))
     sample = unit if len(rows) == len(unit) else unit[rows]
     num_candidates = max(num_clusters, round(start.oversampling_factor * num_clusters))
     ones = np.ones(len(sample))
@@ -105,5 +109,7 @@ def _draw(weights: npt.NDArray[np.float64], count: int, rng: np.random.Generator
     candidates = np.flatnonzero(weights)
     if not len(candidates):
         return candidates
-    keys = rng.exponential(size=len(weights))[candidates] / weights[candidates]
-    return candidates[np.argsort(keys, kind="stable")[:count]]
+    keys = rng.standard_exponential(len(weights))[candidates] / weights[candidates]
+    if count < len(keys):
+        candidates = candidates[np.argpartition(keys, count - 1)[:count]]
+    return candidates

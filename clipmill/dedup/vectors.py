@@ -9,6 +9,7 @@ Indices = npt.NDArray[np.intp]
 
 _DIGEST_SEED = 1  # enters every digest: never changed
 _DIGEST_ROWS = 1024  # so that the products stay in the cache
+_SMALL = 1e-20
 _BLOCK_ROWS = 16384  # so that nothing as large as the embeddings exists beside them
 
 
@@ -30,16 +31,18 @@ def turn_into_unit(rows: Unit) -> Unit:
     return rows
 
 
-def row_digests(unit: Unit) -> npt.NDArray[np.uint64]:
-    """64 bits ``(N,)`` that tell whether a row holds the same numbers as another: not meant against malice.
+def row_digests(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
+    """64 bits ``(N,)`` for each row ``(N, D)`` that tell whether it holds the same numbers as before.
+
+    Not meant against malice.
 
     Each row's bits, 32 at a time, by random odd factors, summed modulo 2^64 (Dietzfelbinger et al. 1997).
     """
-    factors = np.random.default_rng(_DIGEST_SEED).integers(1 << 63, size=unit.shape[1], dtype=np.uint64)
+    factors = np.random.default_rng(_DIGEST_SEED).integers(1 << 63, size=rows.shape[1], dtype=np.uint64)
     factors = factors * np.uint64(2) + np.uint64(1)
-    digests = np.empty(len(unit), dtype=np.uint64)
-    for start in range(0, len(unit), _DIGEST_ROWS):
-        words = np.ascontiguousarray(unit[start : start + _DIGEST_ROWS]).view(np.uint32)
+    digests = np.empty(len(rows), dtype=np.uint64)
+    for start in range(0, len(rows), _DIGEST_ROWS):
+        words = np.ascontiguousarray(rows[start : start + _DIGEST_ROWS]).view(np.uint32)
         digests[start : start + _DIGEST_ROWS] = (words * factors).sum(axis=1, dtype=np.uint64)
     return digests
 
@@ -70,7 +73,11 @@ def _fill(unit: Unit, embeddings: Floats) -> None:
 
 
 def _unit(block: Floats) -> Floats:
-    """Divided by its largest entry first, a row's square neither overflows nor vanishes."""
-    wide = block.astype(np.promote_types(block.dtype, np.float32))
-    wide /= np.abs(wide).max(axis=1, keepdims=True)
-    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+    """Rows whose squares could overflow or vanish are divided by their largest entry first."""
+    wide = block.astype(np.promote_types(block.dtype, np.float32), copy=False)
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("nd,nd->n", wide, wide)
+    if ((squares < _SMALL) | (squares > 1 / _SMALL)).any():
+        wide = wide / np.abs(wide).max(axis=1, keepdims=True)
+        squares = np.einsum("nd,nd->n", wide, wide)
+    return wide / np.sqrt(squares)[:, None]

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipmill.dedup import ranking
-from clipmill.dedup.kmeans import assign, border_clusters
-from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
+from clipmill.dedup.kmeans import assign_directions
+from clipmill.dedup.vectors import Floats, Indices, Unit, row_digests, unit_rows
 from clipmill.errors import StoreError
 from clipmill.reduce.columns import read_columns
 from clipmill.reduce.handover import Ranking
@@ -18,30 +17,36 @@ from clipmill.storage import store
 KMEANS_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")
 
 
-def assigned_rows(ids: pa.Array, embeddings: Floats, centroids: Floats, *, border_width: float) -> pa.Table:
-    """Every row's ``cluster``, its unit embedding and its distances, as ``KMEANS_COLUMNS`` name them.
+def assigned_rows(ids: pa.Array, embeddings: Unit, centroids: Floats, *, border_width: float) -> pa.Table:
+    """Every row's ``cluster``, ``digest``, unit embedding and distances, as ``KMEANS_COLUMNS`` name them.
 
     ``host`` is the cluster in which a row is compared: its own, and for a row within ``border_width`` of the
-    border once more, as a guest, the one beyond it.
+    border once more, as a guest, the one beyond it; rows are sorted by it.
     """
-    labels, cosine, l2 = assign(embeddings, centroids)
-    beyond = border_clusters(embeddings, centroids, width=border_width)
+    unit = unit_rows(embeddings)
+    found = assign_directions(unit, centroids, border_width=border_width)
+    guests = np.flatnonzero(found.beyond >= 0)
+    hosts = np.concatenate([found.labels, found.beyond[guests]]).astype(np.int32)
+    order = np.argsort(hosts, kind="stable")
+    rows = np.concatenate([np.arange(len(unit)), guests])[order]
     columns = {
-        "cluster": pa.array(labels.astype(np.int32)),
-        "id": ids,
-        "embedding": _as_lists(unit_rows(embeddings)),
-        "l2_dist_to_cent": pa.array(l2),
-        "cosine_dist_to_cent": pa.array(cosine),
+        "cluster": pa.array(found.labels[rows].astype(np.int32)),
+        "id": ids.take(pa.array(rows)),
+        "embedding": as_lists(unit[rows]),
+        "digest": pa.array(row_digests(embeddings)[rows]),
+        "l2_dist_to_cent": pa.array(found.l2_distance[rows]),
+        "cosine_dist_to_cent": pa.array(found.cosine_distance[rows]),
+        "host": pa.array(hosts[order]),
     }
-    rows = pa.table(columns)
-    guests = np.flatnonzero(beyond >= 0)
-    hosts = np.concatenate([labels, beyond[guests]]).astype(np.int32)
-    return pa.concat_tables([rows, rows.take(guests)]).append_column("host", pa.array(hosts))
+    return pa.table(columns)
 
 
 def rows_of(table: pa.Table, clusters: Sequence[int]) -> pa.Table:
-    """The rows that are compared in one of ``clusters``."""
-    return table.filter(pc.field("host").isin(list(clusters)))
+    """The rows that are compared in one of ``clusters``, a run of numbers, of a table by ``host``."""
+    if not clusters:
+        return table.slice(0, 0)
+    start, end = np.searchsorted(table["host"].to_numpy(), [clusters[0], clusters[-1] + 1])
+    return table.slice(start, end - start)
 
 
 def sorted_by_cluster(table: pa.Table) -> pa.Table:
@@ -91,5 +96,6 @@ def as_matrix(lists: pa.ChunkedArray) -> Unit:
     return whole.flatten().to_numpy().reshape(len(whole), whole.type.list_size)
 
 
-def _as_lists(rows: Unit) -> pa.FixedSizeListArray:
+def as_lists(rows: Unit) -> pa.FixedSizeListArray:
+    """The column of rows ``(N, D)``."""
     return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])

@@ -10,6 +10,7 @@ import pyarrow as pa
 from clipmill import layout
 from clipmill.dedup.vectors import Indices
 from clipmill.reduce import handover, links
+from clipmill.reduce.clusters import as_lists
 from clipmill.reduce.handover import FoundCluster, Known, Ranking
 from clipmill.reduce.known import parts_of
 from clipmill.reduce.known_rows import rows_at
@@ -122,8 +123,7 @@ def _known_nodes(named: pa.ChunkedArray, known: Known, root: str) -> pa.Table:
     for part in parts_of(known, root):
         place: Indices = np.flatnonzero(are_among(part.ids, named))
         rows = rows_at(part, place, dimensions=known.dimensions)
-        lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), known.dimensions)
-        found.append(pa.table({"id": part.ids.take(pa.array(place)), "embedding": lists}))
+        found.append(pa.table({"id": part.ids.take(pa.array(place)), "embedding": as_lists(rows)}))
     return pa.concat_tables(found)
 
 

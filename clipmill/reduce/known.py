@@ -13,7 +13,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from clipmill import identity, layout
-from clipmill.dedup.vectors import row_digests, unit_rows
+from clipmill.dedup.vectors import row_digests
 from clipmill.errors import BadEmbeddings
 from clipmill.reduce import handover
 from clipmill.reduce.embeddings import Rows, read_together, sorted_ids
@@ -115,7 +115,7 @@ def _compared(
     """``before`` names each row's place among ``digests``, -1 for a new one."""
     was_seen = before >= 0
     differs = np.zeros(len(rows), dtype=bool)
-    differs[was_seen] = row_digests(unit_rows(rows[was_seen])) != digests[before[was_seen]]
+    differs[was_seen] = row_digests(rows[was_seen]) != digests[before[was_seen]]
     return NewRows(
         ids.filter(pa.array(~was_seen)), rows[~was_seen], ids.filter(pa.array(differs)).to_pylist()
     )

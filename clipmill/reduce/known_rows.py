@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from clipmill import identity, layout
-from clipmill.dedup.vectors import Indices, Unit, row_digests
+from clipmill.dedup.vectors import Indices, Unit
 from clipmill.errors import StoreError
 from clipmill.reduce.clusters import as_matrix, read_table
 from clipmill.storage import parquet, store
@@ -52,13 +52,12 @@ class ClusterRows:
 
 
 def write_part(folder: str, rows: pa.Table) -> str:
-    """Write ``rows``, by cluster, with the columns ``id``, ``cluster`` and ``embedding``; where they are.
+    """Write ``rows``, by cluster, with the columns ``id``, ``cluster``, ``digest`` and ``embedding``.
 
-    A part is named by what it holds.
+    Where they are: a part is named by what it holds.
     """
     unit = as_matrix(rows["embedding"])
-    facts = rows.select(["id", "cluster"]).append_column("digest", pa.array(row_digests(unit)))
-    data = parquet.encode(facts)
+    data = parquet.encode(rows.select(["id", "cluster", "digest"]))
     uri = layout.join(folder, identity.bytes_digest(data)[:32])
     store.put_if_changed(f"{uri}.f32", np.ascontiguousarray(unit, dtype=_ITEM).tobytes())
     store.put_if_changed(f"{uri}.parquet", data)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.reduce import fit
+from clipmill.reduce.clusters import as_lists
 from clipmill.reduce.embeddings import BATCH_ROWS
 from clipmill.reduce.handover import Known
 from clipmill.reduce.known import CENTROIDS, NewRows, known_uri, parts_of, read_new, unread_files
@@ -65,8 +66,7 @@ def _write_parts(folder: str, batches: Iterable[NewRows]) -> list[tuple[str, int
     written: list[tuple[str, int]] = []
     for held in _gathered(batches):
         rows = np.concatenate([batch.rows for batch in held])
-        lists = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
-        table = pa.table({"id": pa.concat_arrays([batch.ids for batch in held]), "embedding": lists})
+        table = pa.table({"id": pa.concat_arrays([batch.ids for batch in held]), "embedding": as_lists(rows)})
         uri = layout.join(folder, "new", f"part-{len(written)}.parquet")
         store.put_if_changed(uri, parquet.encode(table))
         written.append((uri, len(rows)))

@@ -24,6 +24,7 @@ _MOTION_COLUMNS = (
 )  # fmt: skip
 _QUALITY_COLUMNS = (
     "sharpness", "exposure", "colourfulness", "blockiness", "black_ratio", "frozen_ratio", "letterbox_ratio",
+    "text_likeness",
 )  # fmt: skip
 _ERROR_COLUMNS = {
     "motion": "error",

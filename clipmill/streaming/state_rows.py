@@ -126,6 +126,7 @@ def _quality_row(clip: Clip) -> StateRow:
         "black_ratio": scores.black_ratio if scores else None,
         "frozen_ratio": scores.frozen_ratio if scores else None,
         "letterbox_ratio": scores.letterbox_ratio if scores else None,
+        "text_likeness": scores.text_likeness if scores else None,
         "error": clip.errors.get("quality"),
     }
 

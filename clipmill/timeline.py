@@ -124,6 +124,16 @@ def _clips_of_shot(
     return clips
 
 
+def clips_of_open_shot(shot: FrameSpan, times_s: np.ndarray, rules: ShotClipRules) -> list[FrameSpan]:
+    """The clips that ``clips_from_shots`` makes of a shot, however far it goes on behind its end here."""
+    core = _cropped(shot, times_s, rules.crop_s or 0.0)
+    if core is None:
+        return []
+    sure = [piece for piece in _pieces(core, times_s, rules) if piece.end_frame < core.end_frame]
+    min_s = (rules.min_length_s or 0.0) - TIME_TOLERANCE_S
+    return [piece for piece in sure if _duration_s(piece, times_s) >= min_s]
+
+
 def _cropped(shot: FrameSpan, times_s: np.ndarray, crop_s: float) -> FrameSpan | None:
     """The shot without ``crop_s`` at each end, or None where nothing is left."""
     if not crop_s:
@@ -166,6 +176,14 @@ def fixed_stride_clips(times_s: np.ndarray, spec: FixedStrideExtractorStage) -> 
         else:
             _mark(fates, frames, DropCause.TOO_SHORT)
     return Split(tuple(_capped(list(clips), spec.limit_clips, fates)), _dropped(fates))
+
+
+def fixed_stride_clip(index: int, times_s: np.ndarray, spec: FixedStrideExtractorStage) -> FrameSpan | None:
+    """The clip at one stride of ``fixed_stride_clips``, where the video goes on behind it; None for none."""
+    if spec.clip_len_s < spec.min_clip_length_s - TIME_TOLERANCE_S:
+        return None
+    start_s = index * spec.clip_stride_s
+    return _frames_between(start_s, start_s + spec.clip_len_s, times_s)
 
 
 def split_windows(num_frames: int, *, window_size: int, remainder_threshold: int) -> list[FrameSpan]:

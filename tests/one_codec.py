@@ -9,7 +9,7 @@ import pytest
 
 from clipmill.intake import inspection
 from clipmill.media.child import CodecChild
-from clipmill.streaming import customs, cutting, finishing, scanning
+from clipmill.streaming import customs, cutting, finishing, passes
 
 _Result = TypeVar("_Result")
 
@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 def one_codec_process() -> Iterator[None]:
     """Let all operators share one process that outlives a run. Not for tests of processes that die."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (inspection, scanning, cutting, finishing, customs):
+        for module in (inspection, passes, cutting, finishing, customs):
             patch.setattr(module, "CodecChild", _SharedCodec)
         yield
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,17 @@ from clipmill.streaming.sampling import (
 )
 from clipmill.timeline import split_windows
 from clipmill.video import Clip, RemotePath, Video, VideoMetadata, VideoTask, Window
+
+
+@dataclass(frozen=True)
+class Given:
+    """What was given of a video so far."""
+
+    num_chunks: int = 0
+    num_clips: int = 0
+
+
+_NOTHING = Given()
 
 
 def clips_of(item: WorkItem, spans: Iterable[ClipSpan], arrays: ScanArrays, plan: RunPlan) -> Iterator[Clip]:
@@ -70,11 +82,12 @@ def windows_of(span: ClipSpan, plan: RunPlan) -> list[Window]:
 
 
 def chunks_of(
-    item: WorkItem, spans: Sequence[ClipSpan], arrays: ScanArrays, plan: RunPlan
+    item: WorkItem, spans: Sequence[ClipSpan], arrays: ScanArrays, plan: RunPlan, *, before: Given = _NOTHING
 ) -> Iterator[VideoTask]:
-    """Groups of clips whose frames fit the row budget; a video without clips is one empty chunk.
+    """Groups of clips whose frames fit the row budget; no clips are one empty chunk.
 
-    The groups are known before the first frame is copied, so that every chunk can say how many there are.
+    ``arrays`` cover the clips. The groups are known before the first frame is copied, so that every chunk can
+    say how many there are, those given ``before`` counted.
     """
     rates = frame_rates(plan, item.missing)
     sizes = [
@@ -83,7 +96,13 @@ def chunks_of(
     groups = _grouped(spans, sizes)
     for index, group in enumerate(groups):
         clips = list(clips_of(item, group, arrays, plan))
-        yield _task(item, clips, chunk_index=index, num_chunks=len(groups), num_clips=len(spans))
+        yield _task(
+            item,
+            clips,
+            chunk_index=before.num_chunks + index,
+            num_chunks=before.num_chunks + len(groups),
+            num_clips=before.num_clips + len(spans),
+        )
 
 
 def _grouped(spans: Sequence[ClipSpan], sizes: Sequence[int]) -> list[list[ClipSpan]]:
@@ -104,9 +123,10 @@ def unscanned_task(item: WorkItem, spans: Sequence[ClipSpan], plan: RunPlan) -> 
     return _task(item, clips, chunk_index=0, num_chunks=1, num_clips=len(clips))
 
 
-def empty_task(item: WorkItem, *, error: str = "") -> VideoTask:
-    """The task of a video that gave no clips; ``error`` says why."""
-    task = _task(item, [], chunk_index=0, num_chunks=1, num_clips=0)
+def empty_task(item: WorkItem, *, error: str = "", before: Given = _NOTHING) -> VideoTask:
+    """The task of a video that gave no clips, or none but those ``before``; ``error`` says why."""
+    number = before.num_chunks
+    task = _task(item, [], chunk_index=number, num_chunks=number + 1, num_clips=before.num_clips)
     if error:
         task.data.errors["scan"] = error
     return task
@@ -150,7 +170,8 @@ def _score(clip: Clip, span: ClipSpan, arrays: ScanArrays, item: WorkItem, plan:
             clip.reason = clip.reason or verdict
     if plan.quality and "quality" in item.missing:
         inside = samples_inside(arrays.quality_frames, span.frames, paired=False)
-        thumbnails = arrays.thumbnails[span.frames.start_frame : span.frames.end_frame]
+        first_frame = span.frames.start_frame - arrays.first_frame
+        thumbnails = arrays.thumbnails[first_frame : first_frame + span.frames.num_frames]
         clip.quality = clip_quality(arrays.quality_measures[inside], thumbnails)
         clip.reason = clip.reason or quality_verdict(clip.quality, plan.quality)
 

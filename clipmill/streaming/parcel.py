@@ -64,13 +64,15 @@ class SplitOutcome:
 class Parcel:
     """One video, or one chunk of its clips, between two operators.
 
-    ``outcome`` travels with the first chunk of a video whose split was missing.
+    ``outcome`` travels with the last chunk of a video whose split was missing. ``share`` is the share of the
+    video's work that ends with this parcel.
     """
 
     item: WorkItem
     task: VideoTask
     outcome: SplitOutcome | None = None
     metrics: tuple[StageMetric, ...] = field(default=())
+    share: float = 1.0
 
     def measured(self, metric: StageMetric) -> "Parcel":
         """This parcel with one more metric."""

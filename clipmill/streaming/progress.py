@@ -27,7 +27,7 @@ class Progress:
     def saw(self, parcel: Parcel) -> None:
         """Count a finished parcel; log when it is time."""
         video = parcel.task.data
-        self._share[parcel.item.video_id] += 1 / max(1, video.num_clip_chunks)
+        self._share[parcel.item.video_id] += parcel.share
         self._num_clips += len(video.clips)
         now_s = time.monotonic()
         if now_s - self._logged_s >= LOG_EVERY_S:

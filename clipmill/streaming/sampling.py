@@ -63,7 +63,7 @@ def frames_of_clip(arrays: ScanArrays, span: FrameSpan, *, grid_fps: float, fps:
     step = round(grid_fps / fps)
     first, last = np.searchsorted(arrays.sampled_frames, [span.start_frame, span.end_frame])
     indices = np.arange(first, last)
-    on_grid = indices[indices % step == 0]
+    on_grid = indices[(indices + arrays.first_sample) % step == 0]
     return np.asarray(arrays.frames[on_grid if len(on_grid) else indices[:1]])
 
 

@@ -1,0 +1,113 @@
+"""The one pass over a video in its codec process, tried again where that helps; its arrays as they come."""
+
+import logging
+import os
+from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Event
+
+from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
+from clipmill.media.child import CodecChild
+from clipmill.media.contracts import ScanFacts, ScanPlan
+from clipmill.media.same_pass import SamePassClips, scan_and_cut
+from clipmill.media.spool import Piece, drop_piece, load_piece
+from clipmill.plan import RunPlan
+from clipmill.records import WorkItem
+from clipmill.streaming.clip_files import ENCODE_S_PER_MEGAPIXEL_FRAME
+from clipmill.streaming.same_pass import same_pass
+
+logger = logging.getLogger(__name__)
+
+DECODE_S_PER_MEGAPIXEL_FRAME = 0.25
+"""Generous: a slow core decodes a megapixel in about 5 ms; sampling and a shared machine cost more."""
+
+POLL_S = 0.1
+"""How often is looked for the next piece; one holds about a minute of video."""
+
+LONG_S = 1200.0
+"""Clips of a longer video go on while it is scanned; those that are cut in the pass come at its end."""
+
+Done = tuple[ScanFacts, SamePassClips]
+
+
+class Passes:
+    """Runs passes, one at a time."""
+
+    def __init__(self, plan: RunPlan) -> None:
+        self._plan = plan
+        self.child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
+
+    def pieces(self, item: WorkItem, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
+        """The pieces of one pass, as soon as they are whole, then what the pass counted.
+
+        A pass that is tried again hands out only what was not handed out. The errors are those of ``scan``
+        and of ``CodecChild.run``.
+        """
+        given_up = Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="clipmill-pass") as pool:
+            running = pool.submit(lambda: self._scan(item, plan, spool_dir, given_up))
+            try:
+                yield from _as_they_come(running, spool_dir)
+            finally:
+                given_up.set()
+                if not running.done():
+                    self.child.close()
+        return running.result()
+
+    def cuts(self, item: WorkItem) -> bool:
+        """Whether the clips of a video are cut in the pass."""
+        is_long = item.facts.duration_s > LONG_S
+        return not is_long and same_pass(self._plan, item, out_dir="") is not None
+
+    def _scan(self, item: WorkItem, plan: ScanPlan, spool_dir: str, given_up: Event) -> Done:
+        """One pass, again while its process dies or stalls or the store falters, up to the limit."""
+        limits = self._plan.limits
+        for attempt in range(1, limits.max_attempts + 1):
+            try:
+                # The last attempt cuts nothing, for an encoder may have crashed.
+                return self._scan_once(item, plan, spool_dir, cuts=attempt < limits.max_attempts)
+            except (CodecChildDied, CodecChildTimeout, TransientStoreError) as error:
+                logger.warning(
+                    "%s, attempt %d of %d: %s", item.source.uri, attempt, limits.max_attempts, error
+                )
+                if attempt == limits.max_attempts or given_up.is_set():
+                    raise
+        raise AssertionError("max_attempts is at least 1")
+
+    def _scan_once(self, item: WorkItem, plan: ScanPlan, spool_dir: str, *, cuts: bool) -> Done:
+        """One pass, in which clips are cut where that is asked for and possible."""
+        limits = self._plan.limits
+        out_dir = os.path.join(spool_dir, "clips")
+        wanted = same_pass(self._plan, item, out_dir=out_dir) if cuts and self.cuts(item) else None
+        return self.child.run(
+            scan_and_cut,
+            item.source.uri,
+            plan,
+            spool_dir,
+            wanted,
+            limits=limits,
+            timeout_s=limits.decode_timeout_s + _expected_s(item, encodes=wanted is not None),
+            stall_s=limits.decode_stall_s,
+        )
+
+
+def _as_they_come(running: Future[Done], spool_dir: str) -> Generator[Piece]:
+    number = 0
+    while True:
+        was_done = running.done()  # before looking: whatever is whole then is all there will be
+        piece = load_piece(spool_dir, number)
+        if piece is not None:
+            drop_piece(spool_dir, number)  # its maps keep it until they go
+            number += 1
+            yield piece
+        elif was_done:
+            return
+        else:
+            wait([running], timeout=POLL_S)
+
+
+def _expected_s(item: WorkItem, *, encodes: bool) -> float:
+    megapixels = item.facts.width_px * item.facts.height_px / 1e6
+    frames = max(item.facts.num_frames, item.facts.duration_s * float(item.facts.framerate))
+    per_frame_s = DECODE_S_PER_MEGAPIXEL_FRAME + (ENCODE_S_PER_MEGAPIXEL_FRAME if encodes else 0.0)
+    return megapixels * frames * per_frame_s

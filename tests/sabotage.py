@@ -30,7 +30,7 @@ if "clipmill.media.child_main" in sys.orig_argv:
             reader.failure = TransientStoreError(reader.uri, "connection reset")
             raise reader.failure
 
-    STAGES = {"inspect_source": "INSPECT", "scan": "SCAN", "cut_clips": "CUT"}
+    STAGES = {"inspect_source": "INSPECT", "scan": "SCAN", "cut_clips": "CUT", "see": "CUT"}
     FAULTS = {"CRASH": lambda reader: ctypes.string_at(0), "HANG": idle, "ENDLESS": busy, "FLAKY": falter}
     whole_open = av.open
 

@@ -475,6 +475,31 @@ def test_a_rotated_film_is_not_copied(tmp_path: Path) -> None:
     assert "rotated by 180 degrees" in clip.mode_reason
 
 
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [("libx264", {"g": "20", "bf": "0"}), ("mpeg2video", {"g": "20", "qscale": "2"})],
+)
+def test_a_span_across_a_change_of_size_is_not_copied(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    parts = [
+        draw(
+            tmp_path / f"{first}.ts", 50, codec=codec, options=options | {"sc_threshold": "0"}, size=size,
+            first_number=first, pts=list(range(first, first + 50)), time_base=Fraction(1, 25),
+        )
+        for first, size in ((0, (128, 72)), (50, (192, 112)))
+    ]  # fmt: skip
+    path = tmp_path / "film.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    clips, _ = scanned(path, tmp_path / "spool", (5, 45), (30, 70), (60, 95))
+    before, across, behind = cut_clips(str(path), clips, COPY, out_dir=str(tmp_path), min_length_s=0.2)
+    assert before.clip_mode == "copy"
+    for clip, (start, end) in ((across, (30, 70)), (behind, (60, 95))):
+        assert clip.clip_mode == "encode"
+        assert clip.mode_reason.startswith("the size or format of the pictures changes")
+        assert clip.num_frames == end - start
+
+
 def test_a_codec_that_mp4_cannot_hold_goes_to_mkv(tmp_path: Path) -> None:
     path = draw(tmp_path / "film.mkv", 12, codec="ffv1", options={"g": "1"})
     (clip,) = cut(path, tmp_path / "out", (3, 12), spec=COPY)

@@ -14,10 +14,11 @@ import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from clipmill.media.access_units import START_CODE
 from clipmill.media.clip_audio import AudioSource, add_audio
 from clipmill.media.clip_frames import ClipSource
 from clipmill.media.muxing import ClipFile
-from clipmill.media.pictures import startable
+from clipmill.media.pictures import sequence_headers, startable
 from clipmill.records import ClipSpan
 
 MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"})
@@ -25,6 +26,7 @@ WEBM_CODECS = frozenset({"vp8"})
 UNTIMED_CONTAINERS = frozenset({"avi"})
 """Their packets count pictures in decode order; only the decoder knows when each is shown."""
 
+BYTE_STREAM = (START_CODE, b"\x00" + START_CODE)
 NO_TIMES = "the container gives no picture times"
 WEBM_AUDIO = frozenset({None, "opus", "vorbis"})
 
@@ -130,17 +132,29 @@ def packets_of_span(source: ClipSource, clip: ClipSpan) -> list[Packet[VideoStre
             found.append(packet)
         elif _is_beyond(packet, clip.end_pts):
             break
-    return _refusal(found) or found
+    return _refusal(found, source) or found
 
 
-def _refusal(packets: list[Packet[VideoStream]]) -> str:
+def _refusal(packets: list[Packet[VideoStream]], source: ClipSource) -> str:
     if not packets:
         return "no key picture inside the span"
     if any(packet.has_sidedata("new_extradata") for packet in packets[1:]):
         return "the codec's parameters change inside the span"
+    if len(_formats(packets, source)) > 1:
+        return "the size or format of the pictures changes inside the span, or before it"
     if len({packet.pts for packet in packets}) < len(packets):
         return "pictures share a time"
     return ""
+
+
+def _formats(packets: list[Packet[VideoStream]], source: ClipSource) -> set[frozenset[bytes]]:
+    """What the headers of the stream, where they are a byte stream, and key packets say of the pictures."""
+    extradata = source.stream.codec_context.extradata or b""
+    headers = sequence_headers(source.codec, extradata)
+    if headers is None:
+        return set()
+    said = {headers(bytes(packet)) for packet in packets if packet.is_keyframe}
+    return (said | {headers(extradata)} if extradata.startswith(BYTE_STREAM) else said) - {frozenset()}
 
 
 def _is_key_inside(packet: Packet[VideoStream], clip: ClipSpan) -> bool:

@@ -1,7 +1,8 @@
 """Which packets are pictures that decoding, or a file of its own, may begin with.
 
 Containers mark more packets as key than are: recovery points of an H.264 stream with intra refresh need many
-frames until the picture is whole. Sources: ITU-T H.264 tables 7-1 and D.2.8, ITU-T H.265 table 7-1.
+frames until the picture is whole. Sources: ITU-T H.264 tables 7-1 and D.2.8, ITU-T H.265 table 7-1,
+ITU-T H.262 6.2.2.1.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +11,10 @@ from clipmill.media.access_units import START_CODE, prefixed_nals, start_code_na
 
 H264_IDR = 5
 H264_SEI = 6
+H264_SPS = 7
 SEI_RECOVERY_POINT = 6
+HEVC_SPS = 33
+MPEG2_SEQUENCE = START_CODE + b"\xb3"
 HEVC_RANDOM_ACCESS = range(16, 22)  # BLA, IDR, CRA
 
 PictureTest = Callable[[bytes], bool]
@@ -33,6 +37,33 @@ def startable(codec: str, extradata: bytes) -> PictureTest | None:
     if codec == "h264":
         return lambda packet: any(map(_is_idr, _nals(packet, extradata, length_at=4)))
     return _hevc_test(extradata) if codec == "hevc" else None
+
+
+def sequence_headers(codec: str, extradata: bytes) -> Callable[[bytes], frozenset[bytes]] | None:
+    """What a packet (or extradata that is a byte stream) says of the size and format of its pictures.
+
+    Parameter sets of H.264 and HEVC, sizes of MPEG-2; none where the packet says nothing. None for codecs
+    whose packets are not looked into.
+    """
+    if codec == "mpeg2video":
+        return lambda packet: frozenset(_mpeg2_sizes(packet))
+    if codec == "h264":
+        return lambda packet: frozenset(
+            bytes(nal) for nal in _nals(packet, extradata, length_at=4) if nal[0] & 0x1F == H264_SPS
+        )
+    if codec != "hevc":
+        return None
+    return lambda packet: frozenset(
+        bytes(nal) for nal in _nals(packet, extradata, length_at=21) if nal[0] >> 1 & 0x3F == HEVC_SPS
+    )
+
+
+def _mpeg2_sizes(packet: bytes) -> Iterator[bytes]:
+    """Width and height, 12 bits each, of the sequence headers of a packet."""
+    at = packet.find(MPEG2_SEQUENCE)
+    while at >= 0:
+        yield packet[at + 4 : at + 7]
+        at = packet.find(MPEG2_SEQUENCE, at + 4)
 
 
 def _hevc_test(extradata: bytes) -> PictureTest:

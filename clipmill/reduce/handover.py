@@ -15,6 +15,15 @@ class _Handover(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class RowsPart(_Handover):
+    """Rows that a run leaves for later ones, and the clusters they are of."""
+
+    name: str
+    num_rows: int
+    first_cluster: int
+    last_cluster: int
+
+
 class Known(_Handover):
     """What the next run adds to, below ``dedup/``: for each run so far the parts of its rows.
 
@@ -24,7 +33,7 @@ class Known(_Handover):
     parameters: str
     result_digest: str
     dimensions: int
-    rows_names: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[RowsPart, ...], ...]
     similarity_counts: tuple[int, ...]
 
 
@@ -134,7 +143,7 @@ class Found(_Handover):
     ranking: Ranking
     clusters: tuple[FoundCluster, ...] = ()
     new: FoundTables | None = None
-    rows_uri: str = ""
+    rows: RowsPart | None = None
     known_uri: str = ""
 
 

@@ -70,12 +70,17 @@ def read_known(output: str, spec: DedupSpec) -> Known | None:
     except ValidationError:
         logger.warning("%s is of another version: all clips are compared again", uri)
         return None
-    return known if known.parameters == parameters(spec) and any(known.rows_names) else None
+    return known if known.parameters == parameters(spec) and any(known.rows) else None
 
 
-def parts_of(known: Known, root: str) -> list[Part]:
-    """Whose rows there are, part by part; ``root`` is the folder of ``known.json``."""
-    return [read_part(layout.join(root, name)) for names in known.rows_names for name in names]
+def parts_of(known: Known, root: str, *, clusters: range | None = None) -> list[Part]:
+    """Whose rows there are, part by part, of some ``clusters`` or all; ``root`` holds ``known.json``."""
+    return [
+        read_part(layout.join(root, ROWS, part.name))
+        for run in known.rows
+        for part in run
+        if clusters is None or (part.first_cluster < clusters.stop and part.last_cluster >= clusters.start)
+    ]
 
 
 def read_files(known: Known, output: str) -> frozenset[handover.InputFile]:

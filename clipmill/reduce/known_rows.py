@@ -16,10 +16,11 @@ from clipmill import identity, layout
 from clipmill.dedup.vectors import Indices, Unit
 from clipmill.errors import StoreError
 from clipmill.reduce.clusters import as_matrix, read_table
+from clipmill.reduce.handover import RowsPart
 from clipmill.storage import parquet, store
 
 _GAP_BYTES = 64 << 10  # what is read in vain rather than asked for twice
-_SPAN_BYTES = 64 << 20  # read at once
+_SPAN_BYTES = 8 << 20  # read at once: a larger buffer is given back and asked for again each time
 _REQUESTS_AT_ONCE = 16
 _ITEM = np.dtype("<f4")
 
@@ -51,17 +52,20 @@ class ClusterRows:
     unit: Unit
 
 
-def write_part(folder: str, rows: pa.Table) -> str:
+def write_part(folder: str, rows: pa.Table) -> RowsPart:
     """Write ``rows``, by cluster, with the columns ``id``, ``cluster``, ``digest`` and ``embedding``.
 
-    Where they are: a part is named by what it holds.
+    A part is named by what it holds.
     """
     unit = as_matrix(rows["embedding"])
     data = parquet.encode(rows.select(["id", "cluster", "digest"]))
-    uri = layout.join(folder, identity.bytes_digest(data)[:32])
+    name = identity.bytes_digest(data)[:32]
+    uri = layout.join(folder, name)
     store.put_if_changed(f"{uri}.f32", np.ascontiguousarray(unit, dtype=_ITEM).tobytes())
     store.put_if_changed(f"{uri}.parquet", data)
-    return uri
+    clusters = rows["cluster"]
+    first, last = clusters[0].as_py(), clusters[-1].as_py()
+    return RowsPart(name=name, num_rows=len(rows), first_cluster=first, last_cluster=last)
 
 
 def read_part(uri: str) -> Part:

@@ -9,7 +9,16 @@ import pyarrow.compute as pc
 
 
 def places_among(names: pa.ChunkedArray, others: pa.ChunkedArray) -> npt.NDArray[np.int64]:
-    """The first place ``(N,)`` of each name among ``others``, -1 where it is not there."""
+    """The first place ``(N,)`` of each name among ``others``, -1 where it is not there.
+
+    Names are looked up among those of ``others`` that are named: mostly few of many.
+    """
+    there = np.flatnonzero(are_among(others, names))
+    found = _places(names, others.take(pa.array(there)))
+    return np.where(found < 0, -1, there[found]) if len(there) else found
+
+
+def _places(names: pa.ChunkedArray, others: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     found = pc.call_function("index_in", [names], pc.SetLookupOptions(value_set=others.combine_chunks()))
     return found.fill_null(-1).to_numpy().astype(np.int64)
 

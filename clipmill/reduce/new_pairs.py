@@ -59,14 +59,13 @@ def find_new_pairs(
         residents, guests = sides(unit[own], is_guest[own], place[own])
         base = len(ids) + own.start
         _compare(residents, guests, within, across, own=own, base=base, batch_size=batch_size)
-    everyone = pa.chunked_array([ids, *rows["id"].chunks], pa.string())
     order = np.lexsort((place, rows["host"].to_numpy()))
     residents_row = order[~is_guest[order]]
     itself = np.where(within.index < 0, np.arange(len(unit)) + len(ids), within.index)
     linked = np.flatnonzero(across.index >= 0)
     return ClusterPairs(
-        _table(rows, everyone, residents_row, itself, within.score),
-        _table(rows, everyone, linked, across.index, across.score),
+        _table(rows, ids, residents_row, itself, within.score),
+        _table(rows, ids, linked, across.index, across.score),
     )
 
 
@@ -112,11 +111,19 @@ def _compare(
 
 
 def _table(
-    rows: pa.Table, everyone: pa.ChunkedArray, chosen: Indices, index: Indices, score: Scores
+    rows: pa.Table, known: pa.ChunkedArray, chosen: Indices, index: Indices, score: Scores
 ) -> pa.Table:
+    """The pairs of the ``chosen`` rows; ``index`` counts the ``known`` clips and then the rows."""
+    other = index[chosen]
+    is_known = other < len(known)
+    names = pa.concat_arrays([
+        known.chunk(0).take(pa.array(other[is_known])),
+        rows["id"].combine_chunks().take(pa.array(other[~is_known] - len(known))),
+    ])  # fmt: skip
+    place = np.argsort(np.argsort(~is_known, kind="stable"))
     columns = {
         "id": rows["id"].take(pa.array(chosen)),
-        "max_id": everyone.take(pa.array(index[chosen])),
+        "max_id": names.take(pa.array(place)),
         "cosine_sim_score": pc.cast(pa.array(score[chosen]), pa.float32(), safe=False),
         "cluster": rows["cluster"].take(pa.array(chosen)),
     }

@@ -27,7 +27,6 @@ def publish_all(
     root, folder = layout.dedup_dir(output), found[0].folder
     copied = _documented([one for part in found for one in part.clusters if one.kmeans_uri])
     copied[known.CENTROIDS] = layout.join(folder, fit.CENTROIDS)
-    rows = _rows_names(found, root)
     made = {
         keepers.duplicates_name(0): _ids(table),
         keepers.TABLE: parquet.encode(table),
@@ -36,7 +35,7 @@ def publish_all(
         parameters=known.parameters(spec),
         result_digest=identity.bytes_digest(made[keepers.TABLE]),
         dimensions=fit.read_centroids(copied[known.CENTROIDS]).shape[1],
-        rows_names=(rows,),
+        rows=(_rows(found),),
         similarity_counts=similarities.counts,
     )
     uri = known.known_uri(output)
@@ -56,7 +55,7 @@ def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similar
     root = layout.dedup_dir(output)
     earlier = handover.read(found[0].known_uri, Known)
     new = [one.new for one in found if one.new is not None]
-    run = len(earlier.rows_names)
+    run = len(earlier.rows)
     whole = pa.concat_tables([_earlier_table(earlier, root), table]).sort_by("clip_id")
     made = {
         keepers.added_name(keepers.KMEANS, run): _added(
@@ -70,7 +69,7 @@ def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similar
     now = earlier.model_copy(
         update={
             "result_digest": identity.bytes_digest(made[keepers.TABLE]),
-            "rows_names": (*earlier.rows_names, _rows_names(found, root)),
+            "rows": (*earlier.rows, _rows(found)),
             "similarity_counts": counts,
         }
     )
@@ -111,7 +110,7 @@ def _earlier_table(earlier: Known, root: str) -> pa.Table:
     table = parquet.read(uri, schema=tables.DUPLICATES)
     if identity.bytes_digest(store.read_bytes(uri)) == earlier.result_digest:
         return table
-    names = [keepers.duplicates_name(run) for run in range(len(earlier.rows_names))]
+    names = [keepers.duplicates_name(run) for run in range(len(earlier.rows))]
     listed = all_names([read_table(layout.join(root, name))["id"] for name in names])
     return table.filter(pa.array(are_among(table["clip_id"], listed)))
 
@@ -123,13 +122,13 @@ def _added(uris: Sequence[str], columns: Sequence[str], *, cluster: str | None =
     return parquet.encode(chosen.add_column(0, cluster, table["cluster"]) if cluster else chosen)
 
 
-def _rows_names(found: Sequence[Found], root: str) -> tuple[str, ...]:
-    """The parts of rows that a run leaves for later ones, as names below ``root``."""
-    return tuple(part.rows_uri.removeprefix(f"{root}/") for part in found if part.rows_uri)
+def _rows(found: Sequence[Found]) -> tuple[handover.RowsPart, ...]:
+    """The parts of rows that a run leaves for later ones."""
+    return tuple(part.rows for part in found if part.rows is not None)
 
 
 def _row_files(now: Known) -> list[str]:
-    names = [name for run in now.rows_names for name in run]
+    names = [layout.join(known.ROWS, part.name) for run in now.rows for part in run]
     return [f"{name}{suffix}" for name in names for suffix in (".f32", ".parquet")]
 
 

@@ -12,7 +12,7 @@ from clipmill.reduce import fit
 from clipmill.reduce.clusters import as_lists
 from clipmill.reduce.embeddings import BATCH_ROWS
 from clipmill.reduce.handover import Known
-from clipmill.reduce.known import CENTROIDS, NewRows, known_uri, parts_of, read_new, unread_files
+from clipmill.reduce.known import CENTROIDS, NewRows, known_uri, read_new, unread_files
 from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store
 
@@ -41,7 +41,7 @@ def fit_new(
         )  # fmt: skip
         return None
     num_new = sum(num_rows for _, num_rows in parts)
-    num_known = sum(len(part.ids) for part in parts_of(known, root))
+    num_known = sum(part.num_rows for run in known.rows for part in run)
     centroids = fit.read_centroids(layout.join(root, CENTROIDS))
     return fit.write_fit(
         uri,

@@ -27,13 +27,13 @@ def search(group: handover.Group) -> handover.Found:
     rows = clusters.sorted_by_cluster(pa.concat_tables([read_table(part) for part in group.part_uris]))
     place = clusters.places(rows, group.ranking)
     own = rows.filter(pc.field("cluster") == pc.field("host"))
-    rows_uri = write_part(group.rows_folder, own) if len(own) else ""
+    left = write_part(group.rows_folder, own) if len(own) else None
     if group.known_uri:
         new = _search_new(group, rows, place)
-        return found.model_copy(update={"new": new, "rows_uri": rows_uri})
+        return found.model_copy(update={"new": new, "rows": left})
     ranges = clusters.cluster_ranges(rows)
     each = tuple(_search_cluster(group, one, rows[range_], place[range_]) for one, range_ in ranges.items())
-    return found.model_copy(update={"clusters": each, "rows_uri": rows_uri})
+    return found.model_copy(update={"clusters": each, "rows": left})
 
 
 def _search_cluster(
@@ -64,8 +64,10 @@ def _new_pairs(group: handover.Group, rows: pa.Table, place: Indices) -> Cluster
     known = handover.read(group.known_uri, handover.Known)
     root = posixpath.dirname(group.known_uri)
     removed = all_names([]) if group.links_to_removed else keepers.removed_ids(root)
+    hosts = rows["host"]
+    parts = parts_of(known, root, clusters=range(hosts[0].as_py(), hosts[-1].as_py() + 1))
     return find_new_pairs(
-        rows, place, parts_of(known, root), removed=removed, dimensions=known.dimensions,
+        rows, place, parts, removed=removed, dimensions=known.dimensions,
         batch_size=group.batch_size,
     )  # fmt: skip
 

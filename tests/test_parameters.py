@@ -29,6 +29,7 @@ from clipmill.stages.video.clipping.clip_frame_extraction import (
     frame_signature,
 )
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
@@ -49,6 +50,11 @@ DOCUMENTED: dict[type[StageSpec], dict[str, object]] = {
     FixedStrideExtractorStage: {
         "clip_len_s": 10.0, "clip_stride_s": 10.0, "min_clip_length_s": 2.0, "limit_clips": 0,
         "verbose": False,
+    },
+    TransNetV2ClipExtractionStage: {
+        "model_dir": "models", "threshold": 0.4, "min_length_s": 2.0, "max_length_s": 10.0,
+        "max_length_mode": "stride", "crop_s": 0.5, "entire_scene_as_clip": True, "gpu_memory_gb": 10,
+        "limit_clips": -1, "verbose": False,
     },
     ContentClipExtractionStage: {  # in the place of TransNetV2ClipExtractionStage, with its rules
         "min_length_s": 2.0, "max_length_s": 10.0, "max_length_mode": "stride", "crop_s": 0.5,
@@ -112,6 +118,7 @@ DEVIATIONS = {
     (ClipFrameExtractionStage, "target_fps"): "None there; None is taken as none here",
     (ClipWriterStage, "embedding_algorithm"): "cosmos-embed1 there; perceptual needs no weights",
     (CaptionEnhancementStage, "captioning_model_variant"): "qwen2.5 there, and others' captions are skipped",
+    (TransNetV2ClipExtractionStage, "model_dir"): "None there, which the stage replaces by models/",
     (VideoReader, "input_list_json_path"): "of its own partitioning stage there",
 }
 """Defaults that differ, and why."""
@@ -123,8 +130,8 @@ ABSENT = {
     ): "one decode feeds everything; GPU decoding comes with its issue",
     (VideoFrameExtractionStage, "ray_data_num_cpus"): "a reservation for another engine",
     (ClipTranscodingStage, "ray_data_num_cpus"): "same",
-    (ContentClipExtractionStage, "model_dir"): "no weights; comes with TransNetV2",
-    (ContentClipExtractionStage, "gpu_memory_gb"): "no GPU; comes with TransNetV2",
+    (ContentClipExtractionStage, "model_dir"): "no weights",
+    (ContentClipExtractionStage, "gpu_memory_gb"): "no GPU",
     (ClipFrameExtractionStage, "target_res"): "frames are resized once for all readers: target_height_px",
     (ClipWriterStage, "max_workers"): "the number of threads changes nothing a user sees",
     (ClipWriterStage, "log_stats"): "reserved there, without effect",

@@ -79,15 +79,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def draw(num_rows: int, dim: int, *, seed: int) -> Drawn:
     """Clips around themes, then copies of some of them in random places among all."""
     rng = np.random.default_rng(seed)
-    num_copies = round(num_rows * COPY_SHARE)
     themes = rng.standard_normal((NUM_THEMES, dim), dtype=np.float32)
     rows = themes[rng.integers(NUM_THEMES, size=num_rows)]
     rows = unit_rows(rows + rng.standard_normal(rows.shape, dtype=np.float32))
-    places = rng.permutation(num_rows)
+    return Drawn(rows, *copies_of(rows, rng))
+
+
+def copies_of(rows: Unit, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Turn some of ``rows`` into near copies of others, in place: which are copied, and the copies."""
+    num_copies = round(len(rows) * COPY_SHARE)
+    places = rng.permutation(len(rows))
     originals, copies = places[:num_copies], places[num_copies : 2 * num_copies]
-    noise = rng.standard_normal((num_copies, dim), dtype=np.float32) * np.float32(0.32 / np.sqrt(dim))
-    rows[copies] = unit_rows(rows[originals] + noise)
-    return Drawn(rows, originals, copies)
+    noise = rng.standard_normal((num_copies, rows.shape[1]), dtype=np.float32)
+    rows[copies] = unit_rows(rows[originals] + noise * np.float32(0.32 / np.sqrt(rows.shape[1])))
+    return originals, copies
 
 
 def kmeans_row(drawn: Drawn, *, seed: int) -> list[str]:

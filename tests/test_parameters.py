@@ -31,7 +31,17 @@ from clipmill.stages.video.clipping.clip_frame_extraction import (
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
+from clipmill.stages.video.embedding.cosmos_embed1 import (
+    CosmosEmbed1EmbeddingStage,
+    CosmosEmbed1FrameCreationStage,
+)
+from clipmill.stages.video.embedding.internvideo2 import (
+    InternVideo2EmbeddingStage,
+    InternVideo2FrameCreationStage,
+)
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
@@ -72,6 +82,22 @@ DOCUMENTED: dict[type[StageSpec], dict[str, object]] = {
     MotionFilterStage: {
         "score_only": False, "global_mean_threshold": 0.00098, "per_patch_min_256_threshold": 1e-6,
         "num_gpus_per_worker": 0, "motion_filter_batch_size": 256, "verbose": False,
+    },
+    ClipAestheticFilterStage: {
+        "model_dir": "models/clip_aesthetic", "score_threshold": 0.5, "reduction": "min", "target_fps": 1.0,
+        "num_gpus_per_worker": 0.25, "verbose": False,
+    },
+    CosmosEmbed1FrameCreationStage: {
+        "model_dir": "models/cosmos_embed1", "variant": "336p", "target_fps": 2.0, "num_cpus": 3,
+        "verbose": False,
+    },
+    CosmosEmbed1EmbeddingStage: {
+        "model_dir": "models/cosmos_embed1", "variant": "336p", "texts_to_verify": None, "gpu_memory_gb": 20,
+        "verbose": False,
+    },
+    InternVideo2FrameCreationStage: {"model_dir": "InternVideo2", "target_fps": 2.0, "verbose": False},
+    InternVideo2EmbeddingStage: {
+        "model_dir": "InternVideo2", "texts_to_verify": None, "gpu_memory_gb": 10, "verbose": False,
     },
     ClipFrameExtractionStage: {
         "extraction_policies": [FrameExtractionPolicy.SEQUENCE], "extract_purposes": [], "target_fps": [],
@@ -138,12 +164,19 @@ ABSENT = {
 }
 """Documented parameters that are refused as unknown, and why."""
 
-STAGES = (*DOCUMENTED, PerceptualEmbeddingStage, QualityFilterStage, QuestionFilterStage)
+STAGES = (
+    *DOCUMENTED,
+    PerceptualEmbeddingStage,
+    LearnedEmbeddingStage,
+    QualityFilterStage,
+    QuestionFilterStage,
+)
 SPECS = (*STAGES, DedupSpec, LimitsSpec, ShardingSpec, SplitSpec, WriteSpec, CurateSpec)
 
 NEEDED: dict[type[Spec], dict[str, object]] = {
     QuestionFilterStage: {"question": "Is it night?"},
     VideoReader: {"input_video_path": "films"},
+    LearnedEmbeddingStage: {"algorithm": "siglip2"},
     ClipWriterStage: {
         "output_path": "out", "input_path": "films", "upload_clips": True, "dry_run": False,
         "generate_embeddings": True, "generate_previews": True, "generate_captions": False,
@@ -219,6 +252,12 @@ def test_an_unknown_key_is_refused(kind: type[Spec]) -> None:
         (MotionVectorDecodeStage, {"target_fps": 0}),
         (MotionVectorDecodeStage, {"target_duration_ratio": 1.1}),
         (MotionFilterStage, {"global_mean_threshold": -1}),
+        (ClipAestheticFilterStage, {"reduction": "max"}),
+        (ClipAestheticFilterStage, {"model_dir": ""}),
+        (LearnedEmbeddingStage, {"algorithm": "perceptual"}),
+        (LearnedEmbeddingStage, {"num_frames": 0}),
+        (LearnedEmbeddingStage, {"texts_to_verify": []}),
+        (CosmosEmbed1EmbeddingStage, {"variant": "720p"}),
         (QualityFilterStage, {"sharpness": {"min": 2, "max": 1}}),
         (ClipFrameExtractionStage, {"target_fps": [0]}),
         (ClipFrameExtractionStage, {"extraction_policies": []}),

@@ -14,7 +14,9 @@ from clipmill.records import Cuts, FrameSpan
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.streaming.detecting import all_cuts, finder_of
+from clipmill.streaming.early import early_clips
 from clipmill.streaming.splitting import split_video
+from clipmill.timeline import clips_from_shots, shots_from_cuts
 
 SPEC = TransNetV2ClipExtractionStage()
 EVERYWHERE = TransNetV2ClipExtractionStage(cascade=False)
@@ -82,6 +84,18 @@ def test_what_is_final_stays_final(film: tuple[np.ndarray, object]) -> None:
             before = finder.num_final
             assert told == [span for span in whole if span.start_frame < finder.num_final]
         assert before > len(film[0]) - 400
+
+
+def test_clips_told_early_are_those_of_the_whole(film: tuple[np.ndarray, object]) -> None:
+    finder, early = NetworkCutFinder(LastFrames(), SPEC), early_clips(SPEC)
+    times_s, gradual, told = np.arange(len(film[0]) + 1) / 25, list[FrameSpan](), list[FrameSpan]()
+    for end in range(60, len(film[0]), 60):
+        gradual += finder.feed(film[0][end - 60 : end]).gradual
+        found = early.tell(Cuts(gradual=tuple(gradual)), min(end, finder.num_final), times_s[: end + 1])
+        told += [span for span, _ in found]
+    shots = shots_from_cuts(all_cuts(NetworkCutFinder(LastFrames(), SPEC), film[0]), num_frames=len(film[0]))
+    assert len(told) >= 5
+    assert told == list(clips_from_shots(shots, times_s, SPEC)[0].clips[: len(told)])
 
 
 def test_a_higher_threshold_marks_less(film: tuple[np.ndarray, object]) -> None:

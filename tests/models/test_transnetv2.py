@@ -300,6 +300,32 @@ def test_openvino_refuses_a_wrong_checkpoint_in_the_same_words(
         opened(tmp_path / "models", "openvino")
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-3), ("bfloat16", 0.02)])
+def test_a_gpu_answers_as_the_cpu_does(
+    model_dir: Path, by_torch: ShotNetwork, precision: str, tolerance: float
+) -> None:
+    windows = np.stack([noise(100, seed) for seed in range(3)])
+    found = opened(model_dir, "torch", device="cuda", precision=precision).predict(windows)
+    np.testing.assert_allclose(found, by_torch.predict(windows), atol=tolerance)
+
+
+def test_half_as_many_windows_where_memory_is_short(model_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = opened(model_dir, "torch", batch_windows=4)
+    sizes: list[int] = []
+
+    def answer(windows: np.ndarray) -> np.ndarray:
+        sizes.append(len(windows))
+        if len(windows) > 1:
+            raise torch.OutOfMemoryError
+        return np.full((1, 100), windows[0, 0, 0, 0, 0] / 255, np.float32)
+
+    monkeypatch.setattr(network, "_answer", answer)
+    windows = np.stack([np.full((100, 27, 48, 3), 51 * number, np.uint8) for number in range(5)])
+    assert network.predict(windows)[:, 0] == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+    assert sizes == [4, 2, 1, 1, 1, 1, 1]
+
+
 def test_weights_made_by_hand_find_a_cut(tmp_path: Path) -> None:
     save(cut_finding_weights(), tmp_path)
     window = np.full((1, 100, 27, 48, 3), 40, np.uint8)

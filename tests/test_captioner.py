@@ -25,3 +25,9 @@ def test_without_a_captioner_every_window_is_skipped() -> None:
 def test_frames_are_pictures(frames: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         CaptionRequest("a", frames, fps=2.0, prompt="Describe.")
+
+
+@pytest.mark.parametrize(("num_frames", "fps"), [(0, 2.0), (4, 0.0)])
+def test_a_window_shows_something(num_frames: int, fps: float) -> None:
+    with pytest.raises(ValueError, match="show nothing"):
+        CaptionRequest("a", np.zeros((num_frames, 27, 48, 3), np.uint8), fps=fps, prompt="Describe.")

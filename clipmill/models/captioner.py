@@ -24,6 +24,8 @@ class CaptionRequest:
             raise ValueError(
                 f"frames must be uint8 (T, H, W, 3), got {self.frames.dtype} {self.frames.shape}"
             )
+        if len(self.frames) == 0 or self.fps <= 0:
+            raise ValueError(f"{len(self.frames)} frames at {self.fps} a second show nothing")
 
 
 @dataclass(frozen=True)

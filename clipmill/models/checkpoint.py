@@ -14,13 +14,18 @@ if TYPE_CHECKING:
 _REMEDY = "fetch it again, or name the weights of another model"
 
 
-def load_network(entry: ModelEntry, folder: Path, *, dtype: str, device: "torch.device") -> Any:
-    """The model in a folder, ready to run. ModelUnavailable when the weights are not all of its own."""
+def load_network(
+    entry: ModelEntry, folder: Path, *, dtype: str, device: "torch.device", auto: str = "AutoModel"
+) -> Any:
+    """The model in a folder, ready to run; ``auto`` names the class of transformers that knows its head.
+
+    ModelUnavailable when the weights are not all of its own.
+    """
     import torch
-    from transformers import AutoModel
+    import transformers
 
     try:
-        network, loading = AutoModel.from_pretrained(
+        network, loading = getattr(transformers, auto).from_pretrained(
             folder,
             dtype=getattr(torch, dtype),
             use_safetensors=True,

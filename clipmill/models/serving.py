@@ -13,6 +13,7 @@ from pathlib import Path
 from clipmill.errors import ModelUnavailable
 from clipmill.models import endpoint_check
 from clipmill.models.chat import ChatModel
+from clipmill.models.table import ModelEntry
 from clipmill.models.weights import check_weights, weights_of
 from clipmill.stages.video.caption.serving import Backend, ServedModel
 from clipmill.used_models import UsedModel, model_of
@@ -67,23 +68,27 @@ def open_model(spec: ServedModel, *, num_threads: int, in_flight: int) -> Opened
     used = model_of(spec)
     _check_backend(spec, backend, used)
     weights = weights_of(used.entry, model_dir=used.model_dir, revision=spec.revision)
-    chat = _LOCAL[backend](spec, weights.folder, num_threads, in_flight)
+    chat = _LOCAL[backend](spec, used.entry, weights.folder, num_threads, in_flight)
     return Opened(chat, used.entry.source, weights.revision or weights.digest)
 
 
-def _open_transformers(spec: ServedModel, folder: Path, num_threads: int, in_flight: int) -> ChatModel:
+def _open_transformers(
+    spec: ServedModel, entry: ModelEntry, folder: Path, num_threads: int, in_flight: int
+) -> ChatModel:
     from clipmill.models.chat_transformers import open_transformers
 
-    return open_transformers(spec, folder, num_threads=num_threads, batch_size=in_flight)
+    return open_transformers(spec, entry, folder, num_threads=num_threads, batch_size=in_flight)
 
 
-def _open_vllm(spec: ServedModel, folder: Path, _num_threads: int, in_flight: int) -> ChatModel:
+def _open_vllm(
+    spec: ServedModel, entry: ModelEntry, folder: Path, _num_threads: int, in_flight: int
+) -> ChatModel:
     from clipmill.models.chat_vllm import open_vllm
 
-    return open_vllm(spec, folder, in_flight=in_flight)
+    return open_vllm(spec, entry, folder, in_flight=in_flight)
 
 
-_LOCAL: dict[str, Callable[[ServedModel, Path, int, int], ChatModel]] = {
+_LOCAL: dict[str, Callable[[ServedModel, ModelEntry, Path, int, int], ChatModel]] = {
     "transformers": _open_transformers,
     "vllm": _open_vllm,
 }

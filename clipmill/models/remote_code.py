@@ -21,6 +21,14 @@ _SCALE = 100.0  # as both models' own demonstrations have it
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+_INTERNVIDEO2 = (
+    ("image_size", "model.vision_encoder.img_size"),
+    ("num_frames", "model.vision_encoder.num_frames"),
+    ("embed_dim", "model.embed_dim"),
+)
+"""Where its configs, flat or nested as its authors train it, say the side of a picture and so on."""
+
+
 def check_allowed(entry: ModelEntry, allowed: Sequence[str]) -> None:
     """SpecError for a model with code of its own that the user did not allow by name."""
     if entry.remote_code and entry.name not in allowed:
@@ -109,18 +117,24 @@ class InternVideo2Tower:
     def __init__(self, entry: ModelEntry, folder: Path, *, dtype: str, device: "torch.device") -> None:
         self._device = device
         self._network = load_remote(entry, folder, dtype=dtype, device=device)
-        side_px = int(self._network.config.image_size)
+        config = self._network.config
+        try:
+            side_px, self._num_frames, self._dimension = (
+                _setting(config, *places) for places in _INTERNVIDEO2
+            )
+        except ValueError as error:
+            raise unavailable(entry, folder, str(error)) from error
         self._preprocessing = Preprocessing((side_px, side_px), mean=_IMAGENET_MEAN, std=_IMAGENET_STD)
 
     @property
     def dimension(self) -> int:
         """By the config."""
-        return int(self._network.config.embed_dim)
+        return self._dimension
 
     @property
     def num_frames(self) -> int:
         """By the config."""
-        return int(self._network.config.num_frames)
+        return self._num_frames
 
     @property
     def scale(self) -> float:
@@ -147,6 +161,17 @@ class InternVideo2Tower:
         with torch.inference_mode():
             rows = [self._network.get_txt_feat(text).reshape(1, -1) for text in texts]
             return torch.cat(rows).float().cpu().numpy()
+
+
+def _setting(config: Any, *places: str) -> int:
+    """The first of several places of a config that is there. ValueError when none is."""
+    for place in places:
+        found = config
+        for name in place.split("."):
+            found = found.get(name) if isinstance(found, dict) else getattr(found, name, None)
+        if found is not None:
+            return int(found)
+    raise ValueError(f"the config says nothing at {' or '.join(places)}")
 
 
 def _dtype(network: Any) -> "torch.dtype":

@@ -75,9 +75,10 @@ from transformers import PreTrainedModel, PretrainedConfig
 class TinyInternVideoConfig(PretrainedConfig):
     model_type = "tiny_internvideo2"
 
-    def __init__(self, embed_dim=10, num_frames=4, image_size=16, **kwargs):
+    def __init__(self, flat=True, **kwargs):
         super().__init__(**kwargs)
-        self.embed_dim, self.num_frames, self.image_size = embed_dim, num_frames, image_size
+        if flat:
+            self.embed_dim, self.num_frames, self.image_size = 10, 4, 16
 
 
 class TinyInternVideo(PreTrainedModel):
@@ -85,8 +86,8 @@ class TinyInternVideo(PreTrainedModel):
 
     def __init__(self, config):
         super().__init__(config)
-        self.visual = torch.nn.Linear(3, config.embed_dim)
-        self.text = torch.nn.Embedding(256, config.embed_dim)
+        self.visual = torch.nn.Linear(3, 10)
+        self.text = torch.nn.Embedding(256, 10)
         self.post_init()
 
     def _init_weights(self, module):

@@ -1,6 +1,7 @@
 """Embedders of every algorithm, on tiny checkpoints that were saved and are loaded as real ones are."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,15 +26,6 @@ SAVERS: dict[str, Callable[[Path], Path]] = {
 EVERY = pytest.mark.parametrize("algorithm", SAVERS)
 DIMENSIONS = {"clip": 24, "siglip2": 32, "videoprism": 32, "internvideo2": 10}
 TEXTS = ["a dog runs over grass", "snow at night"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = str(tmp_path_factory.mktemp("code"))
-        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", folder)
-        patch.syspath_prepend(folder)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +157,17 @@ def test_half_precision_is_near(model_dir: str) -> None:
     half = opened("clip", model_dir, dtype="bfloat16").embed([drawn(9)]).rows
     assert not np.array_equal(full, half)
     assert float((full @ half.T)[0, 0]) > 0.99
+
+
+def test_a_nested_config_of_internvideo2_is_read(tmp_path: Path, model_dir: str) -> None:
+    folder = save_internvideo(tmp_path / model_named("internvideo2").source)
+    config = json.loads((folder / "config.json").read_text())
+    vision = {"img_size": 16, "num_frames": 4}
+    (folder / "config.json").write_text(
+        json.dumps({**config, "flat": False, "model": {"embed_dim": 10, "vision_encoder": vision}})
+    )
+    nested = opened("internvideo2", str(tmp_path)).embed([drawn(9)]).rows
+    assert np.array_equal(nested, opened("internvideo2", model_dir).embed([drawn(9)]).rows)
 
 
 # What goes wrong

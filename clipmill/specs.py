@@ -135,6 +135,8 @@ class LimitsSpec(Spec):
     """Longest time without one more decoded frame."""
     max_child_bytes: Annotated[int, Field(ge=512 << 20), SPEED_ONLY] = 4 << 30
     """Address space of a codec process; its libraries alone take about 450 MiB of it."""
+    isolation: Annotated[Literal["process", "none"], SPEED_ONLY] = "process"
+    """``none`` runs codecs in the worker itself, for a debugger: a crash there ends the run."""
     max_attempts: Annotated[int, Field(ge=1), SPEED_ONLY] = 2
     max_work_per_run: Annotated[float | None, Field(gt=0), SPEED_ONLY] = None
 

@@ -9,6 +9,7 @@ import pytest
 
 from clipmill.intake import inspection
 from clipmill.media.child import CodecChild
+from clipmill.specs import LimitsSpec
 from clipmill.streaming import customs, cutting, finishing, passes
 
 _Result = TypeVar("_Result")
@@ -19,7 +20,7 @@ def one_codec_process() -> Iterator[None]:
     """Let all operators share one process that outlives a run. Not for tests of processes that die."""
     with pytest.MonkeyPatch.context() as patch:
         for module in (inspection, passes, cutting, finishing, customs):
-            patch.setattr(module, "CodecChild", _SharedCodec)
+            patch.setattr(module, "codec_runner", _SharedCodec)
         yield
 
 
@@ -41,8 +42,8 @@ class _SharedCodec:
     _child = CodecChild(memory_limit_bytes=4 << 30)
     _lock = threading.Lock()
 
-    def __init__(self, *, memory_limit_bytes: int) -> None:
-        self._memory_limit_bytes = memory_limit_bytes
+    def __init__(self, limits: LimitsSpec) -> None:
+        self._limits = limits
 
     @property
     def cpu_s(self) -> float:

@@ -89,7 +89,7 @@ def test_every_parameter_has_a_meaning(part: write_spec.Part) -> None:
 
 def test_every_group_of_the_spec_has_a_section() -> None:
     groups = {part["key"].split(".")[0] for part in write_spec.parts()}
-    reader = {"verbose", "input_list_json_path", "video_limit"}
+    reader = {"verbose", "input_list_json_path", "video_limit", "decoder"}
     assert set(CurateSpec.model_fields) <= groups | reader
 
 

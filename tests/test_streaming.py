@@ -14,6 +14,7 @@ import pytest
 import sabotage
 from curating import Row, curate_here, environment, fates, laps, plain_spec, published_files, rows
 from films import draw_film
+from one_codec import one_codec_process
 
 from clipmill.intake.manifests import get_work
 from clipmill.records import WorkItem
@@ -144,6 +145,20 @@ def test_rows_in_several_chunks_publish_the_same(
     monkeypatch.setattr("clipmill.streaming.chunks.FRAME_BUDGET_BYTES", 2 * 90 * 160 * 3)
     curate_here(film, output, plain_spec())
     assert published_files(output) == at_once
+
+
+def test_codecs_in_the_worker_itself_make_the_same(
+    tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out"
+    with one_codec_process():
+        curate_here(film, output, plain_spec())
+    in_a_process = published_files(output)
+    in_a_process.pop("manifest.json")  # it holds the spec
+    shutil.rmtree(output)
+    monkeypatch.setattr("clipmill.media.child.subprocess.Popen", None)  # whoever starts one fails
+    curate_here(film, output, plain_spec(limits={"isolation": "none"}))
+    assert published_files(output).items() >= in_a_process.items()
 
 
 @pytest.mark.usefixtures("shared_codec")

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 
 from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError, TransientStoreError
 from clipmill.intake.manifests import get_sources
-from clipmill.media.child import CodecChild
 from clipmill.media.probe import inspect_source
+from clipmill.media.runner import CodecRunner, codec_runner
 from clipmill.plan import inspect_digest
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 from clipmill.specs import LimitsSpec
@@ -45,11 +45,11 @@ def inspect_all(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspe
 
 
 def _inspect_share(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:
-    with CodecChild(memory_limit_bytes=limits.max_child_bytes) as child:
+    with codec_runner(limits) as child:
         return [_inspect(source, limits, child) for source in sources]
 
 
-def _inspect(source: SourceFile, limits: LimitsSpec, child: CodecChild) -> Inspection:
+def _inspect(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspection:
     """Never raises for a bad file: a header can crash or stall a parser as well as a decoder."""
     try:
         return _tried(source, limits, child)
@@ -61,7 +61,7 @@ def _inspect(source: SourceFile, limits: LimitsSpec, child: CodecChild) -> Inspe
         return _rejected(source, VideoReason.STORE_ERROR, error)
 
 
-def _tried(source: SourceFile, limits: LimitsSpec, child: CodecChild) -> Inspection:
+def _tried(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspection:
     """One look, again while its process dies or stalls or the store falters, up to the limit of attempts."""
     for attempt in range(1, limits.max_attempts):
         try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from clipmill import layout
 from clipmill.errors import ClipmillError, SpecError, StoreError, TransientStoreError
-from clipmill.media.child import CodecChild
+from clipmill.media.runner import codec_runner
 from clipmill.media.window import window_mp4
 from clipmill.plan import CustomStage, RunPlan
 from clipmill.records import ClipReason, WorkItem
@@ -46,7 +46,7 @@ class Customs:
     def __init__(self, plan: RunPlan, operator: str, *, output: str | None = None) -> None:
         self._stages = plan.customs_after(operator)
         self._output = output
-        self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)  # not started before it runs
+        self._child = codec_runner(plan.limits)  # not started before it runs
 
     def view_of(self, item: WorkItem, thumbnails: np.ndarray) -> SourceView:
         """The source's thumbnails and bytes, if there is anybody to see them."""

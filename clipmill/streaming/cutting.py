@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from clipmill.errors import ClipmillError
-from clipmill.media.child import CodecChild
 from clipmill.media.contracts import CutClip
 from clipmill.media.cut import cut_clips
+from clipmill.media.runner import codec_runner
 from clipmill.plan import RunPlan
 from clipmill.records import ClipReason, ClipSpan, WorkItem
 from clipmill.stages.video.clipping.clip_extraction_stages import (
@@ -37,7 +37,7 @@ class Cutter:
     def __init__(self, plan: RunPlan, output: str | None) -> None:
         self._plan = plan
         self._output = output
-        self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
+        self._child = codec_runner(plan.limits)
         self._customs = Customs(plan, self.name, output=output)
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:

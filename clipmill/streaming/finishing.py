@@ -7,8 +7,8 @@ import numpy as np
 
 from clipmill import layout
 from clipmill.errors import ClipmillError
-from clipmill.media.child import CodecChild
 from clipmill.media.preview import encode_preview, preview_warnings
+from clipmill.media.runner import codec_runner
 from clipmill.plan import RunPlan
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
 from clipmill.stages.video.preview.preview import PreviewStage
@@ -33,7 +33,7 @@ class Finisher:
     def __init__(self, plan: RunPlan, output: str | None) -> None:
         self._plan = plan
         self._output = output
-        self._child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
+        self._child = codec_runner(plan.limits)
         self._customs = Customs(plan, self.name, output=output)
 
     def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:

@@ -7,8 +7,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from threading import Event
 
 from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
-from clipmill.media.child import CodecChild
 from clipmill.media.contracts import ScanFacts, ScanPlan
+from clipmill.media.runner import codec_runner
 from clipmill.media.same_pass import SamePassClips, scan_and_cut
 from clipmill.media.spool import Piece, drop_piece, load_piece
 from clipmill.plan import RunPlan
@@ -35,13 +35,13 @@ class Passes:
 
     def __init__(self, plan: RunPlan) -> None:
         self._plan = plan
-        self.child = CodecChild(memory_limit_bytes=plan.limits.max_child_bytes)
+        self.child = codec_runner(plan.limits)
 
     def pieces(self, item: WorkItem, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
         """The pieces of one pass, as soon as they are whole, then what the pass counted.
 
         A pass that is tried again hands out only what was not handed out. The errors are those of ``scan``
-        and of ``CodecChild.run``.
+        and of ``CodecRunner.run``.
         """
         given_up = Event()
         with ThreadPoolExecutor(1, thread_name_prefix="clipmill-pass") as pool:

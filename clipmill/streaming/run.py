@@ -14,7 +14,7 @@ from clipmill.plan import RunPlan
 from clipmill.records import WorkItem
 from clipmill.storage.state import State
 from clipmill.streaming.chunks import empty_task
-from clipmill.streaming.graph import graph_of
+from clipmill.streaming.graph import Node, graph_of
 from clipmill.streaming.inline import run_inline
 from clipmill.streaming.parcel import Parcel, StageMetric
 from clipmill.streaming.progress import Progress
@@ -87,7 +87,7 @@ def run_graph(items: Sequence[WorkItem], plan: RunPlan, *, engine: Engine) -> It
         return iter(())
     if engine == "inline":
         nodes = graph_of(plan, num_cpus=os.cpu_count() or 1)
-        return run_inline(nodes, parcels, one_worker={placed.after for placed in plan.customs})
+        return run_inline(nodes, parcels, one_worker=_one_worker(nodes, plan))
     # Ray takes seconds to import; a laptop's inline run never needs it.
     from clipmill.streaming.on_ray import cluster_cpus, cluster_gpus, run_on_ray
 
@@ -101,6 +101,13 @@ def _num_gpus(engine: Engine) -> float:
 
         return cluster_gpus()
     return float(num_gpus_here())
+
+
+def _one_worker(nodes: Sequence[Node], plan: RunPlan) -> set[str]:
+    """The operators that inline have one worker: with a stage of the user's own, and all for a debugger."""
+    if plan.limits.isolation == "none":
+        return {node.name for node in nodes}
+    return {placed.after for placed in plan.customs}
 
 
 class _StateWriter:

@@ -2,7 +2,7 @@
 
 import time
 
-from clipmill.media.child import CodecChild
+from clipmill.media.runner import CodecRunner
 from clipmill.streaming.parcel import StageMetric
 
 
@@ -12,7 +12,7 @@ class Stopwatch:
     For one thread: inline, others work in the same process.
     """
 
-    def __init__(self, operator: str, video_id: str, child: CodecChild | None = None) -> None:
+    def __init__(self, operator: str, video_id: str, child: CodecRunner | None = None) -> None:
         self._operator = operator
         self._video_id = video_id
         self._child = child

@@ -1,0 +1,75 @@
+"""Where codecs run: in a process of their own or, for the sake of a debugger, in this one."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from clipmill.media.child import CodecChild
+from clipmill.specs import LimitsSpec
+
+_RESULT = TypeVar("_RESULT")
+
+
+class CodecRunner(Protocol):
+    """Calls functions that touch codecs. ``cpu_s`` is the CPU time of all calls outside of this process."""
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds so far."""
+        ...
+
+    def run(
+        self,
+        function: Callable[..., _RESULT],
+        *args: object,
+        timeout_s: float,
+        stall_s: float,
+        **kwargs: object,
+    ) -> _RESULT:
+        """``function(*args, **kwargs)``; its exceptions, and those of ``CodecChild.run``."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held for the next call."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class InThisProcess:
+    """Calls functions here: breakpoints work; a crash ends everything, a hang lasts, memory has no bound."""
+
+    cpu_s = 0.0
+
+    def run(
+        self,
+        function: Callable[..., _RESULT],
+        *args: object,
+        timeout_s: float,
+        stall_s: float,
+        **kwargs: object,
+    ) -> _RESULT:
+        """``function(*args, **kwargs)``; nothing stops it in time."""
+        return function(*args, **kwargs)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def codec_runner(limits: LimitsSpec) -> CodecRunner:
+    """What ``limits.isolation`` asks for."""
+    if limits.isolation == "none":
+        return InThisProcess()
+    return CodecChild(memory_limit_bytes=limits.max_child_bytes)

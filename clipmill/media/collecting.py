@@ -48,20 +48,21 @@ class Collector:
         self._motion = BlockMotion(spool["motion_blocks"], parts=parts)
         measures = _measures(spool, plan, renderer, self._motion, coded_size_px=coded_size_px)
         slack_s = min(MAX_SLACK_S, float(time_base) / 2)
-        self._samplers = [
+        samplers = [
             Sampler(Grid(fps, slack_s=slack_s), measure, frames=frames, rows=rows)
-            for fps, measure, frames, rows in measures
             if fps is not None
+            else None
+            for fps, measure, frames, rows in measures
         ]
+        self._samplers = [sampler for sampler in samplers if sampler]
+        self._paired = samplers[1]
         self._shown: Shown | None = None
-        self._first_pts = 0
+        self._first_pts: int | None = None
         self.num_frames = 0
         self.time_s = 0.0
 
     def take(self, frame: VideoFrame, pts: int, *, is_key: bool) -> None:
         """The next frame; it ends the time on screen of the frame before."""
-        if self.num_frames == 0:
-            self._first_pts = pts
         self._end_shown(pts)
         before = self._shown.frame if self._shown is not None else None
         self._shown = Shown(self.num_frames, frame, before, self._thumbnail(frame))
@@ -76,14 +77,30 @@ class Collector:
 
     def seconds_until(self, pts: int) -> float:
         """Seconds from the first frame to ``pts``; 0 before there is one."""
-        return time_s(pts, self._first_pts, self._time_base) if self.num_frames else 0.0
+        return 0.0 if self._first_pts is None else time_s(pts, self._first_pts, self._time_base)
+
+    def begin_at(self, pts: int, *, first_pts: int) -> None:
+        """What follows begins at ``pts``, in the midst of a video whose first frame is at ``first_pts``."""
+        self._first_pts = first_pts
+        for sampler in self._samplers:
+            sampler.skip_until(time_s(pts, first_pts, self._time_base))
 
     def finish(self, end_pts: int) -> None:
         """``end_pts`` is the end of the last frame."""
         self._end_shown(end_pts)
         self._motion.flush()
 
+    def finish_before(self, frame: VideoFrame, pts: int, *, end_pts: int) -> None:
+        """``frame``, shown from ``pts`` to ``end_pts``, is another's but for what compares two frames."""
+        self._end_shown(pts)
+        if self._paired is not None and self._shown is not None:
+            following = Shown(self.num_frames, frame, self._shown.frame, None)
+            self._paired.shown_until(following, self.seconds_until(end_pts))
+        self._motion.flush()
+
     def _end_shown(self, pts: int) -> None:
+        if self._first_pts is None:
+            self._first_pts = pts
         self._spool["pts"].append(pts)
         self.time_s = time_s(pts, self._first_pts, self._time_base)
         self._spool["times_s"].append(self.time_s)

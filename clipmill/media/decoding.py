@@ -96,17 +96,28 @@ class Walk:
 
         Frames outside the edit list are left out by the demuxer.
         """
-        for packet in itertools.chain(self._packets(), [None]):
+        for packet in itertools.chain(self.packets(), [None]):
             for frame in self._decoded(packet):
                 at_s = self._seconds(self._stream.index, frame.pts)
                 self._first_s = at_s if self._first_s is None else self._first_s
                 if frame.is_corrupt:
                     self._note("a picture is damaged", at_s)
-                yield frame, frame.key_frame and frame.pts not in self._false_keys
+                yield frame, self._is_key(frame)
         self._check_end()
 
-    def _packets(self) -> Generator[Packet[VideoStream]]:
-        """Packets of the video; those of the sound go to their digest."""
+    def starts_picture(self, packet: Packet[VideoStream]) -> bool:
+        """Whether decoding can begin at a packet that just came: it holds a real key picture."""
+        return packet.is_keyframe and packet.pts not in self._false_keys
+
+    def _is_key(self, frame: VideoFrame) -> bool:
+        if not frame.key_frame or frame.pts not in self._false_keys:
+            return frame.key_frame
+        if frame.pts is not None:
+            self._false_keys.discard(frame.pts)  # hours of them would add up
+        return False
+
+    def packets(self) -> Generator[Packet[VideoStream]]:
+        """Packets of the video, and of the sound, go to their digests; those of the video come out."""
         packets = demuxed(self._container, self._container.streams)
         while (packet := self._next(packets)) is not None:
             if packet.size == 0:

@@ -72,6 +72,10 @@ class Sampler:
         self._frames = frames
         self._rows = rows
 
+    def skip_until(self, time_s: float) -> None:
+        """Leave out what was shown before ``time_s``."""
+        self._grid.take_before(time_s)
+
     def shown_until(self, shown: Shown, time_s: float) -> None:
         """``shown`` was on screen from where the frame before it ended until ``time_s``."""
         num_instants = self._grid.take_before(time_s)

@@ -82,11 +82,11 @@ def _scan(
     uri: str, plan: ScanPlan, spool_dir: str, limits: LimitsSpec, consumer: FrameConsumer | None
 ) -> ScanFacts:
     start_s = time.process_time()
-    with open_source(uri) as reader, open_container(reader) as container, _store_first(reader):
+    with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
         bounds = Bounds(uri, limits)
-        stream = _opened_stream(container, plan, bounds)
+        stream = opened_stream(container, plan, bounds)
         decode, decoder = decoder_of(container, stream, plan)
-        walk, timeline = Walk(container, stream, decode=decode), Timeline(_time_base(stream))
+        walk, timeline = Walk(container, stream, decode=decode), Timeline(time_base_of(stream))
         if consumer is not None:
             consumer.begin(reader, container, stream)
         oddities = Oddities(container, stream)
@@ -95,7 +95,7 @@ def _scan(
         return ScanFacts(
             num_frames=collector.num_frames,
             duration_s=collector.time_s,
-            time_base=_time_base(stream),
+            time_base=time_base_of(stream),
             is_vfr=timeline.is_vfr,
             is_partial=bool(walk.damage),
             partial_reason=str(walk.damage),
@@ -123,7 +123,7 @@ def _collect(
         bounds.check_size(frame.width, frame.height)
         oddities.see(frame)
         if collector is None:
-            collector = _collector(spool, plan, walk.stream, frame)
+            collector = collector_of(spool, plan, walk.stream, frame)
         pts = timeline.place(stored_pts(frame, is_made_up=walk.has_made_up_times), frame.duration)
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
         collector.take(frame, pts, is_key=is_key)
@@ -131,7 +131,7 @@ def _collect(
             consumer.see(frame, pts, collector.time_s, collector.thumbnail)
     if collector is None:
         raise _no_frames(walk, bounds)
-    end_pts = timeline.end(_nominal_duration(walk.stream))
+    end_pts = timeline.end(nominal_duration(walk.stream))
     collector.finish(end_pts)
     if consumer is not None:
         consumer.end(end_pts, collector.time_s)
@@ -145,7 +145,8 @@ def _no_frames(walk: Walk, bounds: Bounds) -> UnreadableVideo:
     return UnreadableVideo(bounds.uri, VideoReason.NO_FRAMES, cause)
 
 
-def _collector(spool: Spool, plan: ScanPlan, stream: VideoStream, first: VideoFrame) -> Collector:
+def collector_of(spool: Spool, plan: ScanPlan, stream: VideoStream, first: VideoFrame) -> Collector:
+    """What collects the frames of a stream that looks like ``first``."""
     size_px = (first.width, first.height)
     renderer = Renderer(
         coded_size_px=size_px,
@@ -154,10 +155,11 @@ def _collector(spool: Spool, plan: ScanPlan, stream: VideoStream, first: VideoFr
         frames_height_px=plan.frames_height_px,
         tone_map=tone_map(first.color_trc, first.color_primaries),
     )
-    return Collector(spool, plan, renderer, coded_size_px=size_px, time_base=_time_base(stream))
+    return Collector(spool, plan, renderer, coded_size_px=size_px, time_base=time_base_of(stream))
 
 
-def _opened_stream(container: InputContainer, plan: ScanPlan, bounds: Bounds) -> VideoStream:
+def opened_stream(container: InputContainer, plan: ScanPlan, bounds: Bounds) -> VideoStream:
+    """The video of a container, its decoder set up. UnreadableVideo as ``video_stream`` and ``Bounds``."""
     stream = video_stream(container, bounds.uri)
     bounds.impose(stream.codec_context)
     stream.codec_context.thread_count = 1  # parallel across videos; more threads cost more CPU for one
@@ -167,7 +169,7 @@ def _opened_stream(container: InputContainer, plan: ScanPlan, bounds: Bounds) ->
 
 
 @contextmanager
-def _store_first(reader: CountingReader) -> Generator[None]:
+def store_first(reader: CountingReader) -> Generator[None]:
     """What fails inside because the store failed is the store's failure, not the end of the file."""
     try:
         yield
@@ -179,11 +181,12 @@ def _store_first(reader: CountingReader) -> Generator[None]:
         raise reader.failure
 
 
-def _time_base(stream: VideoStream) -> Fraction:
+def time_base_of(stream: VideoStream) -> Fraction:
+    """Seconds of a tick."""
     return stream.time_base or Fraction(1, 1000)
 
 
-def _nominal_duration(stream: VideoStream) -> int:
+def nominal_duration(stream: VideoStream) -> int:
     """Ticks of a frame by the headers' rate, for a single frame that does not say how long it lasts."""
     rate = stream.average_rate or stream.guessed_rate
-    return max(1, round(1 / (rate * _time_base(stream)))) if rate else 1
+    return max(1, round(1 / (rate * time_base_of(stream)))) if rate else 1

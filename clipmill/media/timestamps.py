@@ -52,12 +52,17 @@ class Timeline:
     @property
     def is_vfr(self) -> bool:
         """Whether steps between frames differ by more than timestamps rounded to this time base do."""
-        if not self._steps:
-            return False
-        typical = self._median()
-        rounding = 1 if typical >= 4 else 0
-        tolerance = max(rounding, typical * 0.02)
-        return max(self._steps) - typical > tolerance or typical - min(self._steps) > tolerance
+        return vary(self._steps)
+
+    @property
+    def steps(self) -> Counter[int]:
+        """How often each step between frames came, in ticks; of the first ``MAX_DISTINCT_STEPS`` kinds."""
+        return Counter(self._steps)
+
+    @property
+    def knows_end(self) -> bool:
+        """Whether the last frame says how long it lasts."""
+        return self._duration > 0
 
     def _placed(self, pts: int | None) -> int:
         if pts is not None and abs(pts) > MAX_TICKS:
@@ -95,10 +100,24 @@ class Timeline:
             self._steps[step] += 1
 
     def _median(self) -> int:
-        """The median step between frames; 0 when there is none."""
-        half, below = self._steps.total() / 2, 0
-        for step in sorted(self._steps):
-            below += self._steps[step]
-            if below >= half:
-                return step
-        return 0
+        return median_step(self._steps)
+
+
+def vary(steps: Counter[int]) -> bool:
+    """Whether steps between frames differ by more than timestamps rounded to their time base do."""
+    if not steps:
+        return False
+    typical = median_step(steps)
+    rounding = 1 if typical >= 4 else 0
+    tolerance = max(rounding, typical * 0.02)
+    return max(steps) - typical > tolerance or typical - min(steps) > tolerance
+
+
+def median_step(steps: Counter[int]) -> int:
+    """The median step between frames; 0 when there is none."""
+    half, below = steps.total() / 2, 0
+    for step in sorted(steps):
+        below += steps[step]
+        if below >= half:
+            return step
+    return 0

@@ -1,0 +1,107 @@
+"""What packets alone tell of a video: its digests, and where it can be cut into segments."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from clipmill.media.bounds import Bounds
+from clipmill.media.container import open_container
+from clipmill.media.contracts import ScanPlan
+from clipmill.media.decoding import Walk
+from clipmill.media.scan import opened_stream, store_first
+from clipmill.media.source import open_source
+from clipmill.specs import LimitsSpec
+
+MIN_SEGMENT_FRAMES = 1500
+"""About a minute: opening a file again and the pictures decoded twice are little beside it."""
+
+_SEEK_EXACTLY = ("mov", "matroska")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Frames shown from ``start_pts``, that of a real key picture, until ``end_pts``; None is the end.
+
+    ``num_frames`` is how many packets say that they are shown then.
+    """
+
+    start_pts: int
+    end_pts: int | None
+    num_frames: int
+
+
+@dataclass(frozen=True)
+class PacketIndex:
+    """What one walk over the packets found. ``whole_because`` says why there are no segments."""
+
+    segments: tuple[Segment, ...]
+    content_digest: str
+    audio_digest: str | None
+    bytes_read: int
+    cpu_s: float
+    whole_because: str = ""
+
+
+def index_packets(uri: str, plan: ScanPlan, *, limits: LimitsSpec) -> PacketIndex:
+    """Read all packets of the video at ``uri``, decode none. Errors are those of ``scan``."""
+    start_s = time.process_time()
+    with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
+        walk = Walk(container, opened_stream(container, plan, Bounds(uri, limits)))
+        shown: list[int] = []
+        keys: list[int] = []
+        lacks_index = not container.format.name.startswith(_SEEK_EXACTLY)
+        lacks_times = walk.has_made_up_times
+        for packet in walk.packets():
+            if packet.is_discard:
+                continue
+            if packet.pts is None or packet.is_corrupt:
+                lacks_times = True
+                continue
+            shown.append(packet.pts)
+            if walk.starts_picture(packet):
+                keys.append(packet.pts)
+        is_clean = not (lacks_index or lacks_times or walk.damage)
+        segments = segments_of(keys, np.array(shown, np.int64)) if is_clean else ()
+        return PacketIndex(
+            segments=segments,
+            content_digest=walk.content_digest,
+            audio_digest=walk.audio_digest,
+            bytes_read=reader.bytes_read,
+            cpu_s=time.process_time() - start_s,
+            whole_because="" if segments else _because(lacks_index, lacks_times, str(walk.damage)),
+        )
+
+
+def segments_of(keys: Sequence[int], shown: np.ndarray) -> tuple[Segment, ...]:
+    """Cut a video at real key pictures, in pieces of ``MIN_SEGMENT_FRAMES`` or more; none where it cannot be.
+
+    ``keys`` are the pts of its real key pictures, ``shown`` of all packets that are shown, int64 ``(N,)``.
+    """
+    times = np.sort(shown)
+    if not keys or keys[0] != times[0] or len(np.unique(times)) != len(times):
+        return ()
+    starts = [0]
+    for rank in np.searchsorted(times, sorted(keys)).tolist():
+        if rank - starts[-1] >= MIN_SEGMENT_FRAMES and len(times) - rank >= MIN_SEGMENT_FRAMES:
+            starts.append(rank)
+    if len(starts) < 2:
+        return ()
+    pts = [int(times[rank]) for rank in starts]
+    ends = [*pts[1:], None]
+    ranks = pairwise([*starts, len(times)])
+    return tuple(
+        Segment(start, end, last - first) for start, end, (first, last) in zip(pts, ends, ranks, strict=True)
+    )
+
+
+def _because(lacks_index: bool, lacks_times: bool, damage: str) -> str:
+    if damage:
+        return f"it is damaged {damage}"
+    if lacks_index:
+        return "its container has no index of key pictures"
+    if lacks_times:
+        return "its container does not say when each picture is shown"
+    return "it has no key pictures a minute apart that decoding could begin at"

@@ -96,7 +96,7 @@ def test_what_is_held_does_not_grow_with_the_video(places: Places) -> None:
     reader, piece, held = WindowReader(places), np.zeros((50, 27, 48, 3), np.uint8), list[int]()
     for _ in range(40):
         list(reader.feed(piece))
-        held.append(len(reader._strip._frames))
+        held.append(reader._strip.num_held_frames)
     assert max(held[10:]) <= max(held[:10]) <= 5 * WINDOW_FRAMES
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from clipmill.shots.gradual import Candidate, Mixtures
+from clipmill.shots.gradual import Candidate, Mixtures, shrink
 from clipmill.shots.hard import HardCuts
 from clipmill.shots.strip import Blocks
 
@@ -46,7 +46,7 @@ class Candidates:
     def _mark(self, block: np.ndarray) -> None:
         self._marks = np.concatenate([self._marks, np.zeros(len(block), dtype=bool)])
         self._mark_cuts(self._hard.feed(block))
-        self._mark_spans(_spans(self._mixtures.feed(block)))
+        self._mark_spans(_spans(self._mixtures.feed(shrink(block))))
 
     def _mark_cuts(self, cuts: list[int]) -> None:
         self._mark_spans([(cut - BEFORE_CUT, cut + FROM_CUT) for cut in cuts])

@@ -14,7 +14,15 @@ MAX_LAG = 5
 
 THUMBNAIL_SHAPE = (27, 48, 3)
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
-BLUE_SCALE, RED_SCALE = np.float32(0.564), np.float32(0.713)  # ITU-R BT.601
+_BLUE_SCALE, _RED_SCALE = np.float32(0.564), np.float32(0.713)  # ITU-R BT.601
+LUMA_CHROMA = np.stack(
+    [
+        LUMA_WEIGHTS,
+        (np.array([0, 0, 1], np.float32) - LUMA_WEIGHTS) * _BLUE_SCALE,
+        (np.array([1, 0, 0], np.float32) - LUMA_WEIGHTS) * _RED_SCALE,
+    ]
+)
+"""Float32 ``(3, 3)``: luma and both colour differences of an RGB pixel."""
 
 MIN_CONTRAST = 4.0
 """Grey levels of standard deviation below which a picture's structure is taken for noise and fades out."""
@@ -71,11 +79,10 @@ def check_thumbnails(thumbnails: np.ndarray) -> None:
         )
 
 
-def split_luma_chroma(thumbnails: np.ndarray) -> np.ndarray:
-    """Return luma and the two colour differences, float32 ``(3, N, 27, 48)``; the latter are around 0."""
-    rgb = thumbnails.astype(np.float32)
-    luma = rgb @ LUMA_WEIGHTS
-    return np.stack([luma, (rgb[..., 2] - luma) * BLUE_SCALE, (rgb[..., 0] - luma) * RED_SCALE])
+def split_luma_chroma(rgb: np.ndarray) -> np.ndarray:
+    """Luma and both colour differences of RGB ``(..., 3)``, float32 ``(3, ...)``; the latter are around 0."""
+    planes = LUMA_CHROMA @ rgb.reshape(-1, 3).T.astype(np.float32)
+    return planes.reshape(3, *rgb.shape[:-1])
 
 
 @dataclass(frozen=True)
@@ -99,21 +106,33 @@ class Looks:
         )
 
 
+_PIECE_FRAMES = 8  # arrays of more would be taken from the system anew each time, at the price of the work
+
+
 def looks_of(thumbnails: np.ndarray) -> Looks:
     """What frames are compared by. ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB."""
-    planes = split_luma_chroma(thumbnails)
-    return Looks(structure_of(planes[0]), _histograms(planes))
+    num_frames, height, width, _ = thumbnails.shape
+    structure = np.empty((num_frames, height * width), np.float32)
+    histograms = np.empty((num_frames, 48), np.float32)
+    for start in range(0, num_frames, _PIECE_FRAMES):
+        piece = slice(start, start + _PIECE_FRAMES)
+        rgb = thumbnails[piece].astype(np.float32)
+        structure[piece] = structure_of(rgb @ LUMA_WEIGHTS)
+        histograms[piece] = _histograms(rgb[:, :, ::2])
+    return Looks(structure, histograms)
 
 
 def compare(looks: Looks) -> Changes:
     """Compare every frame with the next ``MAX_LAG``."""
     shape = (len(looks), MAX_LAG)
     structure, colour = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    products = looks.structure @ looks.structure.T
+    lengths = products.diagonal() / 2
     for lag in range(1, min(MAX_LAG, len(looks) - 1) + 1):
         count = len(looks) - lag
-        structure[:count, lag - 1] = structure_change(looks.structure[:count], looks.structure[lag:])
+        structure[:count, lag - 1] = lengths[:count] + lengths[lag:] - products.diagonal(lag)
         colour[:count, lag - 1] = _colour_change(looks.histograms[:count], looks.histograms[lag:])
-    return Changes(structure, colour)
+    return Changes(np.maximum(structure, 0), colour)
 
 
 def measure_changes(thumbnails: np.ndarray) -> Changes:
@@ -129,9 +148,11 @@ def structure_of(luma: np.ndarray) -> np.ndarray:
     are alike.
     """
     flat = luma.reshape(len(luma), luma.shape[1] * luma.shape[2])
-    centred = flat - flat.mean(axis=1, keepdims=True)
-    contrast = np.sqrt(np.square(centred).mean(axis=1, keepdims=True))
-    return centred / (np.maximum(contrast, MIN_CONTRAST) * np.float32(np.sqrt(flat.shape[1])))
+    num_pixels = np.float32(flat.shape[1])
+    centred = flat - np.add.reduce(flat, axis=1, keepdims=True) / num_pixels
+    contrast = np.sqrt(np.einsum("ij,ij->i", centred, centred) / num_pixels)
+    centred /= (np.maximum(contrast, np.float32(MIN_CONTRAST)) * np.sqrt(num_pixels))[:, None]
+    return centred
 
 
 def structure_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -145,24 +166,15 @@ def _colour_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.abs(first - second).sum(axis=1) / 6  # three histograms, each of sum 1, so at most 2 apart
 
 
-def _histograms(planes: np.ndarray) -> np.ndarray:
-    """Histograms of luma and both colour differences, side by side, float32 ``(N, 48)``."""
-    offsets = np.array([0, 128, 128], dtype=np.float32).reshape(3, 1, 1, 1)
-    levels = np.clip(planes + offsets, 0, 255).astype(np.uint8)
-    return np.concatenate(
-        [
-            _level_counts(plane) @ bins
-            for plane, bins in zip(levels, (LUMA_BINS, CHROMA_BINS, CHROMA_BINS), strict=True)
-        ],
-        axis=1,
-    )
+def _histograms(rgb: np.ndarray) -> np.ndarray:
+    """Histograms of luma and both colour differences, side by side, float32 ``(N, 48)``.
 
-
-def _level_counts(levels: np.ndarray) -> np.ndarray:
-    """Share of a picture's pixels at each level, float32 ``(N, 256)``; ``levels`` is uint8 ``(N, H, W)``."""
-    num_frames, num_pixels = len(levels), levels.shape[1] * levels.shape[2]
-    cells = (
-        levels.reshape(num_frames, num_pixels) + np.arange(0, num_frames * 256, 256, dtype=np.int64)[:, None]
-    )
-    counts = np.bincount(cells.ravel(), minlength=num_frames * 256)
-    return counts.reshape(num_frames, 256).astype(np.float32) / np.float32(num_pixels)
+    ``rgb`` is float32 ``(N, H, W, 3)``; every other column of a picture is enough.
+    """
+    planes = split_luma_chroma(rgb).reshape(3, len(rgb), -1)
+    planes[1:] += 128
+    cells = planes.astype(np.int64)
+    cells += np.arange(0, 3 * len(rgb) * 256, 256).reshape(3, -1, 1)
+    counts = np.bincount(cells.ravel(), minlength=3 * len(rgb) * 256).reshape(3, -1, 256)
+    luma, *chroma = counts.astype(np.float32) / np.float32(planes.shape[2])
+    return np.concatenate([luma @ LUMA_BINS, *(plane @ CHROMA_BINS for plane in chroma)], axis=1)

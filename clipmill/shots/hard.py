@@ -1,7 +1,6 @@
 """Hard cuts: steps between frames that are far larger than the steps around them, and that nothing undoes."""
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from clipmill.shots.changes import MAX_LAG, Changes, compare, looks_of
 
@@ -111,9 +110,8 @@ def find_peaks(probabilities: np.ndarray, *, threshold: float, min_shot_frames: 
 
 
 def _evidence(change: np.ndarray, exponents: tuple[float, float, float], floor: float) -> np.ndarray:
-    largest, second = _usual(change[:, 0])
-    terms = zip(exponents, (_across(change), largest, second), strict=True)
-    return sum((exponent * np.log(value + floor) for exponent, value in terms), np.zeros(len(change)))
+    values = np.stack([_across(change), *_usual(change[:, 0])])
+    return np.array(exponents, np.float32) @ np.log(values + np.float32(floor))
 
 
 def _across(change: np.ndarray) -> np.ndarray:
@@ -121,14 +119,26 @@ def _across(change: np.ndarray) -> np.ndarray:
 
     A flash is as different from what comes before as a cut is, but what comes after it is not.
     """
-    num_frames = len(change)
-    smallest = np.full(num_frames, np.inf, dtype=np.float32)
-    for lag in range(1, MAX_LAG + 1):
-        for first_before in range(1, lag + 1):
-            before = change[: max(0, num_frames - first_before), lag - 1]
-            smallest[first_before:] = np.minimum(smallest[first_before:], before)
+    earlier = np.full((MAX_LAG, MAX_LAG), np.inf, np.float32)
+    framed = np.concatenate([earlier, change])
+    pairs = np.arange(len(change))[:, None] * MAX_LAG + _PAIRS_ACROSS
+    smallest = np.minimum.reduce(framed.take(pairs), axis=1)
     smallest[:1] = 0
     return smallest
+
+
+_PAIRS_ACROSS = np.array(
+    [
+        (MAX_LAG - first_before) * MAX_LAG + lag - 1
+        for lag in range(1, MAX_LAG + 1)
+        for first_before in range(1, lag + 1)
+    ]
+)
+"""Where in the changes, framed by ``MAX_LAG`` frames before them, the pairs across frame 0 lie."""
+
+
+_SIDES = np.arange(NEIGHBOURS) + np.array([0, NEIGHBOURS + 1])[:, None, None]
+_SIDE_WEIGHTS = np.stack([NEIGHBOUR_WEIGHTS[::-1], NEIGHBOUR_WEIGHTS])[:, None]
 
 
 def _usual(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -138,8 +148,9 @@ def _usual(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     keeps a neighbouring cut from hiding this one, and is not fooled by drawings that are held for two or
     three frames.
     """
-    into = np.concatenate([np.zeros(NEIGHBOURS + 1), steps[:-1], np.zeros(NEIGHBOURS)]).astype(np.float32)
-    windows = sliding_window_view(into, NEIGHBOURS)
-    before = np.sort(windows[: len(steps)] * NEIGHBOUR_WEIGHTS[::-1], axis=1)
-    after = np.sort(windows[NEIGHBOURS + 1 :][: len(steps)] * NEIGHBOUR_WEIGHTS, axis=1)
-    return np.maximum(before[:, -1], after[:, -1]), np.maximum(before[:, -2], after[:, -2])
+    into = np.zeros(len(steps) + 2 * NEIGHBOURS + 1, np.float32)
+    into[NEIGHBOURS + 1 : NEIGHBOURS + len(steps)] = steps[:-1]
+    sides = into.take(_SIDES + np.arange(len(steps))[:, None]) * _SIDE_WEIGHTS
+    sides.sort(axis=2)
+    largest = np.maximum(sides[0], sides[1])
+    return largest[:, -1], largest[:, -2]

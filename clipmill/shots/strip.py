@@ -1,5 +1,6 @@
 """A stream of thumbnails: cut into blocks, and kept for as long as somebody may look back."""
 
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -36,34 +37,43 @@ class Blocks:
 
 
 class Strip:
-    """The latest thumbnails, by their number in the whole stream."""
+    """The latest thumbnails, or what is known of each, by their number in the whole stream.
 
-    def __init__(self) -> None:
-        self._frames = _NONE
+    ``none`` is such an array without frames.
+    """
+
+    def __init__(self, none: np.ndarray = _NONE) -> None:
+        self._none = none
+        self._pieces: deque[np.ndarray] = deque()
         self._first = 0
-
-    @property
-    def num_frames(self) -> int:
-        """Frames so far, those dropped included."""
-        return self._first + len(self._frames)
+        self.num_frames = 0
 
     @property
     def num_held_frames(self) -> int:
         """Frames not dropped."""
-        return len(self._frames)
+        return self.num_frames - self._first
 
     def append(self, thumbnails: np.ndarray) -> None:
         """The next frames."""
-        self._frames = np.concatenate([self._frames, thumbnails])
+        self._pieces.append(np.array(thumbnails))
+        self.num_frames += len(thumbnails)
 
     def drop_before(self, frame: int) -> None:
         """Nobody will look at frames before ``frame`` again."""
-        if frame > self._first:
-            self._frames = self._frames[frame - self._first :]
-            self._first = frame
+        while self._pieces and self._first < frame:
+            piece = self._pieces.popleft()
+            kept = piece[frame - self._first :]
+            self._first += len(piece) - len(kept)
+            if len(kept):
+                self._pieces.appendleft(kept)
 
     def between(self, start: int, end: int) -> np.ndarray:
         """Frames ``[start, end)``; IndexError for such as were dropped or are still to come."""
         if start < self._first or end > self.num_frames:
             raise IndexError(f"[{start}, {end}) is not in [{self._first}, {self.num_frames})")
-        return self._frames[start - self._first : max(start, end) - self._first]
+        parts = [self._none]
+        first = self._first
+        for piece in self._pieces:
+            parts.append(piece[max(0, start - first) : max(0, end - first)])
+            first += len(piece)
+        return np.concatenate(parts)

@@ -2,17 +2,26 @@
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from clipmill.records import FrameSpan
 from clipmill.shots.changes import split_luma_chroma
-from clipmill.shots.gradual import INNER_POINTS, SPANS, Candidate, Mixtures, shrink
+from clipmill.shots.gradual import INNER_POINTS, NO_CELLS, SPANS, Candidate, Mixtures, shrink
 from clipmill.shots.strip import Strip
 
 BLANK_CONTRAST = 3.0
 MAX_SHARPNESS = 1.1
 """Contrast, over that of a mixture, from which on a span holds something that moves."""
+
+MAX_LEAN = 0.12
+"""How far from even progress, root mean square, a mixture's way from one end to the other may be."""
+
+MAX_PATH, MAX_STEP = 2.5, 3.0
+"""Length of the way through all frames of a span, over the distance of its ends, and of its largest step,
+over its even share of that distance: more is a picture that moves on, not one that turns into another."""
 
 MIN_FRAMES = 4
 EDGE_RATE = 0.3
@@ -44,6 +53,7 @@ class GradualTransitions:
     def __init__(self, *, threshold: float) -> None:
         self._mixtures = Mixtures(threshold=threshold)
         self._strip = Strip()
+        self._cells = Strip(NO_CELLS)
         self._runs = Runs()
         self._hard: list[int] = []
         self._chosen: list[FrameSpan] = []
@@ -63,7 +73,9 @@ class GradualTransitions:
         """
         self._hard += hard
         self._strip.append(thumbnails)
-        self._runs.add(self._mixtures.feed(thumbnails), num_scanned=self._mixtures.num_scanned)
+        small = shrink(thumbnails)
+        self._cells.append(small)
+        self._runs.add(self._mixtures.feed(small), num_scanned=self._mixtures.num_scanned)
         self._choose(known=min(num_hard_final, self._strip.num_frames))
         return self._joined(before=self._frontier())
 
@@ -85,7 +97,7 @@ class GradualTransitions:
             for candidate in sorted(run, reverse=True):
                 if any(_overlap(candidate.middle_half, span) for span in self._taken):
                     continue
-                span = _refine(candidate, self._strip, self._hard)
+                span = _refine(candidate, self._strip, self._cells, self._hard)
                 if span:
                     self._chosen.append(span)
                     self._taken.append(span)
@@ -125,55 +137,79 @@ class GradualTransitions:
 
     def _forget(self, frame: int) -> None:
         self._strip.drop_before(frame)
+        self._cells.drop_before(frame)
         self._hard = [cut for cut in self._hard if cut >= frame]
         self._taken = [span for span in self._taken if span.end_frame > frame]
+
+
+@dataclass
+class Run:
+    """Candidates that are chosen from together, ascending by start, and how far they reach.
+
+    All transitions among them lie in frames ``[low, high)``; one that starts from ``apart_from`` on neither
+    takes the middle of any of them nor has its own taken.
+    """
+
+    candidates: list[Candidate]
+    low: int
+    high: int
+    apart_from: int
+
+    @classmethod
+    def of(cls, candidate: Candidate) -> Self:
+        """A run of one."""
+        low, high = room(candidate)
+        middle_of_later = candidate.middle_half[1] + REACH_FRAMES  # which starts behind its start
+        return cls([candidate], low, high, max(high, middle_of_later))
+
+    def add(self, candidate: Candidate) -> None:
+        """One more."""
+        other = Run.of(candidate)
+        self.candidates.append(candidate)
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.apart_from = max(self.apart_from, other.apart_from)
 
 
 class Runs:
     """Groups candidates so that what is chosen from one run does not depend on another."""
 
     def __init__(self) -> None:
-        self._open: list[Candidate] = []
-        self._closed: deque[list[Candidate]] = deque()
+        self._open: Run | None = None
+        self._closed: deque[Run] = deque()
 
     @property
     def lowest_frame(self) -> int | None:
         """Where the first transition that is still to be chosen may start; None without candidates."""
-        runs = [*self._closed, self._open]
-        return min((room(candidate)[0] for run in runs for candidate in run), default=None)
+        return min((run.low for run in (*self._closed, self._open) if run), default=None)
 
     def add(self, candidates: Sequence[Candidate], *, num_scanned: int) -> None:
         """The next candidates, ascending by start; later ones start behind ``num_scanned``."""
         for candidate in candidates:
             self._close_before(candidate.start_frame)
-            self._open.append(candidate)
+            if self._open:
+                self._open.add(candidate)
+            else:
+                self._open = Run.of(candidate)
         self._close_before(num_scanned + 1)
 
     def close(self) -> None:
         """There are no further candidates."""
         if self._open:
             self._closed.append(self._open)
-            self._open = []
+            self._open = None
 
     def next(self, known: int) -> list[Candidate] | None:
         """The next run, once everything below frame ``known`` is enough to choose from it."""
-        if not self._closed or max(room(candidate)[1] for candidate in self._closed[0]) > known:
+        if not self._closed or self._closed[0].high > known:
             return None
-        return self._closed.popleft()
+        return self._closed.popleft().candidates
 
     def _close_before(self, start_frame: int) -> None:
         if not self._open:
             return
-        is_long = start_frame - self._open[0].start_frame >= MAX_RUN_FRAMES
-        if is_long or not any(_may_meet(candidate, start_frame) for candidate in self._open):
+        is_long = start_frame - self._open.candidates[0].start_frame >= MAX_RUN_FRAMES
+        if is_long or start_frame >= self._open.apart_from:
             self.close()
-
-
-def _may_meet(candidate: Candidate, start_frame: int) -> bool:
-    """Whether one may take the middle of another that starts at ``start_frame`` or later."""
-    return (
-        start_frame < room(candidate)[1] or start_frame - REACH_FRAMES < candidate.middle_half[1]
-    )  # the middle of the later one starts behind its start
 
 
 def room(candidate: Candidate) -> tuple[int, int]:
@@ -186,15 +222,16 @@ def _overlap(frames: tuple[int, int], span: FrameSpan) -> bool:
     return max(frames[0], span.start_frame) < min(frames[1], span.end_frame)
 
 
-def _refine(candidate: Candidate, strip: Strip, cuts: Sequence[int]) -> FrameSpan | None:
+def _refine(candidate: Candidate, strip: Strip, cells: Strip, cuts: Sequence[int]) -> FrameSpan | None:
     """Move both ends to where the mixture starts and stops to advance; None where nothing is left."""
     length = candidate.num_frames
     low, high = _room(candidate, cuts, strip.num_frames)
-    thumbnails = strip.between(low, high)
-    small = shrink(thumbnails).reshape(high - low, -1)
-    first, last = max(candidate.start_frame - 1, low) - low, min(candidate.end_frame, high - 1) - low
-    if last - first < MIN_FRAMES or _sharpness(thumbnails[first : last + 1]) > MAX_SHARPNESS:
+    first, last = max(candidate.start_frame - 1, low), min(candidate.end_frame, high - 1)
+    if last - first < MIN_FRAMES or not _is_even(cells.between(first, last + 1)):
         return None
+    if _sharpness(strip.between(first, last + 1)) > MAX_SHARPNESS:
+        return None
+    small, first, last = cells.between(low, high), first - low, last - low
     line = small[last] - small[first]
     advance = np.diff(small @ line) / max(float(line @ line), 1e-6)
     moving = np.convolve(advance, np.full(3, 1 / 3), mode="same") * length > EDGE_RATE
@@ -204,6 +241,20 @@ def _refine(candidate: Candidate, strip: Strip, cuts: Sequence[int]) -> FrameSpa
     start = int(still_before[-1]) + 2 if len(still_before) else 0
     end = middle + int(still_after[0]) if len(still_after) else high - low
     return FrameSpan(low + start, low + end) if end - start >= MIN_FRAMES else None
+
+
+def _is_even(small: np.ndarray) -> bool:
+    """Whether a span goes its way straight on and evenly; ``small``: what ``shrink`` gives of its frames."""
+    line = small[-1] - small[0]
+    squared = max(float(line @ line), 1e-6)
+    steps = np.diff(small, axis=0)
+    lengths = np.sqrt(np.einsum("ij,ij->i", steps, steps) / squared)
+    lean = (small - small[0]) @ line / squared - np.linspace(0, 1, len(small))
+    return (
+        float(np.sqrt(np.mean(lean * lean))) <= MAX_LEAN
+        and float(lengths.sum()) <= MAX_PATH
+        and float(lengths.max()) * len(lengths) <= MAX_STEP
+    )
 
 
 def _sharpness(thumbnails: np.ndarray) -> float:

@@ -43,6 +43,7 @@ class ContentClipExtractionStage(ShotClipRules):
     """
 
     stage_name: ClassVar[str] = "split_content"
+    STAGE_VERSION: ClassVar[int] = 2
 
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_shot_frames: int = Field(default=3, ge=1)

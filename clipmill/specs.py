@@ -72,6 +72,9 @@ EmbeddingSpec = Annotated[
 """By ``algorithm``."""
 
 
+DedupBackend = Literal["auto", "faiss", "numpy", "torch", "cuml"]
+
+
 class DedupSpec(StageSpec):
     """Semantic deduplication: k-means, then cosine similarity of all pairs within a cluster.
 
@@ -103,6 +106,7 @@ class DedupSpec(StageSpec):
     mode: Literal["full", "incremental"] = "full"
     border_width: float = Field(default=0.2, ge=0, le=2)
     group_linkage: Literal["connected", "complete"] = "connected"
+    backend: DedupBackend = "auto"
     pairwise_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 1024
     max_groups: Annotated[int, Field(ge=1, le=5000), SPEED_ONLY] = 64
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clipmill.dedup import nearest
+from clipmill.dedup import on_faiss
 from clipmill.dedup.vectors import unit_rows
 from clipmill.errors import BadEmbeddings, SourceError, SpecError, StoreError
 from clipmill.reduce import dedup, fit
@@ -477,13 +477,13 @@ def test_no_more_rows_than_asked_for_share_a_product(
     embeddings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    knn = nearest.faiss.knn
+    knn = on_faiss.faiss.knn
 
     def counting(block: np.ndarray, *rest: object, **named: object) -> tuple[np.ndarray, np.ndarray]:
         sizes.append(len(block))
         return knn(block, *rest, **named)
 
-    monkeypatch.setattr(nearest.faiss, "knn", counting)
+    monkeypatch.setattr(on_faiss.faiss, "knn", counting)
     dedup.fit_clusters(str(embeddings), str(output), DedupSpec(max_samples_per_batch=7))
     assert max(sizes) == 7
 

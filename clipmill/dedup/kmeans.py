@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from clipmill.dedup.nearest import BLOCK_ROWS, nearest, nearest_few
+from clipmill.dedup.backends import resolve
+from clipmill.dedup.nearest import BLOCK_ROWS, DEFAULT_SEARCH, Search, nearest, nearest_few
 from clipmill.dedup.seeding import DEFAULT_START, Start, draw_seeds
 from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
 
@@ -56,6 +57,8 @@ def fit_directions(
         raise ValueError(f"need num_clusters and max_iter of at least 1, got {num_clusters} and {max_iter}")
     if not len(unit):
         return unit
+    if resolve(start.backend) == "cuml":
+        return _fit_on_cuml(unit, num_clusters, max_iter=max_iter, tol=tol, seed=seed, start=start)
     fits = (
         _fit_once(unit, num_clusters, max_iter=max_iter, tol=tol, seed=seed + attempt, start=start)
         for attempt in range(start.n_init)
@@ -91,7 +94,9 @@ def border_clusters(embeddings: Floats, centroids: Floats, *, width: float) -> I
     return assign_directions(unit_rows(embeddings), centroids, border_width=width).beyond
 
 
-def assign_directions(unit: Unit, centroids: Floats, *, border_width: float) -> Assignment:
+def assign_directions(
+    unit: Unit, centroids: Floats, *, border_width: float, search: Search = DEFAULT_SEARCH
+) -> Assignment:
     """Where rows of unit length belong by cosine, and which of them lie near the border.
 
     Every row needs a centroid: none at all is a ValueError, unless there are no rows either. Near is at most
@@ -105,7 +110,9 @@ def assign_directions(unit: Unit, centroids: Floats, *, border_width: float) -> 
         nothing = np.zeros(0, dtype=np.float32)
         return Assignment(np.zeros(0, dtype=np.intp), nothing, nothing, np.zeros(0, dtype=np.intp))
     directions = unit_rows(centroids)
-    labels, cosine = nearest_few(unit, directions, count=2 if border_width and len(centroids) > 1 else 1)
+    labels, cosine = nearest_few(
+        unit, directions, count=2 if border_width and len(centroids) > 1 else 1, search=search
+    )
     return Assignment(
         labels[:, 0],
         1.0 - np.clip(cosine[:, 0], -1.0, 1.0),
@@ -133,6 +140,15 @@ def _beyond(labels: Indices, cosine: npt.NDArray[np.float32], directions: Unit, 
     return beyond
 
 
+def _fit_on_cuml(
+    unit: Unit, num_clusters: int, *, max_iter: int, tol: float, seed: int, start: Start
+) -> Unit:
+    from clipmill.dedup import on_cuml
+
+    wanted = min(num_clusters, len(unit))
+    return on_cuml.fit(unit, num_clusters=wanted, max_iter=max_iter, tol=tol, seed=seed, start=start)
+
+
 def _fit_once(
     unit: Unit, num_clusters: int, *, max_iter: int, tol: float, seed: int, start: Start
 ) -> tuple[Unit, float]:
@@ -141,16 +157,16 @@ def _fit_once(
     directions = unit[draw_seeds(unit, num_clusters=wanted, seed=seed, start=start)]
     for _ in range(max_iter):
         before = directions
-        directions = _moved(unit, directions, block_rows=start.max_samples_per_batch)
+        directions = _moved(unit, directions, search=start.search)
         if np.square(directions - before).sum(axis=1).mean() <= tol:
             break
-    labels, cosine = nearest(unit, directions, block_rows=start.max_samples_per_batch)
+    labels, cosine = nearest(unit, directions, search=start.search)
     return _filled_means(unit, directions, labels), 1.0 - float(cosine.mean(dtype=np.float64))
 
 
-def _moved(unit: Unit, directions: Unit, *, block_rows: int) -> Unit:
+def _moved(unit: Unit, directions: Unit, *, search: Search) -> Unit:
     """One round: every row joins its nearest direction, every direction turns to its rows' mean."""
-    labels, cosine = nearest(unit, directions, block_rows=block_rows)
+    labels, cosine = nearest(unit, directions, search=search)
     sums, counts = _sums(unit, labels, len(directions))
     lengths = np.linalg.norm(sums, axis=1)
     # A mean without direction, of opposite rows, stays where it was.

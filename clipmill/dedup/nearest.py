@@ -1,56 +1,43 @@
-"""The most similar of a set of directions for each row, on all cores and with the same bits on any number."""
+"""The most similar of a set of directions for each row."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 
+from clipmill.dedup.backends import nearest_few_by
 from clipmill.dedup.vectors import Indices, Unit
+from clipmill.specs import DedupBackend
 
 BLOCK_ROWS = 16384
 """Never taken from the machine, because the bits of a matrix product depend on its shape."""
 
 
+@dataclass(frozen=True)
+class Search:
+    """Who looks for the nearest direction, and how many rows share a product."""
+
+    backend: DedupBackend = "faiss"
+    block_rows: int = BLOCK_ROWS
+
+
+DEFAULT_SEARCH = Search()
+
+
 def nearest(
-    unit: Unit, directions: Unit, *, block_rows: int = BLOCK_ROWS
+    unit: Unit, directions: Unit, *, search: Search = DEFAULT_SEARCH
 ) -> tuple[Indices, npt.NDArray[np.float32]]:
     """Index ``(N,)`` into ``directions`` ``(K, D)`` and cosine similarity ``(N,)`` of each row's nearest."""
-    labels, scores = nearest_few(unit, directions, count=1, block_rows=block_rows)
+    labels, scores = nearest_few(unit, directions, count=1, search=search)
     return labels[:, 0], scores[:, 0]
 
 
 def nearest_few(
-    unit: Unit, directions: Unit, *, count: int, block_rows: int = BLOCK_ROWS
+    unit: Unit, directions: Unit, *, count: int, search: Search = DEFAULT_SEARCH
 ) -> tuple[Indices, npt.NDArray[np.float32]]:
     """Indices and cosine similarities, both ``(N, count)``, of each row's nearest directions, best first.
 
-    Rows and directions have unit length. faiss merges the product and the search, so that no ``(N, K)``
-    exists. A product's bits change with the number of threads that share it: here a block belongs to one
-    thread, and blocks run side by side. Otherwise k-means, which amplifies the last bit, would give other
-    clusters on another number of cores.
+    Rows and directions have unit length.
     """
-    blocks = [unit[start : start + block_rows] for start in range(0, len(unit), block_rows)]
-    if len(blocks) == 1:
-        return _nearest_of_block(unit, directions, count)
-    with ThreadPoolExecutor(max(1, min(len(blocks), _num_cpus()))) as pool:
-        found = list(pool.map(lambda block: _nearest_of_block(block, directions, count), blocks))
-    labels = np.concatenate([np.zeros((0, count), dtype=np.intp), *(index for index, _ in found)])
-    return labels, np.concatenate([np.zeros((0, count), dtype=np.float32), *(score for _, score in found)])
-
-
-def _nearest_of_block(
-    block: Unit, directions: Unit, count: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)  # OpenMP keeps this per calling thread, and it may be the caller's own
-    try:
-        scores, indices = faiss.knn(block, directions, count, metric=faiss.METRIC_INNER_PRODUCT)
-    finally:
-        faiss.omp_set_num_threads(before)
-    return indices, scores
-
-
-def _num_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    look_up = nearest_few_by(search.backend)
+    return look_up(unit, directions, count=count, block_rows=search.block_rows)

@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from clipmill.dedup.nearest import BLOCK_ROWS, nearest
+from clipmill.dedup.nearest import BLOCK_ROWS, Search, nearest
 from clipmill.dedup.vectors import Indices, Unit
+from clipmill.specs import DedupBackend
 
 ROUNDS = 16
 """Most passes over the rows; a round draws several rows at once where more clusters are asked for."""
@@ -27,17 +28,24 @@ class Start:
 
     ``n_init`` starts are tried and the tightest result stays. ``oversampling_factor`` times as many
     candidates as clusters are drawn by ``k-means||`` before the best are chosen among them; up to 1 there is
-    no such choice. ``max_samples_per_batch`` rows share one matrix product.
+    no such choice. ``max_samples_per_batch`` rows share one matrix product,
+    which ``backend`` computes.
     """
 
     init: Literal["k-means||", "random"] = "k-means||"
     n_init: int = 1
     oversampling_factor: float = 1.0
     max_samples_per_batch: int = BLOCK_ROWS
+    backend: DedupBackend = "faiss"
 
     def __post_init__(self) -> None:
         if min(self.n_init, self.max_samples_per_batch) < 1 or self.oversampling_factor <= 0:
             raise ValueError(f"need at least one start, row and candidate, got {self}")
+
+    @property
+    def search(self) -> Search:
+        """How nearest directions are looked for."""
+        return Search(self.backend, self.max_samples_per_batch)
 
 
 DEFAULT_START = Start()
@@ -60,13 +68,11 @@ def draw_seeds(unit: Unit, *, num_clusters: int, seed: int, start: Start = DEFAU
     sample = unit if len(rows) == len(unit) else unit[rows]
     num_candidates = max(num_clusters, round(start.oversampling_factor * num_clusters))
     ones = np.ones(len(sample))
-    candidates = _far_apart(sample, ones, num_candidates, rng, block_rows=start.max_samples_per_batch)
+    candidates = _far_apart(sample, ones, num_candidates, rng, search=start.search)
     if len(candidates) > num_clusters:
-        labels, _ = nearest(sample, sample[candidates], block_rows=start.max_samples_per_batch)
+        labels, _ = nearest(sample, sample[candidates], search=start.search)
         weights = np.bincount(labels, minlength=len(candidates)).astype(np.float64)
-        chosen = _far_apart(
-            sample[candidates], weights, num_clusters, rng, block_rows=start.max_samples_per_batch
-        )
+        chosen = _far_apart(sample[candidates], weights, num_clusters, rng, search=start.search)
         candidates = candidates[chosen]
     return np.sort(rows[candidates])
 
@@ -77,7 +83,7 @@ def _far_apart(
     count: int,
     rng: np.random.Generator,
     *,
-    block_rows: int,
+    search: Search,
 ) -> Indices:
     """Up to ``count`` distinct rows, ascending.
 
@@ -89,7 +95,7 @@ def _far_apart(
     per_round = -(-count // ROUNDS)
     missing = count - 1
     while missing > 0:
-        distances = np.minimum(distances, _squared_distance(unit, unit[drawn[-1]], block_rows=block_rows))
+        distances = np.minimum(distances, _squared_distance(unit, unit[drawn[-1]], search=search))
         picked = _draw(distances * weights, min(per_round, missing), rng)
         if not len(picked):
             break
@@ -98,8 +104,8 @@ def _far_apart(
     return np.sort(np.concatenate(drawn))
 
 
-def _squared_distance(unit: Unit, seeds: Unit, *, block_rows: int) -> npt.NDArray[np.float64]:
-    _, similarity = nearest(unit, seeds, block_rows=block_rows)
+def _squared_distance(unit: Unit, seeds: Unit, *, search: Search) -> npt.NDArray[np.float64]:
+    _, similarity = nearest(unit, seeds, search=search)
     distance = 2.0 - 2.0 * similarity.astype(np.float64)
     return np.where(distance > _SAME, distance, 0.0)
 

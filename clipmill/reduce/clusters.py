@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from clipmill.dedup import ranking
 from clipmill.dedup.kmeans import assign_directions
+from clipmill.dedup.nearest import Search
 from clipmill.dedup.vectors import Floats, Indices, Unit, row_digests, unit_rows
 from clipmill.errors import StoreError
 from clipmill.reduce.columns import read_columns
@@ -17,14 +18,16 @@ from clipmill.storage import store
 KMEANS_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")
 
 
-def assigned_rows(ids: pa.Array, embeddings: Unit, centroids: Floats, *, border_width: float) -> pa.Table:
+def assigned_rows(
+    ids: pa.Array, embeddings: Unit, centroids: Floats, *, border_width: float, search: Search
+) -> pa.Table:
     """Every row's ``cluster``, ``digest``, unit embedding and distances, as ``KMEANS_COLUMNS`` name them.
 
     ``host`` is the cluster in which a row is compared: its own, and for a row within ``border_width`` of the
     border once more, as a guest, the one beyond it; rows are sorted by it.
     """
     unit = unit_rows(embeddings)
-    found = assign_directions(unit, centroids, border_width=border_width)
+    found = assign_directions(unit, centroids, border_width=border_width, search=search)
     guests = np.flatnonzero(found.beyond >= 0)
     hosts = np.concatenate([found.labels, found.beyond[guests]]).astype(np.int32)
     order = np.argsort(hosts, kind="stable")

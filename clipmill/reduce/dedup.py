@@ -13,6 +13,7 @@ documented tree ``<output>/dedup``. Clips are never touched.
 from collections.abc import Sequence
 
 from clipmill import layout
+from clipmill.dedup.nearest import Search
 from clipmill.dedup.thresholds import eps_for
 from clipmill.reduce import clusters, fit, handover, keepers, links
 from clipmill.reduce.columns import read_columns
@@ -30,7 +31,7 @@ PAIRS_VERSION = 3
 
 _FIT_FIELDS = (
     "n_clusters", "max_iter", "tol", "random_state", "init", "n_init", "oversampling_factor",
-    "max_samples_per_batch", "fit_data_fraction", "fit_sample", "border_width",
+    "max_samples_per_batch", "fit_data_fraction", "fit_sample", "border_width", "backend",
 )  # fmt: skip
 _RANK_FIELDS = ("which_to_keep", "rank_columns", "ascending", "random_state", "sim_metric")
 
@@ -57,7 +58,9 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
     centroids, num_rows = fit.centroids_of_files([file.uri for file in files], spec)
     groups = fit.groups_of(len(centroids), num_rows, spec)
     shards = fit.shards_of(files, spec)
-    return fit.write_fit(uri, centroids, shards, groups, border_width=spec.border_width, files=files)
+    return fit.write_fit(
+        uri, centroids, shards, groups, border_width=spec.border_width, backend=spec.backend, files=files
+    )
 
 
 def embedding_shards(fit_uri: str) -> list[str]:
@@ -74,7 +77,9 @@ def assign_clusters(shard_uri: str) -> str:
     centroids = fit.read_centroids(shard.centroids_uri)
     parts: dict[int, list[str]] = {}
     for number, (ids, embeddings) in enumerate(read_together(shard.file_uris)):
-        rows = clusters.assigned_rows(ids, embeddings, centroids, border_width=shard.border_width)
+        rows = clusters.assigned_rows(
+            ids, embeddings, centroids, border_width=shard.border_width, search=Search(shard.backend)
+        )
         for group, members in enumerate(shard.groups):
             part = clusters.rows_of(rows, members)
             if len(part):
@@ -110,6 +115,7 @@ def cluster_groups(
             part_uris=tuple(uri for part in assigned for uri in part.part_uris.get(index, ())),
             ranking=how,
             batch_size=spec.pairwise_batch_size,
+            backend=spec.backend,
             rows_folder=rows_dir(keepers.output_of(fitted.folder)),
             known_uri=fitted.known_uri,
             links_to_removed=spec.group_linkage == "connected",

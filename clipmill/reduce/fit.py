@@ -16,7 +16,7 @@ from clipmill.dedup.seeding import Start
 from clipmill.dedup.vectors import Indices, turn_into_unit
 from clipmill.reduce import handover
 from clipmill.reduce.embeddings import Rows, read_placed, sorted_ids
-from clipmill.specs import DedupSpec
+from clipmill.specs import DedupBackend, DedupSpec
 from clipmill.storage import store
 
 ROWS_PER_GROUP = 20_000
@@ -87,6 +87,7 @@ def _centroids(unit: Rows, num_rows: int, spec: DedupSpec) -> Rows:
         n_init=spec.n_init,
         oversampling_factor=spec.oversampling_factor,
         max_samples_per_batch=spec.max_samples_per_batch,
+        backend=spec.backend,
     )
     return kmeans.fit_directions(
         unit, num_clusters=num_clusters, max_iter=spec.max_iter, tol=spec.tol,
@@ -113,6 +114,7 @@ def write_fit(
     groups: Sequence[tuple[int, ...]],
     *,
     border_width: float,
+    backend: DedupBackend,
     files: Sequence[store.FileEntry],
     known_uri: str = "",
 ) -> str:
@@ -128,7 +130,7 @@ def write_fit(
     for index, (shard_uri, own) in enumerate(zip(shard_uris, shards, strict=True)):
         shard = handover.Shard(
             index=index, folder=folder, centroids_uri=centroids_uri, file_uris=own, groups=tuple(groups),
-            border_width=border_width,
+            border_width=border_width, backend=backend,
         )  # fmt: skip
         handover.write(shard_uri, shard)
     fitted = handover.Fit(

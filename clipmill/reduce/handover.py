@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from clipmill.specs import DedupBackend
 from clipmill.storage import store
 
 
@@ -82,6 +83,7 @@ class Shard(_Handover):
     file_uris: tuple[str, ...]
     groups: tuple[tuple[int, ...], ...]
     border_width: float
+    backend: DedupBackend
 
 
 class Assigned(_Handover):
@@ -114,6 +116,7 @@ class Group(_Handover):
     part_uris: tuple[str, ...]
     ranking: Ranking
     batch_size: int
+    backend: DedupBackend
     rows_folder: str
     known_uri: str = ""
     links_to_removed: bool = True

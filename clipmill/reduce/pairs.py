@@ -7,9 +7,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipmill.dedup.pairwise import Ranked, nearest_earlier, nearest_earlier_across
+from clipmill.dedup.backends import nearest_earlier_by
+from clipmill.dedup.pairwise import Ranked, nearest_earlier_across
 from clipmill.dedup.vectors import Indices, Unit
 from clipmill.reduce.clusters import as_matrix
+from clipmill.specs import DedupBackend
 
 Scores = npt.NDArray[np.float64]
 
@@ -47,14 +49,16 @@ def sides(unit: Unit, is_guest: npt.NDArray[np.bool_], place: Indices) -> tuple[
     return residents, guests
 
 
-def find_pairs(rows: pa.Table, place: Indices, *, cluster: int, batch_size: int) -> ClusterPairs:
+def find_pairs(
+    rows: pa.Table, place: Indices, *, cluster: int, batch_size: int, backend: DedupBackend
+) -> ClusterPairs:
     """The pairs of the clips ``rows`` that are compared in ``cluster``, guests among them.
 
     ``place`` ``(N,)`` says how they rank: the same two clips alike in any cluster.
     """
     residents, guests = sides(as_matrix(rows["embedding"]), rows["cluster"].to_numpy() != cluster, place)
     ids, clusters = rows["id"].combine_chunks(), rows["cluster"].to_numpy()
-    index, similarity = nearest_earlier(residents.unit, batch_size=batch_size)
+    index, similarity = nearest_earlier_by(backend)(residents.unit, batch_size=batch_size)
     within = pair_table(ids, residents.row, residents.row[index], similarity)
     found = nearest_earlier_across(guests.in_order, residents.in_order, batch_size=batch_size)
     parts = [

@@ -50,6 +50,7 @@ def fit_new(
         fit.groups_of(len(centroids), num_new + num_known // KNOWN_PER_NEW, spec),
         # Guests of earlier runs are not kept: new rows visit from twice as far, where those would have come.
         border_width=min(2 * spec.border_width, 2.0),
+        backend=spec.backend,
         files=fresh,
         known_uri=known_uri(output),
     )

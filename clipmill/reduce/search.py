@@ -39,7 +39,7 @@ def search(group: handover.Group) -> handover.Found:
 def _search_cluster(
     group: handover.Group, cluster: int, rows: pa.Table, place: Indices
 ) -> handover.FoundCluster:
-    pairs = find_pairs(rows, place, cluster=cluster, batch_size=group.batch_size)
+    pairs = find_pairs(rows, place, cluster=cluster, batch_size=group.batch_size, backend=group.backend)
     own = rows.filter(pc.field("cluster") == cluster).select(clusters.KMEANS_COLUMNS)
     return handover.FoundCluster(
         cluster=cluster,

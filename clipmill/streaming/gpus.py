@@ -10,6 +10,8 @@ from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 
 GPU_MEMORY_GB = 80.0
 """What ``gpu_memory_gb`` is a share of; Ray does not know what the GPUs of its cluster have."""
+NVDEC_SHARE = 0.1
+"""Of a GPU, for a worker that only decodes: the decoders are a part of their own, for several sessions."""
 GROWS = "caption"
 """The slow operator: what the others leave of the GPUs is its own."""
 
@@ -55,6 +57,8 @@ def _asked(plan: RunPlan) -> Iterator[tuple[str, float]]:
     extractor, embedding = plan.extractor, plan.embedding
     if isinstance(extractor, TransNetV2ClipExtractionStage) and extractor.device != "cpu":
         yield "scan", _share(extractor.gpu_memory_gb)
+    elif plan.reader.decoder == "nvdec":  # ``auto`` takes a GPU that a worker has anyway, and asks for none
+        yield "scan", NVDEC_SHARE
     if appraise := _appraise(plan):
         yield "appraise", appraise
     if isinstance(embedding, LearnedEmbeddingStage) and embedding.device != "cpu":

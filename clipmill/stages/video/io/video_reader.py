@@ -22,7 +22,8 @@ class VideoReader(StageSpec):
     ``input_list_json_path`` names a JSON array of paths or URIs, each under ``input_video_path``; an entry
     outside it, a value that is no list, or an entry that is no string is an error naming the entry.
     ``video_limit`` keeps the first so many in listing order. ``decoder`` ``nvdec`` decodes on a GPU what its
-    decoder can, ``auto`` where PyNvVideoCodec is installed; all else, and all on ``cpu``, is FFmpeg's.
+    decoder can, and has Ray place the work there; ``auto`` where a worker has a GPU and PyNvVideoCodec; all
+    else, and all on ``cpu``, is FFmpeg's.
     """
 
     stage_name: ClassVar[str] = "read"

@@ -1,0 +1,56 @@
+"""What workers reserve of a cluster's GPUs: one of each operator fits, the slow one takes what is left."""
+
+import pytest
+
+from clipmill.errors import SpecError
+from clipmill.plan import RunPlan, plan_of_spec
+from clipmill.specs import CurateSpec
+from clipmill.streaming.gpus import NVDEC_SHARE, GpuShare, gpu_shares
+
+CAPTIONS = {"captions": {"backend": "vllm"}}
+EMBEDDING = {"embedding": {"algorithm": "siglip2", "gpu_memory_gb": 20}}
+
+
+def plan(**fields: object) -> RunPlan:
+    return plan_of_spec(CurateSpec.model_validate(fields), source="films", output="out")
+
+
+def test_nothing_is_asked_where_there_is_none() -> None:
+    assert gpu_shares(plan(**CAPTIONS), num_gpus=0) == {}
+
+
+def test_stages_without_models_ask_for_none() -> None:
+    assert gpu_shares(plan(), num_gpus=8) == {}
+
+
+def test_a_model_asks_for_its_share_of_the_memory() -> None:
+    assert gpu_shares(plan(**EMBEDDING), num_gpus=1)["embed"].num_gpus == 0.25
+
+
+def test_a_model_on_the_cpu_asks_for_none() -> None:
+    on_cpu = {"embedding": {"algorithm": "siglip2", "device": "cpu"}}
+    assert gpu_shares(plan(**on_cpu), num_gpus=8) == {}
+
+
+def test_captions_take_what_the_others_leave() -> None:
+    shares = gpu_shares(plan(**CAPTIONS, **EMBEDDING), num_gpus=8)
+    assert shares == {"embed": GpuShare(0.25, 1), "caption": GpuShare(1.0, 7)}
+
+
+def test_one_worker_of_each_fits_on_one_gpu() -> None:
+    shares = gpu_shares(plan(**CAPTIONS, **EMBEDDING), num_gpus=1)
+    assert sum(share.num_gpus for share in shares.values()) == pytest.approx(1.0)
+    assert {share.max_workers for share in shares.values()} == {1}
+
+
+def test_a_model_over_several_gpus_that_are_not_there_is_named() -> None:
+    with pytest.raises(SpecError, match="caption 4"):
+        gpu_shares(plan(captions={"backend": "vllm", "tensor_parallel_size": 4}), num_gpus=2)
+
+
+def test_decoding_on_gpus_is_shared_by_several_workers() -> None:
+    assert gpu_shares(plan(decoder="nvdec"), num_gpus=2) == {"scan": GpuShare(NVDEC_SHARE, 20)}
+
+
+def test_a_decoder_that_may_be_either_asks_for_none() -> None:
+    assert gpu_shares(plan(decoder="auto"), num_gpus=2) == {}

@@ -1,4 +1,4 @@
-# demo: curate footage end to end.  test: everything that runs here.  lint: format, rules, types, imports.  bench: measure.
+# demo: curate footage end to end.  test: all but models.  test-models: learned models, tiny.  lint: format, rules, types, imports.  bench: measure.
 SOURCE ?=
 OUTPUT ?= data/curated
 SPEC ?= examples/demo.yaml
@@ -7,6 +7,8 @@ VIDEOS ?=
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'import sys; v = sys.version_info[:2]; print("$(p)" if (3, 11) <= v < (3, 13) else "")' 2>/dev/null)))
 BIN := .venv/bin
 UV := uv==0.13.8
+MODELS := .venv-models
+TORCH := torch==2.13.0
 export PYTHONPATH := $(CURDIR)
 export FLYTECTL_CONFIG := $(CURDIR)/flyte.config
 # One core's work each; BLAS threads that wait for each other burn the cores that codecs need.
@@ -15,13 +17,16 @@ export OMP_NUM_THREADS := 1
 export RAY_AUTH_MODE := disabled
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test lint bench
+.PHONY: demo test test-models lint bench
 
 demo: .venv/.ready $(if $(SOURCE),,data/footage/ground_truth.json)
 	@$(BIN)/python -m workflows.curate --source "$(or $(SOURCE),data/footage)" --output "$(OUTPUT)" --spec "$(SPEC)"
 
 test: .venv/.ready
 	@$(BIN)/python -m pytest
+
+test-models: $(MODELS)/.ready
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests" $(MODELS)/bin/python -m pytest tests/models
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .
@@ -42,4 +47,14 @@ data/footage/ground_truth.json: $(wildcard clipmill/footage/*.py) | .venv/.ready
 	@test -x $(BIN)/python && $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV)"
 	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --extra cpu
+	@touch $@
+
+# torch first and alone: what asks for it brings the build for GPUs, which is twenty times as large.
+$(MODELS)/.ready: uv.lock tests/models/requirements.txt
+	@test -n "$(PYTHON)" || { echo "clipmill needs Python 3.11 or 3.12 on the PATH"; exit 1; }
+	@$(PYTHON) -m venv --clear $(MODELS)
+	@$(MODELS)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "$(UV)"
+	@$(MODELS)/bin/uv export --quiet --locked --no-hashes --no-header --no-emit-project --extra models --prune torch --output-file $(MODELS)/locked.txt >/dev/null
+	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r $(MODELS)/locked.txt
+	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r tests/models/requirements.txt
 	@touch $@

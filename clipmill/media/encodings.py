@@ -22,7 +22,7 @@ _VP9_SPEED = dict(
     zip(
         PRESETS,
         (
-            ("realtime", 9), ("realtime", 8), ("realtime", 7), ("good", 5), ("good", 4), ("good", 3),
+            ("realtime", 8), ("realtime", 8), ("realtime", 7), ("good", 5), ("good", 4), ("good", 3),
             ("good", 2), ("good", 1), ("good", 0), ("best", 0),
         ),
         strict=True,

@@ -5,18 +5,27 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from clipmill.errors import EncodeFailed
-from clipmill.media.clip_frames import ClipSource, nominal_rate
-from clipmill.media.container import pixel_aspect
+from clipmill.media.clip_frames import ClipSource
 from clipmill.media.cut_exact import CutJob, cut_exactly, encoded_path
-from clipmill.media.encode import EncodeOptions
+from clipmill.media.encode import EncodeOptions, encode_options
 from clipmill.media.source import open_source
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
+_AS_THEY_ARE = {
+    "crop_letterbox": False,
+    "max_height": None,
+    "multiple_of": None,
+    "target_fps": None,
+    "use_hwaccel": False,
+}
+"""The pictures of a clip have their size and rate already."""
 
-def window_mp4(clip_path: str, start_frame: int, end_frame: int) -> bytes:
+
+def window_mp4(clip_path: str, start_frame: int, end_frame: int, *, spec: ClipTranscodingStage) -> bytes:
     """An mp4 of frames ``[start_frame, end_frame)`` of a clip, soundless; a whole clip is its own bytes.
 
+    Encoded as the clip was by ``spec``; of a copied or spliced clip by the default encoder.
     ValueError when the clip has fewer frames, EncodeFailed when they cannot be encoded.
     """
     with ExitStack() as stack:
@@ -28,21 +37,27 @@ def window_mp4(clip_path: str, start_frame: int, end_frame: int) -> bytes:
             )
         if (start_frame, end_frame) == (0, len(times) - 1):
             return Path(clip_path).read_bytes()
-        return _encoded(source, times, start_frame, end_frame)
+        size_bytes = Path(clip_path).stat().st_size
+        options = encode_options(
+            _of_window(spec), source.container, source.stream, size_bytes=size_bytes, rotation_deg=0
+        )
+        return _encoded(source, FrameSpan(start_frame, end_frame), times, options)
 
 
-def _encoded(source: ClipSource, times: list[int], start_frame: int, end_frame: int) -> bytes:
-    span = FrameSpan(start_frame, end_frame)
-    start_pts, end_pts = times[start_frame], times[end_frame]
+def _of_window(spec: ClipTranscodingStage) -> ClipTranscodingStage:
+    default = {} if spec.encodes else {"encoder": ClipTranscodingStage().encoder}
+    return spec.model_copy(update=_AS_THEY_ARE | default)
+
+
+def _encoded(source: ClipSource, span: FrameSpan, times: list[int], options: EncodeOptions) -> bytes:
+    start_pts, end_pts = times[span.start_frame], times[span.end_frame]
     start_s, end_s = (float((pts - times[0]) * source.time_base) for pts in (start_pts, end_pts))
     clip = ClipSpan("window", span, start_pts, end_pts, start_s, end_s)
-    sar, rate = pixel_aspect(source.stream), nominal_rate(source.stream)
-    options = EncodeOptions(ClipTranscodingStage(), source.time_base, sar, rate)
     with tempfile.TemporaryDirectory() as directory:
         job = CutJob(source, None, options, directory, lambda: None)
         message = cut_exactly(job, [clip])[clip.clip_id].message
         if message:
-            raise EncodeFailed(f"frames {start_frame} to {end_frame} of {source.uri}: {message}")
+            raise EncodeFailed(f"frames {span.start_frame} to {span.end_frame} of {source.uri}: {message}")
         return Path(encoded_path(directory, clip)).read_bytes()
 
 

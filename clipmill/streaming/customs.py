@@ -14,6 +14,7 @@ from clipmill.media.runner import codec_runner
 from clipmill.media.window import window_mp4
 from clipmill.plan import CustomStage, RunPlan
 from clipmill.records import ClipReason, WorkItem
+from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.storage import store
 from clipmill.storage.verdicts import CUSTOM_STAGE
 from clipmill.streaming.clip_stats import clip_stats
@@ -45,6 +46,7 @@ class Customs:
 
     def __init__(self, plan: RunPlan, operator: str, *, output: str | None = None) -> None:
         self._stages = plan.customs_after(operator)
+        self._transcode = plan.transcode or ClipTranscodingStage()
         self._output = output
         self._child = codec_runner(plan.limits)  # not started before it runs
 
@@ -99,9 +101,10 @@ class Customs:
                 window.mp4_bytes = self._window_mp4(clip, path, window.start_frame, window.end_frame + 1)
 
     def _window_mp4(self, clip: Clip, path: Path, start_frame: int, end_frame: int) -> bytes | None:
+        limits_s = {"timeout_s": WINDOW_S, "stall_s": WINDOW_S}
         try:
             return self._child.run(
-                window_mp4, str(path), start_frame, end_frame, timeout_s=WINDOW_S, stall_s=WINDOW_S
+                window_mp4, str(path), start_frame, end_frame, spec=self._transcode, **limits_s
             )
         except (ClipmillError, ValueError) as error:
             name = f"window_{start_frame}_{end_frame - 1}"

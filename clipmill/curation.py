@@ -15,7 +15,7 @@ from clipmill import layout
 from clipmill.intake.manifests import get_sources
 from clipmill.plan import RunPlan
 from clipmill.reduce.evidence import read_similarities
-from clipmill.review.limits import length_limit, motion_limits, quality_limits
+from clipmill.review.limits import aesthetic_limit, length_limit, motion_limits, quality_limits
 from clipmill.review.report import write_report
 from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit, SimilarityCounts
 from clipmill.snapshot.collect import Collection, collect
@@ -149,6 +149,9 @@ def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
     yield "clips by", plan.extractor.stage_name.removeprefix("split_")
     yield "encoder", plan.transcode.encoder if plan.transcode else "none"
     yield "embedding", plan.embedding.algorithm if plan.embedding else "none"
+    if plan.captions:
+        names = [used.entry.source for used in plan.models if used.stage is plan.captions]
+        yield "captions by", names[0] if names else plan.captions.endpoint_model or ""
 
 
 def _limits(plan: RunPlan) -> Iterator[ScoreLimit]:
@@ -157,3 +160,5 @@ def _limits(plan: RunPlan) -> Iterator[ScoreLimit]:
         yield from motion_limits(plan.motion_filter)
     if plan.quality:
         yield from quality_limits(plan.quality)
+    if plan.aesthetics:
+        yield aesthetic_limit(plan.aesthetics)

@@ -86,7 +86,7 @@ def _warn_of_other_embeddings(plan: RunPlan) -> None:
     if plan.writer is None or not plan.writer.generate_embeddings:
         return
     made, named = plan.embedding.algorithm if plan.embedding else "none", plan.writer.embedding_algorithm
-    if made != named:
+    if not made.startswith(named):  # the documents name a family, such as cosmos-embed1
         logger.warning("the writer names %s embeddings, the pipeline makes %s: those count", named, made)
 
 

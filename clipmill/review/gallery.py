@@ -1,7 +1,8 @@
 """From rows of the tables to what the page shows of each sampled clip."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,8 @@ from clipmill.review.fields import CLIP_FIELDS
 from clipmill.review.measures import MEASURES, measure_values
 from clipmill.review.naming import relative_link, short_name
 from clipmill.review.view import ClipView, ReasonView, ReportTables
+
+CARD_CHARS = 160
 
 
 def clip_views(tables: ReportTables, rows: Sequence[int], *, root: str, output_root: str) -> list[ClipView]:
@@ -40,10 +43,24 @@ def clip_views(tables: ReportTables, rows: Sequence[int], *, root: str, output_r
             duplicate_of=row["duplicate_of"],
             similarity=row["similarity"],
             link=relative_link(row["clip_uri"], output_root=output_root),
+            caption=shortened(captions.get(row["clip_id"], "")),
+            text_match=_match(row),
         )
         for index, row in enumerate(clips.to_pylist())
     ]
     return sorted(views, key=lambda view: (view.name, view.start_s, view.end_s, view.clip_id))
+
+
+def shortened(caption: str) -> str:
+    """As much of a caption as a card shows; the larger view has all of it."""
+    return caption if len(caption) <= CARD_CHARS else caption[:CARD_CHARS].rsplit(" ", 1)[0] + "…"
+
+
+def _match(row: Mapping[str, object]) -> str:
+    if row["text_match"] is None:
+        return ""
+    score = wording.number(cast("float | None", row["text_match_score"]))
+    return f"{wording.plain(str(row['text_match']))} {score}"
 
 
 def first_previews(windows: pa.Table) -> dict[str, str]:

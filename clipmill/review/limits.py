@@ -4,6 +4,7 @@ from clipmill.review.measures import LENGTH
 from clipmill.review.view import ScoreLimit
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.stages.video.clipping.content_extraction import ShotClipRules
+from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
 from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
 
@@ -22,6 +23,11 @@ def motion_limits(rule: MotionFilterStage) -> tuple[ScoreLimit, ...]:
         ScoreLimit("motion_global_mean", min=rule.global_mean_threshold, is_active=is_active),
         ScoreLimit("motion_per_patch_min_256", min=rule.per_patch_min_256_threshold, is_active=is_active),
     )
+
+
+def aesthetic_limit(rule: ClipAestheticFilterStage) -> ScoreLimit:
+    """The threshold of the aesthetic filter."""
+    return ScoreLimit("aesthetic_score", min=rule.score_threshold, is_active=not rule.score_only)
 
 
 def quality_limits(rule: QualityFilterStage) -> tuple[ScoreLimit, ...]:

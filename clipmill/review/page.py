@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clipmill.review import sample
+from clipmill.review.captions import captions_view
 from clipmill.review.copies import copy_views, group_views
 from clipmill.review.distributions import Distributions, draw_distributions
 from clipmill.review.funnel import count_funnel
@@ -13,6 +14,7 @@ from clipmill.review.oddities import oddity_views
 from clipmill.review.rejections import rejected_files, rejection_views, sample_rejections
 from clipmill.review.similarity import SimilarityView, draw_similarity
 from clipmill.review.view import (
+    CaptionsView,
     ClipView,
     CopyView,
     FunnelView,
@@ -46,6 +48,7 @@ class Page:
     oddities: Sequence[OddityView]
     num_odd: int
     num_partial: int
+    captions: CaptionsView
 
 
 def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
@@ -76,6 +79,7 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         oddities=oddities,
         num_odd=num_odd,
         num_partial=tables.videos["is_partial"].to_pylist().count(True),
+        captions=captions_view(tables.windows, clips),
     )
 
 

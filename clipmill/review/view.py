@@ -117,6 +117,28 @@ class ClipView:
     duplicate_of: str | None
     similarity: float | None
     link: str
+    caption: str = ""
+    text_match: str = ""
+
+
+@dataclass(frozen=True)
+class CaptionsView:
+    """How windows were answered: (status, windows) pairs, and captions that unrelated windows share.
+
+    ``repeated`` holds (caption, windows, videos) of those, the most frequent first; ``num_repeated`` counts
+    all such windows.
+    """
+
+    statuses: tuple[tuple[str, int], ...] = ()
+    enhanced: tuple[tuple[str, int], ...] = ()
+    repeated: tuple[tuple[str, int, int], ...] = ()
+    num_repeated: int = 0
+    num_windows: int = 0
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anybody was asked."""
+        return any(status != "skipped" for status, _ in self.statuses)
 
 
 @dataclass(frozen=True)

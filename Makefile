@@ -8,6 +8,7 @@ PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 
 BIN := .venv/bin
 UV := uv==0.13.8
 MODELS := .venv-models
+VLLM := .venv-vllm
 TORCH := torch==2.13.0
 export PYTHONPATH := $(CURDIR)
 export FLYTECTL_CONFIG := $(CURDIR)/flyte.config
@@ -17,7 +18,7 @@ export OMP_NUM_THREADS := 1
 export RAY_AUTH_MODE := disabled
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: demo test test-models lint bench
+.PHONY: demo test test-models test-vllm lint bench
 
 demo: .venv/.ready $(if $(SOURCE),,data/footage/ground_truth.json)
 	@$(BIN)/python -m workflows.curate --source "$(or $(SOURCE),data/footage)" --output "$(OUTPUT)" --spec "$(SPEC)"
@@ -27,6 +28,10 @@ test: .venv/.ready
 
 test-models: $(MODELS)/.ready
 	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests" $(MODELS)/bin/python -m pytest tests/models
+
+# Captions by a real vLLM engine on a processor. Not part of CI: docs/captions.md says what it takes.
+test-vllm: $(VLLM)/.ready
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests/vllm/shim" $(VLLM)/bin/python -m pytest -o filterwarnings= tests/vllm
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .
@@ -57,4 +62,12 @@ $(MODELS)/.ready: uv.lock tests/models/requirements.txt
 	@$(MODELS)/bin/uv export --quiet --locked --no-hashes --no-header --no-emit-project --extra models --prune torch --output-file $(MODELS)/locked.txt >/dev/null
 	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r $(MODELS)/locked.txt
 	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r tests/models/requirements.txt
+	@touch $@
+
+# The engine asks for two libraries that are built for GPUs only; nothing here needs them.
+$(VLLM)/.ready: tests/vllm/requirements.txt
+	@test -n "$(PYTHON)" || { echo "clipmill needs Python 3.11 or 3.12 on the PATH"; exit 1; }
+	@$(PYTHON) -m venv --clear $(VLLM)
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/vllm/requirements.txt
+	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
 	@touch $@

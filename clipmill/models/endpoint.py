@@ -9,8 +9,7 @@ import io
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image
@@ -21,6 +20,7 @@ from clipmill.models.captioner import Caption
 from clipmill.models.chat import ChatRequest, Sampling, failed, sampling_of
 from clipmill.models.endpoint_answer import caption_of
 from clipmill.models.endpoint_http import Endpoint, Refused, endpoint_of
+from clipmill.models.in_flight import answers_as_done
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.serving import ServedModel
 
@@ -51,24 +51,14 @@ class EndpointModel:
 
     def answer(self, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
         """See ``ChatModel``. EngineDied when many windows in a row fail after all their attempts."""
-        source = iter(requests)
-        waiting = set[Future[Caption]]()
-        try:
-            while True:
-                room = self._concurrency - len(waiting)
-                waiting |= {self._pool.submit(self._caption, one) for one in islice(source, room)}
-                if not waiting:
-                    return
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        return answers_as_done(requests, self._submit, limit=self._concurrency)
 
     def close(self) -> None:
         """See ``ChatModel``."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, request: ChatRequest) -> Future[Caption]:
+        return self._pool.submit(self._caption, request)
 
     def _caption(self, request: ChatRequest) -> Caption:
         if self._failures.are_too_many:

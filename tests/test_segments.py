@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from drawing_scan import read_codes, write_film
 
-from clipmill.media import packet_index
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.packet_index import PacketIndex, Segment, index_packets, segments_of
 from clipmill.media.scan import load_arrays, scan
@@ -24,13 +23,11 @@ REFRESH = {"preset": "veryfast", "x264-params": f"intra-refresh=1:bframes=0:{KEY
 ARRAYS = [field.name for field in fields(ScanArrays) if not field.name.startswith("first_")]
 
 
-@pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packet_index, "MIN_SEGMENT_FRAMES", 20)
+MIN_FRAMES = 20
 
 
 def in_segments(film: Path, folder: Path) -> tuple[list[ScanArrays], ScanFacts, PacketIndex]:
-    index = index_packets(str(film), PLAN, limits=LIMITS)
+    index = index_packets(str(film), PLAN, MIN_FRAMES, limits=LIMITS)
     joining = Joining()
     parts: list[ScanArrays] = []
     for number, segment in enumerate(index.segments):
@@ -71,20 +68,22 @@ def test_segments_are_one_pass(tmp_path: Path, name: str, codec: str, options: d
 def test_open_gop_of_x264_has_no_border_but_idr_pictures(tmp_path: Path) -> None:
     """Its recovery points are no borders; so all of it is one pass."""
     film = write_film(tmp_path / "a.mp4", range(130), options=OPEN)
-    index = index_packets(str(film), PLAN, limits=LIMITS)
+    index = index_packets(str(film), PLAN, MIN_FRAMES, limits=LIMITS)
     assert index.segments == ()
     assert "no key pictures" in index.whole_because
 
 
 def test_intra_refresh_is_one_pass_and_says_so(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.mp4", range(130), options=REFRESH)
-    index = index_packets(str(film), PLAN, limits=LIMITS)
+    index = index_packets(str(film), PLAN, MIN_FRAMES, limits=LIMITS)
     assert index.segments == ()
     assert "no key pictures" in index.whole_because
 
 
 def test_container_without_an_index_is_one_pass(tmp_path: Path) -> None:
-    index = index_packets(str(write_film(tmp_path / "a.ts", range(60), options=CLOSED)), PLAN, limits=LIMITS)
+    index = index_packets(
+        str(write_film(tmp_path / "a.ts", range(60), options=CLOSED)), PLAN, MIN_FRAMES, limits=LIMITS
+    )
     assert index.segments == ()
     assert "no index" in index.whole_because
 
@@ -101,7 +100,7 @@ def test_vfr_film_in_segments_has_the_times_of_one_pass(tmp_path: Path) -> None:
 
 def test_segment_with_fewer_frames_than_packets_is_a_fault(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.mp4", range(60), options=CLOSED)
-    first, *_ = index_packets(str(film), PLAN, limits=LIMITS).segments
+    first, *_ = index_packets(str(film), PLAN, MIN_FRAMES, limits=LIMITS).segments
     promised = replace(first, num_frames=first.num_frames + 1)
     with pytest.raises(SegmentFault, match=f"gave {first.num_frames} frames"):
         scan_segment(str(film), PLAN, promised, 0, str(tmp_path / "spool"), limits=LIMITS)
@@ -110,7 +109,7 @@ def test_segment_with_fewer_frames_than_packets_is_a_fault(tmp_path: Path) -> No
 def test_frames_before_the_start_are_dropped_not_shown(tmp_path: Path) -> None:
     """A CRA picture is followed by pictures shown before it, which cannot be decoded without those before."""
     film = write_film(tmp_path / "a.mp4", range(130), codec="libx265", options=X265)
-    segments = index_packets(str(film), PLAN, limits=LIMITS).segments
+    segments = index_packets(str(film), PLAN, MIN_FRAMES, limits=LIMITS).segments
     facts = scan_segment(
         str(film), PLAN, segments[1], segments[0].start_pts, str(tmp_path / "spool"), limits=LIMITS
     )
@@ -120,7 +119,7 @@ def test_frames_before_the_start_are_dropped_not_shown(tmp_path: Path) -> None:
 
 def test_segments_that_look_other_are_a_fault(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.mp4", range(60), options=CLOSED)
-    first, *_ = index_packets(str(film), PLAN, limits=LIMITS).segments
+    first, *_ = index_packets(str(film), PLAN, MIN_FRAMES, limits=LIMITS).segments
     facts = scan_segment(str(film), PLAN, first, 0, str(tmp_path / "spool"), limits=LIMITS)
     joining = Joining()
     joining.add(load_arrays(str(tmp_path / "spool")), facts, is_last=False)
@@ -140,14 +139,17 @@ def test_segments_that_look_other_are_a_fault(tmp_path: Path) -> None:
     ids=["far apart", "too near", "too near the end", "one", "none at the start"],
 )
 def test_borders_are_key_pictures_far_enough_apart(keys: list[int], starts: list[int]) -> None:
-    segments = segments_of(keys, np.arange(100))
+    segments = segments_of(keys, np.arange(100), min_frames=MIN_FRAMES)
     assert [segment.start_pts for segment in segments] == starts
     assert sum(segment.num_frames for segment in segments) in (0, 100)
 
 
 def test_last_segment_has_no_end() -> None:
-    assert segments_of([0, 50], np.arange(100)) == (Segment(0, 50, 50), Segment(50, None, 50))
+    assert segments_of([0, 50], np.arange(100), min_frames=MIN_FRAMES) == (
+        Segment(0, 50, 50),
+        Segment(50, None, 50),
+    )
 
 
 def test_times_that_come_twice_leave_one_pass() -> None:
-    assert segments_of([0, 50], np.array([*range(99), 60])) == ()
+    assert segments_of([0, 50], np.array([*range(99), 60]), min_frames=MIN_FRAMES) == ()

@@ -15,9 +15,6 @@ from clipmill.media.scan import opened_stream, store_first
 from clipmill.media.source import open_source
 from clipmill.specs import LimitsSpec
 
-MIN_SEGMENT_FRAMES = 1500
-"""About a minute: opening a file again and the pictures decoded twice are little beside it."""
-
 _SEEK_EXACTLY = ("mov", "matroska")
 
 
@@ -45,8 +42,11 @@ class PacketIndex:
     whole_because: str = ""
 
 
-def index_packets(uri: str, plan: ScanPlan, *, limits: LimitsSpec) -> PacketIndex:
-    """Read all packets of the video at ``uri``, decode none. Errors are those of ``scan``."""
+def index_packets(uri: str, plan: ScanPlan, min_frames: int, *, limits: LimitsSpec) -> PacketIndex:
+    """Read all packets of the video at ``uri``, decode none; segments have ``min_frames`` or more.
+
+    Errors are those of ``scan``.
+    """
     start_s = time.process_time()
     with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
         walk = Walk(container, opened_stream(container, plan, Bounds(uri, limits)))
@@ -64,7 +64,7 @@ def index_packets(uri: str, plan: ScanPlan, *, limits: LimitsSpec) -> PacketInde
             if walk.starts_picture(packet):
                 keys.append(packet.pts)
         is_clean = not (lacks_index or lacks_times or walk.damage)
-        segments = segments_of(keys, np.array(shown, np.int64)) if is_clean else ()
+        segments = segments_of(keys, np.array(shown, np.int64), min_frames=min_frames) if is_clean else ()
         return PacketIndex(
             segments=segments,
             content_digest=walk.content_digest,
@@ -75,8 +75,8 @@ def index_packets(uri: str, plan: ScanPlan, *, limits: LimitsSpec) -> PacketInde
         )
 
 
-def segments_of(keys: Sequence[int], shown: np.ndarray) -> tuple[Segment, ...]:
-    """Cut a video at real key pictures, in pieces of ``MIN_SEGMENT_FRAMES`` or more; none where it cannot be.
+def segments_of(keys: Sequence[int], shown: np.ndarray, *, min_frames: int) -> tuple[Segment, ...]:
+    """Cut a video at real key pictures, in pieces of ``min_frames`` or more; none where it cannot be.
 
     ``keys`` are the pts of its real key pictures, ``shown`` of all packets that are shown, int64 ``(N,)``.
     """
@@ -85,7 +85,7 @@ def segments_of(keys: Sequence[int], shown: np.ndarray) -> tuple[Segment, ...]:
         return ()
     starts = [0]
     for rank in np.searchsorted(times, sorted(keys)).tolist():
-        if rank - starts[-1] >= MIN_SEGMENT_FRAMES and len(times) - rank >= MIN_SEGMENT_FRAMES:
+        if rank - starts[-1] >= min_frames and len(times) - rank >= min_frames:
             starts.append(rank)
     if len(starts) < 2:
         return ()
@@ -104,4 +104,4 @@ def _because(lacks_index: bool, lacks_times: bool, damage: str) -> str:
         return "its container has no index of key pictures"
     if lacks_times:
         return "its container does not say when each picture is shown"
-    return "it has no key pictures a minute apart that decoding could begin at"
+    return "it has no key pictures far enough apart that decoding could begin at"

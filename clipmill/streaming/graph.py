@@ -54,20 +54,27 @@ class _Make:
 
 
 def graph_of(
-    plan: RunPlan, *, num_cpus: float, num_gpus: float = 0.0, makers: Makers = BACKENDS
+    plan: RunPlan,
+    *,
+    num_cpus: float,
+    num_gpus: float = 0.0,
+    num_videos: int | None = None,
+    makers: Makers = BACKENDS,
 ) -> list[Node]:
     """The operators of a plan for a machine or cluster of so many cores and GPUs.
 
     Every worker reserves a fraction of a core, so that one worker of each operator fits on one core: Ray Data
     hangs when operators together reserve more than there is. The work itself happens in codec processes, or
     on a GPU. A stage's own CPU parameter can only make the fraction smaller. ``makers`` open the models.
+    Cores that ``num_videos`` leave idle scan segments of long ones.
     """
     cores = worker_cores(plan, num_cpus=num_cpus)
     gpus = gpu_shares(plan, num_gpus=num_gpus)
+    width = max(1, int(num_cpus) // num_videos) if num_videos else 1
     return [
         Node(
             name=kind.name,
-            make=_Make(kind, plan, _arguments(kind, plan, makers)),
+            make=_Make(kind, plan, _arguments(kind, plan, makers, width)),
             batch_size=BATCH_SIZES.get(kind.name, 1),
             num_cpus=min(0.25, num_cpus / 8, cores.get(kind.name, num_cpus)),
             max_workers=_most_workers(kind.name, num_cpus, gpus.get(kind.name)),
@@ -95,9 +102,9 @@ def _kinds(plan: RunPlan) -> Iterator[Kind]:
     yield Finisher
 
 
-def _arguments(kind: type, plan: RunPlan, makers: Makers) -> tuple[object, ...]:
+def _arguments(kind: type, plan: RunPlan, makers: Makers, width: int) -> tuple[object, ...]:
     if kind is Scanner:
-        return (makers,)
+        return (makers, width)
     output = plan.writer.output_path if plan.writer else None
     return (output,) if kind in (Cutter, Finisher) else (output, makers)
 

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from threading import Event
 
 from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
@@ -13,7 +14,9 @@ from clipmill.media.same_pass import SamePassClips, scan_and_cut
 from clipmill.media.spool import Piece, drop_piece, load_piece
 from clipmill.plan import RunPlan
 from clipmill.records import WorkItem
+from clipmill.storage.store import is_local
 from clipmill.streaming.clip_files import ENCODE_S_PER_MEGAPIXEL_FRAME
+from clipmill.streaming.parallel import SegmentedPass, WholePassNeeded, rest_of
 from clipmill.streaming.same_pass import same_pass
 
 logger = logging.getLogger(__name__)
@@ -27,22 +30,65 @@ POLL_S = 0.1
 LONG_S = 1200.0
 """Clips of a longer video go on while it is scanned; those that are cut in the pass come at its end."""
 
+WHOLE = 1 << 40
+"""Frames of a piece that is all of a video."""
+
 Done = tuple[ScanFacts, SamePassClips]
 
 
 class Passes:
     """Runs passes, one at a time."""
 
-    def __init__(self, plan: RunPlan) -> None:
+    def __init__(self, plan: RunPlan, *, width: int = 1) -> None:
         self._plan = plan
+        self._width = min(width, os.cpu_count() or 1)
         self.child = codec_runner(plan.limits)
+        self._segments_cpu_s = 0.0
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time of the codec processes of all passes that are done."""
+        return self.child.cpu_s + self._segments_cpu_s
 
     def pieces(self, item: WorkItem, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
         """The pieces of one pass, as soon as they are whole, then what the pass counted.
 
         A pass that is tried again hands out only what was not handed out. The errors are those of ``scan``
-        and of ``CodecRunner.run``.
+        and of ``CodecRunner.run``. A long video is scanned in segments where there are cores for it.
         """
+        if not self._in_segments(item, plan):
+            return (yield from self._sequential(item, plan, spool_dir))
+        segmented = SegmentedPass(item, plan, self._plan.limits, width=self._width)
+        try:
+            facts = yield from segmented.pieces(spool_dir, timeout_s=self._timeout_s(item, encodes=False))
+            return facts, SamePassClips(())
+        except WholePassNeeded as reason:
+            logger.info("%s is scanned in one pass: %s", item.source.uri, reason)
+            if not reason.num_frames:
+                return (yield from self._sequential(item, plan, spool_dir))
+            return (yield from self._behind(reason.num_frames, item, plan, spool_dir))
+        finally:
+            self._segments_cpu_s += segmented.cpu_s
+
+    def _in_segments(self, item: WorkItem, plan: ScanPlan) -> bool:
+        """Whether a video is scanned in segments: its file is read twice, so that it should be near."""
+        is_plain = plan.decoder == "cpu" and plan.motion_source == "blocks"
+        has_cores = self._width > 1 and self._plan.limits.isolation == "process"
+        return is_plain and has_cores and item.facts.duration_s > LONG_S and is_local(item.source.uri)
+
+    def _behind(
+        self, num_frames: int, item: WorkItem, plan: ScanPlan, spool_dir: str
+    ) -> Generator[Piece, None, Done]:
+        """One pass of which the first ``num_frames`` were handed out."""
+        pieces = self._sequential(item, replace(plan, piece_frames=WHOLE), spool_dir)
+        while True:
+            try:
+                piece = next(pieces)
+            except StopIteration as end:
+                return end.value
+            yield rest_of(piece, num_frames)
+
+    def _sequential(self, item: WorkItem, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
         given_up = Event()
         with ThreadPoolExecutor(1, thread_name_prefix="clipmill-pass") as pool:
             running = pool.submit(lambda: self._scan(item, plan, spool_dir, given_up))
@@ -58,6 +104,9 @@ class Passes:
         """Whether the clips of a video are cut in the pass."""
         is_long = item.facts.duration_s > LONG_S
         return not is_long and same_pass(self._plan, item, out_dir="") is not None
+
+    def _timeout_s(self, item: WorkItem, *, encodes: bool) -> float:
+        return self._plan.limits.decode_timeout_s + _expected_s(item, encodes=encodes)
 
     def _scan(self, item: WorkItem, plan: ScanPlan, spool_dir: str, given_up: Event) -> Done:
         """One pass, again while its process dies or stalls or the store falters, up to the limit."""
@@ -86,7 +135,7 @@ class Passes:
             spool_dir,
             wanted,
             limits=limits,
-            timeout_s=limits.decode_timeout_s + _expected_s(item, encodes=wanted is not None),
+            timeout_s=self._timeout_s(item, encodes=wanted is not None),
             stall_s=limits.decode_stall_s,
         )
 

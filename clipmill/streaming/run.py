@@ -86,12 +86,13 @@ def run_graph(items: Sequence[WorkItem], plan: RunPlan, *, engine: Engine) -> It
     if not items:
         return iter(())
     if engine == "inline":
-        nodes = graph_of(plan, num_cpus=os.cpu_count() or 1)
+        nodes = graph_of(plan, num_cpus=os.cpu_count() or 1, num_videos=len(items))
         return run_inline(nodes, parcels, one_worker=_one_worker(nodes, plan))
     # Ray takes seconds to import; a laptop's inline run never needs it.
     from clipmill.streaming.on_ray import cluster_cpus, cluster_gpus, run_on_ray
 
-    return run_on_ray(graph_of(plan, num_cpus=cluster_cpus(), num_gpus=cluster_gpus()), parcels)
+    nodes = graph_of(plan, num_cpus=cluster_cpus(), num_gpus=cluster_gpus(), num_videos=len(items))
+    return run_on_ray(nodes, parcels)
 
 
 def _num_gpus(engine: Engine) -> float:

@@ -37,10 +37,11 @@ class Scanner:
 
     name = "scan"
 
-    def __init__(self, plan: RunPlan, makers: Makers) -> None:
+    def __init__(self, plan: RunPlan, makers: Makers, width: int = 1) -> None:
+        """``width`` is how many codec processes may work on one long video."""
         self._plan = plan
         self._network = makers.shot_network(plan)
-        self._passes = Passes(plan)
+        self._passes = Passes(plan, width=width)
         self._customs = Customs(plan, self.name)
         self._output = plan.writer.output_path if plan.writer else None
 
@@ -50,7 +51,7 @@ class Scanner:
             yield from self._one(parcel.item)
 
     def _one(self, item: WorkItem) -> Iterator[Parcel]:
-        watch = Stopwatch(self.name, item.video_id, self._passes.child)
+        watch = Stopwatch(self.name, item.video_id, self._passes)
         if item.clips is not None and item.missing <= NEEDS_NO_SCAN:
             yield Parcel(item, unscanned_task(item, item.clips, self._plan), metrics=(watch.lap(0),))
             return

@@ -1,9 +1,18 @@
 """Wall and CPU time of an operator's work, lap by lap."""
 
 import time
+from typing import Protocol
 
-from clipmill.media.runner import CodecRunner
 from clipmill.streaming.parcel import StageMetric
+
+
+class HasCpuTime(Protocol):
+    """Codec processes: ``cpu_s`` is the CPU time of all calls answered so far."""
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds."""
+        ...
 
 
 class Stopwatch:
@@ -12,7 +21,7 @@ class Stopwatch:
     For one thread: inline, others work in the same process.
     """
 
-    def __init__(self, operator: str, video_id: str, child: CodecRunner | None = None) -> None:
+    def __init__(self, operator: str, video_id: str, child: HasCpuTime | None = None) -> None:
         self._operator = operator
         self._video_id = video_id
         self._child = child

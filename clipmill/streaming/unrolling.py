@@ -10,13 +10,12 @@ from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan, WorkItem
 from clipmill.streaming.chunks import Given, chunks_of
 from clipmill.streaming.parcel import Parcel, SplitOutcome
+from clipmill.streaming.passes import WHOLE
 from clipmill.streaming.reel import Reel
 from clipmill.streaming.splitting import Splitting
 
 PIECE_FRAMES = 1500
 """About a minute: little beside what a worker holds anyway, and much beside what a chunk costs."""
-
-WHOLE = 1 << 40
 
 
 def piece_frames(plan: RunPlan, item: WorkItem, *, cuts: bool) -> int:

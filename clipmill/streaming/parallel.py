@@ -1,0 +1,147 @@
+"""A long video scanned as segments by several codec processes at once; its pieces come in order."""
+
+import os
+import shutil
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from typing import TypeVar
+
+import numpy as np
+
+from clipmill.errors import ClipmillError
+from clipmill.media.child import CodecChild
+from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
+from clipmill.media.packet_index import PacketIndex, Segment, index_packets
+from clipmill.media.scan import load_arrays
+from clipmill.media.segments import Joining, SegmentFacts, SegmentFault, scan_segment
+from clipmill.media.spool import Piece
+from clipmill.records import WorkItem
+from clipmill.specs import LimitsSpec
+
+_RESULT = TypeVar("_RESULT")
+
+SEGMENT_FRAMES = 1500
+"""About a minute: opening a file again and the pictures decoded twice are little beside it."""
+
+AHEAD = 2
+"""Segments for each process that may be scanned before their turn: what bounds the disk."""
+
+
+class WholePassNeeded(ClipmillError):
+    """A video cannot be scanned in segments. ``num_frames`` were handed out before that was found."""
+
+    def __init__(self, cause: str, *, num_frames: int) -> None:
+        super().__init__(cause)
+        self.cause, self.num_frames = cause, num_frames
+
+
+@dataclass(frozen=True)
+class _Running:
+    segment: Segment
+    folder: str
+    future: Future[SegmentFacts]
+
+
+class SegmentedPass:
+    """Scans one video with ``width`` codec processes, that end with it."""
+
+    def __init__(self, item: WorkItem, plan: ScanPlan, limits: LimitsSpec, *, width: int) -> None:
+        self._item, self._plan, self._limits, self._width = item, plan, limits, width
+        self._idle: SimpleQueue[CodecChild] = SimpleQueue()
+        self._children = [CodecChild(memory_limit_bytes=limits.max_child_bytes) for _ in range(width)]
+        self.cpu_s = 0.0
+        for child in self._children:
+            self._idle.put(child)
+
+    def pieces(self, spool_dir: str, *, timeout_s: float) -> Generator[Piece, None, ScanFacts]:
+        """A piece for each segment, then what all of them counted. WholePassNeeded where that cannot be."""
+        joining = Joining()
+        try:
+            index: PacketIndex = self._run(index_packets, SEGMENT_FRAMES, timeout_s=timeout_s)
+            if index.whole_because:
+                raise SegmentFault(index.whole_because)
+            yield from self._joined(index, joining, spool_dir, timeout_s)
+            return joining.facts(index)
+        except ClipmillError as error:
+            raise WholePassNeeded(str(error), num_frames=joining.num_frames) from error
+        finally:
+            self.cpu_s = sum(child.cpu_s for child in self._children)
+            for child in self._children:
+                child.close()
+
+    def _joined(
+        self, index: PacketIndex, joining: Joining, spool_dir: str, timeout_s: float
+    ) -> Generator[Piece]:
+        running: deque[_Running] = deque()
+        waiting = deque(index.segments)
+        with ThreadPoolExecutor(self._width, thread_name_prefix="clipmill-segment") as pool:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < AHEAD * self._width:
+                        segment = waiting.popleft()
+                        folder = os.path.join(spool_dir, f"segment-{segment.start_pts}")
+                        scan = partial(self._run, scan_segment, segment, index.segments[0].start_pts, folder)
+                        running.append(_Running(segment, folder, pool.submit(scan, timeout_s=timeout_s)))
+                    yield _next_piece(running.popleft(), joining)
+            finally:
+                self._stop(running)
+
+    def _run(self, function: Callable[..., _RESULT], *arguments: object, timeout_s: float) -> _RESULT:
+        child = self._idle.get()
+        try:
+            return child.run(
+                function,
+                self._item.source.uri,
+                self._plan,
+                *arguments,
+                limits=self._limits,
+                timeout_s=timeout_s,
+                stall_s=self._limits.decode_stall_s,
+            )
+        finally:
+            self._idle.put(child)
+
+    def _stop(self, running: Iterable[_Running]) -> None:
+        """Nobody waits for the rest: who runs it is killed, for the thread that waits to see."""
+        for one in running:
+            one.future.cancel()
+        if all(one.future.done() for one in running):
+            return
+        for child in self._children:
+            if child.pid is not None:
+                os.kill(child.pid, signal.SIGKILL)
+
+
+def _next_piece(one: _Running, joining: Joining) -> Piece:
+    facts = one.future.result()
+    arrays = joining.add(load_arrays(one.folder), facts, is_last=one.segment.end_pts is None)
+    shutil.rmtree(one.folder)  # the maps keep what is in them
+    return Piece(arrays, "")
+
+
+def rest_of(piece: Piece, num_frames: int) -> Piece:
+    """What a whole video's piece holds behind the first ``num_frames``, of which all was handed out."""
+    arrays = piece.arrays
+    motion, quality, sampled = (
+        slice(int(np.searchsorted(numbers, num_frames)), None)
+        for numbers in (arrays.motion_frames, arrays.quality_frames, arrays.sampled_frames)
+    )
+    rest = ScanArrays(
+        pts=arrays.pts[num_frames:],
+        times_s=arrays.times_s[num_frames:],
+        is_key=arrays.is_key[num_frames:],
+        thumbnails=arrays.thumbnails[num_frames:],
+        motion_frames=arrays.motion_frames[motion],
+        motion_blocks=arrays.motion_blocks[motion],
+        motion_parts=arrays.motion_parts[motion],
+        quality_frames=arrays.quality_frames[quality],
+        quality_measures=arrays.quality_measures[quality],
+        sampled_frames=arrays.sampled_frames[sampled],
+        frames=arrays.frames[sampled],
+    )
+    return Piece(rest, piece.repaired_times)

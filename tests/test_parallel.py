@@ -1,0 +1,138 @@
+"""Segments of one video in several codec processes give the pieces of one pass."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from curating import plain_spec
+from drawing_scan import read_codes, write_film
+
+from clipmill.media.contracts import ScanFacts, ScanPlan
+from clipmill.media.probe import inspect_source
+from clipmill.media.runner import InThisProcess
+from clipmill.media.scan import load_arrays, scan
+from clipmill.media.spool import Piece
+from clipmill.plan import plan_of_spec
+from clipmill.records import SourceFile, WorkItem
+from clipmill.streaming import parallel, passes
+from clipmill.streaming.graph import graph_of
+from clipmill.streaming.parallel import rest_of
+from clipmill.streaming.passes import Passes
+from clipmill.streaming.reel import Reel
+
+PLAN = ScanPlan(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, frames_height_px=36, piece_frames=40)
+KEYS = "keyint=12:min-keyint=12:scenecut=0:log-level=none"
+CLOSED = {"preset": "veryfast", "x264-params": f"open-gop=0:bframes=3:{KEYS}"}
+RUN = plan_of_spec(plain_spec(), source="films", output="out")
+ONE_BY_ONE = ("pts", "times_s", "thumbnails", "motion_frames", "motion_blocks", "sampled_frames", "frames")
+
+
+@pytest.fixture(autouse=True)
+def short_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "SEGMENT_FRAMES", 20)
+    monkeypatch.setattr(passes, "LONG_S", 1.0)
+
+
+class Here(InThisProcess):
+    """Stands where a process would have to be started."""
+
+    pid = None
+
+    def __init__(self, *, memory_limit_bytes: int) -> None:
+        self._memory_limit_bytes = memory_limit_bytes
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments are scanned by threads, which takes no time to start."""
+    monkeypatch.setattr(parallel, "CodecChild", Here)
+    monkeypatch.setattr(passes, "codec_runner", lambda _: InThisProcess())
+
+
+def item_of(film: Path) -> WorkItem:
+    source = SourceFile(str(film), film.stat().st_size, "1")
+    facts = inspect_source(source, limits=RUN.limits).facts
+    assert facts is not None
+    return WorkItem(source, "feed" * 8, facts, frozenset({"split"}))
+
+
+def passed(film: Path, spool: Path, *, width: int) -> tuple[list[Piece], ScanFacts]:
+    pieces: list[Piece] = []
+    running = Passes(RUN, width=width).pieces(item_of(film), PLAN, str(spool))
+    while True:
+        try:
+            pieces.append(next(running))
+        except StopIteration as end:
+            return pieces, end.value[0]
+
+
+def assert_whole(pieces: list[Piece], film: Path, folder: Path) -> None:
+    """The pieces are what one pass leaves."""
+    scan(str(film), replace(PLAN, piece_frames=None), str(folder / "whole"))
+    whole = load_arrays(str(folder / "whole"))
+    reel = Reel()
+    for piece in pieces:
+        reel.append(piece.arrays)
+    found = reel.part(0, reel.num_frames)
+    assert all(np.array_equal(getattr(found, name), getattr(whole, name)) for name in ONE_BY_ONE)
+
+
+def test_segments_in_two_processes_are_one_pass(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mp4", range(130), options=CLOSED)
+    pieces, facts = passed(film, tmp_path / "spool", width=2)
+    assert len(pieces) == 5
+    assert facts.num_frames == 130
+    assert_whole(pieces, film, tmp_path)
+
+
+@pytest.mark.usefixtures("here")
+def test_video_without_borders_is_one_pass_and_the_log_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("logging.Logger.propagate", True, raising=False)
+    film = write_film(tmp_path / "a.mp4", range(60), options={"preset": "veryfast", "g": "250"})
+    with caplog.at_level("INFO", logger="clipmill.streaming.passes"):
+        pieces, _ = passed(film, tmp_path / "spool", width=2)
+    assert [len(piece.arrays.is_key) for piece in pieces] == [40, 20]
+    assert "in one pass: it has no key pictures" in caplog.text
+
+
+def test_rest_is_all_that_is_behind(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mp4", range(60), options=CLOSED)
+    scan(str(film), replace(PLAN, piece_frames=None), str(tmp_path / "whole"))
+    whole = load_arrays(str(tmp_path / "whole"))
+    rest = rest_of(Piece(whole, "said"), 25)
+    assert read_codes(rest.arrays.thumbnails) == list(range(25, 60))
+    assert rest.arrays.pts.tolist() == whole.pts[25:].tolist()
+    assert rest.arrays.motion_frames.min() >= 25
+    assert len(rest.arrays.motion_blocks) == len(rest.arrays.motion_frames)
+    assert len(rest.arrays.frames) == len(rest.arrays.sampled_frames)
+    assert rest.repaired_times == "said"
+
+
+@pytest.mark.usefixtures("here")
+def test_fault_found_late_leaves_what_was_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    film = write_film(tmp_path / "a.mp4", range(130), options=CLOSED)
+    whole_next_piece = parallel._next_piece
+    handed_out: list[Piece] = []
+
+    def next_piece(one: parallel._Running, joining: parallel.Joining) -> Piece:
+        if len(handed_out) == 2:
+            raise parallel.SegmentFault("a picture is damaged")
+        handed_out.append(whole_next_piece(one, joining))
+        return handed_out[-1]
+
+    monkeypatch.setattr(parallel, "_next_piece", next_piece)
+    pieces, facts = passed(film, tmp_path / "spool", width=2)
+    assert len(pieces) == 3
+    assert facts.num_frames == 130
+    assert_whole(pieces, film, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("num_videos", "width"), [(1, 8), (3, 2), (8, 1), (100, 1)], ids=["one", "few", "enough", "many"]
+)
+def test_cores_that_videos_leave_idle_scan_segments(num_videos: int, width: int) -> None:
+    scanner, *_ = graph_of(RUN, num_cpus=8, num_videos=num_videos)
+    assert getattr(scanner.make, "arguments")[-1] == width  # noqa: B009 - of a private closure

@@ -68,11 +68,11 @@ def fit_directions(
 
 @dataclass(frozen=True)
 class Assignment:
-    """Where rows belong, all ``(N,)``.
+    """Where rows belong, all ``(N,)`` but for ``beyond``.
 
     ``cosine_distance`` is 1 - cosine to the nearest centroid, in [0, 2]; ``l2_distance`` is from the row's
-    direction to that centroid as given, which ``fit`` leaves shorter than 1. ``beyond`` is the second-nearest
-    centroid of rows near the border, -1 of all others.
+    direction to that centroid as given, which ``fit`` leaves shorter than 1. ``beyond`` ``(N, B)`` are the
+    next nearest centroids, each where the row is near the border to it, else -1.
     """
 
     labels: Indices
@@ -90,17 +90,22 @@ def assign(
 
 
 def border_clusters(embeddings: Floats, centroids: Floats, *, width: float) -> Indices:
-    """``beyond`` of an ``Assignment``, ``(N,)``."""
-    return assign_directions(unit_rows(embeddings), centroids, border_width=width).beyond
+    """The second-nearest centroid ``(N,)`` of rows at most ``width`` from the border to it, else -1."""
+    return assign_directions(unit_rows(embeddings), centroids, border_width=width).beyond[:, 0]
 
 
 def assign_directions(
-    unit: Unit, centroids: Floats, *, border_width: float, search: Search = DEFAULT_SEARCH
+    unit: Unit,
+    centroids: Floats,
+    *,
+    border_width: float,
+    num_borders: int = 1,
+    search: Search = DEFAULT_SEARCH,
 ) -> Assignment:
-    """Where rows of unit length belong by cosine, and which of them lie near the border.
+    """Where rows of unit length belong by cosine, and near which of ``num_borders`` borders they lie.
 
     Every row needs a centroid: none at all is a ValueError, unless there are no rows either. Near is at most
-    ``border_width`` from the plane between the directions of a row's two nearest centroids.
+    ``border_width`` from the plane between the directions of a row's nearest centroid and another.
     Two rows on either side of it lie on both sides of what separates them: one of them is within
     ``sqrt(eps / 2)`` when their cosine similarity is ``1 - eps``, as their distance is ``sqrt(2 eps)``.
     """
@@ -108,16 +113,17 @@ def assign_directions(
         raise ValueError(f"rows of {unit.shape[1]} dimensions cannot join {centroids.shape = }")
     if not len(unit):
         nothing = np.zeros(0, dtype=np.float32)
-        return Assignment(np.zeros(0, dtype=np.intp), nothing, nothing, np.zeros(0, dtype=np.intp))
+        return Assignment(
+            np.zeros(0, dtype=np.intp), nothing, nothing, np.zeros((0, num_borders), dtype=np.intp)
+        )
     directions = unit_rows(centroids)
-    labels, cosine = nearest_few(
-        unit, directions, count=2 if border_width and len(centroids) > 1 else 1, search=search
-    )
+    count = min(1 + num_borders, len(centroids)) if border_width else 1
+    labels, cosine = nearest_few(unit, directions, count=count, search=search)
     return Assignment(
         labels[:, 0],
         1.0 - np.clip(cosine[:, 0], -1.0, 1.0),
         _l2_distance(cosine[:, 0], np.linalg.norm(centroids, axis=1)[labels[:, 0]]),
-        _beyond(labels, cosine, directions, width=border_width),
+        _beyond(labels, cosine, directions, width=border_width, num_borders=num_borders),
     )
 
 
@@ -128,15 +134,16 @@ def _l2_distance(cosine: npt.NDArray[np.float32], length: Floats) -> npt.NDArray
     return np.sqrt(np.maximum(squared, 0.0))
 
 
-def _beyond(labels: Indices, cosine: npt.NDArray[np.float32], directions: Unit, *, width: float) -> Indices:
-    if labels.shape[1] < 2:
-        return np.full(len(labels), -1, dtype=np.intp)
-    beyond = np.empty(len(labels), dtype=np.intp)
-    for start in range(0, len(labels), BLOCK_ROWS):
-        pair, score = labels[start : start + BLOCK_ROWS], cosine[start : start + BLOCK_ROWS]
-        apart = np.linalg.norm(directions[pair[:, 0]] - directions[pair[:, 1]], axis=1)
-        is_near = score[:, 0] - score[:, 1] <= width * apart
-        beyond[start : start + BLOCK_ROWS] = np.where(is_near, pair[:, 1], -1)
+def _beyond(
+    labels: Indices, cosine: npt.NDArray[np.float32], directions: Unit, *, width: float, num_borders: int
+) -> Indices:
+    beyond = np.full((len(labels), num_borders), -1, dtype=np.intp)
+    for place in range(1, labels.shape[1]):
+        for start in range(0, len(labels), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            apart = np.linalg.norm(directions[labels[rows, 0]] - directions[labels[rows, place]], axis=1)
+            is_near = cosine[rows, 0] - cosine[rows, place] <= width * apart
+            beyond[rows, place - 1] = np.where(is_near, labels[rows, place], -1)
     return beyond
 
 

@@ -12,24 +12,26 @@ from clipmill.dedup.nearest import Search
 from clipmill.dedup.vectors import Floats, Indices, Unit, row_digests, unit_rows
 from clipmill.errors import StoreError
 from clipmill.reduce.columns import read_columns
-from clipmill.reduce.handover import Ranking
+from clipmill.reduce.handover import Borders, Ranking
 from clipmill.storage import store
 
 KMEANS_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")
 
 
 def assigned_rows(
-    ids: pa.Array, embeddings: Unit, centroids: Floats, *, border_width: float, search: Search
+    ids: pa.Array, embeddings: Unit, centroids: Floats, *, borders: Borders, search: Search
 ) -> pa.Table:
     """Every row's ``cluster``, ``digest``, unit embedding and distances, as ``KMEANS_COLUMNS`` name them.
 
-    ``host`` is the cluster in which a row is compared: its own, and for a row within ``border_width`` of the
-    border once more, as a guest, the one beyond it; rows are sorted by it.
+    ``host`` is the cluster in which a row is compared: its own, and for a row near a border once more, as a
+    guest, the one beyond it; rows are sorted by it.
     """
     unit = unit_rows(embeddings)
-    found = assign_directions(unit, centroids, border_width=border_width, search=search)
-    guests = np.flatnonzero(found.beyond >= 0)
-    hosts = np.concatenate([found.labels, found.beyond[guests]]).astype(np.int32)
+    found = assign_directions(
+        unit, centroids, border_width=borders.width, num_borders=borders.count, search=search
+    )
+    guests, border = np.nonzero(found.beyond >= 0)
+    hosts = np.concatenate([found.labels, found.beyond[guests, border]]).astype(np.int32)
     order = np.argsort(hosts, kind="stable")
     rows = np.concatenate([np.arange(len(unit)), guests])[order]
     columns = {

@@ -26,7 +26,7 @@ from clipmill.specs import DedupSpec
 from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
 
-FIT_VERSION = 3
+FIT_VERSION = 4
 PAIRS_VERSION = 3
 
 _FIT_FIELDS = (
@@ -59,7 +59,13 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
     groups = fit.groups_of(len(centroids), num_rows, spec)
     shards = fit.shards_of(files, spec)
     return fit.write_fit(
-        uri, centroids, shards, groups, border_width=spec.border_width, backend=spec.backend, files=files
+        uri,
+        centroids,
+        shards,
+        groups,
+        borders=handover.Borders(width=spec.border_width),
+        backend=spec.backend,
+        files=files,
     )
 
 
@@ -78,7 +84,7 @@ def assign_clusters(shard_uri: str) -> str:
     parts: dict[int, list[str]] = {}
     for number, (ids, embeddings) in enumerate(read_together(shard.file_uris)):
         rows = clusters.assigned_rows(
-            ids, embeddings, centroids, border_width=shard.border_width, search=Search(shard.backend)
+            ids, embeddings, centroids, borders=shard.borders, search=Search(shard.backend)
         )
         for group, members in enumerate(shard.groups):
             part = clusters.rows_of(rows, members)

@@ -113,7 +113,7 @@ def write_fit(
     shards: Sequence[tuple[str, ...]],
     groups: Sequence[tuple[int, ...]],
     *,
-    border_width: float,
+    borders: handover.Borders,
     backend: DedupBackend,
     files: Sequence[store.FileEntry],
     known_uri: str = "",
@@ -130,7 +130,7 @@ def write_fit(
     for index, (shard_uri, own) in enumerate(zip(shard_uris, shards, strict=True)):
         shard = handover.Shard(
             index=index, folder=folder, centroids_uri=centroids_uri, file_uris=own, groups=tuple(groups),
-            border_width=border_width, backend=backend,
+            borders=borders, backend=backend,
         )  # fmt: skip
         handover.write(shard_uri, shard)
     fitted = handover.Fit(

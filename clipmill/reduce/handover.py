@@ -71,18 +71,22 @@ class Fit(_Handover):
     known_uri: str = ""
 
 
-class Shard(_Handover):
-    """Embedding files to assign, and where the rows of each group of clusters go.
+class Borders(_Handover):
+    """A row at most ``width`` from a border goes beyond it too, to at most ``count`` other clusters."""
 
-    A row at most ``border_width`` from the border of its cluster goes beyond it too.
-    """
+    width: float
+    count: int = 1
+
+
+class Shard(_Handover):
+    """Embedding files to assign, and where the rows of each group of clusters go."""
 
     index: int
     folder: str
     centroids_uri: str
     file_uris: tuple[str, ...]
     groups: tuple[tuple[int, ...], ...]
-    border_width: float
+    borders: Borders
     backend: DedupBackend
 
 

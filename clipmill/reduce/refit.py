@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import layout
-from clipmill.reduce import fit
+from clipmill.reduce import fit, handover
 from clipmill.reduce.clusters import as_lists
 from clipmill.reduce.embeddings import BATCH_ROWS
 from clipmill.reduce.handover import Known
@@ -17,6 +17,9 @@ from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store
 
 logger = logging.getLogger(__name__)
+
+NUM_BORDERS = 3
+"""Other clusters in which a new clip looks for earlier ones that have its own second-nearest."""
 
 KNOWN_PER_NEW = 50
 """Known clips that cost what a new one does: they are only read."""
@@ -48,8 +51,8 @@ def fit_new(
         centroids,
         [(uri,) for uri, _ in parts] or [()],
         fit.groups_of(len(centroids), num_new + num_known // KNOWN_PER_NEW, spec),
-        # Guests of earlier runs are not kept: new rows visit from twice as far, where those would have come.
-        border_width=min(2 * spec.border_width, 2.0),
+        # Guests of earlier runs are not kept: new rows visit where those would have come from.
+        borders=handover.Borders(width=min(2 * spec.border_width, 2.0), count=NUM_BORDERS),
         backend=spec.backend,
         files=fresh,
         known_uri=known_uri(output),

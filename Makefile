@@ -31,7 +31,7 @@ test-models: $(MODELS)/.ready
 
 # Captions by a real vLLM engine on a processor. Not part of CI: docs/captions.md says what it takes.
 test-vllm: $(VLLM)/.ready
-	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests/vllm/shim" $(VLLM)/bin/python -m pytest -o filterwarnings= tests/vllm
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests/vllm/shim" $(VLLM)/bin/python -m pytest --confcutdir=tests/vllm -o filterwarnings= tests/vllm
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +32,8 @@ class ModelServer:
     url: str
     plan: dict[str, list[Reply]] = field(default_factory=dict)
     otherwise: Reply = Reply()
+    speaks: Callable[[dict], str] | None = None
+    """What is said to a request that no plan names, by its body."""
     key: str = ""
     models: tuple[str, ...] | None = ("tiny",)
     bodies: list[dict] = field(default_factory=list)
@@ -41,8 +43,9 @@ class ModelServer:
     num_now: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def reply_to(self, request_id: str) -> Reply:
-        replies = self.plan.get(request_id, [self.otherwise])
+    def reply_to(self, request_id: str, body: dict) -> Reply:
+        otherwise = Reply(text=self.speaks(body)) if self.speaks else self.otherwise
+        replies = self.plan.get(request_id, [otherwise])
         number = self.attempts.get(request_id, 0)
         self.attempts[request_id] = number + 1
         self.times_s.setdefault(request_id, []).append(time.monotonic())
@@ -77,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.told.num_now += 1
             self.told.most_at_once = max(self.told.most_at_once, self.told.num_now)
             self.told.bodies.append(body)
-            reply = self.told.reply_to(self.headers["X-Request-Id"])
+            reply = self.told.reply_to(self.headers["X-Request-Id"], body)
         time.sleep(reply.delay_s)
         with self.told.lock:
             self.told.num_now -= 1

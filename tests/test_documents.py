@@ -4,21 +4,30 @@ The blocks are the contract: nothing in them is ours. What surrounds them, the d
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import cast
 
 import pyarrow.parquet as pq
 import pytest
 from drawing_documents import draw_parts
 from PIL import Image
 
-from clipmill.errors import SpecError
+from clipmill.errors import ModelUnavailable, SpecError
+from clipmill.models import captioners, language_models
+from clipmill.models.captioner import Caption
+from clipmill.models.chat import ChatRequest
+from clipmill.models.serving import Opened
 from clipmill.pipeline import Pipeline
+from clipmill.stages.video.caption.serving import ServedModel
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
 )
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.streaming import run
+from clipmill.video import VideoTask
 
 WRITER = """
 from nemo_curator.stages.video.io.clip_writer import ClipWriterStage
@@ -87,6 +96,8 @@ previews_dir = ClipWriterStage.get_output_path_previews("/outputs")
 QUICKSTART = """
 from nemo_curator.pipeline import Pipeline
 from nemo_curator.stages.video.caption.caption_preparation import CaptionPreparationStage
+from nemo_curator.stages.video.caption.caption_generation import CaptionGenerationStage
+from nemo_curator.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from nemo_curator.stages.video.preview.preview import PreviewStage
 
 pipe = Pipeline(name="captions_preview")
@@ -105,8 +116,52 @@ pipe.add_stage(
     )
 )
 pipe.add_stage(PreviewStage(target_fps=1.0, target_height=240, verbose=True))
+pipe.add_stage(
+    CaptionGenerationStage(
+        model_dir="/models",
+        model_variant="qwen",
+        caption_batch_size=8,
+        fp8=False,
+        max_output_tokens=512,
+        model_does_preprocess=False,
+        generate_stage2_caption=False,
+        stage2_prompt_text=None,
+        disable_mmcache=True,
+    )
+)
+pipe.run()
 """
-"""The quickstart up to the stage that needs a caption model."""
+EMPTY_PIPELINE = 'pipe = Pipeline(name="captions_preview")\n'
+
+GENERATION = """
+from nemo_curator.stages.video.caption.caption_generation import CaptionGenerationStage
+from nemo_curator.stages.video.caption.caption_enhancement import CaptionEnhancementStage
+
+gen = CaptionGenerationStage(
+    model_dir="/models",
+    model_variant="qwen",
+    caption_batch_size=8,
+    fp8=False,
+    max_output_tokens=512,
+    model_does_preprocess=False,
+    generate_stage2_caption=False,
+    stage2_prompt_text=None,
+    disable_mmcache=True,
+)
+"""
+
+ENHANCEMENT = """
+enh = CaptionEnhancementStage(
+    model_dir="/models",
+    model_variant="qwen",
+    prompt_variant="default",
+    prompt_text=None,
+    model_batch_size=128,
+    fp8=False,
+    max_output_tokens=512,
+    verbose=True,
+)
+"""
 
 
 def execute(block: str, **names: object) -> dict[str, object]:
@@ -214,11 +269,62 @@ def test_the_helper_names_the_previews_folder() -> None:
     assert execute(PREVIEWS_DIR)["previews_dir"] == "/outputs/previews"
 
 
-def test_the_quickstart_builds_its_pipeline_and_asks_for_a_reader() -> None:
-    pipe = execute(QUICKSTART)["pipe"]
-    assert isinstance(pipe, Pipeline)
+def test_the_quickstart_asks_for_a_reader() -> None:
     with pytest.raises(SpecError, match="no VideoReader"):
-        pipe.run()
+        execute(QUICKSTART)
+
+
+class _Stenographer:
+    """In the place of models of several gigabytes: repeats what it was asked."""
+
+    def answer(self, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
+        for request in requests:
+            yield Caption(request.window_id, f"asked: {request.text[:16]}", "success", 5, 2)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def _stand_in_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(_spec: ServedModel, *, num_threads: int, in_flight: int) -> Opened:
+        return Opened(_Stenographer(), "tiny", "1")
+
+    monkeypatch.setattr(captioners, "open_model", opened)
+    monkeypatch.setattr(language_models, "open_model", opened)
+    monkeypatch.setattr(run, "check_models", lambda plan, num_gpus: None)
+
+
+@pytest.mark.usefixtures("_stand_in_models")
+def test_the_quickstart_captions_what_a_reader_before_it_reads(source: Path) -> None:
+    block = QUICKSTART.replace(EMPTY_PIPELINE, "").replace("pipe.run()", "tasks = pipe.run()")
+    tasks = cast("list[VideoTask]", execute(block, pipe=started(source))["tasks"])
+    texts = [window.caption for task in tasks for clip in task.data.clips for window in clip.windows]
+    assert texts == [{"qwen": "asked: Write a detailed"}] * 2
+
+
+@pytest.mark.usefixtures("_stand_in_models")
+def test_the_caption_and_enhancement_blocks_write_the_documented_keys(source: Path, tmp_path: Path) -> None:
+    stages = execute(PREPARATION + GENERATION + ENHANCEMENT)
+    pipeline = started(source)
+    for name in ("prep", "gen", "enh"):
+        pipeline.add_stage(stages[name])
+    block = WRITER.replace("generate_captions=False", "generate_captions=True")
+    block = block.replace("caption_models=[]", "caption_models=None")
+    execute(block, pipeline=pipeline, OUT_DIR=str(tmp_path), VIDEO_DIR=str(source))
+    pipeline.run()
+    record = json.loads(next((tmp_path / "metas" / "v0").glob("*.json")).read_text())
+    assert record["windows"][0]["qwen_caption"] == "asked: Write a detailed"
+    assert record["windows"][0]["qwen_enhanced_caption"] == "asked: asked: Write a d"
+
+
+@pytest.mark.skipif(Path("/models").exists(), reason="weights are there")
+def test_without_weights_the_quickstart_says_which_are_missing(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelUnavailable, match="model qwen at /models"):
+        execute(QUICKSTART.replace(EMPTY_PIPELINE, ""), pipe=started(source))
 
 
 def written_with(source: Path, output: Path, *, before: str, after: str) -> Path:

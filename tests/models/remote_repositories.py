@@ -98,7 +98,8 @@ class TinyInternVideo(PreTrainedModel):
         return self.visual(frames.mean(dim=(1, 3, 4))).unsqueeze(1)
 
     def get_txt_feat(self, text):
-        return self.text(torch.tensor([ord(letter) for letter in text])).mean(dim=0, keepdim=True)
+        letters = torch.tensor([ord(letter) for letter in text], device=self.text.weight.device)
+        return self.text(letters).mean(dim=0, keepdim=True)
 """
 
 

@@ -170,6 +170,20 @@ def test_a_nested_config_of_internvideo2_is_read(tmp_path: Path, model_dir: str)
     assert np.array_equal(nested, opened("internvideo2", model_dir).embed([drawn(9)]).rows)
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dtype", "least_cosine"), [("float32", 0.9999), ("bfloat16", 0.99)])
+@EVERY
+def test_a_gpu_answers_as_the_cpu_does(
+    algorithm: str, dtype: str, least_cosine: float, model_dir: str
+) -> None:
+    clips = [drawn(9 + seed, seed=seed) for seed in range(4)]
+    here = opened(algorithm, model_dir, device="cpu")
+    there = opened(algorithm, model_dir, device="cuda", dtype=dtype)
+    cosines = (here.embed(clips).rows * there.embed(clips).rows).sum(axis=1)
+    assert cosines.min() > least_cosine
+    assert there.embed_texts(TEXTS) == pytest.approx(here.embed_texts(TEXTS), abs=0.05)
+
+
 # What goes wrong
 
 

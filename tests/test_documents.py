@@ -11,6 +11,7 @@ from typing import cast
 import pyarrow.parquet as pq
 import pytest
 from drawing_documents import draw_parts
+from one_codec import one_codec_process
 from PIL import Image
 
 from clipmill.errors import ModelUnavailable, SpecError
@@ -177,6 +178,12 @@ def started(source: Path) -> Pipeline:
     pipeline.add_stage(VideoReader(input_video_path=str(source)))
     pipeline.add_stage(FixedStrideExtractorStage(clip_len_s=1, clip_stride_s=1, min_clip_length_s=1))
     return pipeline.add_stage(ClipTranscodingStage())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_codec() -> Iterator[None]:
+    with one_codec_process():
+        yield
 
 
 @pytest.fixture(scope="module")

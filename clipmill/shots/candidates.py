@@ -9,8 +9,8 @@ from clipmill.shots.strip import Blocks
 BEFORE_CUT, FROM_CUT = 3, 2
 """Frames in doubt before a possible cut, and from it on: a network marks the last frame of a shot, or two."""
 
-MIN_MIXTURE = 0.1
-"""Half of what the content detector asks of a dissolve."""
+MIN_MIXTURE = 0.15
+"""Less than the content detector asks of a dissolve: more is in doubt than it would call one."""
 
 
 class Candidates:

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from deduplicating import write_copies
 from films import draw_collection, draw_film
 from machines import HAS_NVIDIA_DRIVER
 from one_codec import one_codec_process
@@ -39,3 +40,17 @@ def shared_codec() -> Iterator[None]:
     """``one_codec_process`` for one test."""
     with one_codec_process():
         yield
+
+
+@pytest.fixture
+def embeddings(tmp_path: Path) -> Path:
+    """A folder with three nearly equal embeddings for each of twelve films, in two files."""
+    folder = tmp_path / "embeddings"
+    write_copies(folder)
+    return folder
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Where a run writes; not there yet."""
+    return tmp_path / "output"

@@ -1,27 +1,30 @@
 """A long video comes in pieces; what comes out is what comes out of the whole."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
-from curating import curate_here, laps, plain_spec, published_files
+from curating import curate_here, fates, laps, plain_spec, published_files, rows
 from films import draw_film
 
-from clipmill.media.contracts import ScanArrays, ScanFacts
+from clipmill.errors import UnreadableVideo
+from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.probe import probe
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.source import open_source
 from clipmill.media.spool import Piece, load_piece
 from clipmill.plan import Extractor, RunPlan, plan_of_spec
-from clipmill.records import Cuts, FrameSpan, SourceFile, WorkItem
+from clipmill.records import Cuts, FrameSpan, SourceFile, VideoReason, WorkItem
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.streaming.early import early_clips
 from clipmill.streaming.parcel import Parcel
+from clipmill.streaming.passes import Done, Passes
 from clipmill.streaming.reel import Reel
 from clipmill.streaming.sampling import scan_plan
 from clipmill.streaming.splitting import outcome_of, split_video
@@ -287,3 +290,23 @@ def test_frames_of_the_whole_video_are_written_from_all_of_it(
 ) -> None:
     frames = piece_frames(plan, replace(item, missing=frozenset({missing})), cuts=False)
     assert (frames > 1 << 30) == (missing == "video_frames")
+
+
+@pytest.mark.usefixtures("shared_codec")
+def test_video_rejected_after_its_first_clips_came_has_none(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_pass = Passes.pieces
+
+    def broken(self: Passes, item: WorkItem, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
+        yield from islice(whole_pass(self, item, plan, spool_dir), 5)
+        raise UnreadableVideo(item.source.uri, VideoReason.OVER_LIMIT, "it does not end")
+
+    monkeypatch.setattr(Passes, "pieces", broken)
+    monkeypatch.setattr("clipmill.streaming.passes.LONG_S", 1.0)
+    monkeypatch.setattr("clipmill.streaming.unrolling.PIECE_FRAMES", 40)
+    spec = plain_spec(split={"content": CONTENT.model_dump() | {"find_gradual": False}})
+    curate_here(film.parent, tmp_path / "out", spec)
+    assert len({lap["chunk_index"] for lap in laps(tmp_path / "out")}) > 1
+    assert fates(tmp_path / "out", film.parent) == {"film.mp4": "over_limit"}
+    assert rows(tmp_path / "out", "clips") == []

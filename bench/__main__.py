@@ -29,6 +29,7 @@ BY_DEFAULT = SECTIONS[:-1]
 KINDS = (
     RunKind("copy", has_previews=False),
     RunKind("copy", has_previews=True),
+    RunKind("smart", has_previews=False),
     RunKind("libx264", has_previews=False),
     RunKind("libx264", has_previews=True),
 )

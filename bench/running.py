@@ -4,8 +4,8 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from bench.metering import cpu_s, timed
 from bench.scanning import decode_s
 from clipmill.pipeline import Pipeline
 from clipmill.plan import RunPlan
+from clipmill.records import WorkItem
 from clipmill.specs import SplitSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
@@ -25,9 +26,8 @@ from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.streaming import run
-from clipmill.streaming.graph import Node, graph_of
-from clipmill.streaming.operators import Operator
 from clipmill.streaming.parcel import Parcel
+from clipmill.streaming.run import run_graph
 from clipmill.video import Clip
 
 
@@ -35,7 +35,7 @@ from clipmill.video import Clip
 class RunKind:
     """Which run is measured."""
 
-    encoder: Literal["copy", "libx264"]
+    encoder: Literal["copy", "smart", "libx264"]
     has_previews: bool
     split: Literal["content", "fixed_stride"] = "content"
 
@@ -74,7 +74,7 @@ def run_cost(kind: RunKind, films: Sequence[str], warm_up: str) -> RunCost:
         _run(kind, [warm_up])
     before_s = decode_s(films)
     meter: defaultdict[str, float] = defaultdict(float)
-    with timed() as taken, mock.patch.object(run, "graph_of", partial(_metered_graph, meter)):
+    with timed() as taken, mock.patch.object(run, "run_graph", partial(_noted, meter)):
         kept_s, copied_s = _run(kind, films)
     return RunCost(
         decode_s=(before_s + decode_s(films)) / 2,
@@ -128,25 +128,11 @@ def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:
     return Pipeline(kind.name, stages=stages)
 
 
-def _metered_graph(meter: defaultdict[str, float], plan: RunPlan, *, num_cpus: float) -> list[Node]:
-    nodes = graph_of(plan, num_cpus=num_cpus)
-    return [replace(node, make=partial(_Metered, node.name, node.make, meter)) for node in nodes]
-
-
-class _Metered:
-    """An operator that notes the CPU time between taking parcels and giving each on."""
-
-    def __init__(self, name: str, make: Callable[[], Operator], meter: defaultdict[str, float]) -> None:
-        self.name = name
-        self._operator = make()
-        self._meter = meter
-
-    def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
-        results = self._operator(parcels)
-        while True:
-            start_s = cpu_s()
-            parcel = next(results, None)
-            self._meter[self.name] += cpu_s() - start_s
-            if parcel is None:
-                return
-            yield parcel
+def _noted(
+    meter: defaultdict[str, float], items: Sequence[WorkItem], plan: RunPlan, *, engine: run.Engine
+) -> Iterator[Parcel]:
+    """A run whose laps, each measured in its worker with its codec process, are added up by operator."""
+    for parcel in run_graph(items, plan, engine=engine):
+        for lap in parcel.metrics:
+            meter[lap.operator] += lap.cpu_s
+        yield parcel

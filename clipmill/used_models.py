@@ -1,9 +1,10 @@
 """Which models the stages of a run use, where their weights lie, and of which revision they are. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
+from clipmill.errors import SpecError
 from clipmill.models.table import ModelEntry, ModelKind, model_named
 from clipmill.stages.base import StageSpec
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
@@ -75,3 +76,26 @@ def model_of(stage: ServedModel) -> UsedModel:
 def _is_place(model: str) -> bool:
     """Whether a model is named by the folder or URI of its weights, not by its id on the hub."""
     return "://" in model or model.startswith(("/", ".", "~"))
+
+
+def environment_of(models: Iterable[UsedModel], *, decoder: str = "auto") -> str:
+    """The one environment in which a run's workers find all libraries: an extra, an image, a machine.
+
+    The later of models, legacy and vllm holds what the earlier ones need. NVDEC has one of its own; beside
+    models it is taken where their image has it. SpecError where two exclude each other.
+    """
+    needed = {_environment(used) for used in models}
+    if {"legacy", "vllm"} <= needed:
+        raise SpecError(
+            "the embedding needs the legacy environment and vllm its own, and a cluster has one: let "
+            "captions come from an endpoint (endpoint_url), or from backend: transformers"
+        )
+    without_models = "nvdec" if decoder == "nvdec" else "cpu"
+    return next((name for name in ("vllm", "legacy", "models") if name in needed), without_models)
+
+
+def _environment(used: UsedModel) -> str:
+    """A served model runs where its backend does; vllm is for GPUs."""
+    if isinstance(used.stage, ServedModel):
+        return "models" if used.stage.backend == "transformers" or used.stage.device == "cpu" else "vllm"
+    return used.entry.environment

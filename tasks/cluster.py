@@ -53,14 +53,23 @@ def _workers(group: WorkerGroup) -> WorkerNodeConfig:
     )
 
 
-STREAM_CLUSTER = RayJobConfig(
-    # No work on the head: the driver and Ray's own services live there.
-    head_node_config=HeadNodeConfig(
-        ray_start_params={"num-cpus": "0"}, pod_template=_pod(HEAD_CONTAINER, HEAD)
-    ),
-    worker_node_config=[_workers(CPU_WORKERS), _workers(GPU_WORKERS)],
-    enable_autoscaling=True,
-    autoscaler_options=AutoscalerOptionsConfig(idle_timeout_seconds=IDLE_TIMEOUT_S),
-    shutdown_after_job_finishes=True,
-    ttl_seconds_after_finished=KEEP_FINISHED_S,
-)
+def cluster_of(*groups: WorkerGroup) -> RayJobConfig:
+    """A cluster of a head and groups of workers; what a group asks for lies in its pods, not on the task."""
+    return RayJobConfig(
+        # No work on the head: the driver and Ray's own services live there.
+        head_node_config=HeadNodeConfig(
+            ray_start_params={"num-cpus": "0"}, pod_template=_pod(HEAD_CONTAINER, HEAD)
+        ),
+        worker_node_config=[_workers(group) for group in groups],
+        enable_autoscaling=True,
+        autoscaler_options=AutoscalerOptionsConfig(idle_timeout_seconds=IDLE_TIMEOUT_S),
+        shutdown_after_job_finishes=True,
+        ttl_seconds_after_finished=KEEP_FINISHED_S,
+    )
+
+
+STREAM_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["cpu"])
+NVDEC_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["nvdec"])
+MODELS_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["models"])
+LEGACY_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["legacy"])
+VLLM_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["vllm"])

@@ -121,5 +121,13 @@ HEAD = Machine(cpu="2", mem="8Gi")
 """Ray's own services and the driver, which holds rows on their way to the state."""
 
 CPU_WORKERS = WorkerGroup("cpu", CPU, min_replicas=1, max_replicas=32)
-GPU_WORKERS = WorkerGroup("gpu", MODELS, min_replicas=0, max_replicas=8)
-"""None runs, and none is paid for, until a stage asks Ray for a GPU."""
+GPU_WORKERS = {
+    # None runs, and none is paid for, until a stage asks Ray for a GPU.
+    "cpu": WorkerGroup("gpu", NVDEC, min_replicas=0, max_replicas=8),
+    # One from the start: how many GPUs there are is what the pools of models are laid out by.
+    "nvdec": WorkerGroup("gpu", NVDEC, min_replicas=1, max_replicas=8),
+    "models": WorkerGroup("gpu", MODELS, min_replicas=1, max_replicas=8),
+    "legacy": WorkerGroup("gpu", LEGACY, min_replicas=1, max_replicas=8),
+    "vllm": WorkerGroup("gpu", VLLM, min_replicas=1, max_replicas=8),
+}
+"""By the environment that the stages of a run need."""

@@ -17,6 +17,10 @@ from flytekit.models.task import TaskSpec
 from flytekit.tools.translator import get_serializable
 from google.protobuf.json_format import MessageToDict
 
+from clipmill.errors import SpecError
+from clipmill.plan import plan_of_spec
+from clipmill.specs import CurateSpec
+from clipmill.used_models import environment_of
 from images import IMAGES
 from images.environments import REGISTRY
 from tasks import hardware
@@ -30,6 +34,10 @@ HARDWARE = {
     "tasks.shards.admit": hardware.PLAN,
     "tasks.stream.stream_all": hardware.PLAN,
     "tasks.stream.stream": hardware.STREAM,
+    "tasks.stream.stream_with_nvdec": hardware.STREAM,
+    "tasks.stream.stream_with_models": hardware.STREAM,
+    "tasks.stream.stream_with_legacy": hardware.STREAM,
+    "tasks.stream.stream_with_vllm": hardware.STREAM,
     "tasks.publish.collect_embeddings": hardware.PUBLISH,
     "tasks.publish.publish": hardware.PUBLISH,
     "tasks.dedupe.fit_clusters": hardware.FIT,
@@ -39,6 +47,7 @@ HARDWARE = {
     "tasks.dedupe.map_find_duplicates": hardware.PAIRS,
     "tasks.dedupe.select_keepers": hardware.PLAN,
 }
+ENVIRONMENTS = {f"tasks.stream.stream_with_{name}": name for name in ("nvdec", "models", "legacy", "vllm")}
 EVERY_TASK = pytest.mark.parametrize("name", HARDWARE)
 EVERY_ENVIRONMENT = pytest.mark.parametrize("environment", IMAGES)
 
@@ -50,9 +59,10 @@ class Closure:
         self._entities = OrderedDict[object, object]()
         get_serializable(self._entities, self._settings, curate)
         # Streamed tasks are compiled where the dynamic task runs: here they are looked at by hand.
-        from tasks.stream import stream
+        from tasks.stream import STREAMS
 
-        get_serializable(self._entities, self._settings, stream)
+        for stream in STREAMS.values():
+            get_serializable(self._entities, self._settings, stream)
         self.tasks = {
             plain_name(spec.template.id.name): spec.to_flyte_idl().template
             for spec in self._entities.values()
@@ -106,7 +116,8 @@ def test_a_task_has_retries_and_a_timeout(closure: Closure, name: str) -> None:
 
 @EVERY_TASK
 def test_a_task_names_its_image(closure: Closure, name: str) -> None:
-    assert closure.tasks[name].container.image.startswith(f"{REGISTRY}/clipmill-cpu:")
+    environment = ENVIRONMENTS.get(name, "cpu")
+    assert closure.tasks[name].container.image.startswith(f"{REGISTRY}/clipmill-{environment}:")
 
 
 @EVERY_TASK
@@ -286,7 +297,7 @@ def test_what_is_spooled_does_not_fill_the_containers(cluster: dict[str, object]
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
 def test_worker_groups_grow_between_their_bounds(cluster: dict[str, object], name: str) -> None:
-    bounds = {"cpu": hardware.CPU_WORKERS, "gpu": hardware.GPU_WORKERS}[name]
+    bounds = {"cpu": hardware.CPU_WORKERS, "gpu": hardware.GPU_WORKERS["cpu"]}[name]
     spec = group(cluster, name)
     assert (spec.get("minReplicas", 0), spec["maxReplicas"]) == (bounds.min_replicas, bounds.max_replicas)
     assert spec.get("replicas", 0) == bounds.min_replicas
@@ -295,6 +306,43 @@ def test_worker_groups_grow_between_their_bounds(cluster: dict[str, object], nam
 
 def test_no_gpu_waits_for_work(cluster: dict[str, object]) -> None:
     assert group(cluster, "gpu").get("minReplicas", 0) == 0
+
+
+@pytest.mark.parametrize("task", ENVIRONMENTS)
+def test_models_have_a_gpu_in_their_workers_and_none_on_the_task(closure: Closure, task: str) -> None:
+    cluster = MessageToDict(closure.tasks[task].custom)["rayCluster"]
+    workers = group(cluster, "gpu")
+    machine = MACHINES[ENVIRONMENTS[task]]
+    assert container(workers)["resources"]["limits"]["memory"] == machine.mem
+    assert container(workers)["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert workers["minReplicas"] == 1
+
+
+SPECS = {
+    "cpu": {},
+    "nvdec": {"decoder": "nvdec"},
+    "models": {"split": {"algorithm": "transnetv2"}, "captions": {"backend": "transformers"}},
+    "legacy": {"embedding": {"algorithm": "internvideo2"}},
+    "vllm": {"captions": {}, "embedding": {"algorithm": "siglip2"}},
+}
+
+
+@pytest.mark.parametrize("environment", SPECS)
+def test_a_spec_runs_where_its_models_do(environment: str) -> None:
+    plan = plan_of_spec(CurateSpec.model_validate(SPECS[environment]), source="films", output="out")
+    assert environment_of(plan.models, decoder=plan.reader.decoder) == environment
+
+
+def test_environments_that_exclude_each_other_are_told_with_a_remedy() -> None:
+    spec = CurateSpec.model_validate({"captions": {}, "embedding": {"algorithm": "internvideo2"}})
+    with pytest.raises(SpecError, match="endpoint_url"):
+        environment_of(plan_of_spec(spec, source="films", output="out").models)
+
+
+def test_captions_from_an_endpoint_need_no_environment() -> None:
+    captions = {"endpoint_url": "http://captions:8000/v1", "endpoint_model": "qwen"}
+    spec = CurateSpec.model_validate({"captions": captions})
+    assert environment_of(plan_of_spec(spec, source="films", output="out").models) == "cpu"
 
 
 def test_a_finished_cluster_goes_after_a_while(job: dict[str, object]) -> None:

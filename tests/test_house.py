@@ -83,7 +83,7 @@ def test_flyte_finds_the_root() -> None:
 
 
 def test_tasks_and_workflows_are_found() -> None:
-    assert (len(TASKS), names(WORKFLOWS)) == (13, ["curate", "dedup"])
+    assert (len(TASKS), names(WORKFLOWS)) == (19, ["curate", "dedup", "fetch", "search"])
 
 
 @pytest.mark.parametrize("task", TASKS, ids=names(TASKS))

@@ -17,7 +17,7 @@ def registration() -> Registration:
 
 
 def test_every_entity_is_registered(registration: Registration) -> None:
-    assert len(registration.notes.tasks) == 18
+    assert len(registration.notes.tasks) == 22
     assert set(registration.notes.workflows) == {
         "workflows.curate.curate", "workflows.dedup.dedup", "workflows.models.fetch",
         "workflows.search.search",
@@ -37,9 +37,8 @@ def test_what_the_nightly_plan_curates_is_said_at_registration(registration: Reg
 
 def test_every_task_runs_in_an_image_of_the_chosen_registry(registration: Registration) -> None:
     images = {task.container.image for task in registration.notes.tasks.values()}
-    assert {image.split(":")[0] for image in images} == {
-        f"{REGISTRY}/clipmill-cpu", f"{REGISTRY}/clipmill-models",
-    }  # fmt: skip
+    names = ("cpu", "nvdec", "models", "legacy", "vllm")
+    assert {image.split(":")[0] for image in images} == {f"{REGISTRY}/clipmill-{name}" for name in names}
 
 
 def test_the_code_is_uploaded_once(registration: Registration) -> None:

@@ -7,7 +7,7 @@
     ├── SourceError          a source that does not exist or holds no video; raised before any work
     ├── OutputError          an output that cannot be written; raised before any work
     ├── ModelUnavailable     weights that are missing, partial or wrong; raised before any work
-    ├── EngineDied           a model that was running is gone, and starting it again did not help
+    ├── EngineDied           a model that was running is gone; who holds it may open another
     ├── FileFault            something about one file
     │   ├── StoreError           a store that failed while work was under way
     │   │   └── TransientStoreError   ... in a way that is worth another try
@@ -54,7 +54,7 @@ class ModelUnavailable(ClipmillError):
 
 
 class EngineDied(ClipmillError):
-    """A model that was running is gone, and starting it again did not help; ``cause`` is the last one."""
+    """A model that was running is gone; who holds it may open another one and ask again."""
 
     def __init__(self, model: str, cause: str) -> None:
         super().__init__(f"model {model} is gone: {cause}")

@@ -60,13 +60,16 @@ class VllmModel:
         return self._loop.submit(self._caption(request))
 
     async def _caption(self, request: ChatRequest) -> Caption:
-        from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError
+        from vllm import exceptions
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        of_request = getattr(exceptions, "VLLMError", ValueError)  # older ones raised ValueError
 
         try:
             return _caption_of(request.window_id, await self._generated(request))
         except EngineDeadError as error:
             raise EngineDied(self._name, _line(error)) from error
-        except (ValueError, TypeError, EngineGenerateError) as error:
+        except (of_request, ValueError, TypeError, RuntimeError) as error:
             return failed(request.window_id, _line(error))
 
     async def _generated(self, request: ChatRequest) -> Any:

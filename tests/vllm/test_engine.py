@@ -30,6 +30,7 @@ def captioner(folder: Path, **fields: object) -> Captioner:
 
 def by_transformers(folder: Path) -> Captioner:
     spec = {"model": str(folder), "backend": "transformers", "device": "cpu", **WORDS}
+    spec["model_does_preprocess"] = True  # as the engine's processor always does
     return open_captioner(CaptionGenerationStage.model_validate(spec))
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from clipmill.errors import ClipmillError
 from clipmill.media.encoders import check_encoder
+from clipmill.models.devices import num_gpus_here
+from clipmill.models.preflight import check_models
 from clipmill.plan import plan_of_spec
 from clipmill.spec_file import load_spec
 from clipmill.storage import store
@@ -32,6 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = plan_of_spec(spec, source=options.source, output=options.output)
         if plan.makes_files:
             check_encoder(plan.transcode)
+        if plan.models or plan.captions:
+            check_models(plan, num_gpus=num_gpus_here())
         list_source(plan.reader, exclude=options.output)
     except ClipmillError as error:
         print(f"clipmill: {error}", file=sys.stderr)

@@ -36,6 +36,7 @@ class ModelServer:
     """What is said to a request that no plan names, by its body."""
     key: str = ""
     models: tuple[str, ...] | None = ("tiny",)
+    is_gone: bool = False
     bodies: list[dict] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
     times_s: dict[str, list[float]] = field(default_factory=dict)
@@ -66,7 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
     told: ModelServer
 
     def do_GET(self) -> None:
-        if self.told.models is None:
+        if self.told.is_gone:
+            self._send(502, b"{}")
+        elif self.told.models is None:
             self._send(404, b"{}")
         elif not self._is_known():
             self._send(401, b'{"error": {"message": "no such key"}}')

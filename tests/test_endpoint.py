@@ -213,6 +213,14 @@ def test_an_endpoint_that_is_not_there_is_told(server: ModelServer) -> None:
 
 
 def test_an_endpoint_that_is_gone_is_no_error_of_the_windows(server: ModelServer) -> None:
+    server.otherwise, server.is_gone = Reply(text=None), True
+    captioner = open_captioner(spec_for(server, endpoint_max_attempts=2, endpoint_concurrency=1))
+    with pytest.raises(EngineDied, match="tiny is gone"):
+        next(captioner.caption(requests("a", "b")))
+    assert server.attempts == {"a": 2}
+
+
+def test_an_endpoint_that_answers_nobody_is_not_asked_for_ever(server: ModelServer) -> None:
     server.otherwise = Reply(status=503)
     names = [f"w{index}" for index in range(3 * MAX_FAILURES_IN_A_ROW)]
     captioner = open_captioner(spec_for(server, endpoint_max_attempts=1, endpoint_concurrency=2))

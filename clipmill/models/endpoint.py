@@ -19,6 +19,7 @@ from clipmill.errors import EngineDied
 from clipmill.models.captioner import Caption
 from clipmill.models.chat import ChatRequest, Sampling, failed, sampling_of
 from clipmill.models.endpoint_answer import caption_of
+from clipmill.models.endpoint_check import is_there
 from clipmill.models.endpoint_http import Endpoint, Refused, endpoint_of
 from clipmill.models.in_flight import answers_as_done
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
@@ -26,7 +27,7 @@ from clipmill.stages.video.caption.serving import ServedModel
 
 _JPEG_QUALITY = 90
 MAX_FAILURES_IN_A_ROW = 16
-"""Windows that all fail after all their attempts: then it is the endpoint that is gone, not they."""
+"""Windows that all fail after all their attempts: then it is not they that are at fault."""
 
 
 class EndpointModel:
@@ -50,7 +51,7 @@ class EndpointModel:
         self._failures = _FailuresInARow()
 
     def answer(self, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
-        """See ``ChatModel``. EngineDied when many windows in a row fail after all their attempts."""
+        """See ``ChatModel``. EngineDied when the server is gone, or many windows in a row fail."""
         return answers_as_done(requests, self._submit, limit=self._concurrency)
 
     def close(self) -> None:
@@ -67,6 +68,8 @@ class EndpointModel:
         try:
             answer = self._endpoint.complete(self._body(request), request_id=request.window_id)
         except Refused as error:
+            if not error.is_final and not is_there(self._endpoint):
+                raise EngineDied(self._endpoint.model, str(error)) from error
             self._failures.count(str(error), is_final=error.is_final)
             return failed(request.window_id, f"{error} after {time.monotonic() - started:.0f} s")
         self._failures.reset()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.endpoint_http import Refused, endpoint_of
+from clipmill.models.endpoint_http import Endpoint, Refused, endpoint_of
 from clipmill.stages.video.caption.serving import ServedModel
 
 _TIMEOUT_S = 10.0
@@ -15,9 +15,8 @@ _HAS_NO_LIST = ("HTTP 404", "HTTP 405", "HTTP 501")
 def check_endpoint(spec: ServedModel) -> None:
     """ModelUnavailable unless the endpoint answers and, where it lists its models, lists this one."""
     endpoint = endpoint_of(spec)
-    quick = replace(endpoint, timeout_s=min(_TIMEOUT_S, endpoint.timeout_s))
     try:
-        listed = _ids(quick.models())
+        listed = _ids(_listed(endpoint))
     except Refused as error:
         if not str(error).startswith(_HAS_NO_LIST):
             raise ModelUnavailable(endpoint.model, endpoint.url, str(error), _remedy(str(error))) from error
@@ -27,6 +26,19 @@ def check_endpoint(spec: ServedModel) -> None:
         raise ModelUnavailable(
             endpoint.model, endpoint.url, f"it serves {known}", "name one of them in endpoint_model"
         )
+
+
+def is_there(endpoint: Endpoint) -> bool:
+    """Whether a server still answers there, be it with a refusal."""
+    try:
+        _listed(endpoint)
+    except Refused as error:
+        return error.is_final
+    return True
+
+
+def _listed(endpoint: Endpoint) -> JsonValue:
+    return replace(endpoint, timeout_s=min(_TIMEOUT_S, endpoint.timeout_s)).models()
 
 
 def _remedy(cause: str) -> str:

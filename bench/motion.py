@@ -8,8 +8,8 @@ has none.
 
 Compared are windows of five seconds. "rank" is Spearman's correlation of the two scores, "ratio" the median
 of ours over theirs where theirs is not 0 (with the quartiles), "verdict" the share of windows that the
-documented threshold keeps or filters by both alike. Windows without vectors (key pictures, other codecs) do
-not count.
+documented threshold keeps or filters by both alike. Instants without vectors (key pictures, and with them
+most cuts; other codecs) do not count.
 """
 
 import argparse
@@ -76,22 +76,25 @@ class Agreement:
 
 def measure(path: Path) -> Agreement | None:
     """Both scores of a film; None where its decoder gives no vectors."""
-    ours, theirs = (_scores(path, source) for source in ("blocks", "vectors"))
-    shared = sorted(ours.keys() & theirs.keys())
-    if not shared:
+    ours, theirs = (_lengths(path, source) for source in ("blocks", "vectors"))
+    shared = np.array(sorted(ours.keys() & theirs.keys()))
+    if not len(shared):
         return None
-    return Agreement(path.stem, *(np.array([one[window] for window in shared]) for one in (ours, theirs)))
+    windows = [shared[shared // WINDOW_S == number] for number in np.unique(shared // WINDOW_S)]
+    means = (
+        np.array([np.mean([one[at_s] for at_s in window]) for window in windows]) for one in (ours, theirs)
+    )
+    return Agreement(path.stem, *means)
 
 
-def _scores(path: Path, source: Literal["blocks", "vectors"]) -> dict[int, float]:
-    """Mean score of each window that has one, by its number."""
+def _lengths(path: Path, source: Literal["blocks", "vectors"]) -> dict[float, float]:
+    """Mean length at each measured instant, by its time in seconds."""
     plan = ScanPlan(thumbnails=False, motion_fps=MotionVectorDecodeStage().target_fps, motion_source=source)
     with TemporaryDirectory() as spool:
         scan(str(path), plan, spool)
         arrays = load_arrays(spool)
-        windows = arrays.times_s[arrays.motion_frames] // WINDOW_S
-        means = arrays.motion_blocks.mean(axis=(1, 2)) if len(windows) else windows
-    return {int(window): float(means[windows == window].mean()) for window in np.unique(windows)}
+        times_s = arrays.times_s[arrays.motion_frames].tolist()
+        return dict(zip(times_s, (float(blocks.mean()) for blocks in arrays.motion_blocks), strict=True))
 
 
 def drawn_films(folder: Path, *, seed: int, num_shots: int) -> Iterator[Path]:

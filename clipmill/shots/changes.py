@@ -126,7 +126,7 @@ def compare(looks: Looks) -> Changes:
     """Compare every frame with the next ``MAX_LAG``."""
     shape = (len(looks), MAX_LAG)
     structure, colour = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
-    products = looks.structure @ looks.structure.T
+    products = inner_products(looks.structure, reach=MAX_LAG)
     lengths = products.diagonal() / 2
     for lag in range(1, min(MAX_LAG, len(looks) - 1) + 1):
         count = len(looks) - lag
@@ -153,6 +153,23 @@ def structure_of(luma: np.ndarray) -> np.ndarray:
     contrast = np.sqrt(np.einsum("ij,ij->i", centred, centred) / num_pixels)
     centred /= (np.maximum(contrast, np.float32(MIN_CONTRAST)) * np.sqrt(num_pixels))[:, None]
     return centred
+
+
+def inner_products(rows: np.ndarray, *, reach: int) -> np.ndarray:
+    """``(N, N)``: every row of ``(N, K)`` by itself and, above the diagonal, by the next ``reach``.
+
+    In pieces that BLAS does not share out: where nobody pinned its threads to one, they would wait for each
+    other longer than all of this takes. What no piece holds is 0.
+    """
+    products = np.zeros((len(rows), len(rows)), np.float32)
+    step = max(1, int((reach * reach + 4 * _SHARED_OUT / rows.shape[1]) ** 0.5 - reach) // 2)
+    for start in range(0, len(rows), step):
+        later = slice(start, start + step + reach)
+        np.matmul(rows[start : start + step], rows[later].T, out=products[start : start + step, later])
+    return products
+
+
+_SHARED_OUT = 1 << 18  # multiplications from which OpenBLAS starts threads
 
 
 def structure_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipmill.shots.changes import LUMA_CHROMA, MIN_CONTRAST
+from clipmill.shots.changes import LUMA_CHROMA, MIN_CONTRAST, inner_products
 
 SPANS = (8, 12, 18, 28, 42, 60)
 """Lengths looked for, in frames; in between, the nearest fits well enough to be refined."""
@@ -105,7 +105,7 @@ def shrink(thumbnails: np.ndarray) -> np.ndarray:
     sums = rows[:, :, 0].astype(np.float32)
     sums += rows[:, :, 1]
     sums += rows[:, :, 2]
-    small = (sums.reshape(-1, 48 * 3) @ _CELLS).reshape(len(thumbnails), 9 * 16 * 3)
+    small = (sums @ _CELLS).reshape(len(thumbnails), 9 * 16 * 3)
     small[:, ::3] -= 128
     return small
 
@@ -140,20 +140,20 @@ def mixture_scores(small: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def _distances(small: np.ndarray) -> np.ndarray:
-    """Root mean square difference of every picture and every other, ``(N, N)``, in grey levels."""
-    products = small @ small.T
+    """Root mean square difference of each picture and later ones in levels, ``(N, N)`` above the diagonal."""
+    products = inner_products(small, reach=max(SPANS))
     lengths = products.diagonal()
     squares = lengths[:, None] + lengths - 2 * products
     return np.sqrt(np.maximum(squares, 0) / np.float32(small.shape[1]))
 
 
 def _luma_moments(small: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean luma of each picture, ``(N,)``, and the covariances of all with all, ``(N, N)``."""
+    """Mean luma of each picture, ``(N,)``, and its covariances with later ones, ``(N, N)`` likewise."""
     luma = small[:, ::3]
     num_cells = np.float32(luma.shape[1])
     means = np.add.reduce(luma, axis=1) / num_cells
     luma = luma - means[:, None]
-    return means, luma @ luma.T / num_cells
+    return means, inner_products(luma, reach=max(SPANS)) / num_cells
 
 
 def _structure_change(spread: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:

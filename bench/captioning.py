@@ -62,6 +62,7 @@ class Make:
     name: str
 
     def __call__(self) -> StandIn:
+        """One, in its worker."""
         return StandIn(self.name)
 
 

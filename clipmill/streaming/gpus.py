@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from clipmill.errors import SpecError
 from clipmill.plan import RunPlan
+from clipmill.stages.video.caption.serving import ServedModel
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 
@@ -12,6 +13,8 @@ GPU_MEMORY_GB = 80.0
 """What ``gpu_memory_gb`` is a share of; Ray does not know what the GPUs of its cluster have."""
 NVDEC_SHARE = 0.1
 """Of a GPU, for a worker that only decodes: the decoders are a part of their own, for several sessions."""
+LEAST_WORKERS = {"scan": 4}
+"""Decoding is most of the work without captions: one worker would leave everybody waiting."""
 GROWS = "caption"
 """The slow operator: what the others leave of the GPUs is its own."""
 
@@ -33,7 +36,7 @@ def gpu_shares(plan: RunPlan, *, num_gpus: float) -> dict[str, GpuShare]:
     if num_gpus <= 0:
         return {}
     asked = {name: share for name, share in _asked(plan) if share > 0}
-    total = sum(asked.values())
+    total = _total(asked)
     if total > num_gpus:
         if max(asked.values()) > 1:
             raise SpecError(
@@ -41,15 +44,28 @@ def gpu_shares(plan: RunPlan, *, num_gpus: float) -> dict[str, GpuShare]:
                 f"{', '.join(f'{name} {share:g}' for name, share in asked.items())}"
             )
         asked = {name: share * num_gpus / total for name, share in asked.items()}
-    return {name: GpuShare(share, _most(name, asked, num_gpus)) for name, share in asked.items()}
+    bounds = {"caption": plan.captions, "enhance": plan.enhancement}
+    return {
+        name: GpuShare(share, _bound(bounds.get(name)) or _most(name, asked, num_gpus))
+        for name, share in asked.items()
+    }
+
+
+def _bound(stage: ServedModel | None) -> int | None:
+    """What the user says there will be: a cluster may grow while the pool waits."""
+    return stage.max_workers if stage else None
+
+
+def _total(asked: Mapping[str, float]) -> float:
+    return sum(share * LEAST_WORKERS.get(name, 1) for name, share in asked.items())
 
 
 def _most(name: str, asked: Mapping[str, float], num_gpus: float) -> int:
-    """One of each operator, and what is left for the slow one; without it, for all alike."""
-    left = num_gpus - sum(asked.values())
+    """The least of each operator, and what is left for the slow one; without it, for all alike."""
+    left, least = num_gpus - _total(asked), LEAST_WORKERS.get(name, 1)
     if GROWS in asked:
-        return 1 + int(left / asked[name] + 1e-6) if name == GROWS else 1
-    return 1 + int(left / len(asked) / asked[name] + 1e-6)
+        return least + int(left / asked[name] + 1e-6) if name == GROWS else least
+    return least + int(left / len(asked) / asked[name] + 1e-6)
 
 
 def _asked(plan: RunPlan) -> Iterator[tuple[str, float]]:

@@ -33,8 +33,9 @@ from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodin
 from clipmill.timeline import TIME_TOLERANCE_S
 
 RING_BYTES = 360 << 20
-"""Of 720p what the content detector needs to be sure of dissolves, of 1080p by the clock two seconds at 50
-frames a second; a worker stays below 600 MB with it."""
+"""What the content detector needs of 720p to be sure of dissolves; by the clock, two seconds of 1080p at 50
+frames a second. Beside it an encoder takes its own 300 to 400 MB at 720p, here as in a pass of its own.
+"""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from curating import Row, curate_here, plain_spec, rows, stamps
+from films import draw_film
 from stand_ins import Seen, stand_ins, told
 
 from clipmill.errors import ClipmillError, EngineDied
@@ -30,6 +31,12 @@ FULL: Row = {
     "preview": {"target_height": 90},
     "dedup": None,
 }
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One clip of a second."""
+    return draw_film(tmp_path_factory.mktemp("films") / "quay.mp4", seed=3, shots=(30,), size_px=(80, 46))
 
 
 @pytest.fixture

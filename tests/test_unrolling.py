@@ -165,9 +165,8 @@ def test_early_clips_of_a_film_without_cuts(entire_scene_as_clip: bool) -> None:
     {}, {"clip_stride_s": 0.5}, {"clip_stride_s": 2.0}, {"limit_clips": 4}, {"min_clip_length_s": 1.5},
 ], ids=str)  # fmt: skip
 def test_early_clips_by_the_clock_are_the_first_of_all_clips(strides: dict[str, float]) -> None:
-    extractor = FixedStrideExtractorStage(
-        **{"clip_len_s": 1.0, "clip_stride_s": 1.0, "min_clip_length_s": 0.5} | strides
-    )
+    spec = {"clip_len_s": 1.0, "clip_stride_s": 1.0, "min_clip_length_s": 0.5} | strides
+    extractor = FixedStrideExtractorStage.model_validate(spec)
     check_early(extractor, Cuts(), num_frames=400)
 
 

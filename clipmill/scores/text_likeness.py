@@ -6,13 +6,13 @@ captions (Lienhart and Wernicke, "Localizing and segmenting text in images and v
 """
 
 import numpy as np
-from scipy import ndimage
 
 ROWS, COLUMNS = 9, 12
 """Cells of the picture, from the top left, row by row."""
 NUM_CELLS = ROWS * COLUMNS
 
 _HEIGHT_PX = 270  # about: letters keep their strokes, and a frame costs little
+_ROW_STEP = 2  # a line of text is several rows high: every second one will do
 _STEP = 40  # levels between neighbours: a stroke's border
 _DENSITY = 0.12  # share of such steps along a stretch of a line of text
 _REACH = 1 / 15  # of the height: the stretch, about two letters
@@ -20,6 +20,7 @@ _LEAST_HEIGHT, _MOST_HEIGHT = 0.02, 0.14  # of the picture, of one line
 _LEAST_ASPECT = 2.0
 _LEAST_FILL = 0.5  # of its box that a line covers
 _CONTRAST = 70  # levels between its dark and its bright parts
+_DARK_SHARE, _BRIGHT_SHARE = 0.10, 0.95  # of its pixels that are darker than they are
 
 
 def text_cells(luma: np.ndarray) -> np.ndarray:
@@ -31,12 +32,11 @@ def text_cells(luma: np.ndarray) -> np.ndarray:
     if min(small.shape) < max(ROWS, COLUMNS) + 1:
         return np.zeros(NUM_CELLS, np.float32)
     lines = _lines(small)
-    labels: np.ndarray = ndimage.label(lines)[0]  # pyright: ignore[reportIndexIssue]
     covered = np.zeros(small.shape, np.float32)
-    for box in ndimage.find_objects(labels):
+    for box in _boxes(lines):
         if _is_text(small[box], lines[box], height=len(small)):
             covered[box] = 1
-    return _by_cell(covered)
+    return _by_cell(covered) if covered.any() else np.zeros(NUM_CELLS, np.float32)
 
 
 def text_likeness(cells: np.ndarray) -> float | None:
@@ -52,36 +52,49 @@ def text_likeness(cells: np.ndarray) -> float | None:
 
 
 def _small(luma: np.ndarray) -> np.ndarray:
-    """Int16, every n-th pixel; two are averaged, so that fine noise makes no steps."""
+    """Int16, every n-th pixel of half as many rows; two are averaged, so that fine noise makes no steps."""
     stride = max(1, round(luma.shape[0] / _HEIGHT_PX))
+    row_stride = stride * _ROW_STEP
+    rows, columns = luma.shape[0] // row_stride * row_stride, luma.shape[1] // stride * stride
+    corner = luma[:rows:row_stride, :columns:stride].astype(np.int16)
     if stride == 1:
-        return luma.astype(np.int16)
-    rows, columns = luma.shape[0] // stride * stride, luma.shape[1] // stride * stride
-    corner, middle = (luma[at:rows:stride, at:columns:stride] for at in (0, stride // 2))
-    return (corner.astype(np.int16) + middle) >> 1
+        return corner
+    return (corner + luma[stride // 2 : rows : row_stride, stride // 2 : columns : stride]) >> 1
 
 
 def _lines(small: np.ndarray) -> np.ndarray:
-    """Bool ``(H, W)``: where strong steps lie close together along a line, at least three rows high."""
+    """Bool ``(h, w)``: where strong steps lie close together along a line, at least two rows high."""
     strong = np.zeros(small.shape, bool)
     strong[:, 1:] = np.abs(small[:, 1:] - small[:, :-1]) > _STEP
-    reach = max(3, round(len(small) * _REACH / 2))
+    reach = max(3, round(len(small) * _ROW_STEP * _REACH / 2))
     counts = np.pad(strong.cumsum(axis=1, dtype=np.int16), ((0, 0), (reach + 1, reach)), mode="edge")
     counts[:, : reach + 1] = 0
     dense = counts[:, 2 * reach + 1 :] - counts[:, : -2 * reach - 1] > _DENSITY * (2 * reach + 1)
-    core = dense[:-2] & dense[1:-1] & dense[2:]
+    core = dense[:-1] & dense[1:]
     lines = np.zeros_like(dense)
-    for shift in range(3):
-        lines[shift : len(dense) - 2 + shift] |= core
+    lines[:-1] = core
+    lines[1:] |= core
     return lines
+
+
+def _boxes(lines: np.ndarray) -> list[tuple[slice, slice]]:
+    """Around each connected part."""
+    if not lines.any():
+        return []
+    from scipy import ndimage  # half a second of imports, which a video without a line like text need not pay
+
+    labels: np.ndarray = ndimage.label(lines)[0]  # pyright: ignore[reportIndexIssue]
+    return ndimage.find_objects(labels)
 
 
 def _is_text(picture: np.ndarray, line: np.ndarray, *, height: int) -> bool:
     """Whether a box has the shape and the contrast of a line of text."""
     is_line = _LEAST_HEIGHT * height <= len(line) <= _MOST_HEIGHT * height
-    if not is_line or line.shape[1] < _LEAST_ASPECT * len(line) or line.mean() < _LEAST_FILL:
+    is_long = line.shape[1] >= _LEAST_ASPECT * _ROW_STEP * len(line)
+    if not is_line or not is_long or np.count_nonzero(line) < _LEAST_FILL * line.size:
         return False
-    dark, bright = np.percentile(picture, (10, 95))
+    levels = np.sort(picture, axis=None)
+    dark, bright = (levels[int(share * (levels.size - 1))] for share in (_DARK_SHARE, _BRIGHT_SHARE))
     return bool(bright - dark >= _CONTRAST)
 
 

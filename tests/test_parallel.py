@@ -114,10 +114,10 @@ def test_rest_is_all_that_is_behind(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("here")
 def test_fault_found_late_leaves_what_was_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = write_film(tmp_path / "a.mp4", range(130), options=CLOSED)
-    whole_next_piece = parallel._next_piece
+    whole_next_piece = parallel.next_piece
     handed_out: list[Piece] = []
 
-    def next_piece(one: parallel._Running, joining: parallel.Joining) -> Piece:
+    def next_piece(one: parallel.Running, joining: parallel.Joining) -> Piece:
         if len(handed_out) == 2:
             raise parallel.SegmentFault("a picture is damaged")
         handed_out.append(whole_next_piece(one, joining))

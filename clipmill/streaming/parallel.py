@@ -41,7 +41,9 @@ class WholePassNeeded(ClipmillError):
 
 
 @dataclass(frozen=True)
-class _Running:
+class Running:
+    """A segment that is being scanned into a folder, or was."""
+
     segment: Segment
     folder: str
     future: Future[SegmentFacts]
@@ -77,7 +79,7 @@ class SegmentedPass:
     def _joined(
         self, index: PacketIndex, joining: Joining, spool_dir: str, timeout_s: float
     ) -> Generator[Piece]:
-        running: deque[_Running] = deque()
+        running: deque[Running] = deque()
         waiting = deque(index.segments)
         with ThreadPoolExecutor(self._width, thread_name_prefix="clipmill-segment") as pool:
             try:
@@ -86,8 +88,8 @@ class SegmentedPass:
                         segment = waiting.popleft()
                         folder = os.path.join(spool_dir, f"segment-{segment.start_pts}")
                         scan = partial(self._run, scan_segment, segment, index.segments[0].start_pts, folder)
-                        running.append(_Running(segment, folder, pool.submit(scan, timeout_s=timeout_s)))
-                    yield _next_piece(running.popleft(), joining)
+                        running.append(Running(segment, folder, pool.submit(scan, timeout_s=timeout_s)))
+                    yield next_piece(running.popleft(), joining)
             finally:
                 self._stop(running)
 
@@ -106,7 +108,7 @@ class SegmentedPass:
         finally:
             self._idle.put(child)
 
-    def _stop(self, running: Iterable[_Running]) -> None:
+    def _stop(self, running: Iterable[Running]) -> None:
         """Nobody waits for the rest: who runs it is killed, for the thread that waits to see."""
         for one in running:
             one.future.cancel()
@@ -117,7 +119,8 @@ class SegmentedPass:
                 os.kill(child.pid, signal.SIGKILL)
 
 
-def _next_piece(one: _Running, joining: Joining) -> Piece:
+def next_piece(one: Running, joining: Joining) -> Piece:
+    """What a segment adds to those before it. Its errors, and SegmentFault as ``Joining.add``."""
     facts = one.future.result()
     arrays = joining.add(load_arrays(one.folder), facts, is_last=one.segment.end_pts is None)
     shutil.rmtree(one.folder)  # the maps keep what is in them

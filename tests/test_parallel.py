@@ -123,7 +123,7 @@ def test_fault_found_late_leaves_what_was_handed_out(tmp_path: Path, monkeypatch
         handed_out.append(whole_next_piece(one, joining))
         return handed_out[-1]
 
-    monkeypatch.setattr(parallel, "_next_piece", next_piece)
+    monkeypatch.setattr(parallel, "next_piece", next_piece)
     pieces, facts = passed(film, tmp_path / "spool", width=2)
     assert len(pieces) == 3
     assert facts.num_frames == 130

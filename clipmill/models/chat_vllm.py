@@ -29,6 +29,7 @@ _AHEAD = 4
 _MM_CACHE_GB = 4.0
 _CONTEXT_TOKENS = 32_768  # a window of 768 frames has at most half of it
 _GPU_SHARE = 0.85
+_HEALTH_S = 5.0
 
 Result = TypeVar("Result")
 
@@ -73,7 +74,18 @@ class VllmModel:
             return failed(request.window_id, _line(error))
 
     async def _generated(self, request: ChatRequest) -> Any:
-        """The last output; the engine hands over nothing before."""
+        """The last output. A request that reached the engine as it died is told so by nobody but us."""
+        work = asyncio.ensure_future(self._last_output(request))
+        try:
+            while not (await asyncio.wait({work}, timeout=_HEALTH_S))[0]:
+                if self._engine.errored:
+                    raise EngineDied(self._name, "it died while it was asked")
+            return work.result()
+        finally:
+            work.cancel()
+
+    async def _last_output(self, request: ChatRequest) -> Any:
+        """The engine hands over nothing before."""
         last = None
         asked = {"prompt": self._chat.of(request), **_frames_of(request)}
         # The engine wants a new name for each request; a window is asked about twice where it is refined.

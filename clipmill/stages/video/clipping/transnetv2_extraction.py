@@ -22,7 +22,8 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
 
     stage_name: ClassVar[str] = "split_transnetv2"
 
-    model_dir: str = Field(default="models", min_length=1)
+    # Where weights lie changes nothing; which ones they are is said by the revision.
+    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "models"
     revision: str | None = None
     threshold: float = Field(default=0.4, gt=0, lt=1)
     cascade: bool = True

@@ -159,6 +159,21 @@ def test_a_clip_that_fails_is_left_to_a_pass_of_its_own(
     assert made == SamePassClips((), "a clip failed: no such entry")
 
 
+def test_a_clip_of_a_shot_that_fails_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detector lets go of many frames at a time; those behind the failed clip are nobody's."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no such entry")
+
+    monkeypatch.setattr(same_pass, "read_clip", fail)
+    path = draw_film(tmp_path / "film.mp4", seed=5, shots=(60, 75))
+    _, clips, made = one_pass(path, tmp_path, extractor=ContentClipExtractionStage(min_length_s=1.0))
+    assert len(clips) == 2
+    assert made == SamePassClips((), "a clip failed: no such entry")
+
+
 def test_a_damaged_video_is_cut_by_a_pass_of_its_own(film: Film, tmp_path: Path) -> None:
     data = bytearray(film("b_frames.mp4").read_bytes())
     data[len(data) // 2 : len(data) // 2 + 3000] = b"\xff" * 3000

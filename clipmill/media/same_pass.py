@@ -6,7 +6,7 @@ they would take more than ``ring_bytes``, this ends, and clips are cut as if it 
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, replace
 
@@ -123,8 +123,7 @@ class SamePassCutter:
             self._options = self._open(frame)
         self._ring.append(_Seen(self._num_seen, frame, pts, time_s))
         self._num_seen += 1
-        for number in self._wanted.decider.take(time_s, thumbnail):
-            self._place(self._ring.popleft(), number)
+        self._place_all(self._wanted.decider.take(time_s, thumbnail))
         num_waiting = len(self._ring) + (len(self._current.waiting) if self._current else 0)
         num_bytes = num_waiting * sum(plane.buffer_size for plane in frame.planes)
         if num_bytes > self._wanted.ring_bytes:
@@ -134,8 +133,7 @@ class SamePassCutter:
         """The last frame ends at ``pts``, ``time_s`` after the first one began."""
         if self.gave_up:
             return
-        for number in self._wanted.decider.finish(time_s):
-            self._place(self._ring.popleft(), number)
+        self._place_all(self._wanted.decider.finish(time_s))
         self._end_current(self._num_seen, pts, time_s)
 
     def close(self) -> None:
@@ -156,10 +154,17 @@ class SamePassCutter:
             self._wanted.spec, container, stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
         )
 
+    def _place_all(self, numbers: Iterable[int | None]) -> None:
+        """Hand frames that wait longest to their clips, up to one that fails: then none wait any more."""
+        for number in numbers:
+            if self.gave_up:
+                return
+            self._place(self._ring.popleft(), number)
+
     def _place(self, seen: _Seen, number: int | None) -> None:
         if self._current and self._current.number != number:
             self._end_current(seen.index, seen.pts, seen.time_s)
-        if number is None:
+        if number is None or self.gave_up:
             return
         self._current = self._current or _Growing(number, seen)
         self._current.waiting.append(seen)

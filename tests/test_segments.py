@@ -88,6 +88,17 @@ def test_container_without_an_index_is_one_pass(tmp_path: Path) -> None:
     assert "no index" in index.whole_because
 
 
+def test_file_that_ends_too_early_is_one_pass(tmp_path: Path) -> None:
+    """Its packets are all whole; only the headers say that there should be more."""
+    film = write_film(tmp_path / "a.mkv", range(130), options=CLOSED)
+    cut_off = tmp_path / "b.mkv"
+    cut_off.write_bytes(film.read_bytes()[: film.stat().st_size * 2 // 3])
+    assert scan(str(cut_off), PLAN, str(tmp_path / "whole")).is_partial
+    index = index_packets(str(cut_off), PLAN, MIN_FRAMES, limits=LIMITS)
+    assert index.segments == ()
+    assert "the file ends" in index.whole_because
+
+
 def test_vfr_film_in_segments_has_the_times_of_one_pass(tmp_path: Path) -> None:
     steps = np.random.default_rng(3).integers(1, 4, 130)
     film = write_film(tmp_path / "a.mkv", np.cumsum(steps).tolist(), options=CLOSED)

@@ -103,7 +103,7 @@ class Walk:
                 if frame.is_corrupt:
                     self._note("a picture is damaged", at_s)
                 yield frame, self._is_key(frame)
-        self._check_end()
+        self.check_end()
 
     def starts_picture(self, packet: Packet[VideoStream]) -> bool:
         """Whether decoding can begin at a packet that just came: it holds a real key picture."""
@@ -167,7 +167,8 @@ class Walk:
                 return f"a picture of {width_px}x{height_px} is too large"
         return error.strerror or str(error)
 
-    def _check_end(self) -> None:
+    def check_end(self) -> None:
+        """After the last packet: note as damage that the headers promise more."""
         promised_s = (self._container.duration or 0) / TICKS_PER_S
         if (
             self._container.format.name.startswith(_KNOW_THEIR_LENGTH)

@@ -45,7 +45,7 @@ class PacketIndex:
 def index_packets(uri: str, plan: ScanPlan, min_frames: int, *, limits: LimitsSpec) -> PacketIndex:
     """Read all packets of the video at ``uri``, decode none; segments have ``min_frames`` or more.
 
-    Errors are those of ``scan``.
+    Where its container rules segments out, none is read. Errors are those of ``scan``.
     """
     start_s = time.process_time()
     with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
@@ -54,7 +54,7 @@ def index_packets(uri: str, plan: ScanPlan, min_frames: int, *, limits: LimitsSp
         keys: list[int] = []
         lacks_index = not container.format.name.startswith(_SEEK_EXACTLY)
         lacks_times = walk.has_made_up_times
-        for packet in walk.packets():
+        for packet in () if lacks_index else walk.packets():
             if packet.is_discard:
                 continue
             if packet.pts is None or packet.is_corrupt:
@@ -63,6 +63,7 @@ def index_packets(uri: str, plan: ScanPlan, min_frames: int, *, limits: LimitsSp
             shown.append(packet.pts)
             if walk.starts_picture(packet):
                 keys.append(packet.pts)
+        walk.check_end()
         is_clean = not (lacks_index or lacks_times or walk.damage)
         segments = segments_of(keys, np.array(shown, np.int64), min_frames=min_frames) if is_clean else ()
         return PacketIndex(
@@ -98,10 +99,10 @@ def segments_of(keys: Sequence[int], shown: np.ndarray, *, min_frames: int) -> t
 
 
 def _because(lacks_index: bool, lacks_times: bool, damage: str) -> str:
-    if damage:
-        return f"it is damaged {damage}"
     if lacks_index:
         return "its container has no index of key pictures"
+    if damage:
+        return f"it is damaged {damage}"
     if lacks_times:
         return "its container does not say when each picture is shown"
     return "it has no key pictures far enough apart that decoding could begin at"

@@ -18,7 +18,7 @@ from clipmill.records import SourceFile, WorkItem
 from clipmill.streaming import parallel, passes
 from clipmill.streaming.graph import graph_of
 from clipmill.streaming.parallel import rest_of
-from clipmill.streaming.passes import Passes
+from clipmill.streaming.passes import WHOLE, Passes
 from clipmill.streaming.reel import Reel
 
 PLAN = ScanPlan(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, frames_height_px=36, piece_frames=40)
@@ -57,9 +57,9 @@ def item_of(film: Path) -> WorkItem:
     return WorkItem(source, "feed" * 8, facts, frozenset({"split"}))
 
 
-def passed(film: Path, spool: Path, *, width: int) -> tuple[list[Piece], ScanFacts]:
+def passed(film: Path, spool: Path, *, width: int, plan: ScanPlan = PLAN) -> tuple[list[Piece], ScanFacts]:
     pieces: list[Piece] = []
-    running = Passes(RUN, width=width).pieces(item_of(film), PLAN, str(spool))
+    running = Passes(RUN, width=width).pieces(item_of(film), plan, str(spool))
     while True:
         try:
             pieces.append(next(running))
@@ -84,6 +84,20 @@ def test_segments_in_two_processes_are_one_pass(tmp_path: Path) -> None:
     assert len(pieces) == 5
     assert facts.num_frames == 130
     assert_whole(pieces, film, tmp_path)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("asked", "num_pieces"), [({"decoder": "auto"}, 5), ({"piece_frames": WHOLE}, 1)], ids=["auto", "whole"]
+)
+def test_what_is_asked_of_the_pass_decides_whether_it_is_segments(
+    tmp_path: Path, asked: dict[str, object], num_pieces: int
+) -> None:
+    film = write_film(tmp_path / "a.mp4", range(130), options=CLOSED)
+    plan = replace(PLAN, **asked)  # type: ignore[arg-type]
+    pieces, facts = passed(film, tmp_path / "spool", width=2, plan=plan)
+    assert len(pieces) == num_pieces
+    assert facts.num_frames == 130
 
 
 @pytest.mark.usefixtures("here")

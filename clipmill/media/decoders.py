@@ -10,17 +10,20 @@ from clipmill.media.contracts import ScanPlan
 from clipmill.media.decoding import Decode
 from clipmill.media.nvdec import NvdecDecoder, NvdecFault
 from clipmill.media.untimed import has_made_up_times
+from clipmill.stages.video.io.video_reader import Decoder
 
 CPU: Literal["cpu"] = "cpu"
 NVDEC: Literal["nvdec"] = "nvdec"
 
 
-def decoder_of(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> tuple[Decode, str]:
-    """What decodes packets, and who that is: ``nvdec``, ``cpu``, or ``cpu`` with why not the other.
+def is_cpu(decoder: Decoder) -> bool:
+    """Whether NVDEC is not tried: ``auto`` asks for it where its library is, as in the images for GPUs."""
+    return decoder == CPU or (decoder == "auto" and find_spec("PyNvVideoCodec") is None)
 
-    ``auto`` asks for NVDEC where its library is installed, as it is in the images for GPUs.
-    """
-    if plan.decoder == CPU or (plan.decoder == "auto" and find_spec("PyNvVideoCodec") is None):
+
+def decoder_of(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> tuple[Decode, str]:
+    """What decodes packets, and who that is: ``nvdec``, ``cpu``, or ``cpu`` with why not the other."""
+    if is_cpu(plan.decoder):
         return stream.decode, CPU
     try:
         _check(container, stream, plan)

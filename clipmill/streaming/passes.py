@@ -9,6 +9,7 @@ from threading import Event
 
 from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
 from clipmill.media.contracts import ScanFacts, ScanPlan
+from clipmill.media.decoders import is_cpu
 from clipmill.media.runner import codec_runner
 from clipmill.media.same_pass import SamePassClips, scan_and_cut
 from clipmill.media.spool import Piece, drop_piece, load_piece
@@ -71,8 +72,11 @@ class Passes:
             self._segments_cpu_s += segmented.cpu_s
 
     def _in_segments(self, item: WorkItem, plan: ScanPlan) -> bool:
-        """Whether a video is scanned in segments: its file is read twice, so that it should be near."""
-        is_plain = plan.decoder == "cpu" and plan.motion_source == "blocks"
+        """Whether a video is scanned in segments: its file is read twice, so that it should be near.
+
+        A video that is wanted as a whole comes from one pass: segments come in pieces.
+        """
+        is_plain = is_cpu(plan.decoder) and plan.motion_source == "blocks" and plan.piece_frames != WHOLE
         has_cores = self._width > 1 and self._plan.limits.isolation == "process"
         return is_plain and has_cores and item.facts.duration_s > LONG_S and is_local(item.source.uri)
 

@@ -325,6 +325,25 @@ def test_the_caption_and_enhancement_blocks_write_the_documented_keys(source: Pa
     assert record["windows"][0]["qwen_enhanced_caption"] == "asked: asked: Write a d"
 
 
+@pytest.mark.usefixtures("_stand_in_models")
+def test_captions_of_a_model_that_the_writer_does_not_name_stay_in_the_tables(
+    source: Path, tmp_path: Path
+) -> None:
+    stages = execute(PREPARATION + GENERATION + ENHANCEMENT)
+    pipeline = started(source)
+    for name in ("prep", "gen", "enh"):
+        pipeline.add_stage(stages[name])
+    block = WRITER.replace("generate_captions=False", "generate_captions=True")
+    block = block.replace(
+        " caption_models=[]", ' caption_models=["qwen"]'
+    )  # enhanced_caption_models stays []
+    execute(block, pipeline=pipeline, OUT_DIR=str(tmp_path), VIDEO_DIR=str(source))
+    pipeline.run()
+    record = json.loads(next((tmp_path / "metas" / "v0").glob("*.json")).read_text())
+    assert set(record["windows"][0]) == {"start_frame", "end_frame", "qwen_caption"}
+    assert pq.read_table(tmp_path / "tables" / "windows.parquet")["enhanced_caption"].null_count == 0
+
+
 @pytest.mark.skipif(Path("/models").exists(), reason="weights are there")
 def test_without_weights_the_quickstart_says_which_are_missing(
     source: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,10 +16,10 @@ def as_json(value: object) -> bytes:
     return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
 
 
-def clip_files(tables: Tables, *, caption_key: str | None = None) -> dict[str, bytes]:
+def clip_files(tables: Tables, *, caption_variant: str = "") -> dict[str, bytes]:
     """File name -> content, for clips that passed and filtered ones alike.
 
-    ``caption_key`` is the variant that captions are named after; None leaves them out.
+    ``caption_variant`` is what captions are named after.
     """
     videos = {row["uri"]: row for row in tables.videos.to_pylist()}
     windows: defaultdict[str, list[Row]] = defaultdict(list)
@@ -27,14 +27,16 @@ def clip_files(tables: Tables, *, caption_key: str | None = None) -> dict[str, b
         windows[window["clip_id"]].append(window)
     return {
         f"{clip['clip_id']}.json": as_json(
-            clip_json(clip, videos[clip["source_uri"]], windows[clip["clip_id"]], caption_key=caption_key)
+            clip_json(
+                clip, videos[clip["source_uri"]], windows[clip["clip_id"]], caption_variant=caption_variant
+            )
         )
         for clip in tables.clips.to_pylist()
     }
 
 
 def clip_json(
-    clip: Row, video: Row, windows: list[Row], *, caption_key: str | None = None
+    clip: Row, video: Row, windows: list[Row], *, caption_variant: str = ""
 ) -> Mapping[str, object]:
     """``valid`` says that the clip passed all filters. ``errors`` lists the stages that had one.
 
@@ -61,7 +63,7 @@ def clip_json(
         content[f"{_family(clip)}_text_match"] = [clip["text_match"], clip["text_match_score"]]
     if clip["answers"] is not None:
         content["answers"] = json.loads(str(clip["answers"]))
-    content["windows"] = [_window(window, caption_key) for window in windows]
+    content["windows"] = [_window(window, caption_variant) for window in windows]
     content["valid"] = clip["status"] != "filtered"
     return content
 
@@ -74,16 +76,16 @@ def _motion(clip: Row) -> Mapping[str, object]:
     return {key: clip[f"motion_{key}"] for key in keys}
 
 
-def _window(window: Row, caption_key: str | None) -> Row:
+def _window(window: Row, variant: str) -> Row:
     """Frames, and captions under the names of the documents where there are any."""
     place: dict[str, object] = {
         "start_frame": window["start_frame"],
         "end_frame": cast(int, window["end_frame"]) - 1,
     }
-    if caption_key and window["caption"] is not None:
-        place[f"{caption_key}_caption"] = window["caption"]
-    if caption_key and window["enhanced_caption"] is not None:
-        place[f"{caption_key}_enhanced_caption"] = window["enhanced_caption"]
+    if window["caption"] is not None:
+        place[f"{variant}_caption"] = window["caption"]
+    if window["enhanced_caption"] is not None:
+        place[f"{variant}_enhanced_caption"] = window["enhanced_caption"]
     return place
 
 

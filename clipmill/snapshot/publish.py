@@ -1,5 +1,8 @@
 """Writes the snapshot: tables and exports first, the manifest that names them last."""
 
+from collections.abc import Collection as Names
+from dataclasses import replace
+
 import pyarrow as pa
 
 from clipmill import layout
@@ -13,6 +16,8 @@ from clipmill.snapshot.funnel import Funnel, count_funnel
 from clipmill.snapshot.manifest import manifest_bytes
 from clipmill.snapshot.run_record import RunRecord, write_run
 from clipmill.snapshot.video_json import video_files
+from clipmill.stages.video.caption.caption_enhancement import ENHANCED_KEY
+from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.storage import parquet, store
 from clipmill.storage.tables import DUPLICATES
 
@@ -55,9 +60,10 @@ def publish(
 
 def _export(collection: Collection, tables: Tables, *, writes_clip_json: bool) -> None:
     output, plan = collection.output, collection.plan
+    tables = with_written_captions(tables, plan)
     store.put_if_changed(layout.kept_clips_path(output), as_json(kept_clips(tables)))
     if writes_clip_json and not (plan.writer and plan.writer.dry_run):
-        files = clip_files(tables, caption_key=caption_key(plan))
+        files = clip_files(tables, caption_variant=plan.captions.model_variant if plan.captions else "")
         fill_folder(layout.metas_dir(output), files, suffix=".json")
     source_root = plan.writer.input_path if plan.writer else plan.reader.input_video_path
     clips_per_chunk = plan.transcode.num_clips_per_chunk if plan.transcode else len(tables.clips) + 1
@@ -65,19 +71,32 @@ def _export(collection: Collection, tables: Tables, *, writes_clip_json: bool) -
         tables,
         source_root=store.normalise(source_root),
         clips_per_chunk=clips_per_chunk,
-        writes_captions=caption_key(plan) is not None,
     )
     fill_folder(layout.processed_videos_dir(output), videos, suffix=".json")
     fill_folder(layout.processed_clip_chunks_dir(output), chunks, suffix=".json")
 
 
-def caption_key(plan: RunPlan) -> str | None:
-    """The variant that captions are written under; None where the writer writes none, or none of this one."""
-    if plan.captions is None or (plan.writer and not plan.writer.generate_captions):
-        return None
-    variant = plan.captions.model_variant
-    wanted = plan.writer.caption_models if plan.writer else None
-    return variant if wanted is None or variant in wanted else None
+def with_written_captions(tables: Tables, plan: RunPlan) -> Tables:
+    """The tables as the documents' JSON tells them: without captions of models that the writer leaves out."""
+    writer = plan.writer
+    left_out: list[str] = []
+    if (
+        writer
+        and plan.captions
+        and not _is_written(plan.captions.model_variant, writer.caption_models, writer)
+    ):
+        left_out.append("caption")
+    if writer and plan.enhancement and not _is_written(ENHANCED_KEY, writer.enhanced_caption_models, writer):
+        left_out.append("enhanced_caption")
+    windows = tables.windows
+    for column in left_out:
+        at = windows.schema.get_field_index(column)
+        windows = windows.set_column(at, windows.schema.field(at), pa.nulls(len(windows), pa.string()))
+    return replace(tables, windows=windows)
+
+
+def _is_written(model: str, wanted: Names[str] | None, writer: ClipWriterStage) -> bool:
+    return writer.generate_captions and (wanted is None or model in wanted)
 
 
 def kept_clips(tables: Tables) -> list[dict[str, object]]:

@@ -27,9 +27,7 @@ class _Told:
     enhanced: Mapping[str, Mapping[str, str]]
 
 
-def video_files(
-    tables: Tables, *, source_root: str, clips_per_chunk: int, writes_captions: bool = True
-) -> tuple[dict[str, bytes], ...]:
+def video_files(tables: Tables, *, source_root: str, clips_per_chunk: int) -> tuple[dict[str, bytes], ...]:
     """File name -> content of ``processed_videos`` and ``processed_clip_chunks``; curated videos only."""
     videos: dict[str, bytes] = {}
     chunks: dict[str, bytes] = {}
@@ -46,9 +44,7 @@ def video_files(
             groups = chunked(clips.get(video["uri"], []), budget_s=clips_per_chunk * _CHUNK_CLIP_S)
             videos[f"{name}.json"] = as_json(video_json(video, num_chunks=len(groups)))
             for index, group in enumerate(groups):
-                told = _Told(
-                    previewed, captions if writes_captions else {}, enhanced if writes_captions else {}
-                )
+                told = _Told(previewed, captions, enhanced)
                 chunks[f"{name}_{index}.json"] = as_json(chunk_json(video, index, group, told))
     return videos, chunks
 

@@ -7,15 +7,13 @@ from clipmill.models.captioner import Caption, skipped
 from clipmill.models.language_model import LanguageModel, TextRequest
 from clipmill.models.prompts import enhancement_prompt
 from clipmill.plan import RunPlan
+from clipmill.stages.video.caption.caption_enhancement import ENHANCED_KEY
 from clipmill.streaming.answering import answered
 from clipmill.streaming.asking import Asking
 from clipmill.streaming.customs import Customs
 from clipmill.streaming.makers import Makers
 from clipmill.streaming.parcel import Parcel
 from clipmill.video import Clip, Window
-
-ENHANCED_KEY = "qwen_lm"
-"""Under which the documents keep the enhanced caption, whoever wrote it."""
 
 
 def ask_language_model(model: LanguageModel, requests: Iterable[TextRequest]) -> Iterator[Caption]:

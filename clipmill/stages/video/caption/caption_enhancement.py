@@ -8,6 +8,9 @@ from clipmill.stages.base import SPEED_ONLY
 from clipmill.stages.video.caption.caption_preparation import PromptVariant
 from clipmill.stages.video.caption.serving import VARIANT_PATTERN, ServedModel
 
+ENHANCED_KEY = "qwen_lm"
+"""Under which the documents keep the enhanced caption, whoever wrote it."""
+
 
 class CaptionEnhancementStage(ServedModel):
     """Expands and refines captions, under ``enhanced_caption["qwen_lm"]``.

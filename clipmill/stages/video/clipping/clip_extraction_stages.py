@@ -34,10 +34,11 @@ class ClipTranscodingStage(StageSpec):
     ``smart`` is exact too, in the source's codec: only the frames at both ends that cannot be copied are
     encoded, by libx264 or libx265; a span where that saves nothing is encoded, with ``mode_reason``. ``copy``
     starts at the first key picture inside the span (``file_start_s``); a span without one, or with less than
-    the minimum clip length after it, is cut as ``smart`` does, with ``mode_reason``. ``preset`` and ``quality`` (0..51, less is better)
-    are x264's for every encoder, which gets its own words for them; ``libopenh264`` has no presets.
-    ``use_input_bit_rate`` or ``bit_rate_k`` (1024 bits a second) replace the quality. ``use_hwaccel`` decodes
-    on the GPU too. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s by default).
+    the minimum clip length after it, is cut as ``smart`` does, with ``mode_reason``. ``preset`` and
+    ``quality`` (0..51, less is better) are x264's for every encoder, which gets its own words for them;
+    ``libopenh264`` has no presets. ``use_input_bit_rate`` or ``bit_rate_k`` (1024 bits a second) replace the
+    quality. ``use_hwaccel`` decodes on the GPU too. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s
+    by default).
 
     For training: ``crop_letterbox`` takes black bars off, ``max_height`` (pixels) scales down,
     ``multiple_of`` (pixels, even) keeps the middle that is one in both directions, ``target_fps`` puts frames

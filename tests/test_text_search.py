@@ -101,6 +101,13 @@ def test_the_manifest_names_the_model(output: str) -> None:
     assert embedding_of(output, model_dir="s3://weights").model_dir == "s3://weights"
 
 
+def test_a_manifest_does_not_allow_code_to_run(tmp_path: Path) -> None:
+    name = "cosmos-embed1-224p"
+    output = write_output(tmp_path, {"algorithm": name, "allow_remote_code": [name]})
+    assert embedding_of(output).allow_remote_code == []
+    assert embedding_of(output, allow_remote_code=[name]).allow_remote_code == [name]
+
+
 @pytest.mark.parametrize("embedding", [None, {"stage": "embed_perceptual", "version": 1, "target_fps": 2.0}])
 def test_embeddings_without_words_are_named(embedding: dict[str, object] | None, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="know no words: embed with a learned model"):

@@ -44,9 +44,12 @@ def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int)
     return [_hit(kept[clip_id], -negative) for negative, clip_id in best]
 
 
-def embedding_of(output: str, *, model_dir: str = "") -> LearnedEmbeddingStage:
+def embedding_of(
+    output: str, *, model_dir: str = "", allow_remote_code: Sequence[str] = ()
+) -> LearnedEmbeddingStage:
     """The model that made an output's embeddings, as its manifest has it; ``model_dir`` where it now lies.
 
+    Code of a model's own is allowed by ``allow_remote_code`` alone: the manifest is not the user's word.
     SourceError when nothing was published there, or when the embeddings know no words.
     """
     uri = layout.manifest_path(store.normalise(output))
@@ -59,7 +62,8 @@ def embedding_of(output: str, *, model_dir: str = "") -> LearnedEmbeddingStage:
         spec = LearnedEmbeddingStage.model_validate(known)
     except ValidationError as error:
         raise SourceError(f"the embeddings of {output} know no words: embed with a learned model") from error
-    return spec.model_copy(update={"model_dir": model_dir}) if model_dir else spec
+    said = {"model_dir": model_dir or spec.model_dir, "allow_remote_code": list(allow_remote_code)}
+    return spec.model_copy(update=said)
 
 
 def _scored(output: str, query: np.ndarray, kept: Collection[str]) -> Iterator[tuple[float, str]]:

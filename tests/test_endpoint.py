@@ -278,6 +278,7 @@ def test_two_windows_of_one_id_are_an_error(server: ModelServer) -> None:
     [
         (None, None), ("", None), ("soon", None), ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("1e9", 300.0),
         ("nan", None), ("Thu, 01 Jan 2026 00:00:20 GMT", 20.0), ("Thu, 01 Jan 2025 00:00:20 GMT", 0.0),
+        ("Thu, 01 Jan 2026 00:00:20", 20.0), ("Thu, 01 Jan 2026 00:00:20 -0000", 20.0),
     ],
 )  # fmt: skip
 def test_retry_after_is_seconds_or_a_date(value: str | None, expected: float | None) -> None:

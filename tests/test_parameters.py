@@ -274,6 +274,7 @@ def test_an_unknown_key_is_refused(kind: type[Spec]) -> None:
         (CaptionGenerationStage, {"backend": "endpoint"}),
         (CaptionGenerationStage, {"endpoint_url": "http://server/v1"}),
         (CaptionGenerationStage, {"endpoint_url": "server:8000", "endpoint_model": "m"}),
+        (CaptionGenerationStage, {"endpoint_url": "http://me:key@server/v1", "endpoint_model": "m"}),
         (CaptionGenerationStage, {"endpoint_url": "http://server/v1", "endpoint_model": "m", "fp8": True}),
         (CaptionGenerationStage, {"endpoint_key_variable": "sk-123"}),
         (CaptionGenerationStage, {"backend": "transformers", "fp8": True}),

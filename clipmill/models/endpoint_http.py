@@ -98,7 +98,7 @@ class Endpoint:
         raise AssertionError("an endpoint has at least one attempt")
 
     def _wait(self, error: _TryAgain, number: int, request_id: str) -> None:
-        if error.retry_after_s is not None:
+        if error.retry_after_s:
             self._pause.extend(error.retry_after_s)
             return
         pause_s = delay_s(number) * random.uniform(0.5, 1.0)
@@ -107,9 +107,9 @@ class Endpoint:
 
     def _attempt(self, path: str, data: bytes | None, request_id: str) -> JsonValue:
         headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
         request = urllib.request.Request(self.url.rstrip("/") + path, data, headers)
+        if self.key:  # for this server alone, not for one that it redirects to
+            request.add_unredirected_header("Authorization", f"Bearer {self.key}")
         try:
             with urllib.request.urlopen(request, timeout=self.timeout_s) as response:
                 text = _read(response, time.monotonic() + self.timeout_s)
@@ -133,9 +133,11 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = (email.utils.parsedate_to_datetime(value) - now).total_seconds()
+            moment = email.utils.parsedate_to_datetime(value)
         except ValueError:
             return None
+        # Python gives a date without a zone, or of -0000, no zone: both are UTC.
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None
 
 

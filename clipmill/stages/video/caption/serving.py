@@ -18,7 +18,7 @@ class ServedModel(StageSpec):
     ``backend`` ``auto`` is ``endpoint`` where ``endpoint_url`` is given, else vLLM where it is installed and
     there is a GPU, else transformers. ``model`` names other weights than the variant's: a hub id, a folder or
     a URI. The key of an endpoint is read from the environment variable that ``endpoint_key_variable`` names,
-    when it is needed, and is written nowhere.
+    when it is needed, and is written nowhere; ``endpoint_url`` must not hold one.
     """
 
     stage_name: ClassVar[str] = "served_model"
@@ -42,7 +42,7 @@ class ServedModel(StageSpec):
     endpoint_extra: dict[str, bool | int | float | str] = Field(
         default_factory=dict[str, bool | int | float | str]
     )
-    endpoint_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+"), SPEED_ONLY] = None
+    endpoint_url: Annotated[str | None, Field(pattern=r"^https?://[^/@]+(/|$)"), SPEED_ONLY] = None
     endpoint_key_variable: Annotated[str | None, Field(pattern=r"^[A-Za-z_]\w*$"), SPEED_ONLY] = None
     endpoint_concurrency: Annotated[int, Field(ge=1, le=1024), SPEED_ONLY] = 32
     endpoint_timeout_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 300.0

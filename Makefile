@@ -10,6 +10,7 @@ UV := uv==0.13.8
 MODELS := .venv-models
 VLLM := .venv-vllm
 TORCH := torch==2.13.0
+TORCH_CPU := https://download.pytorch.org/whl/cpu
 export PYTHONPATH := $(CURDIR)
 export FLYTECTL_CONFIG := $(CURDIR)/flyte.config
 # One core's work each; BLAS threads that wait for each other burn the cores that codecs need.
@@ -54,10 +55,11 @@ data/footage/ground_truth.json: $(wildcard clipmill/footage/*.py) | .venv/.ready
 	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --extra cpu
 	@touch $@
 
-# torch first and alone: what asks for it brings the build for GPUs, which is twenty times as large.
+# torch first and alone, in its build for CPUs where its index answers: PyPI's, for GPUs, is twenty times as large.
 $(MODELS)/.ready: uv.lock tests/models/requirements.txt
 	@test -n "$(PYTHON)" || { echo "clipmill needs Python 3.11 or 3.12 on the PATH"; exit 1; }
 	@$(PYTHON) -m venv --clear $(MODELS)
+	@$(MODELS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --extra-index-url "$(TORCH_CPU)" "$(TORCH)"
 	@$(MODELS)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "$(UV)"
 	@$(MODELS)/bin/uv export --quiet --locked --no-hashes --no-header --no-emit-project --extra models --prune torch --output-file $(MODELS)/locked.txt >/dev/null
 	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r $(MODELS)/locked.txt

@@ -101,7 +101,8 @@ class TransformersModel:
         return choices
 
     def _caption(self, request: ChatRequest, num_input: int, ids: list[int]) -> Caption:
-        ends = [index for index, one in enumerate(ids) if one in self._end_ids()]
+        end_ids = self._end_ids()
+        ends = [index for index, one in enumerate(ids) if one in end_ids]
         spoken = ids[: ends[0]] if ends else ids
         return Caption(
             request.window_id,

@@ -1,7 +1,6 @@
 """The end of a run, for workflows and ``Pipeline`` alike: collect, publish, say what came of it."""
 
 import json
-import os
 import platform
 import secrets
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.intake.manifests import get_sources
+from clipmill.machine import num_cores
 from clipmill.plan import RunPlan
 from clipmill.reduce.evidence import read_similarities
 from clipmill.review.limits import aesthetic_limit, length_limit, motion_limits, quality_limits
@@ -128,7 +128,7 @@ def _run_record(started_at: datetime, streams: Sequence[dict[str, object]]) -> R
         started_at=started_at.isoformat(),
         finished_at=datetime.now(UTC).isoformat(),
         host=platform.node(),
-        num_cpus=os.cpu_count() or 0,
+        num_cpus=num_cores(),
         numbers={
             "video_s": video_s,
             "stream_wall_s": wall_s,

@@ -51,7 +51,7 @@ def test_one_core_and_two_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) ->
     rows = np.random.default_rng(2).standard_normal((40_000, 8), dtype=np.float32)
     fitted: list[bytes] = []
     for cpus in (1, 2):
-        monkeypatch.setattr(on_faiss, "_num_cpus", lambda cpus=cpus: cpus)
+        monkeypatch.setattr(on_faiss, "num_cores", lambda cpus=cpus: cpus)
         fitted.append(fit(rows, 30, max_iter=3).tobytes())
     assert fitted[0] == fitted[1]
 

@@ -1,6 +1,5 @@
 """The nearest directions by faiss, on all cores and with the same bits on any number."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import faiss
@@ -8,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipmill.dedup.vectors import Indices, Unit
+from clipmill.machine import num_cores
 
 
 def nearest_few(
@@ -22,7 +22,7 @@ def nearest_few(
     blocks = [unit[start : start + block_rows] for start in range(0, len(unit), block_rows)]
     if len(blocks) == 1:
         return _nearest_of_block(unit, directions, count)
-    with ThreadPoolExecutor(max(1, min(len(blocks), _num_cpus()))) as pool:
+    with ThreadPoolExecutor(max(1, min(len(blocks), num_cores()))) as pool:
         found = list(pool.map(lambda block: _nearest_of_block(block, directions, count), blocks))
     labels = np.concatenate([np.zeros((0, count), dtype=np.intp), *(index for index, _ in found)])
     return labels, np.concatenate([np.zeros((0, count), dtype=np.float32), *(score for _, score in found)])
@@ -38,7 +38,3 @@ def _nearest_of_block(
     finally:
         faiss.omp_set_num_threads(before)
     return indices, scores
-
-
-def _num_cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

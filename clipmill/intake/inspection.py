@@ -1,7 +1,6 @@
 """A look at headers and identity bytes of the sources of one manifest, in codec processes."""
 
 import logging
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -9,6 +8,7 @@ from pathlib import PurePosixPath
 
 from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError, TransientStoreError
 from clipmill.intake.manifests import get_sources
+from clipmill.machine import num_cores
 from clipmill.media.probe import inspect_source
 from clipmill.media.runner import CodecRunner, codec_runner
 from clipmill.plan import inspect_digest
@@ -37,7 +37,7 @@ def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec) -> i
 
 def inspect_all(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:
     """Inspect sources, a few at once, each in a codec process; sorted by URI."""
-    workers = min(MAX_CHILDREN, 2 * (os.cpu_count() or 1), max(1, len(sources)))
+    workers = min(MAX_CHILDREN, 2 * num_cores(), max(1, len(sources)))
     shares = [sources[index::workers] for index in range(workers)]
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(lambda share: _inspect_share(share, limits), shares)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from threading import Event
 
 from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
+from clipmill.machine import num_cores
 from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.decoders import is_cpu
 from clipmill.media.runner import codec_runner
@@ -42,7 +43,7 @@ class Passes:
 
     def __init__(self, plan: RunPlan, *, width: int = 1) -> None:
         self._plan = plan
-        self._width = min(width, os.cpu_count() or 1)
+        self._width = min(width, num_cores())
         self.child = codec_runner(plan.limits)
         self._segments_cpu_s = 0.0
 

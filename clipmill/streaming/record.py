@@ -1,7 +1,6 @@
 """A streaming run that leaves a record of what it took under ``runs/``."""
 
 import json
-import os
 import platform
 import secrets
 import time
@@ -9,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from clipmill import layout
+from clipmill.machine import num_cores
 from clipmill.plan import RunPlan
 from clipmill.records import WorkItem
 from clipmill.storage import store
@@ -36,7 +36,7 @@ def stream_recorded(
 def _record(items: Sequence[WorkItem], report: StreamReport) -> dict[str, object]:
     return {
         "host": platform.node(),
-        "num_cpus": os.cpu_count(),
+        "num_cpus": num_cores(),
         "engine": report.engine,
         "num_videos": report.num_videos,
         "num_clips": report.num_clips,

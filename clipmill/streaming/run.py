@@ -1,12 +1,12 @@
 """One run of the streaming core: work items in, rows of the state out, a report of what it took."""
 
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from clipmill.machine import num_cores
 from clipmill.media.encoders import check_encoder
 from clipmill.models.devices import num_gpus_here
 from clipmill.models.preflight import check_models
@@ -86,7 +86,7 @@ def run_graph(items: Sequence[WorkItem], plan: RunPlan, *, engine: Engine) -> It
     if not items:
         return iter(())
     if engine == "inline":
-        nodes = graph_of(plan, num_cpus=os.cpu_count() or 1, num_videos=len(items))
+        nodes = graph_of(plan, num_cpus=num_cores(), num_videos=len(items))
         return run_inline(nodes, parcels, one_worker=_one_worker(nodes, plan))
     # Ray takes seconds to import; a laptop's inline run never needs it.
     from clipmill.streaming.on_ray import cluster_cpus, cluster_gpus, run_on_ray

@@ -59,18 +59,27 @@ def _used(stage: StageSpec, name: str, model_dir: str, revision: str | None = No
 
 
 def model_of(stage: ServedModel) -> UsedModel:
-    """The model of the table that a variant names, or whatever weights the stage names itself."""
-    is_caption = isinstance(stage, CaptionGenerationStage)
+    """The model of the table that a variant names, or whatever weights the stage names itself.
+
+    SpecError for a variant that the table does not have, or has for something else.
+    """
+    kind: ModelKind = "caption" if isinstance(stage, CaptionGenerationStage) else "language"
     variant = stage.model_variant
     if stage.model is None:
-        name = variant if is_caption else LANGUAGE_MODELS.get(variant, variant)
-        return _used(stage, name, stage.model_dir, stage.revision)
-    like = model_named(SERVED_LIKE["caption" if is_caption else "language"])
+        name = variant if kind == "caption" else LANGUAGE_MODELS.get(variant, variant)
+        return _of_kind(_used(stage, name, stage.model_dir, stage.revision), kind)
+    like = model_named(SERVED_LIKE[kind])
     if _is_place(stage.model):
         entry = replace(like, name=stage.model, source=PurePath(stage.model).name, revision="main")
         return UsedModel(stage, entry, stage.model, stage.revision or entry.revision)
     entry = replace(like, name=stage.model, source=stage.model, revision="main")
     return UsedModel(stage, entry, stage.model_dir, stage.revision or entry.revision)
+
+
+def _of_kind(used: UsedModel, kind: ModelKind) -> UsedModel:
+    if used.entry.kind != kind:
+        raise SpecError(f"{used.entry.name} is a model of kind {used.entry.kind}, not {kind}: name another")
+    return used
 
 
 def _is_place(model: str) -> bool:

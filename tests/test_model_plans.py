@@ -137,6 +137,21 @@ def test_a_gpu_that_is_not_there_is_told() -> None:
         check_models(planned(LearnedEmbeddingStage(algorithm="clip", device="cuda")), num_gpus=0)
 
 
+def test_a_variant_that_is_no_captioner_is_told() -> None:
+    with pytest.raises(SpecError, match="clip is a model of kind embedding, not caption"):
+        check_models(planned(CaptionGenerationStage(model_variant="clip")), num_gpus=0)
+
+
+def test_fp8_without_a_gpu_is_told() -> None:
+    with pytest.raises(SpecError, match="caption asks for fp8, which needs vLLM on a GPU"):
+        check_models(planned(CaptionGenerationStage(fp8=True)), num_gpus=0)
+
+
+def test_captions_by_transformers_are_told_of_their_own_extra() -> None:
+    with pytest.raises(ModelUnavailable, match=r"torch and transformers not installed here.*'models'"):
+        check_models(planned(CaptionGenerationStage(backend="transformers")), num_gpus=0)
+
+
 def test_libraries_that_are_missing_are_told_with_their_extra() -> None:
     """The tests' own environment has no torch: that is the core's promise."""
     with pytest.raises(ModelUnavailable, match=r"torch and transformers not installed here.*'models'"):

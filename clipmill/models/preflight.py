@@ -10,7 +10,7 @@ from clipmill.plan import RunPlan
 from clipmill.stages.video.caption.serving import ServedModel
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
-from clipmill.used_models import UsedModel
+from clipmill.used_models import UsedModel, environment_of
 
 LIBRARIES = {"models": ("torch", "transformers"), "legacy": ("torch", "transformers"), "vllm": ("torch",)}
 """What an environment brings that the core does not have."""
@@ -34,19 +34,26 @@ def check_models(plan: RunPlan, *, num_gpus: float) -> None:
 
 
 def _check_device(used: UsedModel, num_gpus: float) -> None:
-    if getattr(used.stage, "device", "auto") == "cuda" and num_gpus <= 0:
+    if num_gpus > 0:
+        return
+    if getattr(used.stage, "device", "auto") == "cuda":
         raise SpecError(
             f"{used.stage.stage_name} asks for device cuda, and there is no GPU here: use auto or cpu"
+        )
+    if isinstance(used.stage, ServedModel) and used.stage.fp8 and used.stage.backend == "auto":
+        raise SpecError(
+            f"{used.stage.stage_name} asks for fp8, which needs vLLM on a GPU, and there is none here"
         )
 
 
 def _check_libraries(used: UsedModel) -> None:
     """What the weights are run with; TransNetV2 on a processor also runs with OpenVINO alone."""
-    wanted = LIBRARIES.get(used.entry.environment, ())
+    environment = environment_of([used])
+    wanted = LIBRARIES.get(environment, ())
     if isinstance(used.stage, TransNetV2ClipExtractionStage):
         wanted = ("openvino",) if used.stage.backend == "openvino" else ("torch",)
     missing = [name for name in wanted if importlib.util.find_spec(name) is None]
     if missing:
         cause = f"{' and '.join(missing)} not installed here"
-        remedy = f"install the extra {used.entry.environment!r}, or run in its image"
+        remedy = f"install the extra {environment!r}, or run in its image"
         raise ModelUnavailable(used.entry.name, used.model_dir, cause, remedy)

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -70,6 +71,9 @@ def _converted(checkpoint: Path, digest: str) -> Path:
 
 
 def _convert(checkpoint: Path, target: Path) -> None:
+    if find_spec("torch") is None:
+        cause = "torch, which converts it for OpenVINO once, is not installed"
+        raise ModelUnavailable("transnetv2", str(checkpoint), cause, "install it, or clipmill[models]")
     search_path = os.pathsep.join(filter(None, [_PACKAGE_ROOT, os.environ.get("PYTHONPATH")]))
     ended = subprocess.run(
         [sys.executable, "-m", "clipmill.models.transnetv2_convert", str(checkpoint), str(target)],

@@ -104,6 +104,24 @@ def test_an_operator_that_is_to_be_alone_is_made_once(parcels: list[Parcel]) -> 
     assert seen.num_made == 1
 
 
+def test_operators_are_made_one_at_a_time(parcels: list[Parcel]) -> None:
+    together, num_met = threading.Barrier(2), 0
+    both_work = threading.Barrier(2)
+
+    def make() -> Step:
+        nonlocal num_met
+        try:
+            together.wait(0.1)
+            num_met += 1
+        except threading.BrokenBarrierError:
+            together.reset()
+        return Step(lambda _: both_work.wait(WAIT_S) and None)
+
+    node = Node("step", make, batch_size=1, num_cpus=0.25, max_workers=2)
+    assert len(list(run_inline([node], parcels[:2]))) == 2
+    assert num_met == 0
+
+
 def test_an_operator_without_work_is_not_made() -> None:
     seen = Seen()
     assert list(run_inline([seen.node()], [])) == []

@@ -5,6 +5,7 @@ interpreter.
 """
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from clipmill.streaming.channel import Channel, TornDown
@@ -44,10 +45,11 @@ class _Run:
             Channel[Parcel](capacity=WAITING_PER_WORKER * num_receivers, num_senders=num_senders)
             for num_senders, num_receivers in zip([1, *counts], receivers, strict=True)
         ]
+        one_at_a_time = threading.Lock()
         self._threads = [self._started(lambda: self._feed(parcels), "parcels")]
         for index, (node, count) in enumerate(zip(nodes, counts, strict=True)):
             for _ in range(count):
-                work = _Work(node, self._channels[index], self._channels[index + 1])
+                work = _Work(node, self._channels[index], self._channels[index + 1], one_at_a_time)
                 self._threads.append(self._started(work, node.name))
 
     def results(self) -> Iterator[Parcel]:
@@ -61,8 +63,9 @@ class _Run:
         """Stop what still runs."""
         for channel in self._channels:
             channel.tear_down()
+        until_s = time.monotonic() + END_S
         for thread in self._threads:
-            thread.join(END_S)
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def _feed(self, parcels: Iterable[Parcel]) -> None:
         for parcel in parcels:
@@ -87,15 +90,25 @@ class _Run:
 
 
 class _Work:
-    """What one thread does: make an operator when the first parcel comes, and work till the last."""
+    """What one thread does: make an operator when the first parcel comes, and work till the last.
 
-    def __init__(self, node: Node, source: Channel[Parcel], target: Channel[Parcel]) -> None:
+    Operators are made one at a time: libraries of models change what is the whole process's while they load.
+    """
+
+    def __init__(
+        self, node: Node, source: Channel[Parcel], target: Channel[Parcel], one_at_a_time: threading.Lock
+    ) -> None:
         self._node, self._source, self._target = node, source, target
+        self._one_at_a_time = one_at_a_time
 
     def __call__(self) -> None:
         operator: Operator | None = None
         while batch := self._source.receive(self._node.batch_size):
-            operator = operator or self._node.make()
+            operator = operator or self._made()
             for parcel in operator(batch):
                 self._target.send(parcel)
         self._target.sender_done()
+
+    def _made(self) -> Operator:
+        with self._one_at_a_time:
+            return self._node.make()

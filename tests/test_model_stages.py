@@ -1,7 +1,7 @@
 """What models say goes to the right window, costs nothing for rejected clips, and is asked once."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,10 +14,11 @@ from stand_ins import Seen, stand_ins, told
 
 from clipmill.errors import ClipmillError, EngineDied
 from clipmill.models.captioner import Caption, CaptionRequest
-from clipmill.streaming import run
+from clipmill.streaming import inline, run
 from clipmill.streaming.asking import UNANSWERED, Asking
 from clipmill.streaming.captioning import ask_captioner
-from clipmill.streaming.graph import graph_of
+from clipmill.streaming.graph import Node, graph_of
+from clipmill.streaming.parcel import Parcel
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
 
@@ -69,6 +70,23 @@ def test_every_window_has_its_caption(curate: Callable[..., Path]) -> None:
     assert {(row["model"], row["revision"]) for row in table} == {("Qwen/Qwen2.5-VL-7B-Instruct", "cc59489")}
     assert {(row["enhanced_caption"], row["enhanced_status"]) for row in table} == {("LOOK!", "success")}
     assert len({row["prompt_digest"] for row in table}) == 1
+
+
+def test_workers_of_one_process_do_not_share_a_gpu(
+    curate: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone: set[str] = set()
+
+    def run_inline(
+        nodes: Sequence[Node], parcels: Iterable[Parcel], *, one_worker: set[str]
+    ) -> Iterator[Parcel]:
+        alone.update(one_worker)
+        return inline.run_inline(nodes, parcels, one_worker=one_worker)
+
+    monkeypatch.setattr(run, "num_gpus_here", lambda: 1)
+    monkeypatch.setattr(run, "run_inline", run_inline)
+    curate()
+    assert alone == {"appraise", "embed", "caption", "enhance"}
 
 
 def test_an_answer_goes_to_its_own_window(curate: Callable[..., Path]) -> None:

@@ -14,7 +14,7 @@ from clipmill.plan import RunPlan
 from clipmill.records import WorkItem
 from clipmill.storage.state import State
 from clipmill.streaming.chunks import empty_task
-from clipmill.streaming.graph import Node, graph_of
+from clipmill.streaming.graph import MODEL_OPERATORS, Node, graph_of
 from clipmill.streaming.inline import run_inline
 from clipmill.streaming.parcel import Parcel, StageMetric
 from clipmill.streaming.progress import Progress
@@ -105,10 +105,15 @@ def _num_gpus(engine: Engine) -> float:
 
 
 def _one_worker(nodes: Sequence[Node], plan: RunPlan) -> set[str]:
-    """The operators that inline have one worker: with a stage of the user's own, and all for a debugger."""
+    """The operators that inline have one worker: with a stage of the user's own, and all for a debugger.
+
+    Those of models too where there is a GPU: every worker holds weights, all of them on the same GPU.
+    """
     if plan.limits.isolation == "none":
         return {node.name for node in nodes}
-    return {placed.after for placed in plan.customs}
+    alone = {placed.after for placed in plan.customs}
+    has_gpu = bool(plan.models or plan.captions) and num_gpus_here() > 0
+    return alone | MODEL_OPERATORS if has_gpu else alone
 
 
 class _StateWriter:

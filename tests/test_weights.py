@@ -266,6 +266,15 @@ def test_a_file_that_is_gone_from_the_store_is_named(mirrored: Mirrored) -> None
         weights_of(CLIP, model_dir=mirrored.uri)
 
 
+@pytest.mark.parametrize("name", ["../../weights.safetensors", "/weights.safetensors"])
+def test_an_inventory_cannot_name_files_of_other_folders(name: str, mirrored: Mirrored) -> None:
+    uri = f"{mirrored.place}/{inventory.NAME}"
+    listed = store.read_bytes(uri).replace(b'"model.safetensors"', f'"{name}"'.encode())
+    store.put_bytes(uri, listed)
+    with pytest.raises(ModelUnavailable, match=r"weights\.safetensors lies outside of its folder"):
+        weights_of(CLIP, model_dir=mirrored.uri)
+
+
 def test_files_without_an_inventory_are_used_too(mirrored: Mirrored) -> None:
     store.delete(f"{mirrored.place}/{inventory.NAME}")
     check_weights([CLIP], model_dir=mirrored.uri)

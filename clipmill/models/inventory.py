@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import cast
 
 NAME = "clipmill-weights.json"
@@ -59,7 +59,7 @@ class Inventory:
 
 
 def inventory_from_json(data: bytes) -> Inventory:
-    """The inverse of ``to_json``. ValueError for anything else."""
+    """The inverse of ``to_json``. ValueError for anything else, and for a file outside of the folder."""
     record = json.loads(data)
     if not isinstance(record, dict):
         raise ValueError("no object")
@@ -67,9 +67,13 @@ def inventory_from_json(data: bytes) -> Inventory:
     try:
         listed = cast(dict[str, dict[str, str | int]], record["files"])
         files = {name: _facts_from_json(facts) for name, facts in listed.items()}
-        return Inventory(fields["source"], fields["revision"], fields["asked"], files)
+        found = Inventory(fields["source"], fields["revision"], fields["asked"], files)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not an inventory: {error}") from error
+    # Files are copied to where it says: it may come with the weights of somebody else.
+    if outside := [name for name in files if name.startswith("/") or ".." in PurePosixPath(name).parts]:
+        raise ValueError(f"{outside[0]} lies outside of its folder")
+    return found
 
 
 def _facts_from_json(facts: Mapping[str, str | int]) -> FileFacts:

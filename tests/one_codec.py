@@ -60,6 +60,9 @@ class _SharedCodec:
         with self._lock:
             return self._child.run(function, *args, timeout_s=timeout_s, stall_s=stall_s, **kwargs)
 
+    def kill(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

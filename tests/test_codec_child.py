@@ -144,6 +144,15 @@ def test_hang_is_killed_in_time(child: CodecChild) -> None:
     assert not is_running(pid)
 
 
+def test_who_waits_sees_that_another_thread_killed_the_child(child: CodecChild) -> None:
+    child.run(add, 1, 1, timeout_s=LONG_S, stall_s=LONG_S)
+    threading.Timer(0.1, child.kill).start()
+    with pytest.raises(CodecChildDied, match="signal 9"):
+        child.run(sleep_silently, 60.0, timeout_s=LONG_S, stall_s=LONG_S)
+    child.kill()
+    assert child.run(add, 1, 1, timeout_s=LONG_S, stall_s=LONG_S) == 2
+
+
 def test_hang_that_holds_the_interpreter_is_killed(child: CodecChild) -> None:
     with pytest.raises(CodecChildTimeout):
         child.run(hold_interpreter, 60, timeout_s=1.0, stall_s=LONG_S)

@@ -37,8 +37,6 @@ def short_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
 class Here(InThisProcess):
     """Stands where a process would have to be started."""
 
-    pid = None
-
     def __init__(self, *, memory_limit_bytes: int) -> None:
         self._memory_limit_bytes = memory_limit_bytes
 

@@ -31,9 +31,9 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_AREN
 class CodecChild:
     """Runs functions in a child process that is started when needed, kept, and replaced after it died.
 
-    For one thread at a time. ``memory_limit_bytes`` bounds the child's address space: beyond it codecs fail,
-    and a MemoryError arrives as CodecChildDied. ``cpu_s`` is the CPU time of all calls answered so far, with
-    their imports.
+    For one thread at a time, ``kill`` apart. ``memory_limit_bytes`` bounds the child's address space: beyond
+    it codecs fail, and a MemoryError arrives as CodecChildDied. ``cpu_s`` is the CPU time of all calls
+    answered so far, with their imports.
     """
 
     def __init__(self, *, memory_limit_bytes: int) -> None:
@@ -79,6 +79,12 @@ class CodecChild:
         if kind is Kind.LAST_WORDS:
             self.close()
         raise _named(error, trace)
+
+    def kill(self) -> None:
+        """End the child from another thread than the one that uses it, which sees CodecChildDied."""
+        process = self._process
+        if process is not None:
+            process.kill()  # its pipes stay open: who waits at them would wait at somebody else's
 
     def close(self) -> None:
         """End the child, whatever it is doing."""

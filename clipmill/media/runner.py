@@ -29,6 +29,10 @@ class CodecRunner(Protocol):
         """``function(*args, **kwargs)``; its exceptions, and those of ``CodecChild.run``."""
         ...
 
+    def kill(self) -> None:
+        """End, from another thread, what is being run, where that can be ended."""
+        ...
+
     def close(self) -> None:
         """Let go of what is held for the next call."""
         ...
@@ -55,6 +59,9 @@ class InThisProcess:
     ) -> _RESULT:
         """``function(*args, **kwargs)``; nothing stops it in time."""
         return function(*args, **kwargs)
+
+    def kill(self) -> None:
+        """It goes on to its end."""
 
     def close(self) -> None:
         """Nothing is held."""

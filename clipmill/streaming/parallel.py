@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -115,8 +114,7 @@ class SegmentedPass:
         if all(one.future.done() for one in running):
             return
         for child in self._children:
-            if child.pid is not None:
-                os.kill(child.pid, signal.SIGKILL)
+            child.kill()
 
 
 def next_piece(one: Running, joining: Joining) -> Piece:

@@ -102,7 +102,7 @@ class Passes:
             finally:
                 given_up.set()
                 if not running.done():
-                    self.child.close()
+                    self.child.kill()
         return running.result()
 
     def cuts(self, item: WorkItem) -> bool:

@@ -21,6 +21,7 @@ from clipmill.media.scan import load_arrays
 from clipmill.pipeline import Pipeline
 from clipmill.plan import plan_of_stages
 from clipmill.records import ClipSpan, SourceFile, VideoFacts, WorkItem
+from clipmill.shots.streaming import CutFinder
 from clipmill.specs import LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
@@ -146,6 +147,12 @@ def test_frames_that_would_take_too_much_memory_are_let_go(film: Film, tmp_path:
     assert made.clips == ()
     assert "frames wait, more than 46080 bytes" in made.gave_up
     assert not list((tmp_path / "in").iterdir())
+
+
+def test_a_detector_that_looks_further_than_fits_is_not_waited_for(film: Film, tmp_path: Path) -> None:
+    rules = ContentClipExtractionStage(min_length_s=1.0)
+    _, _, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=rules, ring_bytes=1 << 20)
+    assert made.gave_up == f"{CutFinder.latency_frames} frames wait, more than {1 << 20} bytes"
 
 
 def test_a_clip_that_fails_is_left_to_a_pass_of_its_own(

@@ -20,11 +20,13 @@ class ClipDecider(Protocol):
     """Says which clip a frame is in, in the order of frames, as soon as that is known.
 
     Clips are numbered upwards; None is between two. Those shorter than ``min_length_s`` are none, and beyond
-    the first ``limit_clips`` (where positive) there are none.
+    the first ``limit_clips`` (where positive) there are none. What is told of a frame waits for at least
+    ``latency_frames`` more.
     """
 
     min_length_s: float
     limit_clips: int
+    latency_frames: int
 
     def take(self, time_s: float, thumbnail: np.ndarray | None) -> Sequence[int | None]:
         """One frame more, ``time_s`` after the first: what is known now of frames of which nothing was."""
@@ -41,6 +43,7 @@ class StrideDecider:
     def __init__(self, spec: FixedStrideExtractorStage) -> None:
         self.min_length_s = spec.min_clip_length_s
         self.limit_clips = spec.limit_clips
+        self.latency_frames = 0
         self._spec = spec
 
     def take(self, time_s: float, thumbnail: np.ndarray | None) -> Sequence[int | None]:
@@ -70,6 +73,7 @@ class ContentDecider:
         self.min_length_s = spec.min_length_s or 0.0
         self.limit_clips = max(0, spec.limit_clips)
         self._spec = spec
+        self.latency_frames = CutFinder.latency_frames if spec.find_gradual else CutFinder.hard_latency_frames
         self._crop_s = spec.crop_s or 0.0
         self._finder = CutFinder(spec)
         self._times_s = array("d")

@@ -32,8 +32,8 @@ from clipmill.specs import LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.timeline import TIME_TOLERANCE_S
 
-RING_BYTES = 360 << 20
-"""What the content detector needs of 720p to be sure of dissolves; by the clock, two seconds of 1080p at 50
+RING_BYTES = 192 << 20
+"""What the content detector needs of 486p to be sure of dissolves; by the clock, two seconds of 1080p at 30
 frames a second. Beside it an encoder takes its own 300 to 400 MB at 720p, here as in a pass of its own.
 """
 
@@ -119,15 +119,17 @@ class SamePassCutter:
         """The next frame, shown at ``pts``, ``time_s`` after the first one."""
         if self.gave_up:
             return
+        frame_bytes = sum(plane.buffer_size for plane in frame.planes)
         if self._options is None:
+            self._check_room(self._wanted.decider.latency_frames, frame_bytes)  # before any of them waits
+            if self.gave_up:
+                return
             self._options = self._open(frame)
         self._ring.append(_Seen(self._num_seen, frame, pts, time_s))
         self._num_seen += 1
         self._place_all(self._wanted.decider.take(time_s, thumbnail))
         num_waiting = len(self._ring) + (len(self._current.waiting) if self._current else 0)
-        num_bytes = num_waiting * sum(plane.buffer_size for plane in frame.planes)
-        if num_bytes > self._wanted.ring_bytes:
-            self._give_up(f"{num_waiting} frames wait, more than {self._wanted.ring_bytes} bytes")
+        self._check_room(num_waiting, frame_bytes)
 
     def end(self, pts: int, time_s: float) -> None:
         """The last frame ends at ``pts``, ``time_s`` after the first one began."""
@@ -222,6 +224,10 @@ class SamePassCutter:
             step()
         except (FFmpegError, ValueError, ClipmillError) as error:
             self._give_up(f"a clip failed: {error}")
+
+    def _check_room(self, num_waiting: int, frame_bytes: int) -> None:
+        if num_waiting * frame_bytes > self._wanted.ring_bytes:
+            self._give_up(f"{num_waiting} frames wait, more than {self._wanted.ring_bytes} bytes")
 
     def _give_up(self, reason: str) -> None:
         self.gave_up = reason

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from drawing_scan import read_codes, write_film
 
+from clipmill.errors import UnreadableVideo
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.packet_index import PacketIndex, Segment, index_packets, segments_of
 from clipmill.media.scan import load_arrays, scan
@@ -97,6 +98,12 @@ def test_file_that_ends_too_early_is_one_pass(tmp_path: Path) -> None:
     index = index_packets(str(cut_off), PLAN, MIN_FRAMES, limits=LIMITS)
     assert index.segments == ()
     assert "the file ends" in index.whole_because
+
+
+def test_film_that_lasts_longer_than_allowed_is_refused_by_its_packets(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mp4", range(130), options=CLOSED)
+    with pytest.raises(UnreadableVideo, match=r"more than 5\.0 s"):
+        index_packets(str(film), PLAN, MIN_FRAMES, limits=LimitsSpec(max_duration_s=5.0))
 
 
 def test_vfr_film_in_segments_has_the_times_of_one_pass(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from clipmill.media.bounds import Bounds
 from clipmill.media.container import open_container
 from clipmill.media.contracts import ScanPlan
 from clipmill.media.decoding import Walk
-from clipmill.media.scan import opened_stream, store_first
+from clipmill.media.scan import opened_stream, store_first, time_base_of
 from clipmill.media.source import open_source
 from clipmill.specs import LimitsSpec
 
@@ -49,7 +49,9 @@ def index_packets(uri: str, plan: ScanPlan, min_frames: int, *, limits: LimitsSp
     """
     start_s = time.process_time()
     with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
-        walk = Walk(container, opened_stream(container, plan, Bounds(uri, limits)))
+        bounds = Bounds(uri, limits)
+        stream = opened_stream(container, plan, bounds)
+        walk, tick_s = Walk(container, stream), float(time_base_of(stream))
         shown: list[int] = []
         keys: list[int] = []
         lacks_index = not container.format.name.startswith(_SEEK_EXACTLY)
@@ -61,6 +63,7 @@ def index_packets(uri: str, plan: ScanPlan, min_frames: int, *, limits: LimitsSp
                 lacks_times = True
                 continue
             shown.append(packet.pts)
+            bounds.check_length(len(shown) - 1, (packet.pts - shown[0]) * tick_s)
             if walk.starts_picture(packet):
                 keys.append(packet.pts)
         walk.check_end()

@@ -184,13 +184,18 @@ def test_rows_at_the_ends_of_float32_keep_their_direction(scale: float) -> None:
     assert np.allclose(unit_rows(rows), [[0.6, 0.8]])
 
 
+def beyond(embeddings: np.ndarray, centroids: np.ndarray, *, width: float) -> np.ndarray:
+    found = kmeans.assign_directions(unit_rows(embeddings), centroids, border_width=width)
+    return found.beyond[:, 0]
+
+
 @pytest.mark.parametrize("eps", [0.01, 0.1])
 def test_of_two_alike_rows_in_two_clusters_one_is_near_the_border(eps: float) -> None:
     rng = np.random.default_rng(11)
     rows = unit_rows(rng.standard_normal((3000, 3)))
     centroids = rng.standard_normal((2, 3))
     labels, _, _ = kmeans.assign(rows, centroids)
-    near = kmeans.border_clusters(rows, centroids, width=np.sqrt(eps / 2)) >= 0
+    near = beyond(rows, centroids, width=np.sqrt(eps / 2)) >= 0
     one, other = np.nonzero(np.triu(rows @ rows.T >= 1 - eps, 1) & (labels[:, None] != labels))
     assert len(one) > 20
     assert (near[one] | near[other]).all()
@@ -201,10 +206,10 @@ def test_the_cluster_beyond_the_border_is_the_second_nearest() -> None:
     rng = np.random.default_rng(12)
     rows, centroids = rng.standard_normal((100, 4)), rng.standard_normal((9, 4))
     second = np.argsort(-unit_rows(rows) @ unit_rows(centroids).T, axis=1)[:, 1]
-    assert kmeans.border_clusters(rows, centroids, width=2.0).tolist() == second.tolist()
+    assert beyond(rows, centroids, width=2.0).tolist() == second.tolist()
 
 
 @pytest.mark.parametrize(("num_clusters", "width"), [(1, 2.0), (4, 0.0)], ids=["one cluster", "no width"])
 def test_without_a_border_nothing_is_near_it(num_clusters: int, width: float) -> None:
     rows = np.random.default_rng(13).standard_normal((10, 4))
-    assert (kmeans.border_clusters(rows, rows[:num_clusters], width=width) == -1).all()
+    assert (beyond(rows, rows[:num_clusters], width=width) == -1).all()

@@ -89,11 +89,6 @@ def assign(
     return found.labels, found.cosine_distance, found.l2_distance
 
 
-def border_clusters(embeddings: Floats, centroids: Floats, *, width: float) -> Indices:
-    """The second-nearest centroid ``(N,)`` of rows at most ``width`` from the border to it, else -1."""
-    return assign_directions(unit_rows(embeddings), centroids, border_width=width).beyond[:, 0]
-
-
 def assign_directions(
     unit: Unit,
     centroids: Floats,

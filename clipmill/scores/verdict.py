@@ -13,6 +13,9 @@ from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticF
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
 from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, Bounds, QualityFilterStage
 
+SCORE_DIGITS = 6
+"""Scores are rounded before any threshold, so that the last bits of a processor decide nothing."""
+
 
 class Question(Protocol):
     """What a question to the captioning model rejects."""

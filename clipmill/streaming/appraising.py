@@ -10,7 +10,7 @@ from clipmill.models.captioner import Caption, Captioner, CaptionRequest
 from clipmill.models.prompts import answer_of, question_prompt
 from clipmill.plan import RunPlan
 from clipmill.records import Answer, ClipReason, FrameSpan
-from clipmill.scores.verdict import aesthetic_verdict, answer_verdict
+from clipmill.scores.verdict import SCORE_DIGITS, aesthetic_verdict, answer_verdict
 from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
 from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
 from clipmill.streaming.asking import Asking
@@ -22,9 +22,6 @@ from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.stopwatch import Stopwatch
 from clipmill.streaming.windows import has_frames, request_of
 from clipmill.video import Clip
-
-SCORE_DIGITS = 6
-"""Scores are rounded before any threshold, so that the last bits of a processor decide nothing."""
 
 
 class Appraiser:

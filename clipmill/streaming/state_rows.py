@@ -8,15 +8,13 @@ from clipmill.models.captioner import Caption
 from clipmill.models.prompts import caption_prompt, enhancement_prompt, prompt_digest, refinement
 from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan, WorkItem
+from clipmill.scores.verdict import SCORE_DIGITS
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.serving import ServedModel
 from clipmill.storage.tables import CROP_COLUMNS
 from clipmill.storage.verdicts import CUSTOM_STAGE
 from clipmill.streaming.parcel import Parcel, SplitOutcome, TimedDrop, TimedShot
 from clipmill.video import Clip, Window
-
-SCORE_DIGITS = 6
-"""Scores are rounded before any threshold, so that the last bits of a processor decide nothing."""
 
 StateRow = dict[str, object]
 """Column name -> value, as ``clipmill.storage.tables`` has them."""

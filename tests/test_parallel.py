@@ -1,5 +1,6 @@
 """Segments of one video in several codec processes give the pieces of one pass."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +9,14 @@ import pytest
 from curating import plain_spec
 from drawing_scan import read_codes, write_film
 
+from clipmill.errors import UnreadableVideo
 from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.probe import inspect_source
 from clipmill.media.runner import InThisProcess
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.spool import Piece
 from clipmill.plan import plan_of_spec
-from clipmill.records import SourceFile, WorkItem
+from clipmill.records import SourceFile, VideoReason, WorkItem
 from clipmill.streaming import parallel, passes
 from clipmill.streaming.graph import graph_of
 from clipmill.streaming.parallel import rest_of
@@ -140,6 +142,22 @@ def test_fault_found_late_leaves_what_was_handed_out(tmp_path: Path, monkeypatch
     assert len(pieces) == 3
     assert facts.num_frames == 130
     assert_whole(pieces, film, tmp_path)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_process_that_ends_does_not_wait_for_a_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_daemon: list[bool] = []
+
+    def scan_and_cut(*_: object, **__: object) -> None:
+        in_daemon.append(threading.current_thread().daemon)
+        raise UnreadableVideo("a.mp4", VideoReason.NO_FRAMES, "it is empty")
+
+    monkeypatch.setattr(passes, "scan_and_cut", scan_and_cut)
+    with pytest.raises(UnreadableVideo):
+        passed(write_film(tmp_path / "a.mp4", range(5)), tmp_path / "spool", width=1)
+    assert in_daemon == [True]
 
 
 @pytest.mark.parametrize(

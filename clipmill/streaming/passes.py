@@ -2,10 +2,10 @@
 
 import logging
 import os
-from collections.abc import Generator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, wait
 from dataclasses import replace
-from threading import Event
+from threading import Event, Thread
 
 from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
 from clipmill.machine import num_cores
@@ -95,14 +95,14 @@ class Passes:
 
     def _sequential(self, item: WorkItem, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
         given_up = Event()
-        with ThreadPoolExecutor(1, thread_name_prefix="clipmill-pass") as pool:
-            running = pool.submit(lambda: self._scan(item, plan, spool_dir, given_up))
-            try:
-                yield from _as_they_come(running, spool_dir)
-            finally:
-                given_up.set()
-                if not running.done():
-                    self.child.kill()
+        running = _started(lambda: self._scan(item, plan, spool_dir, given_up))
+        try:
+            yield from _as_they_come(running, spool_dir)
+        finally:
+            given_up.set()
+            if not running.done():
+                self.child.kill()
+            wait([running])
         return running.result()
 
     def cuts(self, item: WorkItem) -> bool:
@@ -143,6 +143,20 @@ class Passes:
             timeout_s=self._timeout_s(item, encodes=wanted is not None),
             stall_s=limits.decode_stall_s,
         )
+
+
+def _started(scan: Callable[[], Done]) -> Future[Done]:
+    """Scan in a thread that ends with the process: an executor's would have its exit wait for the pass."""
+    running = Future[Done]()
+
+    def work() -> None:
+        try:
+            running.set_result(scan())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            running.set_exception(error)
+
+    Thread(target=work, name="clipmill-pass", daemon=True).start()
+    return running
 
 
 def _as_they_come(running: Future[Done], spool_dir: str) -> Generator[Piece]:

@@ -32,8 +32,8 @@ from clipmill.specs import LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.timeline import TIME_TOLERANCE_S
 
-RING_BYTES = 192 << 20
-"""What the content detector needs of 486p to be sure of dissolves; by the clock, two seconds of 1080p at 30
+RING_BYTES = 360 << 20
+"""What the content detector needs of 720p to be sure of dissolves; by the clock, two seconds of 1080p at 50
 frames a second. Beside it an encoder takes its own 300 to 400 MB at 720p, here as in a pass of its own.
 """
 

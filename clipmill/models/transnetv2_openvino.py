@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ import numpy as np
 import openvino
 
 from clipmill.errors import ModelUnavailable
+from clipmill.models.node_cache import node_cache
 from clipmill.shots.histograms import colour_histograms
 from clipmill.storage import local
 
@@ -56,7 +56,7 @@ class OpenVinoShotNetwork:
 def _converted(checkpoint: Path, digest: str) -> Path:
     """The network for OpenVINO, from this machine's temporary files; made where it is not there yet."""
     name = f"{digest[:32]}-{openvino.__version__.partition('-')[0]}-{CONVERSION}"
-    folder = Path(tempfile.gettempdir()) / "clipmill-models" / "transnetv2-openvino" / name
+    folder = node_cache() / "transnetv2-openvino" / name
     model = folder / "model.xml"
     with local.turns(str(folder)):
         if not model.exists():

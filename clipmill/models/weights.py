@@ -8,7 +8,6 @@ wait. ``TMPDIR`` says where to, unless ``model_dir`` is a folder of this machine
 import errno
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from clipmill import layout
 from clipmill.errors import ModelUnavailable, StoreError
 from clipmill.models import fetching, hub, inventory
 from clipmill.models.inventory import FileFacts, Inventory, fault_of, inventory_from_json, take_inventory
+from clipmill.models.node_cache import node_cache
 from clipmill.models.shards import holds_weights, matching, weights_fault
 from clipmill.models.table import ModelEntry
 from clipmill.storage import local, store
@@ -85,7 +85,7 @@ def local_folder(entry: ModelEntry, model_dir: str) -> Path:
     """Where weights lie, or will lie, on this machine."""
     if not store.is_local(model_dir):
         name = hashlib.sha256(store.normalise(model_dir).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / "clipmill-models" / name / entry.source
+        return node_cache() / name / entry.source
     root = Path(store.normalise(model_dir))
     return root if _lies_in(root, entry) else root / entry.source
 

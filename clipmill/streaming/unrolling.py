@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from clipmill.media.contracts import ScanFacts
+from clipmill.media.decoders import is_cpu
 from clipmill.media.spool import Piece
 from clipmill.models.shot_network import ShotNetwork
 from clipmill.plan import RunPlan
@@ -22,10 +23,11 @@ def piece_frames(plan: RunPlan, item: WorkItem, *, cuts: bool) -> int:
     """How many frames of a video are looked at at a time.
 
     All of them where something needs the video as a whole: clips cut in the pass, frames of the whole video,
-    a stage of the user's own, or a caller who is given tasks that say of how many chunks they are one.
+    a stage of the user's own, or a caller who is given tasks that say of how many chunks they are one; and
+    where NVDEC may give up in the middle, for FFmpeg's decoder need not count the same frames before.
     """
     needs_whole = cuts or plan.customs or plan.writer is None or "video_frames" in item.missing
-    return WHOLE if needs_whole else PIECE_FRAMES
+    return WHOLE if needs_whole or not is_cpu(plan.reader.decoder) else PIECE_FRAMES
 
 
 class Unrolling:

@@ -41,6 +41,8 @@ def times(rng: np.random.Generator, num_frames: int) -> np.ndarray:
 class Scripted:
     """Tells cuts that are known beforehand as late as ``CutFinder`` may."""
 
+    latency_frames = hard_latency_frames = LAG
+
     def __init__(self, cuts: Cuts, num_frames: int) -> None:
         self.num_final = 0
         self._cuts, self._num_frames, self._num_fed = cuts, num_frames, 0

@@ -73,9 +73,9 @@ class ContentDecider:
         self.min_length_s = spec.min_length_s or 0.0
         self.limit_clips = max(0, spec.limit_clips)
         self._spec = spec
-        self.latency_frames = CutFinder.latency_frames if spec.find_gradual else CutFinder.hard_latency_frames
         self._crop_s = spec.crop_s or 0.0
-        self._finder = CutFinder(spec)
+        self._finder = finder = CutFinder(spec)
+        self.latency_frames = finder.latency_frames if spec.find_gradual else finder.hard_latency_frames
         self._times_s = array("d")
         self._shots: deque[_OpenShot] = deque([_OpenShot(0)])
         self._num_told = 0

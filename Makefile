@@ -18,6 +18,8 @@ export OPENBLAS_NUM_THREADS := 1
 export OMP_NUM_THREADS := 1
 export RAY_AUTH_MODE := disabled
 export RAY_USAGE_STATS_ENABLED := 0
+# Codec processes and Ray's workers start many times: compiled once, each takes half a second less.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test test-models test-vllm lint bench
 

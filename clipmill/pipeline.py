@@ -13,6 +13,7 @@ from clipmill.intake.inspection import inspect_all, inspect_manifest
 from clipmill.intake.manifests import get_sources
 from clipmill.intake.sharding import plan_shards
 from clipmill.media.encoders import check_encoder
+from clipmill.media.lending import kept_processes
 from clipmill.plan import RunPlan, plan_of_stages
 from clipmill.specs import ShardingSpec
 from clipmill.storage import store
@@ -57,9 +58,10 @@ class Pipeline:
         _warn_of_other_embeddings(plan)
         if plan.makes_files:
             check_encoder(plan.transcode)
-        if plan.writer is None:
-            return _run_unwritten(plan, engine)
-        return _run_written(plan, plan.writer.output_path, engine)
+        with kept_processes(memory_limit_bytes=plan.limits.max_child_bytes):
+            if plan.writer is None:
+                return _run_unwritten(plan, engine)
+            return _run_written(plan, plan.writer.output_path, engine)
 
 
 def _run_written(plan: RunPlan, output: str, engine: Engine) -> list[VideoTask]:

@@ -7,6 +7,7 @@ import pytest
 import sabotage
 from curating import curate_here, fates, plain_spec, rows, small_spec
 from films import draw_film
+from one_codec import new_codec_processes
 
 from clipmill.streaming import finishing
 
@@ -25,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("faults")
     for seed, name in enumerate([*BAD, "CUT_CRASH.mp4", "SCAN_FLAKY.mp4", "good.mp4"], start=20):
         draw_film(folder / "source" / name, seed=seed, shots=(30,))
-    with pytest.MonkeyPatch.context() as patch:
+    with new_codec_processes(), pytest.MonkeyPatch.context() as patch:
         _set(patch, sabotage.lay(folder / "saboteur"))
         curate_here(folder / "source", folder / "out", plain_spec(limits={"decode_stall_s": STALL_S}))
     return folder
@@ -78,7 +79,8 @@ def test_store_that_falters_once_costs_an_attempt(folder: Path) -> None:
 
 def test_bad_film_is_not_tried_again_by_the_next_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, {"PYTHONPATH": str(folder / "saboteur"), "SABOTAGE_LOG": str(folder / "log-2")})
-    curate_here(folder / "source", folder / "out", plain_spec(limits={"decode_stall_s": STALL_S}))
+    with new_codec_processes():
+        curate_here(folder / "source", folder / "out", plain_spec(limits={"decode_stall_s": STALL_S}))
     assert not (folder / "log-2").exists()
 
 
@@ -86,7 +88,8 @@ def test_film_that_decodes_without_end_is_stopped(tmp_path: Path, monkeypatch: p
     draw_film(tmp_path / "source" / "SCAN_ENDLESS.mp4", seed=30, shots=(30,))
     _set(monkeypatch, sabotage.lay(tmp_path / "saboteur"))
     limits = {"decode_timeout_s": STALL_S, "max_attempts": 1}
-    curate_here(tmp_path / "source", tmp_path / "out", plain_spec(limits=limits))
+    with new_codec_processes():
+        curate_here(tmp_path / "source", tmp_path / "out", plain_spec(limits=limits))
     assert fates(tmp_path / "out", tmp_path / "source") == {"SCAN_ENDLESS.mp4": "decoder_timeout"}
     assert sabotage.attempts(tmp_path / "saboteur", "SCAN_ENDLESS.mp4") == 1
 

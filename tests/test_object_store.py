@@ -10,7 +10,7 @@ import pytest
 from curating import curate_here, plain_spec, small_spec
 from films import draw_film
 from moto.server import ThreadedMotoServer
-from one_codec import one_new_codec_process
+from one_codec import new_codec_processes
 
 from clipmill.pipeline import Pipeline
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
@@ -35,7 +35,7 @@ def server() -> Iterator[None]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         boto3.client("s3").create_bucket(Bucket=BUCKET)
-        with one_new_codec_process():
+        with new_codec_processes():
             yield
     fsspec.filesystem("s3").clear_instance_cache()
     server.stop()

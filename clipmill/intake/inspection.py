@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from math import ceil
 from pathlib import PurePosixPath
 
 from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError, TransientStoreError
@@ -19,6 +20,8 @@ from clipmill.storage.state import State
 logger = logging.getLogger(__name__)
 
 MAX_CHILDREN = 8
+FILES_PER_CHILD = 4
+"""A process takes longer to start than to look at a few files."""
 INSPECT_S = 60.0
 """Limit for one file's headers, over a slow network too."""
 
@@ -37,7 +40,7 @@ def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec) -> i
 
 def inspect_all(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:
     """Inspect sources, a few at once, each in a codec process; sorted by URI."""
-    workers = min(MAX_CHILDREN, 2 * num_cores(), max(1, len(sources)))
+    workers = max(1, min(MAX_CHILDREN, 2 * num_cores(), ceil(len(sources) / FILES_PER_CHILD)))
     shares = [sources[index::workers] for index in range(workers)]
     with ThreadPoolExecutor(workers) as pool:
         results = pool.map(lambda share: _inspect_share(share, limits), shares)

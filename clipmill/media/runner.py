@@ -1,10 +1,10 @@
-"""Where codecs run: in a process of their own or, for the sake of a debugger, in this one."""
+"""Where codecs run: in processes of their own or, for the sake of a debugger, in this one."""
 
 from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
-from clipmill.media.child import CodecChild
+from clipmill.media.lending import LentChild
 from clipmill.specs import LimitsSpec
 
 _RESULT = TypeVar("_RESULT")
@@ -79,4 +79,4 @@ def codec_runner(limits: LimitsSpec) -> CodecRunner:
     """What ``limits.isolation`` asks for."""
     if limits.isolation == "none":
         return InThisProcess()
-    return CodecChild(memory_limit_bytes=limits.max_child_bytes)
+    return LentChild(memory_limit_bytes=limits.max_child_bytes)

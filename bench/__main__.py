@@ -28,8 +28,10 @@ SECTIONS = ("scan", "runs", "encode", "cuts", "flyte")
 BY_DEFAULT = SECTIONS[:-1]
 KINDS = (
     RunKind("copy", has_previews=False),
+    RunKind("copy", has_previews=False, key_every_s=2),
     RunKind("copy", has_previews=True),
-    RunKind("smart", has_previews=False),
+    RunKind("smart", has_previews=False, key_every_s=2),
+    RunKind("smart", has_previews=False, split="fixed_stride", key_every_s=2),
     RunKind("libx264", has_previews=False),
     RunKind("libx264", has_previews=True),
 )
@@ -65,49 +67,47 @@ def _measure(corpus: Corpus, sections: Sequence[str], num_rounds: int) -> bool:
     """Everything that needs films; True when more was read than allowed."""
     if set(sections) == {"cuts"}:
         return False
-    films, warm_up = list(readable([str(film) for film in corpus.films])), str(corpus.warm_up)
+    films, tiny = list(readable([str(film) for film in corpus.films])), list(map(str, corpus.tiny))
     rounds: list[list[FilmCost]] = []
     scan_peaks: list[int] = []
     for number in range(num_rounds if "scan" in sections else 1):
         _say(f"round {number + 1}: scan")
-        costs, peak = isolated(scan_costs, films, warm_up)
+        costs, peak = isolated(scan_costs, films, tiny[0])
         rounds.append(costs)
         scan_peaks.append(peak.rss_bytes)
     minutes = tables.minutes_of(rounds[0])
     if "scan" in sections:
         _print(tables.films_table(rounds), tables.scan_table(rounds, scan_peaks))
     if "runs" in sections:
-        _print_runs(films, warm_up, num_rounds, minutes)
+        _print_runs(films, tiny, num_rounds)
     if "encode" in sections:
-        _print_encode(films, warm_up, num_rounds, minutes)
+        _print_encode(films, tiny, num_rounds, minutes)
     if "flyte" in sections:
         print()
-        print_flyte(films, warm_up)
+        print_flyte(films, tiny)
     return read_too_much(rounds[0])
 
 
-def _print_runs(films: list[str], warm_up: str, num_rounds: int, minutes: float) -> None:
-    costs: dict[RunKind, list[RunCost]] = {kind: [] for kind in KINDS}
-    peaks: dict[RunKind, list[int]] = {kind: [] for kind in KINDS}
+def _print_runs(films: list[str], tiny: list[str], num_rounds: int) -> None:
+    chosen = {kind: kind.films(films) for kind in KINDS}
+    costs: dict[RunKind, list[RunCost]] = {kind: [] for kind in KINDS if chosen[kind]}
+    peaks: dict[RunKind, list[int]] = {kind: [] for kind in costs}
     for number in range(num_rounds):
-        for kind in KINDS:
+        for kind in costs:
             _say(f"round {number + 1} of {num_rounds}: {kind.name}")
-            cost, peak = isolated(run_cost, kind, films, warm_up)
+            cost, peak = isolated(run_cost, kind, chosen[kind], tiny)
             costs[kind].append(cost)
             peaks[kind].append(peak.rss_bytes)
-    _print(
-        tables.runs_table(costs, peaks, minutes=minutes),
-        tables.operators_table(costs, minutes=minutes),
-    )
+    _print(tables.runs_table(costs, peaks), tables.operators_table(costs))
 
 
-def _print_encode(films: list[str], warm_up: str, num_rounds: int, minutes: float) -> None:
+def _print_encode(films: list[str], tiny: list[str], num_rounds: int, minutes: float) -> None:
     costs: list[RunCost] = []
     floors: list[Floor] = []
     for number in range(num_rounds):
         _say(f"round {number + 1} of {num_rounds}: ffmpeg, {ENCODE_ALL.name}")
         floors.append(isolated(floor, films)[0])
-        costs.append(isolated(run_cost, ENCODE_ALL, films, warm_up)[0])
+        costs.append(isolated(run_cost, ENCODE_ALL, films, tiny)[0])
     _print(tables.encode_table(costs, floors, minutes=minutes))
 
 

@@ -12,6 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 from unittest import mock
 
+import av
+
+from bench.films import with_keys_every
 from bench.metering import cpu_s, timed
 from bench.scanning import decode_s
 from clipmill.pipeline import Pipeline
@@ -38,22 +41,31 @@ class RunKind:
     encoder: Literal["copy", "smart", "libx264"]
     has_previews: bool
     split: Literal["content", "fixed_stride"] = "content"
+    key_every_s: float | None = None
+    """Only over films that have a key picture that often."""
 
     @property
     def name(self) -> str:
         """As the table has it."""
-        return f"{self.encoder}, previews {'on' if self.has_previews else 'off'}, {self.split}"
+        name = f"{self.encoder}, previews {'on' if self.has_previews else 'off'}, {self.split}"
+        return f"{name}, key every {self.key_every_s:g} s" if self.key_every_s else name
+
+    def films(self, films: Sequence[str]) -> list[str]:
+        """Those of ``films`` that it is measured on."""
+        return with_keys_every(self.key_every_s, films) if self.key_every_s else list(films)
 
 
 @dataclass(frozen=True)
 class RunCost:
     """One run in a fresh process, in CPU seconds but for the wall clock.
 
-    ``decode_s`` is bare decode of the same films, the mean of before and after. ``start_up_s`` is what the
-    process took until a first run on a tiny film was done, ``fixed_s`` what a second such run took; ``run_s``
-    is without it. ``kept_s`` are the seconds of video in the clips, ``copied_s`` those that were not encoded.
+    ``video_s`` is the length of the films, ``decode_s`` bare decode of them, the mean of before and after.
+    ``start_up_s`` is what the process took until a first run on tiny films was done, ``fixed_s`` what a
+    second such run took; ``run_s`` is without it. ``kept_s`` are the seconds of video in the clips,
+    ``copied_s`` those that were not encoded.
     """
 
+    video_s: float
     decode_s: float
     start_up_s: float
     fixed_s: float
@@ -64,19 +76,20 @@ class RunCost:
     operators: dict[str, float]
 
 
-def run_cost(kind: RunKind, films: Sequence[str], warm_up: str) -> RunCost:
+def run_cost(kind: RunKind, films: Sequence[str], tiny: Sequence[str]) -> RunCost:
     """Measure one run; for a process of its own."""
     logging.getLogger("clipmill").setLevel(logging.ERROR)  # small films make previews warn
-    if not any(_run(kind, [warm_up])):
-        raise RuntimeError(f"a run over {warm_up} gave no clip: what it costs says nothing")
+    if not any(_run(kind, tiny)):
+        raise RuntimeError(f"a run over {tiny} gave no clip: what it costs says nothing")
     start_up_s = cpu_s()
     with timed() as fixed:
-        _run(kind, [warm_up])
+        _run(kind, tiny)
     before_s = decode_s(films)
     meter: defaultdict[str, float] = defaultdict(float)
     with timed() as taken, mock.patch.object(run, "run_graph", partial(_noted, meter)):
         kept_s, copied_s = _run(kind, films)
     return RunCost(
+        video_s=sum(map(_video_s, films)),
         decode_s=(before_s + decode_s(films)) / 2,
         start_up_s=start_up_s,
         fixed_s=fixed[0],
@@ -95,6 +108,11 @@ def _run(kind: RunKind, films: Sequence[str]) -> tuple[float, float]:
     clips = [clip for task in tasks for clip in task.data.clips]
     copied = [clip for clip in clips if clip.file and clip.file.clip_mode == "copy"]
     return _length_s(clips), _length_s(copied)
+
+
+def _video_s(film: str) -> float:
+    with av.open(film) as container:
+        return (container.duration or 0) / av.time_base
 
 
 def _length_s(clips: Iterable[Clip]) -> float:

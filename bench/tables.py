@@ -69,19 +69,18 @@ def _total(costs: Sequence[FilmCost], step: str) -> float:
     return sum(cost.cpu_s[step] for cost in costs)
 
 
-def runs_table(
-    measured: dict[RunKind, list[RunCost]], peaks: dict[RunKind, list[int]], *, minutes: float
-) -> str:
+def runs_table(measured: dict[RunKind, list[RunCost]], peaks: dict[RunKind, list[int]]) -> str:
     """One row per kind of run."""
     header = (
         "whole run, inline", "CPU-s/min", "/ decode: median (min to max)", "with start-up", "start-up CPU-s",
         "peak MB", "kept", "of it copied", "s of video per s",
     )  # fmt: skip
-    rows = [_run_row(kind, costs, peaks[kind], minutes) for kind, costs in measured.items()]
+    rows = [_run_row(kind, costs, peaks[kind]) for kind, costs in measured.items()]
     return table(header, rows)
 
 
-def _run_row(kind: RunKind, costs: Sequence[RunCost], peaks: Sequence[int], minutes: float) -> list[str]:
+def _run_row(kind: RunKind, costs: Sequence[RunCost], peaks: Sequence[int]) -> list[str]:
+    minutes = costs[0].video_s / 60
     return [
         kind.name,
         f"{_median(costs, lambda cost: cost.run_s) / minutes:.2f}",
@@ -95,13 +94,14 @@ def _run_row(kind: RunKind, costs: Sequence[RunCost], peaks: Sequence[int], minu
     ]
 
 
-def operators_table(measured: dict[RunKind, list[RunCost]], *, minutes: float) -> str:
+def operators_table(measured: dict[RunKind, list[RunCost]]) -> str:
     """CPU seconds per minute of video in each operator with its codec process, and in everything else."""
     header = ("CPU-s/min by operator", "decode", *OPERATORS, "list, inspect, publish")
-    return table(header, [_operator_row(kind, costs, minutes) for kind, costs in measured.items()])
+    return table(header, [_operator_row(kind, costs) for kind, costs in measured.items()])
 
 
-def _operator_row(kind: RunKind, costs: Sequence[RunCost], minutes: float) -> list[str]:
+def _operator_row(kind: RunKind, costs: Sequence[RunCost]) -> list[str]:
+    minutes = costs[0].video_s / 60
     inside = [_median(costs, lambda cost, name=name: cost.operators.get(name, 0.0)) for name in OPERATORS]
     rest = _median(costs, lambda cost: cost.run_s + cost.fixed_s - sum(cost.operators.values()))
     decode_s = _median(costs, lambda cost: cost.decode_s)

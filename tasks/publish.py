@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from flytekit import Deck, task
+from flytekit.deck import DeckField
 
 from clipmill import curation
 from clipmill.plan import plan_of_spec
@@ -43,7 +44,13 @@ def collect_embeddings(
     return Embeddings(found.embeddings_uri, found.columns_uri, found.algorithm, spec.dedup or DedupSpec())
 
 
-@task(container_image=CPU_IMAGE, enable_deck=True, **PUBLISH.of_task)
+# Without the deck of dependencies, for which pip is asked twice: the manifest has the versions.
+@task(
+    container_image=CPU_IMAGE,
+    enable_deck=True,
+    deck_fields=(DeckField.TIMELINE, DeckField.INPUT, DeckField.OUTPUT),
+    **PUBLISH.of_task,
+)
 def publish(
     listing: str,
     streamed: list[str],

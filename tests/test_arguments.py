@@ -23,10 +23,10 @@ def source(tmp_path: Path, film: Path) -> Path:
 def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails a test in which the workflow is started."""
 
-    def started(*arguments: object, **options: object) -> int:
+    def started(arguments: list[str]) -> None:
         pytest.fail(f"the workflow was started: {arguments}")
 
-    monkeypatch.setattr(command.subprocess, "call", started)
+    monkeypatch.setattr(command, "pyflyte", started)
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -154,7 +154,12 @@ def test_command_hands_the_whole_spec_to_the_workflow(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[list[str]] = []
-    monkeypatch.setattr(command.subprocess, "call", lambda arguments, cwd: calls.append(arguments) or 0)
+
+    def run(arguments: list[str]) -> None:
+        calls.append(arguments)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(command, "pyflyte", run)
     spec = '{"split": {"algorithm": "fixed_stride"}}'
     arguments = ["--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec]
     assert command.main(arguments) == 0

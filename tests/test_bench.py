@@ -12,7 +12,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import metering, tables
-from bench.films import warm_up
+from bench.films import tiny
 from bench.running import RunCost, RunKind
 from bench.scanning import DECODE, FilmCost, readable, steps
 
@@ -21,7 +21,7 @@ from bench.scanning import DECODE, FilmCost, readable, steps
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one film that is labelled, and one file that is no film."""
     folder = tmp_path_factory.mktemp("videos")
-    (folder / "tiny.mp4").write_bytes(warm_up(tmp_path_factory.mktemp("drawn")).read_bytes())
+    (folder / "tiny.mp4").write_bytes(tiny(tmp_path_factory.mktemp("drawn"))[0].read_bytes())
     (folder / "broken.mp4").write_text("no film")
     (folder / "groundtruth").mkdir()
     (folder / "groundtruth" / "tiny.json").write_text('{"cuts": []}')
@@ -52,9 +52,9 @@ def test_every_row_is_printed(
     assert [line for line in printed.splitlines() if line.startswith("tiny.mp4 ")] != []  # the cuts
 
 
-def no_run(kind: RunKind, films: list[str], warm_up: str) -> RunCost:
+def no_run(kind: RunKind, films: list[str], tiny: list[str]) -> RunCost:
     """Stands in for a run where only what is beside it matters."""
-    return RunCost(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, {})
+    return RunCost(1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, {})
 
 
 @pytest.mark.usefixtures("elsewhere")

@@ -1,10 +1,12 @@
-"""The command line: says in one line what is wrong with the arguments, else calls ``pyflyte run``."""
+"""The command line: says in one line what is wrong with the arguments, else is ``pyflyte run``."""
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import chdir
 from pathlib import Path
+
+from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
 from clipmill.errors import ClipmillError
 from clipmill.media.encoders import check_encoder
@@ -17,6 +19,7 @@ from clipmill.storage.listing import list_source
 
 MISUSE = 2
 WORKFLOW = Path(__file__).parent / "curate.py"
+ROOT = WORKFLOW.parent.parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,18 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClipmillError as error:
         print(f"clipmill: {error}", file=sys.stderr)
         return MISUSE
-    command = [
-        str(Path(sys.executable).parent / "pyflyte"),
-        "run",
-        str(WORKFLOW.relative_to(WORKFLOW.parent.parent)),
-    ]
-    arguments = [
-        "curate",
-        "--source",
-        options.source,
-        "--output",
-        options.output,
-        "--spec",
-        spec.model_dump_json(),
-    ]
-    return subprocess.call([*command, *arguments], cwd=WORKFLOW.parent.parent)
+    return _run_workflow(
+        "--source", options.source, "--output", options.output, "--spec", spec.model_dump_json()
+    )
+
+
+def _run_workflow(*arguments: str) -> int:
+    """Run it in this process, which has imported by now what another would have to import again."""
+    with chdir(ROOT):
+        try:
+            pyflyte(["run", str(WORKFLOW.relative_to(ROOT)), "curate", *arguments])
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
+    raise AssertionError("pyflyte always exits")

@@ -22,6 +22,8 @@ BATCH_SIZES = {"appraise": 4, "embed": 4, "caption": 4, "enhance": 16}
 MODEL_OPERATORS = frozenset({"appraise", "embed", "caption", "enhance"})
 CORES_PER_MODEL = 4
 """On a cluster without GPUs: each worker holds weights of its own."""
+CORES_PER_FINISHER = 4
+"""Previews take a tenth of what a scan does, and to start one worker of Ray as much as many of them."""
 
 
 @dataclass(frozen=True)
@@ -113,5 +115,9 @@ def _most_workers(name: str, num_cpus: float, gpu: GpuShare | None) -> int:
     """By what the operator works on: GPUs, or cores; one model on a CPU serves a few of them."""
     if gpu:
         return gpu.max_workers
-    workers = max(1, int(num_cpus))
-    return max(1, workers // CORES_PER_MODEL) if name in MODEL_OPERATORS else workers
+    cores = 1
+    if name in MODEL_OPERATORS:
+        cores = CORES_PER_MODEL
+    elif name == Finisher.name:
+        cores = CORES_PER_FINISHER
+    return max(1, int(num_cpus) // cores)

@@ -5,7 +5,8 @@ tables give medians of the rounds' ratios. CPU time of a process includes its co
 
 - ``scan``: the one pass, step by step, against decode; bytes read (exit code 1 when more than 1.05 x size);
 - ``runs``: whole runs inline by clip mode with and without previews, and what each operator took;
-- ``encode``: a run that keeps everything against one ffmpeg program with the same encoder settings;
+- ``encode``: a run that keeps everything against one ffmpeg program with the same encoder settings, and one
+  whose filters reject a third of the clips against ffmpeg programs that decode once and cut what is kept;
 - ``cuts``: right, false and missed cuts, see ``bench.cuts``; of your videos those with a label file;
 - ``flyte``: through Flyte and Ray, only when asked for by name (a minute of start-up).
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from bench import cuts, machine, tables
 from bench.films import Corpus, drawn, given
-from bench.floors import Floor, floor
+from bench.floors import Floor, floor, kept_floor
 from bench.metering import isolated
 from bench.on_flyte import print_flyte
 from bench.running import RunCost, RunKind, run_cost
@@ -36,6 +37,7 @@ KINDS = (
     RunKind("libx264", has_previews=True),
 )
 ENCODE_ALL = RunKind("libx264", has_previews=False, split="fixed_stride")
+ENCODE_SOME = RunKind("libx264", has_previews=False, drops_every=3)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,13 +77,12 @@ def _measure(corpus: Corpus, sections: Sequence[str], num_rounds: int) -> bool:
         costs, peak = isolated(scan_costs, films, tiny[0])
         rounds.append(costs)
         scan_peaks.append(peak.rss_bytes)
-    minutes = tables.minutes_of(rounds[0])
     if "scan" in sections:
         _print(tables.films_table(rounds), tables.scan_table(rounds, scan_peaks))
     if "runs" in sections:
         _print_runs(films, tiny, num_rounds)
     if "encode" in sections:
-        _print_encode(films, tiny, num_rounds, minutes)
+        _print_encode(films, tiny, num_rounds)
     if "flyte" in sections:
         print()
         print_flyte(films, tiny)
@@ -101,14 +102,20 @@ def _print_runs(films: list[str], tiny: list[str], num_rounds: int) -> None:
     _print(tables.runs_table(costs, peaks), tables.operators_table(costs))
 
 
-def _print_encode(films: list[str], tiny: list[str], num_rounds: int, minutes: float) -> None:
-    costs: list[RunCost] = []
+def _print_encode(films: list[str], tiny: list[str], num_rounds: int) -> None:
+    runs: dict[RunKind, list[RunCost]] = {ENCODE_ALL: [], ENCODE_SOME: []}
     floors: list[Floor] = []
+    kept_floors: list[float] = []
     for number in range(num_rounds):
-        _say(f"round {number + 1} of {num_rounds}: ffmpeg, {ENCODE_ALL.name}")
+        for kind, costs in runs.items():
+            _say(f"round {number + 1} of {num_rounds}: ffmpeg, {kind.name}")
+            costs.append(isolated(run_cost, kind, films, tiny)[0])
         floors.append(isolated(floor, films)[0])
-        costs.append(isolated(run_cost, ENCODE_ALL, films, tiny)[0])
-    _print(tables.encode_table(costs, floors, minutes=minutes))
+        kept_floors.append(isolated(kept_floor, films, runs[ENCODE_SOME][-1].kept)[0])
+    _print(
+        tables.encode_table(runs[ENCODE_ALL], floors),
+        tables.rejecting_table(runs[ENCODE_SOME], kept_floors),
+    )
 
 
 def read_too_much(films: Sequence[FilmCost]) -> bool:

@@ -1,4 +1,4 @@
-"""What one ffmpeg program spends on decoding, and on decoding and encoding, the films: the least one can."""
+"""What ffmpeg programs spend on decoding, and on decoding and encoding, the films: the least one can."""
 
 import os
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from bench.metering import timed
+from bench.running import Kept
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 KEY_EVERY_FRAMES = 48
@@ -32,6 +33,16 @@ def floor(films: Sequence[str]) -> Floor:
     return Floor(decode_s, encode_s)
 
 
+def kept_floor(films: Sequence[str], kept: Sequence[Kept]) -> float:
+    """CPU seconds of decoding all films, and of decoding and encoding each kept span; for its own process."""
+    with TemporaryDirectory() as folder:
+        target = str(Path(folder) / "clip.mp4")
+        spans = sum(
+            _cpu_s(clip.film, target, encode_options(), ss=clip.start_s, t=clip.length_s) for clip in kept
+        )
+    return spans + sum(_cpu_s(film, os.devnull, {"f": "null"}) for film in films)
+
+
 def encode_options() -> dict[str, str | int]:
     """The settings with which clips are encoded."""
     spec = ClipTranscodingStage()
@@ -47,8 +58,8 @@ def encode_options() -> dict[str, str | int]:
     }
 
 
-def _cpu_s(film: str, target: str, options: dict[str, str | int]) -> float:
-    program = ffmpeg.output(ffmpeg.input(film, threads=1).video, target, **options)
+def _cpu_s(film: str, target: str, options: dict[str, str | int], **part: float) -> float:
+    program = ffmpeg.output(ffmpeg.input(film, threads=1, **part).video, target, **options)
     with timed() as taken:
         program.run(cmd=imageio_ffmpeg.get_ffmpeg_exe(), quiet=True, overwrite_output=True)
     return taken[0]

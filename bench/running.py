@@ -4,7 +4,7 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,7 @@ from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.streaming import run
 from clipmill.streaming.parcel import Parcel
 from clipmill.streaming.run import run_graph
-from clipmill.video import Clip
+from clipmill.video import VideoTask
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,15 @@ class RunKind:
     split: Literal["content", "fixed_stride"] = "content"
     key_every_s: float | None = None
     """Only over films that have a key picture that often."""
+    drops_every: int = 0
+    """One clip in so many is rejected by a filter, before it would be cut; 0 for none."""
 
     @property
     def name(self) -> str:
         """As the table has it."""
         name = f"{self.encoder}, previews {'on' if self.has_previews else 'off'}, {self.split}"
+        if self.drops_every:
+            name += f", one clip in {self.drops_every} rejected"
         return f"{name}, key every {self.key_every_s:g} s" if self.key_every_s else name
 
     def films(self, films: Sequence[str]) -> list[str]:
@@ -56,13 +60,27 @@ class RunKind:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The span of a clip that no filter rejected, in seconds, and whether it was copied."""
+
+    film: str
+    start_s: float
+    end_s: float
+    is_copied: bool
+
+    @property
+    def length_s(self) -> float:
+        """Seconds."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
 class RunCost:
     """One run in a fresh process, in CPU seconds but for the wall clock.
 
     ``video_s`` is the length of the films, ``decode_s`` bare decode of them, the mean of before and after.
     ``start_up_s`` is what the process took until a first run on tiny films was done, ``fixed_s`` what a
-    second such run took; ``run_s`` is without it. ``kept_s`` are the seconds of video in the clips,
-    ``copied_s`` those that were not encoded.
+    second such run took; ``run_s`` is without it.
     """
 
     video_s: float
@@ -71,9 +89,18 @@ class RunCost:
     fixed_s: float
     run_s: float
     wall_s: float
-    kept_s: float
-    copied_s: float
+    kept: tuple[Kept, ...]
     operators: dict[str, float]
+
+    @property
+    def kept_s(self) -> float:
+        """Seconds of video in the clips."""
+        return sum(clip.length_s for clip in self.kept)
+
+    @property
+    def copied_s(self) -> float:
+        """Seconds of video in those clips that were not encoded."""
+        return sum(clip.length_s for clip in self.kept if clip.is_copied)
 
 
 def run_cost(kind: RunKind, films: Sequence[str], tiny: Sequence[str]) -> RunCost:
@@ -87,7 +114,7 @@ def run_cost(kind: RunKind, films: Sequence[str], tiny: Sequence[str]) -> RunCos
     before_s = decode_s(films)
     meter: defaultdict[str, float] = defaultdict(float)
     with timed() as taken, mock.patch.object(run, "run_graph", partial(_noted, meter)):
-        kept_s, copied_s = _run(kind, films)
+        kept = _run(kind, films)
     return RunCost(
         video_s=sum(map(_video_s, films)),
         decode_s=(before_s + decode_s(films)) / 2,
@@ -95,19 +122,20 @@ def run_cost(kind: RunKind, films: Sequence[str], tiny: Sequence[str]) -> RunCos
         fixed_s=fixed[0],
         run_s=taken[0] - fixed[0],
         wall_s=taken[1],
-        kept_s=kept_s,
-        copied_s=copied_s,
+        kept=kept,
         operators=dict(meter),
     )
 
 
-def _run(kind: RunKind, films: Sequence[str]) -> tuple[float, float]:
-    """Run over the films; seconds of video in all clips and in the copied ones."""
+def _run(kind: RunKind, films: Sequence[str]) -> tuple[Kept, ...]:
+    """Run over the films; the spans of the clips that they gave."""
     with TemporaryDirectory() as folder:
         tasks = pipeline(kind, films, Path(folder)).run()
-    clips = [clip for task in tasks for clip in task.data.clips]
-    copied = [clip for clip in clips if clip.file and clip.file.clip_mode == "copy"]
-    return _length_s(clips), _length_s(copied)
+    return tuple(
+        Kept(clip.source_video, *clip.span, is_copied=clip.file is not None and clip.file.clip_mode == "copy")
+        for task in tasks
+        for clip in task.data.clips
+    )
 
 
 def _video_s(film: str) -> float:
@@ -115,12 +143,26 @@ def _video_s(film: str) -> float:
         return (container.duration or 0) / av.time_base
 
 
-def _length_s(clips: Iterable[Clip]) -> float:
-    return sum(clip.span[1] - clip.span[0] for clip in clips)
+class DropEvery:
+    """A filter that rejects every so many-th clip, whatever it shows."""
+
+    name = "drop_every"
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._num_seen = 0
+
+    def process(self, task: VideoTask) -> VideoTask:
+        """The task without the clips whose turn it is."""
+        for clip in tuple(task.data.clips):
+            self._num_seen += 1
+            if self._num_seen % self._every == 0:
+                task.data.clips.remove(clip)
+        return task
 
 
 def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:
-    """The documents' stages over a list of films, with results below ``folder``; nothing is rejected."""
+    """The documents' stages over a list of films, with results below ``folder``."""
     listed = folder / "films.json"
     listed.write_text(json.dumps(list(films)))
     root = os.path.commonpath([os.path.dirname(film) for film in films])
@@ -130,6 +172,7 @@ def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:
         MotionVectorDecodeStage(),
         MotionFilterStage(score_only=True),
         QualityFilterStage(),
+        *([DropEvery(kind.drops_every)] if kind.drops_every else []),
         ClipTranscodingStage(encoder=kind.encoder),
         PerceptualEmbeddingStage(),
         *([PreviewStage()] if kind.has_previews else []),

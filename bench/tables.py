@@ -108,8 +108,9 @@ def _operator_row(kind: RunKind, costs: Sequence[RunCost]) -> list[str]:
     return [kind.name, *(f"{value / minutes:.2f}" for value in (decode_s, *inside, rest))]
 
 
-def encode_table(runs: Sequence[RunCost], floors: Sequence[Floor], *, minutes: float) -> str:
+def encode_table(runs: Sequence[RunCost], floors: Sequence[Floor]) -> str:
     """A whole run that encodes everything, against one ffmpeg program that only decodes and encodes."""
+    minutes = runs[0].video_s / 60
     over = [run.run_s / floor.encode_s for run, floor in zip(runs, floors, strict=True)]
     rows = [
         ["ffmpeg: decode", f"{median(floor.decode_s for floor in floors) / minutes:.2f}", ""],
@@ -117,6 +118,18 @@ def encode_table(runs: Sequence[RunCost], floors: Sequence[Floor], *, minutes: f
         ["whole run", f"{_median(runs, lambda run: run.run_s) / minutes:.2f}", spread(over)],
     ]
     return table(("libx264, clips of 10 s", "CPU-s/min", "/ ffmpeg: median (min to max)"), rows)
+
+
+def rejecting_table(runs: Sequence[RunCost], floors: Sequence[float]) -> str:
+    """A whole run whose filter rejects clips, against ffmpeg on all films and then on the kept spans."""
+    minutes = runs[0].video_s / 60
+    over = [run.run_s / floor for run, floor in zip(runs, floors, strict=True)]
+    rows = [
+        ["ffmpeg: decode; decode, encode the kept spans", f"{median(floors) / minutes:.2f}", "1"],
+        ["whole run", f"{_median(runs, lambda run: run.run_s) / minutes:.2f}", spread(over)],
+    ]
+    title = f"libx264, filters reject, {runs[0].kept_s / runs[0].video_s:.0%} kept"
+    return table((title, "CPU-s/min", "/ ffmpeg: median (min to max)"), rows)
 
 
 def spread(values: Sequence[float]) -> str:

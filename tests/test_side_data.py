@@ -8,7 +8,6 @@ from av.video.frame import VideoFrame
 from drawing_clips import draw
 
 from clipmill.media.orientation import Orientation, orientation
-from clipmill.media.side_data import side_data
 
 
 def num_frames_alive() -> int:
@@ -25,11 +24,3 @@ def test_a_frame_asked_how_it_stands_goes_when_it_is_let_go_of(tmp_path: Path) -
         assert num_frames_alive() == before
     finally:
         gc.enable()
-
-
-def test_what_is_attached_is_what_the_frame_says(tmp_path: Path) -> None:
-    path = draw(tmp_path / "film.mp4", 1, rotation=90)
-    with av.open(str(path)) as container:
-        frame = next(container.decode(video=0))
-        ours, theirs = (found["DISPLAYMATRIX"] for found in (side_data(frame), frame.side_data))
-        assert bytes(ours) == bytes(theirs)

@@ -19,7 +19,7 @@ import numpy as np
 
 from bench.metering import isolated
 from bench.one_scan import WITHOUT_FILES, scan_film
-from bench.repeating import repeat
+from bench.repeating import repeat_for
 from clipmill.specs import CurateSpec
 
 SHORT_S = 300.0
@@ -61,7 +61,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _measure(folder: Path, seed: Path, suffix: str, length_s: float) -> tuple[int, int]:
     """Peak bytes of resident memory of one scan in a process of its own, and of demuxing alone."""
-    film = repeat(seed, folder / f"long.{suffix}", length_s=length_s)
+    film = repeat_for(seed, folder / f"long.{suffix}", length_s=length_s)
     scanned, peak = isolated(scan_film, str(film), str(folder / "out"), CurateSpec(), WITHOUT_FILES)
     _, floor = isolated(_demux, str(film))
     film.unlink()

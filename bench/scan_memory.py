@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from bench.films import of_size
 from bench.metering import isolated
 from bench.one_scan import WITH_FILES, WITHOUT_FILES, scan_film
-from bench.repeating import repeat
+from bench.repeating import repeat_for
 from clipmill.specs import CurateSpec, SplitSpec
 
 FILMS_FOLDER = Path("data/bench/sizes")
@@ -62,7 +62,7 @@ def _measure(folder: Path, name: str) -> float:
     """The largest peak of the scans of one size, in MB."""
     size = SIZES[name]
     seed = of_size(FILMS_FOLDER, f"ordinary_{name}", size_px=size.size_px, shot_frames=size.shot_frames)
-    film = repeat(seed, folder / f"{name}.mp4", length_s=size.length_s)
+    film = repeat_for(seed, folder / f"{name}.mp4", length_s=size.length_s)
     peaks_mb: list[float] = []
     for kind, (spec, missing) in SCANS.items():
         scanned, peak = isolated(scan_film, str(film), str(folder / "out"), spec, missing)

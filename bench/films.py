@@ -59,6 +59,11 @@ def given(videos: Path, folder: Path) -> Corpus:
     return Corpus(films, tiny(folder.resolve()))
 
 
+def of_size(folder: Path, name: str, *, size_px: tuple[int, int], shot_frames: tuple[int, ...]) -> Path:
+    """An ordinary film of (width, height) ``size_px``, from ``folder`` where it is there already."""
+    return _drawn(folder.resolve() / f"{name}.mp4", _plan(ORDINARY, 1, shot_frames, size_px), KEY_EVERY_2_S)
+
+
 def tiny(folder: Path) -> tuple[Path, Path]:
     """Films of one shot, four seconds long and as small as a thumbnail."""
     first, second = (_plan(DRAWN, len(FILMS) + number, (100,), (64, 36)) for number in range(2))

@@ -10,25 +10,17 @@ short one.
 
 import argparse
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
 
-from bench.metering import cpu_s, isolated
-from clipmill.media.probe import inspect_source
-from clipmill.plan import plan_of_spec
-from clipmill.records import SourceFile, WorkItem
+from bench.metering import isolated
+from bench.one_scan import WITHOUT_FILES, scan_film
+from bench.repeating import repeat_for
 from clipmill.specs import CurateSpec
-from clipmill.streaming.chunks import empty_task
-from clipmill.streaming.makers import BACKENDS
-from clipmill.streaming.parcel import Parcel
-from clipmill.streaming.scanning import Scanner
 
 SHORT_S = 300.0
 MAX_GROWTH = 1.05
@@ -36,18 +28,6 @@ FPS = 25
 SEED_FRAMES = 10 * FPS
 SIZE_PX = (320, 180)
 CONTAINERS = ("mp4", "mkv", "ts")
-MISSING = frozenset({"split", "motion", "quality", "embed", "preview"})
-"""All but the clips' files: those of a short video are encoded in the pass, which takes memory of its own."""
-
-
-@dataclass(frozen=True)
-class Scanned:
-    """What a scan was; ``first_clips_at`` is the share of its seconds after which the first clips came."""
-
-    num_frames: int
-    num_clips: int
-    first_clips_at: float
-    cpu_s: float
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,8 +61,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _measure(folder: Path, seed: Path, suffix: str, length_s: float) -> tuple[int, int]:
     """Peak bytes of resident memory of one scan in a process of its own, and of demuxing alone."""
-    film = _repeat(seed, folder / f"long.{suffix}", length_s=length_s)
-    scanned, peak = isolated(_scan, str(film), str(folder / "out"))
+    film = repeat_for(seed, folder / f"long.{suffix}", length_s=length_s)
+    scanned, peak = isolated(scan_film, str(film), str(folder / "out"), CurateSpec(), WITHOUT_FILES)
     _, floor = isolated(_demux, str(film))
     film.unlink()
     row = (
@@ -92,25 +72,6 @@ def _measure(folder: Path, seed: Path, suffix: str, length_s: float) -> tuple[in
     mib = [each.rss_bytes / (1 << 20) for each in (peak, floor)]
     print(f"| {suffix} | {row} | {mib[0]:.1f} MiB | {mib[1]:.1f} MiB |", flush=True)
     return peak.rss_bytes, floor.rss_bytes
-
-
-def _scan(film: str, output: str) -> Scanned:
-    """What the scan operator of a run does with a film; its chunks are counted and dropped."""
-    plan = plan_of_spec(CurateSpec(), source=film, output=output)
-    source = SourceFile(film, Path(film).stat().st_size, "1")
-    inspected = inspect_source(source, limits=plan.limits)
-    assert inspected.facts is not None
-    assert inspected.video_id is not None
-    item = WorkItem(source, inspected.video_id, inspected.facts, MISSING)
-    num_frames = num_clips = 0
-    came_s: list[float] = []
-    start_s, start_cpu_s = time.monotonic(), cpu_s()
-    for parcel in Scanner(plan, BACKENDS)([Parcel(item, empty_task(item))]):
-        came_s.append(time.monotonic() - start_s)
-        num_clips += len(parcel.task.data.clips) + len(parcel.task.data.filtered_clips)
-        if parcel.outcome and parcel.outcome.facts:
-            num_frames = parcel.outcome.facts.num_frames
-    return Scanned(num_frames, num_clips, came_s[0] / came_s[-1], cpu_s() - start_cpu_s)
 
 
 def _demux(film: str) -> None:
@@ -138,25 +99,6 @@ def _pictures() -> Iterator[np.ndarray]:
     world = np.kron(coarse, np.ones((13, 13, 1), np.uint8))
     for index in range(SEED_FRAMES):
         yield np.roll(world, index, axis=1)[:height, :width]
-
-
-def _repeat(seed: Path, path: Path, *, length_s: float) -> Path:
-    """Write the packets of ``seed`` again and again, each time later, without decoding them."""
-    num_repeats = round(length_s * FPS / SEED_FRAMES)
-    with av.open(str(seed)) as source, av.open(str(path), "w") as target:
-        original = source.streams.video[0]
-        stream = target.add_stream_from_template(original)
-        packets = [(bytes(packet), packet) for packet in source.demux(original) if packet.size]
-        time_base = Fraction(original.time_base or 1)
-        length = round(SEED_FRAMES / FPS / time_base)
-        for shift in range(0, num_repeats * length, length):
-            for data, model in packets:
-                packet = av.Packet(data)
-                packet.stream, packet.time_base, packet.is_keyframe = stream, time_base, model.is_keyframe
-                packet.pts, packet.dts = (model.pts or 0) + shift, (model.dts or 0) + shift
-                packet.duration = model.duration
-                target.mux(packet)
-    return path
 
 
 if __name__ == "__main__":

@@ -6,15 +6,20 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
+import av
 import numpy as np
 import pytest
 
 from bench import __main__ as bench
-from bench import metering, tables
+from bench import metering, tables, workers
 from bench.films import tiny
+from bench.repeating import repeat
 from bench.running import Kept, RunCost, RunKind
 from bench.scanning import DECODE, FilmCost, readable, steps
+from bench.workers import Pair, workers_table
+from clipmill.machine import num_cores
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +134,30 @@ def test_ratios_are_taken_within_a_round() -> None:
         for decode_s in (1.0, 5.0, 9.0)
     ]
     assert "| + times | 10.00 | 2.00 (2.00 to 2.00) | +1.000 |" in tables.scan_table(rounds, [1])
+
+
+def test_a_second_worker_is_counted_by_the_clock_and_by_its_cost() -> None:
+    one, two = (RunCost(1.0, 1.0, 1.0, 1.0, run_s, wall_s, (), {}) for run_s, wall_s in ((9, 10), (10, 6)))
+    printed = workers_table({RunKind("copy", has_previews=False): [Pair(one, two)]})
+    assert "| 9.0 | 10.0 | 10.0 | 6.0 | 1.67 (1.67 to 1.67) | 1.80 (1.80 to 1.80) |" in printed
+
+
+def test_a_process_works_on_the_cores_that_it_is_given() -> None:
+    def cores(*_: object) -> RunCost:
+        return RunCost(1.0, 1.0, 1.0, 1.0, num_cores(), 1.0, (), {})
+
+    first = sorted(os.sched_getaffinity(0))[:1]
+    with mock.patch.object(workers, "run_cost", cores):
+        before = os.sched_getaffinity(0)
+        try:
+            cost = workers.run_on(first, RunKind("copy", has_previews=False), [], [])
+        finally:
+            os.sched_setaffinity(0, before)
+    assert cost.run_s == 1
+
+
+def test_packets_are_repeated_without_a_hole(videos: Path, tmp_path: Path) -> None:
+    film = repeat(videos / "tiny.mp4", tmp_path / "long.mp4", num_times=3)
+    with av.open(str(film)) as container:
+        times = [float(frame.time or 0) for frame in container.decode(video=0)]
+    assert times == pytest.approx([index / 25 for index in range(300)])

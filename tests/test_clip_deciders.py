@@ -47,6 +47,9 @@ class Scripted:
         self.num_final = 0
         self._cuts, self._num_frames, self._num_fed = cuts, num_frames, 0
 
+    def no_cut_until(self, frame: int) -> int:
+        return min((cut for cut in self._cuts.hard if cut > frame), default=self._num_fed)
+
     def feed(self, thumbnails: np.ndarray) -> Cuts:
         self._num_fed += len(thumbnails)
         return self._until(max(0, self._num_fed - LAG))

@@ -61,6 +61,15 @@ def allocate(num_bytes: int) -> int:
     return len(bytearray(num_bytes))
 
 
+def leave_holes(num_blocks: int) -> None:
+    """Allocate blocks of 64 KiB and let go of all but the last, which keeps the heap from shrinking."""
+    blocks = [ctypes.create_string_buffer(1 << 16) for _ in range(num_blocks)]
+    _KEPT.append(blocks[-1])
+
+
+_KEPT: list[ctypes.Array[ctypes.c_char]] = []
+
+
 def zeros(num_bytes: int) -> bytes:
     return bytes(num_bytes)
 
@@ -182,6 +191,14 @@ def test_memory_within_the_limit_is_granted(shared_child: CodecChild) -> None:
     assert shared_child.run(allocate, LIMIT_BYTES // 4, timeout_s=LONG_S, stall_s=LONG_S) == LIMIT_BYTES // 4
 
 
+def test_memory_that_a_call_let_go_of_is_given_back(child: CodecChild) -> None:
+    child.run(add, 1, 2, timeout_s=LONG_S, stall_s=LONG_S)
+    before_bytes = resident_bytes(child.pid)
+    child.run(leave_holes, 4000, timeout_s=LONG_S, stall_s=LONG_S)
+    child.run(add, 1, 2, timeout_s=LONG_S, stall_s=LONG_S)
+    assert resident_bytes(child.pid) - before_bytes < 100 << 16
+
+
 def test_large_results_and_arguments_pass(shared_child: CodecChild) -> None:
     assert len(shared_child.run(zeros, 30 << 20, timeout_s=LONG_S, stall_s=LONG_S)) == 30 << 20
     assert shared_child.run(size_of, bytes(30 << 20), timeout_s=LONG_S, stall_s=LONG_S) == 30 << 20
@@ -238,6 +255,10 @@ def test_child_survives_the_thread_that_started_it() -> None:
         starter.start()
         starter.join()
         assert child.run(process_id, timeout_s=LONG_S, stall_s=LONG_S) == pids[0]
+
+
+def resident_bytes(pid: int | None) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def is_running(pid: int | None) -> bool:

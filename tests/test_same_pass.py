@@ -141,11 +141,29 @@ def test_clips_of_shots_have_the_bytes_of_a_pass_of_their_own(tmp_path: Path) ->
         assert Path(ours.path).read_bytes() == Path(theirs.path).read_bytes()
 
 
+def test_a_clip_that_ends_too_early_leaves_no_file(film: Film, tmp_path: Path) -> None:
+    rules = SECOND.model_copy(update={"clip_stride_s": 1.3, "min_clip_length_s": 0.9})
+    _, _, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=rules)
+    assert {str(path) for path in (tmp_path / "in").iterdir()} == {clip.path for clip in made.clips}
+
+
+def test_a_clip_that_ends_too_early_is_not_one_of_those_allowed(tmp_path: Path) -> None:
+    path = draw_film(tmp_path / "film.mp4", seed=5, shots=(60, 12, 60))
+    for find_gradual in (True, False):
+        rules = ContentClipExtractionStage(
+            min_length_s=1.0, crop_s=0.0, limit_clips=2, find_gradual=find_gradual
+        )
+        _, clips, made = one_pass(path, tmp_path, extractor=rules)
+        assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
+
+
 def test_frames_that_would_take_too_much_memory_are_let_go(film: Film, tmp_path: Path) -> None:
-    _, clips, made = one_pass(film("b_frames.mp4"), tmp_path, ring_bytes=5 * 128 * 72)
-    assert clips
+    frame_bytes = 128 * 72 * 3 // 2
+    rules = ContentClipExtractionStage(find_gradual=False, crop_s=1.0)
+    ring_bytes = (CutFinder.hard_latency_frames + 9) * frame_bytes
+    _, _, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=rules, ring_bytes=ring_bytes)
     assert made.clips == ()
-    assert "frames wait, more than 46080 bytes" in made.gave_up
+    assert f"frames wait, more than {ring_bytes} bytes" in made.gave_up
     assert not list((tmp_path / "in").iterdir())
 
 

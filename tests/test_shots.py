@@ -244,6 +244,15 @@ def test_cuts_are_final_after_a_bounded_number_of_frames(find_gradual: bool, lat
     assert finder.num_final > 0
 
 
+def test_no_hard_cut_comes_before_the_one_that_is_expected(busy_film: np.ndarray) -> None:
+    finder = CutFinder(SPEC)
+    expected = 0
+    for piece in pieces(busy_film, 4):
+        assert all(cut >= expected for cut in finder.feed(piece).hard)
+        expected = finder.no_cut_until(finder.num_final - 1)
+    assert expected > finder.num_final
+
+
 def test_frames_that_are_done_with_are_forgotten() -> None:
     strip = Strip()
     film = np.arange(20, dtype=np.uint8)[:, None, None, None].repeat(27, 1).repeat(48, 2).repeat(3, 3)

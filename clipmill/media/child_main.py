@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from clipmill.errors import ClipmillError, CodecChildError
-from clipmill.media import heartbeat
+from clipmill.media import heap, heartbeat
 from clipmill.media.wire import HEADER, Kind, read_exactly, write_message
 
 GRACE_S = 30.0  # after its parent should have killed it
@@ -83,6 +83,7 @@ def _answer(payload: bytes, answers: _Answers) -> None:
         faulthandler.dump_traceback_later(timeout_s + GRACE_S, exit=True, file=sys.__stderr__ or sys.stderr)
         answers.beat(0)
         result = function()
+        heap.give_back()
     except (ClipmillError, OSError, ValueError) as error:
         answers.error(error)
     else:

@@ -28,6 +28,14 @@ class ClipDecider(Protocol):
     limit_clips: int
     latency_frames: int
 
+    @property
+    def expected_end_s(self) -> float:
+        """How long, from the video's first frame on, the clip of the frame told last will probably go on.
+
+        Nothing was seen before that ends it.
+        """
+        ...
+
     def take(self, time_s: float, thumbnail: np.ndarray | None) -> Sequence[int | None]:
         """One frame more, ``time_s`` after the first: what is known now of frames of which nothing was."""
         ...
@@ -45,10 +53,16 @@ class StrideDecider:
         self.limit_clips = spec.limit_clips
         self.latency_frames = 0
         self._spec = spec
+        self._number = 0
+
+    @property
+    def expected_end_s(self) -> float:
+        """As the clock has it; the video may end before."""
+        return self._number * self._spec.clip_stride_s + self._spec.clip_len_s
 
     def take(self, time_s: float, thumbnail: np.ndarray | None) -> Sequence[int | None]:
         """The clip of this frame: nothing that comes later changes it."""
-        number = floor((time_s + TIME_TOLERANCE_S) / self._spec.clip_stride_s)
+        number = self._number = floor((time_s + TIME_TOLERANCE_S) / self._spec.clip_stride_s)
         is_inside = time_s + TIME_TOLERANCE_S - number * self._spec.clip_stride_s < self._spec.clip_len_s
         return (number if is_inside else None,)
 
@@ -81,6 +95,12 @@ class ContentDecider:
         self._num_told = 0
         self._last_piece: tuple[int, int] | None = None
         self._number = -1
+
+    @property
+    def expected_end_s(self) -> float:
+        """Where a hard cut was seen, or none up to there: a gradual transition may come before."""
+        frame = min(self._finder.no_cut_until(self._num_told - 1), len(self._times_s) - 1)
+        return self._times_s[frame] - self._crop_s
 
     def take(self, time_s: float, thumbnail: np.ndarray | None) -> Sequence[int | None]:
         """Frames up to the crop before the last one that no cut can come before any more."""

@@ -10,6 +10,8 @@ from math import atan2, degrees
 import numpy as np
 from av.video.frame import VideoFrame
 
+from clipmill.media.side_data import side_data
+
 
 @dataclass(frozen=True)
 class Orientation:
@@ -21,7 +23,7 @@ class Orientation:
 
 def orientation(frame: VideoFrame) -> Orientation:
     """What the frame's display matrix asks for, the nearest quarter turn; nothing without a matrix."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    matrix = side_data(frame).get("DISPLAYMATRIX")
     if matrix is None:
         return Orientation()
     return orientation_of(np.frombuffer(bytes(matrix), "<i4"))

@@ -1,7 +1,9 @@
 """Cuts clips in THE pass itself: frames wait until it is sure that they are a clip's, then go to its encoder.
 
-Gives the bytes that ``cut_clips`` gives, without decoding anything again. Waiting frames are bounded: where
-they would take more than ``ring_bytes``, this ends, and clips are cut as if it had never begun.
+Whether it will be long enough is not waited for, where nothing was seen that ends it before: one that turns
+out too short leaves no file. Gives the bytes that ``cut_clips`` gives, without decoding anything again.
+Waiting frames are bounded: where they would take more than ``ring_bytes``, this ends, and clips are cut as if
+it had never begun.
 """
 
 import os
@@ -23,6 +25,7 @@ from clipmill.media.clip_deciders import ClipDecider
 from clipmill.media.clip_facts import read_clip
 from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
 from clipmill.media.encode import ClipEncoder, EncodeOptions, encode_options
+from clipmill.media.heap import keep_large_blocks_apart
 from clipmill.media.probe import quarter_turns_deg
 from clipmill.media.scan import scan
 from clipmill.media.source import CountingReader, open_source
@@ -32,10 +35,8 @@ from clipmill.specs import LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.timeline import TIME_TOLERANCE_S
 
-RING_BYTES = 360 << 20
-"""What the content detector needs of 720p to be sure of dissolves; by the clock, two seconds of 1080p at 50
-frames a second. Beside it an encoder takes its own 300 to 400 MB at 720p, here as in a pass of its own.
-"""
+RING_BYTES = 330 << 20
+"""What the content detector needs of 720p to be sure of dissolves, at up to 60 frames a second."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class _Seen:
 
 
 class _Growing:
-    """A clip whose end is not known; its frames wait in ``waiting`` until it is sure to be one."""
+    """A clip whose end is not known; its frames wait in ``waiting`` until it will probably be long enough."""
 
     def __init__(self, number: int, first: _Seen) -> None:
         self.number = number
@@ -147,6 +148,7 @@ class SamePassCutter:
     def _open(self, first: VideoFrame) -> EncodeOptions:
         """How clips are encoded. The sound is read by a reader of its own, behind the pictures."""
         assert self._source is not None
+        keep_large_blocks_apart()
         reader, container, stream = self._source
         if not self._wanted.spec.strip_audio:
             sound = self._stack.enter_context(open_source(self._uri))
@@ -162,6 +164,8 @@ class SamePassCutter:
             if self.gave_up:
                 return
             self._place(self._ring.popleft(), number)
+        if self._current:
+            self._flush_if_long(self._current, until_s=self._wanted.decider.expected_end_s)
 
     def _place(self, seen: _Seen, number: int | None) -> None:
         if self._current and self._current.number != number:
@@ -170,17 +174,18 @@ class SamePassCutter:
             return
         self._current = self._current or _Growing(number, seen)
         self._current.waiting.append(seen)
-        self._flush_if_sure(self._current, seen.time_s)
 
-    def _flush_if_sure(self, clip: _Growing, until_s: float) -> None:
-        """Encode what waits, once the clip is long enough and not one too many."""
+    def _flush_if_long(self, clip: _Growing, *, until_s: float) -> None:
+        """Encode what waits, if a clip up to there is long enough and not one too many."""
         limit = self._wanted.decider.limit_clips
         is_over = clip.encoder is None and 0 < limit <= self._num_begun
-        is_long = until_s - clip.first.time_s >= self._wanted.decider.min_length_s - TIME_TOLERANCE_S
         if is_over:
             clip.waiting.clear()
-        elif is_long:
+        elif self._is_long(clip, until_s):
             self._guarded(lambda: self._flush(clip))
+
+    def _is_long(self, clip: _Growing, until_s: float) -> bool:
+        return until_s - clip.first.time_s >= self._wanted.decider.min_length_s - TIME_TOLERANCE_S
 
     def _flush(self, clip: _Growing) -> None:
         if clip.encoder is None:
@@ -198,9 +203,12 @@ class SamePassCutter:
 
     def _end_current(self, end_frame: int, end_pts: int, end_s: float) -> None:
         if self._current:
-            self._flush_if_sure(self._current, end_s)
+            self._flush_if_long(self._current, until_s=end_s)
         clip = self._current
-        if clip and clip.encoder:
+        if clip and clip.encoder and not self._is_long(clip, end_s):
+            self._num_begun -= 1
+            self._drop_current()
+        elif clip and clip.encoder:
             encoder = clip.encoder
             encoder.clip = self._span(clip.first, end_frame, end_pts, end_s)
             self._guarded(lambda: self._finish(encoder))

@@ -15,7 +15,7 @@ from clipmill.media.contracts import THUMBNAIL_HW, ScanArrays
 from clipmill.scores.quality import FRAME_MEASURES
 
 _INDEX = "arrays.json"  # written last: a spool without it is not whole
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 16
 _COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "pts": ("int64", ()),
     "times_s": ("float64", ()),

@@ -7,6 +7,7 @@ from av.sidedata.motionvectors import MotionVectors
 from av.video.codeccontext import VideoCodecContext
 
 from clipmill.media.sampling import Shown
+from clipmill.media.side_data import side_data
 from clipmill.scores.flow import BLOCK_PX
 from clipmill.scores.motion import motion_luma_size
 
@@ -32,7 +33,7 @@ class VectorMotion:
 
     def __call__(self, shown: Shown) -> np.ndarray | None:
         """Float32 ``(By, Bx)``, vector lengths over (height + width)."""
-        for data in shown.frame.side_data:
+        for data in side_data(shown.frame):
             if isinstance(data, MotionVectors):
                 return block_lengths(data.to_ndarray(), size_px=self._size_px, grid_xy=self._grid_xy)
         return None

@@ -47,6 +47,13 @@ class CutFinder:
             gradual += self._take(block)
         return self._told(gradual)
 
+    def no_cut_until(self, frame: int) -> int:
+        """The first cut seen behind ``frame``, from ``num_final`` on, or up to where none was seen.
+
+        A range may still take the cut in, or begin before it.
+        """
+        return min((cut for cut in self._cuts if cut > frame), default=self._hard.num_final)
+
     def finish(self) -> Cuts:
         """What is left once the last frame was fed."""
         rest = self._blocks.rest()

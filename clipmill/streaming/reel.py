@@ -6,6 +6,7 @@ from dataclasses import fields
 import numpy as np
 
 from clipmill.media.contracts import ScanArrays
+from clipmill.streaming.times_file import TimesFile
 
 _SAMPLES = {
     "motion_frames": ("motion_blocks", "motion_parts"),
@@ -63,12 +64,21 @@ class _Rows:
 
 
 class Reel:
-    """Takes the pieces of one pass in order. ``pts`` and ``times_s`` stay whole, 16 bytes a frame."""
+    """Takes the pieces of one pass in order. ``pts`` and ``times_s`` stay whole, on disk."""
 
     def __init__(self) -> None:
         self._columns = {field.name: _Rows() for field in fields(ScanArrays) if not field.kw_only}
-        self.pts = np.empty(0, np.int64)
-        self.times_s = np.empty(0, np.float64)
+        self._pts, self._times_s = TimesFile(np.int64), TimesFile(np.float64)
+
+    @property
+    def pts(self) -> np.ndarray:
+        """Int64 ``(N + 1,)`` once all frames came, else ``(N,)``; read-only."""
+        return self._pts.values
+
+    @property
+    def times_s(self) -> np.ndarray:
+        """Float64, likewise."""
+        return self._times_s.values
 
     @property
     def num_frames(self) -> int:
@@ -90,8 +100,8 @@ class Reel:
         for name, column in self._columns.items():
             if name not in ("pts", "times_s"):
                 column.append(getattr(piece, name))
-        self.pts = np.concatenate([self.pts, piece.pts])
-        self.times_s = np.concatenate([self.times_s, piece.times_s])
+        self._pts.append(piece.pts)
+        self._times_s.append(piece.times_s)
 
     def drop_before(self, frame: int) -> None:
         """Nobody will ask for frames before ``frame`` again."""

@@ -162,10 +162,19 @@ def _print_film(folder: Path, model_dir: str, minutes: float, window_s: dict[tup
     with TemporaryDirectory(dir=folder) as spool:
         isolated(_scan, str(film), spool)
         costs = [
-            _film_cost(_spec(model_dir, *key), spool, decode_s, one_s) for key, one_s in window_s.items()
+            _film_cost(_spec(model_dir, *key), spool, decode_s, one_s)
+            for key, one_s in _with_default(window_s).items()
         ]
     best = min(costs, key=lambda cost: cost.cpu_s)
     return best.cpu_s > MAX_TO_DECODE * decode_s or best.peak_bytes > MAX_BYTES
+
+
+def _with_default(window_s: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Also what a user gets who says no precision, where that is another one."""
+    default = {
+        (backend, "auto"): cost for (backend, narrow), cost in window_s.items() if narrow == "bfloat16"
+    }
+    return window_s | default
 
 
 def _film_cost(spec: TransNetV2ClipExtractionStage, spool: str, decode_s: float, window_s: float) -> Cost:

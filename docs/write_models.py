@@ -27,7 +27,7 @@ def page() -> str:
 def _row(entry: ModelEntry) -> str:
     brings = "yes" if entry.remote_code else "no"
     cells = (
-        f"`{entry.name}`", entry.kind, f"`{entry.source}`", f"`{entry.revision}`", entry.licence,
+        f"`{entry.name}`", entry.kind, f"`{entry.source}`", f"`{entry.revision[:7]}`", entry.licence,
         f"`{entry.environment}`", brings,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"

@@ -23,6 +23,7 @@ class Seen:
     num_scored: int = 0
     num_embedded: int = 0
     num_captioners: int = 0
+    num_captioners_closed: int = 0
 
 
 @dataclass
@@ -83,7 +84,7 @@ class Captioner:
             yield answer
 
     def close(self) -> None:
-        pass
+        self.seen.num_captioners_closed += 1
 
 
 @dataclass

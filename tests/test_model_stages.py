@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from curating import Row, curate_here, plain_spec, rows, stamps
 from films import draw_film
-from stand_ins import Seen, stand_ins, told
+from stand_ins import Captioner, Seen, stand_ins, told
 
 from clipmill.errors import ClipmillError, EngineDied
 from clipmill.models.captioner import Caption, CaptionRequest
@@ -237,6 +237,34 @@ def test_a_model_that_died_once_answers_everything(seen: Seen) -> None:
     assert set(asked(once, seen, "a", "b").values()) == {"success"}
 
 
+def test_a_dead_model_is_closed_before_the_next_one_is_opened(seen: Seen) -> None:
+    counts = list[tuple[int, int]]()
+
+    class Counted(Captioner):
+        def close(self) -> None:
+            super().close()
+            counts.append((seen.num_captioners, seen.num_captioners_closed))
+
+    def opened() -> Captioner:
+        seen.num_captioners += 1
+        return Counted(seen, lambda one: None if one.window_id == "b" else told(one))
+
+    list(Asking(opened, ask_captioner)({name: partial(request, name) for name in "abc"}))
+    assert counts == [(1, 1), (2, 2)]
+
+
+def test_a_model_that_is_too_dead_to_close_is_replaced_all_the_same(seen: Seen) -> None:
+    class Stuck(Captioner):
+        def close(self) -> None:
+            raise TimeoutError("no answer")
+
+    def opened() -> Captioner:
+        seen.num_captioners += 1
+        return Stuck(seen, lambda one: None if seen.num_captioners == 1 else told(one))
+
+    assert [one.status for one in Asking(opened, ask_captioner)({"a": partial(request, "a")})] == ["success"]
+
+
 def test_a_model_that_always_dies_ends_the_run(seen: Seen) -> None:
     with pytest.raises(EngineDied):
         asked(lambda _: None, seen, "a", "b", "c", "d")
@@ -251,6 +279,9 @@ def test_a_window_without_an_answer_is_asked_again_and_then_named(seen: Seen) ->
     class Silent:
         def caption(self, requests: object) -> object:
             return iter(())
+
+        def close(self) -> None:
+            pass
 
     asking = Asking(Silent, ask_captioner)
     [answer] = asking({"a": partial(request, "a")})

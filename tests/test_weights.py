@@ -16,9 +16,10 @@ from moto.server import ThreadedMotoServer
 
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.models import fetching, inventory
+from clipmill.models.inventory import take_inventory
 from clipmill.models.mirror import mirror
 from clipmill.models.table import MODELS, model_named
-from clipmill.models.weights import check_weights, local_folder, weights_of
+from clipmill.models.weights import check_weights, known_weights, local_folder, weights_of
 from clipmill.storage import store
 from workflows.models import fetch
 
@@ -61,7 +62,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 def test_no_pickle_is_fetched_but_those_that_load_as_tensors_only() -> None:
-    allowed = {"transnetv2", "internvideo2"}
+    allowed = {"transnetv2", "internvideo2", "laion-aesthetic"}
     assert not [entry for entry in MODELS if any(".bin" in one for one in entry.files)]
     assert {entry.name for entry in MODELS if any(".pt" in one for one in entry.files)} == allowed
 
@@ -147,6 +148,30 @@ def test_broken_weights_are_named_in_one_line(folder: Path, how: str, said: str)
 
 
 # Not on this machine, and no hub
+
+
+def test_files_of_a_branch_are_told_by_the_commit_it_stood_at(folder: Path) -> None:
+    names, commit = ["config.json", "model.safetensors"], "c0ffee" + 34 * "0"
+    found = take_inventory(folder, names, source=CLIP.source, revision=commit, asked="main")
+    (folder / inventory.NAME).write_bytes(found.to_json())
+    known = known_weights(CLIP, model_dir=model_dir(folder), revision="main")
+    assert known is not None
+    assert (known.revision, known.digest) == (commit, found.digest)
+
+
+def test_weights_that_the_hubs_own_tools_fetched_are_taken_as_they_are(folder: Path) -> None:
+    notes = folder / ".cache" / "huggingface" / "download"
+    notes.mkdir(parents=True)
+    (notes / "config.json.metadata").write_text("commit")
+    assert weights_of(CLIP, model_dir=model_dir(folder)).folder == folder
+
+
+def test_what_those_tools_did_not_finish_is_not_taken(folder: Path) -> None:
+    notes = folder / ".cache" / "huggingface" / "download"
+    notes.mkdir(parents=True)
+    (notes / "model.incomplete").touch()
+    with pytest.raises(ModelUnavailable, match="weights are not there and HF_HUB_OFFLINE is set"):
+        weights_of(CLIP, model_dir=model_dir(folder))
 
 
 def test_offline_means_that_nobody_is_asked(folder: Path, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from clipmill.footage.film import cuts, thumbnails
 from clipmill.records import FrameSpan
 from clipmill.shots.candidates import Candidates
 from clipmill.shots.windows import (
-    PLACED_CONTEXT,
+    STRIDE,
     WINDOW_FRAMES,
+    DoubtfulWindows,
     GridWindows,
     MarkedRuns,
-    PlacedWindows,
     Places,
     Window,
     WindowReader,
@@ -91,7 +91,9 @@ def test_other_shapes_are_refused() -> None:
         list(WindowReader(GridWindows()).feed(np.zeros((4, 48, 27, 3), np.uint8)))
 
 
-@pytest.mark.parametrize("places", [GridWindows(), PlacedWindows(threshold=THRESHOLD)], ids=lambda p: type(p))
+@pytest.mark.parametrize(
+    "places", [GridWindows(), DoubtfulWindows(threshold=THRESHOLD)], ids=lambda p: type(p)
+)
 def test_what_is_held_does_not_grow_with_the_video(places: Places) -> None:
     reader, piece, held = WindowReader(places), np.zeros((50, 27, 48, 3), np.uint8), list[int]()
     for _ in range(40):
@@ -128,37 +130,22 @@ def test_candidates_hold_fades() -> None:
 
 
 def test_a_still_video_needs_no_window() -> None:
-    assert read(PlacedWindows(threshold=THRESHOLD), np.full((400, 27, 48, 3), 90, np.uint8)) == []
+    assert read(DoubtfulWindows(threshold=THRESHOLD), np.full((400, 27, 48, 3), 90, np.uint8)) == []
 
 
-def test_placed_windows_answer_for_exactly_the_candidates(animated: tuple[np.ndarray, object]) -> None:
-    frames = animated[0]
-    windows = read(PlacedWindows(threshold=THRESHOLD), frames, [100] * 6)
-    answered = np.zeros(len(frames), dtype=int)
-    for window in windows:
-        kept = window.place.kept
-        answered[kept.start_frame : kept.end_frame] += 1
-    found = marks(frames, [])
-    assert answered.max() == 1
-    assert answered[found].all()
-    assert all(
-        found[window.place.kept.start_frame] and found[window.place.kept.end_frame - 1] for window in windows
-    )
-
-
-def test_placed_windows_give_candidates_context_on_both_sides(animated: tuple[np.ndarray, object]) -> None:
-    for window in read(PlacedWindows(threshold=THRESHOLD), animated[0]):
-        before = window.place.kept.start_frame - window.place.start_frame
-        after = window.place.start_frame + WINDOW_FRAMES - window.place.kept.end_frame
-        assert min(before, after) >= PLACED_CONTEXT
-        assert abs(before - after) <= 1
-
-
-def test_placed_windows_hold_the_frames_of_their_place(animated: tuple[np.ndarray, object]) -> None:
-    frames = animated[0]
-    for window in read(PlacedWindows(threshold=THRESHOLD), frames, [33] * 20):
-        rows = np.arange(window.place.start_frame, window.place.start_frame + WINDOW_FRAMES)
-        assert np.array_equal(window.frames, frames[np.clip(rows, 0, len(frames) - 1)])
+def test_doubtful_windows_are_those_of_the_grid_that_answer_for_a_candidate(
+    animated: tuple[np.ndarray, object],
+) -> None:
+    frames, found = animated[0], marks(animated[0], [])
+    expected = [
+        window
+        for window in read(GridWindows(), frames)
+        if found[window.place.kept.start_frame : window.place.kept.end_frame].any()
+    ]
+    chosen = read(DoubtfulWindows(threshold=THRESHOLD), frames, [33] * 20)
+    assert [window.place for window in chosen] == [window.place for window in expected]
+    assert all(np.array_equal(one.frames, other.frames) for one, other in zip(chosen, expected, strict=True))
+    assert len(chosen) < len(frames) / STRIDE
 
 
 @pytest.mark.parametrize(

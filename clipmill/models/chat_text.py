@@ -19,7 +19,8 @@ class ChatText:
         self.tokenizer.padding_side = "left"
         if self.tokenizer.pad_token_id is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self._template = self.tokenizer.chat_template or _template_beside(folder)
+        # The file beside the tokenizer is the processor's, which alone has to know of frames.
+        self._template = _template_beside(folder) or self.tokenizer.chat_template
         if self._template is None:
             raise unavailable(entry, folder, "its tokenizer has no chat template")
 
@@ -52,7 +53,7 @@ class ChatText:
 
 
 def _template_beside(folder: Path) -> str | None:
-    """Older checkpoints keep the template in a file of its own."""
+    """The template of checkpoints that keep it in a file of its own."""
     path = folder / "chat_template.json"
     if not path.is_file():
         return None

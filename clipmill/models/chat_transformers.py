@@ -49,6 +49,7 @@ class TransformersModel:
     def close(self) -> None:
         """See ``ChatModel``."""
         self._network = None
+        _free_memory()
 
     def _answers(self, batch: Sequence[ChatRequest]) -> list[Caption]:
         """Answers to a batch, to none of it where it was too large, one by one where one of it spoils it."""

@@ -29,7 +29,9 @@ _AHEAD = 4
 _MM_CACHE_GB = 4.0
 _CONTEXT_TOKENS = 32_768  # a window of 768 frames has at most half of it
 _GPU_SHARE = 0.85
+"""Of the part of a GPU that is an engine's: the rest is for what it does not count."""
 _HEALTH_S = 5.0
+_SHUTDOWN_S = 30.0
 
 Result = TypeVar("Result")
 
@@ -53,9 +55,11 @@ class VllmModel:
         return answers_as_done(requests, self._submit, limit=self._in_flight)
 
     def close(self) -> None:
-        """See ``ChatModel``."""
-        self._loop.submit(_shut_down(self._engine)).result()
-        self._loop.close()
+        """See ``ChatModel``; an engine that does not end in time ends with this process."""
+        try:
+            self._loop.submit(_shut_down(self._engine)).result(_SHUTDOWN_S)
+        finally:
+            self._loop.close()
 
     def _submit(self, request: ChatRequest) -> Future[Caption]:
         return self._loop.submit(self._caption(request))
@@ -136,7 +140,7 @@ def engine_arguments(spec: ServedModel, folder: Path) -> dict[str, object]:
         "tensor_parallel_size": spec.tensor_parallel_size,
         "max_model_len": _CONTEXT_TOKENS,
         "max_num_batched_tokens": _CONTEXT_TOKENS,  # a whole window in one step of the encoder
-        "gpu_memory_utilization": _GPU_SHARE,
+        "gpu_memory_utilization": round(_GPU_SHARE * min(1.0, spec.num_gpus_per_worker or 1.0), 3),
         "enable_prefix_caching": True,
         "disable_log_stats": True,
     }

@@ -4,6 +4,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 
@@ -61,14 +62,24 @@ def open_aesthetic_scorer(spec: ClipAestheticFilterStage, *, num_threads: int = 
 
 def _head(entry: ModelEntry, folder: Path, tower: ImageTextTower) -> AffineHead:
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
 
-    (path,) = sorted(folder.glob("*.safetensors"))[:1]
+    path = sorted((*folder.glob("*.pth"), *folder.glob("*.safetensors")), key=lambda one: one.suffix)[-1]
     try:
-        head = affine_head(load_file(path))
-    except (SafetensorError, ValueError) as error:
+        head = affine_head(_layers(path))
+    except (SafetensorError, UnpicklingError, RuntimeError, AttributeError, ValueError) as error:
         raise unavailable(entry, folder, f"{path.name}: {error}") from error
     if len(head.weight) != tower.dimension:
         wrong = f"the head reads {len(head.weight)} features, the encoder gives {tower.dimension}"
         raise unavailable(entry, folder, wrong)
     return head
+
+
+def _layers(path: Path) -> dict[str, np.ndarray]:
+    """As the hub has them in safetensors, or as the authors gave them out."""
+    import torch
+    from safetensors.numpy import load_file
+
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    return {name: weight.float().numpy() for name, weight in weights.items()}

@@ -15,6 +15,9 @@ from clipmill.storage import store
 
 logger = logging.getLogger(__name__)
 
+_UNFINISHED = ".cache/clipmill-unfinished"
+"""Lies beside weights from the hub until all of them are there."""
+
 
 def from_store(entry: ModelEntry, place: str, folder: Path, listed: Inventory) -> Inventory:
     """Copy what lies at ``place`` file by file; those that are here already are not copied again."""
@@ -50,6 +53,9 @@ def from_hub(entry: ModelEntry, folder: Path, wanted: str, *, place: str) -> Inv
     size_bytes = sum(file.size_bytes for file in snapshot.files.values())
     check_space(entry, folder, size_bytes)
     logger.info("model %s: fetching %d bytes from %s", entry.name, size_bytes, hub.endpoint())
+    marker = folder / _UNFINISHED
+    marker.parent.mkdir(exist_ok=True)
+    marker.touch()
     hub.download(entry, snapshot, folder)
     found = take_inventory(
         folder, snapshot.files, source=entry.source, revision=snapshot.commit, asked=wanted
@@ -60,7 +66,13 @@ def from_hub(entry: ModelEntry, folder: Path, wanted: str, *, place: str) -> Inv
             (folder / name).unlink()
             raise ModelUnavailable(entry.name, str(folder), f"{name} is not what the hub lists", "try again")
     keep(found, folder)
+    marker.unlink(missing_ok=True)
     return found
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a download into the folder did not end, ours or one by the hub's own tools."""
+    return (folder / _UNFINISHED).exists() or any((folder / ".cache").rglob("*.incomplete"))
 
 
 def check_space(entry: ModelEntry, folder: Path, size_bytes: int) -> None:

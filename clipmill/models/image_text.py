@@ -109,6 +109,7 @@ class ImageTextTower:
             # SigLIP was trained on lower case, always padded to its whole length, without a mask.
             list(texts) if is_clip else [text.lower() for text in texts],
             padding=True if is_clip else "max_length",
+            padding_side="right",
             truncation=True,
             max_length=self._network.config.text_config.max_position_embeddings,
             return_tensors="pt",

@@ -7,7 +7,7 @@ import numpy as np
 
 from clipmill.models.shot_network import ShotNetwork
 from clipmill.records import Cuts
-from clipmill.shots.windows import GridWindows, MarkedRuns, PlacedWindows, Window, WindowReader
+from clipmill.shots.windows import DoubtfulWindows, GridWindows, MarkedRuns, Window, WindowReader
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 
 
@@ -19,7 +19,7 @@ class NetworkCutFinder:
     """
 
     def __init__(self, network: ShotNetwork, spec: TransNetV2ClipExtractionStage) -> None:
-        places = PlacedWindows(threshold=spec.cascade_threshold) if spec.cascade else GridWindows()
+        places = DoubtfulWindows(threshold=spec.cascade_threshold) if spec.cascade else GridWindows()
         self._network = network
         self._reader = WindowReader(places)
         self._runs = MarkedRuns(threshold=spec.threshold)

@@ -70,6 +70,9 @@ def _over(default: Preprocessing, config: Mapping[str, object]) -> Preprocessing
 
 
 def _resized(preprocessing: Preprocessing, size: object) -> Preprocessing:
+    # A number is what the processor of that kind of model takes it for; CLIP's release says no more.
+    if isinstance(size, int) and preprocessing.shortest_px is not None:
+        size = {"shortest_edge": size}
     if isinstance(size, dict) and "shortest_edge" in size:
         shortest = int(cast(dict[str, int], size)["shortest_edge"])
         return replace(preprocessing, shortest_px=shortest, resize_px=None)

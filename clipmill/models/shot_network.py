@@ -1,8 +1,10 @@
 """What tells, frame by frame, whether a shot changes."""
 
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -15,6 +17,9 @@ MODEL = "transnetv2"
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 """Tells of a GPU without PyTorch, which OpenVINO does without."""
+
+
+Precision = Literal["float32", "bfloat16"]
 
 
 class ShotNetwork(Protocol):
@@ -30,6 +35,15 @@ class ShotNetwork(Protocol):
 
         ``windows`` is uint8 ``(n, 100, 27, 48, 3)`` RGB.
         """
+        ...
+
+
+class ComputingNetwork(ShotNetwork, Protocol):
+    """A shot network by one backend."""
+
+    @property
+    def precision(self) -> Precision:
+        """What it computes in: ``float32`` where it was asked for more than the processor has."""
         ...
 
 
@@ -49,19 +63,40 @@ def open_shot_network(spec: TransNetV2ClipExtractionStage, *, num_threads: int =
 
 
 def _opened(spec: TransNetV2ClipExtractionStage, path: Path, digest: str, num_threads: int) -> ShotNetwork:
-    if _backend(spec) == "openvino":
-        from clipmill.models.transnetv2_openvino import OpenVinoShotNetwork
+    opened = partial(_OPENERS[_backend(spec)], spec, path, digest, num_threads)
+    if spec.precision != "auto":
+        return opened(spec.precision)
+    quick = opened("bfloat16")
+    if quick.precision == "float32":
+        return quick
+    from clipmill.models.checked_network import CheckedShotNetwork
 
-        return OpenVinoShotNetwork(path, digest=digest, precision=spec.precision, num_threads=num_threads)
+    return CheckedShotNetwork(quick, partial(opened, "float32"), threshold=spec.threshold)
+
+
+def _openvino(
+    _spec: TransNetV2ClipExtractionStage, path: Path, digest: str, num_threads: int, precision: Precision
+) -> ComputingNetwork:
+    from clipmill.models.transnetv2_openvino import OpenVinoShotNetwork
+
+    return OpenVinoShotNetwork(path, digest=digest, precision=precision, num_threads=num_threads)
+
+
+def _torch(
+    spec: TransNetV2ClipExtractionStage, path: Path, _digest: str, num_threads: int, precision: Precision
+) -> ComputingNetwork:
     from clipmill.models.transnetv2_torch import TorchShotNetwork
 
     return TorchShotNetwork(
         path,
         device=spec.device,
-        precision=spec.precision,
+        precision=precision,
         batch_windows=spec.batch_windows,
         num_threads=num_threads,
     )
+
+
+_OPENERS: dict[str, Callable[..., ComputingNetwork]] = {"openvino": _openvino, "torch": _torch}
 
 
 def _backend(spec: TransNetV2ClipExtractionStage) -> str:

@@ -57,12 +57,13 @@ MODELS: tuple[ModelEntry, ...] = (
         "Apache-2.0", "legacy", remote_code=True, files=(*_WITH_CODE, "*.pt"),
     ),
     ModelEntry(
-        "siglip2", "embedding", "siglip2", "google/siglip2-base-patch16-224", "main", "Apache-2.0", "models",
+        "siglip2", "embedding", "siglip2", "google/siglip2-base-patch16-224",
+        "75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2", "Apache-2.0", "models",
         model_types=("siglip", "siglip2"),
     ),
     ModelEntry(
-        "videoprism", "embedding", "videoprism", "google/videoprism-lvt-base-f16r288", "main", "Apache-2.0",
-        "models", model_types=("videoprism",),
+        "videoprism", "embedding", "videoprism", "google/videoprism-lvt-base-f16r288",
+        "fb6de9f0eb7bc285be86bdca1cf7daa3e3ef51ff", "Apache-2.0", "models", model_types=("videoprism",),
     ),
     ModelEntry(
         "clip", "embedding", "clip", "openai/clip-vit-large-patch14", "32bd642", "MIT", "models",
@@ -70,12 +71,14 @@ MODELS: tuple[ModelEntry, ...] = (
     ),
     ModelEntry(
         "laion-aesthetic", "aesthetic", "aesthetic_head", "ttj/sac-logos-ava1-l14-linearMSE", "1e77fa0",
-        "Apache-2.0", "models", files=("*.safetensors",),
+        "Apache-2.0", "models", files=("*.safetensors", "*.pth"),
     ),
     _captioner("qwen", "Qwen/Qwen2.5-VL-7B-Instruct", "cc59489"),
     _captioner("qwen2.5", "Qwen/Qwen2.5-VL-7B-Instruct", "cc59489"),
     _captioner("qwen3", "Qwen/Qwen3-VL-8B-Instruct", "0c351dd"),
-    _captioner("smolvlm2", "HuggingFaceTB/SmolVLM2-500M-Video-Instruct"),
+    _captioner(
+        "smolvlm2", "HuggingFaceTB/SmolVLM2-500M-Video-Instruct", "7b375e1b73b11138ff12fe22c8f2822d8fe03467"
+    ),
     ModelEntry(
         "qwen_lm", "language", "causal_lm", "Qwen/Qwen2.5-14B-Instruct", "cf98f3b", "Apache-2.0", "vllm"
     ),

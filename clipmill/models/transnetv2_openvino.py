@@ -10,13 +10,13 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import openvino
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.node_cache import node_cache
+from clipmill.models.shot_network import Precision
 from clipmill.shots.histograms import colour_histograms
 from clipmill.storage import local
 
@@ -32,13 +32,12 @@ class OpenVinoShotNetwork:
 
     batch_windows = 1
 
-    def __init__(
-        self, checkpoint: Path, *, digest: str, precision: Literal["float32", "bfloat16"], num_threads: int
-    ) -> None:
+    def __init__(self, checkpoint: Path, *, digest: str, precision: Precision, num_threads: int) -> None:
         core = openvino.Core()
         if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             logger.info("this processor has no bfloat16: TransNetV2 runs in float32")
             precision = "float32"
+        self.precision: Precision = precision
         options = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
             "INFERENCE_NUM_THREADS": num_threads,

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from clipmill.models.devices import torch_device, use_threads
+from clipmill.models.shot_network import Precision
 from clipmill.models.transnetv2 import load_network
 from clipmill.shots.histograms import colour_histograms
 
@@ -27,14 +28,14 @@ class TorchShotNetwork:
         checkpoint: Path,
         *,
         device: Literal["auto", "cpu", "cuda"],
-        precision: Literal["float32", "bfloat16"],
+        precision: Precision,
         batch_windows: int | None,
         num_threads: int,
     ) -> None:
         use_threads(num_threads)
         self._device = torch_device(device)
         self._network = load_network(checkpoint).to(self._device)
-        self._precision = _available(precision, self._device)
+        self.precision: Precision = _available(precision, self._device)
         self.batch_windows = batch_windows or (GPU_BATCH if self._device.type == "cuda" else 1)
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
@@ -63,13 +64,11 @@ class TorchShotNetwork:
             return self._network(frames, colours).float().cpu().numpy()
 
     def _arithmetic(self) -> AbstractContextManager[object]:
-        is_narrow = self._precision == "bfloat16"
+        is_narrow = self.precision == "bfloat16"
         return torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=is_narrow)
 
 
-def _available(
-    precision: Literal["float32", "bfloat16"], device: torch.device
-) -> Literal["float32", "bfloat16"]:
+def _available(precision: Precision, device: torch.device) -> Precision:
     """``bfloat16`` only where the processor computes in it: elsewhere it is slower, not faster."""
     if precision == "bfloat16" and device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         logger.info("this processor has no bfloat16: TransNetV2 runs in float32")

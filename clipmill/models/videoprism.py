@@ -27,11 +27,14 @@ class VideoPrismTower:
         self._entry, self._folder, self._device = entry, folder, device
         self._network = load_network(entry, folder, dtype=dtype, device=device)
         self._tokenizer: Any = None
-        side_px = self._network.config.vision_config.image_size
+        sides = self._network.config.vision_config.image_size
+        size_px = (sides, sides) if isinstance(sides, int) else tuple(sides)
         try:
-            self._preprocessing = preprocessing_of(folder, Preprocessing((side_px, side_px)))
+            said = preprocessing_of(folder, Preprocessing(size_px))
         except ValueError as error:
             raise unavailable(entry, folder, str(error)) from error
+        # Whatever else the file says: it is of a processor that others share, and its own one passes over it.
+        self._preprocessing = Preprocessing(size_px, resample=said.resample)
 
     @property
     def dimension(self) -> int:
@@ -69,6 +72,7 @@ class VideoPrismTower:
         tokens = self._tokenizer(
             list(texts),
             padding="max_length",
+            padding_side="right",
             truncation=True,
             max_length=self._network.config.text_config.max_position_embeddings,
             return_tensors="pt",

@@ -111,7 +111,7 @@ def _on_this_machine(entry: ModelEntry, model_dir: str, wanted: str) -> Inventor
         if found.revision or not fault_of(folder, found):
             return _checked(entry, folder, found, wanted)
     names = _names_in(folder, entry)
-    was_interrupted = not store.is_local(model_dir) or (folder / ".cache").is_dir()
+    was_interrupted = not store.is_local(model_dir) or fetching.is_unfinished(folder)
     return None if was_interrupted or not names else _brought_by_hand(entry, folder, names, wanted)
 
 

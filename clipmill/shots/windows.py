@@ -1,10 +1,10 @@
 """How a shot network reads a video of any length: in windows of 100 frames, which overlap.
 
-A window's outer frames lack context, so that only its middle is believed. ``GridWindows`` are the documented
-ones: 100 frames every 50, of which the middle 50 count. ``PlacedWindows`` are the cascade's: only where
-something may have changed, one window for all frames in doubt that fit into its middle 80, and that middle
-over them, so that a lone cut sees more context than on the grid. Before its first and after its last frame a
-video stands still. Memory depends on a window's length, never on the video's.
+A window's outer frames lack context, so that only its middle is believed: 100 frames every 50, of which the
+middle 50 count, as documented. ``GridWindows`` are all of them, ``DoubtfulWindows`` the cascade's: those
+whose middle holds a frame that may be part of a transition. Both lie on the same grid, since what a network
+says of a frame depends on where in a window it lies. Before its first and after its last frame a video stands
+still. Memory depends on a window's length, never on the video's.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ from clipmill.shots.strip import Strip
 WINDOW_FRAMES = 100
 """Length of the sequences that TransNetV2 was trained on."""
 
-GRID_CONTEXT = 25
-"""Frames at either end of a window of the grid that are context only."""
+CONTEXT = 25
+"""Frames at either end of a window that are context only."""
 
-PLACED_CONTEXT = 10
-"""The same for a window full of candidates; one with a single cut has the cut in its middle."""
+STRIDE = WINDOW_FRAMES - 2 * CONTEXT
+"""Frames that a window answers for, and from one window to the next."""
 
 PIECE_FRAMES = 256
 """What is looked at in one go: a memory map of hours is never in memory at once."""
@@ -89,74 +89,79 @@ class GridWindows:
     @property
     def earliest_frame(self) -> int:
         """Start of the next window."""
-        return self._next_frame - GRID_CONTEXT
+        return self._next_frame - CONTEXT
 
     def feed(self, thumbnails: np.ndarray) -> list[Place]:
         """The windows whose kept frames are all there."""
-        self._num_frames += len(thumbnails)
-        return list(self._due(self._num_frames))
+        return self.advance(len(thumbnails))
+
+    def advance(self, num_frames: int) -> list[Place]:
+        """The windows whose kept frames are among those so far and so many more."""
+        self._num_frames += num_frames
+        return list(self._due())
 
     def finish(self) -> list[Place]:
         """The last window, unless the video ends with one."""
-        places = list(self._due(self._num_frames))
+        places = list(self._due())
         if self._next_frame < self._num_frames:
-            kept = FrameSpan(self._next_frame, self._num_frames)
-            places.append(Place(self.earliest_frame, kept))
+            places.append(_place(self._next_frame, self._num_frames))
             self._next_frame = self._num_frames
         return places
 
-    def _due(self, num_frames: int) -> Iterator[Place]:
-        stride = WINDOW_FRAMES - 2 * GRID_CONTEXT
-        while self._next_frame + stride <= num_frames:
-            yield Place(self.earliest_frame, FrameSpan(self._next_frame, self._next_frame + stride))
-            self._next_frame += stride
+    def _due(self) -> Iterator[Place]:
+        while self._next_frame + STRIDE <= self._num_frames:
+            yield _place(self._next_frame, self._next_frame + STRIDE)
+            self._next_frame += STRIDE
 
 
-class PlacedWindows:
-    """Only where the content detector gives a frame at least ``threshold``; the rest counts as no cut."""
+def _place(start_frame: int, end_frame: int) -> Place:
+    """The window of the grid that answers for these frames."""
+    return Place(start_frame - CONTEXT, FrameSpan(start_frame, end_frame))
+
+
+class DoubtfulWindows:
+    """Of the grid's windows those in whose middle the content detector gives a frame at least ``threshold``.
+
+    Frames of the other windows count as no transition.
+    """
 
     def __init__(self, *, threshold: float) -> None:
+        self._grid = GridWindows()
         self._candidates = Candidates(threshold=threshold)
         self._first_frame = 0  # of the marks below
         self._marks = np.zeros(0, dtype=bool)
 
     @property
     def num_decided(self) -> int:
-        """Frames about which is known whether a window answers for them."""
-        return self._first_frame
+        """First frame about which is not yet known whether a window answers for it."""
+        return self._grid.num_decided
 
     @property
     def earliest_frame(self) -> int:
-        """Start of a window around the first of the other frames."""
-        return self._first_frame - WINDOW_FRAMES // 2
+        """Start of the window of the grid that answers for that frame."""
+        return self._grid.earliest_frame
 
     def feed(self, thumbnails: np.ndarray) -> list[Place]:
-        """Windows over runs of candidates that no later frame can join."""
-        self._marks = np.concatenate([self._marks, self._candidates.feed(thumbnails)])
-        return list(self._closed(reach=WINDOW_FRAMES - 2 * PLACED_CONTEXT))
+        """The windows all of whose kept frames are marked or ruled out."""
+        return self._chosen(self._marked(self._candidates.feed(thumbnails)))
 
     def finish(self) -> list[Place]:
-        """Windows over what is left."""
-        self._marks = np.concatenate([self._marks, self._candidates.finish()])
-        return list(self._closed(reach=0))
+        """The windows that are left."""
+        return self._chosen([*self._marked(self._candidates.finish()), *self._grid.finish()])
 
-    def _closed(self, *, reach: int) -> Iterator[Place]:
-        """Windows over candidates that have ``reach`` marks from the first one on."""
-        longest = WINDOW_FRAMES - 2 * PLACED_CONTEXT
-        while self._marks.any():
-            first = int(np.argmax(self._marks))
-            if first + reach > len(self._marks):
-                self._drop(first)
-                return
-            length = int(np.flatnonzero(self._marks[first : first + longest])[-1]) + 1
-            kept = FrameSpan(self._first_frame + first, self._first_frame + first + length)
-            yield Place((kept.start_frame + kept.end_frame - WINDOW_FRAMES) // 2, kept)
-            self._drop(first + length)
-        self._drop(len(self._marks))
+    def _marked(self, marks: np.ndarray) -> list[Place]:
+        """The windows of the grid that more marks reach."""
+        self._marks = np.concatenate([self._marks, marks])
+        return self._grid.advance(len(marks))
 
-    def _drop(self, count: int) -> None:
-        self._marks = self._marks[count:]
-        self._first_frame += count
+    def _chosen(self, places: list[Place]) -> list[Place]:
+        chosen = [place for place in places if self._are_marked(place.kept).any()]
+        self._marks = self._marks[self._grid.num_decided - self._first_frame :]
+        self._first_frame = self._grid.num_decided
+        return chosen
+
+    def _are_marked(self, kept: FrameSpan) -> np.ndarray:
+        return self._marks[kept.start_frame - self._first_frame : kept.end_frame - self._first_frame]
 
 
 class WindowReader:

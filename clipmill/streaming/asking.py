@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from clipmill.errors import ClipmillError, EngineDied
 from clipmill.models.captioner import Caption
@@ -13,7 +13,16 @@ MAX_DEATHS = 3
 """Models in a row that may die without one answer: after that it is the machine that is broken."""
 UNANSWERED = "the model died of it, or gave no answer"
 
-Model = TypeVar("Model")
+
+class Closable(Protocol):
+    """What is to be let go of."""
+
+    def close(self) -> None:
+        """Nothing can be asked afterwards."""
+        ...
+
+
+Model = TypeVar("Model", bound=Closable)
 Request = TypeVar("Request")
 
 
@@ -60,4 +69,16 @@ class Asking(Generic[Model, Request]):
             logger.warning("%s; %d windows are open", error, len(open_requests))
             if self._num_deaths >= MAX_DEATHS:
                 raise
-            self._model = self._make()
+        else:
+            return
+        # Outside of the except clause, whose traceback would keep what the dead model holds.
+        _let_go(self._model)
+        self._model = self._make()
+
+
+def _let_go(model: Closable) -> None:
+    """Give back the memory of a dead model before another one wants it; it may be too dead to be told."""
+    try:
+        model.close()
+    except (ClipmillError, OSError, RuntimeError, ValueError) as error:
+        logger.warning("a model that died did not close: %s", error)

@@ -1,7 +1,7 @@
 """How many GPUs the workers of an operator reserve, and how many workers there may be. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipmill.errors import SpecError
 from clipmill.plan import RunPlan
@@ -35,7 +35,7 @@ def gpu_shares(plan: RunPlan, *, num_gpus: float) -> dict[str, GpuShare]:
     """
     if num_gpus <= 0:
         return {}
-    asked = {name: share for name, share in _asked(plan) if share > 0}
+    asked = _asked_by_each(plan)
     total = _total(asked)
     if total > num_gpus:
         if max(asked.values()) > 1:
@@ -49,6 +49,30 @@ def gpu_shares(plan: RunPlan, *, num_gpus: float) -> dict[str, GpuShare]:
         name: GpuShare(share, _bound(bounds.get(name)) or _most(name, asked, num_gpus))
         for name, share in asked.items()
     }
+
+
+def told_their_share(plan: RunPlan, *, num_gpus: float) -> RunPlan:
+    """The plan as workers get it where ``gpu_shares`` had to shrink what they reserve.
+
+    ``num_gpus_per_worker`` of the models that write text is what is left to them: an engine takes so much of
+    its GPU's memory when it starts, before it knows of others.
+    """
+    total = _total(_asked_by_each(plan))
+    return _shrunk(plan, num_gpus / total) if 0 < num_gpus < total else plan
+
+
+def told_to_share_all(plan: RunPlan) -> RunPlan:
+    """The same where all workers are in one process, and so on the same GPUs, however many there are."""
+    total = _total({name: min(1.0, share) for name, share in _asked_by_each(plan).items()})
+    return _shrunk(plan, 1 / total) if total > 1 else plan
+
+
+def _shrunk(plan: RunPlan, factor: float) -> RunPlan:
+    captions, enhancement = (
+        stage and stage.model_copy(update={"num_gpus_per_worker": stage.num_gpus_per_worker * factor})
+        for stage in (plan.captions, plan.enhancement)
+    )
+    return replace(plan, captions=captions, enhancement=enhancement)
 
 
 def _bound(stage: ServedModel | None) -> int | None:
@@ -66,6 +90,10 @@ def _most(name: str, asked: Mapping[str, float], num_gpus: float) -> int:
     if GROWS in asked:
         return least + int(left / asked[name] + 1e-6) if name == GROWS else least
     return least + int(left / len(asked) / asked[name] + 1e-6)
+
+
+def _asked_by_each(plan: RunPlan) -> dict[str, float]:
+    return {name: share for name, share in _asked(plan) if share > 0}
 
 
 def _asked(plan: RunPlan) -> Iterator[tuple[str, float]]:

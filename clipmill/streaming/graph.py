@@ -12,7 +12,7 @@ from clipmill.streaming.cutting import Cutter
 from clipmill.streaming.embedding import EmbedOperator
 from clipmill.streaming.enhancing import EnhanceOperator
 from clipmill.streaming.finishing import Finisher
-from clipmill.streaming.gpus import GpuShare, gpu_shares
+from clipmill.streaming.gpus import GpuShare, gpu_shares, told_their_share
 from clipmill.streaming.makers import BACKENDS, Makers
 from clipmill.streaming.operators import Operator
 from clipmill.streaming.scanning import Scanner
@@ -72,6 +72,7 @@ def graph_of(
     """
     cores = worker_cores(plan, num_cpus=num_cpus)
     gpus = gpu_shares(plan, num_gpus=num_gpus)
+    plan = told_their_share(plan, num_gpus=num_gpus)
     width = max(1, int(num_cpus) // num_videos) if num_videos else 1
     return [
         Node(

@@ -14,6 +14,7 @@ from clipmill.plan import RunPlan
 from clipmill.records import WorkItem
 from clipmill.storage.state import State
 from clipmill.streaming.chunks import empty_task
+from clipmill.streaming.gpus import told_to_share_all
 from clipmill.streaming.graph import MODEL_OPERATORS, Node, graph_of
 from clipmill.streaming.inline import run_inline
 from clipmill.streaming.parcel import Parcel, StageMetric
@@ -86,7 +87,7 @@ def run_graph(items: Sequence[WorkItem], plan: RunPlan, *, engine: Engine) -> It
     if not items:
         return iter(())
     if engine == "inline":
-        nodes = graph_of(plan, num_cpus=num_cores(), num_videos=len(items))
+        nodes = graph_of(told_to_share_all(plan), num_cpus=num_cores(), num_videos=len(items))
         return run_inline(nodes, parcels, one_worker=_one_worker(nodes, plan))
     # Ray takes seconds to import; a laptop's inline run never needs it.
     from clipmill.streaming.on_ray import cluster_cpus, cluster_gpus, run_on_ray

@@ -72,6 +72,31 @@ def test_batches_change_nothing(batch_size: int, model_dir: str) -> None:
     assert found == pytest.approx(np.concatenate(alone), abs=1e-5)
 
 
+def test_the_head_may_be_the_file_that_its_authors_gave_out(model_dir: str, tmp_path: Path) -> None:
+    save_clip(tmp_path / model_named("clip").source, projection_dim=NUM_FEATURES)
+    folder = tmp_path / model_named("laion-aesthetic").source
+    folder.mkdir(parents=True)
+    tensors = {f"layers.{name}": tensor for name, tensor in layers().state_dict().items()}
+    torch.save(tensors, folder / "sac+logos+ava1-l14-linearMSE.pth")
+    (found,), (expected,) = (opened(place).score(CLIPS[:1]) for place in (str(tmp_path), model_dir))
+    assert np.array_equal(found, expected)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(model_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, encode_frames, sizes = opened(model_dir).score(CLIPS), ImageTextTower.encode_frames, list[int]()
+
+    def small(self: ImageTextTower, prepared: tuple[np.ndarray, ...]) -> np.ndarray:
+        sizes.append(len(prepared[0]))
+        if len(prepared[0]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return encode_frames(self, prepared)
+
+    monkeypatch.setattr(ImageTextTower, "encode_frames", small)
+    found = opened(model_dir, batch_size=8).score(CLIPS)
+    assert sizes == [8, 4, 2, 2, 2, 2, 1]
+    assert np.concatenate(found) == pytest.approx(np.concatenate(expected), abs=1e-5)
+
+
 def test_no_clip_is_no_score(model_dir: str) -> None:
     assert opened(model_dir).score([]) == []
 

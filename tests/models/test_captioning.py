@@ -243,6 +243,18 @@ def _without_a_template(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+def test_the_processors_template_comes_before_the_tokenizers(
+    saved: Callable[[str], Path], tmp_path: Path
+) -> None:
+    def text_only(folder: Path) -> None:
+        template = (folder / "chat_template.jinja").read_text()
+        (folder / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+        (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
+
+    folder = broken(saved("qwen2_5_vl"), tmp_path / "both", text_only)
+    assert next(captioner(folder).caption([request("w")])).status in {"success", "truncated"}
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -152,6 +152,19 @@ def test_siglip2_that_keeps_the_aspect_ratio(tmp_path: Path) -> None:
     assert batched == pytest.approx(np.concatenate([embedder.embed([clip]).rows for clip in clips]), abs=2e-6)
 
 
+def test_videoprism_passes_over_what_the_config_of_a_shared_processor_says(
+    tmp_path: Path, model_dir: str
+) -> None:
+    folder = SAVED["videoprism"](tmp_path / model_named("videoprism").source)
+    shared = {
+        "size": {"height": 384, "width": 384}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
+        "do_normalize": True, "resample": 3, "video_processor_type": "LlavaOnevisionVideoProcessor",
+    }  # fmt: skip
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(shared))
+    found = opened("videoprism", str(tmp_path)).embed([drawn(9)]).rows
+    assert np.array_equal(found, opened("videoprism", model_dir).embed([drawn(9)]).rows)
+
+
 def test_half_precision_is_near(model_dir: str) -> None:
     full = opened("clip", model_dir).embed([drawn(9)]).rows
     half = opened("clip", model_dir, dtype="bfloat16").embed([drawn(9)]).rows

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from transformers import CLIPImageProcessorPil, Siglip2ImageProcessorPil, SiglipImageProcessorPil
 
+from clipmill.models.image_text import default_preprocessing
 from clipmill.models.patches import patches_of
 from clipmill.models.pixels import Preprocessing, pixel_values, preprocessing_of
 
@@ -39,6 +40,23 @@ def test_pixels_are_those_of_the_processor(kind: type, size: tuple[int, int], tm
     found = pixel_values(frames, written(tmp_path, processor.to_dict()))
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() <= LEVEL / min(processor.image_std)
+
+
+RELEASED_CLIP = {
+    "crop_size": 224, "do_center_crop": True, "do_normalize": True, "do_resize": True,
+    "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "size": 224,
+}  # fmt: skip
+"""What lies beside the released CLIP weights, written before processors gave their sizes names."""
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_the_released_clip_cuts_its_pictures_square(size: tuple[int, int], tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(RELEASED_CLIP))
+    frames = photo(*size)
+    expected = CLIPImageProcessorPil.from_pretrained(tmp_path)(list(frames), return_tensors="np")
+    found = pixel_values(frames, preprocessing_of(tmp_path, default_preprocessing("clip", 224)))
+    assert np.abs(found - expected["pixel_values"]).max() <= LEVEL / min(RELEASED_CLIP["image_std"])
 
 
 @pytest.mark.parametrize("size", SIZES[:4], ids=str)

@@ -263,7 +263,9 @@ def by_torch(model_dir: Path) -> ShotNetwork:
 
 
 def opened(model_dir: Path, backend: str, **options: object) -> ShotNetwork:
-    spec = {"model_dir": str(model_dir), "backend": backend, "device": "cpu", **options}
+    spec = {
+        "model_dir": str(model_dir), "backend": backend, "device": "cpu", "precision": "float32", **options
+    }  # fmt: skip
     return open_shot_network(TransNetV2ClipExtractionStage.model_validate(spec))
 
 
@@ -289,6 +291,18 @@ def test_openvino_answers_as_torch_does(
     monkeypatch.setattr(subprocess, "run", None)
     again = opened(model_dir, "openvino", precision="bfloat16").predict(windows[:1])
     np.testing.assert_allclose(again, expected[:1], atol=0.02)
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_by_default_frames_are_over_the_threshold_that_are_in_float32(
+    model_dir: Path, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    windows = noise(100)[None]
+    exact = opened(model_dir, backend).predict(windows)[:, 25:75]
+    threshold = float(np.median(exact))  # many are near it
+    found = opened(model_dir, backend, precision="auto", threshold=threshold).predict(windows)[:, 25:75]
+    assert np.array_equal(found > threshold, exact > threshold)
 
 
 def test_openvino_refuses_a_wrong_checkpoint_in_the_same_words(

@@ -33,6 +33,7 @@ class LearnedEmbeddingStage(StageSpec):
     """
 
     stage_name: ClassVar[str] = "embed_learned"
+    STAGE_VERSION: ClassVar[int] = 2
 
     algorithm: LearnedAlgorithm
     # Where weights lie changes nothing; which ones they are is said by the revision.

@@ -17,6 +17,7 @@ class ClipAestheticFilterStage(StageSpec):
     """
 
     stage_name: ClassVar[str] = "aesthetic"
+    STAGE_VERSION: ClassVar[int] = 2
 
     # Where weights lie changes nothing; which ones they are is said by the model table.
     model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "models/clip_aesthetic"

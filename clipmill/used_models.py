@@ -106,5 +106,6 @@ def environment_of(models: Iterable[UsedModel], *, decoder: str = "auto") -> str
 def _environment(used: UsedModel) -> str:
     """A served model runs where its backend does; vllm is for GPUs."""
     if isinstance(used.stage, ServedModel):
-        return "models" if used.stage.backend == "transformers" or used.stage.device == "cpu" else "vllm"
+        is_for_vllm = used.stage.backend != "transformers" and used.stage.device != "cpu"
+        return used.entry.environment if is_for_vllm else "models"
     return used.entry.environment

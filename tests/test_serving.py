@@ -54,11 +54,21 @@ def test_a_variant_that_names_no_model_is_refused() -> None:
         ({}, True, False, "transformers"),
         ({}, False, True, "transformers"),
         ({"device": "cpu"}, True, True, "transformers"),
+        ({"model_variant": "smolvlm2"}, True, True, "transformers"),
         ({"backend": "vllm"}, False, False, "vllm"),
         (REMOTE, True, True, "endpoint"),
         ({**REMOTE, "backend": "transformers"}, True, True, "transformers"),
     ],
-    ids=["all there", "no GPU", "no vLLM", "not wanted", "asked for", "endpoint", "not the endpoint"],
+    ids=[
+        "all there",
+        "no GPU",
+        "no vLLM",
+        "not wanted",
+        "no videos",
+        "asked for",
+        "endpoint",
+        "not the endpoint",
+    ],
 )
 def test_the_backend_is_what_the_machine_has(
     fields: dict[str, object],
@@ -85,6 +95,11 @@ def test_a_backend_that_is_not_installed_is_told(
     monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ModelUnavailable, match=told):
         open_captioner(CaptionGenerationStage.model_validate({"backend": backend}))
+
+
+def test_a_model_that_vllm_shows_no_videos_is_told_before_any_work() -> None:
+    with pytest.raises(ModelUnavailable, match="vLLM does not show it videos; say backend: transformers"):
+        serving.check_model(CaptionGenerationStage(model_variant="smolvlm2", backend="vllm"))
 
 
 def test_fp8_where_there_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ def check_model(spec: ServedModel) -> None:
         endpoint_check.check_endpoint(spec)
     else:
         used = model_of(spec)
+        _check_kind(spec, used)
         check_weights([used.entry], model_dir=used.model_dir, revision=spec.revision)
 
 
@@ -34,6 +35,8 @@ def backend_of(spec: ServedModel) -> Backend:
         return spec.backend
     if spec.is_remote:
         return "endpoint"
+    if model_of(spec).entry.environment != "vllm":
+        return "transformers"
     has_vllm = importlib.util.find_spec("vllm") is not None and spec.device != "cpu"
     return "vllm" if has_vllm and _has_gpu() else "transformers"
 
@@ -66,6 +69,7 @@ def open_model(spec: ServedModel, *, num_threads: int, in_flight: int) -> Opened
 
         return Opened(open_endpoint(spec), spec.endpoint_model or "", "")
     used = model_of(spec)
+    _check_kind(spec, used)
     _check_backend(spec, backend, used)
     weights = weights_of(used.entry, model_dir=used.model_dir, revision=spec.revision)
     chat = _LOCAL[backend](spec, used.entry, weights.folder, num_threads, in_flight)
@@ -93,6 +97,12 @@ _LOCAL: dict[str, Callable[[ServedModel, ModelEntry, Path, int, int], ChatModel]
     "vllm": _open_vllm,
 }
 _ENVIRONMENT = {"transformers": "models", "vllm": "vllm"}
+
+
+def _check_kind(spec: ServedModel, used: UsedModel) -> None:
+    if spec.backend == "vllm" and used.entry.environment != "vllm":
+        cause = "vLLM does not show it videos"
+        raise ModelUnavailable(used.entry.name, used.model_dir, cause, "say backend: transformers, or auto")
 
 
 def _check_backend(spec: ServedModel, backend: str, used: UsedModel) -> None:

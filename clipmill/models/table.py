@@ -40,8 +40,8 @@ def _cosmos(size: str, revision: str) -> ModelEntry:
     )  # fmt: skip
 
 
-def _captioner(name: str, source: str, revision: str = "main") -> ModelEntry:
-    return ModelEntry(name, "caption", "vlm", source, revision, "Apache-2.0", "vllm")
+def _captioner(name: str, source: str, revision: str, *, environment: str = "vllm") -> ModelEntry:
+    return ModelEntry(name, "caption", "vlm", source, revision, "Apache-2.0", environment)
 
 
 MODELS: tuple[ModelEntry, ...] = (
@@ -77,7 +77,8 @@ MODELS: tuple[ModelEntry, ...] = (
     _captioner("qwen2.5", "Qwen/Qwen2.5-VL-7B-Instruct", "cc59489"),
     _captioner("qwen3", "Qwen/Qwen3-VL-8B-Instruct", "0c351dd"),
     _captioner(
-        "smolvlm2", "HuggingFaceTB/SmolVLM2-500M-Video-Instruct", "7b375e1b73b11138ff12fe22c8f2822d8fe03467"
+        "smolvlm2", "HuggingFaceTB/SmolVLM2-500M-Video-Instruct", "7b375e1b73b11138ff12fe22c8f2822d8fe03467",
+        environment="models",  # vLLM shows it pictures, never a video
     ),
     ModelEntry(
         "qwen_lm", "language", "causal_lm", "Qwen/Qwen2.5-14B-Instruct", "cf98f3b", "Apache-2.0", "vllm"

@@ -9,11 +9,13 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av import logging
 from drawing_clips import boxes, draw, read_back, read_number, source_pts, spans
 
 from clipmill.media import part_encoder, smart
 from clipmill.media.contracts import CutClip
 from clipmill.media.cut import cut_clips
+from clipmill.media.h264_restart import is_idr
 from clipmill.media.nal_packets import Framing
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
@@ -22,10 +24,18 @@ NUM_FRAMES = 120
 CLOSED = {"bf": "3", "g": "30", "sc_threshold": "0"}
 X265 = "log-level=none:pools=1:frame-threads=1"
 X265_KEYS = f"keyint=30:scenecut=0:b-adapt=0:bframes=3:{X265}"
+X264_KEYS = "keyint=30:scenecut=0"
 VFR = [sum((3600, 1800, 9000)[i % 3] for i in range(n)) for n in range(NUM_FRAMES)]
 FILMS: dict[str, dict[str, object]] = {
     "closed.mp4": {"options": CLOSED, "audio": "aac"},
     "pyramid.mp4": {"options": {"x264-params": "keyint=30:scenecut=0:bframes=5:b-pyramid=normal:b-adapt=0"}},
+    "open.mp4": {"options": {"x264-params": f"open-gop=1:bframes=3:b-pyramid=none:b-adapt=0:{X264_KEYS}"}},
+    "open_pyramid.mp4": {"options": {"x264-params": f"open-gop=1:bframes=5:b-adapt=0:ref=4:{X264_KEYS}"}},
+    "open_slices.mp4": {
+        "options": {"x264-params": f"open-gop=1:bframes=3:slices=3:ref=5:weightp=2:{X264_KEYS}"}
+    },
+    "open_cavlc.mkv": {"options": {"x264-params": f"open-gop=1:bframes=2:cabac=0:no-deblock=1:{X264_KEYS}"}},
+    "open.ts": {"options": {"x264-params": f"open-gop=1:bframes=4:b-adapt=0:{X264_KEYS}"}, "audio": "aac"},
     "no_b.mp4": {"options": {"bf": "0", "g": "30", "sc_threshold": "0"}},
     "cavlc.mp4": {"options": {"profile": "baseline", "g": "30", "sc_threshold": "0"}},
     "vfr.mp4": {"options": CLOSED, "pts": VFR},
@@ -256,3 +266,33 @@ def test_a_fault_of_the_splice_leaves_the_clip_to_an_encoder(
 def test_short_lengths_of_units_are_named() -> None:
     with pytest.raises(ValueError, match="less than four bytes"):
         Framing("h264", bytes([1, 100, 0, 31, 0xFD, 0xE0, 0]))
+
+
+@pytest.mark.parametrize("name", [name for name in FILMS if name.startswith("open")])
+def test_a_decoder_finds_no_fault_with_what_began_as_an_open_gop(clips: Cut, name: str) -> None:
+    for clip in clips(name):
+        before = logging.get_level()
+        logging.set_level(logging.WARNING)
+        try:
+            with logging.Capture() as said, av.open(clip.path) as container:
+                assert [*container.decode(video=0)]
+        finally:
+            logging.set_level(before)
+        assert said == []
+
+
+@pytest.mark.parametrize("name", [name for name in FILMS if name.startswith("open")])
+def test_a_reader_may_jump_only_to_pictures_that_need_nothing_before(clips: Cut, name: str) -> None:
+    with av.open(clips(name)[1].path) as container:
+        stream = container.streams.video[0]
+        framing = Framing("h264", stream.codec_context.extradata or b"")
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        indexed = [entry.is_keyframe for entry in stream.index_entries]  # a demuxer marks recovery points too
+        assert indexed == [is_idr(framing.split(bytes(packet))) for packet in packets]
+
+
+def test_a_gradual_refresh_is_encoded(tmp_path: Path) -> None:
+    options = {"x264-params": "intra-refresh=1:keyint=30"}
+    path = draw(tmp_path / "refresh.mp4", 90, options=options)
+    (clip,) = cut(path, tmp_path / "out", (7, 80))
+    assert (clip.clip_mode, clip.mode_reason) == ("encode", "no key picture inside the span")

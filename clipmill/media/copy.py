@@ -18,7 +18,7 @@ from clipmill.media.access_units import START_CODE
 from clipmill.media.clip_audio import AudioSource, add_audio
 from clipmill.media.clip_frames import ClipSource
 from clipmill.media.muxing import ClipFile
-from clipmill.media.pictures import sequence_headers, startable
+from clipmill.media.pictures import PictureTest, sequence_headers, startable
 from clipmill.records import ClipSpan
 
 MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"})
@@ -66,7 +66,8 @@ def suffix_for(codec: str, audio_codec: str | None) -> str:
 
 def find_run(source: ClipSource, clip: ClipSpan, *, min_length_s: float) -> CopyRun | str:
     """The packets that can be copied for ``clip``, or why it has to be cut otherwise."""
-    packets = packets_of_span(source, clip)
+    is_start = startable(source.codec, source.stream.codec_context.extradata or b"")
+    packets = packets_of_span(source, clip, is_start)
     if isinstance(packets, str):
         return packets
     run = copy_run(packets, clip)
@@ -116,11 +117,15 @@ def _rebased(run: CopyRun, target: VideoStream) -> Iterator[Packet[VideoStream]]
         yield packet
 
 
-def packets_of_span(source: ClipSource, clip: ClipSpan) -> list[Packet[VideoStream]] | str:
-    """Packets from the first key picture inside the span to beyond its end, or why they cannot be copied."""
+def packets_of_span(
+    source: ClipSource, clip: ClipSpan, is_start: PictureTest | None
+) -> list[Packet[VideoStream]] | str:
+    """Packets from the first key picture inside the span to beyond its end, or why they cannot be copied.
+
+    ``is_start`` tells which key packets count, None that all do.
+    """
     if source.container.format.name in UNTIMED_CONTAINERS:
         return NO_TIMES
-    is_start = startable(source.codec, source.stream.codec_context.extradata or b"")
     found: list[Packet[VideoStream]] = []
     for packet in source.packets_from(clip.start_pts - int(1 / source.time_base)):
         if packet.pts is None:

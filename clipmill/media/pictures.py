@@ -13,6 +13,10 @@ H264_IDR = 5
 H264_SEI = 6
 H264_SPS = 7
 SEI_RECOVERY_POINT = 6
+AT_ONCE, EXACTLY_AT_ONCE = 0x80, 0xC0
+"""Bits of a recovery point: after no frames (``recovery_frame_cnt`` is ue(v), zero is one set bit), and then
+with the very pictures (``exact_match_flag``)."""
+
 HEVC_SPS = 33
 MPEG2_SEQUENCE = START_CODE + b"\xb3"
 HEVC_RANDOM_ACCESS = range(16, 22)  # BLA, IDR, CRA
@@ -27,7 +31,8 @@ def decodable_from(codec: str, extradata: bytes) -> PictureTest | None:
     """
     if codec == "h264":
         return lambda packet: any(
-            _is_idr(nal) or _recovers_at_once(nal) for nal in _nals(packet, extradata, length_at=4)
+            _is_idr(nal) or _recovers_at_once(nal, word=AT_ONCE)
+            for nal in _nals(packet, extradata, length_at=4)
         )
     return _hevc_test(extradata) if codec == "hevc" else None
 
@@ -37,6 +42,16 @@ def startable(codec: str, extradata: bytes) -> PictureTest | None:
     if codec == "h264":
         return lambda packet: any(map(_is_idr, _nals(packet, extradata, length_at=4)))
     return _hevc_test(extradata) if codec == "hevc" else None
+
+
+def spliceable(codec: str, extradata: bytes) -> PictureTest | None:
+    """Test of a key packet: may it follow other pictures, once made an IDR picture where it is none?"""
+    if codec == "h264":
+        return lambda packet: any(
+            _is_idr(nal) or _recovers_at_once(nal, word=EXACTLY_AT_ONCE)
+            for nal in _nals(packet, extradata, length_at=4)
+        )
+    return startable(codec, extradata)
 
 
 def sequence_headers(codec: str, extradata: bytes) -> Callable[[bytes], frozenset[bytes]] | None:
@@ -85,11 +100,12 @@ def _is_idr(nal: memoryview) -> bool:
     return nal[0] & 0x1F == H264_IDR
 
 
-def _recovers_at_once(nal: memoryview) -> bool:
-    """An SEI with a recovery point of zero frames: ``recovery_frame_cnt`` is ue(v), zero is one set bit."""
+def _recovers_at_once(nal: memoryview, *, word: int) -> bool:
+    """An SEI with a recovery point whose first bits, those of ``word``, are set."""
     if nal[0] & 0x1F != H264_SEI:
         return False
-    return any(kind == SEI_RECOVERY_POINT and body and body[0] & 0x80 for kind, body in _sei_messages(nal))
+    points = (body for kind, body in _sei_messages(nal) if kind == SEI_RECOVERY_POINT and body)
+    return any(body[0] & word == word for body in points)
 
 
 def _sei_messages(nal: memoryview) -> Iterator[tuple[int, bytes]]:

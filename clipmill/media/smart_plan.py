@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from clipmill.media.clip_frames import ClipSource
 from clipmill.media.copy import CopyRun, copy_run, packets_of_span
 from clipmill.media.nal_packets import Framing
+from clipmill.media.open_gop import closed_run
 from clipmill.media.part_encoder import SPLICE_ENCODERS
+from clipmill.media.pictures import spliceable
 from clipmill.records import ClipSpan, FrameSpan
 
 MIN_COPIED_SHARE = 0.1
@@ -34,11 +36,12 @@ def plan_smart(source: ClipSource, clip: ClipSpan) -> SmartPlan | str:
     """How to splice ``clip``, or why it has to be encoded as a whole."""
     if source.codec not in SPLICE_ENCODERS:
         return f"no splicing of {source.codec}"
+    extradata = source.stream.codec_context.extradata or b""
     try:
-        framing = Framing(source.codec, source.stream.codec_context.extradata or b"")
+        framing = Framing(source.codec, extradata)
     except ValueError as error:
         return str(error)
-    packets = packets_of_span(source, clip)
+    packets = packets_of_span(source, clip, spliceable(source.codec, extradata))
     if isinstance(packets, str):
         return packets
     body = copy_run(packets, clip)
@@ -49,6 +52,10 @@ def plan_smart(source: ClipSource, clip: ClipSpan) -> SmartPlan | str:
     num_head = num_frames - len(body.packets) - num_tail
     if num_head < 0 or (num_head > 0) != (body.start_pts > clip.start_pts):
         return "its packets do not match its frames"
+    try:
+        body = closed_run(body, packets, framing)
+    except ValueError as error:
+        return str(error)
     return SmartPlan(clip, framing, body, _head(clip, body, num_head), _tail(clip, body, num_tail))
 
 

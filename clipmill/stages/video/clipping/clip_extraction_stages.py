@@ -46,7 +46,7 @@ class ClipTranscodingStage(StageSpec):
     """
 
     stage_name: ClassVar[str] = "encode"
-    STAGE_VERSION: ClassVar[int] = 2
+    STAGE_VERSION: ClassVar[int] = 3
 
     num_cpus_per_worker: Cpus = 6.0
     encoder: Literal["libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "libsvtav1", "smart", "copy"] = (

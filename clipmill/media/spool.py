@@ -1,13 +1,14 @@
 """Per-frame arrays of one pass as growing raw files, so that memory does not grow with the video's length."""
 
 import json
+import mmap
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Self, cast
 
 import numpy as np
 
@@ -156,6 +157,16 @@ def drop_piece(spool_dir: str, piece: int) -> None:
     folder = _folder(Path(spool_dir), piece)
     for name in _COLUMNS:
         (folder / name).unlink(missing_ok=True)
+
+
+def let_go(arrays: ScanArrays) -> None:
+    """Have what was looked at taken out of memory; whoever looks again has it read from the file again."""
+    for field in fields(arrays):
+        base: object = getattr(arrays, field.name)
+        while isinstance(base, np.ndarray):
+            base = cast("object", base.base)
+        if isinstance(base, mmap.mmap):
+            base.madvise(mmap.MADV_DONTNEED)
 
 
 def _folder(directory: Path, piece: int) -> Path:

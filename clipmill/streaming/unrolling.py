@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from clipmill.media.contracts import ScanFacts
 from clipmill.media.decoders import is_cpu
-from clipmill.media.spool import Piece
+from clipmill.media.spool import Piece, let_go
 from clipmill.models.shot_network import ShotNetwork
 from clipmill.plan import RunPlan
 from clipmill.records import ClipSpan, WorkItem
@@ -89,6 +89,7 @@ class Unrolling:
         self.reel.append(piece.arrays)
         if self._splitting:
             self._waiting += self._splitting.take(piece.arrays, self.reel)
+        let_go(piece.arrays)
 
     def _said(self, outcome: SplitOutcome | None) -> SplitOutcome | None:
         if outcome is None or not outcome.reason:
@@ -105,6 +106,7 @@ class Unrolling:
             num_chunks = task.data.num_clip_chunks
             self.given = Given(num_chunks, task.data.num_total_clips)
             yield Parcel(item, task, share=share / (num_chunks - before.num_chunks))
+            let_go(arrays)
 
     def _reached(self) -> float:
         """Share of the video that was looked at, as its headers have it."""

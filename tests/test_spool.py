@@ -1,0 +1,27 @@
+"""Arrays of a pass lie in files; memory holds what is looked at."""
+
+from pathlib import Path
+
+import numpy as np
+
+from clipmill.media.spool import Spool, let_go, load_arrays
+
+
+def resident_bytes() -> int:
+    """Of the files that this process has mapped."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssFile:")[2].split()[0]) << 10
+
+
+def test_what_was_looked_at_can_be_taken_out_of_memory(tmp_path: Path) -> None:
+    picture = np.full((512, 512, 3), 7, np.uint8)
+    with Spool(str(tmp_path)) as spool:
+        for _ in range(40):
+            spool["frames"].append(picture)
+    arrays = load_arrays(str(tmp_path))
+    before_bytes = resident_bytes()
+    assert int(arrays.frames.min()) == 7
+    assert resident_bytes() - before_bytes > 30 * picture.nbytes
+    let_go(arrays)
+    assert resident_bytes() - before_bytes < 10 * picture.nbytes
+    assert int(arrays.frames.max()) == 7

@@ -84,7 +84,7 @@ def test_a_column_without_any_sketch_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_copy_beyond_a_border_goes(tmp_path: Path) -> None:
-    rows = [FILM, towards(FILM, FAR, seed=1), FILM, towards(FILM, FAR, seed=1)]
+    rows = [FILM, towards(FILM, 0.72, seed=1), FILM, towards(FILM, 0.72, seed=1)]
     sketches = [WHOLE, TRIMMED, ELSEWHERE, sketched(pictures(9))]
     write_sketched(tmp_path / "in" / "a.parquet", ["a", "b", "c", "d"], rows, sketches)
     uri = run(tmp_path / "in", tmp_path, DedupSpec(n_clusters=2))

@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from clipmill.dedup.laying import MIDDLE, Laid, Moments, coarse, laid_over
-from clipmill.dedup.registration import smoothed
+from clipmill.dedup.registration import smoothed, widely_smoothed
 from clipmill.dedup.sketches import Pictures, Sketch
 from clipmill.dedup.vectors import Floats
 
-_EXPONENT = 0.18  # brings the product of the measures to the scale on which 0.78 is the same shot
+_EXPONENT = 0.206  # brings the product of the measures to the scale on which 0.78 is the same shot
 _DETAIL_NOISE = 0.1  # squared levels of detail that are noise
 _MOTION_NOISE = 0.3  # squared levels of change over time that are noise
-_FIT_NOISE = 1.0  # squared levels that coding alone may leave unexplained
-_FIT_DETAIL = 0.03  # share of the picture's deviation that registration may leave unexplained
+_FIT_NOISE = 0.3  # squared levels of detail that coding alone may leave unexplained
+_FIT_DETAIL = 0.1  # share of the detail that registration and other levels may leave unexplained
 _MAX_UNEXPLAINED = 60  # levels
 _UNEXPLAINED_WEIGHT = 2.0
 
@@ -54,11 +54,8 @@ def _likeness_of_view(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) 
 
 
 def _structure(laid: Laid) -> float:
-    """Correlation of what is finer than about four cells, -1..1."""
-    details = [
-        pictures - smoothed(smoothed(pictures))
-        for pictures in (smoothed(laid.one_levelled[1]), smoothed(laid.other[1]))
-    ]
+    """Correlation of detail, -1..1."""
+    details = [_detail(smoothed(pictures)) for pictures in (laid.one_levelled[1], laid.other[1])]
     mean = [(detail * laid.counts).sum() / (laid.counts.sum() * len(detail) + 1e-6) for detail in details]
     return _correlation(details[0] - mean[0], details[1] - mean[1], laid.counts, noise=_DETAIL_NOISE)
 
@@ -83,24 +80,32 @@ def _correlation(one: Floats, other: Floats, counts: Floats, *, noise: float) ->
 
 
 def _fit(laid: Laid) -> float:
-    """1 where the other clip explains the middle of each picture; 1/3 where it leaves as much as moves."""
+    """1 where the other clip explains the middle of each picture; 1/3 where it leaves as much as moves.
+
+    What is as wide as an eighth of the picture is left out: another colour matrix or tone curve changes
+    whole surfaces.
+    """
     inside = MIDDLE & (laid.counts > 0)
     if not inside.any():
         return 0.0
-    one, other = laid.one_levelled, laid.other
+    one, other = _narrow(laid.one_levelled), _narrow(laid.other)
     unexplained = np.minimum(
-        _outside(other[1], one), laid.gain * _outside(laid.one[1], laid.other_levelled)
+        _outside(other[1], one), laid.gain * _outside(_narrow(laid.one)[1], _narrow(laid.other_levelled))
     ).clip(max=_MAX_UNEXPLAINED)[:, inside]
     moves = np.mean([np.square(clip[2] - clip[0])[:, inside].mean() for clip in (one, other)])
-    detail = np.square(_FIT_DETAIL) * _variance(smoothed(other[1]), laid.counts)
-    excused = moves + _FIT_NOISE + detail
+    detail = np.mean([np.square(clip[1])[:, inside].mean() for clip in (one, other)])
+    excused = moves + _FIT_NOISE + np.square(_FIT_DETAIL) * detail
     return float(1 / (1 + _UNEXPLAINED_WEIGHT * np.square(unexplained).mean() / excused))
 
 
-def _variance(pictures: Pictures, counts: Pictures) -> float:
-    total = counts.sum() * len(pictures) + 1e-6
-    mean = (pictures * counts).sum() / total
-    return float((np.square(pictures - mean) * counts).sum() / total)
+def _detail(pictures: Pictures) -> Pictures:
+    """What is finer than about four cells."""
+    return pictures - smoothed(smoothed(pictures))
+
+
+def _narrow(moments: Moments) -> Moments:
+    before, now, after = (pictures - widely_smoothed(pictures) for pictures in moments)
+    return before, now, after
 
 
 def _outside(pictures: Pictures, others: Moments) -> Pictures:

@@ -55,6 +55,11 @@ def smoothed(pictures: Pictures) -> Pictures:
     return along_both(pictures, _SMOOTH, _SMOOTH)
 
 
+def widely_smoothed(pictures: Pictures) -> Pictures:
+    """As ``smoothed``, sixteen times: with a deviation of 2.8 cells."""
+    return along_both(pictures, _WIDE, _WIDE)
+
+
 def along_both(pictures: Pictures, down: Pictures, across: Pictures) -> Pictures:
     """Each picture ``(T, h, w)`` by the rows of two matrices, ``(M, h)`` and ``(N, w)``: ``(T, M, N)``."""
     return (down @ pictures @ across.T).astype(np.float32, copy=False)
@@ -105,3 +110,4 @@ def _smoothing() -> Pictures:
 
 
 _SMOOTH = _smoothing()
+_WIDE = np.linalg.matrix_power(_SMOOTH, 16)

@@ -1,8 +1,10 @@
-"""How well copies are found: recall and precision of the perceptual descriptor, change by change.
+"""How well copies are found: recall and precision of perceptual embeddings with sketches, change by change.
 
 ``python -m bench.copies`` draws films (``--seed``, ``--films``) and cuts them into their shots;
 ``python -m bench.copies --videos DIR`` takes yours, cut as a run would cut them. A clip is a shot, at most
 10 s of it. Every clip is changed in each way and described again; nothing else is shared between the two.
+Similarity is as deduplication has it: of embeddings, and where that makes a candidate, what sketches verify.
+``--embeddings-only`` leaves the sketches out, ``--mirrored`` asks for mirror images.
 
 - recall: share of the changed clips that are at least as similar to their original as the threshold asks;
 - precision: among all pairs of a changed clip and an original that the threshold takes for copies, the share
@@ -25,6 +27,8 @@ import numpy as np
 from PIL import Image
 
 from bench.tables import table
+from clipmill.dedup.candidates import Candidates
+from clipmill.dedup.sketches import encode
 from clipmill.dedup.thresholds import eps_for
 from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.encode import VP9, Encoding, write_film
@@ -32,8 +36,9 @@ from clipmill.footage.film import FilmPlan, frames, starts
 from clipmill.footage.shooting import plan_film
 from clipmill.media.contracts import ScanPlan
 from clipmill.media.scan import load_arrays, scan
-from clipmill.models.perceptual import describe
+from clipmill.models.perceptual import describe_and_sketch, describe_either_way
 from clipmill.records import FrameSpan
+from clipmill.reduce.sketch_column import verified
 from clipmill.shots.content import find_cuts
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.io.video_reader import VIDEO_SUFFIXES
@@ -270,20 +275,42 @@ def _gathered(
 
 
 @dataclass(frozen=True)
-class Descriptions:
-    """Unit rows ``(N, D)`` of the originals, and of their copies by change."""
+class Compared:
+    """Similarity ``(N, N)`` of all originals (columns), and of the copies (rows) by change, to them."""
 
     names: tuple[str, ...]
     originals: np.ndarray
     copies: dict[str, np.ndarray]
 
 
-def described(shots: Iterator[Shot], *, seed: int) -> Descriptions:
-    """Describe every shot and every copy of it."""
+Descriptions = list[tuple[np.ndarray, bytes | None]]
+"""Embedding and sketch of each clip."""
+Describe = Callable[[np.ndarray], tuple[np.ndarray, bytes | None]]
+
+
+def with_sketch(frames: np.ndarray) -> tuple[np.ndarray, bytes | None]:
+    """What a run makes of a clip."""
+    row, sketch = describe_and_sketch(frames)
+    return row, sketch and encode(sketch)
+
+
+def with_mirror_image(frames: np.ndarray) -> tuple[np.ndarray, bytes | None]:
+    """What a run makes of a clip that asks for ``embedding.mirrored``."""
+    row, sketch = describe_either_way(frames)
+    return row, sketch and encode(sketch)
+
+
+def without_sketch(frames: np.ndarray) -> tuple[np.ndarray, bytes | None]:
+    """The embedding alone."""
+    return describe_and_sketch(frames)[0], None
+
+
+def compared(shots: Iterator[Shot], describe: Describe, *, seed: int) -> Compared:
+    """Describe every shot and every copy of it, and compare all."""
     rng = np.random.default_rng(seed)
     names: list[str] = []
-    originals: list[np.ndarray] = []
-    copies: dict[str, list[np.ndarray]] = {name: [] for name in (*CHANGES, *STACKED)}
+    originals: Descriptions = []
+    copies: dict[str, Descriptions] = {name: [] for name in (*CHANGES, *STACKED)}
     for shot in shots:
         names.append(shot.name)
         originals.append(describe(sampled(shot)))
@@ -291,42 +318,50 @@ def described(shots: Iterator[Shot], *, seed: int) -> Descriptions:
             copies[name].append(describe(change(shot, rng)))
     if not names:
         raise ValueError(f"no shot of {MIN_S:g} s")
-    return Descriptions(
-        tuple(names), np.stack(originals), {name: np.stack(rows) for name, rows in copies.items()}
+    return Compared(
+        tuple(names),
+        similarities(originals, originals),
+        {name: similarities(rows, originals) for name, rows in copies.items()},
     )
 
 
-def recall(found: Descriptions, change: str, *, min_similarity: float) -> float:
+def similarities(clips: Descriptions, others: Descriptions) -> np.ndarray:
+    """Of each of ``clips`` to each of the ``others``, ``(N, M)``, as deduplication has it."""
+    products = np.stack([row for row, _ in clips]) @ np.stack([row for row, _ in others]).T
+    row, other = np.indices(products.shape).reshape(2, -1)
+    pairs = Candidates(row, other, products.ravel().astype(np.float64))
+    return verified(pairs, [one for _, one in clips], [one for _, one in others]).reshape(products.shape)
+
+
+def recall(found: Compared, change: str, *, min_similarity: float) -> float:
     """Share of the copies that are found."""
-    similarities = np.vecdot(found.copies[change], found.originals)
-    return float(np.mean(similarities >= min_similarity))
+    return float(np.mean(found.copies[change].diagonal() >= min_similarity))
 
 
-def precision(found: Descriptions, change: str, *, min_similarity: float) -> float:
+def precision(found: Compared, change: str, *, min_similarity: float) -> float:
     """Share of what is taken for a copy that is one; 1 where nothing is."""
-    is_taken = found.copies[change] @ found.originals.T >= min_similarity
+    is_taken = found.copies[change] >= min_similarity
     return float(np.trace(is_taken) / is_taken.sum()) if is_taken.any() else 1.0
 
 
-def different_shots(found: Descriptions) -> tuple[np.ndarray, tuple[str, str]]:
+def different_shots(found: Compared) -> tuple[np.ndarray, tuple[str, str]]:
     """Similarity of every pair of different originals, and the names of the most similar two."""
-    similarities = found.originals @ found.originals.T
     upper = np.triu_indices(len(found.names), 1)
-    values = similarities[upper]
+    values = found.originals[upper]
     if not len(values):
         return values, ("", "")
     worst = int(values.argmax())
     return values, (found.names[upper[0][worst]], found.names[upper[1][worst]])
 
 
-def print_tables(found: Descriptions, *, min_similarity: float) -> None:
+def print_tables(found: Compared, *, min_similarity: float) -> None:
     """Recall and precision by change, then how similar different shots are."""
     print(f"{len(found.names)} shots, copies from a similarity of {min_similarity:g}\n")
     for title, changes in (("change", CHANGES), ("beside the goal", STACKED)):
         rows = [_row(found, change, min_similarity) for change in changes]
         print(table((title, "recall", "precision", "least similar 5 %"), rows), end="\n\n")
-    mean = np.mean([recall(found, change, min_similarity=min_similarity) for change in CHANGES])
-    print(f"mean recall {mean:.3f}")
+    recalls = [recall(found, change, min_similarity=min_similarity) for change in CHANGES]
+    print(f"mean recall {np.mean(recalls):.3f}, lowest {min(recalls):.3f}")
     values, (one, other) = different_shots(found)
     if len(values):
         highest, tail = values.max(), np.quantile(values, 0.999)
@@ -334,13 +369,12 @@ def print_tables(found: Descriptions, *, min_similarity: float) -> None:
         print(f"most alike: {one} and {other}")
 
 
-def _row(found: Descriptions, change: str, min_similarity: float) -> list[str]:
-    similarities = np.vecdot(found.copies[change], found.originals)
+def _row(found: Compared, change: str, min_similarity: float) -> list[str]:
     return [
         change,
-        f"{recall(found, change, min_similarity=min_similarity):.2f}",
+        f"{recall(found, change, min_similarity=min_similarity):.3f}",
         f"{precision(found, change, min_similarity=min_similarity):.3f}",
-        f"{np.quantile(similarities, 0.05):.2f}",
+        f"{np.quantile(found.copies[change].diagonal(), 0.05):.2f}",
     ]
 
 
@@ -351,6 +385,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=100, help="seed of the drawn films")
     parser.add_argument("--films", type=int, default=2, help="drawn films of each kind")
     parser.add_argument("--eps", type=float, default=eps_for("perceptual"), help="1 - similarity of copies")
+    parser.add_argument(
+        "--embeddings-only", dest="describe", action="store_const", const=without_sketch, default=with_sketch
+    )
+    parser.add_argument("--mirrored", dest="describe", action="store_const", const=with_mirror_image)
     options = parser.parse_args(arguments)
     try:
         shots = (
@@ -358,7 +396,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.videos
             else drawn_shots(seed=options.seed, num_films=options.films)
         )
-        print_tables(described(shots, seed=options.seed), min_similarity=1 - options.eps)
+        found = compared(shots, options.describe, seed=options.seed)
+        print_tables(found, min_similarity=1 - options.eps)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

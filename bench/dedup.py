@@ -40,6 +40,7 @@ ADDED_SHARE = 0.01
 EPS = 0.1
 ONE_PRODUCT_ROWS = 1024
 CLUSTER_ROWS = (4096, 1024, 100)
+PARTS = ("kmeans", "pairs", "runs")
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,43 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description="Measure deduplication.")
     parser.add_argument("--sizes", nargs="+", default=["20000x256", "100000x128"], metavar="ROWSxDIM")
+    parser.add_argument("--clusters", type=int, help="clusters of k-means instead of the square root")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     sizes = [tuple(map(int, size.split("x"))) for size in options.sizes]
     drawn = [draw(rows, dim, seed=options.seed) for rows, dim in sizes]
     print(*machine.notes(), sep="\n", end="\n\n")
+    tables = {
+        "kmeans": lambda: kmeans_table(drawn, clusters=options.clusters, seed=options.seed),
+        "pairs": lambda: pairs_table(drawn[0]),
+        "runs": lambda: runs_table(drawn),
+    }
+    for part in options.only:
+        print(tables[part](), end="\n\n", flush=True)
+
+
+def kmeans_table(drawn: Sequence[Drawn], *, clusters: int | None, seed: int) -> str:
+    """K-means of each size, into so many ``clusters`` or as many as a run would make."""
     header = ("embeddings", "clusters", "CPU-s", "to faiss", "to products", "mean distance, to faiss")
-    print(table(header, [kmeans_row(one, seed=options.seed) for one in drawn]), end="\n\n")
+    wanted = [clusters or kmeans.auto_num_clusters(len(one.rows)) for one in drawn]
+    rows = [kmeans_row(one, clusters=num, seed=seed) for one, num in zip(drawn, wanted, strict=True)]
+    return table(header, rows)
+
+
+def pairs_table(drawn: Drawn) -> str:
+    """Pairs of clusters of some sizes."""
     header = ("rows of a cluster", "CPU-s per 10^9 products", "to products", "to whole rows")
-    print(table(header, [pairs_row(drawn[0], rows) for rows in CLUSTER_ROWS]), end="\n\n")
+    return table(header, [pairs_row(drawn, rows) for rows in CLUSTER_ROWS])
+
+
+def runs_table(drawn: Sequence[Drawn]) -> str:
+    """Whole runs of each size."""
     header = (
         "embeddings", "copies", "found within", "with borders", "CPU, to within",
         "1 % added: CPU, to full", "recall, to full",
     )  # fmt: skip
-    print(table(header, [whole_row(one) for one in drawn]))
+    return table(header, [whole_row(one) for one in drawn])
 
 
 def draw(num_rows: int, dim: int, *, seed: int) -> Drawn:
@@ -95,9 +119,9 @@ def copies_of(rows: Unit, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp
     return originals, copies
 
 
-def kmeans_row(drawn: Drawn, *, seed: int) -> list[str]:
+def kmeans_row(drawn: Drawn, *, clusters: int, seed: int) -> list[str]:
     """One size: our k-means beside faiss's and beside the products alone."""
-    rows, clusters = drawn.rows, kmeans.auto_num_clusters(len(drawn.rows))
+    rows = drawn.rows
     start = Start(oversampling_factor=2.0, max_samples_per_batch=32_768)
     fitted: list[Unit] = []
     ours = _cpu_s(lambda: fitted.append(

@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", nargs="+", default=["20000x128"], metavar="ROWSxDIM")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--clusters", type=int, help="instead of the square root of the rows")
     options = parser.parse_args(arguments)
     print(*machine.notes(), sep="\n", end="\n\n")
     header = (
@@ -45,13 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes = [tuple(map(int, size.split("x"))) for size in options.sizes]
     rows = [draw(*size, seed=0).rows for size in sizes]
     print(table(header, [
-        compared(one, seed=seed, rounds=options.rounds) for one in rows for seed in range(options.seeds)
+        compared(one, clusters=options.clusters, seed=seed, rounds=options.rounds)
+        for one in rows for seed in range(options.seeds)
     ]))  # fmt: skip
 
 
-def compared(rows: Unit, *, seed: int, rounds: int) -> list[str]:
+def compared(rows: Unit, *, clusters: int | None, seed: int, rounds: int) -> list[str]:
     """One start of both."""
-    clusters = kmeans.auto_num_clusters(len(rows))
+    clusters = clusters or kmeans.auto_num_clusters(len(rows))
     start = Start(oversampling_factor=2.0, max_samples_per_batch=32_768)
     with timed() as ours_taken:
         ours = kmeans.fit(rows, num_clusters=clusters, max_iter=rounds, tol=0.0, seed=seed, start=start)

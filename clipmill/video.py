@@ -96,9 +96,10 @@ class Clip:
 
     ``span`` is in seconds of the source. Beyond the documents' fields: ``place`` is the exact span in frames
     and pts, ``reason`` says why a filter rejected the clip, ``file`` and ``file_digest`` describe the file it
-    was cut to, ``embedding`` is that of the algorithm in use, L2-normalised float32 ``(D,)``, and
-    ``text_match`` the text that fits it best with its probability; ``frame_scores`` are the aesthetic scores
-    of its frames, float32 ``(T,)``, and ``answers`` those of the questions asked about it.
+    was cut to, ``embedding`` is that of the algorithm in use, L2-normalised float32 ``(D,)``, ``sketch`` what
+    verifies a copy where that makes one (``clipmill.dedup.sketches``), and ``text_match`` the text that fits
+    best with its probability; ``frame_scores`` are the aesthetic scores of its frames, float32 ``(T,)``, and
+    ``answers`` those of the questions asked about it.
     """
 
     uuid: uuid_module.UUID
@@ -127,6 +128,7 @@ class Clip:
     file: CutClip | None = None
     file_digest: str = ""
     embedding: npt.NDArray[np.float32] | None = None
+    sketch: bytes | None = None
     text_match: tuple[str, float] | None = None
     frame_scores: npt.NDArray[np.float32] | None = None
     answers: tuple[Answer, ...] = ()
@@ -169,7 +171,13 @@ class Clip:
             *self.extracted_frames.values(),
         )
         windows = sum(window.get_major_size() for window in self.windows)
-        return UUID_BYTES + _size(self.buffer) + sum(_size(array) for array in arrays) + windows
+        return (
+            UUID_BYTES
+            + _size(self.buffer)
+            + _size(self.sketch)
+            + sum(_size(array) for array in arrays)
+            + windows
+        )
 
 
 @dataclass

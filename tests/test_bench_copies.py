@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sketching import pictures
 
 from bench.copies import (
     CHANGES,
     STACKED,
-    Descriptions,
+    Compared,
     Shot,
     Timing,
     different_shots,
@@ -17,10 +18,13 @@ from bench.copies import (
     precision,
     recall,
     sampled,
+    similarities,
+    with_sketch,
+    without_sketch,
 )
 
 NUMBERED = Shot("film 0.0 s", np.arange(100, dtype=np.uint8).repeat(12).reshape(100, 2, 2, 3), fps=25)
-FOUND = Descriptions(
+FOUND = Compared(
     names=("one", "other", "third"),
     originals=np.eye(3, dtype=np.float32),
     copies={"trim": np.array([[1, 0, 0], [0, 0.6, 0.8], [0, 0, 1]], np.float32)},
@@ -54,7 +58,7 @@ def test_precision_counts_originals_that_are_taken_for_another() -> None:
 
 
 def test_the_most_similar_different_shots_are_named() -> None:
-    near = replace(FOUND, originals=np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32))
+    near = replace(FOUND, originals=np.array([[1, 0, 0.6], [0, 1, 0.8], [0.6, 0.8, 1]]))
     values, names = different_shots(near)
     assert values.max() == pytest.approx(0.8)
     assert names == ("other", "third")
@@ -69,6 +73,13 @@ def test_every_change_gives_a_clip(name: str) -> None:
     assert changed.ndim == 4
     assert len(changed) >= 2
     assert not np.array_equal(changed, sampled(shot))
+
+
+def test_copies_are_compared_as_deduplication_does() -> None:
+    clip, later = pictures(0), pictures(0, from_step=4, num_steps=8)
+    one, other = (np.repeat(fine[..., None], 3, axis=-1).astype(np.uint8) for fine in (clip, later))
+    apart = similarities([without_sketch(one)], [without_sketch(other)])
+    assert apart[0, 0] < 0.78 < similarities([with_sketch(one)], [with_sketch(other)])[0, 0]
 
 
 def test_nothing_to_measure_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

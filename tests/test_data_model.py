@@ -47,8 +47,8 @@ BY_MODEL_STAGES = {
 
 OURS = {
     "Window.has_preview", "Clip.place", "Clip.reason", "Clip.quality", "Clip.file", "Clip.file_digest",
-    "Clip.embedding", "Clip.motion_score_camera_mean", "Clip.motion_score_object_mean", "Video.source",
-    "Video.video_id", "Video.facts", "VideoTask.task_id", "VideoTask.dataset_name",
+    "Clip.embedding", "Clip.sketch", "Clip.motion_score_camera_mean", "Clip.motion_score_object_mean",
+    "Video.source", "Video.video_id", "Video.facts", "VideoTask.task_id", "VideoTask.dataset_name",
 }  # fmt: skip
 """Not the documents'."""
 

@@ -7,6 +7,7 @@ import pytest
 from drawing_scores import panned, recoded, textured
 from PIL import Image
 
+from clipmill.dedup.sketches import decode
 from clipmill.dedup.thresholds import EPS, LEARNED_EPS, eps_for
 from clipmill.models.embedder import Embedder
 from clipmill.models.perceptual import PerceptualEmbedder
@@ -146,6 +147,26 @@ def test_embeddings_are_unit_float32_rows_of_the_stated_dimension() -> None:
     assert rows.dtype == np.float32
     assert rows.shape == (3, EMBEDDER.dimension)
     assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_a_mirror_image_has_the_same_embedding_where_that_is_asked_for() -> None:
+    embedder = PerceptualEmbedder(PerceptualEmbeddingStage(mirrored=True))
+    rows = embedder.embed([CLIP, CLIP[:, :, ::-1], drawn_clip(3)]).rows
+    assert rows[0] @ rows[1] == pytest.approx(1, abs=1e-5)
+    assert rows[0] @ rows[2] < 0.5
+
+
+def test_a_clip_of_fewer_than_three_frames_has_no_sketch() -> None:
+    sketches = EMBEDDER.embed([CLIP, CLIP[:2]]).sketches
+    assert sketches[0] is not None
+    assert sketches[1] is None
+
+
+def test_a_frame_with_bars_is_sketched_without_and_with_them() -> None:
+    for clip, num_views in ((CLIP, 1), (with_bars(CLIP, rows=20, columns=0), 2)):
+        data = EMBEDDER.embed([clip]).sketches[0]
+        assert data is not None
+        assert len(decode(data).views) == num_views
 
 
 def test_no_clips_give_no_rows() -> None:

@@ -1,6 +1,7 @@
 """Duplicates as groups: rows that are alike, directly or through others, and the one of them that stays."""
 
 import hashlib
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,9 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from clipmill.dedup.vectors import Floats, Indices, Unit, round_scores
+
+Compare = Callable[[Indices, Indices], npt.NDArray[np.float64]]
+"""The similarity ``(P,)`` of rows and others, both indices ``(P,)``."""
 
 
 def is_duplicate(similarity: Floats, *, eps: float) -> npt.NDArray[np.bool_]:
@@ -40,7 +44,7 @@ def roots(better: Indices) -> Indices:
         better = further
 
 
-def keepers_alike(unit: Unit, better: Indices, *, eps: float) -> Indices:
+def keepers_alike(compare: Compare, better: Indices, *, eps: float) -> Indices:
     """The keeper ``(N,)`` of each row, itself where it stays: every other is alike to its keeper.
 
     Rows are in rank order; ``better`` is as in ``roots`` and names a row that is alike and earlier. A row
@@ -54,7 +58,7 @@ def keepers_alike(unit: Unit, better: Indices, *, eps: float) -> Indices:
             kept[row] = above
         else:
             others = np.array(staying[int(root[row])], dtype=np.intp)
-            similarity = similarity_to(unit, np.full(len(others), row), others)
+            similarity = compare(np.full(len(others), row), others)
             if is_duplicate(similarity, eps=eps).any():
                 kept[row] = others[similarity.argmax()]
         if kept[row] == row:

@@ -12,11 +12,13 @@ class Embedded:
     """Embeddings of a list of clips.
 
     ``rows`` is float32 ``(n, dimension)``, each row L2-normalised. ``errors`` says why, by the clip's index,
-    where a clip could not be embedded; its row is zeros and is not to be written.
+    where a clip could not be embedded; its row is zeros and is not to be written. ``sketches`` has one for
+    each clip, as ``dedup.sketches`` encodes them, None for one too short, from an embedder that makes any.
     """
 
     rows: np.ndarray
     errors: Mapping[int, str] = field(default_factory=dict[int, str])
+    sketches: Sequence[bytes | None] = ()
 
 
 class Embedder(Protocol):

@@ -13,9 +13,11 @@ mean colour (MPEG-7's colour layout, first term) decides only between clips with
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from clipmill.dedup.sketches import SIDE_PX, Sketch, encode, sketch_of
 from clipmill.models.embedder import Embedded
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 
@@ -36,6 +38,7 @@ _LEAST_PICTURE = 0.3  # share of a frame that is left when its bars are taken of
 _ROW, _COLUMN = np.mgrid[:_FREQUENCIES, :_FREQUENCIES]
 _KEPT = (_ROW + _COLUMN > 0) & (_ROW + _COLUMN < _DIAGONAL)
 _RADIUS = np.hypot(_ROW, _COLUMN)[_KEPT]
+_TURNS = np.append(np.tile(_COLUMN[_KEPT] % 2 == 1, 3), [False] * 4)  # what changes its sign in a mirror
 _PHASE = np.pi * np.arange(_FREQUENCIES)[:, None] * (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX
 _COSINES = np.cos(_PHASE) * np.sqrt(np.where(np.arange(_FREQUENCIES) == 0, 1, 2) / _SIDE_PX)[:, None]
 _HANN = np.outer(*[np.sin(np.pi * (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX) ** 2] * 2)
@@ -47,24 +50,47 @@ class PerceptualEmbedder:
 
     def __init__(self, spec: PerceptualEmbeddingStage) -> None:
         self.algorithm = spec.algorithm
+        self._describe = describe_either_way if spec.mirrored else describe_and_sketch
         self.dimension = 3 * len(_RADIUS) + 4
 
     def embed(self, clips: Sequence[np.ndarray]) -> Embedded:
-        """One L2-normalised float32 row per clip; a clip is uint8 ``(T, H, W, 3)`` RGB with T at least 1."""
-        rows = [describe(frames) for frames in clips]
-        return Embedded(np.stack(rows) if rows else np.zeros((0, self.dimension), np.float32))
+        """One L2-normalised float32 row, and mostly a sketch, per clip: uint8 ``(T, H, W, 3)`` RGB, T > 0."""
+        both = [self._describe(frames) for frames in clips]
+        rows = np.stack([row for row, _ in both]) if both else np.zeros((0, self.dimension), np.float32)
+        return Embedded(rows, sketches=tuple(sketch and encode(sketch) for _, sketch in both))
 
 
 def describe(frames: np.ndarray) -> np.ndarray:
     """Unit float32 vector of one clip, uint8 ``(T, H, W, 3)`` RGB."""
+    return describe_and_sketch(frames)[0]
+
+
+def describe_and_sketch(frames: np.ndarray) -> tuple[np.ndarray, Sketch | None]:
+    """Unit float32 vector of one clip, uint8 ``(T, H, W, 3)`` RGB, and what verifies a copy."""
     if frames.ndim != 4 or frames.shape[-1] != 3 or 0 in frames.shape:
         raise ValueError(f"a clip must be (T, H, W, 3) with T at least 1, got {frames.shape = }")
     luma = _luma(frames)
-    rows, columns = _picture_area(luma)
-    small = _shrunk(luma[:, rows, columns])
+    area = _picture_area(luma)
+    inside = luma[:, *area]
+    views = [inside] if inside.shape == luma.shape else [inside, luma]
+    sketch = sketch_of(np.stack([_shrunk(view, SIDE_PX) for view in views]))
+    return _vector(frames[:, *area], inside), sketch
+
+
+def describe_either_way(frames: np.ndarray) -> tuple[np.ndarray, Sketch | None]:
+    """As ``describe_and_sketch``, the same for a clip and its mirror image."""
+    vector, sketch = describe_and_sketch(frames)
+    vector = np.where(_TURNS, 0, vector)
+    turned = sketch and replace(sketch, either_way=True)
+    return (vector / np.linalg.norm(vector)).astype(np.float32), turned
+
+
+def _vector(frames: np.ndarray, luma: np.ndarray) -> np.ndarray:
+    """Of what lies between the bars."""
+    small = _shrunk(luma, _SIDE_PX)
     variation = _structure(small.std(axis=0, keepdims=True))[0]
     parts = [*_over_time(_structure(small)), _VARIATION_WEIGHT * variation]
-    vector = np.concatenate([*parts, _colour(frames[:, rows, columns])])
+    vector = np.concatenate([*parts, _colour(frames)])
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
@@ -89,18 +115,18 @@ def _between_bars(brightest: np.ndarray, darkest: np.ndarray) -> slice:
     return slice(int(found[0]), int(found[-1]) + 1) if len(found) else slice(0, 0)
 
 
-def _shrunk(luma: np.ndarray) -> np.ndarray:
-    """``(T, 32, 32)``: area averages, whatever the size of ``luma`` ``(T, H, W)``."""
-    tall, wide = _area_weights(luma.shape[1]), _area_weights(luma.shape[2])
+def _shrunk(luma: np.ndarray, side_px: int) -> np.ndarray:
+    """``(T, side_px, side_px)``: area averages, whatever the size of ``luma`` ``(T, H, W)``."""
+    tall, wide = _area_weights(luma.shape[1], side_px), _area_weights(luma.shape[2], side_px)
     return tall @ luma @ wide.T
 
 
-def _area_weights(num_px: int) -> np.ndarray:
-    """Float32 ``(32, num_px)``: the share of each of 32 cells along one side that each pixel covers."""
-    edges = np.linspace(0, num_px, _SIDE_PX + 1)[:, None]
+def _area_weights(num_px: int, num_cells: int) -> np.ndarray:
+    """Float32 ``(num_cells, num_px)``: the share of each cell along one side that each pixel covers."""
+    edges = np.linspace(0, num_px, num_cells + 1)[:, None]
     starts = np.arange(num_px)
     overlap = np.minimum(edges[1:], starts + 1) - np.maximum(edges[:-1], starts)
-    return (np.maximum(overlap, 0) * _SIDE_PX / num_px).astype(np.float32)
+    return (np.maximum(overlap, 0) * num_cells / num_px).astype(np.float32)
 
 
 def _structure(pictures: np.ndarray) -> np.ndarray:

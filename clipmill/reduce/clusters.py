@@ -9,24 +9,26 @@ import pyarrow.parquet as pq
 from clipmill.dedup import ranking
 from clipmill.dedup.kmeans import assign_directions
 from clipmill.dedup.nearest import Search
-from clipmill.dedup.vectors import Floats, Indices, Unit, row_digests, unit_rows
+from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
 from clipmill.errors import StoreError
 from clipmill.reduce.columns import read_columns
+from clipmill.reduce.embeddings import Batch
 from clipmill.reduce.handover import Borders, Ranking
+from clipmill.reduce.sketch_column import widened, with_sketches
 from clipmill.storage import store
 
 KMEANS_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")
 
 
-def assigned_rows(
-    ids: pa.Array, embeddings: Unit, centroids: Floats, *, borders: Borders, search: Search
-) -> pa.Table:
+def assigned_rows(batch: Batch, centroids: Floats, *, borders: Borders, search: Search) -> pa.Table:
     """Every row's ``cluster``, ``digest``, unit embedding and distances, as ``KMEANS_COLUMNS`` name them.
 
     ``host`` is the cluster in which a row is compared: its own, and for a row near a border once more, as a
-    guest, the one beyond it; rows are sorted by it.
+    guest, the one beyond it; rows are sorted by it. There is a ``sketch`` where any row has one.
     """
-    unit = unit_rows(embeddings)
+    unit = unit_rows(batch.rows)
+    is_sketched = batch.sketches.null_count < len(batch.sketches)
+    borders = widened(borders) if is_sketched else borders
     found = assign_directions(
         unit, centroids, border_width=borders.width, num_borders=borders.count, search=search
     )
@@ -36,14 +38,14 @@ def assigned_rows(
     rows = np.concatenate([np.arange(len(unit)), guests])[order]
     columns = {
         "cluster": pa.array(found.labels[rows].astype(np.int32)),
-        "id": ids.take(pa.array(rows)),
+        "id": batch.ids.take(pa.array(rows)),
         "embedding": as_lists(unit[rows]),
-        "digest": pa.array(row_digests(embeddings)[rows]),
+        "digest": pa.array(batch.digests[rows]),
         "l2_dist_to_cent": pa.array(found.l2_distance[rows]),
         "cosine_dist_to_cent": pa.array(found.cosine_distance[rows]),
         "host": pa.array(hosts[order]),
     }
-    return pa.table(columns)
+    return with_sketches(pa.table(columns), batch.sketches.take(pa.array(rows)))
 
 
 def rows_of(table: pa.Table, clusters: Sequence[int]) -> pa.Table:

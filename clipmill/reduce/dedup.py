@@ -27,7 +27,7 @@ from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
 
 FIT_VERSION = 4
-PAIRS_VERSION = 3
+PAIRS_VERSION = 4
 
 _FIT_FIELDS = (
     "n_clusters", "max_iter", "tol", "random_state", "init", "n_init", "oversampling_factor",
@@ -82,10 +82,8 @@ def assign_clusters(shard_uri: str) -> str:
     shard = handover.read(shard_uri, handover.Shard)
     centroids = fit.read_centroids(shard.centroids_uri)
     parts: dict[int, list[str]] = {}
-    for number, (ids, embeddings) in enumerate(read_together(shard.file_uris)):
-        rows = clusters.assigned_rows(
-            ids, embeddings, centroids, borders=shard.borders, search=Search(shard.backend)
-        )
+    for number, batch in enumerate(read_together(shard.file_uris)):
+        rows = clusters.assigned_rows(batch, centroids, borders=shard.borders, search=Search(shard.backend))
         for group, members in enumerate(shard.groups):
             part = clusters.rows_of(rows, members)
             if len(part):
@@ -175,7 +173,7 @@ def _select_new(found: Sequence[handover.Found], output: str, spec: DedupSpec, *
     chosen = links.select_new(new, eps=eps)
     table = keepers.new_duplicates(
         chosen.links,
-        [one.kmeans_uri for one in new if one.kmeans_uri],
+        new,
         found[0].known_uri,
         found[0].ranking,
         eps=eps,

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clipmill.dedup.vectors import faulty_row
+from clipmill.dedup.vectors import faulty_row, row_digests
 from clipmill.errors import BadEmbeddings, SourceError
+from clipmill.reduce.sketch_column import SKETCH, checked, sketch_digests
 from clipmill.storage import store
 from clipmill.storage.faults import named_faults
 
@@ -20,6 +21,9 @@ SUFFIXES = (".parquet",)
 
 BATCH_ROWS = 65_536
 """Rows in memory at once where a file is read piece by piece."""
+
+SKETCHED_ROWS = 8_192
+"""The same of rows with sketches, some 12 kB each."""
 
 Rows = npt.NDArray[np.float32]
 
@@ -56,11 +60,20 @@ def read_embeddings(uri: str) -> tuple[list[str], Rows]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of a file: string ids ``(N,)`` and float32 ``(N, D)`` as stored; where they start in the file."""
+    """Rows of a file: string ids ``(N,)`` and float32 ``(N, D)`` as stored; where they start in the file.
+
+    ``sketches`` ``(N,)`` are null where a row has none, or none were asked for.
+    """
 
     ids: pa.Array
     rows: Rows
     first_row: int
+    sketches: pa.Array
+
+    @property
+    def digests(self) -> npt.NDArray[np.uint64]:
+        """64 bits ``(N,)`` for each row that tell whether embedding and sketch are what they were."""
+        return row_digests(self.rows) ^ sketch_digests(self.sketches)
 
 
 def read_files(uris: Sequence[str]) -> tuple[list[str], Rows]:
@@ -116,37 +129,58 @@ def read_ids(uri: str) -> pa.Array:
 def read_batches(uri: str, *, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
     """The rows of a file in its order, each sound by itself; BadEmbeddings as ``read_files``."""
     with _opened(uri) as file:
-        names = _columns(uri, file.schema_arrow.names)
-        start, dimensions = 0, 0
-        for part in file.iter_batches(batch_rows, columns=list(names), use_threads=False):
-            batch = _batch(uri, names, part, first_row=start)
-            if not len(batch.rows):
-                continue
-            dimensions = dimensions or batch.rows.shape[1]
-            if batch.rows.shape[1] != dimensions:
-                cause = f"row {start} has {batch.rows.shape[1]} numbers, row 0 has {dimensions}"
-                raise BadEmbeddings(uri, cause)
-            start += len(batch.rows)
-            yield batch
+        yield from _batches(uri, file, _columns(uri, file.schema_arrow.names), batch_rows=batch_rows)
 
 
-def read_together(uris: Sequence[str], *, batch_rows: int = BATCH_ROWS) -> Iterator[tuple[pa.Array, Rows]]:
-    """Ids and rows of all files in their order, at least ``batch_rows`` at once, but for the last."""
+def read_sketched(uri: str, *, batch_rows: int = SKETCHED_ROWS) -> Iterator[Batch]:
+    """As ``read_batches``, with the sketches of rows that have one."""
+    with _opened(uri) as file:
+        names = file.schema_arrow.names
+        sketch = (SKETCH,) if SKETCH in names else ()
+        batch_rows = batch_rows if sketch else BATCH_ROWS
+        yield from _batches(uri, file, (*_columns(uri, names), *sketch), batch_rows=batch_rows)
+
+
+def _batches(uri: str, file: pq.ParquetFile, names: Sequence[str], *, batch_rows: int) -> Iterator[Batch]:
+    start, dimensions = 0, 0
+    for part in file.iter_batches(batch_rows, columns=list(names), use_threads=False):
+        batch = _batch(uri, names, part, first_row=start)
+        if not len(batch.rows):
+            continue
+        dimensions = dimensions or batch.rows.shape[1]
+        if batch.rows.shape[1] != dimensions:
+            cause = f"row {start} has {batch.rows.shape[1]} numbers, row 0 has {dimensions}"
+            raise BadEmbeddings(uri, cause)
+        start += len(batch.rows)
+        yield batch
+
+
+def read_together(uris: Sequence[str], *, batch_rows: int = BATCH_ROWS) -> Iterator[Batch]:
+    """The rows of all files in their order, with sketches, ``batch_rows`` at once or nearly, or the last.
+
+    Of rows with sketches, which are larger, fewer are in a batch.
+    """
     parts: list[Batch] = []
-    for batch in itertools.chain.from_iterable(map(read_batches, uris)):
+    for batch in itertools.chain.from_iterable(map(read_sketched, uris)):
         parts.append(batch)
-        if sum(len(part.rows) for part in parts) >= batch_rows:
+        is_sketched = any(part.sketches.null_count < len(part.sketches) for part in parts)
+        if sum(len(part.rows) for part in parts) >= (SKETCHED_ROWS if is_sketched else batch_rows):
             yield _together(parts)
             parts = []
     if parts:
         yield _together(parts)
 
 
-def _together(parts: Sequence[Batch]) -> tuple[pa.Array, Rows]:
-    return pa.concat_arrays([part.ids for part in parts]), np.concatenate([part.rows for part in parts])
+def _together(parts: Sequence[Batch]) -> Batch:
+    return Batch(
+        pa.concat_arrays([part.ids for part in parts]),
+        np.concatenate([part.rows for part in parts]),
+        parts[0].first_row,
+        pa.concat_arrays([part.sketches for part in parts]),
+    )
 
 
-def _batch(uri: str, names: tuple[str, str], part: pa.RecordBatch, *, first_row: int) -> Batch:
+def _batch(uri: str, names: Sequence[str], part: pa.RecordBatch, *, first_row: int) -> Batch:
     ids = _whole(uri, names[0], part[names[0]].cast(pa.string()), first_row=first_row)
     lists = _whole(uri, names[1], part[names[1]], first_row=first_row)
     rows = _matrix(uri, names[1], lists, first_row=first_row)
@@ -154,7 +188,10 @@ def _batch(uri: str, names: tuple[str, str], part: pa.RecordBatch, *, first_row:
     if fault is not None:
         cause = f"row {first_row + fault[0]} (id {ids[fault[0]].as_py()}) {fault[1]}"
         raise BadEmbeddings(uri, cause)
-    return Batch(ids, rows, first_row)
+    sketches = pa.nulls(len(ids), pa.binary())
+    if SKETCH in names:
+        sketches = checked(uri, part[SKETCH], ids, first_row=first_row)
+    return Batch(ids, rows, first_row, sketches)
 
 
 @contextmanager

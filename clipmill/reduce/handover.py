@@ -127,11 +127,15 @@ class Group(_Handover):
 
 
 class FoundTables(_Handover):
-    """Clips' rows, their pairs, and those across a border, as parquet; empty where there are none."""
+    """Clips' rows, their pairs, those across a border, and the sketches of what they name, as parquet.
+
+    Empty where there are none.
+    """
 
     kmeans_uri: str = ""
     pairwise_uri: str = ""
     border_uri: str = ""
+    sketches_uri: str = ""
 
 
 class FoundCluster(FoundTables):

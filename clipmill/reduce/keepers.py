@@ -11,10 +11,11 @@ from clipmill import layout
 from clipmill.dedup.vectors import Indices
 from clipmill.reduce import handover, links
 from clipmill.reduce.clusters import as_lists
-from clipmill.reduce.handover import FoundCluster, Known, Ranking
+from clipmill.reduce.handover import FoundCluster, FoundTables, Known, Ranking
 from clipmill.reduce.known import parts_of
-from clipmill.reduce.known_rows import rows_at
+from clipmill.reduce.known_rows import rows_at, sketches_at
 from clipmill.reduce.lookup import all_names, are_among, places_among
+from clipmill.reduce.sketch_column import SKETCH, concatenated, with_sketches
 from clipmill.storage import parquet, store, tables
 
 Linkage = Literal["connected", "complete"]
@@ -48,6 +49,11 @@ def border_name(cluster: int) -> str:
     return layout.join("border_results", f"cluster_{cluster}.parquet")
 
 
+def sketches_name(cluster: int) -> str:
+    """Place of the sketches of a cluster's rows that may be duplicates, in the work folder."""
+    return layout.join("sketches", f"cluster_{cluster}.parquet")
+
+
 def added_name(folder: str, run: int) -> str:
     """Place, beside the documented files of a folder, of what a later run adds to all clusters."""
     return layout.join(folder, f"added-{run}.parquet")
@@ -78,21 +84,21 @@ def duplicates(
     """
     if not len(pairs):
         return tables.DUPLICATES.empty_table()
-    nodes = links.read_nodes([one.kmeans_uri for one in members if one.kmeans_uri], pairs)
+    nodes = links.read_nodes(members, pairs)
     order = links.node_order(nodes, [False] * len(nodes), how)
     return links.duplicates(pairs, nodes, order, eps=eps, linkage=linkage)
 
 
 def new_duplicates(
     pairs: pa.Table,
-    new: Sequence[str],
+    new: Sequence[FoundTables],
     known_uri: str,
     how: Ranking,
     *,
     eps: float,
     linkage: Linkage,
 ) -> pa.Table:
-    """The new clips that repeat another, as ``duplicates``; their rows are in the tables at ``new``.
+    """The new clips that repeat another, as ``duplicates``; their rows are in the tables ``new``.
 
     A link to a clip that went before is one to the clip that stays for it.
     """
@@ -103,7 +109,8 @@ def new_duplicates(
     own = links.read_nodes(new, pairs)
     earlier = _known_nodes(pairs["max_id"], handover.read(known_uri, Known), root)
     order = links.node_order(own, [False] * len(own), how) + len(earlier)
-    nodes = pa.concat_tables([earlier, own.select(earlier.column_names)])
+    columns = [name for name in ("id", "embedding", SKETCH) if name in own.column_names]
+    nodes = concatenated([earlier, own.select(columns)])
     order = np.concatenate([np.arange(len(earlier)), order])
     return links.duplicates(pairs, nodes, order, eps=eps, linkage=linkage)
 
@@ -118,13 +125,14 @@ def _to_keepers(pairs: pa.Table, root: str) -> pa.Table:
 
 
 def _known_nodes(named: pa.ChunkedArray, known: Known, root: str) -> pa.Table:
-    """``id`` and ``embedding`` of those known clips that are ``named``."""
+    """``id``, ``embedding`` and, where there is one, ``sketch`` of those known clips that are ``named``."""
     found: list[pa.Table] = []
     for part in parts_of(known, root):
         place: Indices = np.flatnonzero(are_among(part.ids, named))
         rows = rows_at(part, place, dimensions=known.dimensions)
-        found.append(pa.table({"id": part.ids.take(pa.array(place)), "embedding": as_lists(rows)}))
-    return pa.concat_tables(found)
+        table = pa.table({"id": part.ids.take(pa.array(place)), "embedding": as_lists(rows)})
+        found.append(with_sketches(table, pa.array(sketches_at(part, place), pa.binary())))
+    return concatenated(found)
 
 
 def remove_earlier_work(folder: str) -> None:

@@ -13,10 +13,9 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from clipmill import identity, layout
-from clipmill.dedup.vectors import row_digests
 from clipmill.errors import BadEmbeddings
 from clipmill.reduce import handover
-from clipmill.reduce.embeddings import Rows, read_together, sorted_ids
+from clipmill.reduce.embeddings import Batch, Rows, read_together, sorted_ids
 from clipmill.reduce.handover import Known
 from clipmill.reduce.known_rows import Part, read_part
 from clipmill.reduce.lookup import all_names, places_among
@@ -31,10 +30,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NewRows:
-    """Ids ``(N,)`` and embeddings ``(N, D)`` of new clips; ids of others whose embedding has changed."""
+    """Ids, embeddings ``(N, D)`` and sketches of new clips; ids of others whose embedding has changed."""
 
     ids: pa.Array
     rows: Rows
+    sketches: pa.Array
     changed: list[str]
 
 
@@ -106,21 +106,23 @@ def read_new(known: Known, root: str, uris: Sequence[str]) -> Iterator[NewRows]:
     before = places_among(pa.chunked_array([ids]), all_names([part.ids for part in parts]))[place]
     start = 0
     for uri in uris:
-        for batch_ids, rows in read_together([uri]):
-            if rows.shape[1] != known.dimensions:
-                cause = f"row 0 has {rows.shape[1]} numbers, earlier runs had {known.dimensions}"
+        for batch in read_together([uri]):
+            if batch.rows.shape[1] != known.dimensions:
+                cause = f"row 0 has {batch.rows.shape[1]} numbers, earlier runs had {known.dimensions}"
                 raise BadEmbeddings(uri, cause)
-            yield _compared(batch_ids, rows, before[start : start + len(rows)], digests)
-            start += len(rows)
+            yield _compared(batch, before[start : start + len(batch.rows)], digests)
+            start += len(batch.rows)
 
 
-def _compared(
-    ids: pa.Array, rows: Rows, before: npt.NDArray[np.int64], digests: npt.NDArray[np.uint64]
-) -> NewRows:
+def _compared(batch: Batch, before: npt.NDArray[np.int64], digests: npt.NDArray[np.uint64]) -> NewRows:
     """``before`` names each row's place among ``digests``, -1 for a new one."""
     was_seen = before >= 0
-    differs = np.zeros(len(rows), dtype=bool)
-    differs[was_seen] = row_digests(rows[was_seen]) != digests[before[was_seen]]
+    differs = np.zeros(len(before), dtype=bool)
+    differs[was_seen] = batch.digests[was_seen] != digests[before[was_seen]]
+    is_new = pa.array(~was_seen)
     return NewRows(
-        ids.filter(pa.array(~was_seen)), rows[~was_seen], ids.filter(pa.array(differs)).to_pylist()
+        batch.ids.filter(is_new),
+        batch.rows[~was_seen],
+        batch.sketches.filter(is_new),
+        batch.ids.filter(pa.array(differs)).to_pylist(),
     )

@@ -1,7 +1,8 @@
 """Rows that later runs compare with, by cluster: bare float32 for quick reading of any of the clusters.
 
-A part is two files of one name: ``.parquet`` says whose the rows are, ``.f32`` holds nothing but the rows, so
-that a cluster's are one range of bytes. Parts are immutable, and known only where ``known.json`` lists them.
+A part is files of one name: ``.parquet`` says whose the rows are, ``.f32`` holds nothing but the rows, so
+that a cluster's are one range of bytes, and where rows have sketches ``.sketches`` nothing but those. Parts
+are immutable, and known only where ``known.json`` lists them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,17 +18,22 @@ from clipmill.dedup.vectors import Indices, Unit
 from clipmill.errors import StoreError
 from clipmill.reduce.clusters import as_matrix, read_table
 from clipmill.reduce.handover import RowsPart
+from clipmill.reduce.sketch_column import Sketches, sketches_of
 from clipmill.storage import parquet, store
 
 _GAP_BYTES = 64 << 10  # what is read in vain rather than asked for twice
 _SPAN_BYTES = 8 << 20  # read at once: a larger buffer is given back and asked for again each time
 _REQUESTS_AT_ONCE = 16
 _ITEM = np.dtype("<f4")
+_SKETCH_END = "sketch_end"
 
 
 @dataclass(frozen=True)
 class Part:
-    """Whose rows lie at ``uri``, by cluster: ``facts`` has their ``id``, ``cluster`` and ``digest``."""
+    """Whose rows lie at ``uri``, by cluster: ``facts`` has their ``id``, ``cluster`` and ``digest``.
+
+    Where any has a sketch also ``sketch_end``, the place behind it among the bytes of all, for each row.
+    """
 
     uri: str
     facts: pa.Table
@@ -57,10 +63,16 @@ def write_part(folder: str, rows: pa.Table) -> RowsPart:
 
     A part is named by what it holds.
     """
-    unit = as_matrix(rows["embedding"])
-    data = parquet.encode(rows.select(["id", "cluster", "digest"]))
+    unit, facts = as_matrix(rows["embedding"]), rows.select(["id", "cluster", "digest"])
+    sketches = sketches_of(rows)
+    if sketches is not None:
+        ends = np.cumsum([len(sketch or b"") for sketch in sketches])
+        facts = facts.append_column(_SKETCH_END, pa.array(ends))
+    data = parquet.encode(facts)
     name = identity.bytes_digest(data)[:32]
     uri = layout.join(folder, name)
+    if sketches is not None:
+        store.put_if_changed(f"{uri}.sketches", b"".join(sketch or b"" for sketch in sketches))
     store.put_if_changed(f"{uri}.f32", np.ascontiguousarray(unit, dtype=_ITEM).tobytes())
     store.put_if_changed(f"{uri}.parquet", data)
     clusters = rows["cluster"]
@@ -99,6 +111,19 @@ def rows_at(part: Part, places: Indices, *, dimensions: int) -> Unit:
         for span, (first, _), found in zip(spans, edges, read, strict=True):
             rows[order[span]] = found[at[span] - first]
     return rows
+
+
+def sketches_at(part: Part, places: Indices) -> Sketches:
+    """The sketches of the rows at ``places``, None of those without."""
+    if _SKETCH_END not in part.facts.column_names:
+        return [None] * len(places)
+    ends = np.concatenate([[0], part.facts[_SKETCH_END].to_numpy()])
+    wanted = np.unique(places)
+    with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
+        found = dict(zip(wanted.tolist(), pool.map(
+            lambda row: store.read_range(f"{part.uri}.sketches", int(ends[row]), int(ends[row + 1])), wanted
+        ), strict=True))  # fmt: skip
+    return [found[row] or None for row in places.tolist()]
 
 
 def _read(uri: str, start: int, end: int, *, dimensions: int) -> Unit:

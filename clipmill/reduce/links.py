@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -9,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipmill.dedup import groups
-from clipmill.dedup.vectors import Indices
+from clipmill.dedup.vectors import Indices, Unit
 from clipmill.reduce import evidence
 from clipmill.reduce.clusters import as_matrix, ranked, read_table
 from clipmill.reduce.handover import FoundCluster, FoundTables, Ranking
+from clipmill.reduce.pairs import Scores
+from clipmill.reduce.sketch_column import Sketches, joined_with, pair_similarity, sketches_of
 from clipmill.storage import tables
 
 WITHIN, ACROSS = "semantic", "cross_border"
@@ -87,13 +90,14 @@ def duplicates(
 
     ``links`` are those of duplicates; ``nodes`` hold every clip they name, ``order`` ranks them.
     """
-    ids: list[str] = nodes["id"].take(order).to_pylist()
-    unit = as_matrix(nodes["embedding"].take(order))
+    nodes = nodes.take(order)
+    ids: list[str] = nodes["id"].to_pylist()
+    compare = partial(_similarity, as_matrix(nodes["embedding"]), sketches_of(nodes))
     rank = {name: row for row, name in enumerate(ids)}
     rows = np.array([rank[name] for name in links["id"].to_pylist()], dtype=np.intp)
     better = np.arange(len(ids), dtype=np.intp)
     better[rows] = [rank[name] for name in links["max_id"].to_pylist()]
-    kept = groups.roots(better) if linkage == "connected" else groups.keepers_alike(unit, better, eps=eps)
+    kept = groups.roots(better) if linkage == "connected" else groups.keepers_alike(compare, better, eps=eps)
     goes = kept[rows] != rows
     rows, links = rows[goes], links.filter(pa.array(goes))
     keepers = [ids[row] for row in kept[rows]]
@@ -101,7 +105,7 @@ def duplicates(
         "clip_id": links["id"],
         "duplicate_of": keepers,
         "group_id": [groups.group_id(keeper) for keeper in keepers],
-        "similarity": groups.similarity_to(unit, rows, kept[rows]),
+        "similarity": compare(rows, kept[rows]),
         "cluster": links["cluster"],
         "method": links["method"],
         "scope": [SCOPE] * len(rows),
@@ -109,11 +113,23 @@ def duplicates(
     return pa.table(columns, schema=tables.DUPLICATES).sort_by("clip_id")
 
 
-def read_nodes(uris: Iterable[str], links: pa.Table) -> pa.Table:
-    """The rows of the k-means results at ``uris`` that ``links`` name."""
+def _similarity(unit: Unit, sketches: Sketches | None, rows: Indices, others: Indices) -> Scores:
+    """By sketches where both have one."""
+    similarity = groups.similarity_to(unit, rows, others)
+    if sketches is None:
+        return similarity
+    return pair_similarity(similarity, [sketches[row] for row in rows], [sketches[row] for row in others])
+
+
+def read_nodes(found: Iterable[FoundTables], links: pa.Table) -> pa.Table:
+    """The clips that ``links`` name, of the k-means results and with the sketches that were found."""
+    tables = list(found)
     named = pa.chunked_array([*links["id"].chunks, *links["max_id"].chunks], pa.string()).unique()
-    found = [_node_rows(uri).filter(pc.field("id").isin(named)) for uri in uris]
-    return pa.concat_tables(found) if found else pa.table({})
+    is_named = pc.field("id").isin(named)
+    rows = [_node_rows(one.kmeans_uri).filter(is_named) for one in tables if one.kmeans_uri]
+    nodes = pa.concat_tables(rows) if rows else pa.table({})
+    sketches = [read_table(one.sketches_uri).filter(is_named) for one in tables if one.sketches_uri]
+    return joined_with(nodes, pa.concat_tables(sketches)) if sketches else nodes
 
 
 def node_order(nodes: pa.Table, known: Sequence[bool], how: Ranking) -> Indices:

@@ -11,9 +11,14 @@ from clipmill.dedup.backends import nearest_earlier_by
 from clipmill.dedup.pairwise import Ranked, nearest_earlier_across
 from clipmill.dedup.vectors import Indices, Unit
 from clipmill.reduce.clusters import as_matrix
+from clipmill.reduce.lookup import all_names, are_among
+from clipmill.reduce.sketch_column import SKETCH, sketches_of
+from clipmill.reduce.verified_pairs import verified_pairs
 from clipmill.specs import DedupBackend
 
 Scores = npt.NDArray[np.float64]
+
+_LEAST_ALIKE = 0.5  # no threshold in use is lower; below it what a chain joins is told by embeddings
 
 
 @dataclass(frozen=True)
@@ -54,27 +59,54 @@ def find_pairs(
 ) -> ClusterPairs:
     """The pairs of the clips ``rows`` that are compared in ``cluster``, guests among them.
 
-    ``place`` ``(N,)`` says how they rank: the same two clips alike in any cluster.
+    ``place`` ``(N,)`` says how they rank: the same two clips alike in any cluster. Of clips with sketches the
+    similarity is that which those verify.
     """
-    residents, guests = sides(as_matrix(rows["embedding"]), rows["cluster"].to_numpy() != cluster, place)
+    unit, is_guest = as_matrix(rows["embedding"]), rows["cluster"].to_numpy() != cluster
+    residents, guests = sides(unit, is_guest, place)
     ids, clusters = rows["id"].combine_chunks(), rows["cluster"].to_numpy()
     index, similarity = nearest_earlier_by(backend)(residents.unit, batch_size=batch_size)
-    within = pair_table(ids, residents.row, residents.row[index], similarity)
+    within = residents.row[index], similarity
     found = nearest_earlier_across(guests.in_order, residents.in_order, batch_size=batch_size)
+    across = [_in_rows(one, other) for one, other in zip(found, (residents, guests), strict=True)]
+    sketches = sketches_of(rows)
+    if sketches is not None:
+        pairs = verified_pairs(unit, is_guest, place, sketches, batch_size=batch_size)
+        within = pairs.in_place_of(residents.row, *within, is_across=False)
+        across = [
+            pairs.in_place_of(side.row, *one, is_across=True)
+            for side, one in zip((guests, residents), across, strict=True)
+        ]
     parts = [
-        across_table(ids, clusters, side, other, one)
-        for one, side, other in zip(found, (guests, residents), (residents, guests), strict=True)
+        across_table(ids, clusters, side, one) for side, one in zip((guests, residents), across, strict=True)
     ]
-    return ClusterPairs(within, pa.concat_tables(parts))
+    return ClusterPairs(pair_table(ids, residents.row, *within), pa.concat_tables(parts))
+
+
+def linked_sketches(rows: pa.Table, pairs: ClusterPairs) -> pa.Table:
+    """``id`` and ``sketch`` of the clips ``rows`` that a pair names which may be one of duplicates."""
+    if SKETCH not in rows.column_names:
+        return rows.select(["id"]).slice(0, 0)
+    alike = [
+        table.filter(pc.field("cosine_sim_score") >= _LEAST_ALIKE) for table in (pairs.within, pairs.across)
+    ]
+    named = all_names([table[name] for table in alike for name in ("id", "max_id")])
+    return rows.select(["id", SKETCH]).filter(pa.array(are_among(rows["id"], named)))
+
+
+def _in_rows(found: tuple[Indices, Scores], other: Side) -> tuple[Indices, Scores]:
+    """What is ``found`` in a side, by the rows of the cluster; -1 stays."""
+    index, similarity = found
+    return np.where(index >= 0, np.append(other.row, -1)[index], -1), similarity
 
 
 def across_table(
-    ids: pa.Array, clusters: npt.NDArray[np.int32], side: Side, other: Side, found: tuple[Indices, Scores]
+    ids: pa.Array, clusters: npt.NDArray[np.int32], side: Side, found: tuple[Indices, Scores]
 ) -> pa.Table:
-    """The pairs ``found`` of ``side`` among ``other``, with the clusters of their own."""
+    """The pairs ``found`` of ``side``, rows of the cluster, with the clusters of their own."""
     index, similarity = found
     has = np.flatnonzero(index >= 0)
-    table = pair_table(ids, side.row[has], other.row[index[has]], similarity[has])
+    table = pair_table(ids, side.row[has], index[has], similarity[has])
     return table.append_column("cluster", pa.array(clusters[side.row[has]].astype(np.int32)))
 
 

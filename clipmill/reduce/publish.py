@@ -129,7 +129,7 @@ def _rows(found: Sequence[Found]) -> tuple[handover.RowsPart, ...]:
 
 def _row_files(now: Known) -> list[str]:
     names = [layout.join(known.ROWS, part.name) for run in now.rows for part in run]
-    return [f"{name}{suffix}" for name in names for suffix in (".f32", ".parquet")]
+    return [f"{name}{suffix}" for name in names for suffix in (".f32", ".parquet", ".sketches")]
 
 
 def _ids(table: pa.Table) -> bytes:

@@ -13,6 +13,7 @@ from clipmill.reduce.clusters import as_lists
 from clipmill.reduce.embeddings import BATCH_ROWS
 from clipmill.reduce.handover import Known
 from clipmill.reduce.known import CENTROIDS, NewRows, known_uri, read_new, unread_files
+from clipmill.reduce.sketch_column import with_sketches
 from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store
 
@@ -71,6 +72,7 @@ def _write_parts(folder: str, batches: Iterable[NewRows]) -> list[tuple[str, int
     for held in _gathered(batches):
         rows = np.concatenate([batch.rows for batch in held])
         table = pa.table({"id": pa.concat_arrays([batch.ids for batch in held]), "embedding": as_lists(rows)})
+        table = with_sketches(table, pa.concat_arrays([batch.sketches for batch in held]))
         uri = layout.join(folder, "new", f"part-{len(written)}.parquet")
         store.put_if_changed(uri, parquet.encode(table))
         written.append((uri, len(rows)))

@@ -13,7 +13,8 @@ from clipmill.reduce.known import parts_of
 from clipmill.reduce.known_rows import write_part
 from clipmill.reduce.lookup import all_names
 from clipmill.reduce.new_pairs import find_new_pairs
-from clipmill.reduce.pairs import ClusterPairs, find_pairs
+from clipmill.reduce.pairs import ClusterPairs, find_pairs, linked_sketches
+from clipmill.reduce.sketch_column import concatenated
 from clipmill.storage import parquet, store
 
 _OWN = ("cluster", *clusters.KMEANS_COLUMNS)
@@ -24,7 +25,7 @@ def search(group: handover.Group) -> handover.Found:
     found = handover.Found(folder=group.kmeans_folder, ranking=group.ranking, known_uri=group.known_uri)
     if not group.part_uris:
         return found
-    rows = clusters.sorted_by_cluster(pa.concat_tables([read_table(part) for part in group.part_uris]))
+    rows = clusters.sorted_by_cluster(concatenated(map(read_table, group.part_uris)))
     place = clusters.places(rows, group.ranking)
     own = rows.filter(pc.field("cluster") == pc.field("host"))
     left = write_part(group.rows_folder, own) if len(own) else None
@@ -46,6 +47,9 @@ def _search_cluster(
         kmeans_uri=_write(layout.join(group.kmeans_folder, keepers.kmeans_name(cluster)), own),
         pairwise_uri=_write(layout.join(group.pairs_folder, keepers.pairwise_name(cluster)), pairs.within),
         border_uri=_write(layout.join(group.pairs_folder, keepers.border_name(cluster)), pairs.across),
+        sketches_uri=_write(
+            layout.join(group.pairs_folder, keepers.sketches_name(cluster)), linked_sketches(rows, pairs)
+        ),
     )
 
 
@@ -57,6 +61,7 @@ def _search_new(group: handover.Group, rows: pa.Table, place: Indices) -> handov
         kmeans_uri=_write(layout.join(folder, "rows.parquet"), own),
         pairwise_uri=_write(layout.join(folder, "pairs.parquet"), pairs.within),
         border_uri=_write(layout.join(folder, "border.parquet"), pairs.across),
+        sketches_uri=_write(layout.join(folder, "sketches.parquet"), linked_sketches(rows, pairs)),
     )
 
 

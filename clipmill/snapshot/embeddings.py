@@ -23,9 +23,10 @@ def embedding_prefix(algorithm: str) -> str:
 def export_embeddings(collection: Collection) -> str:
     """Write the embeddings of the clips that passed every filter and were cut; returns the folder's URI.
 
-    Columns ``id: string`` and ``embedding: fixed_size_list<float32>``, sorted by id, so that parts are the
-    same for any order of runs. Comes before deduplication: what that will call a duplicate is here too. Where
-    no clip passed, the folder holds no part. ValueError when the plan has no embedding.
+    Columns ``id: string``, ``embedding: fixed_size_list<float32>`` and, of an algorithm that makes sketches,
+    ``sketch: binary``, sorted by id, so that parts are the same for any order of runs. Comes before
+    deduplication: what that will call a duplicate is here too. Where no clip passed, the folder holds no
+    part. ValueError when the plan has no embedding.
     """
     if collection.plan.embedding is None:
         raise ValueError("the plan has no embedding")
@@ -50,7 +51,7 @@ def export_no_embeddings(output: str) -> str:
 
 
 def passed_embeddings(collection: Collection) -> pa.Table:
-    """``id`` and ``embedding`` of the clips that passed, by id."""
+    """``id``, ``embedding`` and, if any has one, ``sketch`` of the clips that passed, by id."""
     clips = assemble(collection).clips.select(["clip_id", "status"]).to_pylist()
     passed = {clip["clip_id"] for clip in clips if clip["status"] == "kept"}
     rows = collection.state.get("embed", EMBED_STATE.empty_table())
@@ -58,9 +59,9 @@ def passed_embeddings(collection: Collection) -> pa.Table:
     chosen = rows.take(pa.array(places, pa.int64()))
     vectors = chosen["embedding"].combine_chunks()
     size = len(vectors[0]) if len(vectors) else 0
-    return pa.table(
-        {"id": chosen["id"].combine_chunks(), "embedding": vectors.cast(pa.list_(pa.float32(), size))}
-    )
+    columns = {"id": chosen["id"].combine_chunks(), "embedding": vectors.cast(pa.list_(pa.float32(), size))}
+    sketches = chosen["sketch"].combine_chunks()
+    return pa.table(columns if sketches.null_count == len(chosen) else {**columns, "sketch": sketches})
 
 
 def export_clips_for_ranking(collection: Collection) -> str:

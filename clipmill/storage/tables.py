@@ -132,7 +132,7 @@ ANSWERS_STATE = _schema(
 
 EMBED_STATE = _schema(
     id=_STR, stage_digest=_STR, reason=_STR, message=_STR, embedding=pa.list_(pa.float32()), text_match=_STR,
-    text_match_score=_F64,
+    text_match_score=_F64, sketch=pa.binary(),
 )  # fmt: skip
 
 _CAPTION = pa.struct(

@@ -54,6 +54,7 @@ def embed_clips(clips: Sequence[Clip], spec: Embedding, embedder: Embedder) -> N
             clip.errors["embed"] = embedded.errors[index]
         else:
             clip.embedding = embedded.rows[index]
+            clip.sketch = embedded.sketches[index] if embedded.sketches else None
             done.append(clip)
     if isinstance(spec, LearnedEmbeddingStage):
         _match(done, spec, embedder)

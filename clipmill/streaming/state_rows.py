@@ -154,7 +154,8 @@ def _embed_row(clip: Clip, failed: str | None) -> StateRow:
     if clip.embedding is None:
         return {"reason": "embedding_failed", "message": failed or "the clip was not embedded"}
     text, score = clip.text_match or (None, None)
-    return {"embedding": clip.embedding.tolist(), "text_match": text, "text_match_score": score}
+    embedding = clip.embedding.tolist()
+    return {"embedding": embedding, "sketch": clip.sketch, "text_match": text, "text_match_score": score}
 
 
 def _aesthetic_row(clip: Clip) -> StateRow:

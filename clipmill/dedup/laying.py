@@ -1,0 +1,129 @@
+"""Two clips laid over each other: the frames of one at the instants, place and levels of the other's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from clipmill.dedup.registration import Place, find_place, smoothed, warped
+from clipmill.dedup.sketches import SIDE_PX, Pictures
+from clipmill.dedup.timing import Timing, find_timing, half_steps
+from clipmill.dedup.vectors import Indices
+
+_DARK, _BRIGHT = 10, 245  # levels beyond which brightening leaves nothing to compare
+_EDGE_ROWS, _EDGE_COLUMNS = 4, 2  # cells from each edge where logos and text lie
+_COARSE, _FINER = 8, 12  # cells along a side by which timing is found, before and after registration
+
+
+Moments = tuple[Pictures, Pictures, Pictures]
+"""The same pictures half a step before, at and half a step after some instants."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Pictures ``(P, 24, 24)`` of two clips at the same instants, ``one`` in the place of the ``other``.
+
+    Both are also given half a step before and after; ``counts`` ``(24, 24)``, 0..1, says how much each cell
+    says. ``gain`` times a level of ``one``, plus ``offset``, is that of the ``other``.
+    """
+
+    one: Moments
+    other: Moments
+    counts: Pictures
+    gain: float
+    offset: float
+
+    @property
+    def one_levelled(self) -> Moments:
+        """``one`` in the levels of the ``other``; what that cannot show is black or white in it."""
+        return _each(self.one, lambda pictures: (self.gain * pictures + self.offset).clip(0, 255))
+
+    @property
+    def other_levelled(self) -> Moments:
+        """The ``other`` in the levels of ``one``."""
+        return _each(self.other, lambda pictures: ((pictures - self.offset) / self.gain).clip(0, 255))
+
+
+def laid_over(one: Pictures, other: Pictures) -> Laid | None:
+    """None where no overlap of the two is long enough."""
+    timing = find_timing(coarse(_evened(smoothed(one)), _COARSE), coarse(_evened(smoothed(other)), _COARSE))
+    if timing is None:
+        return None
+    place, counts = _placed(one, other, timing, Place())
+    again = _timed_in_place(one, other, place)
+    if again is not None and not _same(again, timing):
+        timing = again
+        place, counts = _placed(one, other, timing, place)
+    return _in_levels(one, other, timing, place, counts)
+
+
+def _placed(one: Pictures, other: Pictures, timing: Timing, start: Place) -> tuple[Place, Pictures]:
+    return find_place(
+        smoothed(half_steps(one)[timing.half_steps]), smoothed(other[timing.frames]), start=start
+    )
+
+
+def _timed_in_place(one: Pictures, other: Pictures, place: Place) -> Timing | None:
+    seen, inside = warped(smoothed(one), place)
+    return find_timing(
+        coarse(_evened(seen) * inside, _FINER), coarse(_evened(smoothed(other)) * inside, _FINER)
+    )
+
+
+def _same(one: Timing, other: Timing) -> bool:
+    return np.array_equal(one.half_steps, other.half_steps) and np.array_equal(one.frames, other.frames)
+
+
+def _in_levels(one: Pictures, other: Pictures, timing: Timing, place: Place, counts: Pictures) -> Laid:
+    seen, inside = warped(half_steps(one), place)
+    counts = np.where(MIDDLE, 1, counts) * inside
+    ours, theirs = _around(seen, timing.half_steps), _around(half_steps(other), 2 * timing.frames)
+    gain, offset = _levels(smoothed(ours[1]), smoothed(theirs[1]), counts)
+    return Laid(ours, theirs, counts, gain, offset)
+
+
+def _each(moments: Moments, change: Callable[[Pictures], Pictures]) -> Moments:
+    before, now, after = moments
+    return change(before), change(now), change(after)
+
+
+def _around(doubled: Pictures, places: Indices) -> Moments:
+    before, after = np.maximum(places - 1, 0), np.minimum(places + 1, len(doubled) - 1)
+    return doubled[before], doubled[places], doubled[after]
+
+
+def _is_clear(pictures: Pictures) -> npt.NDArray[np.bool_]:
+    return (pictures > _DARK) & (pictures < _BRIGHT)
+
+
+def _levels(one: Pictures, other: Pictures, counts: Pictures) -> tuple[float, float]:
+    """Gain and offset that bring ``one`` nearest to ``other``, where both can show it if that is anywhere."""
+    counts = counts * np.maximum(_is_clear(one) & _is_clear(other), np.float32(1e-3))
+    total = counts.sum() + 1e-6
+    mean, target = (one * counts).sum() / total, (other * counts).sum() / total
+    spread = (np.square(one - mean) * counts).sum()
+    gain = ((one - mean) * (other - target) * counts).sum() / max(spread, 1e-6)
+    gain = float(np.clip(gain, 0.4, 2.5))
+    return gain, float(target - gain * mean)
+
+
+def _evened(pictures: Pictures) -> Pictures:
+    """With mean 0 and deviation 1 over the whole clip; of a flat one less."""
+    return (pictures - pictures.mean()) / max(float(pictures.std()), 2.0)
+
+
+def coarse(pictures: Pictures, side: int) -> Pictures:
+    """Means of equal squares, ``(T, side, side)``."""
+    size = SIDE_PX // side
+    return pictures.reshape(len(pictures), side, size, side, size).mean(axis=(2, 4))
+
+
+def _middle() -> npt.NDArray[np.bool_]:
+    middle = np.zeros((SIDE_PX, SIDE_PX), dtype=bool)
+    middle[_EDGE_ROWS:-_EDGE_ROWS, _EDGE_COLUMNS:-_EDGE_COLUMNS] = True
+    return middle
+
+
+MIDDLE = _middle()
+"""Cells ``(24, 24)`` in which neither logos nor text lie."""

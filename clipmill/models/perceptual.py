@@ -117,8 +117,11 @@ def _between_bars(brightest: np.ndarray, darkest: np.ndarray) -> slice:
 
 def _shrunk(luma: np.ndarray, side_px: int) -> np.ndarray:
     """``(T, side_px, side_px)``: area averages, whatever the size of ``luma`` ``(T, H, W)``."""
-    tall, wide = _area_weights(luma.shape[1], side_px), _area_weights(luma.shape[2], side_px)
-    return tall @ luma @ wide.T
+    num_frames, height, width = luma.shape
+    tall, wide = _area_weights(height, side_px), _area_weights(width, side_px)
+    # All lines of all frames in one product: frame by frame it takes twenty times as long.
+    narrow = luma.reshape(num_frames * height, width) @ wide.T
+    return tall @ narrow.reshape(num_frames, height, side_px)
 
 
 def _area_weights(num_px: int, num_cells: int) -> np.ndarray:

@@ -136,7 +136,7 @@ def kmeans_row(drawn: Drawn, *, clusters: int, seed: int) -> list[str]:
         max_points_per_centroid=len(rows),
     )
     theirs = _cpu_s(lambda: other.train(rows))
-    products = _cpu_s(lambda: _products(rows, fitted[0], times=ROUNDS + 1))
+    products = _cpu_s(lambda: _products(rows, fitted[0], times=ROUNDS))
     distance = [float(kmeans.assign(rows, one)[1].mean()) for one in (fitted[0], other.centroids)]
     return [
         _shape(rows), str(clusters), f"{ours:.2f}", f"{ours / theirs:.2f}", f"{ours / products:.2f}",

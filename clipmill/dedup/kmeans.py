@@ -32,11 +32,11 @@ def fit(
 ) -> Unit:
     """Centroids, float32 ``(K, D)``, of the rows of ``embeddings`` ``(N, D)``, of any length but zero.
 
-    A centroid is the mean of its rows' directions, so at most 1 long. K is ``num_clusters``, or less where
-    there are fewer distinct rows; 0 for no rows. Of ``start.n_init`` starts the one stays whose rows are
-    nearest to their centroids in the mean, of equals the first. Stops after ``max_iter`` rounds, or when the
-    centroids' directions moved by at most ``tol`` in the mean square. Rows in another order may start
-    elsewhere: sort them by id. ValueError names a row that is NaN or zero.
+    A centroid is the mean of its rows' directions in the last round, so at most 1 long. K is
+    ``num_clusters``, or less where there are fewer distinct rows; 0 for no rows. Of ``start.n_init`` starts
+    the one stays whose rows were nearest to what they joined, of equals the first. Stops after ``max_iter``
+    rounds, or when the centroids' directions moved by at most ``tol`` in the mean square. Rows in another
+    order may start elsewhere: sort them by id. ValueError names a row that is NaN or zero.
     """
     return fit_directions(
         unit_rows(embeddings), num_clusters=num_clusters, max_iter=max_iter, tol=tol, seed=seed, start=start
@@ -151,52 +151,59 @@ def _fit_on_cuml(
     return on_cuml.fit(unit, num_clusters=wanted, max_iter=max_iter, tol=tol, seed=seed, start=start)
 
 
+@dataclass(frozen=True)
+class _Round:
+    """What one round made of directions ``(K, D)``: where they point now, and the means that they point at.
+
+    ``distance`` is the mean cosine distance of the rows to the directions before. ``is_filled`` ``(K,)`` are
+    those with rows.
+    """
+
+    directions: Unit
+    means: Unit
+    is_filled: npt.NDArray[np.bool_]
+    distance: float
+
+
 def _fit_once(
     unit: Unit, num_clusters: int, *, max_iter: int, tol: float, seed: int, start: Start
 ) -> tuple[Unit, float]:
-    """Centroids, and the mean cosine distance of the rows to the directions that they belong to."""
+    """Centroids, and how far the rows were from them in the last round."""
     wanted = min(num_clusters, len(unit))
     directions = unit[draw_seeds(unit, num_clusters=wanted, seed=seed, start=start)]
-    for _ in range(max_iter):
-        before = directions
-        directions = _moved(unit, directions, search=start.search)
-        if np.square(directions - before).sum(axis=1).mean() <= tol:
+    done = _round(unit, directions, search=start.search)
+    for _ in range(max_iter - 1):
+        if np.square(done.directions - directions).sum(axis=1).mean() <= tol:
             break
-    labels, cosine = nearest(unit, directions, search=start.search)
-    return _filled_means(unit, directions, labels), 1.0 - float(cosine.mean(dtype=np.float64))
+        directions = done.directions
+        done = _round(unit, directions, search=start.search)
+    return done.means[done.is_filled], done.distance
 
 
-def _moved(unit: Unit, directions: Unit, *, search: Search) -> Unit:
-    """One round: every row joins its nearest direction, every direction turns to its rows' mean."""
+def _round(unit: Unit, directions: Unit, *, search: Search) -> _Round:
+    """Every row joins its nearest direction, every direction turns to its rows' mean."""
     labels, cosine = nearest(unit, directions, search=search)
     sums, counts = _sums(unit, labels, len(directions))
-    lengths = np.linalg.norm(sums, axis=1)
+    lengths = np.linalg.norm(sums, axis=1)[:, None]
     # A mean without direction, of opposite rows, stays where it was.
-    turned = np.where(lengths[:, None] > _SAME, sums / np.maximum(lengths, _SAME)[:, None], directions)
-    return _refilled(unit, turned.astype(np.float32), counts, 1.0 - cosine)
+    has_direction = lengths > _SAME
+    turned = np.where(has_direction, sums / np.maximum(lengths, _SAME), directions).astype(np.float32)
+    means = np.where(has_direction, sums / np.maximum(counts, 1)[:, None], directions).astype(np.float32)
+    is_filled = counts > 0
+    places, rows = _refills(is_filled, 1.0 - cosine)
+    turned[places] = means[places] = unit[rows]
+    is_filled[places] = True
+    return _Round(turned, means, is_filled, 1.0 - float(cosine.mean(dtype=np.float64)))
 
 
-def _refilled(
-    unit: Unit, directions: Unit, counts: npt.NDArray[np.int64], distance: npt.NDArray[np.float32]
-) -> Unit:
-    """Directions that lost all their rows move onto the rows farthest from their own, if any is away."""
-    empty = np.flatnonzero(counts == 0)
+def _refills(is_filled: npt.NDArray[np.bool_], distance: npt.NDArray[np.float32]) -> tuple[Indices, Indices]:
+    """Directions that lost all their rows, and the rows farthest from their own, if any is away, for them."""
+    empty = np.flatnonzero(~is_filled)
     if not len(empty):
-        return directions
+        return empty, empty
     farthest = np.argsort(-distance, kind="stable")[: len(empty)]
     farthest = farthest[distance[farthest] > _SAME]
-    directions[empty[: len(farthest)]] = unit[farthest]
-    return directions
-
-
-def _filled_means(unit: Unit, directions: Unit, labels: Indices) -> Unit:
-    """The mean row of each direction that has rows; a mean that vanishes keeps its direction."""
-    sums, counts = _sums(unit, labels, len(directions))
-    filled = counts > 0
-    means = sums[filled] / counts[filled, None]
-    vanished = np.linalg.norm(means, axis=1) <= _SAME
-    means[vanished] = directions[filled][vanished]
-    return means.astype(np.float32)
+    return empty[: len(farthest)], farthest
 
 
 def _sums(

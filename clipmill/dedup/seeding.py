@@ -13,7 +13,7 @@ from clipmill.specs import DedupBackend
 ROUNDS = 16
 """Most passes over the rows; a round draws several rows at once where more clusters are asked for."""
 
-ROWS_PER_SEED = 16
+ROWS_PER_SEED = 8
 """Rows that the seeds are drawn from, for each: more of them cost passes and hardly change where it ends."""
 
 MIN_ROWS = 2048

@@ -36,18 +36,11 @@ def short_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passes, "LONG_S", 1.0)
 
 
-class Here(InThisProcess):
-    """Stands where a process would have to be started."""
-
-    def __init__(self, *, memory_limit_bytes: int) -> None:
-        self._memory_limit_bytes = memory_limit_bytes
-
-
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are scanned by threads, which takes no time to start."""
-    monkeypatch.setattr(parallel, "CodecChild", Here)
-    monkeypatch.setattr(passes, "codec_runner", lambda _: InThisProcess())
+    for module in (parallel, passes):
+        monkeypatch.setattr(module, "codec_runner", lambda _: InThisProcess())
 
 
 def item_of(film: Path) -> WorkItem:

@@ -48,8 +48,8 @@ def inspect_all(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspe
 
 
 def _inspect_share(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:
-    with codec_runner(limits) as child:
-        return [_inspect(source, limits, child) for source in sources]
+    child = codec_runner(limits)
+    return [_inspect(source, limits, child) for source in sources]
 
 
 def _inspect(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspection:

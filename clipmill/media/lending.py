@@ -7,8 +7,7 @@ runs of one ``kept_processes``, therefore share them.
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from clipmill.media.child import CodecChild
@@ -55,7 +54,7 @@ def kept_processes(*, memory_limit_bytes: int) -> Generator[None]:
 
 
 class LentChild:
-    """Runs each call in a process that is lent for it. Otherwise a ``CodecChild``, with its errors."""
+    """Runs each call as ``CodecChild`` does, in a process that is lent for it; holds none between calls."""
 
     def __init__(self, *, memory_limit_bytes: int) -> None:
         self._pool = _pool(memory_limit_bytes)
@@ -94,14 +93,3 @@ class LentChild:
             if self._lent is not None:
                 self._is_killed = True
                 self._lent.kill()
-
-    def close(self) -> None:
-        """Nothing is held between calls."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

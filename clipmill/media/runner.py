@@ -1,8 +1,7 @@
 """Where codecs run: in processes of their own or, for the sake of a debugger, in this one."""
 
 from collections.abc import Callable
-from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 from clipmill.media.lending import LentChild
 from clipmill.specs import LimitsSpec
@@ -33,16 +32,6 @@ class CodecRunner(Protocol):
         """End, from another thread, what is being run, where that can be ended."""
         ...
 
-    def close(self) -> None:
-        """Let go of what is held for the next call."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
 
 class InThisProcess:
     """Calls functions here: breakpoints work; a crash ends everything, a hang lasts, memory has no bound."""
@@ -62,17 +51,6 @@ class InThisProcess:
 
     def kill(self) -> None:
         """It goes on to its end."""
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def codec_runner(limits: LimitsSpec) -> CodecRunner:

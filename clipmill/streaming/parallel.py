@@ -13,9 +13,9 @@ from typing import TypeVar
 import numpy as np
 
 from clipmill.errors import ClipmillError
-from clipmill.media.child import CodecChild
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.packet_index import PacketIndex, Segment, index_packets
+from clipmill.media.runner import CodecRunner, codec_runner
 from clipmill.media.scan import load_arrays
 from clipmill.media.segments import Joining, SegmentFacts, SegmentFault, scan_segment
 from clipmill.media.spool import Piece
@@ -49,12 +49,12 @@ class Running:
 
 
 class SegmentedPass:
-    """Scans one video with ``width`` codec processes, that end with it."""
+    """Scans one video with ``width`` codec processes."""
 
     def __init__(self, item: WorkItem, plan: ScanPlan, limits: LimitsSpec, *, width: int) -> None:
         self._item, self._plan, self._limits, self._width = item, plan, limits, width
-        self._idle: SimpleQueue[CodecChild] = SimpleQueue()
-        self._children = [CodecChild(memory_limit_bytes=limits.max_child_bytes) for _ in range(width)]
+        self._idle: SimpleQueue[CodecRunner] = SimpleQueue()
+        self._children = [codec_runner(limits) for _ in range(width)]
         self.cpu_s = 0.0
         for child in self._children:
             self._idle.put(child)
@@ -72,8 +72,6 @@ class SegmentedPass:
             raise WholePassNeeded(str(error), num_frames=joining.num_frames) from error
         finally:
             self.cpu_s = sum(child.cpu_s for child in self._children)
-            for child in self._children:
-                child.close()
 
     def _joined(
         self, index: PacketIndex, joining: Joining, spool_dir: str, timeout_s: float

@@ -2,7 +2,7 @@
 
 A tiny film is drawn once; its packets are repeated, copied, until they last five minutes, and until they last
 the hours asked for. Both go through the scan operator of a run with everything on, in a fresh process each;
-the table gives the peak of resident memory of that process and its codec process together, the share of the
+the table gives the peaks of resident memory of that process and its codec process added up, the share of the
 time after which the first clips came, and the same peak of PyAV that demuxes the file and does nothing else:
 what no reader of that container can go below. Exit code 1 when the long one needs more than 5 % above the
 short one.
@@ -69,9 +69,9 @@ def _measure(folder: Path, seed: Path, suffix: str, length_s: float) -> tuple[in
         f"{length_s / 60:.0f} min | {scanned.num_frames} | {scanned.num_clips} | "
         f"{scanned.first_clips_at:.1%} | {scanned.cpu_s:.0f} s"
     )
-    mib = [each.rss_bytes / (1 << 20) for each in (peak, floor)]
+    mib = [each.high_water_bytes / (1 << 20) for each in (peak, floor)]
     print(f"| {suffix} | {row} | {mib[0]:.1f} MiB | {mib[1]:.1f} MiB |", flush=True)
-    return peak.rss_bytes, floor.rss_bytes
+    return peak.high_water_bytes, floor.high_water_bytes
 
 
 def _demux(film: str) -> None:

@@ -22,10 +22,13 @@ class Peak:
     """What was seen of a process and its descendants while they were watched.
 
     ``rss_bytes`` is the largest sum of resident memory (a page that two of them share counts twice).
-    ``cpu_s`` sums each process's last sample: a lower bound, for daemons that nobody waits for.
+    ``high_water_bytes`` is the sum of what each process held at its own peak, which the kernel notes and no
+    sample misses: an upper bound. ``cpu_s`` sums each process's last sample: a lower bound, for daemons that
+    nobody waits for.
     """
 
     rss_bytes: int = 0
+    high_water_bytes: int = 0
     cpu_s: float = 0.0
 
 
@@ -47,7 +50,7 @@ def descendants(pid: int) -> Iterator[int]:
 @contextmanager
 def watched(pid: int) -> Generator[Peak]:
     """Watch a process and its descendants from a thread of this one, which must not be among them."""
-    peak, stop, seen = Peak(), threading.Event(), dict[int, float]()
+    peak, stop, seen, highest = Peak(), threading.Event(), dict[int, float](), dict[int, int]()
 
     def watch() -> None:
         family = {pid}
@@ -56,7 +59,8 @@ def watched(pid: int) -> Generator[Peak]:
             peak.rss_bytes = max(peak.rss_bytes, sum(map(_rss_bytes, family)))
             for each in family:
                 seen[each] = max(seen.get(each, 0.0), _cpu_s(each, with_ended=False))
-            peak.cpu_s = sum(seen.values())
+                highest[each] = max(highest.get(each, 0), _high_water_bytes(each))
+            peak.cpu_s, peak.high_water_bytes = sum(seen.values()), sum(highest.values())
             stop.wait(SAMPLE_EVERY_S)
 
     thread = threading.Thread(target=watch, daemon=True)
@@ -95,6 +99,13 @@ def _cpu_s(pid: int, *, with_ended: bool) -> float:
 def _rss_bytes(pid: int) -> int:
     fields = _read(f"/proc/{pid}/statm").split()
     return int(fields[1]) * _PAGE_BYTES if fields else 0
+
+
+def _high_water_bytes(pid: int) -> int:
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) << 10
+    return 0
 
 
 def _read(path: str) -> str:

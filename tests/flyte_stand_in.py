@@ -45,32 +45,32 @@ class _Admin(admin_pb2_grpc.AdminServiceServicer):
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
 
-    def CreateTask(  # noqa: N802 - named by the protocol
+    def CreateTask(
         self, request: task_pb2.TaskCreateRequest, context: grpc.ServicerContext
     ) -> task_pb2.TaskCreateResponse:
         self._notes.tasks[request.id.name] = request.spec.template
         return task_pb2.TaskCreateResponse()
 
-    def CreateWorkflow(  # noqa: N802 - named by the protocol
+    def CreateWorkflow(
         self, request: workflow_pb2.WorkflowCreateRequest, context: grpc.ServicerContext
     ) -> workflow_pb2.WorkflowCreateResponse:
         self._notes.workflows[request.id.name] = request.spec
         return workflow_pb2.WorkflowCreateResponse()
 
-    def CreateLaunchPlan(  # noqa: N802 - named by the protocol
+    def CreateLaunchPlan(
         self, request: launch_plan_pb2.LaunchPlanCreateRequest, context: grpc.ServicerContext
     ) -> launch_plan_pb2.LaunchPlanCreateResponse:
         self._notes.launch_plans[request.id.name] = request.spec
         return launch_plan_pb2.LaunchPlanCreateResponse()
 
-    def UpdateLaunchPlan(  # noqa: N802 - named by the protocol
+    def UpdateLaunchPlan(
         self, request: launch_plan_pb2.LaunchPlanUpdateRequest, context: grpc.ServicerContext
     ) -> launch_plan_pb2.LaunchPlanUpdateResponse:
         if request.state == launch_plan_pb2.ACTIVE:
             self._notes.active.append(request.id.name)
         return launch_plan_pb2.LaunchPlanUpdateResponse()
 
-    def GetVersion(  # noqa: N802 - named by the protocol
+    def GetVersion(
         self, request: version_pb2.GetVersionRequest, context: grpc.ServicerContext
     ) -> version_pb2.GetVersionResponse:
         return version_pb2.GetVersionResponse(control_plane_version=version_pb2.Version(Version="v1.16.8"))
@@ -82,7 +82,7 @@ class _DataProxy(dataproxy_pb2_grpc.DataProxyServiceServicer):
     def __init__(self, folder: Path, upload_url: str) -> None:
         self._folder, self._upload_url = folder, upload_url
 
-    def CreateUploadLocation(  # noqa: N802 - named by the protocol
+    def CreateUploadLocation(
         self, request: dataproxy_pb2.CreateUploadLocationRequest, context: grpc.ServicerContext
     ) -> dataproxy_pb2.CreateUploadLocationResponse:
         return dataproxy_pb2.CreateUploadLocationResponse(

@@ -25,14 +25,14 @@ class Picture:
     def __init__(self, memory: np.ndarray, pts: int) -> None:
         self._memory, self._pts = memory, pts
 
-    def GetPtrToPlane(self, index: int) -> int:  # noqa: N802
+    def GetPtrToPlane(self, index: int) -> int:
         assert index == 0
         return self._memory.ctypes.data
 
     def framesize(self) -> int:
         return self._memory.nbytes
 
-    def getPTS(self) -> int:  # noqa: N802
+    def getPTS(self) -> int:
         return self._pts
 
 
@@ -44,7 +44,7 @@ class Decoder:
         self._memories: list[np.ndarray] = []
         self._size = (0, 0)
 
-    def Decode(self, packet: SimpleNamespace) -> list[Picture]:  # noqa: N802
+    def Decode(self, packet: SimpleNamespace) -> list[Picture]:
         for memory in self._memories:
             memory[:] = 0x55
         if self._fails_after is not None:
@@ -57,10 +57,10 @@ class Decoder:
             compressed.pts = packet.pts
         return [self._picture(frame) for frame in self._context.decode(compressed)]
 
-    def GetWidth(self) -> int:  # noqa: N802
+    def GetWidth(self) -> int:
         return self._size[0]
 
-    def GetHeight(self) -> int:  # noqa: N802
+    def GetHeight(self) -> int:
         return self._size[1]
 
     def _picture(self, frame: av.VideoFrame) -> Picture:
@@ -74,16 +74,16 @@ class Library:
     """``fails_after`` is the number of calls of Decode that go well."""
 
     PacketData = SimpleNamespace
-    cudaVideoCodec = SimpleNamespace(**{name: name for name in FFMPEG_NAMES})  # noqa: N815
+    cudaVideoCodec = SimpleNamespace(**{name: name for name in FFMPEG_NAMES})
 
     def __init__(self, *, fails_after: int | None = None, supported: bool = True) -> None:
         self._fails_after, self._supported = fails_after, supported
         self.PacketData = lambda: SimpleNamespace(bsl=0, bsl_data=0, pts=0)
 
-    def GetDecoderCaps(self, *, gpuid: int, codec: str, bitdepth: int) -> dict[str, int]:  # noqa: N802
+    def GetDecoderCaps(self, *, gpuid: int, codec: str, bitdepth: int) -> dict[str, int]:
         return {"is_supported": int(self._supported)}
 
-    def CreateDecoder(self, *, gpuid: int, codec: str, usedevicememory: bool) -> Decoder:  # noqa: N802
+    def CreateDecoder(self, *, gpuid: int, codec: str, usedevicememory: bool) -> Decoder:
         assert not usedevicememory
         return Decoder(codec, fails_after=self._fails_after)
 

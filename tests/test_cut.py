@@ -84,7 +84,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
 
     @cache
     def drawn(name: str) -> Path:
-        return draw(directory / name, NUM_FRAMES, **FILMS[name])  # type: ignore[arg-type] - a table of options
+        return draw(directory / name, NUM_FRAMES, **FILMS[name])
 
     return drawn
 

@@ -64,8 +64,8 @@ def test_a_split_model_that_does_not_fit_is_told() -> None:
 
 def engines(made: RunPlan) -> tuple[float, float]:
     """Shares of a GPU's memory that the engines of captions and of their enhancement take."""
-    return tuple(  # type: ignore[return-value]
-        float(engine_arguments(stage, Path("weights"))["gpu_memory_utilization"])  # type: ignore[arg-type]
+    return tuple(
+        float(engine_arguments(stage, Path("weights"))["gpu_memory_utilization"])
         for stage in (made.captions, made.enhancement)
         if stage
     )
@@ -101,7 +101,7 @@ def test_what_the_user_says_of_an_engine_counts() -> None:
 
 def test_the_workers_of_a_cluster_are_told_their_share() -> None:
     [node] = [node for node in graph_of(plan(**TEXT_ONLY), num_cpus=8, num_gpus=1) if node.name == "caption"]
-    assert node.make.plan.captions.num_gpus_per_worker == 0.5  # type: ignore[attr-defined]
+    assert node.make.plan.captions.num_gpus_per_worker == 0.5
 
 
 def test_a_share_changes_no_result() -> None:

@@ -145,7 +145,7 @@ def test_each_extractor_has_its_finder() -> None:
 
 def test_a_split_names_its_detector(film: tuple[np.ndarray, tuple[int, ...]]) -> None:
     arrays = arrays_of(film[0])
-    facts = ScanFacts(len(film[0]), len(film[0]) / 25, 1, False, False, "", "cd1:0", None, 0, 0.0)  # type: ignore[arg-type]
+    facts = ScanFacts(len(film[0]), len(film[0]) / 25, 1, False, False, "", "cd1:0", None, 0, 0.0)
     outcome = split_video("film", facts, arrays, SPEC, network=LastFrames())
     assert outcome.detector == "transnetv2"
     assert [shot.shot.span.start_frame for shot in outcome.shots] == [0, *film[1]]

@@ -87,7 +87,7 @@ def test_what_is_asked_of_the_pass_decides_whether_it_is_segments(
     tmp_path: Path, asked: dict[str, object], num_pieces: int
 ) -> None:
     film = write_film(tmp_path / "a.mp4", range(130), options=CLOSED)
-    plan = replace(PLAN, **asked)  # type: ignore[arg-type]
+    plan = replace(PLAN, **asked)
     pieces, facts = passed(film, tmp_path / "spool", width=2, plan=plan)
     assert len(pieces) == num_pieces
     assert facts.num_frames == 130

@@ -60,7 +60,7 @@ Film = Callable[[str], Path]
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     directory = tmp_path_factory.mktemp("same_pass")
-    return cache(lambda name: draw(directory / name, NUM_FRAMES, **FILMS[name]))  # type: ignore[arg-type]
+    return cache(lambda name: draw(directory / name, NUM_FRAMES, **FILMS[name]))
 
 
 def one_pass(

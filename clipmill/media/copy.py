@@ -101,7 +101,7 @@ def write_run(
             file.sound = iter(add_audio(file.output, audio, suffix=file.suffix, start=start, end=end))
         file.mux(_rebased(run, target))
         file.keep()
-    except BaseException:
+    except BaseException:  # whatever it was, it is raised again: no half file stays
         file.discard()
         raise
 

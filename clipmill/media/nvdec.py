@@ -35,7 +35,7 @@ class NvdecFault(ClipmillError):
 class Surface(Protocol):
     """A decoded picture in host memory, luma first, then blue and red difference in turns."""
 
-    def GetPtrToPlane(self, index: int, /) -> int:  # noqa: N802, PyNvVideoCodec's name
+    def GetPtrToPlane(self, index: int, /) -> int:
         """Address of a plane."""
         ...
 
@@ -43,7 +43,7 @@ class Surface(Protocol):
         """Bytes of all planes."""
         ...
 
-    def getPTS(self) -> int:  # noqa: N802, PyNvVideoCodec's name
+    def getPTS(self) -> int:
         """The pts of its packet."""
         ...
 
@@ -59,15 +59,15 @@ class NvPacket(Protocol):
 class NvDecoder(Protocol):
     """A decoder's session."""
 
-    def Decode(self, packet: NvPacket, /) -> Sequence[Surface]:  # noqa: N802, PyNvVideoCodec's name
+    def Decode(self, packet: NvPacket, /) -> Sequence[Surface]:
         """Pictures in display order; they hold until the next call."""
         ...
 
-    def GetWidth(self) -> int:  # noqa: N802, PyNvVideoCodec's name
+    def GetWidth(self) -> int:
         """Pixels."""
         ...
 
-    def GetHeight(self) -> int:  # noqa: N802, PyNvVideoCodec's name
+    def GetHeight(self) -> int:
         """Pixels."""
         ...
 
@@ -75,17 +75,17 @@ class NvDecoder(Protocol):
 class NvLibrary(Protocol):
     """What is used of the module PyNvVideoCodec."""
 
-    cudaVideoCodec: object  # noqa: N815, PyNvVideoCodec's name
+    cudaVideoCodec: object
 
-    def PacketData(self) -> NvPacket:  # noqa: N802, PyNvVideoCodec's name
+    def PacketData(self) -> NvPacket:
         """An empty packet."""
         ...
 
-    def CreateDecoder(self, *, gpuid: int, codec: object, usedevicememory: bool) -> NvDecoder:  # noqa: N802
+    def CreateDecoder(self, *, gpuid: int, codec: object, usedevicememory: bool) -> NvDecoder:
         """A session on a GPU; a RuntimeError where it has none left or does not know the codec."""
         ...
 
-    def GetDecoderCaps(self, *, gpuid: int, codec: object, bitdepth: int) -> dict[str, int]:  # noqa: N802
+    def GetDecoderCaps(self, *, gpuid: int, codec: object, bitdepth: int) -> dict[str, int]:
         """What a GPU can decode; ``is_supported`` among it where the driver says so."""
         ...
 
@@ -183,7 +183,7 @@ class NvdecDecoder:
 def nv_library() -> NvLibrary:
     """PyNvVideoCodec. NvdecFault where it does not load: without a driver it never does."""
     try:
-        import PyNvVideoCodec  # type: ignore[import-not-found]
+        import PyNvVideoCodec  # type: ignore[import-not-found] - of one environment
     except (ImportError, RuntimeError, OSError) as error:
         raise NvdecFault(
             f"PyNvVideoCodec does not load: {str(error).strip().partition(chr(10))[0]}"

@@ -83,7 +83,7 @@ def _boxes(lines: np.ndarray) -> list[tuple[slice, slice]]:
         return []
     from scipy import ndimage  # half a second of imports, which a video without a line like text need not pay
 
-    labels: np.ndarray = ndimage.label(lines)[0]  # pyright: ignore[reportIndexIssue]
+    labels: np.ndarray = ndimage.label(lines)[0]  # pyright: ignore[reportIndexIssue] - a pair
     return ndimage.find_objects(labels)
 
 

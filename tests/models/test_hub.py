@@ -70,7 +70,7 @@ def test_a_file_that_is_not_what_the_hub_lists_is_refused(served: Hub, tmp_path:
         status, data, headers = listed(path)
         return status, data[:-1] + b"x" if path.endswith(".safetensors") else data, headers
 
-    served.answer = other_content  # type: ignore[method-assign]
+    served.answer = other_content
     with pytest.raises(ModelUnavailable, match=r"model\.safetensors is not what the hub lists"):
         weights_of(CLIP, model_dir=str(tmp_path))
 

@@ -26,7 +26,7 @@ def over_picture(x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         np.tensordot(weight[:, :, 0, i, j], padded[:, :, i : i + height, j : j + width], axes=1)
         for i in range(3)
         for j in range(3)
-    )  # type: ignore[return-value]
+    )
 
 
 def over_time(x: np.ndarray, weight: np.ndarray, dilation: int) -> np.ndarray:
@@ -36,7 +36,7 @@ def over_time(x: np.ndarray, weight: np.ndarray, dilation: int) -> np.ndarray:
     return sum(
         np.tensordot(weight[:, :, k, 0, 0], padded[:, k * dilation : k * dilation + length], axes=1)
         for k in range(3)
-    )  # type: ignore[return-value]
+    )
 
 
 def cell(x: np.ndarray, weights: dict[str, np.ndarray], name: str) -> np.ndarray:
@@ -232,7 +232,7 @@ class Trap:
     """Runs code when a pickle of it is loaded."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return Path.touch, (Path("sprung"),)  # type: ignore[return-value]
+        return Path.touch, (Path("sprung"),)
 
 
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

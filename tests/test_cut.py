@@ -1,10 +1,7 @@
 """Cutting clips: which frames they hold is read from the numbers painted on the frames themselves."""
 
-import itertools
 import subprocess
-from collections.abc import Callable
 from fractions import Fraction
-from functools import cache
 from pathlib import Path
 
 import av
@@ -12,96 +9,21 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from cutting import COPY, CUTS, ENCODE, FILMS, Film, cut, drawn_in, pictures, scanned
 from drawing_clips import FRAME, boxes, draw, read_back, read_number, source_pts, spans
 
 from clipmill.errors import StoreError, UnreadableVideo
 from clipmill.media import cut as cut_module
 from clipmill.media import encode as encode_module
-from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
 from clipmill.media.cut import cut_clips
 from clipmill.media.cut_exact import shared_runs
-from clipmill.media.scan import load_arrays, scan
 from clipmill.media.source import CountingReader, open_source
-from clipmill.media.window import window_mp4
-from clipmill.records import ClipSpan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
-ENCODE = ClipTranscodingStage()
-COPY = ClipTranscodingStage(encoder="copy")
-NUM_FRAMES = 100
-X265 = "log-level=none:pools=1:frame-threads=1"
-LEADING = (
-    "keyint=30:open-gop=1:scenecut=0:b-adapt=0:bframes=3"  # key pictures with pictures shown before them
-)
-FILMS: dict[str, dict[str, object]] = {
-    "h264.mp4": {"options": {"bf": "3", "g": "30", "sc_threshold": "0"}},
-    "open_gop.mp4": {"options": {"x264-params": "open-gop=1:keyint=30:bframes=3:scenecut=0"}},
-    "refresh.mp4": {"options": {"x264-params": "intra-refresh=1:keyint=30"}},
-    "hevc.mp4": {"codec": "libx265", "options": {"x265-params": f"{LEADING}:{X265}"}},
-    "ten_bit.mp4": {
-        "codec": "libx265",
-        "pixel_format": "yuv420p10le",
-        "options": {"x265-params": f"keyint=30:{X265}"},
-    },
-    "vp9.mp4": {"codec": "libvpx-vp9", "options": {"g": "30", "cpu-used": "8", "deadline": "realtime"}},
-    "av1.mkv": {
-        "codec": "libsvtav1",
-        "options": {"g": "30", "preset": "12", "svtav1-params": "lp=1"},
-        "time_base": Fraction(1, 1000),
-        "pts": [40 * index for index in range(NUM_FRAMES)],
-    },
-    "mpeg4.mp4": {
-        "codec": "mpeg4",
-        "options": {"g": "15", "bf": "2", "qscale": "3"},
-        "time_base": Fraction(1, 25),
-        "pts": list(range(NUM_FRAMES)),
-    },
-    "mpeg4.avi": {
-        "codec": "mpeg4",
-        "options": {"g": "15", "bf": "2", "qscale": "3"},
-        "time_base": Fraction(1, 25),
-        "pts": list(range(NUM_FRAMES)),
-    },
-    "h264.ts": {"options": {"bf": "3", "g": "30", "sc_threshold": "0"}, "audio": "aac"},
-    "vp8.webm": {
-        "codec": "libvpx",
-        "options": {"g": "30", "cpu-used": "8", "deadline": "realtime"},
-        "audio": "libopus",
-    },
-    "odd.mp4": {"size": (127, 71), "pixel_format": "yuv444p"},
-    "vfr.mp4": {
-        "options": {"bf": "3", "g": "30", "sc_threshold": "0"},
-        "pts": list(itertools.accumulate(itertools.islice(itertools.cycle([3600, 1800, 9000]), NUM_FRAMES))),
-    },
-}
-Film = Callable[[str], Path]
-CUTS = [(0, 40), (40, 65), (50, 71), (90, 100)]
 
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
-    directory = tmp_path_factory.mktemp("films")
-
-    @cache
-    def drawn(name: str) -> Path:
-        return draw(directory / name, NUM_FRAMES, **FILMS[name])
-
-    return drawn
-
-
-def cut(
-    path: Path, out: Path, *cuts: tuple[int, int], spec: ClipTranscodingStage = ENCODE, min_s: float = 0.2
-) -> list[CutClip]:
-    with av.open(str(path)) as container:
-        time_base = container.streams.video[0].time_base
-    times = source_pts(path)
-    clips = spans(len(times) - 1, *cuts, pts=times, time_base=time_base or Fraction(1))
-    return cut_clips(str(path), clips, spec, out_dir=str(out), min_length_s=min_s)
-
-
-def pictures(path: str) -> list[np.ndarray]:
-    with av.open(path) as container:
-        return [frame.to_ndarray(format="gray") for frame in container.decode(container.streams.video[0])]
+    return drawn_in(tmp_path_factory.mktemp("films"))
 
 
 # --- encoded clips
@@ -343,13 +265,6 @@ def test_sound_and_pictures_are_fetched_once(tmp_path: Path, monkeypatch: pytest
     assert readers[0].bytes_read <= 1.05 * path.stat().st_size
 
 
-def scanned(path: Path, spool: Path, *cuts: tuple[int, int]) -> tuple[list[ClipSpan], ScanFacts]:
-    """Clips by the frame numbers and times of the analysis pass."""
-    facts = scan(str(path), ScanPlan(), str(spool))
-    pts = load_arrays(str(spool)).pts.tolist()
-    return spans(facts.num_frames, *cuts, pts=pts, time_base=facts.time_base), facts
-
-
 def test_times_that_jump_back_are_repaired_as_in_the_scan(tmp_path: Path) -> None:
     parts = [
         draw(tmp_path / f"{first}.ts", 50, options={"g": "10"}, first_number=first) for first in (0, 500)
@@ -390,121 +305,6 @@ def test_a_damaged_film_is_cut_as_it_was_scanned(film: Film, tmp_path: Path, nam
         repaired_times=facts.repaired_times,
     )
     assert [clip.num_frames for clip in out] == [end - start for start, end in cuts]
-
-
-# --- copied clips
-
-
-@pytest.mark.parametrize(
-    ("name", "start", "suffix"),
-    [
-        ("h264.mp4", 30, ".mp4"),
-        ("h264.ts", 30, ".mp4"),
-        ("hevc.mp4", 30, ".mp4"),
-        ("ten_bit.mp4", 30, ".mp4"),
-        ("vp9.mp4", 30, ".mp4"),
-        ("av1.mkv", 30, ".mp4"),
-        ("mpeg4.mp4", 30, ".mp4"),
-        ("vp8.webm", 30, ".webm"),
-        ("vfr.mp4", 30, ".mp4"),
-    ],
-)
-def test_a_copied_clip_begins_at_the_first_key_picture_and_decodes_alone(
-    film: Film, tmp_path: Path, name: str, start: int, suffix: str
-) -> None:
-    path = film(name)
-    (clip,) = cut(path, tmp_path, (25, 77), spec=COPY)
-    numbers, shown = read_back(clip.path)
-    times = source_pts(path)
-    assert (clip.clip_mode, clip.mode_reason, Path(clip.path).suffix) == ("copy", "", suffix)
-    assert numbers == list(range(start, start + len(numbers)))
-    assert 77 - 5 <= start + len(numbers) <= 77
-    assert shown == [pts - times[start] for pts in times[start : start + len(numbers)]]
-    assert clip.num_frames == len(numbers)
-
-
-@pytest.mark.parametrize("name", ["h264.mp4", "hevc.mp4", "vp9.mp4", "mpeg4.mp4"])
-def test_a_copied_clip_shows_the_source_pixels(film: Film, tmp_path: Path, name: str) -> None:
-    (clip,) = cut(film(name), tmp_path, (25, 77), spec=COPY)
-    whole, copied = pictures(str(film(name))), pictures(clip.path)
-    assert all(np.array_equal(frame, whole[30 + index]) for index, frame in enumerate(copied))
-
-
-def test_file_start_is_the_time_of_the_first_copied_frame(film: Film, tmp_path: Path) -> None:
-    (clip,) = cut(film("h264.mp4"), tmp_path, (25, 77), spec=COPY)
-    assert clip.file_start_s == pytest.approx(30 / 25)
-
-
-def test_a_span_without_key_picture_is_encoded(film: Film, tmp_path: Path) -> None:
-    (clip,) = cut(film("h264.mp4"), tmp_path, (31, 55), spec=COPY)
-    assert (clip.clip_mode, clip.mode_reason) == ("encode", "no key picture inside the span")
-    assert read_back(clip.path)[0] == list(range(31, 55))
-    assert clip.file_start_s == pytest.approx(31 / 25)
-
-
-@pytest.mark.parametrize(
-    ("name", "mode"), [("h264.mp4", "smart"), ("hevc.mp4", "smart"), ("vp9.mp4", "encode")]
-)
-def test_a_span_with_too_little_after_its_key_picture_is_spliced_or_encoded(
-    film: Film, tmp_path: Path, name: str, mode: str
-) -> None:
-    (clip,) = cut(film(name), tmp_path, (31, 70), spec=COPY, min_s=0.5)
-    assert clip.clip_mode == mode
-    assert "follow its first key picture" in clip.mode_reason
-    assert ("no splicing of vp9" in clip.mode_reason) == (mode == "encode")
-    assert read_back(clip.path)[0] == list(range(31, 70))
-    assert clip.file_start_s == pytest.approx(31 / 25)
-
-
-def test_recovery_points_are_no_key_pictures_of_a_copy(film: Film, tmp_path: Path) -> None:
-    for name in ("open_gop.mp4", "refresh.mp4"):
-        (clip,) = cut(film(name), tmp_path, (25, 77), spec=COPY)
-        assert clip.mode_reason == "no key picture inside the span", name
-
-
-def test_avi_gives_no_picture_times_to_copy_by(film: Film, tmp_path: Path) -> None:
-    (clip,) = cut(film("mpeg4.avi"), tmp_path, (25, 77), spec=COPY)
-    assert clip.clip_mode == "encode"
-    assert clip.mode_reason == "the container gives no picture times; no splicing of mpeg4"
-
-
-def test_a_rotated_film_is_not_copied(tmp_path: Path) -> None:
-    path = draw(tmp_path / "rotated.mp4", 12, rotation=180)
-    (clip,) = cut(path, tmp_path / "out", (0, 12), spec=COPY)
-    assert clip.clip_mode == "encode"
-    assert "rotated by 180 degrees" in clip.mode_reason
-
-
-@pytest.mark.parametrize(
-    ("codec", "options"),
-    [("libx264", {"g": "20", "bf": "0"}), ("mpeg2video", {"g": "20", "qscale": "2"})],
-)
-def test_a_span_across_a_change_of_size_is_not_copied(
-    tmp_path: Path, codec: str, options: dict[str, str]
-) -> None:
-    parts = [
-        draw(
-            tmp_path / f"{first}.ts", 50, codec=codec, options=options | {"sc_threshold": "0"}, size=size,
-            first_number=first, pts=list(range(first, first + 50)), time_base=Fraction(1, 25),
-        )
-        for first, size in ((0, (128, 72)), (50, (192, 112)))
-    ]  # fmt: skip
-    path = tmp_path / "film.ts"
-    path.write_bytes(b"".join(part.read_bytes() for part in parts))
-    clips, _ = scanned(path, tmp_path / "spool", (5, 45), (30, 70), (60, 95))
-    before, across, behind = cut_clips(str(path), clips, COPY, out_dir=str(tmp_path), min_length_s=0.2)
-    assert before.clip_mode == "copy"
-    for clip, (start, end) in ((across, (30, 70)), (behind, (60, 95))):
-        assert clip.clip_mode == "encode"
-        assert clip.mode_reason.startswith("the size or format of the pictures changes")
-        assert clip.num_frames == end - start
-
-
-def test_a_codec_that_mp4_cannot_hold_goes_to_mkv(tmp_path: Path) -> None:
-    path = draw(tmp_path / "film.mkv", 12, codec="ffv1", options={"g": "1"})
-    (clip,) = cut(path, tmp_path / "out", (3, 12), spec=COPY)
-    assert (Path(clip.path).suffix, clip.video_codec, clip.clip_mode) == (".mkv", "ffv1", "copy")
-    assert read_back(clip.path)[0] == list(range(3, 12))
 
 
 # --- facts and faults
@@ -577,51 +377,9 @@ def test_a_truncated_film_gives_the_clips_it_still_holds(tmp_path: Path) -> None
     assert "of 30 frames could be decoded" in second.message
 
 
-# --- windows
-
-
-def test_the_window_of_a_whole_clip_is_its_bytes(film: Film, tmp_path: Path) -> None:
-    (clip,) = cut(film("h264.ts"), tmp_path, (40, 65))
-    assert window_mp4(clip.path, 0, 25, spec=ENCODE) == Path(clip.path).read_bytes()
-
-
-def test_a_window_holds_exactly_its_frames(film: Film, tmp_path: Path) -> None:
-    (clip,) = cut(film("vfr.mp4"), tmp_path, (40, 65))
-    (tmp_path / "window.mp4").write_bytes(window_mp4(clip.path, 5, 25, spec=ENCODE))
-    numbers, shown = read_back(str(tmp_path / "window.mp4"))
-    times = source_pts(film("vfr.mp4"))[45:65]
-    assert numbers == list(range(45, 65))
-    assert shown == [pts - times[0] for pts in times]
-
-
-@pytest.mark.parametrize(
-    ("spec", "codec"),
-    [
-        (ClipTranscodingStage(encoder="libvpx-vp9", preset="ultrafast", max_height=36, target_fps=5), "vp9"),
-        (COPY, "h264"),
-    ],
-    ids=["encode", "copy"],
-)
-def test_a_window_is_encoded_as_its_clip_was(
-    film: Film, tmp_path: Path, spec: ClipTranscodingStage, codec: str
-) -> None:
-    (clip,) = cut(film("h264.mp4"), tmp_path, (30, 65), spec=spec)
-    (tmp_path / "window.mp4").write_bytes(window_mp4(clip.path, 2, 6, spec=spec))
-    with av.open(str(tmp_path / "window.mp4")) as container:
-        stream = container.streams.video[0]
-        assert (stream.codec_context.name.removeprefix("lib"), stream.height) == (codec, clip.height)
-        assert stream.frames == 4
-
-
-def test_a_window_beyond_the_clip_is_refused(film: Film, tmp_path: Path) -> None:
-    (clip,) = cut(film("h264.mp4"), tmp_path, (40, 65))
-    with pytest.raises(ValueError, match="has 25 frames"):
-        window_mp4(clip.path, 5, 26, spec=ENCODE)
+def _png() -> bytes:
+    return bytes(cv2.imencode(".png", np.zeros((16, 16, 3), np.uint8))[1])
 
 
 def _first(path: Path) -> int:
     return read_back(str(path))[0][0]
-
-
-def _png() -> bytes:
-    return bytes(cv2.imencode(".png", np.zeros((16, 16, 3), np.uint8))[1])

@@ -1,17 +1,16 @@
 """The report as text: what it counts, what it samples, what it escapes, how large it gets."""
 
-import json
 import re
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from report_tables import LIMITS, ODD_NAME, OUTPUT, REJECTED, DrawnRun, drawn_run, table
+from rendering_reports import OPTIONS, render
+from report_tables import LIMITS, REJECTED, DrawnRun, drawn_run, table
 
-from clipmill.review import naming, plots, sample, wording
+from clipmill.review import plots, sample, wording
 from clipmill.review.distributions import draw_distributions
 from clipmill.review.funnel import count_funnel
 from clipmill.review.limits import length_limit, motion_limits, quality_limits
@@ -19,14 +18,12 @@ from clipmill.review.measures import MEASURES
 from clipmill.review.page import build_page
 from clipmill.review.previews import data_uri_length, inline_previews
 from clipmill.review.report import render_report, write_report
-from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit, Step
+from clipmill.review.view import ReportTables, ScoreLimit, Step
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
 from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
 from clipmill.storage.tables import TABLE_SCHEMAS
-
-OPTIONS = ReportOptions(limits=LIMITS, output_root=OUTPUT)
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +34,6 @@ def run() -> DrawnRun:
 @pytest.fixture(scope="module")
 def page(run: DrawnRun) -> str:
     return render(run)
-
-
-def render(run: DrawnRun, options: ReportOptions = OPTIONS) -> str:
-    return render_report(run.tables, options=options, read_bytes=run.read_bytes)
-
-
-def embedded(page: str) -> Mapping[str, list[dict[str, object]]]:
-    return json.loads(page.split('id="cm-data">', 1)[1].split("</script>", 1)[0])
 
 
 def empty_tables() -> ReportTables:
@@ -240,103 +229,6 @@ def test_thresholds_come_from_the_spec() -> None:
         "motion_global_mean", min=0.00098, is_active=False
     )
     assert quality_limits(QualityFilterStage(sharpness=Bounds(min=3))) == (ScoreLimit("sharpness", min=3),)
-
-
-# Text of the data
-
-
-def test_names_are_escaped_in_markup(page: str) -> None:
-    assert "&lt;script&gt;alert(1)" in page
-    assert "<script>alert(1)" not in page
-    assert "<img src=x" not in page
-
-
-def test_embedded_json_cannot_end_its_element(page: str) -> None:
-    sources = [str(clip["details"]) for clip in embedded(page)["clips"]]
-    assert any(ODD_NAME in source for source in sources)
-    assert page.count("</script") == 2
-
-
-def test_script_json_escapes_what_html_and_javascript_would_read() -> None:
-    text = wording.script_json({"a": "</script><!--\u2028\u2029&"})
-    assert not set(text) & set("<>&\u2028\u2029")
-    assert json.loads(text) == {"a": "</script><!--\u2028\u2029&"}
-
-
-def test_control_and_direction_characters_are_not_passed_on() -> None:
-    assert wording.plain("\u202egnp.mp4\x00\x1b") == "\ufffdgnp.mp4\ufffd\ufffd"
-
-
-def test_long_text_is_cut() -> None:
-    assert wording.plain("x" * 5000, max_chars=10) == "xxxxxxxxxx…"
-
-
-@pytest.mark.parametrize(
-    ("uri", "link"),
-    [
-        (f"{OUTPUT}/clips/a b#.mp4", "./clips/a%20b%23.mp4"),
-        ("javascript:alert(1)", ""),
-        ("/data/outside/clips/a.mp4", ""),
-        ("https://example.org/a.mp4", ""),
-        (None, ""),
-    ],
-    ids=["own file", "script", "sibling folder", "elsewhere", "none"],
-)
-def test_only_files_of_the_output_are_linked(uri: str | None, link: str) -> None:
-    assert naming.relative_link(uri, output_root=OUTPUT) == link
-
-
-def test_what_is_missing_is_a_dash(page: str) -> None:
-    assert not re.search(
-        r"\b(nan|NaN|None|null)\b", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
-    )
-    clip = next(clip for clip in embedded(page)["clips"] if "night_drive" in str(clip["details"]))
-    assert (clip["scores"][1], clip["shown"][1]) == (None, wording.DASH)
-    assert (clip["scores"][2], clip["shown"][2]) == (None, wording.DASH)
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0.0069512, "0.00695"),
-        (1234.5, "1,234"),
-        (0.0, "0"),
-        (1.5e-5, "1.50e-5"),
-        (None, "\u2013"),
-        (float("nan"), "\u2013"),
-    ],
-    ids=["small", "large", "zero", "tiny", "none", "nan"],
-)
-def test_number(value: float | None, shown: str) -> None:
-    assert wording.number(value) == shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [
-        (7.7, "7.70 s"),
-        (59.7, "1 min 00 s"),
-        (725, "12 min 05 s"),
-        (11400, "3 h 10 min"),
-        (4334400, "1,204 h"),
-    ],
-)
-def test_length(seconds: float, shown: str) -> None:
-    assert wording.length(seconds) == shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(12.4, "0:12.40"), (59.999, "1:00.00"), (3723.4, "1:02:03.40")]
-)
-def test_timecode(seconds: float, shown: str) -> None:
-    assert wording.timecode(seconds) == shown
-
-
-def test_names_are_below_the_common_folder() -> None:
-    assert naming.common_root(["/a/b/one.mp4", "/a/b/ones/two.mp4", "/a/bc.mp4"]) == "/a/"
-    assert naming.common_root(["/a/b/one.mp4"]) == "/a/b/"
-    assert naming.common_root(["/a/b/one.mp4", "/a/b/one.mp4.mkv"]) == "/a/b/"
-    assert naming.common_root([]) == ""
 
 
 # Sections

@@ -1,0 +1,19 @@
+"""The page of a drawn run, and the data in it."""
+
+import json
+from collections.abc import Mapping
+
+from report_tables import LIMITS, OUTPUT, DrawnRun
+
+from clipmill.review.report import render_report
+from clipmill.review.view import ReportOptions
+
+OPTIONS = ReportOptions(limits=LIMITS, output_root=OUTPUT)
+
+
+def render(run: DrawnRun, options: ReportOptions = OPTIONS) -> str:
+    return render_report(run.tables, options=options, read_bytes=run.read_bytes)
+
+
+def embedded(page: str) -> Mapping[str, list[dict[str, object]]]:
+    return json.loads(page.split('id="cm-data">', 1)[1].split("</script>", 1)[0])

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, cast
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from clipmill.stages.base import SPEED_ONLY, Spec, StageSpec
+from clipmill.stages.base import SPEED, Spec, StageSpec
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -107,8 +107,8 @@ class DedupSpec(StageSpec):
     border_width: float = Field(default=0.2, ge=0, le=2)
     group_linkage: Literal["connected", "complete"] = "connected"
     backend: DedupBackend = "auto"
-    pairwise_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 1024
-    max_groups: Annotated[int, Field(ge=1, le=5000), SPEED_ONLY] = 64
+    pairwise_batch_size: Annotated[int, Field(ge=1), SPEED] = 1024
+    max_groups: Annotated[int, Field(ge=1, le=5000), SPEED] = 64
 
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
@@ -133,16 +133,16 @@ class LimitsSpec(Spec):
     max_size_bytes: int = Field(default=1 << 40, ge=1)
     max_framerate: float = Field(default=2000.0, gt=0)
     """Frames for each second shown, over a whole video: what bounds the work and the disk of a short one."""
-    decode_timeout_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 60.0
+    decode_timeout_s: Annotated[float, Field(gt=0), SPEED] = 60.0
     """Fixed part of the time one video may take; the rest grows with its megapixel-seconds."""
-    decode_stall_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 60.0
+    decode_stall_s: Annotated[float, Field(gt=0), SPEED] = 60.0
     """Longest time without one more decoded frame."""
-    max_child_bytes: Annotated[int, Field(ge=512 << 20), SPEED_ONLY] = 4 << 30
+    max_child_bytes: Annotated[int, Field(ge=512 << 20), SPEED] = 4 << 30
     """Address space of a codec process; its libraries alone take about 450 MiB of it."""
-    isolation: Annotated[Literal["process", "none"], SPEED_ONLY] = "process"
+    isolation: Annotated[Literal["process", "none"], SPEED] = "process"
     """``none`` runs codecs in the worker itself, for a debugger: a crash there ends the run."""
-    max_attempts: Annotated[int, Field(ge=1), SPEED_ONLY] = 2
-    max_work_per_run: Annotated[float | None, Field(gt=0), SPEED_ONLY] = None
+    max_attempts: Annotated[int, Field(ge=1), SPEED] = 2
+    max_work_per_run: Annotated[float | None, Field(gt=0), SPEED] = None
 
 
 class WriteSpec(StageSpec):
@@ -180,7 +180,7 @@ class CurateSpec(StageSpec):
 
     input_list_json_path: str | None = None
     video_limit: int | None = Field(default=None, ge=1)
-    decoder: Annotated[Decoder, SPEED_ONLY] = ANY_DECODER
+    decoder: Annotated[Decoder, SPEED] = ANY_DECODER
     split: SplitSpec = SplitSpec()
     motion: MotionVectorDecodeStage | None = MotionVectorDecodeStage()
     motion_filter: MotionFilterStage | None = MotionFilterStage(score_only=True)
@@ -197,7 +197,7 @@ class CurateSpec(StageSpec):
     dedup: DedupSpec | None = DedupSpec()
     write: WriteSpec = WriteSpec()
     limits: LimitsSpec = LimitsSpec()
-    sharding: Annotated[ShardingSpec, SPEED_ONLY] = ShardingSpec()
+    sharding: Annotated[ShardingSpec, SPEED] = ShardingSpec()
 
     @model_validator(mode="after")
     def _somebody_answers(self) -> Self:

@@ -1,68 +1,191 @@
-"""What every stage spec shares: frozen, no unknown fields, impossible values do not construct."""
+"""The contract of a stage: one class in one file, with everything that is special about it.
 
-import logging
-from collections.abc import Iterable
-from typing import Annotated, ClassVar
+The planner, the engine, the state, the tables, the JSON, the report and the command line read this class.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.fields import FieldInfo
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
-from clipmill import identity
+import pyarrow as pa
 
+from clipmill.records import ClipSpan, FrameSpan
+from clipmill.stages.columns import Artifact, Column, Rule
+from clipmill.stages.reads import Frames, Measure, Motion, Reads, Sound, rate
+from clipmill.stages.spec import BOUND, SPEED, VERDICT, Cpus, Mark, Spec, StageSpec, apply_verbose, marks_of
+from clipmill.stages.worker import (
+    Batch,
+    Failed,
+    Item,
+    MotionSamples,
+    Results,
+    StageContext,
+    StreamWorker,
+    Worker,
+)
 
-class _SpeedOnly:
-    """Marks a field that changes how fast a stage runs, never what it makes."""
+Grain = Literal["run", "video", "clip", "window"]
+S = TypeVar("S", bound="Stage")
 
-
-SPEED_ONLY = _SpeedOnly()
-
-Cpus = Annotated[float, Field(gt=0), SPEED_ONLY]
-"""CPU cores a stage asks for; clamped to the machine where it runs."""
-
-Score = float | None
-
-
-class Spec(BaseModel):
-    """A group of parameters that is checked when it is made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
-
-    stage_name: ClassVar[str]
-    STAGE_VERSION: ClassVar[int] = 1
-
-    @classmethod
-    def is_speed_only(cls, field: FieldInfo) -> bool:
-        """Whether a field leaves results as they are."""
-        return any(isinstance(mark, _SpeedOnly) for mark in field.metadata)
-
-    def result_fields(self) -> dict[str, object]:
-        """Fields that change the result and differ from their default, as JSON values."""
-        keep = {name for name, field in type(self).model_fields.items() if not self.is_speed_only(field)}
-        return self.model_dump(mode="json", include=keep, exclude_defaults=True)
-
-    def digest(self, *upstream: str, model: str = "") -> str:
-        """``stage_digest`` of this spec over the digests it reads and the revision of its weights, if any."""
-        return identity.stage_digest(
-            self.stage_name, self.STAGE_VERSION, self.result_fields(), upstream=upstream, model=model
-        )
+__all__ = [
+    "BOUND", "SPEED", "VERDICT", "Artifact", "Batch", "Column", "Cpus", "Failed", "Frames", "Grain", "Item",
+    "Mark", "Measure", "ModelRef", "Motion", "MotionSamples", "Reads", "Resources", "Results", "Rule",
+    "RunView", "Sound", "Spec", "Stage", "StageContext", "StageSpec", "StreamWorker", "Worker",
+    "apply_verbose", "marks_of", "rate",
+]  # fmt: skip
 
 
-class StageSpec(Spec):
-    """Parameters of one stage.
+@dataclass(frozen=True)
+class Resources:
+    """What one worker of a stage needs of a machine.
 
-    Every stage takes ``verbose``: it sets that stage's logger to DEBUG and changes nothing else.
+    ``batch_items`` is the most items that a call of the worker gets. ``grows`` lets the pool of workers take
+    what other stages leave. ``max_workers`` bounds the pool.
     """
 
-    verbose: Annotated[bool, SPEED_ONLY] = False
+    cpus: float = 1
+    gpus: float = 0
+    gpu_memory_gb: float = 0
+    batch_items: int = 32
+    grows: bool = False
+    max_workers: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model that a stage uses: its name, the revision of its weights, and the place where they lie."""
+
+    name: str
+    revision: str = ""
+    place: str = ""
+
+
+class RunView(Protocol):
+    """What a stage may know of the run that it is part of, in ``bind``."""
+
+    def find(self, kind: type[S]) -> S | None:
+        """Returns the first stage of a class, or None."""
+        ...
+
+
+class Stage(StageSpec):
+    """One step of a run. Its parameters are its fields.
+
+    ``runs_on`` ``all`` also runs for items that an earlier rule rejected. ``on_failure`` ``drop`` rejects an
+    item that the stage failed on, for ``failure_reason``. ``code`` says how the digest of a user's stage
+    follows its source: ``source`` reads the code, ``version`` trusts ``version``.
+    """
+
+    name: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+    grain: ClassVar[Grain]
+    environment: ClassVar[str] = "core"
+    runs_on: ClassVar[Literal["passed", "all"]] = "passed"
+    on_failure: ClassVar[Literal["keep", "drop"]] = "keep"
+    failure_reason: ClassVar[str] = ""
+    code: ClassVar[Literal["source", "version"]] = "source"
+    writes: ClassVar[tuple[Column, ...]] = ()
+    artifacts: ClassVar[tuple[Artifact, ...]] = ()
 
     @classmethod
-    def log(cls) -> logging.Logger:
-        """The stage's logger, for whoever does its work: ``clipmill.stages.`` and the name of the stage."""
-        return logging.getLogger(f"clipmill.stages.{cls.stage_name}")
+    def __pydantic_init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+        """Checks what a class of stages must have; TypeError names what is wrong and the remedy.
+
+        A class made with ``abstract=True`` only lends fields to its subclasses.
+        """
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.stage_name, cls.STAGE_VERSION = cls.name, cls.version
+        _check_fields(cls)
+        if not abstract:
+            _check_class(cls)
+
+    def requires(self) -> tuple["Stage", ...]:
+        """Returns stages that are added with these values where none of their class is there."""
+        return ()
+
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage with values taken over from other stages of the run, by ``bound``."""
+        del run
+        return self
+
+    def reads(self) -> Reads:
+        """Returns what the stage reads."""
+        return Reads()
+
+    def resources(self) -> Resources:
+        """Returns what one worker needs."""
+        return Resources()
+
+    def models(self) -> tuple[ModelRef, ...]:
+        """Returns the models that the stage uses."""
+        return ()
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Returns the bounds that reject, in the order in which reasons are named."""
+        return ()
+
+    def published(self, rows: pa.Table) -> pa.Table:
+        """Returns ``rows`` with the derived columns, made from the stage's own columns and parameters."""
+        return rows
+
+    def windows(self, clip: ClipSpan) -> Sequence[FrameSpan]:
+        """Returns the windows of a clip, in frames of the clip; for the stage that prepares captions."""
+        del clip
+        return ()
+
+    def open(self, context: StageContext) -> Worker | StreamWorker:
+        """Returns the worker; called once in the worker process, on a copy without verdicts."""
+        raise NotImplementedError(f"{type(self).__name__} writes columns and must define open(context)")
+
+    def bound(self, **values: object) -> Self:
+        """Returns a copy with ``values``, checked like those of a spec. For ``bind``."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        return type(self).model_validate({**given, **values})
+
+    def without_verdicts(self) -> Self:
+        """Returns a copy whose VERDICT fields are at their defaults: what the worker sees."""
+        keep = self.fields_without(Mark.VERDICT)
+        given = {name: getattr(self, name) for name in self.model_fields_set & keep}
+        return type(self).model_validate(given)
+
+    @classmethod
+    def column(cls, name: str) -> Column | None:
+        """Returns the column of that name, or None."""
+        return next((column for column in cls.writes if column.name == name), None)
 
 
-def apply_verbose(stages: Iterable[StageSpec]) -> None:
-    """Set the loggers of those that are ``verbose`` to DEBUG, in this process; others stay as they are."""
-    for stage in stages:
-        if stage.verbose:
-            stage.log().setLevel(logging.DEBUG)
+def _check_class(cls: type[Stage]) -> None:
+    if not cls.name:
+        raise TypeError(f'{cls.__name__} has no name: add `name: ClassVar = "..."`')
+    if not hasattr(cls, "grain"):
+        raise TypeError(f'{cls.__name__} has no grain: add `grain: ClassVar = "clip"`')
+    names = [column.name for column in cls.writes]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TypeError(f"{cls.__name__} writes column {min(twice)} twice")
+
+
+def _check_fields(cls: type[Stage]) -> None:
+    """Raises TypeError for a mark without a default, a lost mark, or a field named like a part of Stage."""
+    reserved = {name for name, _ in inspect.getmembers(Stage)} - set(Stage.model_fields)
+    for name, field in cls.model_fields.items():
+        marks = marks_of(field)
+        if marks and field.is_required():
+            raise TypeError(f"{cls.__name__}.{name} is marked {_named(marks)} and needs a default")
+        if lost := _marks_above(cls, name) - marks:
+            raise TypeError(f"{cls.__name__}.{name} is declared again without its mark {_named(lost)}")
+        if name in reserved:
+            raise TypeError(f"{cls.__name__}.{name} hides Stage.{name}: give the field another name")
+
+
+def _marks_above(cls: type[Stage], name: str) -> frozenset[Mark]:
+    above = [base.model_fields[name] for base in cls.__mro__[1:] if _declares(base, name)]
+    return marks_of(above[0]) if above else frozenset()
+
+
+def _declares(base: type, name: str) -> bool:
+    return issubclass(base, Stage) and name in base.model_fields
+
+
+def _named(marks: frozenset[Mark]) -> str:
+    return ", ".join(sorted(mark.name for mark in marks))

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED_ONLY
+from clipmill.stages.base import SPEED
 from clipmill.stages.video.caption.caption_preparation import PromptVariant
 from clipmill.stages.video.caption.serving import VARIANT_PATTERN, ServedModel
 
@@ -23,5 +23,5 @@ class CaptionEnhancementStage(ServedModel):
 
     prompt_variant: PromptVariant = "default"
     prompt_text: str | None = Field(default=None, min_length=1)
-    model_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 128
+    model_batch_size: Annotated[int, Field(ge=1), SPEED] = 128
     captioning_model_variant: str | None = Field(default=None, pattern=VARIANT_PATTERN)

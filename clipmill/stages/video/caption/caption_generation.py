@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED_ONLY
+from clipmill.stages.base import SPEED
 from clipmill.stages.video.caption.serving import ServedModel
 
 MAX_ANSWER_TOKENS = 32
@@ -23,9 +23,9 @@ class CaptionGenerationStage(ServedModel):
 
     stage_name: ClassVar[str] = "caption"
 
-    caption_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 16
+    caption_batch_size: Annotated[int, Field(ge=1), SPEED] = 16
     model_does_preprocess: bool = False
-    disable_mmcache: Annotated[bool, SPEED_ONLY] = False
+    disable_mmcache: Annotated[bool, SPEED] = False
     generate_stage2_caption: bool = False
     stage2_prompt_text: str | None = Field(default=None, min_length=1)
     endpoint_frames: Literal["video_url", "image_url"] = "video_url"

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from clipmill.stages.base import SPEED_ONLY, StageSpec
+from clipmill.stages.base import SPEED, StageSpec
 from clipmill.stages.video.embedding.learned import Device
 
 Backend = Literal["auto", "vllm", "endpoint", "transformers"]
@@ -24,7 +24,7 @@ class ServedModel(StageSpec):
     stage_name: ClassVar[str] = "served_model"
 
     # Where weights lie and where a model runs changes nothing: who it is is said by name and revision.
-    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "models/qwen"
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/qwen"
     model_variant: str = Field(default="qwen", pattern=VARIANT_PATTERN)
     model: str | None = Field(default=None, min_length=1)
     revision: str | None = None
@@ -37,20 +37,20 @@ class ServedModel(StageSpec):
     vllm_kwargs: dict[str, bool | int | float | str] = Field(
         default_factory=dict[str, bool | int | float | str]
     )
-    backend: Annotated[Backend, SPEED_ONLY] = "auto"
+    backend: Annotated[Backend, SPEED] = "auto"
     endpoint_model: str | None = Field(default=None, min_length=1)
     endpoint_extra: dict[str, bool | int | float | str] = Field(
         default_factory=dict[str, bool | int | float | str]
     )
-    endpoint_url: Annotated[str | None, Field(pattern=r"^https?://[^/@]+(/|$)"), SPEED_ONLY] = None
-    endpoint_key_variable: Annotated[str | None, Field(pattern=r"^[A-Za-z_]\w*$"), SPEED_ONLY] = None
-    endpoint_concurrency: Annotated[int, Field(ge=1, le=1024), SPEED_ONLY] = 32
-    endpoint_timeout_s: Annotated[float, Field(gt=0), SPEED_ONLY] = 300.0
-    endpoint_max_attempts: Annotated[int, Field(ge=1, le=20), SPEED_ONLY] = 6
-    device: Annotated[Device, SPEED_ONLY] = "auto"
-    tensor_parallel_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 1
-    num_gpus_per_worker: Annotated[float, Field(ge=0), SPEED_ONLY] = 1
-    max_workers: Annotated[int | None, Field(ge=1), SPEED_ONLY] = None
+    endpoint_url: Annotated[str | None, Field(pattern=r"^https?://[^/@]+(/|$)"), SPEED] = None
+    endpoint_key_variable: Annotated[str | None, Field(pattern=r"^[A-Za-z_]\w*$"), SPEED] = None
+    endpoint_concurrency: Annotated[int, Field(ge=1, le=1024), SPEED] = 32
+    endpoint_timeout_s: Annotated[float, Field(gt=0), SPEED] = 300.0
+    endpoint_max_attempts: Annotated[int, Field(ge=1, le=20), SPEED] = 6
+    device: Annotated[Device, SPEED] = "auto"
+    tensor_parallel_size: Annotated[int, Field(ge=1), SPEED] = 1
+    num_gpus_per_worker: Annotated[float, Field(ge=0), SPEED] = 1
+    max_workers: Annotated[int | None, Field(ge=1), SPEED] = None
 
     @property
     def is_remote(self) -> bool:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from clipmill.stages.base import SPEED_ONLY, Cpus, StageSpec
+from clipmill.stages.base import SPEED, Cpus, StageSpec
 
 
 class FixedStrideExtractorStage(StageSpec):
@@ -53,13 +53,13 @@ class ClipTranscodingStage(StageSpec):
         "libx264"
     )
     encoder_threads: int = Field(default=1, ge=1, le=64)  # part of the result: x264's bytes depend on it
-    encode_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 16
-    nb_streams_per_gpu: Annotated[int, Field(ge=1), SPEED_ONLY] = 3
-    use_hwaccel: Annotated[bool, SPEED_ONLY] = False
+    encode_batch_size: Annotated[int, Field(ge=1), SPEED] = 16
+    nb_streams_per_gpu: Annotated[int, Field(ge=1), SPEED] = 3
+    use_hwaccel: Annotated[bool, SPEED] = False
     use_input_bit_rate: bool = False
     bit_rate_k: int | None = Field(default=None, ge=1)
     num_clips_per_chunk: int = Field(default=32, ge=1)
-    ffmpeg_verbose: Annotated[bool, SPEED_ONLY] = False
+    ffmpeg_verbose: Annotated[bool, SPEED] = False
     preset: Preset = "veryfast"
     quality: int = Field(default=21, ge=0, le=51)
     crop_letterbox: bool = False

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED_ONLY
+from clipmill.stages.base import SPEED
 from clipmill.stages.video.clipping.content_extraction import ShotClipRules
 
 
@@ -25,13 +25,13 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
     STAGE_VERSION: ClassVar[int] = 2
 
     # Where weights lie changes nothing; which ones they are is said by the revision.
-    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "models"
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "models"
     revision: str | None = None
     threshold: float = Field(default=0.4, gt=0, lt=1)
     cascade: bool = True
     cascade_threshold: float = Field(default=0.02, gt=0, lt=1)
     backend: Literal["auto", "torch", "openvino"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    device: Annotated[Literal["auto", "cpu", "cuda"], SPEED_ONLY] = "auto"
-    batch_windows: Annotated[int | None, Field(ge=1, le=256), SPEED_ONLY] = None
-    gpu_memory_gb: Annotated[float, Field(gt=0), SPEED_ONLY] = 10
+    device: Annotated[Literal["auto", "cpu", "cuda"], SPEED] = "auto"
+    batch_windows: Annotated[int | None, Field(ge=1, le=256), SPEED] = None
+    gpu_memory_gb: Annotated[float, Field(gt=0), SPEED] = 10

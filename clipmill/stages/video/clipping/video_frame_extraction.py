@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED_ONLY, StageSpec
+from clipmill.stages.base import SPEED, StageSpec
 
 
 class VideoFrameExtractionStage(StageSpec):
@@ -13,4 +13,4 @@ class VideoFrameExtractionStage(StageSpec):
     stage_name: ClassVar[str] = "thumbnails"
 
     output_hw: tuple[Literal[27], Literal[48]] = (27, 48)
-    pyncv_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 64
+    pyncv_batch_size: Annotated[int, Field(ge=1), SPEED] = 64

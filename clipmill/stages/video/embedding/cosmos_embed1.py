@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.stages.base import SPEED_ONLY, Cpus, StageSpec
+from clipmill.stages.base import SPEED, Cpus, StageSpec
 from clipmill.stages.video.embedding.learned import LearnedAlgorithm, LearnedEmbeddingStage
 
 Variant = Literal["224p", "336p", "448p"]
@@ -20,7 +20,7 @@ class CosmosEmbed1FrameCreationStage(StageSpec):
 
     stage_name: ClassVar[str] = "cosmos_embed1_frames"
 
-    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "models/cosmos_embed1"
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/cosmos_embed1"
     variant: Variant = "336p"
     target_fps: float = Field(default=2.0, gt=0, le=60)
     num_cpus: Cpus = 3
@@ -34,10 +34,10 @@ class CosmosEmbed1EmbeddingStage(StageSpec):
 
     stage_name: ClassVar[str] = "cosmos_embed1"
 
-    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "models/cosmos_embed1"
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/cosmos_embed1"
     variant: Variant = "336p"
     texts_to_verify: list[str] | None = Field(default=None, min_length=1)
-    gpu_memory_gb: Annotated[float, Field(ge=0), SPEED_ONLY] = 20
+    gpu_memory_gb: Annotated[float, Field(ge=0), SPEED] = 20
 
     def as_learned(self, frames: CosmosEmbed1FrameCreationStage | None = None) -> LearnedEmbeddingStage:
         """One stage of both. SpecError when the two name different variants or folders."""

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.stages.base import SPEED_ONLY, StageSpec
+from clipmill.stages.base import SPEED, StageSpec
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 
 
@@ -14,7 +14,7 @@ class InternVideo2FrameCreationStage(StageSpec):
 
     stage_name: ClassVar[str] = "internvideo2_frames"
 
-    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "InternVideo2"
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "InternVideo2"
     target_fps: float = Field(default=2.0, gt=0, le=60)
 
 
@@ -26,9 +26,9 @@ class InternVideo2EmbeddingStage(StageSpec):
 
     stage_name: ClassVar[str] = "internvideo2"
 
-    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "InternVideo2"
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "InternVideo2"
     texts_to_verify: list[str] | None = Field(default=None, min_length=1)
-    gpu_memory_gb: Annotated[float, Field(ge=0), SPEED_ONLY] = 10
+    gpu_memory_gb: Annotated[float, Field(ge=0), SPEED] = 10
 
     def as_learned(self, frames: InternVideo2FrameCreationStage | None = None) -> LearnedEmbeddingStage:
         """One stage of both. SpecError when the two name different folders."""

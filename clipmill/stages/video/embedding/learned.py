@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED_ONLY, StageSpec
+from clipmill.stages.base import SPEED, StageSpec
 
 LearnedAlgorithm = Literal[
     "cosmos-embed1-224p",
@@ -37,16 +37,16 @@ class LearnedEmbeddingStage(StageSpec):
 
     algorithm: LearnedAlgorithm
     # Where weights lie changes nothing; which ones they are is said by the revision.
-    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "models"
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "models"
     revision: str | None = None
     target_fps: float = Field(default=2.0, gt=0, le=60)
     num_frames: int | None = Field(default=None, ge=1, le=256)
     texts_to_verify: list[str] | None = Field(default=None, min_length=1)
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    allow_remote_code: Annotated[list[str], SPEED_ONLY] = Field(default_factory=list[str])
-    batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 8
-    gpu_memory_gb: Annotated[float, Field(ge=0), SPEED_ONLY] = 20
-    device: Annotated[Device, SPEED_ONLY] = "auto"
+    allow_remote_code: Annotated[list[str], SPEED] = Field(default_factory=list[str])
+    batch_size: Annotated[int, Field(ge=1), SPEED] = 8
+    gpu_memory_gb: Annotated[float, Field(ge=0), SPEED] = 20
+    device: Annotated[Device, SPEED] = "auto"
 
     @property
     def frame_height_px(self) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED_ONLY, StageSpec
+from clipmill.stages.base import SPEED, StageSpec
 from clipmill.stages.video.embedding.learned import Device
 
 
@@ -20,14 +20,14 @@ class ClipAestheticFilterStage(StageSpec):
     STAGE_VERSION: ClassVar[int] = 2
 
     # Where weights lie changes nothing; which ones they are is said by the model table.
-    model_dir: Annotated[str, Field(min_length=1), SPEED_ONLY] = "models/clip_aesthetic"
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/clip_aesthetic"
     score_threshold: float = 0.5
     reduction: Literal["min", "mean"] = "min"
     target_fps: float = Field(default=1.0, gt=0, le=60)
-    num_gpus_per_worker: Annotated[float, Field(ge=0), SPEED_ONLY] = 0.25
+    num_gpus_per_worker: Annotated[float, Field(ge=0), SPEED] = 0.25
     score_only: bool = False
-    device: Annotated[Device, SPEED_ONLY] = "auto"
-    batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 32
+    device: Annotated[Device, SPEED] = "auto"
+    batch_size: Annotated[int, Field(ge=1), SPEED] = 32
 
     @property
     def frame_height_px(self) -> int:

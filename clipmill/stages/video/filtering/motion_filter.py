@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from clipmill.stages.base import SPEED_ONLY, Cpus, StageSpec
+from clipmill.stages.base import SPEED, Cpus, StageSpec
 
 
 class MotionVectorDecodeStage(StageSpec):
@@ -43,5 +43,5 @@ class MotionFilterStage(StageSpec):
     score_only: bool = False
     global_mean_threshold: float = Field(default=0.00098, ge=0)
     per_patch_min_256_threshold: float = Field(default=0.000001, ge=0)
-    num_gpus_per_worker: Annotated[float, Field(ge=0), SPEED_ONLY] = 0
-    motion_filter_batch_size: Annotated[int, Field(ge=1), SPEED_ONLY] = 256
+    num_gpus_per_worker: Annotated[float, Field(ge=0), SPEED] = 0
+    motion_filter_batch_size: Annotated[int, Field(ge=1), SPEED] = 256

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED_ONLY, StageSpec
+from clipmill.stages.base import SPEED, StageSpec
 
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
@@ -30,5 +30,5 @@ class VideoReader(StageSpec):
 
     input_video_path: str = Field(min_length=1)
     input_list_json_path: str | None = None
-    video_limit: Annotated[int | None, Field(ge=1), SPEED_ONLY] = None
-    decoder: Annotated[Decoder, SPEED_ONLY] = ANY_DECODER
+    video_limit: Annotated[int | None, Field(ge=1), SPEED] = None
+    decoder: Annotated[Decoder, SPEED] = ANY_DECODER

@@ -1,0 +1,112 @@
+"""What a stage reads of a video: the planner takes the union over all stages for the one decode."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+RATE_DENOMINATOR = 1000
+"""Rates are fractions of at most this denominator: 23.976 is 23976/1000 = 2997/125."""
+
+MotionSource = Literal["blocks", "vectors"]
+
+
+def rate(fps: float | Fraction) -> Fraction:
+    """Returns a rate as the exact fraction that a time grid ``k / fps`` uses. ValueError unless above 0."""
+    exact = Fraction(fps).limit_denominator(RATE_DENOMINATOR)
+    if exact <= 0:
+        raise ValueError(f"a rate must be above 0 frames a second, got {fps}")
+    return exact
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Sampled frames: uint8 ``(T, h, w, 3)`` RGB, upright, square pixels.
+
+    For every k, the frame shown at ``k / fps`` seconds after the first frame of the video. ``h`` is
+    ``height_px`` or the source's height where that is smaller; frames are never enlarged. A clip's frames
+    thin out evenly where they exceed ``max_bytes_per_clip``.
+    """
+
+    fps: Fraction
+    height_px: int
+    max_bytes_per_clip: int = 24 << 20
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fps", rate(self.fps))
+        if self.height_px < 1 or self.max_bytes_per_clip < 1:
+            raise ValueError(f"Frames needs height_px and max_bytes_per_clip above 0, got {self}")
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Flow of blocks at ``fps`` instants a second, each between a frame and the one before it.
+
+    ``blocks`` is one estimator for every codec; ``vectors`` reads the decoder's own (H.264 only).
+    ``separate_camera`` adds the motion of the camera apart from that of objects.
+    """
+
+    fps: Fraction
+    source: MotionSource = "blocks"
+    separate_camera: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fps", rate(self.fps))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A small pure function that the pass applies to sampled full-size frames where they are decoded.
+
+    ``function`` is ``package.module:name``. It takes the full luma, uint8 ``(H, W)``, and the thumbnail,
+    uint8 ``(27, 48, 3)``, and returns float32 of ``shape``.
+    """
+
+    function: str
+    fps: Fraction
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fps", rate(self.fps))
+        module, colon, name = self.function.partition(":")
+        if not (module and colon and name.isidentifier()):
+            raise ValueError(f"Measure.function must look like package.module:name, got {self.function!r}")
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Audio samples: float32 ``(N, channels)``, on the picture's repaired clock."""
+
+    rate_hz: int = 16_000
+    channels: int = 1
+
+
+Sample = Frames | Motion | Measure
+"""A read that samples the picture on a time grid."""
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Everything that one stage reads.
+
+    ``thumbnails`` are uint8 ``(27, 48, 3)`` RGB of every frame. ``source`` is the source file itself.
+    ``columns`` are ``"key:column"``, or a bare name where one stage only writes it; ``artifacts`` are
+    ``"key.artifact"``.
+    """
+
+    frames: Frames | None = None
+    thumbnails: bool = False
+    motion: Motion | None = None
+    measures: tuple[Measure, ...] = ()
+    sound: Sound | None = None
+    source: bool = False
+    columns: tuple[str, ...] = ()
+    artifacts: tuple[str, ...] = ()
+
+    def samples(self) -> Iterator[Sample]:
+        """Yields the reads that sample the picture on a time grid."""
+        if self.frames:
+            yield self.frames
+        if self.motion:
+            yield self.motion
+        yield from self.measures

@@ -1,0 +1,169 @@
+"""What a stage's worker gets and gives back."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from clipmill.records import ClipSpan, FrameSpan, VideoFacts
+
+FailureKind = Literal["final", "retryable"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a stage has no result for an item.
+
+    ``final`` follows from the bytes and the parameters; anything else is ``retryable``.
+    """
+
+    kind: FailureKind
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class MotionSamples:
+    """Motion inside a clip at M instants.
+
+    ``blocks`` is float32 ``(M, By, Bx)``, length of a block's flow over (height + width). ``parts`` is
+    float32 ``(M, 2)``, the camera's motion and that of objects; ``(0, 2)`` where it was not asked for.
+    """
+
+    blocks: np.ndarray
+    parts: np.ndarray
+
+
+@dataclass(frozen=True)
+class Item:
+    """One clip, or one window of a clip, as a stage sees it. Reads that the stage did not declare are None.
+
+    ``frames`` is uint8 ``(T, h, w, 3)``, ``frame_times_s`` float64 ``(T,)`` on the source timeline.
+    ``thumbnails`` is uint8 ``(N, 27, 48, 3)``. ``measures`` has one float32 array ``(M, *shape)`` for each
+    declared Measure. ``columns`` holds the values of the columns that were read.
+    """
+
+    id: str
+    clip: ClipSpan
+    video: VideoFacts
+    source_uri: str = ""
+    window: FrameSpan | None = None
+    frames: np.ndarray | None = None
+    frame_times_s: np.ndarray | None = None
+    thumbnails: np.ndarray | None = None
+    motion: MotionSamples | None = None
+    measures: tuple[np.ndarray, ...] = ()
+    sound: np.ndarray | None = None
+    columns: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items of one or several videos. Every property has one entry for each item, in order."""
+
+    items: tuple[Item, ...]
+
+    def __len__(self) -> int:
+        """Returns the number of items."""
+        return len(self.items)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the items."""
+        return [item.id for item in self.items]
+
+    @property
+    def spans(self) -> list[ClipSpan]:
+        """Places of the clips in their sources."""
+        return [item.clip for item in self.items]
+
+    @property
+    def videos(self) -> list[VideoFacts]:
+        """Facts of the sources' headers."""
+        return [item.video for item in self.items]
+
+    @property
+    def frames(self) -> list[np.ndarray]:
+        """Sampled frames, uint8 ``(T, h, w, 3)``. ValueError for a stage that declared none."""
+        return [_there(item.frames, "frames") for item in self.items]
+
+    @property
+    def thumbnails(self) -> list[np.ndarray]:
+        """Thumbnails of every frame, uint8 ``(N, 27, 48, 3)``. ValueError for a stage that declared none."""
+        return [_there(item.thumbnails, "thumbnails") for item in self.items]
+
+    @property
+    def motion(self) -> list[MotionSamples]:
+        """Motion at the sampled instants. ValueError for a stage that declared none."""
+        return [_there(item.motion, "motion") for item in self.items]
+
+    @property
+    def measures(self) -> list[tuple[np.ndarray, ...]]:
+        """One array for each declared Measure."""
+        return [item.measures for item in self.items]
+
+    @property
+    def columns(self) -> pa.Table:
+        """The columns that were read, one row for each item."""
+        return pa.Table.from_pylist([dict(item.columns) for item in self.items])
+
+
+def _there(value: T | None, what: str) -> T:
+    if value is None:
+        raise ValueError(f"the stage's reads() declare no {what}")
+    return value
+
+
+@dataclass(frozen=True)
+class Results:
+    """New columns, one value for each item of the batch, and the items that failed by their place in it."""
+
+    columns: Mapping[str, Sequence[object] | np.ndarray | pa.Array]
+    failed: Mapping[int, Failed] = field(default_factory=dict[int, Failed])
+
+
+Answer = Mapping[str, object]
+"""Column name -> one value for each item."""
+
+
+class Worker(Protocol):
+    """Computes a stage's columns of a batch; a plain function is one too."""
+
+    def __call__(self, batch: Batch) -> Results | Answer:
+        """Returns columns of the same length and order as the batch."""
+        ...
+
+
+class StreamWorker(Protocol):
+    """Answers items in any order; for models that are asked."""
+
+    def stream(self, items: Iterator[Item]) -> Iterator[tuple[str, Mapping[str, object] | Failed]]:
+        """Yields (item id, values by column or a failure) for the items, each once."""
+        ...
+
+
+class StageContext(Protocol):
+    """What a worker process lends to the stages that it opens."""
+
+    device: str
+    gpu_share: float
+    num_threads: int
+    scratch_dir: Path
+    log: logging.Logger
+
+    def weights(self, name: str) -> Path:
+        """Returns the folder of a model that the stage names in ``models()``."""
+        ...
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        """Returns the object of this worker process by that key; ``make`` makes it once."""
+        ...
+
+    def put(self, artifact: str, item_id: str, data: bytes | Path) -> str:
+        """Stores a file of an item before its row is written; returns its path relative to the output."""
+        ...

@@ -125,6 +125,14 @@ class Stage(StageSpec):
         """Returns the bounds that reject, in the order in which reasons are named."""
         return ()
 
+    def rejects(self, rows: pa.Table) -> pa.Table | None:
+        """Returns columns ``reason`` and ``message``, null where a row passes; None leaves it to ``rules``.
+
+        For what bounds cannot say. ``rows`` has the stage's own columns and those that it reads.
+        """
+        del rows
+        return None
+
     def published(self, rows: pa.Table) -> pa.Table:
         """Returns ``rows`` with the derived columns, made from the stage's own columns and parameters."""
         return rows

@@ -43,7 +43,9 @@ class MotionSamples:
 class Item:
     """One clip, or one window of a clip, as a stage sees it. Reads that the stage did not declare are None.
 
-    ``frames`` is uint8 ``(T, h, w, 3)``, ``frame_times_s`` float64 ``(T,)`` on the source timeline.
+    ``frames`` is uint8 ``(T, h, w, 3)``, of the whole clip also for a window. ``frame_numbers`` is int64
+    ``(T,)``, counted from the clip's first frame; ``frame_times_s`` is float64 ``(T,)`` on the source
+    timeline. ``window`` is the window's place in frames of the clip.
     ``thumbnails`` is uint8 ``(N, 27, 48, 3)``. ``measures`` has one float32 array ``(M, *shape)`` for each
     declared Measure. ``columns`` holds the values of the columns that were read.
     """
@@ -54,6 +56,7 @@ class Item:
     source_uri: str = ""
     window: FrameSpan | None = None
     frames: np.ndarray | None = None
+    frame_numbers: np.ndarray | None = None
     frame_times_s: np.ndarray | None = None
     thumbnails: np.ndarray | None = None
     motion: MotionSamples | None = None

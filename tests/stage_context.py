@@ -1,0 +1,39 @@
+"""A worker's context for tests of stages without an engine."""
+
+import logging
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+
+@dataclass
+class PlainContext:
+    """Lends a CPU; files that a stage puts stay in ``files``, by artefact and item."""
+
+    device: str = "cpu"
+    gpu_share: float = 0.0
+    num_threads: int = 1
+    scratch_dir: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="clipmill-test-")))
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger("clipmill.tests"))
+    model_dirs: dict[str, Path] = field(default_factory=dict[str, Path])
+    files: dict[tuple[str, str], bytes] = field(default_factory=dict[tuple[str, str], bytes])
+    _shared: dict[str, object] = field(default_factory=dict[str, object])
+
+    def weights(self, name: str) -> Path:
+        """Returns the folder that the test named."""
+        return self.model_dirs[name]
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        """Returns one object for each key."""
+        if key not in self._shared:
+            self._shared[key] = make()
+        return cast(T, self._shared[key])
+
+    def put(self, artifact: str, item_id: str, data: bytes | Path) -> str:
+        """Keeps the bytes."""
+        self.files[artifact, item_id] = data if isinstance(data, bytes) else data.read_bytes()
+        return f"{artifact}/{item_id}"

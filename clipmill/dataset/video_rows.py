@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import cast
 
-from clipmill.snapshot.collect import Row
-from clipmill.snapshot.video_fates import VideoFate
+from clipmill.dataset.collect import Row
+from clipmill.dataset.video_fates import VideoFate
 
 _INSPECTED = (
     "video_id", "duration_s", "num_frames", "width", "height", "rotation_deg", "sar", "video_codec",

@@ -1,25 +1,23 @@
 """Writes the snapshot: tables and exports first, the manifest that names them last."""
 
-from collections.abc import Collection as Names
 from dataclasses import replace
 
 import pyarrow as pa
 
 from clipmill import layout
-from clipmill.plan import RunPlan
-from clipmill.snapshot.assemble import Tables, assemble
-from clipmill.snapshot.clip_json import as_json, clip_files
-from clipmill.snapshot.collect import Collection
-from clipmill.snapshot.conservation import check_conservation
-from clipmill.snapshot.folders import fill_folder
-from clipmill.snapshot.funnel import Funnel, count_funnel
-from clipmill.snapshot.manifest import manifest_bytes
-from clipmill.snapshot.run_record import RunRecord, write_run
-from clipmill.snapshot.video_json import video_files
-from clipmill.stages.video.caption.caption_enhancement import ENHANCED_KEY
-from clipmill.stages.video.io.clip_writer import ClipWriterStage
+from clipmill.base_columns import DUPLICATES
+from clipmill.dataset.assemble import Tables, assemble
+from clipmill.dataset.clip_json import as_json, clip_files
+from clipmill.dataset.collect import Collection
+from clipmill.dataset.conservation import check_conservation
+from clipmill.dataset.folders import fill_folder
+from clipmill.dataset.funnel import Funnel, count_funnel
+from clipmill.dataset.manifest import manifest_bytes
+from clipmill.dataset.run_record import RunRecord, write_run
+from clipmill.dataset.schemas import table_columns
+from clipmill.dataset.video_json import video_files
+from clipmill.planning.plan import Plan
 from clipmill.storage import parquet, store
-from clipmill.storage.tables import DUPLICATES
 
 _KEPT_KEYS = ("clip_id", "clip_uri", "source_uri", "start_s", "end_s")
 
@@ -60,46 +58,31 @@ def publish(
 
 def _export(collection: Collection, tables: Tables, *, writes_clip_json: bool) -> None:
     output, plan = collection.output, collection.plan
-    tables = with_written_captions(tables, plan)
     store.put_if_changed(layout.kept_clips_path(output), as_json(kept_clips(tables)))
-    if writes_clip_json and not (plan.writer and plan.writer.dry_run):
-        files = clip_files(tables, caption_variant=plan.captions.model_variant if plan.captions else "")
-        fill_folder(layout.metas_dir(output), files, suffix=".json")
-    source_root = plan.writer.input_path if plan.writer else plan.reader.input_video_path
-    clips_per_chunk = plan.transcode.num_clips_per_chunk if plan.transcode else len(tables.clips) + 1
+    if writes_clip_json and not (plan.output and plan.output.dry_run):
+        fill_folder(layout.metas_dir(output), clip_files(tables, plan), suffix=".json")
+    source_root = plan.output.input_path if plan.output else plan.source.path
     videos, chunks = video_files(
-        tables,
+        with_documented_captions(tables, plan),
         source_root=store.normalise(source_root),
-        clips_per_chunk=clips_per_chunk,
+        clips_per_chunk=plan.clips_per_chunk or len(tables.clips) + 1,
     )
     fill_folder(layout.processed_videos_dir(output), videos, suffix=".json")
     fill_folder(layout.processed_clip_chunks_dir(output), chunks, suffix=".json")
 
 
-def with_written_captions(tables: Tables, plan: RunPlan) -> Tables:
-    """The tables as the documents' JSON tells them: without captions of models that the writer leaves out."""
-    writer = plan.writer
-    left_out: list[str] = []
-    if (
-        writer
-        and plan.captions
-        and not _is_written(plan.captions.model_variant, writer.caption_models, writer)
-    ):
-        left_out.append("caption")
-    if writer and plan.enhancement and not _is_written(ENHANCED_KEY, writer.enhanced_caption_models, writer):
-        left_out.append("enhanced_caption")
+def with_documented_captions(tables: Tables, plan: Plan) -> Tables:
+    """Returns the tables as the documented JSON has them: without what the writer leaves out."""
     windows = tables.windows
-    for column in left_out:
-        at = windows.schema.get_field_index(column)
-        windows = windows.set_column(at, windows.schema.field(at), pa.nulls(len(windows), pa.string()))
+    for node in plan.nodes:
+        if node.stage.grain == "window" and not plan.documents(node.stage):
+            for name, _, kind in table_columns(node):
+                at = windows.schema.get_field_index(name)
+                windows = windows.set_column(at, windows.schema.field(at), pa.nulls(len(windows), kind))
     return replace(tables, windows=windows)
-
-
-def _is_written(model: str, wanted: Names[str] | None, writer: ClipWriterStage) -> bool:
-    return writer.generate_captions and (wanted is None or model in wanted)
 
 
 def kept_clips(tables: Tables) -> list[dict[str, object]]:
     """The kept set for readers of JSON: what passed the filters and duplicates nothing."""
-    rows = tables.clips.select([*_KEPT_KEYS, "status"]).to_pylist()
-    return [{key: row[key] for key in _KEPT_KEYS} for row in rows if row["status"] == "kept"]
+    rows = tables.clips.to_pylist()
+    return [{key: row.get(key) for key in _KEPT_KEYS} for row in rows if row["status"] == "kept"]

@@ -3,15 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 
 from clipmill import identity, layout
-from clipmill.snapshot.assemble import Tables
-from clipmill.snapshot.clip_json import as_json, framerate
-from clipmill.snapshot.collect import Row
-from clipmill.video import ClipStats
+from clipmill.dataset.assemble import Tables
+from clipmill.dataset.clip_json import as_json, framerate
+from clipmill.dataset.collect import Row
+from clipmill.tasks.video import ClipStats
 
 _MAX_NAME_BYTES = 240
 _CHUNK_CLIP_S = 8
@@ -31,11 +31,7 @@ def video_files(tables: Tables, *, source_root: str, clips_per_chunk: int) -> tu
     """File name -> content of ``processed_videos`` and ``processed_clip_chunks``; curated videos only."""
     videos: dict[str, bytes] = {}
     chunks: dict[str, bytes] = {}
-    previewed = {
-        row["clip_id"]
-        for row in tables.windows.select(["clip_id", "preview_uri"]).to_pylist()
-        if row["preview_uri"]
-    }
+    previewed = {row["clip_id"] for row in _there(tables.windows, "preview_uri") if row["preview_uri"]}
     captions, enhanced = (_texts(tables.windows, column) for column in ("caption", "enhanced_caption"))
     clips = _by_source(tables.clips.to_pylist())
     for video in tables.videos.to_pylist():
@@ -82,10 +78,17 @@ def video_json(video: Row, *, num_chunks: int) -> Mapping[str, object]:
     return content
 
 
+def _there(windows: pa.Table, column: str) -> list[dict[str, Any]]:
+    """Rows of the windows with a column; none where its stage is off."""
+    if column not in windows.column_names:
+        return []
+    return windows.select(["clip_id", "start_frame", "end_frame", column]).to_pylist()
+
+
 def _texts(windows: pa.Table, column: str) -> dict[str, dict[str, str]]:
     """Clip -> window, with an inclusive end -> text."""
     texts: defaultdict[str, dict[str, str]] = defaultdict(dict)
-    for row in windows.select(["clip_id", "start_frame", "end_frame", column]).to_pylist():
+    for row in _there(windows, column):
         if row[column] is not None:
             texts[row["clip_id"]][f"{row['start_frame']}_{row['end_frame'] - 1}"] = row[column]
     return dict(texts)
@@ -124,8 +127,8 @@ def _stats(clips: Iterable[Row], told: _Told) -> ClipStats:
                 num_filtered_by_motion=int(clip["reason"] == "low_motion"),
                 num_filtered_by_aesthetic=int(clip["reason"] == "low_aesthetic"),
                 num_passed=int(passed),
-                num_transcoded=int(clip["clip_uri"] is not None),
-                num_with_embeddings=int(clip["embedding_algorithm"] is not None),
+                num_transcoded=int(clip.get("clip_uri") is not None),
+                num_with_embeddings=int(clip.get("embedding_algorithm") is not None),
                 num_with_caption=int(clip["clip_id"] in told.captions),
                 num_with_webp=int(clip["clip_id"] in told.previewed),
                 total_clip_duration=duration_s,

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from clipmill.snapshot.assemble import Tables
-from clipmill.snapshot.coverage import covered_by_source
+from clipmill.dataset.assemble import Tables
+from clipmill.dataset.coverage import covered_by_source
 
 
 @dataclass(frozen=True)

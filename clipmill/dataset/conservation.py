@@ -5,9 +5,9 @@ from typing import cast
 
 import pyarrow as pa
 
+from clipmill.dataset.assemble import Tables
+from clipmill.dataset.coverage import covered_by_source
 from clipmill.errors import ConservationError
-from clipmill.snapshot.assemble import Tables
-from clipmill.snapshot.coverage import covered_by_source
 
 VIDEO_STATUSES = {"curated", "rejected", "duplicate", "pending"}
 CLIP_STATUSES = {"kept", "filtered", "duplicate"}

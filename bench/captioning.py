@@ -13,25 +13,30 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from pathlib import Path
-from uuid import UUID
+from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
 import ray
 
-from clipmill.models.captioner import Caption, CaptionRequest
-from clipmill.plan import RunPlan, plan_of_spec
-from clipmill.records import ClipSpan, FrameSpan, SourceFile, VideoFacts, WorkItem
-from clipmill.specs import CurateSpec
-from clipmill.stages.video.clipping.clip_frame_extraction import FrameExtractionPolicy, frame_signature
-from clipmill.streaming.graph import Node, graph_of
-from clipmill.streaming.makers import Makers
-from clipmill.streaming.on_ray import dataset_of
-from clipmill.streaming.parcel import Parcel, unpack
-from clipmill.video import Clip, Video, VideoTask, Window
+from clipmill.engine.chunk import Chunk, unpack
+from clipmill.engine.graph import OperatorNode, build_operators
+from clipmill.engine.ray_engine import ROW, dataset_of
+from clipmill.engine.work import Work
+from clipmill.limits import LimitsSpec
+from clipmill.media.clip_samples import ClipSamples
+from clipmill.models.captioner import Caption
+from clipmill.planning.plan import Plan, plan_of
+from clipmill.records import ClipSpan, FrameSpan, SourceFile, VideoFacts
+from clipmill.stages.base import Item, StageContext
+from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
+from clipmill.stages.video.caption.serving import answer_columns
+from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
+from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.state.schema import schema_of
 
 NUM_CPUS = 4
 DECODE_S, CAPTION_S, TRICKLE_S = 0.05, 0.5, 2.0
@@ -78,92 +83,105 @@ class Followed:
 
 @dataclass
 class Decoder:
-    """Sleeps for each parcel as long as decoding it takes."""
+    """Sleeps for each chunk as long as decoding it takes."""
 
     num_flood: int
-    name: str = "scan"
 
-    def __call__(self, parcels: Sequence[Parcel]) -> Iterator[Parcel]:
-        """The parcels."""
-        for parcel in parcels:
-            time.sleep(DECODE_S if int(parcel.item.video_id) < self.num_flood else TRICKLE_S)
-            yield parcel
+    def __call__(self, chunks: Sequence[Chunk]) -> Iterator[Chunk]:
+        """The chunks."""
+        for chunk in chunks:
+            time.sleep(DECODE_S if int(chunk.work.video_id) < self.num_flood else TRICKLE_S)
+            yield chunk
+
+
+class SlowCaptions(CaptionGenerationStage):
+    """The product's captions by a captioner that says of a window who looked at it, and when."""
+
+    code: ClassVar = "version"
+
+    def open(self, context: StageContext) -> "SlowCaptioner":  # pyright: ignore[reportIncompatibleMethodOverride] a stand-in
+        """See ``Stage``. Nothing is loaded."""
+        del context
+        return SlowCaptioner()
 
 
 class SlowCaptioner:
-    """Says of a window who looked at it, and when."""
+    """Answers one window after the other."""
 
-    model = "stand-in"
-    revision = ""
-
-    def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
-        """One answer after the other."""
-        for request in requests:
+    def stream(self, items: Iterator[Item]) -> Iterator[tuple[str, Mapping[str, object]]]:
+        """Yields window ids and columns."""
+        for item in items:
             started_s = time.time()
             time.sleep(CAPTION_S)
-            yield Caption(request.window_id, f"{os.getpid()} {started_s} {time.time()}", "success")
-
-    def close(self) -> None:
-        """Nothing to let go of."""
+            said = Caption(item.id, f"{os.getpid()} {started_s} {time.time()}", "success")
+            yield item.id, answer_columns(said)
 
 
-def slow_captioner(_plan: RunPlan) -> SlowCaptioner:
-    """What opens one in a worker."""
-    return SlowCaptioner()
+def captioning_plan() -> Plan:
+    """Captions behind a filter that rejects blurred clips."""
+    quality = QualityFilterStage(sharpness=Bounds(min=0.5))
+    return plan_of([VideoReader(input_video_path="films"), quality, SlowCaptions()], limits=LimitsSpec())
 
 
-def nodes_of(plan: RunPlan, load: Load) -> list[Node]:
+def nodes_of(plan: Plan, load: Load) -> list[OperatorNode]:
     """The decoder, and the caption operator with the bounds that the product gives its pool."""
-    makers = Makers(captioner=slow_captioner)
-    graph = graph_of(plan, num_cpus=NUM_CPUS, num_gpus=load.num_gpus, makers=makers)
+    graph = build_operators(plan, num_cpus=NUM_CPUS, num_gpus=load.num_gpus)
     [captions] = [node for node in graph if node.name == "caption"]
-    return [Node("scan", lambda: Decoder(load.num_flood), 1, 0.25, 1), captions]
+    return [OperatorNode("scan", lambda: Decoder(load.num_flood), 1, 0.25, 1), captions]
 
 
-def parcels_of(plan: RunPlan, load: Load) -> list[Parcel]:
+def chunks_of(plan: Plan, load: Load) -> list[Chunk]:
     """Videos with a clip that passed and one that was rejected, all of them with frames."""
-    return [_parcel(plan, number) for number in range(load.num_flood + load.num_trickle)]
+    return [_chunk(plan, number) for number in range(load.num_flood + load.num_trickle)]
 
 
-def _parcel(plan: RunPlan, number: int) -> Parcel:
-    video = Video(input_video=Path(f"{number}.mp4"))
-    video.clips, video.filtered_clips = [_clip(plan, 2 * number)], [_clip(plan, 2 * number + 1)]
-    item = WorkItem(SourceFile(f"{number}.mp4", 1, str(number)), str(number), FACTS, frozenset({"caption"}))
-    return Parcel(item, VideoTask(data=video, task_id=str(number)))
+def _chunk(plan: Plan, number: int) -> Chunk:
+    clips = tuple(_clip(2 * number + index) for index in range(2))
+    lacks = {clip.clip_id: frozenset({"caption"}) for clip in clips}
+    work = Work(SourceFile(f"{number}.mp4", 1, str(number)), str(number), FACTS, clips=clips, lacks=lacks)
+    seen = ClipSamples(np.arange(2), np.arange(2) / 2, (np.zeros((2, 32, 32, 3), np.uint8),))
+    [frames] = plan.by_key["caption"].reads.all_frames()
+    known = {"quality": _sharpness(plan, clips)}
+    chunk = Chunk(work, clips, num_clips=2, samples={frames: (seen, seen)}, known=known)
+    return chunk.judged(plan.nodes)
 
 
-def _clip(plan: RunPlan, number: int) -> Clip:
-    uuid = UUID(int=number)
-    key = frame_signature(FrameExtractionPolicy.SEQUENCE, plan.windows.sampling_fps)
-    return Clip(
-        uuid,
-        "film",
-        (0.0, 1.0),
-        extracted_frames={key: np.zeros((2, 32, 32, 3), np.uint8)},
-        windows=[Window(0, NUM_FRAMES - 1)],
-        place=ClipSpan(str(uuid), FrameSpan(0, NUM_FRAMES), 0, NUM_FRAMES, 0.0, 1.0),
+def _clip(number: int) -> ClipSpan:
+    return ClipSpan(str(number), FrameSpan(0, NUM_FRAMES), 0, NUM_FRAMES, 0.0, 1.0)
+
+
+def _sharpness(plan: Plan, clips: Sequence[ClipSpan]) -> pa.Table:
+    """Rows of the filter: the first clip is sharp."""
+    schema = schema_of(plan.by_key["quality"])
+    values = {
+        "id": [clip.clip_id for clip in clips],
+        "outcome": ["result"] * len(clips),
+        "sharpness": [1.0, 0.0],
+    }
+    return pa.table(
+        {name: pa.array(values.get(name, [None] * 2), schema.field(name).type) for name in schema.names}
     )
 
 
 def follow(load: Load) -> tuple[Followed, list[Lap]]:
     """Run the videos through the pool, on the Ray that runs."""
-    plan = plan_of_spec(CurateSpec.model_validate({"captions": {}}), source="films", output="out")
+    plan = captioning_plan()
     started_s = time.time()
-    rows = dataset_of(nodes_of(plan, load), parcels_of(plan, load)).iter_rows()
-    tasks = [(int(parcel.item.video_id), parcel.task.data) for parcel in (unpack(row["row"]) for row in rows)]
-    laps = [lap for number, video in tasks for lap in _laps(number, video.clips)]
-    num_rejected = sum(len(list(_laps(number, video.filtered_clips))) for number, video in tasks)
+    rows = dataset_of(nodes_of(plan, load), chunks_of(plan, load)).iter_rows()
+    chunks = [unpack(row[ROW]) for row in rows]
+    laps = [lap for chunk in chunks for lap in _laps(chunk, of_rejected=False)]
+    num_rejected = sum(len(list(_laps(chunk, of_rejected=True))) for chunk in chunks)
     return followed(laps, load, started_s=started_s, num_of_rejected=num_rejected), [
         Lap(lap.worker, lap.video, lap.started_s - started_s, lap.ended_s - started_s) for lap in laps
     ]
 
 
-def _laps(number: int, clips: Iterable[Clip]) -> Iterator[Lap]:
+def _laps(chunk: Chunk, *, of_rejected: bool) -> Iterator[Lap]:
     """What the captions of clips say of their making."""
-    for clip in clips:
-        for text in (text for window in clip.windows for text in window.caption.values()):
-            worker, started_s, ended_s = text.split()
-            yield Lap(worker, number, float(started_s), float(ended_s))
+    for row in chunk.made["caption"].to_pylist():
+        if (row["clip_id"] in chunk.rejected) == of_rejected:
+            worker, started_s, ended_s = row["caption"].split()
+            yield Lap(worker, int(chunk.work.video_id), float(started_s), float(ended_s))
 
 
 def followed(laps: Sequence[Lap], load: Load, *, started_s: float, num_of_rejected: int) -> Followed:

@@ -71,7 +71,7 @@ def _measure_endpoint() -> None:
     with _server() as url:
         for concurrency in (1, 8, 32):
             served = {"endpoint_url": url, "endpoint_model": "m", "endpoint_concurrency": concurrency}
-            captioner = open_captioner(CaptionGenerationStage.model_validate(served))
+            captioner = open_captioner(CaptionGenerationStage.model_validate(served).serving())
             requests = _requests(24)
             asked = list(captioner.caption(requests[:2]))  # threads and imports are there
             _row(
@@ -88,7 +88,7 @@ def _measure_model(folder: str) -> None:
     for batch_size in (1, 8):
         spec = {"model": folder, "backend": "transformers", "device": "cpu", "max_output_tokens": 32}
         captioner = open_captioner(
-            CaptionGenerationStage.model_validate({**spec, "caption_batch_size": batch_size})
+            CaptionGenerationStage.model_validate({**spec, "caption_batch_size": batch_size}).serving()
         )
         requests = _requests(8)
         _row(

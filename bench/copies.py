@@ -39,10 +39,9 @@ from clipmill.media.scan import load_arrays, scan
 from clipmill.models.perceptual import describe_and_sketch, describe_either_way
 from clipmill.records import FrameSpan
 from clipmill.reduce.sketch_column import verified
-from clipmill.shots.content import find_cuts
+from clipmill.shots.clip_splitter import ClipSplitter, split_whole
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
-from clipmill.stages.video.io.video_reader import VIDEO_SUFFIXES
-from clipmill.timeline import shots_from_cuts
+from clipmill.storage.listing import VIDEO_SUFFIXES
 
 HEIGHT_PX = 180
 DRAWN_SIZE_PX = (320, 180)
@@ -238,7 +237,9 @@ def video_shots(path: Path) -> Iterator[Shot]:
     with TemporaryDirectory() as spool:
         scan(str(path), ScanPlan(thumbnails=True), spool)
         thumbnails = load_arrays(spool).thumbnails
-    shots = shots_from_cuts(find_cuts(thumbnails, ContentClipExtractionStage()), num_frames=len(thumbnails))
+    extractor = ContentClipExtractionStage()
+    splitter = ClipSplitter(extractor.clip_rules(), extractor.finder(None))
+    shots = split_whole(splitter, thumbnails, np.arange(len(thumbnails) + 1.0)).shots
     with av.open(path) as container:
         stream = container.streams.video[0]
         fps = float(stream.average_rate or 25)

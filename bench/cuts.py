@@ -140,7 +140,7 @@ def measure(name: str, path: Path, labels: Labels) -> Measured:
         facts = scan(str(path), ScanPlan(thumbnails=True), spool)
         thumbnails = load_arrays(spool).thumbnails
         start_s = time.process_time()
-        found = find_cuts(thumbnails, ContentClipExtractionStage())
+        found = find_cuts(thumbnails, ContentClipExtractionStage().detector_options())
         cpu_s = time.process_time() - start_s
     return Measured(
         name=name,

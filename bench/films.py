@@ -12,7 +12,7 @@ from clipmill.footage.cut_films import CROWDED, DRAWN, ORDINARY
 from clipmill.footage.encode import H264, Encoding, write_film
 from clipmill.footage.film import FilmPlan, frames
 from clipmill.footage.shooting import Style, Unit
-from clipmill.stages.video.io.video_reader import VIDEO_SUFFIXES
+from clipmill.storage.listing import VIDEO_SUFFIXES
 
 SIZE_PX = (1280, 720)
 FPS = Fraction(25)

@@ -18,7 +18,7 @@ import av
 import numpy as np
 
 from bench.metering import isolated
-from bench.one_scan import WITHOUT_FILES, scan_film
+from bench.one_scan import scan_film
 from bench.repeating import repeat_for
 from clipmill.specs import CurateSpec
 
@@ -62,7 +62,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _measure(folder: Path, seed: Path, suffix: str, length_s: float) -> tuple[int, int]:
     """Peak bytes of resident memory of one scan in a process of its own, and of demuxing alone."""
     film = repeat_for(seed, folder / f"long.{suffix}", length_s=length_s)
-    scanned, peak = isolated(scan_film, str(film), str(folder / "out"), CurateSpec(), WITHOUT_FILES)
+    scanned, peak = isolated(scan_film, str(film), str(folder / "out"), CurateSpec())
     _, floor = isolated(_demux, str(film))
     film.unlink()
     row = (

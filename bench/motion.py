@@ -30,8 +30,9 @@ from clipmill.footage.film import FilmPlan, frames
 from clipmill.footage.shooting import STILL, Unit
 from clipmill.media.contracts import ScanPlan
 from clipmill.media.scan import load_arrays, scan
+from clipmill.stages.reads import Motion, rate
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
-from clipmill.stages.video.io.video_reader import VIDEO_SUFFIXES
+from clipmill.storage.listing import VIDEO_SUFFIXES
 
 WINDOW_S = 5.0
 SIZE_PX = (480, 270)
@@ -89,12 +90,14 @@ def measure(path: Path) -> Agreement | None:
 
 def _lengths(path: Path, source: Literal["blocks", "vectors"]) -> dict[float, float]:
     """Mean length at each measured instant, by its time in seconds."""
-    plan = ScanPlan(thumbnails=False, motion_fps=MotionVectorDecodeStage().target_fps, motion_source=source)
+    read = Motion(rate(MotionVectorDecodeStage().target_fps), source)
+    plan = ScanPlan(thumbnails=False, samples=(read,))
     with TemporaryDirectory() as spool:
         scan(str(path), plan, spool)
         arrays = load_arrays(spool)
-        times_s = arrays.times_s[arrays.motion_frames].tolist()
-        return dict(zip(times_s, (float(blocks.mean()) for blocks in arrays.motion_blocks), strict=True))
+        motion = arrays.samples[read]
+        times_s = arrays.times_s[motion.frames].tolist()
+        return dict(zip(times_s, (float(blocks.mean()) for blocks in motion.values[0]), strict=True))
 
 
 def drawn_films(folder: Path, *, seed: int, num_shots: int) -> Iterator[Path]:

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.metering import cpu_s
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.groups import groups_of
+from clipmill.engine.operators.scan import ScanOperator
+from clipmill.engine.work import Work
 from clipmill.media.probe import inspect_source
-from clipmill.plan import plan_of_spec
-from clipmill.records import SourceFile, WorkItem
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.records import SourceFile
 from clipmill.specs import CurateSpec
-from clipmill.streaming.chunks import empty_task
-from clipmill.streaming.makers import BACKENDS
-from clipmill.streaming.parcel import Parcel
-from clipmill.streaming.scanning import Scanner
 
-WITHOUT_FILES = frozenset({"split", "motion", "quality", "embed", "preview"})
-"""All but the clips' files: those of a short video are encoded in the pass, which takes memory of its own."""
-WITH_FILES = WITHOUT_FILES | {"encode"}
+ENCODE = "encode"
 
 
 @dataclass(frozen=True)
@@ -33,21 +31,28 @@ class Scanned:
     cpu_s: float
 
 
-def scan_film(film: str, output: str, spec: CurateSpec, missing: frozenset[str]) -> Scanned:
-    """What the scan operator does with a film of which ``missing`` is wanted; its chunks are dropped."""
+def scan_film(film: str, output: str, spec: CurateSpec, makes_files: bool = False) -> Scanned:
+    """What the scan operator does with a film; its chunks are dropped.
+
+    ``makes_files`` has the clips of a short video encoded in the pass, which takes memory of its own.
+    """
+    groups = groups_of(plan_of_spec(spec, source=film, output=output))
+    spec = spec.model_copy(update={"write": spec.write.model_copy(update={"upload_clips": makes_files})})
     plan = plan_of_spec(spec, source=film, output=output)
     source = SourceFile(film, Path(film).stat().st_size, "1")
     inspected = inspect_source(source, limits=plan.limits)
     assert inspected.facts is not None
     assert inspected.video_id is not None
-    item = WorkItem(source, inspected.video_id, inspected.facts, missing)
+    work = Work(source, inspected.video_id, inspected.facts)
     num_frames = num_clips = num_files = 0
     came_s: list[float] = []
     start_s, start_cpu_s = time.monotonic(), cpu_s()
-    for parcel in Scanner(plan, BACKENDS)([Parcel(item, empty_task(item))]):
+    for chunk in ScanOperator(plan, groups)([Chunk(work)]):
         came_s.append(time.monotonic() - start_s)
-        num_clips += len(parcel.task.data.clips) + len(parcel.task.data.filtered_clips)
-        num_files += sum(clip.file is not None for clip in parcel.task.data.clips)
-        if parcel.outcome and parcel.outcome.facts:
-            num_frames = parcel.outcome.facts.num_frames
+        num_clips += len(chunk.clips)
+        num_files += (
+            len(chunk.made[plan.encoder.key]) if plan.encoder and plan.encoder.key in chunk.made else 0
+        )
+        if chunk.split and chunk.split.facts:
+            num_frames = chunk.split.facts.num_frames
     return Scanned(num_frames, num_clips, num_files, came_s[0] / came_s[-1], cpu_s() - start_cpu_s)

@@ -4,23 +4,29 @@ import json
 import logging
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import ClassVar, Literal
 from unittest import mock
 
 import av
+import pyarrow as pa
 
 from bench.films import with_keys_every
 from bench.metering import cpu_s, timed
 from bench.scanning import decode_s
+from clipmill.engine import run
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.run import run_graph
+from clipmill.engine.work import Work
 from clipmill.pipeline import Pipeline
-from clipmill.plan import RunPlan
-from clipmill.records import WorkItem
+from clipmill.planning.plan import Plan
 from clipmill.specs import SplitSpec
+from clipmill.stages.base import Column, Grain, Rule, Stage, StageContext, Worker
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
@@ -28,10 +34,6 @@ from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
-from clipmill.streaming import run
-from clipmill.streaming.parcel import Parcel
-from clipmill.streaming.run import run_graph
-from clipmill.video import VideoTask
 
 
 @dataclass(frozen=True)
@@ -143,22 +145,24 @@ def _video_s(film: str) -> float:
         return (container.duration or 0) / av.time_base
 
 
-class DropEvery:
+class DropEvery(Stage):
     """A filter that rejects every so many-th clip, whatever it shows."""
 
-    name = "drop_every"
+    name: ClassVar[str] = "drop_every"
+    grain: ClassVar[Grain] = "clip"
+    writes: ClassVar[tuple[Column, ...]] = (Column("is_its_turn", pa.bool_(), "true for a rejected clip"),)
 
-    def __init__(self, every: int) -> None:
-        self._every = every
-        self._num_seen = 0
+    every: int = 3
 
-    def process(self, task: VideoTask) -> VideoTask:
-        """The task without the clips whose turn it is."""
-        for clip in tuple(task.data.clips):
-            self._num_seen += 1
-            if self._num_seen % self._every == 0:
-                task.data.clips.remove(clip)
-        return task
+    def rules(self) -> tuple[Rule, ...]:
+        """See ``Stage``."""
+        return (Rule("is_its_turn", "its_turn", equals=(True,)),)
+
+    def open(self, context: StageContext) -> Worker:
+        """Returns a worker that counts."""
+        del context
+        numbers = count(1)
+        return lambda batch: {"is_its_turn": [next(numbers) % self.every == 0 for _ in batch.items]}
 
 
 def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:
@@ -172,7 +176,7 @@ def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:
         MotionVectorDecodeStage(),
         MotionFilterStage(score_only=True),
         QualityFilterStage(),
-        *([DropEvery(kind.drops_every)] if kind.drops_every else []),
+        *([DropEvery(every=kind.drops_every)] if kind.drops_every else []),
         ClipTranscodingStage(encoder=kind.encoder),
         PerceptualEmbeddingStage(),
         *([PreviewStage()] if kind.has_previews else []),
@@ -190,10 +194,15 @@ def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:
 
 
 def _noted(
-    meter: defaultdict[str, float], items: Sequence[WorkItem], plan: RunPlan, *, engine: run.Engine
-) -> Iterator[Parcel]:
+    meter: defaultdict[str, float],
+    items: Sequence[Work],
+    plan: Plan,
+    *,
+    engine: run.Engine,
+    known: Mapping[str, Mapping[str, pa.Table]],
+) -> Iterator[Chunk]:
     """A run whose laps, each measured in its worker with its codec process, are added up by operator."""
-    for parcel in run_graph(items, plan, engine=engine):
-        for lap in parcel.metrics:
+    for chunk in run_graph(items, plan, engine=engine, known=known):
+        for lap in chunk.metrics:
             meter[lap.operator] += lap.cpu_s
-        yield parcel
+        yield chunk

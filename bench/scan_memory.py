@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from bench.films import of_size
 from bench.metering import isolated
-from bench.one_scan import WITH_FILES, WITHOUT_FILES, scan_film
+from bench.one_scan import scan_film
 from bench.repeating import repeat_for
 from clipmill.specs import CurateSpec, SplitSpec
 
@@ -40,9 +40,9 @@ SIZES = {
 }
 BY_CLOCK = CurateSpec(split=SplitSpec(algorithm="fixed_stride"))
 SCANS = {
-    "scan only": (CurateSpec(), WITHOUT_FILES),
-    "clips by content": (CurateSpec(), WITH_FILES),
-    "clips by the clock": (BY_CLOCK, WITH_FILES),
+    "scan only": (CurateSpec(), False),
+    "clips by content": (CurateSpec(), True),
+    "clips by the clock": (BY_CLOCK, True),
 }
 
 
@@ -64,8 +64,8 @@ def _measure(folder: Path, name: str) -> float:
     seed = of_size(FILMS_FOLDER, f"ordinary_{name}", size_px=size.size_px, shot_frames=size.shot_frames)
     film = repeat_for(seed, folder / f"{name}.mp4", length_s=size.length_s)
     peaks_mb: list[float] = []
-    for kind, (spec, missing) in SCANS.items():
-        scanned, peak = isolated(scan_film, str(film), str(folder / "out"), spec, missing)
+    for kind, (spec, makes_files) in SCANS.items():
+        scanned, peak = isolated(scan_film, str(film), str(folder / "out"), spec, makes_files)
         peaks_mb.append(peak.rss_bytes / 1e6)
         counts = f"{scanned.num_frames} | {scanned.num_clips} | {scanned.num_files}"
         cost = f"{scanned.cpu_s:.1f} | {peaks_mb[-1]:.0f} | {size.max_mb:.0f}"

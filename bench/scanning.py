@@ -11,9 +11,10 @@ from av.error import FFmpegError
 
 from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.scan import scan
-from clipmill.plan import plan_of_spec
+from clipmill.planning.decode_plan import decode_reads
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
-from clipmill.streaming.sampling import scan_plan
+from clipmill.stages.reads import Frames, Measure, Motion, Sample
 
 _RESULT = TypeVar("_RESULT")
 DECODE = "decode only (PyAV, 1 thread)"
@@ -33,18 +34,26 @@ class FilmCost:
 def steps() -> dict[str, ScanPlan]:
     """Passes that sample more and more, up to what the default curation needs without previews."""
     curation = plan_of_spec(CurateSpec(preview=None), source="films", output="curated")
-    full = scan_plan(curation, frozenset(curation.digests()))
     bare = ScanPlan(thumbnails=False)
     thumbnails = replace(bare, thumbnails=True)
-    motion = replace(thumbnails, motion_fps=full.motion_fps, motion_source=full.motion_source)
-    quality = replace(motion, quality_fps=full.quality_fps)
-    return {
-        "+ times and digests": bare,
-        "+ thumbnails of every frame": thumbnails,
-        f"+ motion, {full.motion_fps:g} a second": motion,
-        f"+ quality, {full.quality_fps:g} a second": quality,
-        f"+ frames of {full.frames_height_px} px, {full.frames_fps:g} a second": full,
-    }
+    growing = {"+ times and digests": bare, "+ thumbnails of every frame": thumbnails}
+    reads = sorted(
+        decode_reads(curation.rowed).samples, key=lambda read: (Motion, Measure, Frames).index(type(read))
+    )
+    for number, read in enumerate(reads, 1):
+        growing[_title(read)] = replace(thumbnails, samples=tuple(reads[:number]))
+    return growing
+
+
+def _title(read: Sample) -> str:
+    match read:
+        case Motion():
+            what = "motion"
+        case Measure():
+            what = "quality"
+        case Frames():
+            what = f"frames of {read.height_px} px"
+    return f"+ {what}, {float(read.fps):g} a second"
 
 
 def scan_costs(films: Sequence[str], warm_up: str) -> list[FilmCost]:

@@ -45,9 +45,9 @@ from clipmill.models.shot_network import MODEL, open_shot_network
 from clipmill.models.table import model_named
 from clipmill.models.transnetv2 import TransNetV2
 from clipmill.shots.candidates import Candidates
+from clipmill.shots.cut_finder import all_cuts
 from clipmill.shots.windows import DoubtfulWindows, GridWindows, Places, WindowReader
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
-from clipmill.streaming.detecting import all_cuts
 
 BACKENDS = ("torch", "openvino")
 MAX_TO_DECODE = 1.5
@@ -141,14 +141,14 @@ def _opened(spec: TransNetV2ClipExtractionStage) -> None:
 
 
 def _open(spec: TransNetV2ClipExtractionStage) -> None:
-    open_shot_network(spec)
+    open_shot_network(spec.network_options())
 
 
 def _window_cost(spec: TransNetV2ClipExtractionStage) -> tuple[float, np.ndarray, int]:
     """Least CPU seconds of several, the answer, and bytes of memory before the network was opened."""
     idle = _rss_bytes()
     windows = np.random.default_rng(SEED).integers(0, 256, (1, 100, 27, 48, 3), np.uint8)
-    network = open_shot_network(spec)
+    network = open_shot_network(spec.network_options())
     answer = network.predict(windows)
     return min(_cpu_s(lambda: network.predict(windows))[0] for _ in range(REPEATS)), answer, idle
 
@@ -190,7 +190,7 @@ def _film_cost(spec: TransNetV2ClipExtractionStage, spool: str, decode_s: float,
 
 def _find(spec: TransNetV2ClipExtractionStage, spool: str) -> tuple[float, int, int]:
     idle = _rss_bytes()
-    finder = NetworkCutFinder(open_shot_network(spec), spec)
+    finder = NetworkCutFinder(open_shot_network(spec.network_options()), spec.network_options())
     thumbnails_of_film = load_arrays(spool).thumbnails
     cpu_s, _ = _cpu_s(lambda: (finder.feed(thumbnails_of_film), finder.finish()))
     return cpu_s, finder.num_windows, idle
@@ -240,12 +240,13 @@ def _print_recall(films: Sequence[Film]) -> bool:
 
 def _print_found(films: Sequence[Film], spec: TransNetV2ClipExtractionStage) -> None:
     whole = spec.model_copy(update={"cascade": False, "precision": "float32"})
-    networks = [open_shot_network(one) for one in (whole, spec)]
+    networks = [open_shot_network(one.network_options()) for one in (whole, spec)]
     print("\n| film | hard cuts | gradual | windows | transitions in all | windows | by default | the same |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for name, frames, hard, gradual in films:
         finders = [
-            NetworkCutFinder(network, one) for network, one in zip(networks, (whole, spec), strict=True)
+            NetworkCutFinder(network, one.network_options())
+            for network, one in zip(networks, (whole, spec), strict=True)
         ]
         in_all, by_default = (set(all_cuts(finder, frames).gradual) for finder in finders)
         row = f"{finders[0].num_windows} | {len(in_all)} | {finders[1].num_windows} | {len(by_default)}"

@@ -9,7 +9,7 @@ from bench.running import RunCost, RunKind
 from bench.scanning import DECODE, FilmCost
 
 MAX_BYTES_RATIO = 1.05
-OPERATORS = ("scan", "cut", "embed", "finish")
+OPERATORS = ("scan", "motion", "quality", "encode", "embedding", "preview")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

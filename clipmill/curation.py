@@ -1,32 +1,45 @@
-"""The end of a run, for workflows and ``Pipeline`` alike: collect, publish, say what came of it."""
+"""A run from its listing to its snapshot, for workflows, ``Pipeline`` and the command line alike."""
 
 import json
 import platform
 import secrets
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
 import pyarrow as pa
 
 from clipmill import layout
-from clipmill.intake.manifests import get_sources
-from clipmill.machine import num_cores
-from clipmill.plan import RunPlan
-from clipmill.reduce.evidence import read_similarities
-from clipmill.review.limits import aesthetic_limit, length_limit, motion_limits, quality_limits
-from clipmill.review.report import write_report
-from clipmill.review.view import ReportOptions, ReportTables, ScoreLimit, SimilarityCounts
-from clipmill.snapshot.collect import Collection, collect
-from clipmill.snapshot.embeddings import (
+from clipmill.dataset.assemble import assemble
+from clipmill.dataset.collect import Collection, collect
+from clipmill.dataset.embeddings import (
+    algorithm_of,
+    embedders,
     export_clips_for_ranking,
     export_embeddings,
     export_no_embeddings,
 )
-from clipmill.snapshot.funnel import Funnel
-from clipmill.snapshot.publish import publish
-from clipmill.snapshot.run_record import RunRecord
+from clipmill.dataset.funnel import Funnel
+from clipmill.dataset.publish import publish, read_duplicates
+from clipmill.dataset.run_record import RunRecord
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.record import stream_recorded
+from clipmill.engine.run import Engine
+from clipmill.errors import SpecError
+from clipmill.intake.admission import admit
+from clipmill.intake.inspection import inspect_manifest
+from clipmill.intake.manifests import get_sources, get_work
+from clipmill.intake.sharding import plan_shards
+from clipmill.machine import num_cores
+from clipmill.planning.nodes import Node
+from clipmill.planning.plan import Plan
+from clipmill.reduce import dedup
+from clipmill.reduce.evidence import read_similarities
+from clipmill.review.plan_view import plan_view
+from clipmill.review.report import write_report
+from clipmill.review.view import ReportOptions, ReportTables, SimilarityCounts
+from clipmill.specs import DedupSpec, ShardingSpec
 from clipmill.storage import store
 
 
@@ -42,7 +55,7 @@ class Published:
     """Seconds of video per second of streaming; 0 when nothing was to do."""
 
     def summary(self) -> str:
-        """What a person wants to know at the end."""
+        """Returns what a person wants to know at the end."""
         speed = (
             f"{self.video_s_per_s:.1f} s of video per second" if self.video_s_per_s else "nothing new to do"
         )
@@ -51,8 +64,91 @@ class Published:
         return "\n".join(lines)
 
 
-def collection_of(listing_uri: str, plan: RunPlan, *, output: str) -> Collection:
-    """What the state knows of the sources of a listing, for the stages of a plan."""
+@dataclass(frozen=True)
+class RunOptions:
+    """How a plan is carried out: what changes no clip. ``dedup`` None compares no clips."""
+
+    engine: Engine = "inline"
+    sharding: ShardingSpec = field(default_factory=ShardingSpec)
+    dedup: DedupSpec | None = None
+    writes_clip_json: bool = True
+
+
+def run_curation(
+    plan: Plan, options: RunOptions, *, on_chunk: Callable[[Chunk], None] | None = None
+) -> Published:
+    """Carries out a plan in this process, step by step as the workflow does; returns what it left.
+
+    ``on_chunk`` sees every finished chunk. SpecError for a plan without a writer.
+    """
+    if plan.output is None:
+        raise SpecError("nothing is published without a writer: add a ClipWriterStage")
+    output = plan.output.output_path
+    started_at = datetime.now(UTC)
+    shards = plan_shards(plan, output=output, sharding=options.sharding)
+    for manifest_uri in shards.manifest_uris:
+        inspect_manifest(manifest_uri, output=output, limits=plan.limits)
+    streams = run_phase(plan, 0, shards.listing_uri, output=output, options=options, on_chunk=on_chunk)
+    found = dedup_input(shards.listing_uri, plan.up_to(0), output=output, dedup=options.dedup)
+    duplicates = read_duplicates(find_duplicates(found, output, options.dedup)) if options.dedup else None
+    if plan.num_phases > 1:
+        passed = passed_clips(shards.listing_uri, plan.up_to(0), output=output, duplicates=duplicates)
+        streams += run_phase(
+            plan, 1, shards.listing_uri, output=output, options=options, passed=passed, on_chunk=on_chunk
+        )
+    return publish_snapshot(
+        shards.listing_uri,
+        plan,
+        output=output,
+        started_at=started_at,
+        stream_uris=streams,
+        duplicates=duplicates,
+        writes_clip_json=options.writes_clip_json,
+    )
+
+
+def run_phase(
+    plan: Plan,
+    phase: int,
+    listing_uri: str,
+    *,
+    output: str,
+    options: RunOptions,
+    passed: frozenset[str] | None = None,
+    on_chunk: Callable[[Chunk], None] | None = None,
+) -> list[str]:
+    """Runs what is missing up to the barrier that ends a phase; returns the URIs of the metrics.
+
+    ``passed`` are the clips that passed the barrier before it. Only their spans are decoded again.
+    """
+    plan = plan.up_to(phase)
+    num_groups = options.sharding.num_ray_clusters
+    works = admit(listing_uri, plan, output=output, num_groups=num_groups, passed=passed)
+    return [
+        stream_recorded(get_work(work), plan, output=output, engine=options.engine, on_chunk=on_chunk)
+        for work in works
+    ]
+
+
+def admit_unique(
+    listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None, num_groups: int
+) -> list[str]:
+    """Returns the work of the stages behind deduplication, for the clips that it kept; empty without them."""
+    if plan.num_phases == 1:
+        return []
+    passed = passed_clips(listing_uri, plan.up_to(0), output=output, duplicates=duplicates)
+    return admit(listing_uri, plan.up_to(1), output=output, num_groups=num_groups, passed=passed)
+
+
+def passed_clips(listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None) -> frozenset[str]:
+    """Returns the clips that the filters and deduplication keep."""
+    tables = assemble(collection_of(listing_uri, plan, output=output), duplicates=duplicates)
+    columns = (tables.clips[name].to_pylist() for name in ("clip_id", "status"))
+    return frozenset(clip_id for clip_id, status in zip(*columns, strict=True) if status == "kept")
+
+
+def collection_of(listing_uri: str, plan: Plan, *, output: str) -> Collection:
+    """Returns what the state knows of the sources of a listing, for the stages of a plan."""
     return collect(output, plan=plan, sources=get_sources(listing_uri))
 
 
@@ -65,25 +161,47 @@ class DedupInput:
     algorithm: str
 
 
-def dedup_input(listing_uri: str, plan: RunPlan, *, output: str, is_on: bool) -> DedupInput:
-    """Write what deduplication reads; a folder without embeddings when it, embedding or writing it is off."""
-    if plan.embedding is None or not _writes_embeddings(plan):
+def dedup_input(listing_uri: str, plan: Plan, *, output: str, dedup: DedupSpec | None) -> DedupInput:
+    """Writes what deduplication reads: a folder without embeddings where any of it is off."""
+    nodes = embedders(plan) if writes_embeddings(plan) else []
+    if not nodes:
         return DedupInput(export_no_embeddings(output), "", "none")
     collection = collection_of(listing_uri, plan, output=output)
-    embeddings_uri = export_embeddings(collection)
+    folders = {node.key: export_embeddings(collection, node) for node in nodes}
     columns_uri = export_clips_for_ranking(collection)
-    if not is_on:
-        embeddings_uri = export_no_embeddings(output)
-    return DedupInput(embeddings_uri, columns_uri, plan.embedding.algorithm)
+    chosen = compared(nodes, dedup)
+    embeddings_uri = folders[chosen.key] if dedup else export_no_embeddings(output)
+    return DedupInput(embeddings_uri, columns_uri, algorithm_of(chosen))
 
 
-def _writes_embeddings(plan: RunPlan) -> bool:
-    return plan.writer is None or (plan.writer.generate_embeddings and not plan.writer.dry_run)
+def compared(nodes: Sequence[Node], dedup: DedupSpec | None) -> Node:
+    """Returns the embedding that clips are compared by. SpecError for a key that none of ``nodes`` has."""
+    if dedup is None or dedup.embedding is None:
+        return nodes[0]
+    found = next((node for node in nodes if node.key == dedup.embedding), None)
+    if found is None:
+        keys = ", ".join(node.key for node in nodes)
+        raise SpecError(f"dedup.embedding: no embedding has the key {dedup.embedding}; there are {keys}")
+    return found
+
+
+def writes_embeddings(plan: Plan) -> bool:
+    """Returns True if embeddings are published."""
+    return plan.output is None or (plan.output.generate_embeddings and not plan.output.dry_run)
+
+
+def find_duplicates(found: DedupInput, output: str, spec: DedupSpec) -> str:
+    """Compares clips, step by step as the workflow does; returns the URI of the duplicates."""
+    fit = dedup.fit_clusters(found.embeddings_uri, output, spec)
+    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fit)]
+    groups = dedup.cluster_groups(fit, assigned, spec, columns_uri=found.columns_uri)
+    pairs = [dedup.find_duplicates(group) for group in groups]
+    return dedup.select_keepers(pairs, output, spec, algorithm=found.algorithm)
 
 
 def publish_snapshot(
     listing_uri: str,
-    plan: RunPlan,
+    plan: Plan,
     *,
     output: str,
     started_at: datetime,
@@ -91,7 +209,7 @@ def publish_snapshot(
     duplicates: pa.Table | None = None,
     writes_clip_json: bool = True,
 ) -> Published:
-    """Publish tables, exports, manifest and report. ``stream_uris``: metrics of the streaming tasks."""
+    """Publishes tables, exports, manifest and report. ``stream_uris``: metrics of the streaming tasks."""
     streams = [cast(dict[str, object], json.loads(store.read_bytes(uri))) for uri in stream_uris]
     run = _run_record(started_at, streams)
     tables, funnel = publish(
@@ -104,8 +222,8 @@ def publish_snapshot(
         store.normalise(output),
         ReportTables(**tables.by_name()),
         options=ReportOptions(
+            view=plan_view(plan),
             facts=tuple(_facts(plan)),
-            limits=tuple(_limits(plan)),
             dropped_s=tables.dropped_s,
             similarity=None if duplicates is None else _similarity(output),
             output_root=store.normalise(output),
@@ -144,21 +262,10 @@ def _similarity(output: str) -> SimilarityCounts | None:
     return None if found is None else SimilarityCounts(found.threshold, found.counts)
 
 
-def _facts(plan: RunPlan) -> Iterator[tuple[str, str]]:
-    yield "source", plan.reader.input_video_path
-    yield "clips by", plan.extractor.stage_name.removeprefix("split_")
-    yield "encoder", plan.transcode.encoder if plan.transcode else "none"
-    yield "embedding", plan.embedding.algorithm if plan.embedding else "none"
-    if plan.captions:
-        names = [used.entry.source for used in plan.models if used.stage is plan.captions]
-        yield "captions by", names[0] if names else plan.captions.endpoint_model or ""
-
-
-def _limits(plan: RunPlan) -> Iterator[ScoreLimit]:
-    yield length_limit(plan.extractor)
-    if plan.motion_filter:
-        yield from motion_limits(plan.motion_filter)
-    if plan.quality:
-        yield from quality_limits(plan.quality)
-    if plan.aesthetics:
-        yield aesthetic_limit(plan.aesthetics)
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    yield "source", plan.source.path
+    yield "clips by", plan.extractor.key
+    yield "encoder", plan.encode_options.encoder if plan.encode_options else "none"
+    yield "embedding", ", ".join(algorithm_of(node) for node in embedders(plan)) or "none"
+    if plan.models:
+        yield "models", ", ".join(dict.fromkeys(model.name for model in plan.models))

@@ -7,6 +7,7 @@
     ├── SourceError          a source that does not exist or holds no video; raised before any work
     ├── OutputError          an output that cannot be written; raised before any work
     ├── ModelUnavailable     weights that are missing, partial or wrong; raised before any work
+    ├── StageBroken          a stage that fails on everything; the run stops and keeps what is done
     ├── EngineDied           a model that was running is gone; who holds it may open another
     ├── FileFault            something about one file
     │   ├── StoreError           a store that failed while work was under way
@@ -51,6 +52,17 @@ class ModelUnavailable(ClipmillError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         return type(self), (self.model, self.place, self.cause, self.remedy)
+
+
+class StageBroken(ClipmillError):
+    """A stage fails on everything it is given: the run stops early and keeps what is done."""
+
+    def __init__(self, key: str, cause: str) -> None:
+        super().__init__(f"stage {key} is broken: {cause}")
+        self.key, self.cause = key, cause
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.key, self.cause)
 
 
 class EngineDied(ClipmillError):

@@ -36,16 +36,6 @@ def metas_dir(root: str, version: str = "v0") -> str:
     return join(root, "metas", version)
 
 
-def meta_path(root: str, clip_id: str, version: str = "v0") -> str:
-    """Per-clip JSON."""
-    return join(metas_dir(root, version), f"{clip_id}.json")
-
-
-def frames_dir(root: str) -> str:
-    """Folder of sampled frames that were asked to be written."""
-    return join(root, "frames")
-
-
 def embeddings_dir(root: str, prefix: str) -> str:
     """``prefix`` is ``ce1``, ``iv2`` or the algorithm's own name."""
     return join(root, f"{prefix}_embd_parquet")
@@ -69,16 +59,6 @@ def relative_source(source_uri: str, source_root: str) -> str:
     if not source_uri.startswith(root + "/"):
         raise ValueError(f"{source_uri} does not lie under {source_root}")
     return source_uri[len(root) + 1 :]
-
-
-def processed_video_path(root: str, relative: str) -> str:
-    """Per-video JSON; ``relative`` is the source below its root."""
-    return join(processed_videos_dir(root), f"{relative}.json")
-
-
-def processed_clip_chunk_path(root: str, relative: str, chunk_index: int) -> str:
-    """JSON of one chunk of a video's clips."""
-    return join(processed_clip_chunks_dir(root), f"{relative}_{chunk_index}.json")
 
 
 def table_path(root: str, table: str) -> str:

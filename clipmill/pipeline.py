@@ -1,26 +1,29 @@
-"""Curation from Python, without Flyte: add the documents' stages to a ``Pipeline`` and run it."""
+"""Curation from Python, without Flyte: add stages to a ``Pipeline`` and run it."""
 
 import logging
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Self
 
 from clipmill import layout
-from clipmill.curation import dedup_input, publish_snapshot
+from clipmill.curation import RunOptions, run_curation
+from clipmill.dataset.embeddings import algorithm_of, embedders
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.run import Engine, check_machine, stream
 from clipmill.errors import SpecError
-from clipmill.intake.admission import Known, check_copies, first_work, missing_work
-from clipmill.intake.inspection import inspect_all, inspect_manifest
-from clipmill.intake.manifests import get_sources
-from clipmill.intake.sharding import plan_shards
-from clipmill.media.encoders import check_encoder
+from clipmill.intake.admission import first_work
+from clipmill.intake.inspection import inspect_all
+from clipmill.limits import LimitsSpec
 from clipmill.media.lending import kept_processes
-from clipmill.plan import RunPlan, plan_of_stages
-from clipmill.specs import ShardingSpec
+from clipmill.planning.nodes import Placed
+from clipmill.planning.plan import Plan, plan_of
+from clipmill.planning.process_stages import placed_process
+from clipmill.stages.base import Stage
+from clipmill.stages.process_stage import is_process
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
-from clipmill.streaming.record import stream_recorded
-from clipmill.streaming.run import Engine, stream
-from clipmill.video import VideoTask
+from clipmill.tasks.video import VideoTask
+from clipmill.tasks.view import task_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,26 +31,32 @@ logger = logging.getLogger(__name__)
 class Pipeline:
     """A list of stages with a name.
 
-    One decode per video feeds all of them; ``clipmill.plan`` says how. A stage of your own needs a ``name``
-    and ``process(task) -> task``; it gets ``clipmill.video.VideoTask`` where it stands in the list.
+    One decode per video feeds all of them. A stage of your own is a ``clipmill.stages.base.Stage``, or an
+    object with a ``name`` and ``process(task) -> task``, which gets ``clipmill.tasks.video.VideoTask``.
     """
 
     def __init__(self, name: str, description: str = "", stages: Iterable[object] = ()) -> None:
         self.name = name
         self.description = description
-        self.stages = list(stages)
+        self.stages: list[Placed] = []
+        for stage in stages:
+            self.add_stage(stage)
 
-    def add_stage(self, stage: object) -> Self:
-        """Append a stage; returns the pipeline, so that calls can be chained."""
-        self.stages.append(stage)
+    def add_stage(self, stage: object, *, key: str = "", after: str = "") -> Self:
+        """Appends a stage; returns the pipeline, so that calls can be chained.
+
+        ``key`` tells two stages of one class apart; ``after`` is the key of the stage behind which it runs.
+        SpecError for an object that is no stage.
+        """
+        self.stages.append(_placed(stage, key=key, after=after))
         return self
 
-    def plan(self) -> RunPlan:
-        """What a run would do. SpecError, before any work, for stages that cannot run together."""
-        return plan_of_stages(self.stages)
+    def plan(self) -> Plan:
+        """Returns what a run would do. SpecError, before any work, for stages that cannot run together."""
+        return plan_of(self.stages, limits=LimitsSpec())
 
     def run(self, engine: Engine = "inline") -> list[VideoTask]:
-        """Run to the end; the finished tasks, those of videos that were complete already left out.
+        """Runs to the end; returns the finished tasks, those of videos that were complete already left out.
 
         With a ClipWriterStage the output is written, resumed and published like a workflow's, without dedup,
         and the tasks come back without pixels. Without one nothing is written, and clips keep buffers and
@@ -55,57 +64,54 @@ class Pipeline:
         not work here.
         """
         plan = self.plan()
-        _warn_of_other_embeddings(plan)
-        if plan.makes_files:
-            check_encoder(plan.transcode)
+        check_machine(plan, engine)
+        tasks: list[VideoTask] = []
+
+        def take(chunk: Chunk) -> None:
+            tasks.append(task_of(chunk, plan))
+
         with kept_processes(memory_limit_bytes=plan.limits.max_child_bytes):
-            if plan.writer is None:
-                return _run_unwritten(plan, engine)
-            return _run_written(plan, plan.writer.output_path, engine)
+            if plan.output is None:
+                works = first_work(inspect_all(list_source(plan.source), plan.limits), plan)
+                stream(works, plan, engine=engine, state=None, run_id="", on_chunk=take)
+            else:
+                _warn_of_other_embeddings(plan)
+                _check_input_path(plan)
+                run_curation(plan, RunOptions(engine=engine), on_chunk=lambda chunk: take(_light(chunk)))
+        return tasks
 
 
-def _run_written(plan: RunPlan, output: str, engine: Engine) -> list[VideoTask]:
-    """What the workflow ``curate`` does, without dedup."""
-    _check_input_path(plan)
-    started_at = datetime.now(UTC)
-    shards = plan_shards(plan, output=output, sharding=ShardingSpec())
-    for manifest_uri in shards.manifest_uris:
-        inspect_manifest(manifest_uri, output=output, limits=plan.limits)
-    sources = get_sources(shards.listing_uri)
-    check_copies(sources, plan, output)
-    items = missing_work(sources, Known.read(plan, output), plan)
-    tasks: list[VideoTask] = []
-    streams = (
-        [stream_recorded(items, plan, output=output, engine=engine, on_task=tasks.append)] if items else []
-    )
-    dedup_input(shards.listing_uri, plan, output=output, is_on=False)
-    publish_snapshot(shards.listing_uri, plan, output=output, started_at=started_at, stream_uris=streams)
-    return tasks
+def _placed(stage: object, *, key: str, after: str) -> Placed:
+    if isinstance(stage, Placed):
+        return stage
+    if isinstance(stage, Stage):
+        return Placed(stage, key, after)
+    if is_process(stage):
+        return placed_process(stage, key=key, after=after)
+    raise SpecError(f"{type(stage).__name__} is no stage: it needs a name and process(task)")
 
 
-def _warn_of_other_embeddings(plan: RunPlan) -> None:
-    """Say when the writer names embeddings that no stage of the pipeline makes."""
-    if plan.writer is None or not plan.writer.generate_embeddings:
+def _light(chunk: Chunk) -> Chunk:
+    """A chunk without pixels."""
+    return replace(chunk, samples={}, thumbnails=(), files={})
+
+
+def _warn_of_other_embeddings(plan: Plan) -> None:
+    """Warns when the writer names embeddings that no stage of the pipeline makes."""
+    if plan.output is None or not plan.output.generate_embeddings:
         return
-    made, named = plan.embedding.algorithm if plan.embedding else "none", plan.writer.embedding_algorithm
-    if not made.startswith(named):  # the documents name a family, such as cosmos-embed1
-        logger.warning("the writer names %s embeddings, the pipeline makes %s: those count", named, made)
+    made: Sequence[str] = [algorithm_of(node) for node in embedders(plan)] or ["none"]
+    named = plan.output.embedding_algorithm
+    if not any(one.startswith(named) for one in made):  # a writer names a family, such as cosmos-embed1
+        logger.warning("the writer names %s embeddings, the pipeline makes %s", named, ", ".join(made))
 
 
-def _check_input_path(plan: RunPlan) -> None:
-    """SpecError unless the writer can name every video relative to its ``input_path``."""
-    if plan.writer is None:
+def _check_input_path(plan: Plan) -> None:
+    """Raises SpecError unless the writer can name every video relative to its ``input_path``."""
+    if plan.output is None:
         return
-    source, root = (store.normalise(uri) for uri in (plan.reader.input_video_path, plan.writer.input_path))
+    source, root = (store.normalise(uri) for uri in (plan.source.path, plan.output.input_path))
     try:
         layout.relative_source(source, root)
     except ValueError as error:
         raise SpecError(f"ClipWriterStage.input_path: {error}") from error
-
-
-def _run_unwritten(plan: RunPlan, engine: Engine) -> list[VideoTask]:
-    """Everything in memory: inspected, streamed, handed back."""
-    inspections = inspect_all(list_source(plan.reader), plan.limits)
-    tasks: list[VideoTask] = []
-    stream(first_work(inspections, plan), plan, engine=engine, state=None, attempt="", on_task=tasks.append)
-    return tasks

@@ -3,7 +3,7 @@
 Times are seconds from the first frame shown; frames are counted in display order; spans are half-open.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 
@@ -21,21 +21,6 @@ class VideoReason(StrEnum):
     DECODER_CRASHED = "decoder_crashed"
     DECODER_TIMEOUT = "decoder_timeout"
     STORE_ERROR = "store_error"
-
-
-class ClipReason(StrEnum):
-    """Why a clip is not in the kept set."""
-
-    TOO_SHORT = "too_short"
-    LOW_MOTION = "low_motion"
-    LOW_AESTHETIC = "low_aesthetic"
-    LOW_QUALITY = "low_quality"
-    BLACK = "black"
-    FROZEN = "frozen"
-    ENCODE_FAILED = "encode_failed"
-    EMBEDDING_FAILED = "embedding_failed"
-    REJECTED_BY_ANSWER = "rejected_by_answer"  # a question to the captioning model was answered so
-    CUSTOM = "custom"  # a stage of the user's own dropped it
 
 
 class DropCause(StrEnum):
@@ -126,10 +111,15 @@ class DroppedSpan:
 
 @dataclass(frozen=True)
 class Split:
-    """The clips of one video and what lies outside them; together they cover every frame."""
+    """The clips of one video and what lies outside them; together they cover every frame.
+
+    ``shot_of_clip`` holds the index of each clip's shot, -1 where clips are not made of shots.
+    """
 
     clips: tuple[FrameSpan, ...]
     dropped: tuple[DroppedSpan, ...]
+    shots: tuple[Shot, ...] = ()
+    shot_of_clip: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -202,21 +192,25 @@ class ClipSpan:
 
 
 @dataclass(frozen=True)
-class WorkItem:
-    """One video and what is missing of it: the unit of work of the streaming core.
+class CutClip:
+    """A clip that was written to ``path``, or why it was not (``message``, with ``path`` empty).
 
-    ``missing`` names the state stages (``clipmill.storage.state``) that lack rows of this video. ``clips`` is
-    the split an earlier run found, or None where ``split`` itself is missing. ``repaired_times`` is what the
-    scan said of times it had to make up (``ScanFacts``); clips are cut by the same times. ``filtered`` holds
-    the clips of ``clips`` that a filter rejects by scores an earlier run found; ``captions`` what an earlier
-    run said of each window of a clip, in order, where only what is made of captions is missing.
+    ``clip_mode`` is ``encode``, ``smart`` or ``copy``; ``mode_reason`` says why a mode other than the one
+    asked for was used. ``file_start_s`` is the source time of the file's first frame.
     """
 
-    source: SourceFile
-    video_id: str
-    facts: VideoFacts
-    missing: frozenset[str]
-    clips: tuple[ClipSpan, ...] | None = None
-    repaired_times: str = ""
-    filtered: dict[str, ClipReason] = field(default_factory=dict[str, ClipReason])
-    captions: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    clip_id: str
+    path: str
+    message: str = ""
+    clip_mode: str = ""
+    mode_reason: str = ""
+    file_start_s: float = 0.0
+    width: int = 0
+    height: int = 0
+    framerate: float = 0.0
+    num_frames: int = 0
+    num_bytes: int = 0
+    video_codec: str = ""
+    has_audio: bool = False
+    crop: tuple[int, int, int, int] | None = None
+    """Left, top, width and height of what it shows of the upright source, where a size was asked for."""

@@ -4,11 +4,15 @@ Given as inline JSON or as a YAML or JSON file; unknown keys and impossible valu
 starts.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self, cast
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from clipmill.stages.base import SPEED, Spec, StageSpec
+from clipmill.dedup.backend_name import DedupBackend
+from clipmill.limits import LimitsSpec
+from clipmill.stages.base import SPEED, Spec, Stage, StageSpec
+from clipmill.stages.decoder import ANY_DECODER, Decoder
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -25,7 +29,8 @@ from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticF
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
-from clipmill.stages.video.io.video_reader import ANY_DECODER, Decoder
+from clipmill.stages.video.io.clip_writer import ClipWriterStage
+from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
 
 
@@ -72,9 +77,6 @@ EmbeddingSpec = Annotated[
 """By ``algorithm``."""
 
 
-DedupBackend = Literal["auto", "faiss", "numpy", "torch", "cuml"]
-
-
 class DedupSpec(StageSpec):
     """Semantic deduplication: k-means, then cosine similarity of all pairs within a cluster.
 
@@ -107,6 +109,8 @@ class DedupSpec(StageSpec):
     border_width: float = Field(default=0.2, ge=0, le=2)
     group_linkage: Literal["connected", "complete"] = "connected"
     backend: DedupBackend = "auto"
+    embedding: str | None = None
+    """Key of the embedding that clips are compared by; None is the first one of the run."""
     pairwise_batch_size: Annotated[int, Field(ge=1), SPEED] = 1024
     max_groups: Annotated[int, Field(ge=1, le=5000), SPEED] = 64
 
@@ -117,32 +121,6 @@ class DedupSpec(StageSpec):
         if self.ascending and len(self.ascending) != len(self.rank_columns):
             raise ValueError("ascending needs one value for each of rank_columns")
         return self
-
-
-class LimitsSpec(Spec):
-    """Bounds that keep one video from costing the run; what exceeds them is rejected by name, or waits.
-
-    ``max_work_per_run`` is estimated decode work in megapixel-seconds of one run; what is left is
-    ``pending``.
-    """
-
-    stage_name: ClassVar[str] = "limits"
-
-    max_pixels: int = Field(default=8192 * 4320, ge=1)
-    max_duration_s: float = Field(default=24 * 3600.0, gt=0)
-    max_size_bytes: int = Field(default=1 << 40, ge=1)
-    max_framerate: float = Field(default=2000.0, gt=0)
-    """Frames for each second shown, over a whole video: what bounds the work and the disk of a short one."""
-    decode_timeout_s: Annotated[float, Field(gt=0), SPEED] = 60.0
-    """Fixed part of the time one video may take; the rest grows with its megapixel-seconds."""
-    decode_stall_s: Annotated[float, Field(gt=0), SPEED] = 60.0
-    """Longest time without one more decoded frame."""
-    max_child_bytes: Annotated[int, Field(ge=512 << 20), SPEED] = 4 << 30
-    """Address space of a codec process; its libraries alone take about 450 MiB of it."""
-    isolation: Annotated[Literal["process", "none"], SPEED] = "process"
-    """``none`` runs codecs in the worker itself, for a debugger: a crash there ends the run."""
-    max_attempts: Annotated[int, Field(ge=1), SPEED] = 2
-    max_work_per_run: Annotated[float | None, Field(gt=0), SPEED] = None
 
 
 class WriteSpec(StageSpec):
@@ -170,10 +148,34 @@ class ShardingSpec(Spec):
     num_ray_clusters: int = Field(default=1, ge=1, le=64)
 
 
+class StageUse(BaseModel):
+    """A stage that a spec adds: ``use`` names its class, and the other fields are its parameters.
+
+    ``use`` is ``package.module:Class``, or the name of a built-in class. ``key`` tells two stages of one name
+    apart; ``after`` is the key of the stage behind which it runs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    use: str = Field(min_length=1)
+    key: str = Field(default="", pattern=r"^([A-Za-z]\w*)?$")
+    after: str = ""
+
+    @property
+    def parameters(self) -> Mapping[str, object]:
+        """The parameters of the stage."""
+        return dict(self.model_extra or {})
+
+
+Group = Sequence[tuple[str, Stage]]
+"""Keys and stages; an empty key stands for the stage's name."""
+
+
 class CurateSpec(StageSpec):
     """A whole curation run. A stage set to null is off.
 
-    ``input_list_json_path``, ``video_limit``, ``decoder`` and ``verbose`` are the reader's.
+    ``input_list_json_path``, ``video_limit``, ``decoder`` and ``verbose`` are the reader's. ``stages`` adds
+    stages to the groups.
     """
 
     stage_name: ClassVar[str] = "curate"
@@ -194,13 +196,56 @@ class CurateSpec(StageSpec):
     captions: CaptionGenerationStage | None = None
     enhancement: CaptionEnhancementStage | None = None
     preview: PreviewStage | None = PreviewStage()
+    stages: list[StageUse] = Field(default_factory=list[StageUse])
     dedup: DedupSpec | None = DedupSpec()
     write: WriteSpec = WriteSpec()
     limits: LimitsSpec = LimitsSpec()
     sharding: Annotated[ShardingSpec, SPEED] = ShardingSpec()
 
     @model_validator(mode="after")
-    def _somebody_answers(self) -> Self:
+    def _check_answering_model(self) -> Self:
         if (self.questions or self.enhancement) and self.captions is None:
             raise ValueError("questions and enhancement need captions, which say what model answers")
         return self
+
+    def groups(self, *, source: str, output: str) -> tuple[Group, Group]:
+        """Returns the stages of the groups that are on: those up to the filters, and those behind them."""
+        is_asked = "motion_filter" in self.model_fields_set
+        motion_filter = self.motion_filter if self.motion or is_asked else None
+        filters = [self.split.extractor, self.motion, motion_filter, self.quality, self.aesthetics]
+        behind = [
+            self.transcode, self.embedding, self.windows, self.captions, self.enhancement, self.preview,
+            self.frames, self._reader(source), self._writer(source, output),
+        ]  # fmt: skip
+        return [*_on(filters), *self._questions()], _on(behind)
+
+    def _questions(self) -> Group:
+        if len(self.questions) == 1:
+            return [("", self.questions[0])]
+        return [(f"{stage.name}_{number}", stage) for number, stage in enumerate(self.questions, 1)]
+
+    def _reader(self, source: str) -> VideoReader:
+        return VideoReader(
+            input_video_path=source,
+            input_list_json_path=self.input_list_json_path,
+            video_limit=self.video_limit,
+            decoder=self.decoder,
+            verbose=self.verbose,
+        )
+
+    def _writer(self, source: str, output: str) -> ClipWriterStage:
+        return ClipWriterStage(
+            output_path=output,
+            input_path=source,
+            upload_clips=self.write.upload_clips,
+            dry_run=self.write.dry_run,
+            generate_embeddings=self.embedding is not None,
+            generate_previews=self.preview is not None,
+            generate_captions=self.captions is not None,
+            write_filtered_clips=self.write.write_filtered_clips,
+            verbose=self.write.verbose,
+        )
+
+
+def _on(stages: Iterable[Stage | None]) -> Group:
+    return [("", stage) for stage in stages if stage is not None]

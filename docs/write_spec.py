@@ -1,38 +1,33 @@
 """Writes docs/spec.md: ``python docs/write_spec.py``.
 
-Types and defaults come from the models, meanings from parameters.yaml; a parameter without a meaning is an
-error. tests/test_docs.py fails when the page is not what this would write.
+Types, defaults and marks come from the classes of stages, with what each reads and writes; meanings of
+parameters come from parameters.yaml. A built-in stage that is not in parameters.yaml, and a parameter without
+a meaning, are errors. tests/test_docs.py fails when the page is not what this would write.
 """
 
 import json
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypedDict, cast
 
 import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
+from stage_facts import facts_of
 
 from clipmill import specs
-from clipmill.stages.base import Spec
-from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
-from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
-from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
-from clipmill.stages.video.io.clip_writer import ClipWriterStage
-from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.planning.registry import BUILT_IN, stage_class
+from clipmill.stages.base import BOUND, SPEED, VERDICT, Stage, marks_of
+from clipmill.stages.roles import ReaderStage, WriterStage
 
 DOCS = Path(__file__).parent
-PYTHON_ONLY: dict[str, type[Spec]] = {
-    kind.__name__: kind
-    for kind in (
-        VideoReader, VideoFrameExtractionStage, CaptionGenerationStage, CaptionEnhancementStage,
-        QuestionFilterStage, ClipWriterStage,
-    )
-}  # fmt: skip
 EVERYWHERE = "verbose"
 
 HEAD = """# The spec
 
-<!-- Written by docs/write_spec.py from the models and docs/parameters.yaml: change those. -->
+<!-- Written by docs/write_spec.py from the stages' classes and docs/parameters.yaml: change those. -->
 
 A spec says what a run does. It is inline JSON, or a YAML or JSON file:
 
@@ -43,7 +38,8 @@ A spec says what a run does. It is inline JSON, or a YAML or JSON file:
 
 Without a spec every parameter has the default below. An unknown key and an impossible value end the
 command before any work starts, with one line that names the field and the cause. In Python the same groups
-are the stages of a `Pipeline` ([python.md](python.md)); the class is named with each group.
+are the stages of a `Pipeline` ([python.md](python.md)); the class is named with each group. A stage that is
+in Python only can be added to a spec by `stages`, too.
 
 - **`verbose`**, on every stage: sets the stage's logger, `clipmill.stages.<name>`, to DEBUG, and nothing
   else.
@@ -51,6 +47,8 @@ are the stages of a `Pipeline` ([python.md](python.md)); the class is named with
   accepted and clamped, with one log line. Decoding and encoding run one codec process per worker, and the
   number of workers follows the machine; so values of 1 and more change nothing, and a small one lets a
   worker reserve less of a core.
+- **What a changed parameter does** is the column "changes": *results* are computed again, and what reads
+  them; *verdict* decides anew which clips are kept, by results that are there; *speed* changes no result.
 """
 
 
@@ -64,36 +62,69 @@ class Part(TypedDict):
 
 
 def page() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     return "\n".join([HEAD, *(_section(part) for part in parts())])
 
 
-def parts() -> list[Part]:
-    """The groups, in the order of the page."""
-    return cast("list[Part]", yaml.safe_load((DOCS / "parameters.yaml").read_text()))
+@cache
+def parts() -> tuple[Part, ...]:
+    """Returns the groups, in the order of the page."""
+    return tuple(cast("list[Part]", yaml.safe_load((DOCS / "parameters.yaml").read_text())))
 
 
-def model_of(part: Part) -> type[Spec]:
-    """The model whose fields a group describes."""
-    return PYTHON_ONLY.get(part["model"]) or cast("type[Spec]", getattr(specs, part["model"]))
+def stages() -> dict[str, type[Stage]]:
+    """Returns class name -> class of the built-in stages."""
+    return {kind.__name__: kind for kind in (cast("type[Stage]", stage_class(path)) for path in BUILT_IN)}
+
+
+def model_of(part: Part) -> type[BaseModel]:
+    """Returns the class whose fields a group describes."""
+    return stages().get(part["model"]) or cast("type[BaseModel]", getattr(specs, part["model"]))
 
 
 def fields_of(part: Part) -> list[str]:
-    """Parameters that the group has to describe: not ``verbose``, and not groups of their own."""
+    """Returns the parameters that a group has to describe: those a user may set that are no group."""
     described = {other["model"] for other in parts()}
     return [
         name
         for name, field in model_of(part).model_fields.items()
         if (name != EVERYWHERE or part["model"] == "CurateSpec")
+        and BOUND not in marks_of(field)
         and not any(model in str(field.annotation) for model in described)
     ]
 
 
+def _ordered(part: Part) -> list[str]:
+    """In the order of parameters.yaml: fields that a stage shares with others come first in its class."""
+    return sorted(fields_of(part), key=list(part["fields"]).index)
+
+
 def _section(part: Part) -> str:
+    lines = [f"## {_title(part)}", "", part["text"], "", *_parameters(part)]
+    if kind := stages().get(part["model"]):
+        lines += [*facts_of(kind), ""]
+    return "\n".join(lines)
+
+
+def _parameters(part: Part) -> Iterator[str]:
+    if not fields_of(part):
+        return
     properties = model_of(part).model_json_schema()["properties"]
-    rows = [_row(name, properties[name], part) for name in fields_of(part)]
-    head = ["| parameter | values | default | meaning |", "|---|---|---|---|"]
-    return "\n".join([f"## {_title(part)}", "", part["text"], "", *head, *rows, ""])
+    head = ["parameter", "values", "default", *(["changes"] if _has_marks(part) else []), "meaning"]
+    yield _joined(head)
+    yield "|" + "---|" * len(head)
+    yield from (_row(name, properties[name], part) for name in _ordered(part))
+    yield ""
+
+
+def _has_marks(part: Part) -> bool:
+    """True for stages whose results are kept: a reader and a writer have none."""
+    kind = stages().get(part["model"])
+    return kind is not None and not issubclass(kind, ReaderStage | WriterStage)
+
+
+def _joined(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def _title(part: Part) -> str:
@@ -105,12 +136,17 @@ def _titled(part: Part) -> str:
 
 
 def _row(name: str, schema: dict[str, object], part: Part) -> str:
-    cells = (f"`{name}`", _values(schema), _default(name, model_of(part)), part["fields"][name])
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    field = model_of(part).model_fields[name]
+    changes = [_changes(field)] if _has_marks(part) else []
+    return _joined([f"`{name}`", _values(schema), _default(field), *changes, part["fields"][name]])
 
 
-def _default(name: str, model: type[Spec]) -> str:
-    field = model.model_fields[name]
+def _changes(field: FieldInfo) -> str:
+    words = {SPEED: "speed", VERDICT: "verdict"}
+    return next((words[mark] for mark in marks_of(field) if mark in words), "results")
+
+
+def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     return f"`{json.dumps(to_jsonable_python(field.get_default(call_default_factory=True)))}`"

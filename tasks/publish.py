@@ -7,8 +7,8 @@ from flytekit import Deck, task
 from flytekit.deck import DeckField
 
 from clipmill import curation
-from clipmill.plan import plan_of_spec
-from clipmill.snapshot.publish import read_duplicates
+from clipmill.dataset.publish import read_duplicates
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec, DedupSpec
 from clipmill.storage import store
 from images import CPU_IMAGE
@@ -39,8 +39,8 @@ def collect_embeddings(
 ) -> Embeddings:
     """Write the embeddings of the clips that passed; none when embedding or dedup is off."""
     with retried_by_flyte():
-        plan = plan_of_spec(spec, source=source, output=output)
-        found = curation.dedup_input(listing, plan, output=output, is_on=spec.dedup is not None)
+        plan = plan_of_spec(spec, source=source, output=output).up_to(0)
+        found = curation.dedup_input(listing, plan, output=output, dedup=spec.dedup)
     return Embeddings(found.embeddings_uri, found.columns_uri, found.algorithm, spec.dedup or DedupSpec())
 
 
@@ -54,6 +54,7 @@ def collect_embeddings(
 def publish(
     listing: str,
     streamed: list[str],
+    finished: list[str],
     duplicates: str,
     started: str,
     source: str,
@@ -67,7 +68,7 @@ def publish(
             plan_of_spec(spec, source=source, output=output),
             output=output,
             started_at=datetime.fromisoformat(started),
-            stream_uris=streamed,
+            stream_uris=[*streamed, *finished],
             duplicates=read_duplicates(duplicates),
             writes_clip_json=spec.write.write_clip_json,
         )

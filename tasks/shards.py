@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from flytekit import task
 
+from clipmill import curation
+from clipmill.dataset.publish import read_duplicates
 from clipmill.intake import admission, inspection, sharding
-from clipmill.plan import plan_of_spec
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from images import CPU_IMAGE
 from tasks.faults import retried_by_flyte
@@ -42,5 +44,19 @@ def inspect(manifest: str, output: str, spec: CurateSpec) -> int:
 def admit(listing: str, inspected: list[int], source: str, output: str, spec: CurateSpec) -> list[str]:
     """Name what is missing, as manifests of work; ``inspected`` only says that the inspection is over."""
     with retried_by_flyte():
-        plan = plan_of_spec(spec, source=source, output=output)
+        plan = plan_of_spec(spec, source=source, output=output).up_to(0)
         return admission.admit(listing, plan, output=output, num_groups=spec.sharding.num_ray_clusters)
+
+
+@task(container_image=CPU_IMAGE, **PLAN.of_task)
+def admit_unique(listing: str, duplicates: str, source: str, output: str, spec: CurateSpec) -> list[str]:
+    """Name what stages behind deduplication miss of the clips that it kept; nothing without such stages."""
+    with retried_by_flyte():
+        plan = plan_of_spec(spec, source=source, output=output)
+        return curation.admit_unique(
+            listing,
+            plan,
+            output=output,
+            duplicates=read_duplicates(duplicates),
+            num_groups=spec.sharding.num_ray_clusters,
+        )

@@ -8,11 +8,11 @@ from typing import cast
 
 from flytekit import dynamic, task
 
+from clipmill.engine.record import stream_recorded
 from clipmill.intake.manifests import get_work
-from clipmill.plan import plan_of_spec
+from clipmill.planning.environment import environment_of
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
-from clipmill.streaming.record import stream_recorded
-from clipmill.used_models import environment_of
 from images import CPU_IMAGE, LEGACY_IMAGE, MODELS_IMAGE, NVDEC_IMAGE, VLLM_IMAGE
 from tasks.cluster import LEGACY_CLUSTER, MODELS_CLUSTER, NVDEC_CLUSTER, STREAM_CLUSTER, VLLM_CLUSTER
 from tasks.faults import retried_by_flyte
@@ -20,41 +20,41 @@ from tasks.hardware import PLAN, STREAM
 from tasks.progress import show_progress
 
 
-def _streamed(work: str, source: str, output: str, spec: CurateSpec) -> str:
+def _streamed(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
     show_progress()
     with retried_by_flyte():
-        plan = plan_of_spec(spec, source=source, output=output)
+        plan = plan_of_spec(spec, source=source, output=output).up_to(phase)
         return stream_recorded(get_work(work), plan, output=output, engine="ray")
 
 
 @task(task_config=STREAM_CLUSTER, container_image=CPU_IMAGE, **STREAM.of_task)
-def stream(work: str, source: str, output: str, spec: CurateSpec) -> str:
+def stream(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
     """Decode, split, score, cut, embed and preview one manifest's videos; the URI of what it took."""
-    return _streamed(work, source, output, spec)
+    return _streamed(work, source, output, spec, phase)
 
 
 @task(task_config=NVDEC_CLUSTER, container_image=NVDEC_IMAGE, **STREAM.of_task)
-def stream_with_nvdec(work: str, source: str, output: str, spec: CurateSpec) -> str:
+def stream_with_nvdec(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
     """The same, decoded by the GPUs of its workers."""
-    return _streamed(work, source, output, spec)
+    return _streamed(work, source, output, spec, phase)
 
 
 @task(task_config=MODELS_CLUSTER, container_image=MODELS_IMAGE, **STREAM.of_task)
-def stream_with_models(work: str, source: str, output: str, spec: CurateSpec) -> str:
+def stream_with_models(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
     """The same, with learned shots, scores, embeddings or captions by transformers."""
-    return _streamed(work, source, output, spec)
+    return _streamed(work, source, output, spec, phase)
 
 
 @task(task_config=LEGACY_CLUSTER, container_image=LEGACY_IMAGE, **STREAM.of_task)
-def stream_with_legacy(work: str, source: str, output: str, spec: CurateSpec) -> str:
+def stream_with_legacy(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
     """The same, with embedders that bring code of their own."""
-    return _streamed(work, source, output, spec)
+    return _streamed(work, source, output, spec, phase)
 
 
 @task(task_config=VLLM_CLUSTER, container_image=VLLM_IMAGE, **STREAM.of_task)
-def stream_with_vllm(work: str, source: str, output: str, spec: CurateSpec) -> str:
+def stream_with_vllm(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
     """The same, with captions by vLLM."""
-    return _streamed(work, source, output, spec)
+    return _streamed(work, source, output, spec, phase)
 
 
 STREAMS = {
@@ -68,9 +68,12 @@ STREAMS = {
 
 
 @dynamic(container_image=CPU_IMAGE, **PLAN.of_task)
-def stream_all(works: list[str], source: str, output: str, spec: CurateSpec) -> list[str]:
-    """One Ray task per manifest, where its models run; an empty list starts no cluster."""
-    plan = plan_of_spec(spec, source=source, output=output)
-    run = STREAMS[environment_of(plan.models, decoder=plan.reader.decoder)]
+def stream_all(works: list[str], source: str, output: str, spec: CurateSpec, phase: int) -> list[str]:
+    """One Ray task per manifest, where its models run; an empty list starts no cluster.
+
+    ``phase`` 1 adds the stages behind deduplication.
+    """
+    plan = plan_of_spec(spec, source=source, output=output).up_to(phase)
+    run = STREAMS[environment_of(plan)]
     # In its pod this compiles a workflow: what a call gives is the promise of a URI.
-    return [cast(str, run(work=work, source=source, output=output, spec=spec)) for work in works]
+    return [cast(str, run(work=work, source=source, output=output, spec=spec, phase=phase)) for work in works]

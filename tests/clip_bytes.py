@@ -26,7 +26,7 @@ def main(film: str) -> None:
     for encoder in ENCODERS:
         spec = ClipTranscodingStage.model_validate({"encoder": encoder, "preset": "veryfast"})
         with TemporaryDirectory() as folder:
-            (cut,) = cut_clips(film, [clip], spec, out_dir=folder, min_length_s=0.2)
+            (cut,) = cut_clips(film, [clip], spec.options(), out_dir=folder, min_length_s=0.2)
             print(bytes_digest(Path(cut.path).read_bytes()))
 
 

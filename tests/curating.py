@@ -5,24 +5,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
 import pyarrow.parquet as pq
 
-from clipmill.curation import Published, dedup_input, publish_snapshot
-from clipmill.intake.admission import admit
-from clipmill.intake.inspection import inspect_manifest
-from clipmill.intake.manifests import get_work
-from clipmill.intake.sharding import plan_shards
-from clipmill.plan import RunPlan, plan_of_spec
-from clipmill.reduce import dedup
-from clipmill.snapshot.publish import read_duplicates
-from clipmill.specs import CurateSpec, DedupSpec
-from clipmill.storage.tables import TABLE_SCHEMAS
-from clipmill.streaming.record import stream_recorded
-from clipmill.streaming.run import Engine
+from clipmill.curation import Published, RunOptions, run_curation
+from clipmill.dataset.schemas import TABLES
+from clipmill.engine.run import Engine
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.specs import CurateSpec
 
 ROOT = Path(__file__).parent.parent
 Row = dict[str, object]
@@ -45,39 +37,19 @@ def curate_here(
 ) -> Published:
     """What the workflow does, in its order."""
     spec = small_spec() if spec is None else spec
-    output = str(output)
-    started_at = datetime.now(UTC)
-    plan = plan_of_spec(spec, source=str(source), output=output)
-    shards = plan_shards(plan, output=output, sharding=spec.sharding)
-    for manifest in shards.manifest_uris:
-        inspect_manifest(manifest, output=output, limits=spec.limits)
-    works = admit(shards.listing_uri, plan, output=output, num_groups=spec.sharding.num_ray_clusters)
-    streams = [stream_recorded(get_work(work), plan, output=output, engine=engine) for work in works]
-    duplicates = read_duplicates(_deduplicated(shards.listing_uri, plan, output, spec))
-    return publish_snapshot(
-        shards.listing_uri,
-        plan,
-        output=output,
-        started_at=started_at,
-        stream_uris=streams,
-        duplicates=duplicates,
+    plan = plan_of_spec(spec, source=str(source), output=str(output))
+    options = RunOptions(
+        engine=engine,
+        sharding=spec.sharding,
+        dedup=spec.dedup,
         writes_clip_json=spec.write.write_clip_json,
     )
-
-
-def _deduplicated(listing_uri: str, plan: RunPlan, output: str, spec: CurateSpec) -> str:
-    found = dedup_input(listing_uri, plan, output=output, is_on=spec.dedup is not None)
-    chosen = spec.dedup or DedupSpec()
-    fit = dedup.fit_clusters(found.embeddings_uri, output, chosen)
-    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fit)]
-    groups = dedup.cluster_groups(fit, assigned, chosen, columns_uri=found.columns_uri)
-    pairs = [dedup.find_duplicates(group) for group in groups]
-    return dedup.select_keepers(pairs, output, chosen, algorithm=found.algorithm)
+    return run_curation(plan, options)
 
 
 def rows(output: Path, table: str) -> list[Row]:
     """A published table."""
-    assert table in TABLE_SCHEMAS
+    assert table in TABLES
     return cast(list[Row], pq.read_table(output / "tables" / f"{table}.parquet").to_pylist())
 
 

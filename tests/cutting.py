@@ -10,10 +10,10 @@ import av
 import numpy as np
 from drawing_clips import draw, source_pts, spans
 
-from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
+from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.cut import cut_clips
 from clipmill.media.scan import load_arrays, scan
-from clipmill.records import ClipSpan
+from clipmill.records import ClipSpan, CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 ENCODE = ClipTranscodingStage()
@@ -85,7 +85,7 @@ def cut(
         time_base = container.streams.video[0].time_base
     times = source_pts(path)
     clips = spans(len(times) - 1, *cuts, pts=times, time_base=time_base or Fraction(1))
-    return cut_clips(str(path), clips, spec, out_dir=str(out), min_length_s=min_s)
+    return cut_clips(str(path), clips, spec.options(), out_dir=str(out), min_length_s=min_s)
 
 
 def pictures(path: str) -> list[np.ndarray]:

@@ -142,8 +142,8 @@ class Registration:
 
 
 @functools.cache
-def registered() -> Registration:
-    """The project, registered once per test session from a copy-everything ``pyflyte register``."""
+def registered(root: Path = ROOT) -> Registration:
+    """The project at ``root``, registered once per test session by ``pyflyte register``, which copies all."""
     folder = TemporaryDirectory(prefix="flyte")
     with flyte_admin(Path(folder.name)) as (address, notes):
         done = run_pyflyte(
@@ -156,16 +156,20 @@ def registered() -> Registration:
                 "CLIPMILL_SOURCE": SOURCE,
                 "CLIPMILL_OUTPUT": OUTPUT,
                 "CLIPMILL_REGISTRY": REGISTRY,
+                "PYTHONPATH": str(root),
             },
+            root=root,
         )  # fmt: skip
     return Registration(done.returncode, done.stdout + done.stderr, notes, folder)
 
 
-def run_pyflyte(*arguments: str, home: Path, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """``pyflyte ...`` from the root, with no container engine and nobody's settings but ``flyte.config``."""
+def run_pyflyte(
+    *arguments: str, home: Path, env: Mapping[str, str], root: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    """``pyflyte ...`` from the root, with no container engine, and settings of ``flyte.config`` alone."""
     return subprocess.run(
         [PYFLYTE, *arguments],
-        cwd=ROOT,
+        cwd=root,
         env=os.environ
         | {
             "HOME": str(home),

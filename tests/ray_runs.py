@@ -13,26 +13,25 @@ import ray
 from curating import curate_here, small_spec
 from ray.data._internal.logical.optimizers import get_execution_plan
 
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.graph import build_operators
+from clipmill.engine.ray_engine import dataset_of
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all
 from clipmill.pipeline import Pipeline
-from clipmill.plan import plan_of_spec
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.storage.listing import list_source
-from clipmill.streaming.chunks import empty_task
-from clipmill.streaming.graph import graph_of
-from clipmill.streaming.on_ray import dataset_of
-from clipmill.streaming.parcel import Parcel
-from clipmill.video import VideoTask
+from clipmill.tasks.video import VideoTask
 
 
 def operators(source: str) -> dict[str, list[str]]:
     """Kinds of the operators of both plans, in order; nothing is run."""
     plan = plan_of_spec(small_spec(), source=source, output="unused")
-    items = first_work(inspect_all(list_source(plan.reader)[:1], plan.limits), plan)
-    parcels = [Parcel(item, empty_task(item)) for item in items]
-    logical = dataset_of(graph_of(plan, num_cpus=1), parcels)._logical_plan
+    items = first_work(inspect_all(list_source(plan.source)[:1], plan.limits), plan)
+    chunks = [Chunk(item) for item in items]
+    logical = dataset_of(build_operators(plan, num_cpus=1), chunks)._logical_plan
     physical = get_execution_plan(logical)
     physical = physical[0] if isinstance(physical, tuple) else physical
     return {

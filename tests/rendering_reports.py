@@ -3,12 +3,14 @@
 import json
 from collections.abc import Mapping
 
-from report_tables import LIMITS, OUTPUT, DrawnRun
+from report_stages import planned
+from report_tables import OUTPUT, DrawnRun
 
+from clipmill.review.plan_view import plan_view
 from clipmill.review.report import render_report
 from clipmill.review.view import ReportOptions
 
-OPTIONS = ReportOptions(limits=LIMITS, output_root=OUTPUT)
+OPTIONS = ReportOptions(view=plan_view(planned()), output_root=OUTPUT)
 
 
 def render(run: DrawnRun, options: ReportOptions = OPTIONS) -> str:

@@ -7,10 +7,12 @@ from functools import cache
 
 import pyarrow as pa
 from PIL import Image, ImageDraw
+from report_stages import planned, published
 
+from clipmill.base_columns import CLIP_FATE, CLIP_PLACE, WINDOW_PLACE
+from clipmill.dataset.schemas import DUPLICATES, REJECTIONS, SHOTS, VIDEOS
 from clipmill.errors import StoreError
-from clipmill.review.view import ReportTables, ScoreLimit
-from clipmill.storage.tables import TABLE_SCHEMAS
+from clipmill.review.view import ReportTables
 
 SOURCE = "/data/footage"
 OUTPUT = "/data/out"
@@ -27,12 +29,15 @@ REJECTED = (
     ("broken/truncated.mkv", "no_frames", "the file ends after 1,204 bytes, before the first frame"),
     ("\u202egnp.mp4", "decoder_crashed", "the codec process died (signal 11) in both attempts"),
 )
-LIMITS = (
-    ScoreLimit("length_s", min=2.0, max=10.0),
-    ScoreLimit("motion_global_mean", min=0.00098),
-    ScoreLimit("motion_per_patch_min_256", min=1e-6, is_active=False),
-    ScoreLimit("sharpness", min=3.0),
-)
+SCHEMAS = {
+    "videos": VIDEOS,
+    "shots": SHOTS,
+    "clips": pa.schema([*CLIP_PLACE, *published(planned(), "clip"), *CLIP_FATE]),
+    "windows": pa.schema([*WINDOW_PLACE, *published(planned(), "window")]),
+    "rejections": REJECTIONS,
+    "duplicates": DUPLICATES,
+}
+"""Schemas of the tables of a run of the stages of ``report_stages``."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class DrawnRun:
 
 def table(name: str, rows: list[dict[str, object]]) -> pa.Table:
     """A published table; columns that a row lacks are null."""
-    return pa.Table.from_pylist(rows, schema=TABLE_SCHEMAS[name])
+    return pa.Table.from_pylist(rows, schema=SCHEMAS[name])
 
 
 @cache

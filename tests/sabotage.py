@@ -63,3 +63,15 @@ def attempts(folder: Path, name: str) -> int:
 def crash(*arguments: object, **options: object) -> bytes:
     """Stands where any function of a codec process stands."""
     return ctypes.string_at(0)
+
+
+class NoSuchPicture(Exception):
+    """Means nothing outside of its process: it does not survive the way to another one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"no such picture: {number}", number)
+
+
+def fail(*arguments: object, **options: object) -> bytes:
+    """Stands there too, and raises an error of its own."""
+    raise NoSuchPicture(1)

@@ -33,7 +33,8 @@ class PlainContext:
             self._shared[key] = make()
         return cast(T, self._shared[key])
 
-    def put(self, artifact: str, item_id: str, data: bytes | Path) -> str:
-        """Keeps the bytes."""
-        self.files[artifact, item_id] = data if isinstance(data, bytes) else data.read_bytes()
-        return f"{artifact}/{item_id}"
+    def put(self, artifact: str, item_id: str, data: bytes | Path, **place: str | int) -> str:
+        """Keeps the bytes; several files of an item are told apart by ``place``."""
+        name = "/".join([item_id, *map(str, place.values())])
+        self.files[artifact, name] = data if isinstance(data, bytes) else data.read_bytes()
+        return f"{artifact}/{name}"

@@ -1,29 +1,40 @@
 """Models made of a few lines: they answer by brightness or by what they are told, and count what they saw."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from clipmill.errors import EngineDied
-from clipmill.models.captioner import Caption, CaptionRequest
+from clipmill.models import preflight, shared_model, stage_weights
+from clipmill.models.captioner import Caption
+from clipmill.models.chat import ChatRequest
 from clipmill.models.embedder import Embedded
-from clipmill.models.language_model import TextRequest
-from clipmill.plan import RunPlan
-from clipmill.streaming.makers import Makers
+from clipmill.models.serving import Opened
+from clipmill.models.serving_options import ServingOptions
+
+Answer = Callable[[ChatRequest], Caption | None]
+"""None kills the model."""
 
 
 @dataclass
 class Seen:
-    """What the models of a test were asked, and how often one was made."""
+    """What the models of a test were asked, and how often one was opened and closed.
+
+    ``prompts`` and ``frames`` are of requests with frames, ``texts`` of those without.
+    """
 
     prompts: list[str] = field(default_factory=list[str])
     frames: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
     texts: list[str] = field(default_factory=list[str])
     num_scored: int = 0
     num_embedded: int = 0
-    num_captioners: int = 0
-    num_captioners_closed: int = 0
+    num_opened: int = 0
+    num_closed: int = 0
 
 
 @dataclass
@@ -57,64 +68,47 @@ class Embedder:
         return [(texts[0], 0.75)] * len(embeddings)
 
 
-Answer = Callable[[CaptionRequest], Caption]
-
-
-def told(request: CaptionRequest) -> Caption:
-    """A caption with the prompt in it."""
-    return Caption(request.window_id, f"{request.prompt}!", "success", input_tokens=7, output_tokens=2)
+def told(request: ChatRequest) -> Caption:
+    """A caption with the prompt in it; a text of which the last word is louder."""
+    said = f"{request.text}!" if request.frames is not None else request.text.upper()
+    return Caption(request.window_id, said, "success", input_tokens=7, output_tokens=2)
 
 
 @dataclass
-class Captioner:
-    """Answers in reverse order: nobody may count on another one. ``answer`` None kills the engine."""
+class Chat:
+    """Answers in reverse order: no answer may count on another one."""
 
     seen: Seen
-    answer: Callable[[CaptionRequest], Caption | None]
-    model = "stand-in"
-    revision = "r1"
+    answers: Answer
 
-    def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
+    def answer(self, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
         for request in reversed(list(requests)):
-            self.seen.prompts.append(request.prompt)
-            self.seen.frames.append(request.frames.shape)
-            answer = self.answer(request)
+            if request.frames is None:
+                self.seen.texts.append(request.text)
+            else:
+                self.seen.prompts.append(request.text)
+                self.seen.frames.append(request.frames.shape)
+            answer = self.answers(request)
             if answer is None:
                 raise EngineDied("stand-in", "it was told to")
             yield answer
 
     def close(self) -> None:
-        self.seen.num_captioners_closed += 1
+        self.seen.num_closed += 1
 
 
-@dataclass
-class Shouter:
-    """Makes captions louder."""
+def use_stand_ins(patch: pytest.MonkeyPatch, seen: Seen, *, answer: Answer = told) -> None:
+    """Puts stand-ins in the place of all models, until ``patch`` is undone; no weights are looked for."""
 
-    seen: Seen
-    model = "shouter"
-    revision = "r2"
+    def opened(options: ServingOptions, *, num_threads: int) -> Opened:
+        del options, num_threads
+        seen.num_opened += 1
+        return Opened(Chat(seen, answer), "stand-in", "r1")
 
-    def complete(self, requests: Iterable[TextRequest]) -> Iterator[Caption]:
-        for request in requests:
-            self.seen.texts.append(request.text)
-            yield Caption(request.window_id, request.text.upper(), "success")
-
-    def close(self) -> None:
-        pass
-
-
-def stand_ins(seen: Seen, *, answer: Callable[[CaptionRequest], Caption | None] = told) -> Makers:
-    """Makers of all of them; a stage that is off has none."""
-
-    def captioner(plan: RunPlan) -> Captioner:
-        seen.num_captioners += 1
-        return Captioner(seen, answer)
-
-    return Makers(
-        embedder=lambda plan: Embedder(seen) if plan.embedding else None,
-        scorer=lambda plan: Scorer(seen) if plan.aesthetics else None,
-        captioner=captioner,
-        questioner=captioner,
-        language_model=lambda plan: Shouter(seen),
-    )
+    scorers = SimpleNamespace(load_aesthetic_scorer=lambda *_args, **_kwargs: Scorer(seen))
+    embedders = SimpleNamespace(load_embedder=lambda *_args, **_kwargs: Embedder(seen))
+    patch.setitem(sys.modules, "clipmill.models.clip_aesthetics", scorers)  # the real ones import torch
+    patch.setitem(sys.modules, "clipmill.models.learned", embedders)
+    patch.setattr(shared_model, "open_model", opened)
+    patch.setattr(preflight, "check_models", lambda *_args, **_kwargs: None)
+    patch.setattr(stage_weights, "folder_of", lambda _ref: Path())

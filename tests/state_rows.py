@@ -4,11 +4,16 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
+
 from clipmill import identity
-from clipmill.plan import RunPlan, plan_of_spec
-from clipmill.records import SourceFile
-from clipmill.snapshot.collect import Collection, collect
+from clipmill.dataset.collect import Collection, collect
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.planning.plan import Plan
+from clipmill.records import ClipSpan, FrameSpan, SourceFile
 from clipmill.specs import CurateSpec
+from clipmill.state.schema import SPLIT_STATE, schema_of
+from clipmill.state.store import ResultStore
 from clipmill.storage.state import State
 
 FPS = 25
@@ -38,20 +43,36 @@ class Project:
     folder: Path
     spec: CurateSpec = field(default_factory=CurateSpec)
     sources: list[SourceFile] = field(default_factory=list)
+    spans: dict[str, ClipSpan] = field(default_factory=dict)
 
     @property
     def output(self) -> str:
         return str(self.folder / "out")
 
     @property
-    def plan(self) -> RunPlan:
+    def plan(self) -> Plan:
         return plan_of_spec(self.spec, source=str(self.folder / "films"), output=self.output)
 
-    def put(self, stage: str, **row: object) -> None:
-        State(self.output).append(stage, [row], digest=self.plan.digests()[stage], attempt="0")
+    def put(self, key: str, **row: object) -> None:
+        """Put one row of a stage: a result unless it says otherwise."""
+        plan = self.plan
+        is_split = key == plan.extractor.key
+        node = plan.extractor if is_split else plan.by_key[key]
+        schema = SPLIT_STATE if is_split else schema_of(node)
+        values = {"outcome": "result", **row}
+        assert set(values) <= set(schema.names)
+        table = pa.Table.from_pylist([values], schema=schema)
+        ResultStore(self.output).append(key, node.digest, table, run_id="0")
+
+    def put_windows(self, key: str, clip: str, **values: object) -> None:
+        """Put one row for each window of a clip."""
+        for window in self.plan.windows_of(self.spans[clip]):
+            start, end = window.start_frame, window.end_frame
+            row = {"id": identity.window_id(clip, start, end), "clip_id": clip, **values}
+            self.put(key, start_frame=start, end_frame=end, **row)
 
     def find(self, name: str) -> SourceFile:
-        """List a source that nobody has looked into."""
+        """List a source that no run has looked into."""
         uri = str(self.folder / "films" / name)
         source = SourceFile(uri, 1000, identity.source_version(uri, 1000, "1"))
         self.sources.append(source)
@@ -66,9 +87,8 @@ class Project:
             "num_frames": 250, "bit_rate_k": 800,
         }  # fmt: skip
         video = video_id or f"id-{name}"
-        self.put(
-            "inspect", **{"id": source.source_version, "uri": source.uri, "video_id": video, **facts, **row}
-        )
+        found = {"id": source.source_version, "uri": source.uri, "video_id": video, **facts, **row}
+        State(self.output).append("inspect", [found], digest=self.plan.digests()["inspect"], attempt="0")
         return video
 
     def split(
@@ -80,6 +100,9 @@ class Project:
             {"clip_id": clip, "shot_index": 0, **span(*frames)}
             for clip, frames in zip(ids, clips, strict=True)
         ]
+        for clip, (start, end) in zip(ids, clips, strict=True):
+            place = FrameSpan(start, end)
+            self.spans[clip] = ClipSpan(clip, place, start, end, start / FPS, end / FPS, shot_index=0)
         edges = sorted({0, frames, *(edge for clip in clips for edge in clip)})
         outside = [
             (start, end)
@@ -91,29 +114,42 @@ class Project:
             "id": video, "content_digest": f"cd1:{video}", "num_frames": frames, "duration_s": frames / FPS,
             "shots": [span(0, frames)], "clips": rows, "dropped": dropped, **SPLIT_DEFAULTS,
         }  # fmt: skip
-        self.put("split", **{**values, **row})
+        self.put(self.plan.extractor.key, **{**values, **row})
         return ids
 
     def finish(
-        self, clip: str, *, motion: float = 0.1, vector: tuple[float, ...] = (1.0, 0.0), **scores: float
+        self,
+        clip: str,
+        *,
+        motion: float = 0.1,
+        vector: tuple[float, ...] = (1.0, 0.0),
+        but: str = "",
+        **scores: float,
     ) -> None:
-        """All rows of a clip that the default spec expects."""
-        self.put("motion", id=clip, motion_global_mean=motion, motion_per_patch_min_256=motion)
-        self.put("quality", id=clip, **{**SCORES, **scores})
-        self.put(
-            "encode", id=clip, clip_uri=f"clips/{clip}.mp4", clip_digest="d", clip_mode="encode",
-            mode_reason="", file_start_s=0.0, width=640, height=360, framerate=25.0,
-            num_frames=100, num_bytes=5000, video_codec="h264", has_audio=False,
-        )  # fmt: skip
-        self.put("embed", id=clip, embedding=list(vector))
-        window = {"start_frame": 0, "end_frame": 100, "preview_uri": f"previews/{clip}/0_99.webp"}
-        self.put("preview", id=clip, windows=[window])
+        """All rows of a clip that the default spec expects, without those of the stage ``but``."""
+        rows: dict[str, Row] = {
+            "motion": {"motion_global_mean": motion, "motion_per_patch_min_256": motion},
+            "quality": {**SCORES, **scores},
+            "encode": {
+                "clip_uri": f"clips/{clip}.mp4", "clip_digest": "d", "clip_mode": "encode", "mode_reason": "",
+                "file_start_s": 0.0, "width": 640, "height": 360, "framerate": 25.0, "num_frames": 100,
+                "num_bytes": 5000, "video_codec": "h264", "has_audio": False,
+            },
+            "embedding": {"embedding": list(vector), "embedding_algorithm": "perceptual"},
+        }  # fmt: skip
+        for key, row in rows.items():
+            if key != but:
+                self.put(key, id=clip, **row)
+        if but != "preview":
+            self.put_windows("preview", clip, preview_uri=f"previews/{clip}/0_99.webp")
 
-    def curate(self, name: str, clips: list[tuple[int, int]] | None = None, **row: object) -> list[str]:
-        """A video that went through everything; returns its clip ids."""
+    def curate(
+        self, name: str, clips: list[tuple[int, int]] | None = None, *, but: str = "", **row: object
+    ) -> list[str]:
+        """A video that went through everything, or all ``but`` one stage; returns its clip ids."""
         ids = self.split(self.inspect(name), clips or [(0, 100), (100, 250)], **row)
         for clip in ids:
-            self.finish(clip)
+            self.finish(clip, but=but)
         return ids
 
     def collect(self) -> Collection:

@@ -10,12 +10,13 @@ import pytest
 from state_rows import Project
 
 from clipmill import identity
-from clipmill.snapshot.assemble import Tables, assemble
+from clipmill.base_columns import DUPLICATES
+from clipmill.dataset.assemble import Tables, assemble
+from clipmill.dataset.schemas import TABLES, table_schemas
 from clipmill.specs import CurateSpec
 from clipmill.storage import parquet
 from clipmill.storage.inspections import verify_digest
 from clipmill.storage.state import State
-from clipmill.storage.tables import DUPLICATES, TABLE_SCHEMAS
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ def test_a_video_that_went_through_everything_is_curated(project: Project) -> No
     assert statuses(tables.videos) == {"a.mp4": "curated"}
     assert tables.clips["clip_id"].to_pylist() == ids
     assert tables.clips["status"].to_pylist() == ["kept", "kept"]
-    assert {name: table.schema for name, table in tables.by_name().items()} == TABLE_SCHEMAS
+    assert {name: table.schema for name, table in tables.by_name().items()} == table_schemas(project.plan)
+    assert tuple(tables.by_name()) == TABLES
 
 
 def test_a_clip_row_joins_split_file_and_scores(project: Project) -> None:
@@ -59,7 +61,7 @@ def test_a_clip_row_joins_split_file_and_scores(project: Project) -> None:
     assert row["encode_digest"] == project.plan.digests()["encode"]
 
 
-def test_a_source_nobody_looked_into_is_pending(project: Project) -> None:
+def test_a_source_that_no_run_looked_into_is_pending(project: Project) -> None:
     project.find("a.mp4")
     assert statuses(assemble(project.collect()).videos) == {"a.mp4": "pending"}
 
@@ -70,15 +72,9 @@ def test_a_video_without_a_split_is_pending(project: Project) -> None:
     assert (row["status"], row["duration_s"], row["message"]) == ("pending", 10.0, "waits for a later run")
 
 
-@pytest.mark.parametrize("stage", ["motion", "quality", "encode", "embed", "preview"])
-def test_a_video_with_a_clip_that_lacks_a_row_is_pending(
-    project: Project, stage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = Project.put
-    monkeypatch.setattr(
-        Project, "put", lambda self, name, **row: None if name == stage else real(self, name, **row)
-    )
-    project.curate("a.mp4")
+@pytest.mark.parametrize("stage", ["motion", "quality", "encode", "embedding", "preview"])
+def test_a_video_with_a_clip_that_lacks_a_row_is_pending(project: Project, stage: str) -> None:
+    project.curate("a.mp4", but=stage)
     tables = assemble(project.collect())
     row = only(tables.videos)
     assert (row["status"], row["message"]) == ("pending", f"2 of 2 clips wait for {stage}")
@@ -91,7 +87,7 @@ def test_a_filtered_clip_needs_only_its_scores_and_preview(project: Project) -> 
     project.put("motion", id=clip, motion_global_mean=0.0, motion_per_patch_min_256=0.5)
     project.put("quality", id=clip)
     assert only(assemble(project.collect()).videos)["status"] == "pending"
-    project.put("preview", id=clip, windows=[])
+    project.put_windows("preview", clip)
     tables = assemble(project.collect())
     row = only(tables.clips)
     assert (row["status"], row["reason"], row["clip_uri"]) == ("filtered", "low_motion", None)
@@ -111,12 +107,17 @@ def test_tightening_a_threshold_touches_tables_only(project: Project) -> None:
     assert only(tables.rejections)["message"] == "sharpness 5 is below 6"
 
 
-@pytest.mark.parametrize(("stage", "reason"), [("encode", "encode_failed"), ("embed", "embedding_failed")])
+@pytest.mark.parametrize(
+    ("stage", "reason"), [("encode", "encode_failed"), ("embedding", "embedding_failed")]
+)
 def test_a_failed_clip_is_filtered_by_name(project: Project, stage: str, reason: str) -> None:
     (clip,) = project.split(project.inspect("a.mp4"), [(0, 250)])
     project.put("motion", id=clip)
     project.put("quality", id=clip)
-    project.put(stage, id=clip, reason=reason, message="a.mp4: broken")
+    project.put(stage, id=clip, outcome="final", reason=reason, message="a.mp4: broken")
+    project.put_windows("preview", clip)
+    if stage == "embedding":
+        project.put("encode", id=clip)
     tables = assemble(project.collect())
     row = only(tables.clips)
     assert (row["status"], row["reason"]) == ("filtered", reason)
@@ -126,22 +127,34 @@ def test_a_failed_clip_is_filtered_by_name(project: Project, stage: str, reason:
 
 def test_a_rejected_file_is_a_row_with_reason_and_message(project: Project) -> None:
     project.inspect("a.txt.mp4", reason="not_a_video", message="a.txt.mp4: no container")
-    project.split(project.inspect("b.mp4"), [], reason="decoder_crashed", message="b.mp4: signal 11")
+    failure = {"outcome": "final", "reason": "decoder_crashed", "message": "b.mp4: signal 11"}
+    project.split(project.inspect("b.mp4"), [], **failure)
     tables = assemble(project.collect())
     assert statuses(tables.videos) == {"a.txt.mp4": "rejected", "b.mp4": "rejected"}
     assert [(row["stage"], row["reason"], row["message"]) for row in tables.rejections.to_pylist()] == [
         ("inspect", "not_a_video", "a.txt.mp4: no container"),
-        ("split", "decoder_crashed", "b.mp4: signal 11"),
+        ("content", "decoder_crashed", "b.mp4: signal 11"),
     ]
 
 
 def test_a_preview_that_failed_is_an_error_and_the_clip_stays(project: Project) -> None:
     (clip,) = project.split(project.inspect("a.mp4"), [(0, 250)])
-    project.put("preview", id=clip, windows=[{"start_frame": 0, "end_frame": 250, "message": "no webp"}])
-    for stage in ("motion", "quality", "encode", "embed"):
+    project.put_windows("preview", clip, outcome="final", reason="preview_failed", message="no webp")
+    for stage in ("motion", "quality", "encode", "embedding"):
         project.put(stage, id=clip)
     row = only(assemble(project.collect()).clips)
     assert (row["status"], json.loads(str(row["errors"]))) == ("kept", {"preview_0_249": "no webp"})
+
+
+def test_a_score_that_failed_for_now_is_an_error_and_the_clip_stays(project: Project) -> None:
+    (clip,) = project.curate("a.mp4", [(0, 250)], but="quality")
+    failure = {"outcome": "retryable", "reason": "stage_error", "message": "no memory"}
+    project.put("quality", id=clip, **failure)
+    tables = assemble(project.collect())
+    row = only(tables.clips)
+    assert statuses(tables.videos) == {"a.mp4": "curated"}
+    assert (row["status"], row["sharpness"]) == ("kept", None)
+    assert json.loads(str(row["errors"])) == {"quality": "no memory"}
 
 
 def test_a_renamed_copy_is_a_duplicate_of_the_smallest_uri(project: Project) -> None:
@@ -198,16 +211,28 @@ def test_a_duplicate_of_what_is_not_kept_stays(project: Project) -> None:
     assert len(tables.duplicates) == 0
 
 
-def test_windows_follow_the_documents_and_are_skipped_while_captions_are_off(project: Project) -> None:
+def test_windows_follow_the_documentation(project: Project) -> None:
     (clip,) = project.curate("a.mp4", [(0, 600)], frames=600)
-    rows = assemble(project.collect()).windows.to_pylist()
-    assert [(row["start_frame"], row["end_frame"], row["status"]) for row in rows] == [
-        (0, 256, "skipped"),
-        (256, 600, "skipped"),
-    ]
+    table = assemble(project.collect()).windows
+    rows = table.to_pylist()
+    assert [(row["start_frame"], row["end_frame"]) for row in rows] == [(0, 256), (256, 600)]
     assert rows[0]["preview_uri"] == f"{project.output}/previews/{clip}/0_99.webp"
     assert rows[1]["start_s"] == pytest.approx(256 / 25)
     assert rows[0]["window_id"] == identity.window_id(clip, 0, 256)
+
+
+def test_the_windows_table_has_no_column_of_captions_while_they_are_off(project: Project) -> None:
+    project.curate("a.mp4")
+    columns = assemble(project.collect()).windows.column_names
+    assert not {"caption", "status", "enhanced_caption", "enhanced_status"} & set(columns)
+
+
+def test_windows_of_a_filtered_clip_are_skipped_by_captions(project: Project) -> None:
+    captions = {"captions": {}, "quality": {"sharpness": {"min": 6}}}
+    project.spec = CurateSpec.model_validate(captions)
+    project.curate("a.mp4", [(0, 250)])
+    (row,) = assemble(project.collect()).windows.to_pylist()
+    assert (row["caption"], row["status"]) == (None, "skipped")
 
 
 def test_shots_are_listed_for_curated_videos(project: Project) -> None:
@@ -221,7 +246,8 @@ def test_a_stage_that_is_off_is_not_waited_for(project: Project) -> None:
     project.spec = CurateSpec.model_validate({**off, "write": {"upload_clips": False}})
     project.split(project.inspect("a.mp4"), [(0, 250)])
     row = only(assemble(project.collect()).clips)
-    assert (row["status"], row["clip_uri"], row["sharpness"]) == ("kept", None, None)
+    assert row["status"] == "kept"
+    assert not {"clip_uri", "sharpness", "motion_global_mean", "embedding_algorithm"} & set(row)
 
 
 def encoded(tables: Tables) -> dict[str, bytes]:

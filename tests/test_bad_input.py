@@ -16,19 +16,20 @@ from av.packet import Packet
 from av.stream import Stream
 from drawing_formats import ENCODERS, PLAIN_X264
 from drawing_scan import read_codes, write_film
+from scan_plans import pictures, plan_of
 
 from clipmill.errors import CodecChildDied, UnreadableVideo
 from clipmill.media.bounds import FREE_FRAMES
 from clipmill.media.child import CodecChild
 from clipmill.media.container import demuxed
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
+from clipmill.media.contracts import ScanArrays, ScanFacts
 from clipmill.media.probe import inspect_source
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.timestamps import Timeline
 from clipmill.records import SourceFile, VideoReason
 from clipmill.specs import LimitsSpec
 
-EVERYTHING = ScanPlan(frames_fps=4.0, motion_fps=4.0, quality_fps=4.0)
+EVERYTHING = plan_of(frames_fps=4.0, motion_fps=4.0, quality_fps=4.0)
 SMALL = (48, 32)
 VP8_START = b"\x9d\x01\x2a"
 """Start code of a VP8 key picture; its width and height follow, 14 bits each (RFC 6386, 9.1)."""
@@ -69,7 +70,7 @@ def test_film_without_frames_is_rejected_by_name(tmp_path: Path, suffix: str) ->
 def test_film_of_one_frame_is_whole(tmp_path: Path, suffix: str) -> None:
     facts, arrays = look(write_film(tmp_path / f"a.{suffix}", range(1), options=PLAIN_X264))
     assert (facts.num_frames, facts.duration_s, facts.is_partial) == (1, pytest.approx(0.04), False)
-    assert len(arrays.frames) == 1
+    assert len(pictures(arrays)) == 1
 
 
 @pytest.mark.parametrize("factor", [0, 10])
@@ -113,7 +114,7 @@ def test_clock_that_jumps_ahead_costs_neither_time_nor_disk(tmp_path: Path, suff
     facts, arrays = look(write_film(tmp_path / f"a.{suffix}", pts, options=PLAIN_X264))
     assert facts.repaired_times == "1 frames where timestamps jump ahead"
     assert facts.duration_s == pytest.approx(0.8)
-    assert len(arrays.frames) == 4
+    assert len(pictures(arrays)) == 4
     assert read_codes(arrays.thumbnails) == list(range(20))
 
 

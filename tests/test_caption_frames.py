@@ -79,7 +79,7 @@ def test_frames_fit_the_budget_of_their_model(
 
 def test_frames_are_brought_within_the_budget_of_the_variant() -> None:
     frames = np.zeros((4, 90, 160, 3), np.uint8)
-    assert prepared(frames, CaptionPreparationStage()).shape == (4, 252, 448, 3)
+    assert prepared(frames, CaptionPreparationStage().options).shape == (4, 252, 448, 3)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_frames_are_brought_within_the_budget_of_the_variant() -> None:
 )
 def test_frames_are_handed_on_as_they_are(spec: CaptionPreparationStage) -> None:
     frames = np.zeros((4, 90, 160, 3), np.uint8)
-    assert prepared(frames, spec) is frames
+    assert prepared(frames, spec.options) is frames
 
 
 def noise() -> np.ndarray:
@@ -115,7 +115,7 @@ def test_a_frame_of_one_colour_keeps_it_in_every_type() -> None:
 def test_the_rate_shown_is_that_of_the_frames_that_are_shown() -> None:
     spec = CaptionPreparationStage(model_does_preprocess=True)
     frames, fps = window_frames(
-        numbered(20), np.arange(0, 300, 15), FrameSpan(0, 256), source_fps=30, spec=spec
+        numbered(20), np.arange(0, 300, 15), FrameSpan(0, 256), source_fps=30, options=spec.options
     )
     assert len(frames) == 18
     assert fps == pytest.approx(18 / (256 / 30))

@@ -9,8 +9,8 @@ import pytest
 from drawing_clips import draw, read_back, source_pts, spans
 
 from clipmill.media.clip_audio import on_timeline
-from clipmill.media.contracts import CutClip
 from clipmill.media.cut import cut_clips
+from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 ENCODE = ClipTranscodingStage()
@@ -26,7 +26,7 @@ def cut(path: Path, out: Path, *cuts: tuple[int, int], spec: ClipTranscodingStag
     with av.open(str(path)) as container:
         time_base = container.streams.video[0].time_base or Fraction(1)
     clips = spans(NUM_FRAMES, *cuts, pts=times, time_base=time_base)
-    return cut_clips(str(path), clips, spec, out_dir=str(out), min_length_s=0.2)
+    return cut_clips(str(path), clips, spec.options(), out_dir=str(out), min_length_s=0.2)
 
 
 def heard(path: str) -> tuple[list[float], float, str]:

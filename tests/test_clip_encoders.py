@@ -13,12 +13,12 @@ from pydantic import ValidationError
 
 from clipmill.errors import SpecError
 from clipmill.media import encoders, picture_encoders
-from clipmill.media.contracts import CutClip
 from clipmill.media.cut import cut_clips
 from clipmill.media.encodings import ENCODINGS, settings_of
 from clipmill.pipeline import Pipeline
+from clipmill.records import CutClip
+from clipmill.stages.encode_options import PRESETS
 from clipmill.stages.video.clipping.clip_extraction_stages import (
-    PRESETS,
     ClipTranscodingStage,
     FixedStrideExtractorStage,
 )
@@ -48,7 +48,7 @@ def cut(path: Path, out: Path, *cuts: tuple[int, int], spec: ClipTranscodingStag
         time_base = container.streams.video[0].time_base or Fraction(1)
     times = source_pts(path)
     clips = spans(len(times) - 1, *cuts, pts=times, time_base=time_base)
-    return cut_clips(str(path), clips, spec, out_dir=str(out), min_length_s=0.2)
+    return cut_clips(str(path), clips, spec.options(), out_dir=str(out), min_length_s=0.2)
 
 
 def rgb(path: str) -> list[np.ndarray]:
@@ -167,7 +167,7 @@ def test_pixel_aspect_and_colours_are_tagged(tmp_path: Path, encoder: str) -> No
 
 @pytest.mark.parametrize("encoder", ["libx264", "libvpx-vp9", "libsvtav1"])
 def test_every_preset_is_known(encoder: str) -> None:
-    settings = [settings_of(encoder, spec_of(encoder, preset=preset), None) for preset in PRESETS]
+    settings = [settings_of(encoder, spec_of(encoder, preset=preset).options(), None) for preset in PRESETS]
     num_same = 1 if encoder == "libvpx-vp9" else 0  # its fastest has two names
     assert len({tuple(one.items()) for one in settings}) == len(PRESETS) - num_same
 
@@ -178,7 +178,7 @@ def test_the_ends_of_the_scale_of_presets_open_the_encoder(encoder: str, preset:
     context = av.CodecContext.create(encoder, "w")
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height, context.pix_fmt, context.time_base = 64, 64, "yuv420p", Fraction(1, 25)
-    context.options = settings_of(encoder, spec_of(encoder, preset=preset), None)
+    context.options = settings_of(encoder, spec_of(encoder, preset=preset).options(), None)
     context.open()
 
 
@@ -193,7 +193,9 @@ def test_a_preset_reaches_the_encoder(film: Path, tmp_path: Path, encoder: str) 
 
 @pytest.mark.parametrize("encoder", ENCODINGS)
 def test_a_bit_rate_replaces_the_quality(encoder: str) -> None:
-    assert not {"crf", "cq", "qmin"} & set(settings_of(encoder, spec_of(encoder, bit_rate_k=500), 500_000))
+    assert not {"crf", "cq", "qmin"} & set(
+        settings_of(encoder, spec_of(encoder, bit_rate_k=500).options(), 500_000)
+    )
 
 
 @pytest.mark.parametrize(
@@ -280,5 +282,5 @@ def test_the_command_finds_a_missing_encoder_in_one_line(
 
 def test_a_copy_needs_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "trial", lambda name: "nothing works")
-    encoders.check_encoder(spec_of("copy"))
+    encoders.check_encoder(spec_of("copy").options())
     encoders.check_encoder(None)

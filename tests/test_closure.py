@@ -18,9 +18,9 @@ from flytekit.tools.translator import get_serializable
 from google.protobuf.json_format import MessageToDict
 
 from clipmill.errors import SpecError
-from clipmill.plan import plan_of_spec
+from clipmill.planning.environment import environment_of
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
-from clipmill.used_models import environment_of
 from images import IMAGES
 from images.environments import REGISTRY
 from tasks import hardware
@@ -32,6 +32,7 @@ HARDWARE = {
     "tasks.shards.plan_shards": hardware.PLAN,
     "tasks.shards.map_inspect": hardware.INSPECT,
     "tasks.shards.admit": hardware.PLAN,
+    "tasks.shards.admit_unique": hardware.PLAN,
     "tasks.stream.stream_all": hardware.PLAN,
     "tasks.stream.stream": hardware.STREAM,
     "tasks.stream.stream_with_nvdec": hardware.STREAM,
@@ -172,6 +173,9 @@ def test_curate_has_the_designed_topology(closure: Closure) -> None:
         ("plan_shards", "collect_embeddings"),
         ("stream_all", "collect_embeddings"),
         ("collect_embeddings", "dedup"),
+        ("plan_shards", "admit_unique"),
+        ("dedup", "admit_unique"),
+        ("admit_unique", "stream_all"),
         ("plan_shards", "publish"),
         ("stream_all", "publish"),
         ("dedup", "publish"),
@@ -318,11 +322,12 @@ def test_models_have_a_gpu_in_their_workers_and_none_on_the_task(closure: Closur
     assert workers["minReplicas"] == 1
 
 
+INTERNVIDEO2 = {"algorithm": "internvideo2", "allow_remote_code": ["internvideo2"]}
 SPECS = {
     "cpu": {},
     "nvdec": {"decoder": "nvdec"},
     "models": {"split": {"algorithm": "transnetv2"}, "captions": {"backend": "transformers"}},
-    "legacy": {"embedding": {"algorithm": "internvideo2"}},
+    "legacy": {"embedding": INTERNVIDEO2},
     "vllm": {"captions": {}, "embedding": {"algorithm": "siglip2"}},
 }
 
@@ -330,19 +335,19 @@ SPECS = {
 @pytest.mark.parametrize("environment", SPECS)
 def test_a_spec_runs_where_its_models_do(environment: str) -> None:
     plan = plan_of_spec(CurateSpec.model_validate(SPECS[environment]), source="films", output="out")
-    assert environment_of(plan.models, decoder=plan.reader.decoder) == environment
+    assert environment_of(plan) == environment
 
 
 def test_environments_that_exclude_each_other_are_told_with_a_remedy() -> None:
-    spec = CurateSpec.model_validate({"captions": {}, "embedding": {"algorithm": "internvideo2"}})
+    spec = CurateSpec.model_validate({"captions": {}, "embedding": INTERNVIDEO2})
     with pytest.raises(SpecError, match="endpoint_url"):
-        environment_of(plan_of_spec(spec, source="films", output="out").models)
+        environment_of(plan_of_spec(spec, source="films", output="out"))
 
 
 def test_captions_from_an_endpoint_need_no_environment() -> None:
     captions = {"endpoint_url": "http://captions:8000/v1", "endpoint_model": "qwen"}
     spec = CurateSpec.model_validate({"captions": captions})
-    assert environment_of(plan_of_spec(spec, source="films", output="out").models) == "cpu"
+    assert environment_of(plan_of_spec(spec, source="films", output="out")) == "cpu"
 
 
 def test_a_finished_cluster_goes_after_a_while(job: dict[str, object]) -> None:

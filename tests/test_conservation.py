@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from state_rows import Project
 
+from clipmill.dataset.assemble import Tables, assemble
+from clipmill.dataset.conservation import check_conservation
+from clipmill.dataset.coverage import covered_s
+from clipmill.dataset.funnel import Count, count_funnel
 from clipmill.errors import ConservationError
-from clipmill.snapshot.assemble import Tables, assemble
-from clipmill.snapshot.conservation import check_conservation
-from clipmill.snapshot.coverage import covered_s
-from clipmill.snapshot.funnel import Count, count_funnel
 from clipmill.specs import CurateSpec
 
 

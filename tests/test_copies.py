@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from clipmill import identity
 from clipmill.intake import copies
-from clipmill.plan import inspect_digest
+from clipmill.planning.plan import inspect_digest
 from clipmill.records import SourceFile
 from clipmill.specs import LimitsSpec
 from clipmill.storage.inspections import read_inspections, resolved_ids

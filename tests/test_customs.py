@@ -11,7 +11,6 @@ from curating import rows
 from clipmill.errors import SpecError
 from clipmill.media.source import bytes_source
 from clipmill.pipeline import Pipeline
-from clipmill.records import ClipReason
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
@@ -23,7 +22,7 @@ from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
-from clipmill.video import Clip, Video, VideoTask
+from clipmill.tasks.video import Clip, Video, VideoTask
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
 
@@ -83,7 +82,7 @@ def leave_out(video: Video, clip: Clip) -> None:
 
 
 def give_reason(video: Video, clip: Clip) -> None:
-    clip.reason = ClipReason.LOW_QUALITY
+    clip.reason = "low_quality"
 
 
 def seconds(film: Path) -> list[object]:
@@ -128,7 +127,7 @@ def test_source_and_thumbnails_do_not_travel_on(film: Path) -> None:
 
 
 def test_source_over_the_limit_is_not_read_into_memory(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipmill.streaming.customs.MAX_SOURCE_BYTES", 1000)
+    monkeypatch.setattr("clipmill.engine.process_inputs.MAX_SOURCE_BYTES", 1000)
     observer = Observer(lambda video: video.source_bytes)
     run([*seconds(film), observer])
     assert observer.seen == [None]
@@ -229,6 +228,19 @@ def test_stage_added_later_sees_what_was_done_before(film: Path, tmp_path: Path)
     observer = Observer(buffers)
     run([*done, observer, writer(film, tmp_path / "out")])
     assert observer.seen == [[48, 48, 48]]
+
+
+def test_stage_for_whole_videos_runs_again_when_there_are_other_clips(film: Path, tmp_path: Path) -> None:
+    seen: list[object] = []
+    for limit in (3, 3, 2, 2, 3, 3):
+        observer = Observer(lambda video: len(video.clips))
+        observer.__dict__ |= {"whole_video": True}
+        reader, extractor = seconds(film)
+        assert isinstance(extractor, FixedStrideExtractorStage)
+        stages = [reader, extractor.model_copy(update={"limit_clips": limit}), observer]
+        Pipeline("whole", stages=[*stages, writer(film, tmp_path / "out")]).run()
+        seen += observer.seen
+    assert seen == [3, 2, 3]
 
 
 def test_filtered_clip_cannot_be_brought_back(film: Path) -> None:

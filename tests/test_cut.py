@@ -196,7 +196,7 @@ def test_a_cover_picture_is_not_the_film(tmp_path: Path) -> None:
     (clip,) = cut_clips(
         str(path),
         spans(20, (5, 15), pts=[40 * index for index in range(21)], time_base=Fraction(1, 1000)),
-        ENCODE,
+        ENCODE.options(),
         out_dir=str(tmp_path),
         min_length_s=0.1,
     )
@@ -230,7 +230,12 @@ def test_frames_between_far_clips_are_not_decoded(film: Film, tmp_path: Path) ->
         time_base = container.streams.video[0].time_base or Fraction(1)
     clips = spans(100, (0, 10), (90, 100), pts=times, time_base=time_base)
     cut_clips(
-        str(film("h264.mp4")), clips, ENCODE, out_dir=str(tmp_path), min_length_s=0.1, heartbeat=beats.append
+        str(film("h264.mp4")),
+        clips,
+        ENCODE.options(),
+        out_dir=str(tmp_path),
+        min_length_s=0.1,
+        heartbeat=beats.append,
     )
     assert beats == list(range(1, len(beats) + 1))
     assert 20 <= len(beats) <= 24
@@ -244,7 +249,12 @@ def test_pictures_nobody_needs_are_not_decoded_before_a_clip_and_between_two(
     times = source_pts(film("h264.mp4"))
     clips = spans(100, (50, 55), (80, 85), pts=times, time_base=Fraction(1, 12800))
     cut_clips(
-        str(film("h264.mp4")), clips, ENCODE, out_dir=str(tmp_path), min_length_s=0.1, heartbeat=beats.append
+        str(film("h264.mp4")),
+        clips,
+        ENCODE.options(),
+        out_dir=str(tmp_path),
+        min_length_s=0.1,
+        heartbeat=beats.append,
     )
     assert [read_back(str(path))[0] for path in sorted(tmp_path.iterdir(), key=_first)] == [
         list(range(50, 55)), list(range(80, 85)),
@@ -278,7 +288,7 @@ def test_times_that_jump_back_are_repaired_as_in_the_scan(tmp_path: Path) -> Non
         out = cut_clips(
             str(path),
             clips,
-            spec,
+            spec.options(),
             out_dir=str(tmp_path / spec.encoder),
             min_length_s=0.1,
             repaired_times=facts.repaired_times,
@@ -299,7 +309,7 @@ def test_a_damaged_film_is_cut_as_it_was_scanned(film: Film, tmp_path: Path, nam
     out = cut_clips(
         str(path),
         clips,
-        ENCODE,
+        ENCODE.options(),
         out_dir=str(tmp_path / "out"),
         min_length_s=0.1,
         repaired_times=facts.repaired_times,
@@ -325,7 +335,7 @@ def test_clips_come_back_in_the_order_given(film: Film, tmp_path: Path) -> None:
 def test_a_clip_that_fails_leaves_its_neighbours(film: Film, tmp_path: Path) -> None:
     times = [*source_pts(film("h264.mp4")), 1 << 30]
     clips = spans(101, (0, 20), (10, 101), (30, 40), pts=times)
-    out = cut_clips(str(film("h264.mp4")), clips, ENCODE, out_dir=str(tmp_path), min_length_s=0.1)
+    out = cut_clips(str(film("h264.mp4")), clips, ENCODE.options(), out_dir=str(tmp_path), min_length_s=0.1)
     assert [clip.num_frames for clip in out] == [20, 0, 10]
     assert (out[1].path, out[1].message) == ("", "90 of 91 frames could be decoded")
     assert len(list(tmp_path.iterdir())) == 2
@@ -362,7 +372,7 @@ def test_a_source_that_is_no_video_is_named(tmp_path: Path) -> None:
     path = tmp_path / "notes.mp4"
     path.write_text("not a film")
     with pytest.raises(UnreadableVideo, match=r"notes\.mp4"):
-        cut_clips(str(path), spans(10, (0, 5)), ENCODE, out_dir=str(tmp_path), min_length_s=0.1)
+        cut_clips(str(path), spans(10, (0, 5)), ENCODE.options(), out_dir=str(tmp_path), min_length_s=0.1)
 
 
 def test_a_truncated_film_gives_the_clips_it_still_holds(tmp_path: Path) -> None:
@@ -372,7 +382,9 @@ def test_a_truncated_film_gives_the_clips_it_still_holds(tmp_path: Path) -> None
     with av.open(str(path)) as container:
         offset = next(container.decode(container.streams.video[0])).pts or 0
     clips = spans(100, (0, 30), (60, 90), pts=[offset + index * FRAME for index in range(101)])
-    first, second = cut_clips(str(path), clips, ENCODE, out_dir=str(tmp_path / "out"), min_length_s=0.1)
+    first, second = cut_clips(
+        str(path), clips, ENCODE.options(), out_dir=str(tmp_path / "out"), min_length_s=0.1
+    )
     assert first.num_frames == 30
     assert "of 30 frames could be decoded" in second.message
 

@@ -113,7 +113,9 @@ def test_a_span_across_a_change_of_size_is_not_copied(
     path = tmp_path / "film.ts"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     clips, _ = scanned(path, tmp_path / "spool", (5, 45), (30, 70), (60, 95))
-    before, across, behind = cut_clips(str(path), clips, COPY, out_dir=str(tmp_path), min_length_s=0.2)
+    before, across, behind = cut_clips(
+        str(path), clips, COPY.options(), out_dir=str(tmp_path), min_length_s=0.2
+    )
     assert before.clip_mode == "copy"
     for clip, (start, end) in ((across, (30, 70)), (behind, (60, 95))):
         assert clip.clip_mode == "encode"

@@ -18,12 +18,12 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
 
 def test_the_window_of_a_whole_clip_is_its_bytes(film: Film, tmp_path: Path) -> None:
     (clip,) = cut(film("h264.ts"), tmp_path, (40, 65))
-    assert window_mp4(clip.path, 0, 25, spec=ENCODE) == Path(clip.path).read_bytes()
+    assert window_mp4(clip.path, 0, 25, options=ENCODE.options()) == Path(clip.path).read_bytes()
 
 
 def test_a_window_holds_exactly_its_frames(film: Film, tmp_path: Path) -> None:
     (clip,) = cut(film("vfr.mp4"), tmp_path, (40, 65))
-    (tmp_path / "window.mp4").write_bytes(window_mp4(clip.path, 5, 25, spec=ENCODE))
+    (tmp_path / "window.mp4").write_bytes(window_mp4(clip.path, 5, 25, options=ENCODE.options()))
     numbers, shown = read_back(str(tmp_path / "window.mp4"))
     times = source_pts(film("vfr.mp4"))[45:65]
     assert numbers == list(range(45, 65))
@@ -42,7 +42,7 @@ def test_a_window_is_encoded_as_its_clip_was(
     film: Film, tmp_path: Path, spec: ClipTranscodingStage, codec: str
 ) -> None:
     (clip,) = cut(film("h264.mp4"), tmp_path, (30, 65), spec=spec)
-    (tmp_path / "window.mp4").write_bytes(window_mp4(clip.path, 2, 6, spec=spec))
+    (tmp_path / "window.mp4").write_bytes(window_mp4(clip.path, 2, 6, options=spec.options()))
     with av.open(str(tmp_path / "window.mp4")) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name.removeprefix("lib"), stream.height) == (codec, clip.height)
@@ -52,4 +52,4 @@ def test_a_window_is_encoded_as_its_clip_was(
 def test_a_window_beyond_the_clip_is_refused(film: Film, tmp_path: Path) -> None:
     (clip,) = cut(film("h264.mp4"), tmp_path, (40, 65))
     with pytest.raises(ValueError, match="has 25 frames"):
-        window_mp4(clip.path, 5, 26, spec=ENCODE)
+        window_mp4(clip.path, 5, 26, options=ENCODE.options())

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from drawing_documents import draw_parts
 
+from clipmill.engine.scan import chunker
 from clipmill.pipeline import Pipeline
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (
@@ -22,8 +23,7 @@ from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
-from clipmill.streaming import chunks
-from clipmill.video import Clip, ClipStats, Video, VideoMetadata, VideoTask, Window
+from clipmill.tasks.video import Clip, ClipStats, Video, VideoMetadata, VideoTask, Window
 
 PAGE = Path(__file__).parent.parent / "docs" / "data-model.md"
 Thing = Window | Clip | ClipStats | VideoMetadata | Video | VideoTask
@@ -118,7 +118,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         pipeline.add_stage(stage).add_stage(Looker(f"after {type(stage).__name__}", noted))
     pipeline.add_stage(Thrower()).add_stage(Looker("last", noted))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chunks, "FRAME_BUDGET_BYTES", 150_000)
+        patch.setattr(chunker, "FRAME_BUDGET_BYTES", 300_000)
         pipeline.run()
     return noted
 

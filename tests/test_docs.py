@@ -1,5 +1,6 @@
 """The documentation is true: links lead somewhere, commands exist, generated pages are current."""
 
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -8,16 +9,20 @@ import pytest
 import yaml
 from drawing_documents import draw_parts
 
-from clipmill.records import ClipReason, DropCause, VideoReason
+from clipmill.dataset.schemas import TABLES, table_schemas
+from clipmill.engine.process_changes import CUSTOM
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.records import DropCause, VideoReason
 from clipmill.spec_file import load_spec, spec_of
 from clipmill.specs import CurateSpec
-from clipmill.stages.video.io.video_reader import VIDEO_SUFFIXES
-from clipmill.storage.tables import TABLE_SCHEMAS
+from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
+from clipmill.storage.listing import VIDEO_SUFFIXES
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))
 
+import stage_facts  # noqa: E402 - lies beside the pages
 import write_models  # noqa: E402 - lies beside the pages
 import write_spec  # noqa: E402 - lies beside the pages
 
@@ -101,13 +106,36 @@ def test_the_table_of_models_is_current() -> None:
     assert (DOCS / "models.md").read_text() == write_models.page(), "run: python docs/write_models.py"
 
 
-@pytest.mark.parametrize("table", TABLE_SCHEMAS)
+def test_every_built_in_stage_has_a_section() -> None:
+    assert set(write_spec.stages()) <= {part["model"] for part in write_spec.parts()}
+
+
+EVERYTHING = {
+    "aesthetics": {}, "questions": [{"question": "Is it day?"}], "captions": {}, "enhancement": {},
+    "embedding": {"algorithm": "siglip2"},
+}  # fmt: skip
+"""A spec with every stage on that adds a column."""
+
+
+@pytest.mark.parametrize("table", TABLES)
 def test_every_column_has_a_meaning(table: str) -> None:
+    plan = plan_of_spec(CurateSpec.model_validate(EVERYTHING), source="films", output="out")
     section = (DOCS / "outputs.md").read_text().split(f"\n## {table}\n")[1].split("\n## ")[0]
-    assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == TABLE_SCHEMAS[table].names
+    assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == table_schemas(plan)[table].names
 
 
-@pytest.mark.parametrize("reason", [*VideoReason, *ClipReason], ids=repr)
+def reasons() -> set[str]:
+    """Why the built-in stages filter clips: by rules, where all of their bounds are set, or by a failure."""
+    bounds = {"min": 0.0, "max": 1.0}
+    stages = [
+        *stage_facts.examples(),
+        QualityFilterStage.model_validate(dict.fromkeys(QUALITY_SCORES, bounds)),
+    ]
+    by_rules = {rule.reason for stage in stages for rule in stage.rules()}
+    return {CUSTOM, *by_rules, *(stage.failure_reason for stage in stages if stage.failure_reason)}
+
+
+@pytest.mark.parametrize("reason", [*VideoReason, *sorted(reasons())], ids=repr)
 def test_every_reason_is_explained(reason: str) -> None:
     assert f"`{reason}`" in (DOCS / "curate-your-footage.md").read_text()
 
@@ -124,7 +152,11 @@ def test_the_endings_of_videos_are_listed() -> None:
 def test_the_python_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_parts(tmp_path / "films" / "parts.mp4")
     monkeypatch.chdir(tmp_path)
-    scope: dict[str, object] = {}
-    for block in blocks(DOCS / "python.md", "python"):
-        exec(block, scope)
+    for folder in (ROOT / "examples", tmp_path):
+        monkeypatch.syspath_prepend(folder)
+    (tmp_path / "python_page.py").write_text("\n".join(blocks(DOCS / "python.md", "python")))
+    try:
+        importlib.import_module("python_page")
+    finally:
+        sys.modules.pop("python_page", None)
     assert (tmp_path / "curated" / "report.html").is_file()

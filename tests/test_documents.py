@@ -4,7 +4,7 @@ The blocks are the contract: nothing in them is ours. What surrounds them, the d
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -13,22 +13,19 @@ import pytest
 from drawing_documents import draw_parts
 from one_codec import one_codec_process
 from PIL import Image
+from stand_ins import Seen, use_stand_ins
 
 from clipmill.errors import ModelUnavailable, SpecError
-from clipmill.models import captioners, language_models
 from clipmill.models.captioner import Caption
 from clipmill.models.chat import ChatRequest
-from clipmill.models.serving import Opened
 from clipmill.pipeline import Pipeline
-from clipmill.stages.video.caption.serving import ServedModel
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
 )
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.io.video_reader import VideoReader
-from clipmill.streaming import run
-from clipmill.video import VideoTask
+from clipmill.tasks.video import VideoTask
 
 WRITER = """
 from nemo_curator.stages.video.io.clip_writer import ClipWriterStage
@@ -277,29 +274,18 @@ def test_the_helper_names_the_previews_folder() -> None:
 
 
 def test_the_quickstart_asks_for_a_reader() -> None:
-    with pytest.raises(SpecError, match="no VideoReader"):
+    with pytest.raises(SpecError, match="has no reader: add a VideoReader"):
         execute(QUICKSTART)
 
 
-class _Stenographer:
-    """In the place of models of several gigabytes: repeats what it was asked."""
-
-    def answer(self, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
-        for request in requests:
-            yield Caption(request.window_id, f"asked: {request.text[:16]}", "success", 5, 2)
-
-    def close(self) -> None:
-        pass
+def _asked(request: ChatRequest) -> Caption:
+    """Repeats what was asked, in the place of models of several gigabytes."""
+    return Caption(request.window_id, f"asked: {request.text[:16]}", "success", 5, 2)
 
 
 @pytest.fixture
 def _stand_in_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    def opened(_spec: ServedModel, *, num_threads: int, in_flight: int) -> Opened:
-        return Opened(_Stenographer(), "tiny", "1")
-
-    monkeypatch.setattr(captioners, "open_model", opened)
-    monkeypatch.setattr(language_models, "open_model", opened)
-    monkeypatch.setattr(run, "check_models", lambda plan, num_gpus: None)
+    use_stand_ins(monkeypatch, Seen(), answer=_asked)
 
 
 @pytest.mark.usefixtures("_stand_in_models")

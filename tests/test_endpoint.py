@@ -13,7 +13,7 @@ from PIL import Image
 
 from clipmill.errors import EngineDied, ModelUnavailable
 from clipmill.models import endpoint_http
-from clipmill.models.captioner import Caption, CaptionRequest
+from clipmill.models.captioner import Caption, Captioner, CaptionRequest
 from clipmill.models.captioners import open_captioner
 from clipmill.models.endpoint import MAX_FAILURES_IN_A_ROW
 from clipmill.models.endpoint_http import delay_s, retry_after_s
@@ -44,6 +44,11 @@ def spec_for(server: ModelServer, **fields: object) -> CaptionGenerationStage:
     )
 
 
+def captioner_for(server: ModelServer, **fields: object) -> Captioner:
+    spec = spec_for(server, **fields)
+    return open_captioner(spec.serving(), refinement=spec.refinement)
+
+
 def requests(*names: str) -> Iterator[CaptionRequest]:
     for shade, name in enumerate(names):
         yield CaptionRequest(
@@ -52,7 +57,7 @@ def requests(*names: str) -> Iterator[CaptionRequest]:
 
 
 def captions(server: ModelServer, *names: str, **fields: object) -> dict[str, Caption]:
-    captioner = open_captioner(spec_for(server, **fields))
+    captioner = captioner_for(server, **fields)
     found = list(captioner.caption(requests(*names)))
     captioner.close()
     assert sorted(one.window_id for one in found) == sorted(names)
@@ -129,7 +134,7 @@ def test_the_server_says_how_long_to_wait_and_everybody_does(server: ModelServer
 def test_answers_in_another_order_belong_to_their_windows(server: ModelServer) -> None:
     for index, name in enumerate("abcdef"):
         server.plan[name] = [Reply(text=f"this is {name}", delay_s=0.3 - 0.05 * index)]
-    found = list(open_captioner(spec_for(server)).caption(requests(*"abcdef")))
+    found = list(captioner_for(server).caption(requests(*"abcdef")))
     assert [one.window_id for one in found] != list("abcdef")
     assert all(one.text == f"this is {one.window_id}" for one in found)
 
@@ -148,7 +153,7 @@ def test_requests_are_taken_as_there_is_room(server: ModelServer) -> None:
             taken.append(request.window_id)
             yield request
 
-    answers = open_captioner(spec_for(server, endpoint_concurrency=2)).caption(noted())
+    answers = captioner_for(server, endpoint_concurrency=2).caption(noted())
     next(answers)
     assert len(taken) <= 3
 
@@ -185,36 +190,36 @@ def test_a_wrong_key_is_told_without_the_key(server: ModelServer, monkeypatch: p
     with pytest.raises(
         ModelUnavailable, match=r"HTTP 401: no such key; say in endpoint_key_variable"
     ) as told:
-        check_model(spec)
-    assert "guess" not in str(told.value) + repr(endpoint_http.endpoint_of(spec))
+        check_model(spec.serving())
+    assert "guess" not in str(told.value) + repr(endpoint_http.endpoint_of(spec.serving().endpoint))
 
 
 def test_a_key_that_is_not_set_is_told_before_anything_is_asked(server: ModelServer) -> None:
     spec = spec_for(server, endpoint_key_variable="NO_SUCH_KEY")
     with pytest.raises(ModelUnavailable, match="NO_SUCH_KEY is not set"):
-        check_model(spec)
+        check_model(spec.serving())
 
 
 @pytest.mark.parametrize("models", [("tiny", "large"), None], ids=["it is listed", "there is no list"])
 def test_an_endpoint_that_can_be_asked_passes(server: ModelServer, models: tuple[str, ...] | None) -> None:
     server.models = models
-    check_model(spec_for(server))
+    check_model(spec_for(server).serving())
 
 
 def test_a_model_that_the_endpoint_does_not_serve_is_told(server: ModelServer) -> None:
     server.models = ("small", "large")
     with pytest.raises(ModelUnavailable, match="it serves large, small; name one of them"):
-        check_model(spec_for(server))
+        check_model(spec_for(server).serving())
 
 
 def test_an_endpoint_that_is_not_there_is_told(server: ModelServer) -> None:
     with pytest.raises(ModelUnavailable, match="start the server, or correct endpoint_url"):
-        check_model(spec_for(server, endpoint_url="http://127.0.0.1:9/v1"))
+        check_model(spec_for(server, endpoint_url="http://127.0.0.1:9/v1").serving())
 
 
 def test_an_endpoint_that_is_gone_is_no_error_of_the_windows(server: ModelServer) -> None:
     server.otherwise, server.is_gone = Reply(text=None), True
-    captioner = open_captioner(spec_for(server, endpoint_max_attempts=2, endpoint_concurrency=1))
+    captioner = captioner_for(server, endpoint_max_attempts=2, endpoint_concurrency=1)
     with pytest.raises(EngineDied, match="tiny is gone"):
         next(captioner.caption(requests("a", "b")))
     assert server.attempts == {"a": 2}
@@ -223,7 +228,7 @@ def test_an_endpoint_that_is_gone_is_no_error_of_the_windows(server: ModelServer
 def test_an_endpoint_that_answers_nobody_is_not_asked_for_ever(server: ModelServer) -> None:
     server.otherwise = Reply(status=503)
     names = [f"w{index}" for index in range(3 * MAX_FAILURES_IN_A_ROW)]
-    captioner = open_captioner(spec_for(server, endpoint_max_attempts=1, endpoint_concurrency=2))
+    captioner = captioner_for(server, endpoint_max_attempts=1, endpoint_concurrency=2)
     answers = captioner.caption(requests(*names))
     with pytest.raises(EngineDied, match="tiny is gone: HTTP 503"):
         list(answers)
@@ -258,7 +263,7 @@ def test_many_windows_are_refined_with_few_requests_at_once(server: ModelServer)
 
 def test_a_language_model_gets_its_orders_and_the_text(server: ModelServer) -> None:
     spec = CaptionEnhancementStage(endpoint_url=server.url, endpoint_model="tiny")
-    model = open_language_model(spec)
+    model = open_language_model(spec.serving())
     (answer,) = model.complete([TextRequest("a", "Expand.", "a dog")])
     model.close()
     assert answer.text == "a caption"

@@ -9,7 +9,7 @@ from curating import curate_here, fates, plain_spec, rows, small_spec
 from films import draw_film
 from one_codec import new_codec_processes
 
-from clipmill.streaming import finishing
+from clipmill.stages.video.preview import preview
 
 BAD = {
     "SCAN_CRASH.mp4": "decoder_crashed",
@@ -78,10 +78,18 @@ def test_store_that_falters_once_costs_an_attempt(folder: Path) -> None:
 
 
 def test_bad_film_is_not_tried_again_by_the_next_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clip whose process died while it was cut is: another process may cut it."""
     _set(monkeypatch, {"PYTHONPATH": str(folder / "saboteur"), "SABOTAGE_LOG": str(folder / "log-2")})
     with new_codec_processes():
         curate_here(folder / "source", folder / "out", plain_spec(limits={"decode_stall_s": STALL_S}))
-    assert not (folder / "log-2").exists()
+    assert set((folder / "log-2").read_text().splitlines()) == {"CUT_CRASH.mp4"}
+
+
+def test_clip_that_could_not_be_cut_is_cut_by_a_run_that_can(folder: Path) -> None:
+    with new_codec_processes():
+        curate_here(folder / "source", folder / "out", plain_spec(limits={"decode_stall_s": STALL_S}))
+    clips = rows(folder / "out", "clips")
+    assert {(clip["status"], clip["reason"]) for clip in clips} == {("kept", None)}
 
 
 def test_film_that_decodes_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +107,7 @@ def without_previews(tmp_path_factory: pytest.TempPathFactory, film: Path) -> Pa
     """The output of a run in which every preview's process crashed."""
     output = tmp_path_factory.mktemp("previews") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finishing, "encode_preview", sabotage.crash)
+        patch.setattr(preview, "encode_preview", sabotage.crash)
         curate_here(film, output, small_spec())
     return output
 
@@ -114,5 +122,16 @@ def test_preview_that_failed_is_not_there(without_previews: Path) -> None:
     assert all(window["preview_uri"] is None for window in rows(without_previews, "windows"))
 
 
-def test_preview_that_failed_is_not_tried_again(without_previews: Path, film: Path) -> None:
-    assert curate_here(film, without_previews, small_spec()).video_s_per_s == 0
+def test_preview_whose_process_died_is_made_by_the_next_run(without_previews: Path, film: Path) -> None:
+    curate_here(film, without_previews, small_spec())
+    assert all(window["preview_uri"] for window in rows(without_previews, "windows"))
+    assert [clip["errors"] for clip in rows(without_previews, "clips")] == ["{}", "{}"]
+
+
+def test_preview_that_cannot_be_encoded_is_not_tried_again(
+    tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "encode_preview", sabotage.fail)
+    curate_here(film, tmp_path / "out", small_spec())
+    assert "no such picture" in str(rows(tmp_path / "out", "clips")[0]["errors"])
+    assert curate_here(film, tmp_path / "out", small_spec()).video_s_per_s == 0

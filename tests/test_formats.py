@@ -20,6 +20,7 @@ from drawing_formats import (
     write_two_streams,
 )
 from drawing_scan import paint, read_code, read_codes, write_film
+from scan_plans import pictures, plan_of
 
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.cut import cut_clips
@@ -32,7 +33,7 @@ from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodin
 
 NUM_FRAMES = 24
 ALL_CODES = list(range(NUM_FRAMES))
-EVERY_FRAME = ScanPlan(frames_fps=25.0)
+EVERY_FRAME = plan_of(frames_fps=25.0)
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 CONTAINERS = {
     "h264": ["mp4", "fragmented mp4", "mov", "mkv", "avi", "ts", "flv", "h264"],
@@ -60,7 +61,7 @@ def test_every_frame_is_shown_once_and_in_its_time(tmp_path: Path, codec: str, c
     path = write_film(tmp_path / f"a.{suffix}", range(NUM_FRAMES), codec=encoder, options=options, mux=mux)
     facts, arrays = look(path)
     assert read_codes(arrays.thumbnails) == ALL_CODES
-    assert read_codes(arrays.frames) == ALL_CODES
+    assert read_codes(pictures(arrays)) == ALL_CODES
     np.testing.assert_allclose(arrays.times_s, np.arange(NUM_FRAMES + 1) / 25, atol=0.001)
     assert (facts.is_partial, facts.is_vfr, facts.oddities) == (False, False, "")
 
@@ -147,10 +148,10 @@ def test_clock_of_a_transport_stream_may_wrap(tmp_path: Path) -> None:
 def test_depths_and_samplings_look_the_same(tmp_path: Path, encoder: str, pixels: str) -> None:
     options = next((options for name, options in ENCODERS.values() if name == encoder), {})
     path = write_film(tmp_path / "a.mkv", range(8), codec=encoder, pixel_format=pixels, options=options)
-    _, arrays = look(path, ScanPlan(frames_fps=25.0, motion_fps=25.0, quality_fps=25.0))
-    assert read_codes(arrays.frames) == list(range(8))
+    _, arrays = look(path, plan_of(frames_fps=25.0, motion_fps=25.0, quality_fps=25.0))
+    assert read_codes(pictures(arrays)) == list(range(8))
     flat = paint(5)[10::18, 12::24]  # the middles of the fields
-    assert np.abs(arrays.frames[5][10::18, 12::24].astype(int) - flat).max() <= 25
+    assert np.abs(pictures(arrays)[5][10::18, 12::24].astype(int) - flat).max() <= 25
 
 
 @pytest.mark.parametrize(
@@ -168,10 +169,10 @@ def test_display_matrix_is_followed_in_frames_and_clips(
 ) -> None:
     path = turn(write_film(tmp_path / "a.mp4", range(1, 9), options=PLAIN_X264), matrix)
     facts, arrays = look(path)
-    pictures = [np.ascontiguousarray(straighten(paint(code))) for code in range(8)]
-    wanted = [read_code(picture) for picture in pictures]
-    assert read_codes(arrays.frames) == wanted
-    assert read_codes(arrays.thumbnails) == [read_code(shrunk(picture)) for picture in pictures]
+    painted = [np.ascontiguousarray(straighten(paint(code))) for code in range(8)]
+    wanted = [read_code(picture) for picture in painted]
+    assert read_codes(pictures(arrays)) == wanted
+    assert read_codes(arrays.thumbnails) == [read_code(shrunk(picture)) for picture in painted]
     assert ("mirrored" in facts.oddities) == (matrix != (0, 1, -1, 0))
     with av.open(str(path)) as container:
         upright = Upright()
@@ -216,7 +217,7 @@ def test_clips_hold_the_frames_that_the_scan_counted(tmp_path: Path, draw: Calla
     clips = cut_clips(
         str(path),
         spans(NUM_FRAMES, *cuts, pts=arrays.pts.tolist(), time_base=facts.time_base),
-        ClipTranscodingStage(preset="ultrafast"),
+        ClipTranscodingStage(preset="ultrafast").options(),
         out_dir=str(tmp_path / "clips"),
         min_length_s=0.1,
         repaired_times=facts.repaired_times,
@@ -254,9 +255,9 @@ def test_size_that_changes_is_scaled_to_the_first(tmp_path: Path) -> None:
     ]
     joined = tmp_path / "joined.ts"
     joined.write_bytes(b"".join(part.read_bytes() for part in parts))
-    facts, arrays = look(joined, ScanPlan(frames_fps=1.0, motion_fps=5.0, quality_fps=5.0))
+    facts, arrays = look(joined, plan_of(frames_fps=1.0, motion_fps=5.0, quality_fps=5.0))
     assert read_codes(arrays.thumbnails) == [*range(12), *range(12)]
-    assert arrays.frames.shape[1:] == (54, 96, 3)
+    assert pictures(arrays).shape[1:] == (54, 96, 3)
     assert facts.oddities == "frames of 160x90 were scaled to the first frame's 96x54"
 
 
@@ -272,9 +273,9 @@ def test_first_of_several_video_streams_is_taken(tmp_path: Path) -> None:
 def test_high_dynamic_range_is_mapped_and_said(tmp_path: Path, transfer: ColorTrc, name: str) -> None:
     path = write_tagged(tmp_path / "a.mkv", 4, transfer=transfer, primaries=9, matrix=9)
     facts, arrays = look(path)
-    assert read_codes(arrays.frames) == [0, 1, 2, 3]
-    assert arrays.frames.max() > 240  # the fields of code 220 are brighter than paper: not grey
-    assert arrays.frames.min() < 40
+    assert read_codes(pictures(arrays)) == [0, 1, 2, 3]
+    assert pictures(arrays).max() > 240  # the fields of code 220 are brighter than paper: not grey
+    assert pictures(arrays).min() < 40
     assert facts.oddities == f"{name} was mapped to normal range in thumbnails and frames"
 
 

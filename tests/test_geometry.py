@@ -10,10 +10,10 @@ import pytest
 from drawing_clips import draw, read_back, source_pts, spans
 from pydantic import ValidationError
 
-from clipmill.media.contracts import CutClip
 from clipmill.media.cut import cut_clips
 from clipmill.media.geometry import Rect, fit, without_bars
 from clipmill.media.pacing import grid_rate, instants
+from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 NUM_FRAMES = 30
@@ -28,7 +28,7 @@ def cut(path: Path, out: Path, start: int, end: int, **fields: object) -> CutCli
         time_base = container.streams.video[0].time_base or Fraction(1)
     times = source_pts(path)
     clips = spans(len(times) - 1, (start, end), pts=times, time_base=time_base)
-    return cut_clips(str(path), clips, spec_of(**fields), out_dir=str(out), min_length_s=0.1)[0]
+    return cut_clips(str(path), clips, spec_of(**fields).options(), out_dir=str(out), min_length_s=0.1)[0]
 
 
 def bright(height: int, width: int, rect: Rect) -> np.ndarray:

@@ -2,17 +2,25 @@
 
 import pytest
 
+from clipmill.engine.gpu_shares import NVDEC_SHARE, GpuShare
+from clipmill.engine.graph import build_operators
 from clipmill.errors import SpecError
-from clipmill.plan import RunPlan, plan_of_spec
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.planning.plan import Plan
 from clipmill.specs import CurateSpec
-from clipmill.streaming.gpus import NVDEC_SHARE, GpuShare, gpu_shares
 
 CAPTIONS = {"captions": {"backend": "vllm"}}
 EMBEDDING = {"embedding": {"algorithm": "siglip2", "gpu_memory_gb": 20}}
 
 
-def plan(**fields: object) -> RunPlan:
+def plan(**fields: object) -> Plan:
     return plan_of_spec(CurateSpec.model_validate(fields), source="films", output="out")
+
+
+def gpu_shares(made: Plan, *, num_gpus: float) -> dict[str, GpuShare]:
+    """Operator -> share, of those whose workers reserve a part of a GPU."""
+    nodes = build_operators(made, num_cpus=400, num_gpus=num_gpus)
+    return {node.name: GpuShare(node.num_gpus, node.max_workers) for node in nodes if node.num_gpus}
 
 
 def test_nothing_is_asked_where_there_is_none() -> None:
@@ -24,7 +32,7 @@ def test_stages_without_models_ask_for_none() -> None:
 
 
 def test_a_model_asks_for_its_share_of_the_memory() -> None:
-    assert gpu_shares(plan(**EMBEDDING), num_gpus=1)["embed"].num_gpus == 0.25
+    assert gpu_shares(plan(**EMBEDDING), num_gpus=1)["embedding"].num_gpus == 0.25
 
 
 def test_a_model_on_the_cpu_asks_for_none() -> None:
@@ -34,7 +42,7 @@ def test_a_model_on_the_cpu_asks_for_none() -> None:
 
 def test_captions_take_what_the_others_leave() -> None:
     shares = gpu_shares(plan(**CAPTIONS, **EMBEDDING), num_gpus=8)
-    assert shares == {"embed": GpuShare(0.25, 1), "caption": GpuShare(1.0, 7)}
+    assert shares == {"embedding": GpuShare(0.25, 1), "caption": GpuShare(1.0, 7)}
 
 
 def test_one_worker_of_each_fits_on_one_gpu() -> None:

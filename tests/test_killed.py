@@ -34,13 +34,13 @@ READERS: dict[str, Callable[[BytesIO], object]] = {
 FORKING = """
 import json, os, shutil, signal, sys
 from pathlib import Path
+from clipmill.engine import state_writer
 from clipmill.storage import local
-from clipmill.streaming import run
 from curating import curate_here, small_spec
 from one_codec import one_codec_process
 
 source, output, moments = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-run.FLUSH_EVERY_PARCELS = 1  # a small run would write all of its state at its end
+state_writer.FLUSH_EVERY_CHUNKS = 1  # a small run would write all of its state at its end
 
 def die_at(place):
     whole = local.replace

@@ -10,12 +10,12 @@ from drawing_clips import draw
 ROOT = Path(__file__).parent.parent
 RUN = """
 import re, subprocess, sys
+from clipmill.engine.run import stream
 from clipmill.intake import inspection
 from clipmill.intake.admission import first_work
-from clipmill.plan import plan_of_spec
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.spec_file import load_spec
 from clipmill.storage.listing import list_source
-from clipmill.streaming.run import stream
 
 def refuse(*args, **kwargs): raise AssertionError("a program was started")
 
@@ -34,12 +34,12 @@ spec = load_spec(spec)
 spec = spec.model_copy(update={"limits": spec.limits.model_copy(update={"isolation": "none"})})
 plan = plan_of_spec(spec, source=source, output=source + ".out")
 before = touched_kb()
-tasks = []
-items = first_work(inspection.inspect_all(list_source(plan.reader), plan.limits), plan)
-stream(items, plan, engine="inline", state=None, attempt="", on_task=tasks.append)
-clips = [clip for task in tasks for clip in task.data.clips]
-assert clips and all(clip.file for clip in clips), "no clips"
-print(before, touched_kb(), *sorted({clip.file.video_codec for clip in clips}))
+chunks = []
+items = first_work(inspection.inspect_all(list_source(plan.source), plan.limits), plan)
+stream(items, plan, engine="inline", state=None, run_id="", on_chunk=chunks.append)
+codecs = [codec for chunk in chunks for codec in chunk.made["encode"]["video_codec"].to_pylist()]
+assert codecs and all(codecs), "no clips"
+print(before, touched_kb(), *sorted(set(codecs)))
 """
 
 

@@ -20,7 +20,7 @@ def films(tmp_path: Path) -> Path:
 
 
 def names(folder: Path, reader: VideoReader, *, exclude: str | None = None) -> list[str]:
-    return [source.uri.removeprefix(f"{folder}/") for source in list_source(reader, exclude=exclude)]
+    return [source.uri.removeprefix(f"{folder}/") for source in list_source(reader.source(), exclude=exclude)]
 
 
 def listed(folder: Path, entries: object) -> VideoReader:
@@ -34,7 +34,7 @@ def test_a_folder_is_listed_recursively_by_suffix_in_any_case(films: Path) -> No
 
 
 def test_one_file(films: Path) -> None:
-    (source,) = list_source(VideoReader(input_video_path=str(films / "b.mp4")))
+    (source,) = list_source(VideoReader(input_video_path=str(films / "b.mp4")).source())
     assert (source.uri, source.size_bytes) == (str(films / "b.mp4"), 5)
 
 
@@ -44,9 +44,9 @@ def test_video_limit_keeps_the_first(films: Path) -> None:
 
 def test_a_changed_file_has_another_version(films: Path) -> None:
     reader = VideoReader(input_video_path=str(films / "b.mp4"))
-    (before,) = list_source(reader)
+    (before,) = list_source(reader.source())
     (films / "b.mp4").write_bytes(b"longer than it was")
-    (after,) = list_source(reader)
+    (after,) = list_source(reader.source())
     assert before.source_version != after.source_version
 
 
@@ -72,7 +72,7 @@ def test_a_source_inside_the_output_is_listed(films: Path) -> None:
 def test_an_output_that_is_the_source_is_refused(films: Path) -> None:
     reader = VideoReader(input_video_path=str(films / "a"))
     with pytest.raises(SourceError, match="the output is the source itself"):
-        list_source(reader, exclude=str(films / "a"))
+        list_source(reader.source(), exclude=str(films / "a"))
 
 
 def test_json_list_keeps_each_entry_once_in_sorted_order(films: Path) -> None:
@@ -81,7 +81,7 @@ def test_json_list_keeps_each_entry_once_in_sorted_order(films: Path) -> None:
 
 
 def test_a_listed_file_that_is_missing_stays_to_be_rejected_by_name(films: Path) -> None:
-    sources = list_source(listed(films, ["b.mp4", "gone.mp4"]))
+    sources = list_source(listed(films, ["b.mp4", "gone.mp4"]).source())
     assert [(source.uri, source.size_bytes) for source in sources] == [
         (f"{films}/b.mp4", 5),
         (f"{films}/gone.mp4", 0),
@@ -102,7 +102,7 @@ def test_a_listed_file_that_is_missing_stays_to_be_rejected_by_name(films: Path)
 )
 def test_a_wrong_list_is_an_error_naming_the_entry(films: Path, entries: object, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:
-        list_source(listed(films, entries))
+        list_source(listed(films, entries).source())
     assert "\n" not in str(caught.value)
 
 
@@ -110,13 +110,13 @@ def test_a_list_that_is_no_json(films: Path) -> None:
     reader = listed(films, [])
     (films.parent / "list.json").write_text("[")
     with pytest.raises(SourceError, match=r"list\.json is no JSON"):
-        list_source(reader)
+        list_source(reader.source())
 
 
 def test_a_list_that_does_not_exist(films: Path) -> None:
     reader = VideoReader(input_video_path=str(films), input_list_json_path=str(films / "none.json"))
     with pytest.raises(SourceError, match=r"none\.json: No such file"):
-        list_source(reader)
+        list_source(reader.source())
 
 
 @pytest.mark.parametrize(
@@ -127,5 +127,5 @@ def test_a_source_without_a_video_is_one_readable_line(tmp_path: Path, name: str
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.txt").write_bytes(b"x")
     with pytest.raises(SourceError, match=message) as caught:
-        list_source(VideoReader(input_video_path=str(tmp_path / name)))
+        list_source(VideoReader(input_video_path=str(tmp_path / name)).source())
     assert "\n" not in str(caught.value)

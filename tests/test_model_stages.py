@@ -1,24 +1,22 @@
 """What models say goes to the right window, costs nothing for rejected clips, and is asked once."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from curating import Row, curate_here, plain_spec, rows, stamps
 from films import draw_film
-from stand_ins import Captioner, Seen, stand_ins, told
+from stand_ins import Answer, Chat, Seen, told, use_stand_ins
 
-from clipmill.errors import ClipmillError, EngineDied
-from clipmill.models.captioner import Caption, CaptionRequest
-from clipmill.streaming import inline, run
-from clipmill.streaming.asking import UNANSWERED, Asking
-from clipmill.streaming.captioning import ask_captioner
-from clipmill.streaming.graph import Node, graph_of
-from clipmill.streaming.parcel import Parcel
+from clipmill.engine import inline, run
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.graph import OperatorNode
+from clipmill.errors import EngineDied, StageBroken
+from clipmill.models.captioner import Caption
+from clipmill.models.chat import ChatRequest
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
 
@@ -49,9 +47,8 @@ def seen() -> Seen:
 def curate(film: Path, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Runs a spec over the film with stand-ins for models; the output."""
 
-    def here(answer: Callable[[CaptionRequest], Caption | None] = told, **fields: object) -> Path:
-        monkeypatch.setattr(run, "graph_of", partial(graph_of, makers=stand_ins(seen, answer=answer)))
-        monkeypatch.setattr(run, "check_models", lambda plan, num_gpus: None)
+    def here(answer: Answer = told, **fields: object) -> Path:
+        use_stand_ins(monkeypatch, seen, answer=answer)
         curate_here(film, tmp_path / "out", plain_spec(**{**FULL, **fields}))
         return tmp_path / "out"
 
@@ -78,19 +75,18 @@ def test_workers_of_one_process_do_not_share_a_gpu(
     alone: set[str] = set()
 
     def run_inline(
-        nodes: Sequence[Node], parcels: Iterable[Parcel], *, one_worker: set[str]
-    ) -> Iterator[Parcel]:
+        nodes: Sequence[OperatorNode], chunks: Iterable[Chunk], *, one_worker: Collection[str]
+    ) -> Iterator[Chunk]:
         alone.update(one_worker)
-        return inline.run_inline(nodes, parcels, one_worker=one_worker)
+        return inline.run_inline(nodes, chunks, one_worker=one_worker)
 
-    monkeypatch.setattr(run, "num_gpus_here", lambda: 1)
     monkeypatch.setattr(run, "run_inline", run_inline)
     curate()
-    assert alone == {"appraise", "embed", "caption", "enhance"}
+    assert alone == {"aesthetic", "question", "embedding", "caption", "enhancement"}
 
 
 def test_an_answer_goes_to_its_own_window(curate: Callable[..., Path]) -> None:
-    def by_level(request: CaptionRequest) -> Caption:
+    def by_level(request: ChatRequest) -> Caption:
         return Caption(request.window_id, f"{request.window_id}", "success")
 
     assert all(row["caption"] == row["window_id"] for row in rows(curate(by_level), "windows"))
@@ -111,7 +107,8 @@ def test_scores_matches_and_answers_are_written(curate: Callable[..., Path]) -> 
     output = curate(lambda request: Caption(request.window_id, "Yes, it is.", "success"))
     assert all(0 < meta["aesthetic_score"] < 10 for meta in metas(output))
     assert all(meta["siglip2_text_match"] == ["a harbour", 0.75] for meta in metas(output))
-    assert {row["answers"] for row in rows(output, "clips")} == {'{"Is it day?": "yes"}'}
+    assert {row["answer"] for row in rows(output, "clips")} == {"yes"}
+    assert all(meta["answers"] == {"Is it day?": "yes"} for meta in metas(output))
     embedded = pq.read_table(output / "siglip2_embd_parquet")
     assert sorted(embedded["id"].to_pylist()) == sorted(row["clip_id"] for row in rows(output, "clips"))
 
@@ -133,7 +130,7 @@ def test_a_clip_below_the_threshold_costs_nothing_more(curate: Callable[..., Pat
 def test_only_a_clear_answer_rejects(
     curate: Callable[..., Path], seen: Seen, said: str, reason: str | None
 ) -> None:
-    def answer(request: CaptionRequest) -> Caption:
+    def answer(request: ChatRequest) -> Caption:
         return Caption(request.window_id, said, "success")
 
     output = curate(answer, questions=[{"question": "Is it day?", "reject_if": "no"}])
@@ -206,83 +203,114 @@ def test_without_generate_captions_no_json_names_one(curate: Callable[..., Path]
     assert all(set(window) == {"start_frame", "end_frame"} for window in windows)
 
 
-# A model that dies
+# A model that dies, and one that misbehaves
 
 
-def request(window_id: str) -> CaptionRequest:
-    return CaptionRequest(window_id, np.zeros((4, 8, 8, 3), np.uint8), 2.0, "?")
+@pytest.fixture(scope="module")
+def three_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three clips of a second."""
+    return draw_film(tmp_path_factory.mktemp("three") / "quay.mp4", seed=3, shots=(80,), size_px=(80, 46))
 
 
-def asked(answer: Callable[[CaptionRequest], Caption | None], seen: Seen, *window_ids: str) -> dict[str, str]:
-    """Status by window, of an Asking whose captioner answers so."""
-    maker = stand_ins(seen, answer=answer).captioner
-    asking = Asking(lambda: maker(None), ask_captioner)
-    answers = list(asking({name: partial(request, name) for name in window_ids}))
-    assert len(answers) == len(window_ids)
-    return {one.window_id: one.status for one in answers}
+@pytest.fixture
+def caption(
+    three_clips: Path, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Answer], list[Row]]:
+    """Captions three clips with a stand-in, and nothing else; the windows."""
+
+    def here(answer: Answer) -> list[Row]:
+        use_stand_ins(monkeypatch, seen, answer=answer)
+        spec = plain_spec(captions={}, embedding=None, motion=None, quality=None)
+        curate_here(three_clips, tmp_path / "out", spec)
+        return rows(tmp_path / "out", "windows")
+
+    return here
 
 
-def test_only_the_window_that_kills_the_model_is_named(seen: Seen) -> None:
-    def deadly(one: CaptionRequest) -> Caption | None:
-        return None if one.window_id == "b" else told(one)
-
-    assert asked(deadly, seen, "a", "b", "c") == {"a": "success", "b": "error", "c": "success"}
-    assert seen.num_captioners == 3
+def second_of(windows: Sequence[Row]) -> str:
+    """The id of the second window of the film."""
+    return str(sorted(windows, key=lambda window: str(window["clip_id"]))[1]["window_id"])
 
 
-def test_a_model_that_died_once_answers_everything(seen: Seen) -> None:
-    def once(one: CaptionRequest) -> Caption | None:
-        return None if seen.num_captioners == 1 else told(one)
+def test_only_the_window_that_kills_the_model_is_named_and_the_next_run_asks_it_again(
+    caption: Callable[[Answer], list[Row]], seen: Seen, tmp_path: Path
+) -> None:
+    deadly = second_of(caption(told))
+    shutil.rmtree(tmp_path / "out")
+    windows = caption(lambda request: None if request.window_id == deadly else told(request))
+    assert {window["window_id"]: window["status"] for window in windows} == {
+        window["window_id"]: "error" if window["window_id"] == deadly else "success" for window in windows
+    }
+    errors = [str(row["errors"]) for row in rows(tmp_path / "out", "clips") if row["errors"] != "{}"]
+    assert len(errors) == 1
+    assert "the model died of it, or gave no answer" in errors[0]
+    asked = len(seen.prompts)
+    assert all(window["caption"] for window in caption(told))
+    assert len(seen.prompts) == asked + 1
 
-    assert set(asked(once, seen, "a", "b").values()) == {"success"}
+
+def test_a_model_that_died_once_answers_everything(
+    caption: Callable[[Answer], list[Row]], seen: Seen
+) -> None:
+    windows = caption(lambda request: None if seen.num_opened == 1 else told(request))
+    assert {window["status"] for window in windows} == {"success"}
 
 
-def test_a_dead_model_is_closed_before_the_next_one_is_opened(seen: Seen) -> None:
+def test_a_dead_model_is_closed_before_the_next_one_is_opened(
+    caption: Callable[[Answer], list[Row]], seen: Seen
+) -> None:
     counts = list[tuple[int, int]]()
 
-    class Counted(Captioner):
-        def close(self) -> None:
-            super().close()
-            counts.append((seen.num_captioners, seen.num_captioners_closed))
+    def answer(request: ChatRequest) -> Caption | None:
+        counts.append((seen.num_opened, seen.num_closed))
+        return None if seen.num_opened == 1 else told(request)
 
-    def opened() -> Captioner:
-        seen.num_captioners += 1
-        return Counted(seen, lambda one: None if one.window_id == "b" else told(one))
-
-    list(Asking(opened, ask_captioner)({name: partial(request, name) for name in "abc"}))
-    assert counts == [(1, 1), (2, 2)]
+    caption(answer)
+    assert set(counts) == {(1, 0), (2, 1)}
 
 
-def test_a_model_that_is_too_dead_to_close_is_replaced_all_the_same(seen: Seen) -> None:
-    class Stuck(Captioner):
-        def close(self) -> None:
-            raise TimeoutError("no answer")
+def test_a_model_that_is_too_dead_to_close_is_replaced_all_the_same(
+    caption: Callable[[Answer], list[Row]], seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close(_chat: Chat) -> None:
+        raise TimeoutError("no answer")
 
-    def opened() -> Captioner:
-        seen.num_captioners += 1
-        return Stuck(seen, lambda one: None if seen.num_captioners == 1 else told(one))
-
-    assert [one.status for one in Asking(opened, ask_captioner)({"a": partial(request, "a")})] == ["success"]
+    monkeypatch.setattr(Chat, "close", close)
+    windows = caption(lambda request: None if seen.num_opened == 1 else told(request))
+    assert {window["status"] for window in windows} == {"success"}
 
 
-def test_a_model_that_always_dies_ends_the_run(seen: Seen) -> None:
+def test_a_model_that_always_dies_ends_the_run(caption: Callable[[Answer], list[Row]]) -> None:
     with pytest.raises(EngineDied):
-        asked(lambda _: None, seen, "a", "b", "c", "d")
+        caption(lambda _: None)
 
 
-def test_an_answer_that_nobody_waits_for_is_an_error(seen: Seen) -> None:
-    with pytest.raises(ClipmillError, match="window x"):
-        asked(lambda _: Caption("x", "?", "success"), seen, "a")
+def test_an_answer_that_nobody_waits_for_breaks_the_stage(caption: Callable[[Answer], list[Row]]) -> None:
+    with pytest.raises(StageBroken, match=r"caption.*an answer for 'x', which was not asked"):
+        caption(lambda _: Caption("x", "?", "success"))
 
 
-def test_a_window_without_an_answer_is_asked_again_and_then_named(seen: Seen) -> None:
-    class Silent:
-        def caption(self, requests: object) -> object:
-            return iter(())
+def test_a_window_without_an_answer_is_named(
+    caption: Callable[[Answer], list[Row]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Chat, "answer", lambda _chat, _requests: iter(()))
+    assert {(window["caption"], window["status"]) for window in caption(told)} == {(None, "error")}
+    clips = rows(tmp_path / "out", "clips")
+    assert all("gave no answer" in str(row["errors"]) for row in clips)
 
-        def close(self) -> None:
-            pass
 
-    asking = Asking(Silent, ask_captioner)
-    [answer] = asking({"a": partial(request, "a")})
-    assert (answer.status, answer.message) == ("error", UNANSWERED)
+def test_an_error_of_a_model_costs_only_its_window(
+    caption: Callable[[Answer], list[Row]], tmp_path: Path
+) -> None:
+    wrong = second_of(caption(told))
+    shutil.rmtree(tmp_path / "out")
+
+    def answer(request: ChatRequest) -> Caption:
+        if request.window_id == wrong:
+            raise RuntimeError("no such kernel")
+        return told(request)
+
+    windows = caption(answer)
+    assert [window["window_id"] for window in windows if window["status"] == "error"] == [wrong]
+    errors = [str(row["errors"]) for row in rows(tmp_path / "out", "clips")]
+    assert sum("stage caption: RuntimeError: no such kernel" in text for text in errors) == 1

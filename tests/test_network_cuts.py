@@ -1,24 +1,24 @@
 """Cuts by a shot network as frames come; the network is a stand-in that needs no weights."""
 
 from collections.abc import Iterable
-from dataclasses import MISSING, fields
 from hashlib import sha256
 
 import numpy as np
 import pytest
+from known_cuts import splitter_of
+from stage_context import PlainContext
+from whole_split import split_video
 
 from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.film import cuts, thumbnails
 from clipmill.media.contracts import ScanArrays, ScanFacts
 from clipmill.models.network_cuts import NetworkCutFinder
 from clipmill.records import Cuts, FrameSpan
+from clipmill.shots.clip_splitter import ClipState, split_whole
+from clipmill.shots.cut_finder import all_cuts
 from clipmill.shots.windows import STRIDE
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
-from clipmill.streaming.detecting import all_cuts, finder_of
-from clipmill.streaming.early import early_clips
-from clipmill.streaming.splitting import split_video
-from clipmill.timeline import clips_from_shots, shots_from_cuts
 
 SPEC = TransNetV2ClipExtractionStage()
 EVERYWHERE = TransNetV2ClipExtractionStage(cascade=False)
@@ -43,7 +43,7 @@ class LastFrames:
 
 
 def found(frames: np.ndarray, spec: TransNetV2ClipExtractionStage, pieces: Iterable[int] = ()) -> Cuts:
-    finder, gradual, start = NetworkCutFinder(LastFrames(), spec), list[FrameSpan](), 0
+    finder, gradual, start = NetworkCutFinder(LastFrames(), spec.network_options()), list[FrameSpan](), 0
     for length in [*pieces, len(frames)]:
         gradual += finder.feed(frames[start : start + length]).gradual
         start += length
@@ -63,7 +63,7 @@ def test_pieces_give_the_cuts_of_the_whole(film: tuple[np.ndarray, object]) -> N
 
 def test_the_cascade_finds_the_same_cuts_at_less_cost(film: tuple[np.ndarray, tuple[int, ...]]) -> None:
     frames, hard = film
-    finders = [NetworkCutFinder(LastFrames(), spec) for spec in (EVERYWHERE, SPEC)]
+    finders = [NetworkCutFinder(LastFrames(), spec.network_options()) for spec in (EVERYWHERE, SPEC)]
     everywhere, cascade = (all_cuts(finder, frames) for finder in finders)
     assert cascade == everywhere
     assert {span.start_frame for span in cascade.gradual} == {cut - 1 for cut in hard}
@@ -89,7 +89,7 @@ class AnyWeights:
 def test_what_the_cascade_looks_at_is_told_what_it_is_told_without(film: tuple[np.ndarray, object]) -> None:
     frames, networks = film[0], (AnyWeights(), AnyWeights())
     everywhere, cascade = (
-        all_cuts(NetworkCutFinder(network, spec), frames)
+        all_cuts(NetworkCutFinder(network, spec.network_options()), frames)
         for network, spec in zip(networks, (EVERYWHERE, SPEC), strict=True)
     )
     assert networks[1].said.keys() < networks[0].said.keys()
@@ -103,13 +103,15 @@ def frames_of(found: Cuts) -> set[int]:
 
 def test_cuts_do_not_depend_on_batches(film: tuple[np.ndarray, object]) -> None:
     network = LastFrames(batch_windows=4)
-    assert all_cuts(NetworkCutFinder(network, EVERYWHERE), film[0]) == found(film[0], EVERYWHERE)
+    assert all_cuts(NetworkCutFinder(network, EVERYWHERE.network_options()), film[0]) == found(
+        film[0], EVERYWHERE
+    )
     assert set(network.seen[:-1]) == {4}
 
 
 def test_what_is_final_stays_final(film: tuple[np.ndarray, object]) -> None:
     for spec in (SPEC, EVERYWHERE):
-        finder = NetworkCutFinder(LastFrames(batch_windows=2), spec)
+        finder = NetworkCutFinder(LastFrames(batch_windows=2), spec.network_options())
         whole, told, before = found(film[0], spec).gradual, list[FrameSpan](), 0
         for start in range(0, len(film[0]), 40):
             told += finder.feed(film[0][start : start + 40]).gradual
@@ -119,16 +121,26 @@ def test_what_is_final_stays_final(film: tuple[np.ndarray, object]) -> None:
         assert before > len(film[0]) - 400
 
 
+def test_what_is_final_lies_a_bounded_number_of_frames_behind(film: tuple[np.ndarray, object]) -> None:
+    for spec in (SPEC, EVERYWHERE):
+        finder, behind = NetworkCutFinder(LastFrames(), spec.network_options()), list[int]()
+        for end in range(10, len(film[0]), 10):
+            finder.feed(film[0][end - 10 : end])
+            behind.append(end - finder.num_final)
+            assert finder.no_cut_until(finder.num_final - 1) == finder.num_final
+        assert max(behind) <= finder.latency_frames
+
+
 def test_clips_told_early_are_those_of_the_whole(film: tuple[np.ndarray, object]) -> None:
-    finder, early = NetworkCutFinder(LastFrames(), SPEC), early_clips(SPEC)
-    times_s, gradual, told = np.arange(len(film[0]) + 1) / 25, list[FrameSpan](), list[FrameSpan]()
+    splitter = splitter_of(SPEC, NetworkCutFinder(LastFrames(), SPEC.network_options()))
+    times_s, told = np.arange(len(film[0]) + 1) / 25, list[FrameSpan]()
     for end in range(60, len(film[0]), 60):
-        gradual += finder.feed(film[0][end - 60 : end]).gradual
-        found = early.tell(Cuts(gradual=tuple(gradual)), min(end, finder.num_final), times_s[: end + 1])
-        told += [span for span, _ in found]
-    shots = shots_from_cuts(all_cuts(NetworkCutFinder(LastFrames(), SPEC), film[0]), num_frames=len(film[0]))
+        updates = splitter.feed(film[0][end - 60 : end], times_s[end - 60 : end])
+        told += [update.span for update in updates if update.state is ClipState.KEPT]
+    finder = NetworkCutFinder(LastFrames(), SPEC.network_options())
+    whole = split_whole(splitter_of(SPEC, finder), film[0], times_s)
     assert len(told) >= 5
-    assert told == list(clips_from_shots(shots, times_s, SPEC)[0].clips[: len(told)])
+    assert told == list(whole.clips[: len(told)])
 
 
 def test_a_higher_threshold_marks_less(film: tuple[np.ndarray, object]) -> None:
@@ -137,16 +149,23 @@ def test_a_higher_threshold_marks_less(film: tuple[np.ndarray, object]) -> None:
 
 
 def test_each_extractor_has_its_finder() -> None:
-    assert isinstance(finder_of(SPEC, LastFrames()), NetworkCutFinder)
-    assert not isinstance(finder_of(ContentClipExtractionStage(), None), NetworkCutFinder)
-    with pytest.raises(ValueError, match="without a network"):
-        finder_of(SPEC, None)
+    assert isinstance(SPEC.finder(with_network(LastFrames())), NetworkCutFinder)
+    assert not isinstance(ContentClipExtractionStage().finder(None), NetworkCutFinder)
+    with pytest.raises(ValueError, match="transnetv2 needs a worker to look for cuts"):
+        SPEC.finder(None)
+
+
+def with_network(network: LastFrames) -> PlainContext:
+    """The context of a worker in which a network is open."""
+    context = PlainContext()
+    context.shared(f"shot network {SPEC.network_options()}", lambda: network)
+    return context
 
 
 def test_a_split_names_its_detector(film: tuple[np.ndarray, tuple[int, ...]]) -> None:
     arrays = arrays_of(film[0])
     facts = ScanFacts(len(film[0]), len(film[0]) / 25, 1, False, False, "", "cd1:0", None, 0, 0.0)
-    outcome = split_video("film", facts, arrays, SPEC, network=LastFrames())
+    outcome = split_video("film", facts, arrays, SPEC, with_network(LastFrames()))
     assert outcome.detector == "transnetv2"
     assert [shot.shot.span.start_frame for shot in outcome.shots] == [0, *film[1]]
     assert [shot.shot.span.end_frame for shot in outcome.shots[:-1]] == [cut - 1 for cut in film[1]]
@@ -156,6 +175,4 @@ def test_a_split_names_its_detector(film: tuple[np.ndarray, tuple[int, ...]]) ->
 def arrays_of(frames: np.ndarray) -> ScanArrays:
     """A scan at 25 frames a second that saw nothing but thumbnails."""
     ticks = np.arange(len(frames) + 1)
-    needed = [field.name for field in fields(ScanArrays) if field.default is MISSING]
-    seen = {"pts": ticks, "times_s": ticks / 25, "thumbnails": frames}
-    return ScanArrays(**{**dict.fromkeys(needed, np.zeros(0)), **seen})
+    return ScanArrays(pts=ticks, times_s=ticks / 25, is_key=np.zeros(len(frames), bool), thumbnails=frames)

@@ -12,15 +12,17 @@ from films import draw_film
 from moto.server import ThreadedMotoServer
 from one_codec import new_codec_processes
 
+from clipmill.dataset.schemas import VIDEOS, clips_schema
 from clipmill.pipeline import Pipeline
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.storage import parquet, store
-from clipmill.storage.tables import CLIPS, VIDEOS
-from clipmill.video import RemotePath, VideoTask
+from clipmill.tasks.video import RemotePath, VideoTask
 
 BUCKET = "films"
 SOURCE, OUTPUT = f"s3://{BUCKET}/source", f"s3://{BUCKET}/out"
+CLIPS = clips_schema(plan_of_spec(small_spec(), source=SOURCE, output=OUTPUT))
 
 
 @pytest.fixture(scope="module", autouse=True)

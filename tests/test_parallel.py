@@ -8,51 +8,53 @@ import numpy as np
 import pytest
 from curating import plain_spec
 from drawing_scan import read_codes, write_film
+from scan_plans import plan_of
 
+from clipmill.engine.graph import build_operators
+from clipmill.engine.scan import passes, segmented_scan
+from clipmill.engine.scan.frame_buffer import FrameBuffer
+from clipmill.engine.scan.passes import WHOLE, Passes
+from clipmill.engine.scan.segmented_scan import rest_of
+from clipmill.engine.work import Work
 from clipmill.errors import UnreadableVideo
 from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.probe import inspect_source
 from clipmill.media.runner import InThisProcess
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.spool import Piece
-from clipmill.plan import plan_of_spec
-from clipmill.records import SourceFile, VideoReason, WorkItem
-from clipmill.streaming import parallel, passes
-from clipmill.streaming.graph import graph_of
-from clipmill.streaming.parallel import rest_of
-from clipmill.streaming.passes import WHOLE, Passes
-from clipmill.streaming.reel import Reel
+from clipmill.media.tracks import named_arrays, tracks_in
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.records import SourceFile, VideoReason
 
-PLAN = ScanPlan(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, frames_height_px=36, piece_frames=40)
+PLAN = plan_of(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, height_px=36, piece_frames=40)
 KEYS = "keyint=12:min-keyint=12:scenecut=0:log-level=none"
 CLOSED = {"preset": "veryfast", "x264-params": f"open-gop=0:bframes=3:{KEYS}"}
 RUN = plan_of_spec(plain_spec(), source="films", output="out")
-ONE_BY_ONE = ("pts", "times_s", "thumbnails", "motion_frames", "motion_blocks", "sampled_frames", "frames")
 
 
 @pytest.fixture(autouse=True)
 def short_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "SEGMENT_FRAMES", 20)
+    monkeypatch.setattr(segmented_scan, "SEGMENT_FRAMES", 20)
     monkeypatch.setattr(passes, "LONG_S", 1.0)
 
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are scanned by threads, which takes no time to start."""
-    for module in (parallel, passes):
+    for module in (segmented_scan, passes):
         monkeypatch.setattr(module, "codec_runner", lambda _: InThisProcess())
 
 
-def item_of(film: Path) -> WorkItem:
+def work_of(film: Path) -> Work:
     source = SourceFile(str(film), film.stat().st_size, "1")
     facts = inspect_source(source, limits=RUN.limits).facts
     assert facts is not None
-    return WorkItem(source, "feed" * 8, facts, frozenset({"split"}))
+    return Work(source, "feed" * 8, facts)
 
 
 def passed(film: Path, spool: Path, *, width: int, plan: ScanPlan = PLAN) -> tuple[list[Piece], ScanFacts]:
     pieces: list[Piece] = []
-    running = Passes(RUN, width=width).pieces(item_of(film), plan, str(spool))
+    running = Passes(RUN, width=width).pieces(work_of(film), plan, str(spool))
     while True:
         try:
             pieces.append(next(running))
@@ -64,11 +66,12 @@ def assert_whole(pieces: list[Piece], film: Path, folder: Path) -> None:
     """The pieces are what one pass leaves."""
     scan(str(film), replace(PLAN, piece_frames=None), str(folder / "whole"))
     whole = load_arrays(str(folder / "whole"))
-    reel = Reel()
+    buffer = FrameBuffer()
     for piece in pieces:
-        reel.append(piece.arrays)
-    found = reel.part(0, reel.num_frames)
-    assert all(np.array_equal(getattr(found, name), getattr(whole, name)) for name in ONE_BY_ONE)
+        buffer.append(piece.arrays)
+    found = named_arrays(buffer.part(0, buffer.num_frames))
+    found["pts"], found["times_s"] = buffer.pts, buffer.times_s
+    assert all(np.array_equal(found[name], array) for name, array in named_arrays(whole).items())
 
 
 def test_segments_in_two_processes_are_one_pass(tmp_path: Path) -> None:
@@ -99,7 +102,7 @@ def test_video_without_borders_is_one_pass_and_the_log_says_why(
 ) -> None:
     monkeypatch.setattr("logging.Logger.propagate", True, raising=False)
     film = write_film(tmp_path / "a.mp4", range(60), options={"preset": "veryfast", "g": "250"})
-    with caplog.at_level("INFO", logger="clipmill.streaming.passes"):
+    with caplog.at_level("INFO", logger="clipmill.engine.scan.passes"):
         pieces, _ = passed(film, tmp_path / "spool", width=2)
     assert [len(piece.arrays.is_key) for piece in pieces] == [40, 20]
     assert "in one pass: it has no key pictures" in caplog.text
@@ -112,25 +115,26 @@ def test_rest_is_all_that_is_behind(tmp_path: Path) -> None:
     rest = rest_of(Piece(whole, "said"), 25)
     assert read_codes(rest.arrays.thumbnails) == list(range(25, 60))
     assert rest.arrays.pts.tolist() == whole.pts[25:].tolist()
-    assert rest.arrays.motion_frames.min() >= 25
-    assert len(rest.arrays.motion_blocks) == len(rest.arrays.motion_frames)
-    assert len(rest.arrays.frames) == len(rest.arrays.sampled_frames)
+    for track, samples in tracks_in(rest.arrays).items():
+        before = tracks_in(whole)[track].frames
+        assert samples.frames.tolist() == before[before >= 25].tolist()
+        assert all(len(value) == len(samples.frames) for value in samples.values)
     assert rest.repaired_times == "said"
 
 
 @pytest.mark.usefixtures("here")
 def test_fault_found_late_leaves_what_was_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = write_film(tmp_path / "a.mp4", range(130), options=CLOSED)
-    whole_next_piece = parallel.next_piece
+    whole_next_piece = segmented_scan.next_piece
     handed_out: list[Piece] = []
 
-    def next_piece(one: parallel.Running, joining: parallel.Joining) -> Piece:
+    def next_piece(one: segmented_scan.Running, joining: segmented_scan.Joining) -> Piece:
         if len(handed_out) == 2:
-            raise parallel.SegmentFault("a picture is damaged")
+            raise segmented_scan.SegmentFault("a picture is damaged")
         handed_out.append(whole_next_piece(one, joining))
         return handed_out[-1]
 
-    monkeypatch.setattr(parallel, "next_piece", next_piece)
+    monkeypatch.setattr(segmented_scan, "next_piece", next_piece)
     pieces, facts = passed(film, tmp_path / "spool", width=2)
     assert len(pieces) == 3
     assert facts.num_frames == 130
@@ -157,5 +161,5 @@ def test_a_process_that_ends_does_not_wait_for_a_pass(
     ("num_videos", "width"), [(1, 8), (3, 2), (8, 1), (100, 1)], ids=["one", "few", "enough", "many"]
 )
 def test_cores_that_videos_leave_idle_scan_segments(num_videos: int, width: int) -> None:
-    scanner, *_ = graph_of(RUN, num_cpus=8, num_videos=num_videos)
+    scanner, *_ = build_operators(RUN, num_cpus=8, num_videos=num_videos)
     assert getattr(scanner.make, "arguments")[-1] == width  # noqa: B009 - of a private closure

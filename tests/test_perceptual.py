@@ -10,10 +10,9 @@ from PIL import Image
 from clipmill.dedup.sketches import decode
 from clipmill.dedup.thresholds import EPS, LEARNED_EPS, eps_for
 from clipmill.models.embedder import Embedder
-from clipmill.models.perceptual import PerceptualEmbedder
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 
-EMBEDDER: Embedder = PerceptualEmbedder(PerceptualEmbeddingStage())
+EMBEDDER: Embedder = PerceptualEmbeddingStage().embedder()
 HEIGHT, WIDTH = 135, 240
 
 
@@ -150,7 +149,7 @@ def test_embeddings_are_unit_float32_rows_of_the_stated_dimension() -> None:
 
 
 def test_a_mirror_image_has_the_same_embedding_where_that_is_asked_for() -> None:
-    embedder = PerceptualEmbedder(PerceptualEmbeddingStage(mirrored=True))
+    embedder = PerceptualEmbeddingStage(mirrored=True).embedder()
     rows = embedder.embed([CLIP, CLIP[:, :, ::-1], drawn_clip(3)]).rows
     assert rows[0] @ rows[1] == pytest.approx(1, abs=1e-5)
     assert rows[0] @ rows[2] < 0.5

@@ -25,7 +25,7 @@ def writer(output: Path, input_path: str) -> ClipWriterStage:
 
 
 def test_a_pipeline_needs_a_reader() -> None:
-    with pytest.raises(SpecError, match="no VideoReader"):
+    with pytest.raises(SpecError, match="has no reader: add a VideoReader"):
         Pipeline(name="empty").run()
 
 

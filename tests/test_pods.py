@@ -15,7 +15,7 @@ from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import put_sources
 from clipmill.intake.sharding import plan_shards
-from clipmill.plan import plan_of_spec
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 
 pytestmark = pytest.mark.timeout(240)
@@ -67,7 +67,7 @@ def test_the_dynamic_task_plans_ray_tasks_in_the_registered_image(
 ) -> None:
     planner = pod(registration, "tasks.stream.stream_all", tmp_path)
     places = {"source": ("s3://source", str), "output": ("s3://output", str), "spec": (SPEC, CurateSpec)}
-    planner.run(works=(["s3://films/0", "s3://films/1"], list[str]), **places)
+    planner.run(works=(["s3://films/0", "s3://films/1"], list[str]), phase=(0, int), **places)
     planned = planner.planned()
     assert len(planned.nodes) == 2
     (task,) = planned.tasks
@@ -94,7 +94,13 @@ def test_the_ray_task_streams_a_film(registration: Registration, source: Path, t
         inspect_manifest(manifest, output=output, limits=SPEC.limits)
     (work,) = admit(shards.listing_uri, plan, output=output, num_groups=1)
     streamer = pod(registration, "tasks.stream.stream", tmp_path, RAY_ADDRESS="local")
-    streamer.run(work=(work, str), source=(str(source), str), output=(output, str), spec=(SPEC, CurateSpec))
+    streamer.run(
+        work=(work, str),
+        source=(str(source), str),
+        output=(output, str),
+        spec=(SPEC, CurateSpec),
+        phase=(0, int),
+    )
     record = json.loads(Path(streamer.outputs()["o0"].scalar.primitive.string_value).read_text())
     assert (record["engine"], record["num_videos"], record["num_clips"]) == ("ray", 1, 1)
     assert len(list(Path(output, "clips").glob("*.mp4"))) == 1

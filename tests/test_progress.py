@@ -1,37 +1,24 @@
 """Long work says how far it is: counts, and how long it will still take."""
 
 import logging
-from fractions import Fraction
+from dataclasses import replace
 
 import pytest
+from hand_made import FACTS
 
-from clipmill.records import SourceFile, VideoFacts, WorkItem
-from clipmill.streaming import progress
-from clipmill.streaming.chunks import empty_task
-from clipmill.streaming.parcel import Parcel
-from clipmill.streaming.progress import Progress, format_s
-
-
-def video(name: str, *, duration_s: float) -> WorkItem:
-    facts = VideoFacts(
-        container="mp4",
-        video_codec="h264",
-        pixel_format="yuv420p",
-        width_px=1280,
-        height_px=720,
-        rotation_deg=0,
-        sar=Fraction(1),
-        framerate=Fraction(24),
-        time_base=Fraction(1, 12288),
-        duration_s=duration_s,
-        num_frames=round(24 * duration_s),
-        bit_rate_k=1000,
-    )
-    return WorkItem(SourceFile(f"{name}.mp4", 1, name), name, facts, frozenset({"split"}))
+from clipmill.engine import progress
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.progress import Progress, format_s
+from clipmill.engine.work import Work
+from clipmill.records import SourceFile
 
 
-def done(item: WorkItem) -> Parcel:
-    return Parcel(item, empty_task(item))
+def video(name: str, *, duration_s: float) -> Work:
+    return Work(SourceFile(f"{name}.mp4", 1, name), name, replace(FACTS, duration_s=duration_s))
+
+
+def done(item: Work) -> Chunk:
+    return Chunk(item)
 
 
 def test_line_counts_videos_and_estimates_by_their_length() -> None:

@@ -20,8 +20,8 @@ def test_every_variant_has_its_own_prompt(texts: dict[str, str]) -> None:
 
 
 def test_a_prompt_of_the_users_own_replaces_the_variants() -> None:
-    assert prompts.caption_prompt(CaptionPreparationStage(prompt_text="What is it?")) == "What is it?"
-    assert prompts.enhancement_prompt(CaptionEnhancementStage(prompt_text="Shorter.")) == "Shorter."
+    assert CaptionPreparationStage(prompt_text="What is it?").prompt == "What is it?"
+    assert CaptionEnhancementStage(prompt_text="Shorter.").prompt == "Shorter."
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_a_prompt_of_the_users_own_replaces_the_variants() -> None:
     ids=["once", "twice", "by the user's words", "words without a second stage"],
 )
 def test_the_second_question(spec: CaptionGenerationStage, expected: str | None) -> None:
-    assert prompts.refinement(spec) == expected
+    assert spec.refinement == expected
 
 
 @pytest.mark.parametrize(

@@ -10,16 +10,23 @@ import pytest
 from state_rows import Project
 
 from clipmill import identity
+from clipmill.base_columns import DUPLICATES
+from clipmill.dataset import publish as publishing
+from clipmill.dataset.assemble import assemble
+from clipmill.dataset.embeddings import (
+    embedders,
+    embeddings_folder,
+    export_clips_for_ranking,
+    export_embeddings,
+)
+from clipmill.dataset.funnel import Funnel
+from clipmill.dataset.publish import publish
+from clipmill.dataset.run_record import RunRecord
+from clipmill.dataset.schemas import TABLES
+from clipmill.dataset.video_json import chunked
 from clipmill.errors import ConservationError
-from clipmill.snapshot import publish as publishing
-from clipmill.snapshot.assemble import assemble
-from clipmill.snapshot.embeddings import embedding_prefix, export_clips_for_ranking, export_embeddings
-from clipmill.snapshot.funnel import Funnel
-from clipmill.snapshot.publish import publish
-from clipmill.snapshot.run_record import RunRecord
-from clipmill.snapshot.video_json import chunked
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
-from clipmill.storage.tables import DUPLICATES, TABLE_SCHEMAS
 
 
 def run(run_id: str = "r1") -> RunRecord:
@@ -56,12 +63,17 @@ def clip_ids(project: Project) -> list[str]:
     return assemble(project.collect()).clips["clip_id"].to_pylist()
 
 
+def exported(project: Project) -> str:
+    (node,) = embedders(project.plan)
+    return export_embeddings(project.collect(), node)
+
+
 def test_the_documented_tree(project: Project) -> None:
     publish_it(project)
     low, high = clip_ids(project)
     assert sorted(tree(project)) == sorted(
         [
-            *(f"tables/{name}.parquet" for name in TABLE_SCHEMAS),
+            *(f"tables/{name}.parquet" for name in TABLES),
             f"metas/v0/{low}.json",
             f"metas/v0/{high}.json",
             "processed_videos/sub/a.mp4.json",
@@ -85,7 +97,7 @@ def test_a_second_run_changes_no_file_but_its_own(project: Project) -> None:
 def test_the_manifest_names_tables_sources_and_how_all_was_made(project: Project) -> None:
     funnel = publish_it(project)
     manifest = read_json(project, "manifest.json")
-    for name in TABLE_SCHEMAS:
+    for name in TABLES:
         data = (Path(project.output) / "tables" / f"{name}.parquet").read_bytes()
         entry = manifest["tables"][name]
         assert entry == {
@@ -95,7 +107,7 @@ def test_the_manifest_names_tables_sources_and_how_all_was_made(project: Project
         }
     assert [source["status"] for source in manifest["sources"]] == ["rejected", "curated"]
     assert manifest["stage_digests"] == project.plan.digests()
-    assert manifest["spec"]["motion_filter"]["global_mean_threshold"] == 0.00098
+    assert manifest["stages"]["motion_filter"]["parameters"]["global_mean_threshold"] == 0.00098
     assert manifest["funnel"]["kept"]["items"] == funnel.kept.items == 1
     assert manifest["versions"]["pyarrow"] == pa.__version__
 
@@ -221,7 +233,7 @@ def test_nothing_is_written_when_the_numbers_do_not_add_up(project: Project) -> 
 
 
 def test_embeddings_are_those_of_clips_that_passed(project: Project) -> None:
-    folder = export_embeddings(project.collect())
+    folder = exported(project)
     table = pq.read_table(f"{folder}/part-00000.parquet")
     _, high = clip_ids(project)
     assert folder == f"{project.output}/perceptual_embd_parquet"
@@ -231,9 +243,9 @@ def test_embeddings_are_those_of_clips_that_passed(project: Project) -> None:
 
 
 def test_embeddings_of_clips_that_no_longer_pass_go(project: Project) -> None:
-    folder = export_embeddings(project.collect())
+    folder = exported(project)
     project.spec = CurateSpec.model_validate({"quality": {"sharpness": {"min": 100}}})
-    assert export_embeddings(project.collect()) == folder
+    assert exported(project) == folder
     (part,) = Path(folder).iterdir()
     assert len(pq.read_table(part)) == 0
 
@@ -243,7 +255,10 @@ def test_embeddings_of_clips_that_no_longer_pass_go(project: Project) -> None:
     [("cosmos-embed1-224p", "ce1"), ("internvideo2", "iv2"), ("perceptual", "perceptual")],
 )
 def test_documented_prefixes(algorithm: str, prefix: str) -> None:
-    assert embedding_prefix(algorithm) == prefix
+    allowed = {} if algorithm == "perceptual" else {"allow_remote_code": [algorithm]}
+    spec = CurateSpec.model_validate({"embedding": {"algorithm": algorithm, **allowed}})
+    (node,) = embedders(plan_of_spec(spec, source="/videos", output="/out"))
+    assert embeddings_folder(node, "/out") == f"/out/{prefix}_embd_parquet"
 
 
 def test_clips_for_ranking_are_there_before_deduplication(project: Project) -> None:

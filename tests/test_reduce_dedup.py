@@ -13,13 +13,13 @@ from deduplicating import (
     write,
 )
 
+from clipmill.base_columns import DUPLICATES
+from clipmill.dataset.embeddings import export_no_embeddings
 from clipmill.dedup import on_faiss
 from clipmill.dedup.vectors import unit_rows
 from clipmill.errors import SourceError, SpecError
 from clipmill.reduce import dedup, fit
-from clipmill.snapshot.embeddings import export_no_embeddings
 from clipmill.specs import DedupSpec
-from clipmill.storage.tables import DUPLICATES
 
 
 def test_every_copy_but_one_is_a_duplicate_of_its_film(embeddings: Path, output: Path) -> None:

@@ -17,7 +17,7 @@ def registration() -> Registration:
 
 
 def test_every_entity_is_registered(registration: Registration) -> None:
-    assert len(registration.notes.tasks) == 22
+    assert len(registration.notes.tasks) == 23
     assert set(registration.notes.workflows) == {
         "workflows.curate.curate", "workflows.dedup.dedup", "workflows.models.fetch",
         "workflows.search.search",

@@ -8,22 +8,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from rendering_reports import OPTIONS, render
-from report_tables import LIMITS, REJECTED, DrawnRun, drawn_run, table
+from report_tables import REJECTED, SCHEMAS, DrawnRun, drawn_run, table
 
 from clipmill.review import plots, sample, wording
 from clipmill.review.distributions import draw_distributions
 from clipmill.review.funnel import count_funnel
-from clipmill.review.limits import length_limit, motion_limits, quality_limits
-from clipmill.review.measures import MEASURES
+from clipmill.review.measures import CLIP_LENGTH, Measure, plan_measures
 from clipmill.review.page import build_page
+from clipmill.review.plan_records import ScoreLimit
 from clipmill.review.previews import data_uri_length, inline_previews
 from clipmill.review.report import render_report, write_report
-from clipmill.review.view import ReportTables, ScoreLimit, Step
-from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
-from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
-from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
-from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
-from clipmill.storage.tables import TABLE_SCHEMAS
+from clipmill.review.view import ReportTables, Step
+
+MEASURES = plan_measures(OPTIONS.view)
+SHARE = Measure("exposure", "Exposure", "exposure", "", bounds=(0.0, 1.0))
+MAGNITUDES = Measure("flow", "Flow", "flow", "", is_log=True)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def page(run: DrawnRun) -> str:
 
 
 def empty_tables() -> ReportTables:
-    return ReportTables(**{name: schema.empty_table() for name, schema in TABLE_SCHEMAS.items()})
+    return ReportTables(**{name: schema.empty_table() for name, schema in SCHEMAS.items()})
 
 
 def steps_by_kind(steps: tuple[Step, ...]) -> dict[str, int]:
@@ -107,8 +106,8 @@ def test_time_that_two_clips_hold_counts_once() -> None:
 
 
 def test_open_bounds_are_no_threshold(run: DrawnRun) -> None:
-    drawn = draw_distributions(run.tables.clips, limits=[ScoreLimit("black_ratio")])
-    assert drawn.all_zero == ("Black frames",)
+    drawn = draw_distributions(run.tables.clips, MEASURES, limits=[ScoreLimit("black_ratio")])
+    assert drawn.all_zero == ("Black ratio",)
 
 
 def test_dropped_time_is_shown_by_cause(run: DrawnRun) -> None:
@@ -186,21 +185,30 @@ def test_page_states_what_part_it_shows(run: DrawnRun) -> None:
 
 def test_histogram_counts_every_value() -> None:
     values = np.array([2.0, 2.0, 5.0, 9.99, 10.0])
-    svg = plots.histogram_svg({"kept": values}, MEASURES[0])
+    svg = plots.histogram_svg({"kept": values}, CLIP_LENGTH)
     assert sum(int(num) for num in re.findall(r": (\d+) kept", svg)) == values.size
 
 
 def test_histogram_marks_its_threshold_at_its_place() -> None:
     limit = ScoreLimit("exposure", min=0.25)
-    exposure = next(measure for measure in MEASURES if measure.column == "exposure")
-    svg = plots.histogram_svg({"kept": np.array([0.5])}, exposure, limit)
+    svg = plots.histogram_svg({"kept": np.array([0.5])}, SHARE, [limit])
     assert f'<g class="cm-limit"><line x1="{10 + 340 * 0.25:.2f}"' in svg
     assert "min 0.25" in svg
 
 
 def test_threshold_that_only_scores_is_marked_as_such() -> None:
-    svg = plots.histogram_svg({"kept": np.ones(3)}, MEASURES[1], ScoreLimit("m", min=0.001, is_active=False))
+    limit = ScoreLimit("m", min=0.001, is_active=False)
+    svg = plots.histogram_svg({"kept": np.ones(3)}, MAGNITUDES, [limit])
     assert "cm-limit-idle" in svg
+
+
+def test_thresholds_of_two_stages_on_one_score_are_both_drawn(run: DrawnRun) -> None:
+    limits = [ScoreLimit("sharpness", min=3.0), ScoreLimit("sharpness", max=7.5, is_active=False)]
+    drawn = draw_distributions(run.tables.clips, MEASURES, limits=limits)
+    plot = next(plot for plot in drawn.plots if plot.measure.column == "sharpness")
+    assert "min 3" in plot.svg
+    assert "max 7.5" in plot.svg
+    assert plot.summary.endswith("score only")
 
 
 @pytest.mark.parametrize(
@@ -208,27 +216,18 @@ def test_threshold_that_only_scores_is_marked_as_such() -> None:
     [[0.0], [0.0, 0.0], [1e-9, 5.0], [-3.0, 4.0], [7.0] * 4, [1e9]],
     ids=["zero", "zeros", "wide", "negative", "constant", "huge"],
 )
-@pytest.mark.parametrize("measure", MEASURES[:4], ids=lambda measure: measure.column)
-def test_histogram_draws_any_finite_values(values: list[float], measure: plots.Measure) -> None:
+@pytest.mark.parametrize("measure", [CLIP_LENGTH, MAGNITUDES, SHARE], ids=["linear", "log", "share"])
+def test_histogram_draws_any_finite_values(values: list[float], measure: Measure) -> None:
     svg = plots.histogram_svg({"kept": np.array(values)}, measure)
     assert "nan" not in svg
     assert "inf" not in svg
 
 
 def test_values_that_are_missing_are_counted_not_drawn(run: DrawnRun) -> None:
-    drawn = draw_distributions(run.tables.clips, limits=LIMITS)
+    drawn = draw_distributions(run.tables.clips, MEASURES, limits=OPTIONS.view.limits)
     motion = next(plot for plot in drawn.plots if plot.measure.column == "motion_global_mean")
     assert "8 without a value" in motion.summary
-    assert drawn.without_data == ("Motion, camera", "Motion, objects", "Aesthetic score")
-
-
-def test_thresholds_come_from_the_spec() -> None:
-    assert length_limit(ContentClipExtractionStage(min_length_s=3)) == ScoreLimit("length_s", min=3, max=10)
-    assert length_limit(FixedStrideExtractorStage()) == ScoreLimit("length_s", min=2, max=10)
-    assert motion_limits(MotionFilterStage(score_only=True))[0] == ScoreLimit(
-        "motion_global_mean", min=0.00098, is_active=False
-    )
-    assert quality_limits(QualityFilterStage(sharpness=Bounds(min=3))) == (ScoreLimit("sharpness", min=3),)
+    assert drawn.without_data == ("Motion camera mean", "Motion object mean", "Aesthetic score")
 
 
 # Sections
@@ -285,7 +284,7 @@ def test_row_order_does_not_change_the_page(run: DrawnRun, page: str) -> None:
     def turned(rows: pa.Table) -> pa.Table:
         return rows.take(pa.array(list(range(rows.num_rows))[::-1], pa.int64()))
 
-    tables = ReportTables(**{name: turned(getattr(run.tables, name)) for name in TABLE_SCHEMAS})
+    tables = ReportTables(**{name: turned(getattr(run.tables, name)) for name in SCHEMAS})
     assert render_report(tables, options=OPTIONS, read_bytes=run.read_bytes) == page
 
 

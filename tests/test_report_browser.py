@@ -3,16 +3,16 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
-from report_tables import LIMITS, ODD_NAME, OUTPUT, drawn_run
+from rendering_reports import OPTIONS
+from report_tables import ODD_NAME, drawn_run
 
 from clipmill.review.report import render_report
-from clipmill.review.view import ReportOptions
 
 pytestmark = pytest.mark.browser
 
@@ -74,7 +74,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = drawn_run()
-    options = ReportOptions(limits=LIMITS, output_root=OUTPUT, facts=(("Source", "<b>bold</b>"),))
+    options = replace(OPTIONS, facts=(("Source", "<b>bold</b>"),))
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render_report(run.tables, options=options, read_bytes=run.read_bytes), encoding="utf-8")
     return path

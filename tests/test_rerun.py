@@ -231,7 +231,7 @@ OFF: dict[str, tuple[dict[str, object], Callable[[Path], bool]]] = {
     "no json": ({"write": {"write_clip_json": False}}, lambda out: not (out / "metas").exists()),
     "no scores": (
         {"motion": None, "motion_filter": None, "quality": None},
-        lambda out: all(row["motion_global_mean"] is None for row in rows(out, "clips")),
+        lambda out: not any({"motion_global_mean", "sharpness"} & set(row) for row in rows(out, "clips")),
     ),
 }
 

@@ -11,17 +11,21 @@ import pytest
 from curating import files, laps
 from drawing_clips import draw, read_back
 from films import draw_film
+from hand_made import plan, work
+from known_cuts import splitter_of
+from whole_split import split_video
 
+from clipmill.engine.operators.encode import SECOND_PASS
+from clipmill.engine.scan.single_pass import IN_THE_PASS
+from clipmill.engine.scan.single_pass import same_pass as same_pass_of
 from clipmill.media import same_pass
-from clipmill.media.clip_deciders import ContentDecider, StrideDecider
-from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
+from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.cut import cut_clips
 from clipmill.media.same_pass import RING_BYTES, SamePass, SamePassClips, scan_and_cut
 from clipmill.media.scan import load_arrays
 from clipmill.pipeline import Pipeline
-from clipmill.plan import plan_of_stages
-from clipmill.records import ClipSpan, SourceFile, VideoFacts, WorkItem
-from clipmill.shots.streaming import CutFinder
+from clipmill.records import ClipSpan, CutClip
+from clipmill.shots.streaming import ContentCutFinder
 from clipmill.specs import LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
@@ -32,10 +36,6 @@ from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, Mot
 from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
-from clipmill.streaming.cutting import SECOND_PASS
-from clipmill.streaming.same_pass import IN_THE_PASS
-from clipmill.streaming.same_pass import same_pass as same_pass_of
-from clipmill.streaming.splitting import split_video
 
 NUM_FRAMES = 100
 SECOND = FixedStrideExtractorStage(clip_len_s=1.0, clip_stride_s=1.0, min_clip_length_s=0.4)
@@ -51,9 +51,6 @@ FILMS: dict[str, dict[str, object]] = {
     "odd.mp4": {"size": (127, 71), "pixel_format": "yuv444p"},
     "vp9.webm": {"codec": "libvpx-vp9", "options": {"g": "30", "cpu-used": "8", "deadline": "realtime"}},
 }
-FACTS = VideoFacts(
-    "mp4", "h264", "yuv420p", 128, 72, 0, Fraction(1), Fraction(25), Fraction(1, 90000), 4.0, 100, 100
-)
 Film = Callable[[str], Path]
 
 
@@ -71,9 +68,9 @@ def one_pass(
     spec: ClipTranscodingStage | None = None,
     ring_bytes: int = RING_BYTES,
 ) -> tuple[ScanFacts, list[ClipSpan], SamePassClips]:
-    is_stride = isinstance(extractor, FixedStrideExtractorStage)
-    decider = StrideDecider(extractor) if is_stride else ContentDecider(extractor)
-    wanted = SamePass("film", decider, spec or ClipTranscodingStage(), str(tmp_path / "in"), ring_bytes)
+    options = (spec or ClipTranscodingStage()).options()
+    splitter = splitter_of(extractor, extractor.finder(None))
+    wanted = SamePass("film", splitter, options, str(tmp_path / "in"), ring_bytes)
     spool = str(tmp_path / "spool")
     facts, made = scan_and_cut(str(path), ScanPlan(), spool, wanted, limits=LimitsSpec())
     return facts, list(split_video("film", facts, load_arrays(spool), extractor).clips), made
@@ -83,7 +80,7 @@ def two_passes(path: Path, tmp_path: Path, facts: ScanFacts, clips: list[ClipSpa
     out = str(tmp_path / "after")
     repaired = facts.repaired_times
     spec = ClipTranscodingStage()
-    return cut_clips(str(path), clips, spec, out_dir=out, min_length_s=0.4, repaired_times=repaired)
+    return cut_clips(str(path), clips, spec.options(), out_dir=out, min_length_s=0.4, repaired_times=repaired)
 
 
 @pytest.mark.parametrize("name", FILMS)
@@ -105,7 +102,7 @@ def test_clips_have_the_bytes_of_a_pass_of_their_own(film: Film, tmp_path: Path,
 def test_whatever_the_encoder_is_told(film: Film, tmp_path: Path, spec: ClipTranscodingStage) -> None:
     _, clips, made = one_pass(film("b_frames.mp4"), tmp_path, spec=spec)
     out = str(tmp_path / "after")
-    after = cut_clips(str(film("b_frames.mp4")), clips, spec, out_dir=out, min_length_s=0.4)
+    after = cut_clips(str(film("b_frames.mp4")), clips, spec.options(), out_dir=out, min_length_s=0.4)
     for ours, theirs in zip(made.clips, after, strict=True):
         assert Path(ours.path).read_bytes() == Path(theirs.path).read_bytes()
         assert ours.crop == theirs.crop
@@ -118,9 +115,10 @@ def test_whatever_the_encoder_is_told(film: Film, tmp_path: Path, spec: ClipTran
         (SECOND.model_copy(update={"clip_len_s": 0.6}), [0, 25, 50, 75]),
         (SECOND.model_copy(update={"limit_clips": 2}), [0, 25]),
         (SECOND.model_copy(update={"clip_stride_s": 1.3, "min_clip_length_s": 0.9}), [0, 33, 65]),
+        (SECOND.model_copy(update={"clip_stride_s": 1.3, "limit_clips": 3}), [0, 33, 65]),
         (SECOND.model_copy(update={"min_clip_length_s": 2.0}), []),
     ],
-    ids=["all", "holes", "limit", "short end", "too short"],
+    ids=["all", "holes", "limit", "short end", "short end beyond the limit", "too short"],
 )
 def test_clips_are_those_of_the_split(
     film: Film, tmp_path: Path, extractor: FixedStrideExtractorStage, starts: list[int]
@@ -160,7 +158,7 @@ def test_a_clip_that_ends_too_early_is_not_one_of_those_allowed(tmp_path: Path) 
 def test_frames_that_would_take_too_much_memory_are_let_go(film: Film, tmp_path: Path) -> None:
     frame_bytes = 128 * 72 * 3 // 2
     rules = ContentClipExtractionStage(find_gradual=False, crop_s=1.0)
-    ring_bytes = (CutFinder.hard_latency_frames + 9) * frame_bytes
+    ring_bytes = (ContentCutFinder.hard_latency_frames + 9) * frame_bytes
     _, _, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=rules, ring_bytes=ring_bytes)
     assert made.clips == ()
     assert f"frames wait, more than {ring_bytes} bytes" in made.gave_up
@@ -170,7 +168,7 @@ def test_frames_that_would_take_too_much_memory_are_let_go(film: Film, tmp_path:
 def test_a_detector_that_looks_further_than_fits_is_not_waited_for(film: Film, tmp_path: Path) -> None:
     rules = ContentClipExtractionStage(min_length_s=1.0)
     _, _, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=rules, ring_bytes=1 << 20)
-    assert made.gave_up == f"{CutFinder.latency_frames} frames wait, more than {1 << 20} bytes"
+    assert made.gave_up == f"{ContentCutFinder.gradual_latency_frames} frames wait, more than {1 << 20} bytes"
 
 
 def test_a_clip_that_fails_is_left_to_a_pass_of_its_own(
@@ -255,12 +253,10 @@ class Own:
 
 def test_what_may_change_a_clip_later_keeps_it_from_being_cut_at_once() -> None:
     def may(*more: object) -> bool:
-        reader = VideoReader(input_video_path="films")
-        item = WorkItem(SourceFile("a.mp4", 1, "v"), "id", FACTS, frozenset({"split", "encode"}))
         stages = [stage for stage in STAGES if type(stage) not in map(type, more)]
         if any(isinstance(stage, ContentClipExtractionStage) for stage in more):
             stages.remove(SECOND)
-        return same_pass_of(plan_of_stages([reader, *more, *stages]), item, out_dir="out") is not None
+        return same_pass_of(plan(*more, *stages), work(), out_dir="out") is not None
 
     assert may()
     assert may(MotionFilterStage(score_only=True), QualityFilterStage())

@@ -6,6 +6,7 @@ import av
 import numpy as np
 import pytest
 from drawing_scan import paint, read_codes, write_film
+from scan_plans import pictures, plan_of, taken
 
 from clipmill.errors import StoreError, UnreadableVideo
 from clipmill.media import container, source
@@ -13,14 +14,15 @@ from clipmill.media.child import CodecChild
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.orientation import Orientation
 from clipmill.media.rendering import Renderer, picture_hw
-from clipmill.media.sampling import Grid
 from clipmill.media.scan import load_arrays, scan
+from clipmill.media.time_grid import Grid
 from clipmill.media.timestamps import Timeline
 from clipmill.media.vectors import block_lengths
 from clipmill.records import VideoReason
 from clipmill.scores.flow import BlockFlow, block_flow
 from clipmill.scores.quality import FRAME_MEASURES
 from clipmill.specs import LimitsSpec
+from clipmill.stages.reads import Frames, Measure, Motion
 
 B_FRAMES = {"preset": "veryfast", "g": "10", "bf": "3"}
 NO_B_FRAMES = {"preset": "ultrafast", "g": "10", "bf": "0"}
@@ -106,22 +108,21 @@ def test_frames_before_the_edit_list_are_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fps", [1.0, 2.0, 3.0, 30.0])
 def test_grid_takes_the_frame_shown_at_each_instant(tmp_path: Path, fps: float) -> None:
     path = write_film(tmp_path / "a.mp4", VFR_MS, time_base=Fraction(1, 1000), options=B_FRAMES)
-    facts, arrays = run(path, ScanPlan(frames_fps=fps))
+    facts, arrays = run(path, plan_of(frames_fps=fps))
     instants = list(itertools.takewhile(lambda t: t < facts.duration_s - 1e-3, (k / fps for k in range(999))))
     shown = [max(i for i, ms in enumerate(VFR_MS) if ms / 1000 <= instant + 1e-3) for instant in instants]
-    assert arrays.sampled_frames.tolist() == shown
-    assert read_codes(arrays.frames) == shown
+    assert taken(arrays, Frames).frames.tolist() == shown
+    assert read_codes(pictures(arrays)) == shown
 
 
 def test_grid_is_the_same_after_a_remux_that_rounds_timestamps(tmp_path: Path) -> None:
-    plan = ScanPlan(frames_fps=3.0)
-    taken = [
-        run(write_film(tmp_path / name, range(30), time_base=Fraction(1, 15)), plan)[
-            1
-        ].sampled_frames.tolist()
+    plan = plan_of(frames_fps=3.0)
+    scanned = [
+        run(write_film(tmp_path / name, range(30), time_base=Fraction(1, 15)), plan)[1]
         for name in ("a.mp4", "a.mkv")
     ]
-    assert taken[0] == taken[1] == list(range(0, 30, 5))
+    frames = [taken(arrays, Frames).frames.tolist() for arrays in scanned]
+    assert frames[0] == frames[1] == list(range(0, 30, 5))
 
 
 @pytest.mark.parametrize("counterclockwise_deg", [90, 180, 270])
@@ -129,12 +130,12 @@ def test_rotated_film_is_upright(tmp_path: Path, counterclockwise_deg: int) -> N
     upright = write_film(tmp_path / "upright.mp4", range(3), size_px=(64, 96), options=NO_B_FRAMES)
     turned = tmp_path / "turned.mp4"
     _write_turned(turned, counterclockwise_deg)
-    plan = ScanPlan(frames_fps=25.0, frames_height_px=48)
+    plan = plan_of(frames_fps=25.0, height_px=48)
     want, got = run(upright, plan)[1], run(turned, plan)[1]
     assert read_codes(got.thumbnails) == [0, 1, 2]
-    assert read_codes(got.frames) == [0, 1, 2]
+    assert read_codes(pictures(got)) == [0, 1, 2]
     assert got.thumbnails.shape == want.thumbnails.shape
-    assert got.frames.shape == want.frames.shape == (3, 48, 32, 3)
+    assert pictures(got).shape == pictures(want).shape == (3, 48, 32, 3)
 
 
 def _write_turned(path: Path, counterclockwise_deg: int) -> None:
@@ -177,8 +178,8 @@ def test_size_of_sampled_frames(
 
 def test_pixel_aspect_is_made_square(tmp_path: Path) -> None:
     path = write_film(tmp_path / "a.mp4", range(2), size_px=(96, 64), sar=Fraction(2), options=NO_B_FRAMES)
-    _, arrays = run(path, ScanPlan(frames_fps=2.0, frames_height_px=32))
-    assert arrays.frames.shape == (1, 32, 96, 3)
+    _, arrays = run(path, plan_of(frames_fps=2.0, height_px=32))
+    assert pictures(arrays).shape == (1, 32, 96, 3)
 
 
 @pytest.mark.parametrize(
@@ -198,9 +199,9 @@ def test_odd_sizes_scan(tmp_path: Path, codec: str, pixel_format: str, options: 
         pixel_format=pixel_format,
         options=options,
     )
-    _, arrays = run(path, ScanPlan(frames_fps=25.0, motion_fps=25.0, quality_fps=25.0))
-    assert read_codes(arrays.frames) == list(range(5))
-    assert arrays.frames.shape[1:] == (54, 96, 3)
+    _, arrays = run(path, plan_of(frames_fps=25.0, motion_fps=25.0, quality_fps=25.0))
+    assert read_codes(pictures(arrays)) == list(range(5))
+    assert pictures(arrays).shape[1:] == (54, 96, 3)
 
 
 def test_ten_bit_pictures_are_those_of_eight(tmp_path: Path) -> None:
@@ -209,14 +210,13 @@ def test_ten_bit_pictures_are_those_of_eight(tmp_path: Path) -> None:
         for bits in ("yuv420p", "yuv420p10le")
     )
     assert read_codes(ten.thumbnails) == list(range(8))
-    assert np.abs(eight.frames.astype(int) - ten.frames).max() <= 6
+    assert np.abs(pictures(eight).astype(int) - pictures(ten)).max() <= 6
     exposure = FRAME_MEASURES.index("exposure")
-    np.testing.assert_allclose(
-        eight.quality_measures[:, exposure], ten.quality_measures[:, exposure], atol=0.004
-    )
+    in_eight, in_ten = (taken(arrays, Measure).values[0][:, exposure] for arrays in (eight, ten))
+    np.testing.assert_allclose(in_eight, in_ten, atol=0.004)
 
 
-ALL = ScanPlan(motion_fps=5.0, quality_fps=5.0, frames_fps=5.0, frames_height_px=54)
+ALL = plan_of(motion_fps=5.0, quality_fps=5.0, frames_fps=5.0, height_px=54)
 
 
 def test_thumbnails_are_the_area_mean(tmp_path: Path) -> None:
@@ -229,10 +229,11 @@ def test_thumbnails_are_the_area_mean(tmp_path: Path) -> None:
 
 def test_measures_lie_on_their_grid(tmp_path: Path) -> None:
     _, arrays = run(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), ALL)
-    assert arrays.quality_frames.tolist() == [0, 5, 10, 15, 20]
-    assert arrays.motion_frames.tolist() == [5, 10, 15, 20]
-    assert len(arrays.quality_measures) == 5
-    assert len(arrays.motion_blocks) == 4
+    quality, motion = taken(arrays, Measure), taken(arrays, Motion)
+    assert quality.frames.tolist() == [0, 5, 10, 15, 20]
+    assert motion.frames.tolist() == [5, 10, 15, 20]
+    assert len(quality.values[0]) == 5
+    assert len(motion.values[0]) == 4
 
 
 def test_motion_compares_a_frame_with_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,29 +244,30 @@ def test_motion_compares_a_frame_with_the_one_before(tmp_path: Path, monkeypatch
         return block_flow(lumas)
 
     monkeypatch.setattr("clipmill.media.sampling.block_flow", note)
-    run(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), ScanPlan(motion_fps=5.0))
+    run(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), plan_of(motion_fps=5.0))
     assert pairs == [(4, 5), (9, 10), (14, 15), (19, 20)]
 
 
 def test_vectors_come_from_the_decoder_of_h264(tmp_path: Path) -> None:
-    plan = ScanPlan(motion_fps=5.0, motion_source="vectors")
+    plan = plan_of(motion_fps=5.0, motion_source="vectors")
     _, arrays = run(write_film(tmp_path / "a.mp4", range(25), options={**B_FRAMES, "g": "99"}), plan)
-    assert arrays.motion_frames.tolist() == [5, 10, 15, 20]
-    assert arrays.motion_blocks.max() > 0
+    assert taken(arrays, Motion).frames.tolist() == [5, 10, 15, 20]
+    assert taken(arrays, Motion).values[0].max() > 0
 
 
 def test_vectors_of_other_codecs_are_empty(tmp_path: Path) -> None:
     options = {"cpu-used": "8", "deadline": "realtime"}
     path = write_film(tmp_path / "a.webm", range(25), codec="libvpx-vp9", options=options)
-    _, arrays = run(path, ScanPlan(motion_fps=5.0, motion_source="vectors"))
-    assert len(arrays.motion_blocks) == len(arrays.motion_frames) == 0
+    _, arrays = run(path, plan_of(motion_fps=5.0, motion_source="vectors"))
+    motion = taken(arrays, Motion)
+    assert len(motion.values[0]) == len(motion.frames) == 0
 
 
 def test_what_is_not_asked_for_is_empty(tmp_path: Path) -> None:
     path = write_film(tmp_path / "a.mp4", range(3), options=NO_B_FRAMES)
     _, arrays = run(path, ScanPlan(thumbnails=False))
     assert arrays.thumbnails.shape == (0, 27, 48, 3)
-    assert len(arrays.frames) == len(arrays.motion_blocks) == len(arrays.quality_measures) == 0
+    assert (arrays.samples, arrays.pictures) == ({}, {})
     assert len(arrays.is_key) == 3
 
 
@@ -419,17 +421,15 @@ def test_last_frame_without_duration_lasts_the_median_step() -> None:
 
 
 def test_grid_hands_out_each_instant_once() -> None:
-    grid = Grid(2.0, slack_s=0.0)
-    assert [grid.take_before(time_s) for time_s in (0.2, 0.5, 0.6, 2.0, 2.0)] == [1, 0, 1, 2, 0]
+    grid = Grid(Fraction(2), time_base=Fraction(1, 10), slack_s=Fraction(0))
+    assert [grid.take_before(ticks) for ticks in (2, 5, 6, 20, 20)] == [1, 0, 1, 2, 0]
 
 
 def test_luma_of_a_full_range_picture_is_limited_range() -> None:
     frame = av.VideoFrame(32, 32, "yuvj420p")
     for plane in frame.planes:
         plane.update(bytes(plane.buffer_size))
-    renderer = Renderer(
-        coded_size_px=(32, 32), orientation=Orientation(), sar=Fraction(1), frames_height_px=32
-    )
+    renderer = Renderer(coded_size_px=(32, 32), orientation=Orientation(), sar=Fraction(1))
     assert np.unique(renderer.luma(frame)).tolist() == [16]
 
 

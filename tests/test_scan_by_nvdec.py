@@ -1,6 +1,7 @@
 """A scan by way of NVDEC leaves what one by FFmpeg's decoder leaves, and says who decoded, and why."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,15 @@ import pytest
 from drawing_formats import ENCODERS
 from drawing_scan import write_film
 from nv_stand_in import Library
+from scan_plans import plan_of
 
 from clipmill.media import nvdec
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.scan import load_arrays, scan
+from clipmill.media.tracks import named_arrays
+from clipmill.stages.reads import Motion
 
-PLAN = ScanPlan(motion_fps=5.0, quality_fps=2.0, frames_fps=5.0, frames_height_px=48)
+PLAN = plan_of(motion_fps=5.0, quality_fps=2.0, frames_fps=5.0, height_px=48)
 BY_NVDEC = replace(PLAN, decoder="nvdec")
 
 
@@ -31,8 +35,10 @@ def scanned(film: Path, plan: ScanPlan, spool: Path) -> tuple[ScanFacts, ScanArr
 def assert_same(ours: tuple[ScanFacts, ScanArrays], theirs: tuple[ScanFacts, ScanArrays]) -> None:
     neutral = {"cpu_s": 0.0, "decoder": "", "bytes_read": 0}
     assert replace(ours[0], **neutral) == replace(theirs[0], **neutral)
-    for field in fields(ScanArrays):
-        np.testing.assert_array_equal(getattr(ours[1], field.name), getattr(theirs[1], field.name))
+    ours_by_name, theirs_by_name = named_arrays(ours[1]), named_arrays(theirs[1])
+    assert ours_by_name.keys() == theirs_by_name.keys()
+    for name, array in ours_by_name.items():
+        np.testing.assert_array_equal(array, theirs_by_name[name])
 
 
 def test_facts_and_arrays_are_the_same(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +69,7 @@ def test_without_the_library_the_reason_is_named(
 
 
 def test_vectors_are_left_to_the_decoder_that_has_them(film: Path, tmp_path: Path) -> None:
-    facts, _ = scanned(film, replace(BY_NVDEC, motion_source="vectors"), tmp_path)
+    facts, _ = scanned(film, replace(BY_NVDEC, samples=(Motion(Fraction(5), "vectors"),)), tmp_path)
     assert facts.decoder == "cpu: NVDEC gives no motion vectors"
 
 

@@ -2,21 +2,22 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from drawing_scan import read_codes, write_film
+from scan_plans import plan_of
 
-from clipmill.media.contracts import ScanArrays, ScanPlan
+from clipmill.media.contracts import ScanPlan
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.spool import Piece, Spool, load_piece
+from clipmill.media.tracks import named_arrays
 
 NO_B_FRAMES = {"preset": "ultrafast", "g": "10", "bf": "0"}
-EVERYTHING = ScanPlan(motion_fps=5.0, quality_fps=3.0, frames_fps=4.0, frames_height_px=36)
-ARRAYS = [field.name for field in fields(ScanArrays) if not field.name.startswith("first_")]
+EVERYTHING = plan_of(motion_fps=5.0, quality_fps=3.0, frames_fps=4.0, height_px=36)
 
 
 @pytest.mark.parametrize("piece_frames", [7, 37, 100])
@@ -29,10 +30,10 @@ def test_pieces_put_together_are_the_whole(tmp_path: Path, piece_frames: int) ->
     scan(str(film), replace(EVERYTHING, piece_frames=piece_frames), pieces_dir)
     pieces = list(iter_pieces(pieces_dir))
     assert len(pieces) == 37 // piece_frames + 1
-    for name in ARRAYS:
-        parts = [getattr(piece.arrays, name) for piece in pieces]
+    for name, array in named_arrays(whole).items():
+        parts = [named_arrays(piece.arrays)[name] for piece in pieces]
         filled = [part for part in parts if len(part)] or parts[:1]
-        assert np.array_equal(np.concatenate(filled), getattr(whole, name)), name
+        assert np.array_equal(np.concatenate(filled), array), name
 
 
 def iter_pieces(spool_dir: str) -> Iterator[Piece]:

@@ -1,27 +1,28 @@
 """A video scanned in segments is the video scanned in one pass; frames carry their number."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from drawing_scan import read_codes, write_film
+from scan_plans import plan_of
 
 from clipmill.errors import UnreadableVideo
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
+from clipmill.media.contracts import ScanArrays, ScanFacts
 from clipmill.media.packet_index import PacketIndex, Segment, index_packets, segments_of
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.segments import Joining, SegmentFault, scan_segment
+from clipmill.media.tracks import named_arrays
 from clipmill.specs import LimitsSpec
 
-PLAN = ScanPlan(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, frames_height_px=36)
+PLAN = plan_of(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, height_px=36)
 LIMITS = LimitsSpec()
 KEYS = "keyint=12:min-keyint=12:scenecut=0"
 CLOSED = {"preset": "veryfast", "x264-params": f"open-gop=0:bframes=3:{KEYS}:log-level=none"}
 OPEN = {"preset": "veryfast", "x264-params": f"open-gop=1:bframes=3:{KEYS}:log-level=none"}
 X265 = {"preset": "ultrafast", "x265-params": f"log-level=none:bframes=4:open-gop=1:{KEYS}"}
 REFRESH = {"preset": "veryfast", "x264-params": f"intra-refresh=1:bframes=0:{KEYS}:log-level=none"}
-ARRAYS = [field.name for field in fields(ScanArrays) if not field.name.startswith("first_")]
 
 
 MIN_FRAMES = 20
@@ -39,7 +40,7 @@ def in_segments(film: Path, folder: Path) -> tuple[list[ScanArrays], ScanFacts, 
 
 
 def together(parts: list[ScanArrays], name: str) -> np.ndarray:
-    rows = [getattr(part, name) for part in parts]
+    rows = [named_arrays(part)[name] for part in parts]
     return np.concatenate([part for part in rows if len(part)] or rows[:1])
 
 
@@ -61,8 +62,8 @@ def test_segments_are_one_pass(tmp_path: Path, name: str, codec: str, options: d
     parts, facts, index = in_segments(film, tmp_path)
     assert len(index.segments) >= 4
     assert read_codes(together(parts, "thumbnails")) == list(range(130))
-    for array in ARRAYS:
-        assert np.array_equal(together(parts, array), getattr(whole, array)), array
+    for name, array in named_arrays(whole).items():
+        assert np.array_equal(together(parts, name), array), name
     assert replace(facts, cpu_s=0.0, bytes_read=0) == replace(whole_facts, cpu_s=0.0, bytes_read=0)
 
 

@@ -10,10 +10,10 @@ from clipmill.models.captioner import Caption
 from clipmill.models.captioners import open_captioner
 from clipmill.models.chat import ChatLanguageModel, ChatRequest
 from clipmill.models.language_model import TextRequest
+from clipmill.models.table import entry_of
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.serving import ServedModel
-from clipmill.used_models import model_of
 
 REMOTE = {"endpoint_url": "http://server/v1", "endpoint_model": "m"}
 
@@ -38,13 +38,14 @@ REMOTE = {"endpoint_url": "http://server/v1", "endpoint_model": "m"}
     ids=["qwen", "qwen3", "revision", "hub id", "folder", "store", "language", "language of qwen3"],
 )
 def test_a_stage_means_one_model(spec: ServedModel, source: str, model_dir: str, revision: str) -> None:
-    used = model_of(spec)
-    assert (used.entry.source, used.model_dir, used.revision) == (source, model_dir, revision)
+    [used] = spec.models()
+    assert (entry_of(used.name).source, used.place, used.revision) == (source, model_dir, revision)
+    assert spec.writer() == (source, revision)
 
 
 def test_a_variant_that_names_no_model_is_refused() -> None:
     with pytest.raises(SpecError, match="there is no model 'gpt'"):
-        model_of(CaptionGenerationStage(model_variant="gpt"))
+        CaptionGenerationStage(model_variant="gpt").models()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_the_backend_is_what_the_machine_has(
 ) -> None:
     monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _name: "spec" if is_installed else None)
     monkeypatch.setattr(serving, "_has_gpu", lambda: has_gpu)
-    assert serving.backend_of(CaptionGenerationStage.model_validate(fields)) == expected
+    assert serving.backend_of(CaptionGenerationStage.model_validate(fields).serving()) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,25 +95,25 @@ def test_a_backend_that_is_not_installed_is_told(
 ) -> None:
     monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ModelUnavailable, match=told):
-        open_captioner(CaptionGenerationStage.model_validate({"backend": backend}))
+        open_captioner(CaptionGenerationStage.model_validate({"backend": backend}).serving())
 
 
 def test_a_model_that_vllm_shows_no_videos_is_told_before_any_work() -> None:
     with pytest.raises(ModelUnavailable, match="vLLM does not show it videos; say backend: transformers"):
-        serving.check_model(CaptionGenerationStage(model_variant="smolvlm2", backend="vllm"))
+        serving.check_model(CaptionGenerationStage(model_variant="smolvlm2", backend="vllm").serving())
 
 
 def test_fp8_where_there_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _name: "spec")
     monkeypatch.setattr(serving, "_has_gpu", lambda: False)
     with pytest.raises(ModelUnavailable, match="the transformers backend has no fp8; leave fp8 out"):
-        open_captioner(CaptionGenerationStage(fp8=True))
+        open_captioner(CaptionGenerationStage(fp8=True).serving())
 
 
 def test_missing_weights_are_told_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelUnavailable, match="qwen"):
-        serving.check_model(CaptionGenerationStage(model_dir=str(tmp_path)))
+        serving.check_model(CaptionGenerationStage(model_dir=str(tmp_path)).serving())
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def completed(*captions: Caption) -> list[Caption]:
 
 def test_a_window_without_an_answer_is_named() -> None:
     assert completed(Caption("b", "text", "success"))[1] == Caption(
-        "a", "", "error", message="the model gave no answer"
+        "a", "", "error", message="the model gave no answer", is_retryable=True
     )
 
 

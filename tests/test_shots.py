@@ -15,12 +15,12 @@ from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.changes import MAX_LAG, measure_changes, structure_change, structure_of
 from clipmill.shots.content import find_cuts
 from clipmill.shots.hard import cut_probabilities, find_peaks
-from clipmill.shots.streaming import CutFinder
+from clipmill.shots.streaming import ContentCutFinder
 from clipmill.shots.strip import BLOCK_FRAMES, Strip
 from clipmill.shots.transitions import GradualTransitions
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 
-SPEC = ContentClipExtractionStage()
+SPEC = ContentClipExtractionStage().detector_options()
 TOLERANCE_FRAMES = 2
 
 
@@ -127,7 +127,7 @@ def test_most_dissolves_of_moving_pictures_are_found() -> None:
 def test_gradual_transitions_can_be_left_alone() -> None:
     plan = film_plan(9401, Look(STILL, 40, 41), num_shots=2)
     plan = replace(plan, shots=(replace(plan.shots[0], join=Join.FADE, join_frames=20), plan.shots[1]))
-    spec = ContentClipExtractionStage(find_gradual=False)
+    spec = ContentClipExtractionStage(find_gradual=False).detector_options()
     assert find_cuts(thumbnails(plan), spec).gradual == ()
 
 
@@ -179,8 +179,8 @@ def test_few_frames_hold_no_cut(num_frames: int) -> None:
 
 def test_higher_threshold_finds_fewer_cuts() -> None:
     film = thumbnails(film_plan(9703, LOOKS["dark and fast"]))
-    low = find_cuts(film, ContentClipExtractionStage(threshold=1e-6)).hard
-    high = find_cuts(film, ContentClipExtractionStage(threshold=0.999)).hard
+    low = find_cuts(film, ContentClipExtractionStage(threshold=1e-6).detector_options()).hard
+    high = find_cuts(film, ContentClipExtractionStage(threshold=0.999).detector_options()).hard
     assert len(low) > len(high)
 
 
@@ -208,8 +208,8 @@ def pieces(film: np.ndarray, seed: int) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("find_gradual", [True, False], ids=["with gradual", "hard only"])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_result_does_not_depend_on_pieces(busy_film: np.ndarray, seed: int, find_gradual: bool) -> None:
-    spec = ContentClipExtractionStage(find_gradual=find_gradual)
-    finder = CutFinder(spec)
+    spec = ContentClipExtractionStage(find_gradual=find_gradual).detector_options()
+    finder = ContentCutFinder(spec)
     parts = [*map(finder.feed, pieces(busy_film, seed)), finder.finish()]
     hard, gradual = (
         sum((part.hard for part in parts), ()),
@@ -220,7 +220,7 @@ def test_result_does_not_depend_on_pieces(busy_film: np.ndarray, seed: int, find
 
 
 def test_nothing_is_told_below_what_was_final(busy_film: np.ndarray) -> None:
-    finder = CutFinder(SPEC)
+    finder = ContentCutFinder(SPEC)
     for piece in pieces(busy_film, 4):
         num_final = finder.num_final
         told = finder.feed(piece)
@@ -230,12 +230,12 @@ def test_nothing_is_told_below_what_was_final(busy_film: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     ("find_gradual", "latency_frames"),
-    [(True, CutFinder.latency_frames), (False, CutFinder.hard_latency_frames)],
+    [(True, ContentCutFinder.gradual_latency_frames), (False, ContentCutFinder.hard_latency_frames)],
     ids=["with gradual", "hard only"],
 )
 def test_cuts_are_final_after_a_bounded_number_of_frames(find_gradual: bool, latency_frames: int) -> None:
     film = thumbnails(film_plan(9706, Look(), num_shots=12))
-    finder = CutFinder(ContentClipExtractionStage(find_gradual=find_gradual))
+    finder = ContentCutFinder(ContentClipExtractionStage(find_gradual=find_gradual).detector_options())
     behind: list[int] = []
     for end in range(1, len(film) + 1):
         finder.feed(film[end - 1 : end])
@@ -245,7 +245,7 @@ def test_cuts_are_final_after_a_bounded_number_of_frames(find_gradual: bool, lat
 
 
 def test_no_hard_cut_comes_before_the_one_that_is_expected(busy_film: np.ndarray) -> None:
-    finder = CutFinder(SPEC)
+    finder = ContentCutFinder(SPEC)
     expected = 0
     for piece in pieces(busy_film, 4):
         assert all(cut >= expected for cut in finder.feed(piece).hard)
@@ -275,7 +275,7 @@ def test_film_that_never_stands_still_is_chosen_from_in_runs(monkeypatch: pytest
     for start in range(0, len(film), BLOCK_FRAMES):
         finder.feed(film[start : start + BLOCK_FRAMES], [], num_hard_final=start)
         waiting.append(finder.num_held_frames)
-    assert max(waiting) < 200 + 2 * CutFinder.latency_frames
+    assert max(waiting) < 200 + 2 * ContentCutFinder.gradual_latency_frames
 
 
 def test_stream_may_be_a_memory_map(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from av import logging
 from drawing_clips import boxes, draw, read_back, read_number, source_pts, spans
 
 from clipmill.media import part_encoder, smart
-from clipmill.media.contracts import CutClip
 from clipmill.media.cut import cut_clips
 from clipmill.media.h264_restart import is_idr
 from clipmill.media.nal_packets import Framing
+from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 SMART = ClipTranscodingStage(encoder="smart", quality=14)  # the drawn texture is hard to encode
@@ -80,7 +80,7 @@ def cut(path: Path, out: Path, *cuts: tuple[int, int], spec: ClipTranscodingStag
         time_base = container.streams.video[0].time_base or Fraction(1)
     times = source_pts(path)
     clips = spans(len(times) - 1, *cuts, pts=times, time_base=time_base)
-    return cut_clips(str(path), clips, spec, out_dir=str(out), min_length_s=0.2)
+    return cut_clips(str(path), clips, spec.options(), out_dir=str(out), min_length_s=0.2)
 
 
 @pytest.fixture(scope="session")
@@ -188,7 +188,9 @@ def test_a_smart_clip_is_smaller_work(film: Film, tmp_path: Path) -> None:
     times = source_pts(film("no_b.mp4"))
     clips = spans(NUM_FRAMES, (30, 90), pts=times, time_base=Fraction(1, 12800))
     out = str(tmp_path)
-    cut_clips(str(film("no_b.mp4")), clips, SMART, out_dir=out, min_length_s=0.2, heartbeat=beats.append)
+    cut_clips(
+        str(film("no_b.mp4")), clips, SMART.options(), out_dir=out, min_length_s=0.2, heartbeat=beats.append
+    )
     assert beats == [1]  # the clip; no frame was decoded
 
 

@@ -1,10 +1,12 @@
 """Arrays of a pass lie in files; memory holds what is looked at."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from clipmill.media.spool import Spool, let_go, load_arrays
+from clipmill.stages.reads import Frames
 
 
 def resident_bytes() -> int:
@@ -15,13 +17,14 @@ def resident_bytes() -> int:
 
 def test_what_was_looked_at_can_be_taken_out_of_memory(tmp_path: Path) -> None:
     picture = np.full((512, 512, 3), 7, np.uint8)
-    with Spool(str(tmp_path)) as spool:
+    with Spool(str(tmp_path), [Frames(Fraction(1), 512)]) as spool:
         for _ in range(40):
-            spool["frames"].append(picture)
+            spool.track(512).values[0].append(picture)
     arrays = load_arrays(str(tmp_path))
+    [pictures] = arrays.pictures[512].values
     before_bytes = resident_bytes()
-    assert int(arrays.frames.min()) == 7
+    assert int(pictures.min()) == 7
     assert resident_bytes() - before_bytes > 30 * picture.nbytes
     let_go(arrays)
     assert resident_bytes() - before_bytes < 10 * picture.nbytes
-    assert int(arrays.frames.max()) == 7
+    assert int(pictures.max()) == 7

@@ -1,104 +1,186 @@
 """The state: parts appear whole, a reader sees one row per id whatever the order and number of attempts."""
 
+from itertools import permutations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from clipmill.errors import StoreError
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.specs import CurateSpec
+from clipmill.stages.process_stage import SEEN_CLIPS
+from clipmill.state.schema import OUTCOME, SPLIT_STATE, light_columns, schema_of
+from clipmill.state.store import ResultStore
 from clipmill.storage.state import State
 from clipmill.storage.tables import STATE_SCHEMAS
 
+PLAN = plan_of_spec(CurateSpec(), source="/videos", output="/out")
+MOTION = schema_of(PLAN.by_key["motion"])
+
+
+class Rows:
+    """Rows of one key under one folder, a part for each call."""
+
+    def __init__(self, folder: Path, key: str = "motion", schema: pa.Schema = MOTION) -> None:
+        self.store, self.key, self.schema = ResultStore(str(folder)), key, schema
+
+    def put(self, *rows: dict[str, object], run_id: str = "0", digest: str = "d") -> None:
+        values = [{"outcome": "result", **row} for row in rows]
+        table = pa.Table.from_pylist(values, schema=self.schema)
+        self.store.append(self.key, digest, table, run_id=run_id)
+
+    def read(self, digest: str = "d", columns: list[str] | None = None) -> pa.Table:
+        return self.store.read(self.key, digest, schema=self.schema, columns=columns)
+
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
-    return State(str(tmp_path))
+def rows(tmp_path: Path) -> Rows:
+    return Rows(tmp_path)
 
 
-def test_rows_come_back_sorted_typed_and_named_by_digest(state: State) -> None:
-    state.append("motion", [{"id": "b", "motion_global_mean": 0.5}, {"id": "a"}], digest="d1", attempt="0")
-    table = state.read("motion", "d1")
-    assert table.schema == STATE_SCHEMAS["motion"]
-    assert table.select(["id", "stage_digest", "motion_global_mean"]).to_pylist() == [
-        {"id": "a", "stage_digest": "d1", "motion_global_mean": None},
-        {"id": "b", "stage_digest": "d1", "motion_global_mean": 0.5},
+def test_rows_come_back_sorted_typed_and_named_by_digest_and_run(rows: Rows) -> None:
+    rows.put({"id": "b", "motion_global_mean": 0.5}, {"id": "a"}, digest="d1", run_id="r")
+    table = rows.read("d1")
+    assert table.schema == MOTION
+    assert table.select(["id", "stage_digest", "run_id", "motion_global_mean"]).to_pylist() == [
+        {"id": "a", "stage_digest": "d1", "run_id": "r", "motion_global_mean": None},
+        {"id": "b", "stage_digest": "d1", "run_id": "r", "motion_global_mean": 0.5},
     ]
 
 
-def test_another_digest_is_another_result(state: State) -> None:
-    state.append("motion", [{"id": "a"}], digest="d1", attempt="0")
-    assert state.ids("motion", "d1") == {"a"}
-    assert state.ids("motion", "d2") == set()
-    assert state.read("motion", "d2").schema == STATE_SCHEMAS["motion"]
+def test_another_digest_is_another_result(rows: Rows) -> None:
+    rows.put({"id": "a"}, digest="d1")
+    assert rows.read("d1")["id"].to_pylist() == ["a"]
+    assert len(rows.read("d2")) == 0
+    assert rows.read("d2").schema == MOTION
+
+
+def test_only_the_wanted_columns_come_back(rows: Rows) -> None:
+    rows.put({"id": "a", "motion_global_mean": 0.5})
+    assert rows.read(columns=["motion_global_mean"]).column_names == ["motion_global_mean"]
 
 
 @pytest.mark.parametrize("order", [("0", "1"), ("1", "0")])
-def test_the_winner_of_two_attempts_does_not_depend_on_who_wrote_first(
-    state: State, order: tuple[str, ...]
+def test_of_equal_outcomes_the_smallest_run_wins_whichever_was_written_first(
+    rows: Rows, order: tuple[str, ...]
 ) -> None:
-    for attempt in order:
-        row = {"id": "a", "motion_global_mean": float(attempt)}
-        state.append("motion", [row], digest="d", attempt=attempt)
-    assert state.read("motion", "d")["motion_global_mean"].to_pylist() == [0.0]
+    for run_id in order:
+        rows.put({"id": "a", "motion_global_mean": float(run_id)}, run_id=run_id)
+    assert rows.read()["motion_global_mean"].to_pylist() == [0.0]
 
 
-def test_a_result_wins_over_a_failure(state: State) -> None:
-    state.append("split", [{"id": "v", "reason": "decoder_crashed"}], digest="d", attempt="0")
-    state.append("split", [{"id": "v", "num_frames": 10}], digest="d", attempt="1")
-    assert state.read("split", "d").select(["reason", "num_frames"]).to_pylist() == [
-        {"reason": None, "num_frames": 10}
-    ]
+@pytest.mark.parametrize("order", list(permutations(("result", "final", "retryable"))), ids="-".join)
+def test_a_result_wins_over_a_final_failure_and_that_over_a_retryable_one(
+    tmp_path: Path, order: tuple[str, ...]
+) -> None:
+    rows = Rows(tmp_path)
+    for run_id, outcome in enumerate(order):
+        rows.put({"id": "all", "outcome": outcome}, run_id=str(run_id))
+        if outcome != "result":
+            rows.put({"id": "failed", "outcome": outcome}, run_id=str(run_id))
+    found = dict(zip(*(rows.read()[name].to_pylist() for name in ("id", "outcome")), strict=True))
+    assert found == {"all": "result", "failed": "final"}
 
 
-def test_a_retry_that_computes_the_same_writes_no_second_part(state: State, tmp_path: Path) -> None:
+def test_a_result_of_a_later_run_wins_over_a_failure(tmp_path: Path) -> None:
+    rows = Rows(tmp_path, "content", SPLIT_STATE)
+    rows.put({"id": "v", "outcome": "final", "reason": "decoder_crashed"}, run_id="0")
+    rows.put({"id": "v", "num_frames": 10}, run_id="1")
+    assert rows.read().select(["reason", "num_frames"]).to_pylist() == [{"reason": None, "num_frames": 10}]
+
+
+def test_a_row_that_notes_the_clips_it_saw_is_replaced_by_the_next_run(tmp_path: Path) -> None:
+    rows = Rows(tmp_path, "judge", pa.schema([*OUTCOME, (SEEN_CLIPS, pa.string())]))
+    rows.put({"id": "a", SEEN_CLIPS: "two"}, run_id="0")
+    rows.put({"id": "a", SEEN_CLIPS: "three"}, run_id="1")
+    assert rows.read()[SEEN_CLIPS].to_pylist() == ["three"]
+
+
+def test_a_retry_that_computes_the_same_writes_no_second_part(rows: Rows, tmp_path: Path) -> None:
     for _ in range(2):
-        state.append("motion", [{"id": "a"}], digest="d", attempt="0")
+        rows.put({"id": "a"})
     assert len(list(tmp_path.rglob("*.parquet"))) == 1
 
 
-def test_parts_of_one_attempt_do_not_replace_each_other(state: State) -> None:
+def test_parts_of_one_run_do_not_replace_each_other(rows: Rows) -> None:
     for name in "abc":
-        state.append("motion", [{"id": name}], digest="d", attempt="0")
-    assert state.ids("motion", "d") == {"a", "b", "c"}
+        rows.put({"id": name})
+    assert rows.read()["id"].to_pylist() == ["a", "b", "c"]
 
 
-def test_tables_and_nested_columns(state: State) -> None:
-    spans = [{"start_frame": 0, "end_frame": 48, "clip_id": "c"}]
-    table = pa.table({"id": ["v"], "clips": [spans]})
-    state.append("split", table, digest="d", attempt="0")
-    (row,) = state.read("split", "d").to_pylist()
+def test_a_part_is_named_by_run_and_content(rows: Rows, tmp_path: Path) -> None:
+    rows.put({"id": "a"}, run_id="r7")
+    rows.put({"id": "a"}, run_id="r8")
+    parts = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
+    assert [str(part.parent) for part in parts] == ["state/motion/d"] * 2
+    runs, contents = zip(*(part.stem.split("-") for part in parts), strict=True)
+    assert runs == ("r7", "r8")
+    assert len(set(contents)) == 2
+    assert all(len(content) == 16 for content in contents)
+
+
+def test_nested_columns(tmp_path: Path) -> None:
+    rows = Rows(tmp_path, "content", SPLIT_STATE)
+    rows.put({"id": "v", "clips": [{"start_frame": 0, "end_frame": 48, "clip_id": "c"}]})
+    (row,) = rows.read().to_pylist()
     assert [(clip["clip_id"], clip["end_frame"]) for clip in row["clips"]] == [("c", 48)]
 
 
-def test_no_rows_write_no_part(state: State, tmp_path: Path) -> None:
-    state.append("motion", [], digest="d", attempt="0")
+def test_no_rows_write_no_part(rows: Rows, tmp_path: Path) -> None:
+    rows.put()
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_column_the_stage_does_not_have_is_an_error(state: State) -> None:
-    with pytest.raises(ValueError, match="has no column motoin"):
-        state.append("motion", [{"id": "a", "motoin": 1}], digest="d", attempt="0")
-
-
-def test_a_column_that_older_parts_lack_is_null(state: State, tmp_path: Path) -> None:
-    import pyarrow.parquet as pq
-
+def test_a_column_that_older_parts_lack_is_null(rows: Rows, tmp_path: Path) -> None:
     folder = tmp_path / "state" / "motion" / "d"
     folder.mkdir(parents=True)
-    pq.write_table(pa.table({"id": ["a"], "stage_digest": ["d"]}), folder / "0-old.parquet")
-    assert state.read("motion", "d")["error"].to_pylist() == [None]
+    old = {"id": ["a"], "stage_digest": ["d"], "outcome": ["result"], "run_id": ["0"]}
+    pq.write_table(pa.table(old), folder / "0-old.parquet")
+    assert rows.read()["motion_camera_mean"].to_pylist() == [None]
 
 
-def test_a_half_part_is_named(state: State, tmp_path: Path) -> None:
-    state.append("motion", [{"id": "a"}], digest="d", attempt="0")
+def test_a_half_part_is_named(rows: Rows, tmp_path: Path) -> None:
+    rows.put({"id": "a"})
     (part,) = tmp_path.rglob("*.parquet")
     part.write_bytes(part.read_bytes()[:-20])
     with pytest.raises(StoreError, match=f"{part}: not a readable table"):
-        state.read("motion", "d")
+        rows.read()
 
 
-def test_a_temporary_file_of_a_killed_writer_is_not_read(state: State, tmp_path: Path) -> None:
-    state.append("motion", [{"id": "a"}], digest="d", attempt="0")
+def test_a_temporary_file_of_a_killed_writer_is_not_read(rows: Rows, tmp_path: Path) -> None:
+    rows.put({"id": "a"})
     (part,) = tmp_path.rglob("*.parquet")
     (part.parent / f".{part.name}").write_bytes(b"half")
-    assert state.ids("motion", "d") == {"a"}
+    assert rows.read()["id"].to_pylist() == ["a"]
+
+
+def test_a_stage_stores_its_columns_but_not_derived_ones(rows: Rows) -> None:
+    assert "motion_global_mean" in MOTION.names
+    assert "motion_source" not in MOTION.names
+
+
+def test_rows_of_windows_say_where_the_window_lies() -> None:
+    schema = schema_of(PLAN.by_key["preview"])
+    assert schema.names == [*OUTCOME.names, "clip_id", "start_frame", "end_frame", "preview_uri"]
+
+
+def test_light_columns_hold_no_vectors_and_bytes() -> None:
+    assert light_columns(PLAN.by_key["embedding"]) == [*OUTCOME.names, "embedding_algorithm"]
+
+
+def test_facts_of_a_header_come_back_typed_and_a_readable_one_wins(tmp_path: Path) -> None:
+    state = State(str(tmp_path))
+    state.append("inspect", [{"id": "v", "reason": "store_error"}], digest="d", attempt="0")
+    state.append("inspect", [{"id": "v", "width": 64}], digest="d", attempt="1")
+    assert state.read("inspect", "d").schema == STATE_SCHEMAS["inspect"]
+    assert state.read("inspect", "d").select(["reason", "width"]).to_pylist() == [
+        {"reason": None, "width": 64}
+    ]
+    assert state.ids("inspect", "d") == {"v"}
+
+
+def test_a_fact_that_headers_do_not_have_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no column widht"):
+        State(str(tmp_path)).append("inspect", [{"id": "a", "widht": 1}], digest="d", attempt="0")

@@ -5,10 +5,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-import curating
 import numpy as np
 import pytest
 import sabotage
@@ -16,10 +16,13 @@ from curating import Row, curate_here, environment, fates, laps, plain_spec, pub
 from films import draw_film
 from one_codec import one_codec_process
 
+from clipmill import curation
+from clipmill.engine.channel import Channel
+from clipmill.engine.chunk import MAX_ROW_BYTES, Chunk, pack, unpack
+from clipmill.engine.work import Work
 from clipmill.intake.manifests import get_work
-from clipmill.records import WorkItem
-from clipmill.streaming.channel import Channel
-from clipmill.streaming.parcel import MAX_ROW_BYTES, Parcel, pack, unpack
+from clipmill.media.clip_samples import ClipSamples
+from clipmill.stages.reads import Frames
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -91,47 +94,48 @@ def test_two_videos_are_in_different_stages_at_once(source: Path) -> None:
 
 
 @pytest.fixture
-def parcels(monkeypatch: pytest.MonkeyPatch) -> list[Parcel]:
-    """Every parcel that leaves an operator, of inline runs that follow."""
-    seen: list[Parcel] = []
-    send = Channel[Parcel].send
+def chunks(monkeypatch: pytest.MonkeyPatch) -> list[Chunk]:
+    """Every chunk that leaves an operator, of inline runs that follow."""
+    seen: list[Chunk] = []
+    send = Channel[Chunk].send
 
-    def watched(channel: Channel[Parcel], parcel: Parcel) -> None:
-        if parcel.metrics:
-            seen.append(unpack(pack(parcel)))  # as it was then
-        send(channel, parcel)
+    def watched(channel: Channel[Chunk], chunk: Chunk) -> None:
+        if chunk.metrics:
+            seen.append(unpack(pack(chunk)))  # as it was then
+        send(channel, chunk)
 
     monkeypatch.setattr(Channel, "send", watched)
     return seen
 
 
 @pytest.mark.usefixtures("shared_codec")
-def test_rows_hold_no_pixels_of_the_source(tmp_path: Path, parcels: list[Parcel]) -> None:
+def test_rows_hold_no_pixels_of_the_source(tmp_path: Path, chunks: list[Chunk]) -> None:
     """The film is larger than the frames that stages sample."""
     draw_film(tmp_path / "source" / "film.mp4", seed=61, shots=(48,), size_px=(640, 360))
     curate_here(tmp_path / "source", tmp_path / "out", plain_spec())
-    arrays = [
-        array
-        for one in parcels
-        for clip in (*one.task.data.clips, *one.task.data.filtered_clips)
-        for array in clip.extracted_frames.values()
-    ]
-    assert {array.shape[1:3] for array in arrays} == {(240, 426)}
-    assert all(one.task.data.source_bytes is None for one in parcels)
-    assert all(one.task.data.frame_array is None for one in parcels)
+    frames = [samples for one in chunks for samples in frames_in(one)]
+    assert {samples.values[0].shape[1:3] for samples in frames} == {(240, 426)}
+    assert all(one.whole is None for one in chunks)
+    assert all(one.files == {} for one in chunks)
+
+
+def frames_in(chunk: Chunk) -> list[ClipSamples]:
+    """What travels of the pictures of clips."""
+    reads = [read for read in chunk.samples if isinstance(read, Frames)]
+    return [samples for read in reads for samples in chunk.samples[read] if samples is not None]
 
 
 @pytest.mark.usefixtures("shared_codec")
 def test_frames_over_the_budget_travel_in_several_rows(
-    tmp_path: Path, film: Path, parcels: list[Parcel], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, film: Path, chunks: list[Chunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_clip_bytes = 4 * 90 * 160 * 3
-    monkeypatch.setattr("clipmill.streaming.chunks.FRAME_BUDGET_BYTES", one_clip_bytes)
+    monkeypatch.setattr("clipmill.engine.scan.chunker.FRAME_BUDGET_BYTES", one_clip_bytes)
     curate_here(film, tmp_path / "out", plain_spec(embedding={"target_fps": 4.0}))
-    scanned = [one for one in parcels if one.metrics[-1].operator == "scan"]
+    scanned = [one for one in chunks if "encode" not in {lap.operator for lap in one.metrics}]
     assert len(scanned) == 7
-    assert [len(one.task.data.clips) for one in scanned] == [1] * 7
-    assert max(len(pack(one)) for one in parcels) < 2 * one_clip_bytes
+    assert [len(one.clips) for one in scanned] == [1] * 7
+    assert max(len(pack(one)) for one in chunks) < 2 * one_clip_bytes
 
 
 @pytest.mark.usefixtures("shared_codec")
@@ -142,7 +146,7 @@ def test_rows_in_several_chunks_publish_the_same(
     curate_here(film, output, plain_spec())
     at_once = published_files(output)
     shutil.rmtree(output)
-    monkeypatch.setattr("clipmill.streaming.chunks.FRAME_BUDGET_BYTES", 2 * 90 * 160 * 3)
+    monkeypatch.setattr("clipmill.engine.scan.chunker.FRAME_BUDGET_BYTES", 2 * 90 * 160 * 3)
     curate_here(film, output, plain_spec())
     assert published_files(output) == at_once
 
@@ -162,13 +166,13 @@ def test_codecs_in_the_worker_itself_make_the_same(
 
 
 @pytest.mark.usefixtures("shared_codec")
-def test_row_over_the_limit_is_refused(tmp_path: Path, film: Path, parcels: list[Parcel]) -> None:
+def test_row_over_the_limit_is_refused(tmp_path: Path, film: Path, chunks: list[Chunk]) -> None:
     curate_here(film, tmp_path / "out", plain_spec())
-    parcels[0].task.data.clips[0].extracted_frames["sequence-1"] = np.zeros(MAX_ROW_BYTES, np.uint8)
+    large = replace(chunks[0], thumbnails=(np.zeros(MAX_ROW_BYTES, np.uint8),))
     with pytest.raises(
         ValueError, match=rf"a row of .*harbour\.mp4 has \d+ bytes, more than {MAX_ROW_BYTES}"
     ):
-        pack(parcels[0])
+        pack(large)
 
 
 @pytest.mark.usefixtures("shared_codec")
@@ -180,10 +184,10 @@ def test_order_of_the_work_does_not_show(
     forwards = published_files(output)
     shutil.rmtree(output)
 
-    def backwards(uri: str) -> Sequence[WorkItem]:
+    def backwards(uri: str) -> Sequence[Work]:
         return get_work(uri)[::-1]
 
-    monkeypatch.setattr(curating, "get_work", backwards)
+    monkeypatch.setattr(curation, "get_work", backwards)
     curate_here(collection, output)
     assert published_files(output) == forwards
 

@@ -11,8 +11,11 @@ from clipmill import layout
 from clipmill.errors import SourceError
 from clipmill.models.embedder import Embedded
 from clipmill.reduce.text_search import embedding_of, find_clips
+from clipmill.stages.video.embedding.cosmos_embed1 import CosmosEmbed1EmbeddingStage
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
+from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.storage import parquet, store
-from clipmill.storage.tables import CLIPS
 
 WORDS = {"dog": [1.0, 0.0], "cat": [0.0, 1.0], "both": [0.6, 0.8]}
 CLIP_ROWS = {
@@ -40,7 +43,16 @@ class ThreeWords:
         raise AssertionError("a search matches no list of texts")
 
 
-def write_output(folder: Path, embedding: dict[str, object] | None) -> str:
+def path_of(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+LEARNED, PERCEPTUAL, COSMOS, QUALITY = map(
+    path_of, (LearnedEmbeddingStage, PerceptualEmbeddingStage, CosmosEmbed1EmbeddingStage, QualityFilterStage)
+)
+
+
+def write_output(folder: Path, embedding: dict[str, object] | None, *, class_path: str = LEARNED) -> str:
     output = str(folder)
     ids, vectors = list(CLIP_ROWS), [vector for vector, _ in CLIP_ROWS.values()]
     for part in (slice(0, 2), slice(2, None)):
@@ -54,22 +66,20 @@ def write_output(folder: Path, embedding: dict[str, object] | None) -> str:
         }
         for name, (_, status) in CLIP_ROWS.items()
     ]  # fmt: skip
-    store.put_bytes(layout.table_path(output, "clips"), parquet.encode(pa.Table.from_pylist(clips, CLIPS)))
-    manifest = {"spec": {"embedding": embedding}}
+    store.put_bytes(layout.table_path(output, "clips"), parquet.encode(pa.Table.from_pylist(clips)))
+    stages = {"quality": {"class": QUALITY, "version": 2, "parameters": {}}}
+    if embedding is not None:
+        stages["embedding"] = {"class": class_path, "version": 2, "parameters": embedding}
+    manifest = {"stages": stages}
     store.put_bytes(layout.manifest_path(output), json.dumps(manifest).encode())
     return output
 
 
 @pytest.fixture
 def output(tmp_path: Path) -> str:
-    fields = {
-        "stage": "embed_learned",
-        "version": 1,
-        "algorithm": "clip",
-        "model_dir": "old",
-        "target_fps": 4.0,
-    }
-    return write_output(tmp_path, fields)
+    return write_output(
+        tmp_path, {"algorithm": "clip", "model_dir": "old", "target_fps": 4.0, "num_frames": 3}
+    )
 
 
 def found(output: str, text: str, num_hits: int = 10) -> list[tuple[str, float]]:
@@ -96,22 +106,46 @@ def test_a_hit_says_where_the_clip_is(output: str) -> None:
 
 
 def test_the_manifest_names_the_model(output: str) -> None:
-    spec = embedding_of(output)
-    assert (spec.algorithm, spec.target_fps, spec.model_dir) == ("clip", 4.0, "old")
+    model = embedding_of(output)
+    assert (model.algorithm, model.num_frames, model.model_dir) == ("clip", 3, "old")
     assert embedding_of(output, model_dir="s3://weights").model_dir == "s3://weights"
 
 
-def test_a_manifest_does_not_allow_code_to_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("class_path", "fields"),
+    [
+        (LEARNED, {"algorithm": "cosmos-embed1-224p", "allow_remote_code": ["cosmos-embed1-224p"]}),
+        (COSMOS, {"variant": "224p"}),
+    ],
+    ids=["by name", "by its own stage"],
+)
+def test_a_manifest_does_not_allow_code_to_run(
+    tmp_path: Path, class_path: str, fields: dict[str, object]
+) -> None:
     name = "cosmos-embed1-224p"
-    output = write_output(tmp_path, {"algorithm": name, "allow_remote_code": [name]})
-    assert embedding_of(output).allow_remote_code == []
-    assert embedding_of(output, allow_remote_code=[name]).allow_remote_code == [name]
+    output = write_output(tmp_path, fields, class_path=class_path)
+    assert embedding_of(output).algorithm == name
+    assert embedding_of(output).allow_remote_code == ()
+    assert embedding_of(output, allow_remote_code=[name]).allow_remote_code == (name,)
 
 
-@pytest.mark.parametrize("embedding", [None, {"stage": "embed_perceptual", "version": 1, "target_fps": 2.0}])
-def test_embeddings_without_words_are_named(embedding: dict[str, object] | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("class_path", "embedding"),
+    [(LEARNED, None), (PERCEPTUAL, {"target_fps": 2.0}), ("os:system", {})],
+    ids=["none", "perceptual", "no class of the library"],
+)
+def test_embeddings_without_words_are_named(
+    class_path: str, embedding: dict[str, object] | None, tmp_path: Path
+) -> None:
     with pytest.raises(SourceError, match="know no words: embed with a learned model"):
-        embedding_of(write_output(tmp_path, embedding))
+        embedding_of(write_output(tmp_path, embedding, class_path=class_path))
+
+
+def test_of_several_embeddings_the_one_that_knows_words_is_searched(output: str) -> None:
+    folder = layout.embeddings_dir(output, "perceptual")
+    table = pa.table({"id": ["a-cat"], "embedding": pa.array([[1.0, 0.0]], pa.list_(pa.float32(), 2))})
+    store.put_bytes(layout.join(folder, "part-00000.parquet"), parquet.encode(table))
+    assert found(output, "dog", 1) == [("a-dog", 1.0)]
 
 
 def test_a_folder_without_manifest_is_named(tmp_path: Path) -> None:

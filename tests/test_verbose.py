@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from drawing_documents import draw_parts
 
+from clipmill.dataset.embeddings import export_no_embeddings
 from clipmill.pipeline import Pipeline
 from clipmill.reduce import dedup
-from clipmill.snapshot.embeddings import export_no_embeddings
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import StageSpec
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -27,8 +27,8 @@ from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
 
 STAGES = {
-    "read", "thumbnails", "split_fixed_stride", "motion", "motion_filter", "quality", "frames", "encode",
-    "embed_perceptual", "windows", "preview", "write",
+    "read", "thumbnails", "fixed_stride", "motion", "motion_filter", "quality", "frames", "encode",
+    "embedding", "windows", "preview", "write",
 }  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def run(folder: Path, *, verbose: bool, extractor: StageSpec | None = None) -> N
 @pytest.fixture(autouse=True)
 def _quiet_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Levels set by one test are gone in the next."""
-    for name in (*STAGES, "split_content", "dedup"):
+    for name in (*STAGES, "content", "dedup"):
         logger = logging.getLogger(f"clipmill.stages.{name}")
         monkeypatch.setattr(logger, "level", logging.NOTSET)
         logger.manager._clear_cache()
@@ -84,7 +84,7 @@ def test_stages_are_silent_otherwise(tmp_path: Path, caplog: pytest.LogCaptureFi
 
 def test_the_content_extractor_speaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     run(tmp_path, verbose=True, extractor=ContentClipExtractionStage(verbose=True))
-    assert "split_content" in speakers(caplog)
+    assert "content" in speakers(caplog)
 
 
 def test_dedup_speaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

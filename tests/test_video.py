@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clipmill.errors import UnreadableVideo
-from clipmill.video import Clip, ClipStats, RemotePath, Video, VideoMetadata, VideoTask, Window
+from clipmill.tasks.video import Clip, ClipStats, RemotePath, Video, VideoMetadata, VideoTask, Window
 
 REQUIRED = object()
 

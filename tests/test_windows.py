@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from known_cuts import split_of
 
 from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.film import cuts, thumbnails
@@ -21,7 +22,6 @@ from clipmill.shots.windows import (
     WindowReader,
 )
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
-from clipmill.timeline import clips_from_shots, shots_from_cuts
 
 THRESHOLD = TransNetV2ClipExtractionStage().cascade_threshold
 
@@ -163,8 +163,9 @@ def test_doubtful_windows_are_those_of_the_grid_that_answer_for_a_candidate(
 def test_frames_of_a_transition_belong_to_no_shot(flags: str, expected: list[tuple[int, int]]) -> None:
     found = MarkedRuns(threshold=0.4)
     found.add(FrameSpan(0, len(flags)), np.array([float(flag) for flag in flags], np.float32))
-    shots = shots_from_cuts(found.told(len(flags) + 1), num_frames=len(flags))
-    assert [(shot.span.start_frame, shot.span.end_frame) for shot in shots] == expected
+    told, times_s = found.told(len(flags) + 1), np.arange(len(flags) + 1) / 10
+    split = split_of(TransNetV2ClipExtractionStage(), times_s, told)
+    assert [(shot.span.start_frame, shot.span.end_frame) for shot in split.shots] == expected
 
 
 def test_a_transition_across_two_answers_is_one() -> None:
@@ -195,8 +196,7 @@ def test_the_documented_rules_follow() -> None:
     found = MarkedRuns(threshold=0.4)
     found.add(FrameSpan(0, 151), np.where(np.arange(151) == 30, 0.9, 0.0))
     spec = TransNetV2ClipExtractionStage(min_length_s=2.0, max_length_s=5.0, crop_s=0.5)
-    shots = shots_from_cuts(found.told(152), num_frames=151)
-    split, _ = clips_from_shots(shots, np.arange(152) / 10, spec)
+    split = split_of(spec, np.arange(152) / 10, found.told(152))
     assert [(clip.start_frame, clip.end_frame) for clip in split.clips] == [
         (5, 25), (36, 86), (86, 136),
     ]  # fmt: skip

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
+from clipmill.engine.run import check_machine
 from clipmill.errors import ClipmillError
-from clipmill.media.encoders import check_encoder
-from clipmill.models.devices import num_gpus_here
-from clipmill.models.preflight import check_models
-from clipmill.plan import plan_of_spec
+from clipmill.planning.environment import environment_of
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.spec_file import load_spec
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
@@ -35,11 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         spec = load_spec(options.spec)
         store.check_writable(options.output)
         plan = plan_of_spec(spec, source=options.source, output=options.output)
-        if plan.makes_files:
-            check_encoder(plan.transcode)
-        if plan.models or plan.captions:
-            check_models(plan, num_gpus=num_gpus_here())
-        list_source(plan.reader, exclude=options.output)
+        environment_of(plan)
+        check_machine(plan, "inline")
+        list_source(plan.source, exclude=options.output)
     except ClipmillError as error:
         print(f"clipmill: {error}", file=sys.stderr)
         return MISUSE

@@ -11,7 +11,7 @@ from flytekit import map_task, workflow
 
 from clipmill.specs import CurateSpec
 from tasks.publish import collect_embeddings, publish
-from tasks.shards import admit, inspect, plan_shards
+from tasks.shards import admit, admit_unique, inspect, plan_shards
 from tasks.stream import stream_all
 from workflows.dedup import dedup
 
@@ -35,7 +35,7 @@ def curate(source: str, output: str, spec: CurateSpec = CurateSpec()) -> Curated
     shards = plan_shards(source=source, output=output, spec=spec)
     inspected = map_task(partial(inspect, output=output, spec=spec))(manifest=shards.manifests)
     work = admit(listing=shards.listing, inspected=inspected, source=source, output=output, spec=spec)
-    streamed = stream_all(works=work, source=source, output=output, spec=spec)
+    streamed = stream_all(works=work, source=source, output=output, spec=spec, phase=0)
     found = collect_embeddings(
         listing=shards.listing, streamed=streamed, source=source, output=output, spec=spec
     )
@@ -46,9 +46,14 @@ def curate(source: str, output: str, spec: CurateSpec = CurateSpec()) -> Curated
         algorithm=found.algorithm,
         columns=found.columns,
     )
+    rest = admit_unique(
+        listing=shards.listing, duplicates=duplicates, source=source, output=output, spec=spec
+    )
+    finished = stream_all(works=rest, source=source, output=output, spec=spec, phase=1)
     published = publish(
         listing=shards.listing,
         streamed=streamed,
+        finished=finished,
         duplicates=duplicates,
         started=shards.started,
         source=source,

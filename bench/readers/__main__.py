@@ -119,7 +119,7 @@ def _spans(film: Path) -> list[ClipSpan]:
 def _ours(film: Path, name: str, encoder: str, spans: Sequence[ClipSpan], out: Path) -> Iterator[Cut]:
     before_s = cpu_s()
     spec = ClipTranscodingStage.model_validate({"encoder": encoder})
-    clips = cut_clips(str(film), list(spans), spec, out_dir=str(out), min_length_s=2.0)
+    clips = cut_clips(str(film), list(spans), spec.options(), out_dir=str(out), min_length_s=2.0)
     _took(f"clipmill {encoder}", name, before_s)
     for span, clip in zip(spans, clips, strict=True):
         # A copy starts at a key picture, and lacks last pictures that need one from behind the span.

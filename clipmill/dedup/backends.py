@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clipmill.dedup import pairwise
+from clipmill.dedup.backend_name import DedupBackend
 from clipmill.dedup.vectors import Indices, Unit
 from clipmill.errors import SpecError
-from clipmill.specs import DedupBackend
 
 _NEEDS = {"torch": ("torch", "models"), "cuml": ("cuml", "cuml")}  # module and extra
 _GPU = Path("/dev/nvidiactl")

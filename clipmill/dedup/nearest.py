@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from clipmill.dedup.backend_name import DedupBackend
 from clipmill.dedup.backends import nearest_few_by
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.specs import DedupBackend
 
 BLOCK_ROWS = 16384
 """Never taken from the machine, because the bits of a matrix product depend on its shape."""

@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from clipmill.dedup.backend_name import DedupBackend
 from clipmill.dedup.nearest import BLOCK_ROWS, Search, nearest
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.specs import DedupBackend
 
 ROUNDS = 16
 """Most passes over the rows; a round draws several rows at once where more clusters are asked for."""

@@ -6,92 +6,116 @@ file all show as rows that are missing.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import pyarrow as pa
 
+from clipmill.engine.work import Work
 from clipmill.intake.copies import verify_copies
 from clipmill.intake.inspection import facts_of
 from clipmill.intake.manifests import get_sources, in_groups, put_work
-from clipmill.plan import RunPlan, inspect_digest
-from clipmill.records import ClipSpan, FrameSpan, Inspection, SourceFile, WorkItem
+from clipmill.planning.judgement import RETRYABLE
+from clipmill.planning.missing import Known, lacking
+from clipmill.planning.plan import Plan, inspect_digest
+from clipmill.records import ClipSpan, Inspection, SourceFile
+from clipmill.state.schema import SPLIT_STATE, light_columns, schema_of
+from clipmill.state.split_rows import clip_spans
+from clipmill.state.store import ResultStore
 from clipmill.storage.inspections import read_inspections
 from clipmill.storage.state import State
-from clipmill.storage.verdicts import StageRows, clip_verdict, missing_stages
 
 Row = Mapping[str, object]
-Rows = Mapping[str, Row]
-"""id -> row of one state stage."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """The state of the stages a plan uses: stage -> id -> row, for each that is on."""
+class KnownRun:
+    """What an output knows of a plan's sources: inspections and splits by id, and the rows of clips."""
 
-    rows: Mapping[str, Rows]
-
-    def of_clip(self, clip_id: str) -> StageRows:
-        """Stage -> row of one clip, None where there is none."""
-        return {stage: rows.get(clip_id) for stage, rows in self.rows.items()}
-
-    @classmethod
-    def read(cls, plan: RunPlan, output: str) -> "Known":
-        """Read the state of every stage of the plan."""
-        state = State(output)
-        digests = plan.digests()
-        inspections = read_inspections(state, digests.pop("inspect"))
-        rows = {stage: _by_id(state.read(stage, digest)) for stage, digest in digests.items()}
-        return cls({"inspect": _by_id(inspections), **rows})
+    inspections: Mapping[str, Row]
+    splits: Mapping[str, Row]
+    clips: Known
+    videos: Mapping[str, frozenset[str]]
+    """Key of a stage of whole videos -> ids that are done."""
 
 
-def admit(listing_uri: str, plan: RunPlan, *, output: str, num_groups: int) -> list[str]:
-    """The work of this run as at most ``num_groups`` manifests; empty when nothing is to do."""
+def read_known(plan: Plan, output: str, *, passed: frozenset[str] | None = None) -> KnownRun:
+    """Returns the state of every stage of a plan, without its heavy columns.
+
+    ``passed`` are the clips that passed the barriers of the plan; None stands for all.
+    """
+    state = ResultStore(output)
+    extractor = plan.extractor
+    clip_nodes = [node for node in plan.rowed if node.stage.grain != "video"]
+    tables = {
+        node.key: state.read(node.key, node.digest, schema=schema_of(node), columns=light_columns(node))
+        for node in clip_nodes
+    }
+    videos = {
+        node.key: state.read(node.key, node.digest, schema=schema_of(node), columns=["id", "outcome"])
+        for node in plan.rowed
+        if node.stage.grain == "video"
+    }
+    return KnownRun(
+        inspections=_by_id(read_inspections(State(output), inspect_digest(plan.limits))),
+        splits=_by_id(state.read(extractor.key, extractor.digest, schema=SPLIT_STATE)),
+        clips=Known(tables, passed),
+        videos={key: Known({key: table}).done(key) for key, table in videos.items()},
+    )
+
+
+def admit(
+    listing_uri: str, plan: Plan, *, output: str, num_groups: int, passed: frozenset[str] | None = None
+) -> list[str]:
+    """Returns the work of this run as at most ``num_groups`` manifests; empty when nothing is to do.
+
+    ``passed`` as in ``read_known``.
+    """
     check_copies(get_sources(listing_uri), plan, output)
-    known = Known.read(plan, output)
-    items = within_budget(missing_work(get_sources(listing_uri), known, plan), plan.limits.max_work_per_run)
+    items = missing_work(get_sources(listing_uri), read_known(plan, output, passed=passed), plan)
+    items = within_budget(items, plan.limits.max_work_per_run)
     if not items:
         return []
     size = -(-len(items) // num_groups)
     return [put_work(output, group) for group in in_groups(items, size)]
 
 
-def check_copies(sources: Sequence[SourceFile], plan: RunPlan, output: str) -> None:
-    """Read sources that look alike in full, once, so that the ids in ``Known`` hold."""
-    table = State(output).read("inspect", inspect_digest(plan.limits))
+def check_copies(sources: Sequence[SourceFile], plan: Plan, output: str) -> None:
+    """Reads sources that look alike in full, once, so that their ids hold."""
+    state = State(output)
+    table = state.read("inspect", inspect_digest(plan.limits))
     pairs = zip(table["id"].to_pylist(), table["video_id"].to_pylist(), strict=True)
-    verify_copies(sources, dict(pairs), State(output))
+    verify_copies(sources, dict(pairs), state)
 
 
-def missing_work(sources: Iterable[SourceFile], known: Known, plan: RunPlan) -> list[WorkItem]:
-    """One item per video that lacks rows, by URI; of renamed copies the smallest URI stands for all."""
-    items: list[WorkItem] = []
+def missing_work(sources: Iterable[SourceFile], known: KnownRun, plan: Plan) -> list[Work]:
+    """Returns one item per video that lacks rows, by URI; of copies the smallest URI stands for all."""
+    items: list[Work] = []
     seen: set[str] = set()
     for source in sorted(sources):
-        row = known.rows["inspect"].get(source.source_version)
+        row = known.inspections.get(source.source_version)
         if row is None or row["reason"] is not None or row["video_id"] in seen:
             continue
         seen.add(str(row["video_id"]))
-        item = _item(source, row, known, plan)
-        if item.missing:
+        item = _work(source, row, known, plan)
+        if item is not None:
             items.append(item)
     return items
 
 
-def first_work(inspections: Iterable[Inspection], plan: RunPlan) -> list[WorkItem]:
-    """The work of a run that keeps no state: everything, of every readable source."""
-    stages = frozenset(plan.digests()) - {"inspect"}
+def first_work(inspections: Iterable[Inspection], plan: Plan) -> list[Work]:
+    """Returns the work of a run that keeps no state: everything, of every readable source."""
+    lacks = frozenset(node.key for node in plan.rowed if node.stage.grain == "video")
     return [
-        WorkItem(one.source, one.video_id, one.facts, stages)
+        Work(one.source, one.video_id, one.facts, video_lacks=lacks)
         for one in inspections
         if one.video_id is not None and one.facts is not None
     ]
 
 
-def within_budget(items: Sequence[WorkItem], max_work: float | None) -> list[WorkItem]:
-    """The first items whose estimated work, in megapixel-seconds, fits; at least one."""
+def within_budget(items: Sequence[Work], max_work: float | None) -> list[Work]:
+    """Returns the first items whose estimated work, in megapixel-seconds, fits; at least one."""
     if max_work is None:
         return list(items)
-    kept: list[WorkItem] = []
+    kept: list[Work] = []
     spent = 0.0
     for item in items:
         spent += item.facts.width_px * item.facts.height_px / 1e6 * item.facts.duration_s
@@ -101,62 +125,36 @@ def within_budget(items: Sequence[WorkItem], max_work: float | None) -> list[Wor
     return kept
 
 
-def _item(source: SourceFile, row: Row, known: Known, plan: RunPlan) -> WorkItem:
-    video_id = str(row["video_id"])
-    split = known.rows["split"].get(video_id)
-    if split is None or split["reason"] == "store_error":
-        return WorkItem(source, video_id, facts_of(dict(row)), frozenset(plan.digests()) - {"inspect"})
+def _work(source: SourceFile, row: Row, known: KnownRun, plan: Plan) -> Work | None:
+    video_id, facts = str(row["video_id"]), facts_of(dict(row))
+    split = known.splits.get(video_id)
+    video_lacks = frozenset(key for key, done in known.videos.items() if video_id not in done)
+    if split is None or split["outcome"] == RETRYABLE:
+        return Work(source, video_id, facts, video_lacks=video_lacks)
     if split["reason"] is not None:
-        return WorkItem(source, video_id, facts_of(dict(row)), frozenset())
-    lacking = _lacking(_clips(split), known, plan)
-    missing = frozenset(stage for stages in lacking.values() for stage in stages)
-    if video_id not in known.rows.get("video_frames", {video_id: {}}):
-        missing |= {"video_frames"}
-    verdicts = {clip.clip_id: clip_verdict(known.of_clip(clip.clip_id), plan) for clip in lacking}
-    return WorkItem(
+        return None
+    clips = split_clips(split)
+    found = lacking(plan, known.clips, clips)
+    if not (found.stages or video_lacks):
+        return None
+    return Work(
         source,
         video_id,
-        facts_of(dict(row)),
-        missing,
-        clips=tuple(lacking),
+        facts,
+        clips=tuple(clip for clip in clips if clip.clip_id in found.stages),
+        lacks=found.stages,
+        video_lacks=video_lacks,
         repaired_times=str(split["repaired_times"] or ""),
-        filtered={clip_id: reason for clip_id, reason in verdicts.items() if reason},
-        captions=_known_captions(lacking, known) if "enhance" in missing and "caption" not in missing else {},
+        is_plain=not (split["is_partial"] or split["repaired_times"] or split["oddities"]),
     )
 
 
-def _lacking(clips: Iterable[ClipSpan], known: Known, plan: RunPlan) -> dict[ClipSpan, list[str]]:
-    """The clips that lack rows, with the stages they lack."""
-    lacking = {clip: missing_stages(known.of_clip(clip.clip_id), plan) for clip in clips}
-    return {clip: stages for clip, stages in lacking.items() if stages}
-
-
-def _known_captions(clips: Iterable[ClipSpan], known: Known) -> dict[str, list[str]]:
-    """Clip -> what an earlier run said of its windows, for those that have captions."""
-    rows = {clip.clip_id: known.of_clip(clip.clip_id).get("caption") for clip in clips}
-    return {
-        clip_id: [str(window["caption"] or "") for window in cast("list[Row]", row["windows"])]
-        for clip_id, row in rows.items()
-        if row
-    }
-
-
-def _clips(split: Row) -> list[ClipSpan]:
+def split_clips(split: Row) -> tuple[ClipSpan, ...]:
+    """Returns the clips of a row of the split, in order of their frames."""
     rows = split["clips"]
-    assert isinstance(rows, list)
-    return [
-        ClipSpan(
-            clip_id=row["clip_id"],
-            frames=FrameSpan(row["start_frame"], row["end_frame"]),
-            start_pts=row["start_pts"],
-            end_pts=row["end_pts"],
-            start_s=row["start_s"],
-            end_s=row["end_s"],
-            shot_index=row["shot_index"],
-        )
-        for row in rows
-    ]
+    assert rows is None or isinstance(rows, list)
+    return clip_spans(rows)
 
 
-def _by_id(table: pa.Table) -> Rows:
+def _by_id(table: pa.Table) -> dict[str, Row]:
     return {str(row["id"]): row for row in table.to_pylist()}

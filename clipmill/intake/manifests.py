@@ -6,13 +6,14 @@ from typing import TypeVar
 from pydantic import TypeAdapter
 
 from clipmill import identity, layout
-from clipmill.records import SourceFile, WorkItem
+from clipmill.engine.work import Work
+from clipmill.records import SourceFile
 from clipmill.storage import store
 
-Record = TypeVar("Record", SourceFile, WorkItem)
+Record = TypeVar("Record", SourceFile, Work)
 
 _SOURCES = TypeAdapter(list[SourceFile])
-_WORK = TypeAdapter(list[WorkItem])
+_WORK = TypeAdapter(list[Work])
 
 
 def put_sources(output: str, sources: Sequence[SourceFile]) -> str:
@@ -25,12 +26,12 @@ def get_sources(uri: str) -> list[SourceFile]:
     return _SOURCES.validate_json(store.read_bytes(uri))
 
 
-def put_work(output: str, items: Sequence[WorkItem]) -> str:
+def put_work(output: str, items: Sequence[Work]) -> str:
     """Store a list of work items; return its URI."""
     return _put(output, "videos", _WORK.dump_json(list(items), indent=1))
 
 
-def get_work(uri: str) -> list[WorkItem]:
+def get_work(uri: str) -> list[Work]:
     """The work items of a manifest."""
     return _WORK.validate_json(store.read_bytes(uri))
 

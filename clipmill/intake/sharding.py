@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from clipmill.intake.manifests import in_groups, put_sources
-from clipmill.plan import RunPlan, inspect_digest
+from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.specs import ShardingSpec
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
@@ -18,14 +18,14 @@ class Shards:
     manifest_uris: list[str]
 
 
-def plan_shards(plan: RunPlan, *, output: str, sharding: ShardingSpec) -> Shards:
+def plan_shards(plan: Plan, *, output: str, sharding: ShardingSpec) -> Shards:
     """List the source and shard what the state has not seen, by ``source_version``: no file is opened.
 
     Raises SourceError or OutputError before any work. A source whose store failed last time is inspected
     again.
     """
     store.check_writable(output)
-    sources = list_source(plan.reader, exclude=output)
+    sources = list_source(plan.source, exclude=output)
     seen = _inspected(State(output), inspect_digest(plan.limits))
     unseen = [source for source in sources if source.source_version not in seen]
     size = max(sharding.videos_per_shard, -(-len(unseen) // sharding.max_shards))

@@ -9,8 +9,8 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
 from clipmill.errors import UnreadableVideo
+from clipmill.limits import LimitsSpec
 from clipmill.records import VideoReason
-from clipmill.specs import LimitsSpec
 
 FREE_FRAMES = 1000
 """Frames that a video may have however short it is: files whose times are broken are short in seconds."""

@@ -4,7 +4,7 @@ import os
 
 import av
 
-from clipmill.media.contracts import CutClip
+from clipmill.records import CutClip
 
 
 def read_clip(path: str, *, clip_id: str, clip_mode: str, mode_reason: str, file_start_s: float) -> CutClip:

@@ -6,23 +6,13 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from clipmill.media.contracts import ScanPlan
+from clipmill.media.frame_measures import FrameMeasure, FullSize
 from clipmill.media.rendering import Renderer
-from clipmill.media.sampling import (
-    BlockMotion,
-    Grid,
-    LumaPairs,
-    Measure,
-    Pictures,
-    Quality,
-    Rows,
-    Sampler,
-    Shown,
-)
-from clipmill.media.spool import Column, Spool, time_s
+from clipmill.media.sampling import BlockMotion, LumaPairs, Pictures, Rows, Sampler, Shown, Taker
+from clipmill.media.spool import Spool, time_s
+from clipmill.media.time_grid import Grid
 from clipmill.media.vectors import VectorMotion
-
-MAX_SLACK_S = 0.0005
-"""Half a millisecond: what Matroska's clock may round a timestamp by."""
+from clipmill.stages.reads import Frames, Measure, Motion, Sample
 
 
 class Collector:
@@ -44,18 +34,13 @@ class Collector:
         self._renderer = renderer
         self._wants_thumbnails = plan.thumbnails
         self._time_base = time_base
-        parts = spool["motion_parts"] if plan.separates_camera else None
-        self._motion = BlockMotion(spool["motion_blocks"], parts=parts)
-        measures = _measures(spool, plan, renderer, self._motion, coded_size_px=coded_size_px)
-        slack_s = min(MAX_SLACK_S, float(time_base) / 2)
-        samplers = [
-            Sampler(Grid(fps, slack_s=slack_s), measure, frames=frames, rows=rows)
-            if fps is not None
-            else None
-            for fps, measure, frames, rows in measures
-        ]
-        self._samplers = [sampler for sampler in samplers if sampler]
-        self._paired = samplers[1]
+        self._takers = Takers(spool, renderer, coded_size_px=coded_size_px)
+        self._samplers = {
+            read: Sampler(
+                Grid(read.fps, time_base=time_base), self._takers.of(read), frames=spool.track(read).frames
+            )
+            for read in dict.fromkeys(plan.samples)
+        }
         self._shown: Shown | None = None
         self._first_pts: int | None = None
         self.num_frames = 0
@@ -82,21 +67,23 @@ class Collector:
     def begin_at(self, pts: int, *, first_pts: int) -> None:
         """What follows begins at ``pts``, in the midst of a video whose first frame is at ``first_pts``."""
         self._first_pts = first_pts
-        for sampler in self._samplers:
-            sampler.skip_until(time_s(pts, first_pts, self._time_base))
+        for sampler in self._samplers.values():
+            sampler.skip_until(pts - first_pts)
 
     def finish(self, end_pts: int) -> None:
         """``end_pts`` is the end of the last frame."""
         self._end_shown(end_pts)
-        self._motion.flush()
+        self._takers.flush()
 
     def finish_before(self, frame: VideoFrame, pts: int, *, end_pts: int) -> None:
         """``frame``, shown from ``pts`` to ``end_pts``, is another's but for what compares two frames."""
         self._end_shown(pts)
-        if self._paired is not None and self._shown is not None:
+        if self._shown is not None and self._first_pts is not None:
             following = Shown(self.num_frames, frame, self._shown.frame, None)
-            self._paired.shown_until(following, self.seconds_until(end_pts))
-        self._motion.flush()
+            for read, sampler in self._samplers.items():
+                if isinstance(read, Motion):
+                    sampler.shown_until(following, end_pts - self._first_pts)
+        self._takers.flush()
 
     def _end_shown(self, pts: int) -> None:
         if self._first_pts is None:
@@ -105,8 +92,9 @@ class Collector:
         self.time_s = time_s(pts, self._first_pts, self._time_base)
         self._spool["times_s"].append(self.time_s)
         if self._shown is not None:
-            for sampler in self._samplers:
-                sampler.shown_until(self._shown, self.time_s)
+            for sampler in self._samplers.values():
+                sampler.shown_until(self._shown, pts - self._first_pts)
+            self._takers.let_go()
 
     def _thumbnail(self, frame: VideoFrame) -> np.ndarray | None:
         if not self._wants_thumbnails:
@@ -116,15 +104,46 @@ class Collector:
         return thumbnail
 
 
-def _measures(
-    spool: Spool, plan: ScanPlan, renderer: Renderer, blocks: BlockMotion, *, coded_size_px: tuple[int, int]
-) -> list[tuple[float | None, Measure, Column, Rows]]:
-    """Instants a second, measure, where the frames' numbers go, and where its rows go."""
-    motion: tuple[Measure, Rows] = LumaPairs(renderer, coded_size_px=coded_size_px), blocks
-    if plan.motion_source == "vectors":
-        motion = VectorMotion(coded_size_px=coded_size_px), spool["motion_blocks"]
-    return [
-        (plan.frames_fps, Pictures(renderer), spool["sampled_frames"], spool["frames"]),
-        (plan.motion_fps, motion[0], spool["motion_frames"], motion[1]),
-        (plan.quality_fps, Quality(renderer), spool["quality_frames"], spool["quality_measures"]),
-    ]
+class Takers:
+    """What takes the reads of a plan from the frames of one video."""
+
+    def __init__(self, spool: Spool, renderer: Renderer, *, coded_size_px: tuple[int, int]) -> None:
+        self._spool = spool
+        self._renderer = renderer
+        self._coded_size_px = coded_size_px
+        self._full_size = FullSize(renderer)
+        self._pictures: dict[int, Pictures] = {}
+        self._blocks: list[BlockMotion] = []
+
+    def of(self, read: Sample) -> Taker:
+        """Returns what takes one read. Reads of one height share their pictures."""
+        match read:
+            case Frames():
+                return self._pictures_of(read.height_px)
+            case Motion():
+                return self._motion(read)
+            case Measure():
+                measure = FrameMeasure(read, self._full_size, report=self._spool.report_failure)
+                return Rows(measure, self._spool.track(read).values[0].append)
+
+    def let_go(self) -> None:
+        """Forgets the frame on screen."""
+        self._full_size.let_go()
+
+    def flush(self) -> None:
+        """Writes what still waits."""
+        for blocks in self._blocks:
+            blocks.flush()
+
+    def _pictures_of(self, height_px: int) -> Pictures:
+        if height_px not in self._pictures:
+            self._pictures[height_px] = Pictures(self._renderer, height_px, self._spool.track(height_px))
+        return self._pictures[height_px]
+
+    def _motion(self, read: Motion) -> Rows:
+        columns = self._spool.track(read).values
+        if read.source == "vectors":
+            return Rows(VectorMotion(coded_size_px=self._coded_size_px), columns[0].append)
+        blocks = BlockMotion(*columns)
+        self._blocks.append(blocks)
+        return Rows(LumaPairs(self._renderer, coded_size_px=self._coded_size_px), blocks.append)

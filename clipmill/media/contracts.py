@@ -1,33 +1,34 @@
 """What one pass over a video, and one cut of its clips, is asked for and gives back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
 
 import numpy as np
 
-from clipmill.stages.video.io.video_reader import Decoder
+from clipmill.stages.decoder import Decoder
+from clipmill.stages.reads import Measure, Motion, Sample
 
 THUMBNAIL_HW = (27, 48)
 
 
 @dataclass(frozen=True)
 class ScanPlan:
-    """What the one demux-and-decode pass collects: the union of what the stages need. None means not needed.
+    """What the one demux-and-decode pass collects: the union of what the stages read.
 
-    Frames are sampled on a fixed grid: for every k, the frame shown at ``k / fps`` seconds after the first
-    frame. ``piece_frames`` hands the arrays out in pieces of so many frames, each as soon as it is whole.
+    Each of ``samples`` lies on a time grid of its own. ``piece_frames`` hands the arrays out in pieces of so
+    many frames, each as soon as it is whole.
     """
 
     thumbnails: bool = True
-    motion_fps: float | None = None
-    motion_source: Literal["blocks", "vectors"] = "blocks"
-    separates_camera: bool = False
-    quality_fps: float | None = None
-    frames_fps: float | None = None
-    frames_height_px: int = 240
+    samples: tuple[Sample, ...] = ()
     decoder: Decoder = "cpu"
     piece_frames: int | None = None
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether the decoder has to give its own motion vectors."""
+        return any(isinstance(read, Motion) and read.source == "vectors" for read in self.samples)
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class ScanFacts:
     frames whose timestamps were missing or out of order and had to be made up; empty when there are none.
     ``oddities`` says in words what else is unusual (interlaced, mirrored, high dynamic range, sizes that
     change) and what was done with it. ``decoder`` says who decoded, and why not NVDEC where that was tried.
+    ``failed_measures`` holds the first error of each Measure that raised one.
     """
 
     num_frames: int
@@ -54,6 +56,26 @@ class ScanFacts:
     repaired_times: str = ""
     oddities: str = ""
     decoder: str = "cpu"
+    failed_measures: Mapping[Measure, str] = field(default_factory=dict[Measure, str])
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What was taken at S instants of a time grid.
+
+    ``frames`` is int64 ``(S,)``: the number of the frame that each instant shows, ascending. ``values`` are
+    arrays with a row for each instant:
+
+    - Motion: float32 ``(S, By, Bx)``, length of a block's flow over (height + width), from the frame before.
+      With ``separate_camera`` also float32 ``(S, 2)``, mean lengths of the camera's flow and of the blocks'
+      own, likewise over (height + width).
+    - Measure: float32 ``(S, *shape)``; NaN where its function failed.
+    - Frames: none. Their pictures are found by frame number among those of their height.
+    - Pictures of a height, of distinct frames: uint8 ``(S, h, w, 3)`` RGB, upright, square pixels.
+    """
+
+    frames: np.ndarray
+    values: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,55 +88,17 @@ class ScanArrays:
     - ``times_s``: float64 ``(N + 1,)``, ``(pts - pts[0]) * time_base``.
     - ``is_key``: bool ``(N,)``, key pictures (IDR or CRA, or the codec's own).
     - ``thumbnails``: uint8 ``(N, 27, 48, 3)`` RGB; ``(0, 27, 48, 3)`` when not asked for.
-    - ``motion_frames``: int64 ``(M,)``, the frame of each measured instant (against the one before it).
-    - ``motion_blocks``: float32 ``(M, By, Bx)``, length of a block's flow over (height + width).
-    - ``motion_parts``: float32 ``(M, 2)``, mean lengths of the camera's flow and of the blocks' own, likewise
-      over (height + width); ``(0, 2)`` when not asked for.
-    - ``quality_frames``: int64 ``(Q,)``, the frame of each quality sample.
-    - ``quality_measures``: float32 ``(Q, K)``, columns ``clipmill.scores.quality.FRAME_MEASURES``.
-    - ``sampled_frames``: int64 ``(S,)``, the frame of each instant of the grid.
-    - ``frames``: uint8 ``(S, h, w, 3)`` RGB, upright (rotation applied), square pixels.
+    - ``samples``: what each read of the plan gets, on its own grid.
+    - ``pictures``: height in pixels -> the pictures that ``Frames`` of this height share.
 
-    Of a part of a video, ``first_frame`` is the number of the frame of the first thumbnail, and
-    ``first_sample`` of the instant of the first of ``frames``; what the arrays say counts from the video's
-    first frame.
+    Of a part of a video, ``first_frame`` is the number of the frame of the first thumbnail; what the arrays
+    say counts from the video's first frame.
     """
 
     pts: np.ndarray
     times_s: np.ndarray
     is_key: np.ndarray
     thumbnails: np.ndarray
-    motion_frames: np.ndarray
-    motion_blocks: np.ndarray
-    motion_parts: np.ndarray
-    quality_frames: np.ndarray
-    quality_measures: np.ndarray
-    sampled_frames: np.ndarray
-    frames: np.ndarray
+    samples: Mapping[Sample, Samples] = field(default_factory=dict[Sample, Samples])
+    pictures: Mapping[int, Samples] = field(default_factory=dict[int, Samples])
     first_frame: int = field(default=0, kw_only=True)
-    first_sample: int = field(default=0, kw_only=True)
-
-
-@dataclass(frozen=True)
-class CutClip:
-    """A clip that was written to ``path``, or why it was not (``message``, with ``path`` empty).
-
-    ``clip_mode`` is ``encode``, ``smart`` or ``copy``; ``mode_reason`` says why a mode other than the one
-    asked for was used. ``file_start_s`` is the source time of the file's first frame.
-    """
-
-    clip_id: str
-    path: str
-    message: str = ""
-    clip_mode: str = ""
-    mode_reason: str = ""
-    file_start_s: float = 0.0
-    width: int = 0
-    height: int = 0
-    framerate: float = 0.0
-    num_frames: int = 0
-    num_bytes: int = 0
-    video_codec: str = ""
-    has_audio: bool = False
-    crop: tuple[int, int, int, int] | None = None
-    """Left, top, width and height of what it shows of the upright source, where a size was asked for."""

@@ -18,10 +18,9 @@ from clipmill.errors import UnreadableVideo
 from clipmill.media.clip_audio import AudioSource
 from clipmill.media.clip_facts import read_clip
 from clipmill.media.clip_frames import ClipSource
-from clipmill.media.contracts import CutClip
 from clipmill.media.copy import CopyRun, find_run, suffix_for, write_run
 from clipmill.media.cut_exact import CutJob, Outcome, cut_exactly, encoded_path, raise_disk_fault
-from clipmill.media.encode import ClipEncoder, encode_options
+from clipmill.media.encode import ClipEncoder, source_encoding
 from clipmill.media.fitting import find_crop
 from clipmill.media.geometry import Rect
 from clipmill.media.heartbeat import beat
@@ -29,14 +28,14 @@ from clipmill.media.probe import quarter_turns_deg
 from clipmill.media.smart import cut_smart
 from clipmill.media.smart_plan import SmartPlan, plan_smart
 from clipmill.media.source import open_source
-from clipmill.records import ClipSpan, VideoReason
-from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.records import ClipSpan, CutClip, VideoReason
+from clipmill.stages.encode_options import EncodeOptions
 
 
 def cut_clips(
     uri: str,
     clips: Sequence[ClipSpan],
-    spec: ClipTranscodingStage,
+    options: EncodeOptions,
     *,
     out_dir: str,
     min_length_s: float,
@@ -56,22 +55,27 @@ def cut_clips(
     ordered = sorted(clips, key=lambda clip: (clip.start_pts, clip.end_pts))
     with ExitStack() as stack:
         reader = stack.enter_context(open_source(uri))
-        source = stack.enter_context(closing(ClipSource(reader, hwaccel=_hwaccel(spec))))
+        source = stack.enter_context(closing(ClipSource(reader, hwaccel=_hwaccel(options))))
         audio = stack.enter_context(closing(AudioSource(reader)))
         rotation_deg = _rotation(source)
-        options = encode_options(
-            spec, source.container, source.stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
+        encoding = source_encoding(
+            options, source.container, source.stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
         )
         job = CutJob(
-            source, None if spec.strip_audio else audio, options, out_dir, _counted(heartbeat), repaired_times
+            source,
+            None if options.strip_audio else audio,
+            encoding,
+            out_dir,
+            _counted(heartbeat),
+            repaired_times,
         )
         tried: dict[str, CutClip | str] = {}
         refusal = _refusal(job, rotation_deg)
-        if not spec.encodes and refusal:
+        if not options.encodes and refusal:
             tried = {clip.clip_id: refusal for clip in ordered}
-        elif spec.encoder == "copy":
+        elif options.encoder == "copy":
             tried = _copied_or_spliced(job, ordered, min_length_s=min_length_s)
-        elif spec.encoder == "smart":
+        elif options.encoder == "smart":
             tried = _smart(job, ordered)
         copied = {clip_id: result for clip_id, result in tried.items() if isinstance(result, CutClip)}
         reasons = {clip_id: result for clip_id, result in tried.items() if isinstance(result, str)}
@@ -81,9 +85,8 @@ def cut_clips(
 
 def _encode(job: CutJob, clips: Sequence[ClipSpan], reasons: Mapping[str, str]) -> dict[str, CutClip]:
     """The encoded clips; one that fails is tried without sound before it is given up."""
-    spec = job.options.spec
     crops: dict[str, Rect | None] = {}
-    if spec.crop_letterbox and not job.repaired_times:  # finding bars seeks
+    if job.encoding.options.crop_letterbox and not job.repaired_times:  # finding bars seeks
         crops = {clip.clip_id: find_crop(job.source, clip) for clip in clips}
     encoders: dict[str, ClipEncoder] = {}
     job = replace(job, begin=_opener(job, crops, encoders))
@@ -115,7 +118,7 @@ def _opener(
 
     def begin(clip: ClipSpan) -> ClipEncoder:
         path = encoded_path(job.out_dir, clip)
-        encoder = ClipEncoder(path, clip, job.options, audio=job.audio, crop=crops.get(clip.clip_id))
+        encoder = ClipEncoder(path, clip, job.encoding, audio=job.audio, crop=crops.get(clip.clip_id))
         encoders[clip.clip_id] = encoder
         return encoder
 
@@ -189,9 +192,9 @@ def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str) ->
     )
 
 
-def _hwaccel(spec: ClipTranscodingStage) -> HWAccel | None:
+def _hwaccel(options: EncodeOptions) -> HWAccel | None:
     """The GPU's decoder, where it is asked for and there is one."""
-    if not spec.use_hwaccel:
+    if not options.use_hwaccel:
         return None
     try:
         return HWAccel("cuda", allow_software_fallback=True).create(av.Codec("h264", "r"))

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from clipmill.errors import StoreError
 from clipmill.media.clip_audio import AudioSource
 from clipmill.media.clip_frames import ClipSource
-from clipmill.media.encode import ClipEncoder, EncodeOptions
+from clipmill.media.encode import ClipEncoder, SourceEncoding
 from clipmill.media.timestamps import Timeline
 from clipmill.media.untimed import has_made_up_times, stored_pts
 from clipmill.media.upright import Upright
@@ -56,7 +56,7 @@ class CutJob:
 
     source: ClipSource
     audio: AudioSource | None
-    options: EncodeOptions
+    encoding: SourceEncoding
     out_dir: str
     progress: Callable[[], None]
     repaired_times: str = ""
@@ -67,7 +67,7 @@ class CutJob:
         """Where the frames of ``clip`` go."""
         if self.begin is not None:
             return self.begin(clip)
-        return ClipEncoder(encoded_path(self.out_dir, clip), clip, self.options, audio=self.audio)
+        return ClipEncoder(encoded_path(self.out_dir, clip), clip, self.encoding, audio=self.audio)
 
 
 @dataclass(frozen=True)

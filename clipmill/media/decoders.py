@@ -10,7 +10,7 @@ from clipmill.media.contracts import ScanPlan
 from clipmill.media.decoding import Decode
 from clipmill.media.nvdec import NvdecDecoder, NvdecFault
 from clipmill.media.untimed import has_made_up_times
-from clipmill.stages.video.io.video_reader import Decoder
+from clipmill.stages.decoder import Decoder
 
 CPU: Literal["cpu"] = "cpu"
 NVDEC: Literal["nvdec"] = "nvdec"
@@ -39,7 +39,7 @@ def in_place_of_nvdec(fault: NvdecFault) -> str:
 
 def _check(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> None:
     """NvdecFault for what only FFmpeg's decoder can tell."""
-    if plan.motion_fps is not None and plan.motion_source == "vectors":
+    if plan.reads_vectors:
         raise NvdecFault("NVDEC gives no motion vectors")
     if has_made_up_times(container, stream):
         raise NvdecFault("the container stores no times, and NVDEC gives pictures only those of packets")

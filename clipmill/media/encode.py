@@ -29,21 +29,21 @@ from clipmill.media.pacing import grid_rate, instants
 from clipmill.media.picture_encoders import LibraryEncoder, PictureEncoder, PictureFormat, ProgramEncoder
 from clipmill.media.upright import upright_sar
 from clipmill.records import ClipSpan
-from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.stages.encode_options import EncodeOptions
 
 BITS_PER_K = 1024
 """As in every ``bit_rate_k``."""
 
 
 @dataclass(frozen=True)
-class EncodeOptions:
+class SourceEncoding:
     """What all clips of one source share. ``bit_rate`` (bits a second) None means constant quality.
 
     ``sar`` is that of the upright picture; ``time_base`` that of the source's pictures; ``rate`` frames a
     second as its headers have them, which guides rate control and needs no clip's end to be known.
     """
 
-    spec: ClipTranscodingStage
+    options: EncodeOptions
     time_base: Fraction
     sar: Fraction
     rate: Fraction
@@ -52,7 +52,7 @@ class EncodeOptions:
     @property
     def grid(self) -> Fraction | None:
         """Frames a second of a grid of equal steps, None for the source's own times."""
-        return grid_rate(self.spec.target_fps) if self.spec.target_fps else None
+        return grid_rate(self.options.target_fps) if self.options.target_fps else None
 
     @property
     def clip_time_base(self) -> Fraction:
@@ -60,22 +60,22 @@ class EncodeOptions:
         return 1 / self.grid if self.grid else self.time_base
 
 
-def encode_options(
-    spec: ClipTranscodingStage,
+def source_encoding(
+    options: EncodeOptions,
     container: InputContainer,
     stream: VideoStream,
     *,
     size_bytes: int,
     rotation_deg: int,
-) -> EncodeOptions:
+) -> SourceEncoding:
     """How the clips of a source are encoded; ``rotation_deg`` (clockwise) shows its pictures upright."""
-    asked = BITS_PER_K * spec.bit_rate_k if spec.bit_rate_k else None
-    return EncodeOptions(
-        spec,
+    asked = BITS_PER_K * options.bit_rate_k if options.bit_rate_k else None
+    return SourceEncoding(
+        options,
         time_base=Fraction(stream.time_base or Fraction(1, av.time_base)),
         sar=upright_sar(pixel_aspect(stream), rotation_deg),
         rate=nominal_rate(stream),
-        bit_rate=bit_rate_of(container, stream, size_bytes) if spec.use_input_bit_rate else asked,
+        bit_rate=bit_rate_of(container, stream, size_bytes) if options.use_input_bit_rate else asked,
     )
 
 
@@ -90,7 +90,7 @@ class ClipEncoder:
         self,
         path: str,
         clip: ClipSpan,
-        options: EncodeOptions,
+        encoding: SourceEncoding,
         *,
         audio: AudioSource | None = None,
         crop: Rect | None = None,
@@ -99,9 +99,9 @@ class ClipEncoder:
         self.path = path
         self.num_frames = 0
         self.geometry: Geometry | None = None
-        self._options = options
+        self._encoding = encoding
         self._audio = audio
-        self._file = ClipFile(path, time_base=options.clip_time_base)
+        self._file = ClipFile(path, time_base=encoding.clip_time_base)
         self._crop = crop
         self._fitted: Fitted | None = None
         self._pictures: PictureEncoder | None = None
@@ -114,7 +114,7 @@ class ClipEncoder:
         self._repeat_last_until(pts)
         self._last, self._last_pts = frame, pts
         self.num_frames += 1
-        if self._options.grid is None:
+        if self._encoding.grid is None:
             self._encode(frame, pts - self.clip.start_pts)
 
     def finish(self) -> None:
@@ -124,7 +124,7 @@ class ClipEncoder:
             self._packets += self._pictures.finish()
         self._add_sound()
         if self._packets:
-            self._packets[-1].duration = 1 if self._options.grid else self.clip.end_pts - self._last_pts
+            self._packets[-1].duration = 1 if self._encoding.grid else self.clip.end_pts - self._last_pts
         self._file.mux(self._packets)
         self._file.keep()
         if self._pictures:
@@ -138,10 +138,10 @@ class ClipEncoder:
 
     def _repeat_last_until(self, pts: int) -> None:
         """On a grid, a frame is encoded once the next one tells for how many of its steps it is shown."""
-        rate = self._options.grid
+        rate = self._encoding.grid
         if rate is None or self._last is None:
             return
-        start, end = ((at - self.clip.start_pts) * self._options.time_base for at in (self._last_pts, pts))
+        start, end = ((at - self.clip.start_pts) * self._encoding.time_base for at in (self._last_pts, pts))
         for step in instants(start, end, rate=rate):
             self._encode(self._last, step)
 
@@ -149,13 +149,13 @@ class ClipEncoder:
         """Encode a frame at ``pts`` of the clip's clock."""
         if self._pictures is None:
             size = (frame.width, frame.height)
-            self.geometry = geometry_of(self._options.spec, size=size, crop=self._crop)
+            self.geometry = geometry_of(self._encoding.options, size=size, crop=self._crop)
             self._fitted = Fitted(self.geometry) if self.geometry else None
-        frame.time_base = self._options.clip_time_base
+        frame.time_base = self._encoding.clip_time_base
         if self._fitted:
             frame = self._fitted(frame)
         pictures = self._pictures or self._begin(frame)
-        frame.pts, frame.time_base = pts, self._options.clip_time_base
+        frame.pts, frame.time_base = pts, self._encoding.clip_time_base
         frame.pict_type = PictureType.NONE
         self._packets += pictures.encode(frame)
 
@@ -169,22 +169,22 @@ class ClipEncoder:
         return self._pictures
 
     def _format(self) -> PictureFormat:
-        options, spec = self._options, self._options.spec
-        encoder = encoder_for(spec)
+        encoding, options = self._encoding, self._encoding.options
+        encoder = encoder_for(options)
         return PictureFormat(
             encoder=encoder,
-            settings=settings_of(encoder, spec, options.bit_rate),
-            time_base=options.clip_time_base,
-            rate=options.grid or options.rate,
-            sar=options.sar,
-            threads=spec.encoder_threads,
-            bit_rate=options.bit_rate,
+            settings=settings_of(encoder, options, encoding.bit_rate),
+            time_base=encoding.clip_time_base,
+            rate=encoding.grid or encoding.rate,
+            sar=encoding.sar,
+            threads=options.encoder_threads,
+            bit_rate=encoding.bit_rate,
         )
 
     def _add_sound(self) -> None:
         if self._audio is None:
             return
-        start, end = (pts * self._options.time_base for pts in (self.clip.start_pts, self.clip.end_pts))
+        start, end = (pts * self._encoding.time_base for pts in (self.clip.start_pts, self.clip.end_pts))
         self._file.sound = iter(
             add_audio(self._file.output, self._audio, suffix=self._file.suffix, start=start, end=end)
         )

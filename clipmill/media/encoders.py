@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from clipmill.errors import SpecError
 from clipmill.media.encodings import ENCODINGS
-from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.stages.encode_options import EncodeOptions
 
 ENCODERS = tuple(ENCODINGS)
 IN_PLACE_OF_A_COPY = ("libx264", "libvpx-vp9", "libsvtav1")
@@ -38,16 +38,16 @@ def probe_encoder(name: str) -> None:
         raise SpecError(f"encoder {name!r} does not work here ({cause}); these do: {working}")
 
 
-def check_encoder(spec: ClipTranscodingStage | None) -> None:
+def check_encoder(options: EncodeOptions | None) -> None:
     """SpecError, before any work, where the encoder asked for does not work here."""
-    if spec is not None and spec.encodes:
-        probe_encoder(spec.encoder)
+    if options is not None and options.encodes:
+        probe_encoder(options.encoder)
 
 
-def encoder_for(spec: ClipTranscodingStage) -> str:
+def encoder_for(options: EncodeOptions) -> str:
     """The encoder of the clips that are encoded. SpecError where a copy needs one and there is none."""
-    if spec.encodes:
-        return spec.encoder
+    if options.encodes:
+        return options.encoder
     for name in IN_PLACE_OF_A_COPY:
         if not trial(name):
             return name

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from clipmill.machine import has_avx512
-from clipmill.stages.video.clipping.clip_extraction_stages import PRESETS, ClipTranscodingStage
+from clipmill.stages.encode_options import PRESETS, EncodeOptions
 
 Settings = dict[str, str]
 
@@ -42,44 +42,44 @@ class Encoding:
     """How an encoder is driven. ``settings`` gives its options; with a bit rate no quality is among them."""
 
     codec: str
-    settings: Callable[[ClipTranscodingStage, int | None], Settings]
+    settings: Callable[[EncodeOptions, int | None], Settings]
 
 
-def settings_of(name: str, spec: ClipTranscodingStage, bit_rate: int | None) -> Settings:
+def settings_of(name: str, options: EncodeOptions, bit_rate: int | None) -> Settings:
     """Options of the encoder ``name``; ``bit_rate`` (bits a second) None means constant quality."""
-    return ENCODINGS[name].settings(spec, bit_rate)
+    return ENCODINGS[name].settings(options, bit_rate)
 
 
 def _share_of_63(quality: int) -> str:
     return str(round(quality * VPX_WORST / X264_WORST))
 
 
-def _x264(spec: ClipTranscodingStage, bit_rate: int | None) -> Settings:
+def _x264(options: EncodeOptions, bit_rate: int | None) -> Settings:
     steady = {"x264-params": X264_BUT_AVX512} if has_avx512() else {}
-    return {"preset": spec.preset} | steady | ({} if bit_rate else {"crf": str(spec.quality)})
+    return {"preset": options.preset} | steady | ({} if bit_rate else {"crf": str(options.quality)})
 
 
-def _vp9(spec: ClipTranscodingStage, bit_rate: int | None) -> Settings:
-    deadline, speed = _VP9_SPEED[spec.preset]
-    quality = {} if bit_rate else {"crf": _share_of_63(spec.quality)}
+def _vp9(options: EncodeOptions, bit_rate: int | None) -> Settings:
+    deadline, speed = _VP9_SPEED[options.preset]
+    quality = {} if bit_rate else {"crf": _share_of_63(options.quality)}
     return {"deadline": deadline, "cpu-used": str(speed), **quality}
 
 
-def _av1(spec: ClipTranscodingStage, bit_rate: int | None) -> Settings:
-    threads = {"svtav1-params": f"lp={spec.encoder_threads}"}
-    quality = {} if bit_rate else {"crf": _share_of_63(spec.quality)}
-    return {"preset": str(_AV1_SPEED[spec.preset]), **threads, **quality}
+def _av1(options: EncodeOptions, bit_rate: int | None) -> Settings:
+    threads = {"svtav1-params": f"lp={options.encoder_threads}"}
+    quality = {} if bit_rate else {"crf": _share_of_63(options.quality)}
+    return {"preset": str(_AV1_SPEED[options.preset]), **threads, **quality}
 
 
-def _nvenc(spec: ClipTranscodingStage, bit_rate: int | None) -> Settings:
-    quality = {} if bit_rate else {"rc": "vbr", "cq": str(max(spec.quality, 1))}  # 0 would mean automatic
-    return {"preset": f"p{_NVENC_SPEED[spec.preset]}", **quality}
+def _nvenc(options: EncodeOptions, bit_rate: int | None) -> Settings:
+    quality = {} if bit_rate else {"rc": "vbr", "cq": str(max(options.quality, 1))}  # 0 would mean automatic
+    return {"preset": f"p{_NVENC_SPEED[options.preset]}", **quality}
 
 
-def _openh264(spec: ClipTranscodingStage, bit_rate: int | None) -> Settings:
+def _openh264(options: EncodeOptions, bit_rate: int | None) -> Settings:
     if bit_rate:
         return {"rc_mode": "bitrate"}
-    quantiser = str(spec.quality)
+    quantiser = str(options.quality)
     return {"rc_mode": "quality", "b:v": str(UNBOUND_BIT_RATE), "qmin": quantiser, "qmax": quantiser}
 
 

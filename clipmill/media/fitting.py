@@ -11,7 +11,7 @@ from clipmill.media.clip_frames import ClipSource
 from clipmill.media.geometry import Geometry, Rect, fit, without_bars
 from clipmill.media.upright import Upright
 from clipmill.records import ClipSpan
-from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.stages.encode_options import EncodeOptions
 
 NUM_LOOKS = 5
 """Key pictures looked at per clip: at its start and at every fifth of it."""
@@ -35,15 +35,15 @@ class Fitted:
         return fitted
 
 
-def geometry_of(spec: ClipTranscodingStage, *, size: tuple[int, int], crop: Rect | None) -> Geometry | None:
-    """The geometry that ``spec`` asks for upright pictures of ``size`` (width, height); None for their own.
+def geometry_of(options: EncodeOptions, *, size: tuple[int, int], crop: Rect | None) -> Geometry | None:
+    """The geometry that ``options`` asks for pictures of ``size`` (width, height); None for their own.
 
     ``crop`` is what of them is not black.
     """
-    if not spec.changes_size:
+    if not options.changes_size:
         return None
     whole = Rect(0, 0, *size)
-    return fit(crop or whole, max_height=spec.max_height, multiple_of=spec.multiple_of or 2)
+    return fit(crop or whole, max_height=options.max_height, multiple_of=options.multiple_of or 2)
 
 
 def find_crop(source: ClipSource, clip: ClipSpan) -> Rect | None:

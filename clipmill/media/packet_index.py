@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from clipmill.limits import LimitsSpec
 from clipmill.media.bounds import Bounds
 from clipmill.media.container import open_container
 from clipmill.media.contracts import ScanPlan
 from clipmill.media.decoding import Walk
 from clipmill.media.scan import opened_stream, store_first, time_base_of
 from clipmill.media.source import open_source
-from clipmill.specs import LimitsSpec
 
 _SEEK_EXACTLY = ("mov", "matroska")
 

@@ -9,7 +9,7 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
-from clipmill.media.encode import EncodeOptions
+from clipmill.media.encode import SourceEncoding
 from clipmill.records import ClipSpan
 
 PRESET = "superfast"
@@ -40,11 +40,11 @@ class PartEncoder:
     ValueError for pictures that cannot be spliced: interlaced ones.
     """
 
-    def __init__(self, part: ClipSpan, codec: str, options: EncodeOptions) -> None:
+    def __init__(self, part: ClipSpan, codec: str, encoding: SourceEncoding) -> None:
         self.clip = part
         self.num_frames = 0
         self.pictures: list[CodedPicture] = []
-        self._codec, self._options = codec, options
+        self._codec, self._encoding = codec, encoding
         self._context: VideoCodecContext | None = None
 
     def write(self, frame: VideoFrame, *, pts: int) -> None:
@@ -53,7 +53,7 @@ class PartEncoder:
             raise ValueError("its pictures are interlaced")
         if self._context is None:
             self._context = self._open(frame)
-        frame.pts, frame.time_base = pts - self.clip.start_pts, self._options.time_base
+        frame.pts, frame.time_base = pts - self.clip.start_pts, self._encoding.time_base
         frame.pict_type = PictureType.NONE
         self.num_frames += 1
         self._collect(frame)
@@ -73,23 +73,23 @@ class PartEncoder:
             self.pictures.append(CodedPicture(bytes(packet), pts, packet.is_keyframe))
 
     def _open(self, first: VideoFrame) -> VideoCodecContext:
-        spec = self._options.spec
+        options = self._encoding.options
         context = av.CodecContext.create(SPLICE_ENCODERS[self._codec], "w")
         assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = first.width, first.height, first.format.name
-        context.time_base, context.framerate = self._options.time_base, self._options.rate
-        context.thread_count = spec.encoder_threads
+        context.time_base, context.framerate = self._encoding.time_base, self._encoding.rate
+        context.thread_count = options.encoder_threads
         context.max_b_frames = 0
         context.flags |= Flags.bitexact | Flags.closed_gop
-        context.sample_aspect_ratio = self._options.sar
+        context.sample_aspect_ratio = self._encoding.sar
         context.color_range, context.colorspace = first.color_range, first.colorspace
         context.color_primaries, context.color_trc = first.color_primaries, first.color_trc
-        crf = str(max(spec.quality - FINER, 1))  # x264 takes 0 for lossless, another profile
+        crf = str(max(options.quality - FINER, 1))  # x264 takes 0 for lossless, another profile
         context.options = {"preset": PRESET, "crf": crf, **self._own_options()}
         return context
 
     def _own_options(self) -> dict[str, str]:
         if self._codec != "hevc":
             return {}
-        threads = f"frame-threads=1:pools={self._options.spec.encoder_threads}"
+        threads = f"frame-threads=1:pools={self._encoding.options.encoder_threads}"
         return {"x265-params": f"log-level=none:info=0:bframes=0:open-gop=0:{threads}"}

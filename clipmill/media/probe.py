@@ -11,11 +11,11 @@ from av.video.stream import VideoStream
 
 from clipmill import identity
 from clipmill.errors import StoreError, TransientStoreError, UnreadableVideo
+from clipmill.limits import LimitsSpec
 from clipmill.media.container import demuxed, open_container, pixel_aspect, video_stream
 from clipmill.media.orientation import orientation
 from clipmill.media.source import CountingReader, open_source
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
-from clipmill.specs import LimitsSpec
 
 _FIRST_PICTURE_PACKETS = 64  # among which a decodable picture is looked for
 

@@ -29,26 +29,28 @@ class Renderer:
         coded_size_px: tuple[int, int],
         orientation: Orientation,
         sar: Fraction,
-        frames_height_px: int,
         tone_map: ToneMap | None = None,
     ) -> None:
-        rotation_deg = orientation.rotation_deg
-        self._turns = -rotation_deg // 90  # np.rot90 turns counterclockwise
+        self._coded_size_px, self._sar, self._rotation_deg = coded_size_px, sar, orientation.rotation_deg
+        self._turns = -orientation.rotation_deg // 90  # np.rot90 turns counterclockwise
         self._is_mirrored = orientation.is_mirrored
         self._tone_map = tone_map
-        self._picture_hw = picture_hw(
-            coded_size_px, rotation_deg=rotation_deg, sar=sar, max_height_px=frames_height_px
-        )
-        self._thumbnails, self._pictures = VideoReformatter(), VideoReformatter()
-        self._lumas, self._small_lumas = VideoReformatter(), VideoReformatter()
+        self._thumbnails, self._lumas, self._small_lumas = (VideoReformatter() for _ in range(3))
+        self._pictures: dict[int, tuple[VideoReformatter, tuple[int, int]]] = {}
 
     def thumbnail(self, frame: VideoFrame) -> np.ndarray:
         """Uint8 ``(27, 48, 3)`` RGB, upright, whatever the aspect."""
         return self._upright(self._thumbnails, frame, THUMBNAIL_HW)
 
-    def picture(self, frame: VideoFrame) -> np.ndarray:
-        """Uint8 ``(h, w, 3)`` RGB, upright, square pixels."""
-        return self._upright(self._pictures, frame, self._picture_hw)
+    def picture(self, frame: VideoFrame, height_px: int) -> np.ndarray:
+        """Uint8 ``(h, w, 3)`` RGB, upright, square pixels, at most ``height_px`` high."""
+        if height_px not in self._pictures:
+            hw = picture_hw(
+                self._coded_size_px, rotation_deg=self._rotation_deg, sar=self._sar, max_height_px=height_px
+            )
+            self._pictures[height_px] = VideoReformatter(), hw
+        scaler, hw = self._pictures[height_px]
+        return self._upright(scaler, frame, hw)
 
     def luma(self, frame: VideoFrame) -> np.ndarray:
         """Uint8 ``(H, W)``, limited range (16 is black), as coded: not turned, not scaled. May be a view."""

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from clipmill.limits import LimitsSpec
 from clipmill.media.lending import LentChild
-from clipmill.specs import LimitsSpec
 
 _RESULT = TypeVar("_RESULT")
+
+CODEC_RUNNER = "media.codec_runner"
+"""Key of ``StageContext.shared`` for the codec process of a worker."""
 
 
 class CodecRunner(Protocol):

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import astuple, dataclass, replace
+from functools import partial
 
 import numpy as np
 from av.container import InputContainer
@@ -20,20 +21,19 @@ from av.video.stream import VideoStream
 
 from clipmill import identity
 from clipmill.errors import ClipmillError
+from clipmill.limits import LimitsSpec
 from clipmill.media.clip_audio import AudioSource
-from clipmill.media.clip_deciders import ClipDecider
 from clipmill.media.clip_facts import read_clip
-from clipmill.media.contracts import CutClip, ScanFacts, ScanPlan
-from clipmill.media.encode import ClipEncoder, EncodeOptions, encode_options
+from clipmill.media.contracts import ScanFacts, ScanPlan
+from clipmill.media.encode import ClipEncoder, SourceEncoding, source_encoding
 from clipmill.media.heap import keep_large_blocks_apart
 from clipmill.media.probe import quarter_turns_deg
 from clipmill.media.scan import scan
 from clipmill.media.source import CountingReader, open_source
 from clipmill.media.upright import Upright
-from clipmill.records import ClipSpan, FrameSpan
-from clipmill.specs import LimitsSpec
-from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
-from clipmill.timeline import TIME_TOLERANCE_S
+from clipmill.records import ClipSpan, CutClip, FrameSpan
+from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
+from clipmill.stages.encode_options import EncodeOptions
 
 RING_BYTES = 330 << 20
 """What the content detector needs of 720p to be sure of dissolves, at up to 60 frames a second."""
@@ -44,8 +44,8 @@ class SamePass:
     """What clips are cut with while their video is scanned."""
 
     video_id: str
-    decider: ClipDecider
-    spec: ClipTranscodingStage
+    splitter: ClipSplitter
+    options: EncodeOptions
     out_dir: str
     ring_bytes: int = RING_BYTES
 
@@ -69,8 +69,7 @@ class _Seen:
 class _Growing:
     """A clip whose end is not known; its frames wait in ``waiting`` until it will probably be long enough."""
 
-    def __init__(self, number: int, first: _Seen) -> None:
-        self.number = number
+    def __init__(self, first: _Seen) -> None:
         self.first = first
         self.waiting: list[_Seen] = []
         self.encoder: ClipEncoder | None = None
@@ -103,9 +102,10 @@ class SamePassCutter:
         self._ring: deque[_Seen] = deque()
         self._current: _Growing | None = None
         self._upright = Upright()
-        self._num_seen = self._num_begun = 0
+        self._num_seen = 0
+        self._end = 0, 0.0  # of the video
         self._source: tuple[CountingReader, InputContainer, VideoStream] | None = None
-        self._options: EncodeOptions | None = None
+        self._encoding: SourceEncoding | None = None
         self._audio: AudioSource | None = None
         os.makedirs(wanted.out_dir, exist_ok=True)
 
@@ -121,14 +121,15 @@ class SamePassCutter:
         if self.gave_up:
             return
         frame_bytes = sum(plane.buffer_size for plane in frame.planes)
-        if self._options is None:
-            self._check_room(self._wanted.decider.latency_frames, frame_bytes)  # before any of them waits
+        if self._encoding is None:
+            self._check_room(self._wanted.splitter.latency_frames, frame_bytes)  # before any of them waits
             if self.gave_up:
                 return
-            self._options = self._open(frame)
+            self._encoding = self._open(frame)
         self._ring.append(_Seen(self._num_seen, frame, pts, time_s))
         self._num_seen += 1
-        self._place_all(self._wanted.decider.take(time_s, thumbnail))
+        thumbnails = None if thumbnail is None else thumbnail[None]
+        self._follow(self._wanted.splitter.feed(thumbnails, np.array([time_s])))
         num_waiting = len(self._ring) + (len(self._current.waiting) if self._current else 0)
         self._check_room(num_waiting, frame_bytes)
 
@@ -136,8 +137,8 @@ class SamePassCutter:
         """The last frame ends at ``pts``, ``time_s`` after the first one began."""
         if self.gave_up:
             return
-        self._place_all(self._wanted.decider.finish(time_s))
-        self._end_current(self._num_seen, pts, time_s)
+        self._end = pts, time_s
+        self._follow(self._wanted.splitter.finish(time_s))
 
     def close(self) -> None:
         """Let go of everything; an unfinished clip leaves no file."""
@@ -145,78 +146,72 @@ class SamePassCutter:
         self._ring.clear()
         self._stack.close()
 
-    def _open(self, first: VideoFrame) -> EncodeOptions:
+    def _open(self, first: VideoFrame) -> SourceEncoding:
         """How clips are encoded. The sound is read by a reader of its own, behind the pictures."""
         assert self._source is not None
         keep_large_blocks_apart()
         reader, container, stream = self._source
-        if not self._wanted.spec.strip_audio:
+        if not self._wanted.options.strip_audio:
             sound = self._stack.enter_context(open_source(self._uri))
             self._audio = self._stack.enter_context(closing(AudioSource(sound)))
         rotation_deg = quarter_turns_deg(first.rotation)
-        return encode_options(
-            self._wanted.spec, container, stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
+        return source_encoding(
+            self._wanted.options, container, stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
         )
 
-    def _place_all(self, numbers: Iterable[int | None]) -> None:
+    def _follow(self, updates: Iterable[ClipUpdate]) -> None:
         """Hand frames that wait longest to their clips, up to one that fails: then none wait any more."""
-        for number in numbers:
+        for update in updates:
+            self._gather(update.span)
+            self._guarded(partial(self._apply, update))
             if self.gave_up:
                 return
-            self._place(self._ring.popleft(), number)
-        if self._current:
-            self._flush_if_long(self._current, until_s=self._wanted.decider.expected_end_s)
+        self._skip_to(self._wanted.splitter.num_decided)
 
-    def _place(self, seen: _Seen, number: int | None) -> None:
-        if self._current and self._current.number != number:
-            self._end_current(seen.index, seen.pts, seen.time_s)
-        if number is None or self.gave_up:
+    def _gather(self, span: FrameSpan) -> None:
+        """Hand the frames of a clip to it that it does not have yet."""
+        self._skip_to(span.start_frame)
+        while self._ring and self._ring[0].index < span.end_frame:
+            seen = self._ring.popleft()
+            self._current = self._current or _Growing(seen)
+            self._current.waiting.append(seen)
+
+    def _skip_to(self, frame: int) -> None:
+        """Let go of frames that are in no clip."""
+        while self._ring and self._ring[0].index < frame:
+            self._ring.popleft()
+
+    def _apply(self, update: ClipUpdate) -> None:
+        if update.state is ClipState.DROPPED:
+            self._drop_current()
             return
-        self._current = self._current or _Growing(number, seen)
-        self._current.waiting.append(seen)
-
-    def _flush_if_long(self, clip: _Growing, *, until_s: float) -> None:
-        """Encode what waits, if a clip up to there is long enough and not one too many."""
-        limit = self._wanted.decider.limit_clips
-        is_over = clip.encoder is None and 0 < limit <= self._num_begun
-        if is_over:
-            clip.waiting.clear()
-        elif self._is_long(clip, until_s):
-            self._guarded(lambda: self._flush(clip))
-
-    def _is_long(self, clip: _Growing, until_s: float) -> bool:
-        return until_s - clip.first.time_s >= self._wanted.decider.min_length_s - TIME_TOLERANCE_S
+        assert self._current is not None
+        if update.state is not ClipState.GROWING:
+            self._flush(self._current)
+        if update.state is ClipState.KEPT:
+            self._finish(self._current, update.span.end_frame)
+            self._current = None
 
     def _flush(self, clip: _Growing) -> None:
-        if clip.encoder is None:
-            self._num_begun += 1
-            clip.encoder = self._encoder(clip.first)
+        """Encode what waits."""
+        clip.encoder = clip.encoder or self._encoder(clip.first)
         waiting, clip.waiting = clip.waiting, []
         for seen in waiting:
             clip.encoder.write(self._upright(seen.frame), pts=seen.pts)
 
     def _encoder(self, first: _Seen) -> ClipEncoder:
-        assert self._options is not None
+        assert self._encoding is not None
         path = os.path.join(self._wanted.out_dir, f"{first.index}.mp4")
         open_ended = self._span(first, first.index + 1, first.pts, first.time_s)
-        return ClipEncoder(path, open_ended, self._options, audio=self._audio)
+        return ClipEncoder(path, open_ended, self._encoding, audio=self._audio)
 
-    def _end_current(self, end_frame: int, end_pts: int, end_s: float) -> None:
-        if self._current:
-            self._flush_if_long(self._current, until_s=end_s)
-        clip = self._current
-        if clip and clip.encoder and not self._is_long(clip, end_s):
-            self._num_begun -= 1
-            self._drop_current()
-        elif clip and clip.encoder:
-            encoder = clip.encoder
-            encoder.clip = self._span(clip.first, end_frame, end_pts, end_s)
-            self._guarded(lambda: self._finish(encoder))
-        self._current = None
-
-    def _finish(self, encoder: ClipEncoder) -> None:
+    def _finish(self, growing: _Growing, end_frame: int) -> None:
+        """End a clip before the frame that waits longest, or at the end of the video."""
+        assert growing.encoder is not None
+        encoder = growing.encoder
+        end_pts, end_s = (self._ring[0].pts, self._ring[0].time_s) if self._ring else self._end
+        clip = encoder.clip = self._span(growing.first, end_frame, end_pts, end_s)
         encoder.finish()
-        clip = encoder.clip
         record = read_clip(
             encoder.path, clip_id=clip.clip_id, clip_mode="encode", mode_reason="", file_start_s=clip.start_s
         )

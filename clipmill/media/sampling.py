@@ -1,18 +1,18 @@
 """What is measured at the instants of a fixed time grid, on the frame that is shown there."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import ceil
 from typing import Protocol
 
 import numpy as np
 from av.video.frame import VideoFrame
 
 from clipmill.media.rendering import Renderer
-from clipmill.media.spool import Column
+from clipmill.media.spool import Column, Columns
+from clipmill.media.time_grid import Grid
 from clipmill.scores.camera import camera_and_object
 from clipmill.scores.flow import block_flow
 from clipmill.scores.motion import flow_lengths, motion_luma_size
-from clipmill.scores.quality import frame_measures
 
 PAIRS_AT_A_TIME = 4
 """More save little of the start of array operations, and lose it again to memory taken anew each time."""
@@ -28,90 +28,69 @@ class Shown:
     thumbnail: np.ndarray | None
 
 
-class Measure(Protocol):
-    """Something measured on a frame."""
+class Taker(Protocol):
+    """Takes something of the frame on screen."""
 
-    def __call__(self, shown: Shown) -> np.ndarray | None:
-        """One row; None when this frame has nothing to measure."""
+    def take(self, shown: Shown, times: int) -> bool:
+        """Adds so many equal rows; False where this frame has nothing to take."""
         ...
-
-
-class Rows(Protocol):
-    """Where the rows of a sampler go, in order."""
-
-    def append(self, row: np.ndarray) -> None:
-        """Take the next row."""
-        ...
-
-
-class Grid:
-    """The instants ``k / fps``, k = 0, 1, ..., each handed out once.
-
-    ``slack_s`` forgives timestamps that a container rounded up.
-    """
-
-    def __init__(self, fps: float, *, slack_s: float) -> None:
-        self._fps = fps
-        self._slack_s = slack_s
-        self._num_taken = 0
-
-    def take_before(self, time_s: float) -> int:
-        """Number of instants before ``time_s`` that were not taken yet."""
-        num_before = max(0, ceil((time_s - self._slack_s) * self._fps))
-        num_new = max(0, num_before - self._num_taken)
-        self._num_taken += num_new
-        return num_new
 
 
 class Sampler:
-    """Writes a row per instant of a grid: the measure of the frame shown there. Measures a frame once."""
+    """Takes something of the frame that is shown at each instant of a grid, and notes the frame's number."""
 
-    def __init__(self, grid: Grid, measure: Measure, *, frames: Column, rows: Rows) -> None:
+    def __init__(self, grid: Grid, taker: Taker, *, frames: Column) -> None:
         self._grid = grid
-        self._measure = measure
+        self._taker = taker
         self._frames = frames
-        self._rows = rows
 
-    def skip_until(self, time_s: float) -> None:
-        """Leave out what was shown before ``time_s``."""
-        self._grid.take_before(time_s)
+    def skip_until(self, ticks: int) -> None:
+        """Leaves out what was shown before ``ticks`` after the first frame."""
+        self._grid.take_before(ticks)
 
-    def shown_until(self, shown: Shown, time_s: float) -> None:
-        """``shown`` was on screen from where the frame before it ended until ``time_s``."""
-        num_instants = self._grid.take_before(time_s)
-        if num_instants == 0:
-            return
+    def shown_until(self, shown: Shown, ticks: int) -> None:
+        """``shown`` was on screen from where the frame before it ended until ``ticks``."""
+        num_instants = self._grid.take_before(ticks)
+        if num_instants and self._taker.take(shown, num_instants):
+            for _ in range(num_instants):
+                self._frames.append(shown.index)
+
+
+class Rows:
+    """Measures a frame once and adds its row."""
+
+    def __init__(
+        self, measure: Callable[[Shown], np.ndarray | None], append: Callable[[np.ndarray], object]
+    ) -> None:
+        self._measure = measure
+        self._append = append
+
+    def take(self, shown: Shown, times: int) -> bool:
+        """Adds so many equal rows; False where this frame has nothing to measure."""
         row = self._measure(shown)
         if row is None:
-            return
-        for _ in range(num_instants):
-            self._frames.append(shown.index)
-            self._rows.append(row)
+            return False
+        for _ in range(times):
+            self._append(row)
+        return True
 
 
 class Pictures:
-    """Sampled frames."""
+    """The pictures of one height, each once: all reads of that height take from here."""
 
-    def __init__(self, renderer: Renderer) -> None:
+    def __init__(self, renderer: Renderer, height_px: int, track: Columns) -> None:
         self._renderer = renderer
+        self._height_px = height_px
+        self._track = track
+        self._last_frame = -1
 
-    def __call__(self, shown: Shown) -> np.ndarray:
-        """Uint8 ``(h, w, 3)`` RGB."""
-        return self._renderer.picture(shown.frame)
-
-
-class Quality:
-    """Technical measures of the full luma and the thumbnail."""
-
-    def __init__(self, renderer: Renderer) -> None:
-        self._renderer = renderer
-
-    def __call__(self, shown: Shown) -> np.ndarray:
-        """Float32 ``(K,)`` in the order of ``FRAME_MEASURES``."""
-        thumbnail = shown.thumbnail
-        if thumbnail is None:
-            thumbnail = self._renderer.thumbnail(shown.frame)
-        return frame_measures(self._renderer.luma(shown.frame), thumbnail)
+    def take(self, shown: Shown, times: int) -> bool:
+        """Adds the picture of a frame that has none yet, however many instants show it."""
+        if shown.index != self._last_frame:
+            self._last_frame = shown.index
+            self._track.frames.append(shown.index)
+            self._track.values[0].append(self._renderer.picture(shown.frame, self._height_px))
+        return True
 
 
 class LumaPairs:
@@ -135,7 +114,7 @@ class BlockMotion:
     With ``parts`` the motion of the camera is told apart, one float32 row ``(2,)`` for each pair.
     """
 
-    def __init__(self, rows: Column, *, parts: Column | None) -> None:
+    def __init__(self, rows: Column, parts: Column | None = None) -> None:
         self._rows = rows
         self._parts = parts
         self._pairs: list[np.ndarray] = []

@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.errors import UnreadableVideo
+from clipmill.limits import LimitsSpec
 from clipmill.media.bounds import Bounds
 from clipmill.media.collecting import Collector
 from clipmill.media.container import open_container, pixel_aspect, video_stream
@@ -33,7 +34,6 @@ from clipmill.media.tone_mapping import tone_map
 from clipmill.media.untimed import stored_pts
 from clipmill.media.vectors import export_vectors
 from clipmill.records import VideoReason
-from clipmill.specs import LimitsSpec
 
 __all__ = ["load_arrays", "scan"]
 
@@ -90,7 +90,9 @@ def _scan(
         if consumer is not None:
             consumer.begin(reader, container, stream)
         oddities = Oddities(container, stream)
-        with Spool(spool_dir, piece_frames=plan.piece_frames, repairs=lambda: timeline.repairs) as spool:
+        with Spool(
+            spool_dir, plan.samples, piece_frames=plan.piece_frames, repairs=lambda: timeline.repairs
+        ) as spool:
             collector = _collect(spool, plan, walk, timeline, oddities, bounds, consumer)
         return ScanFacts(
             num_frames=collector.num_frames,
@@ -106,6 +108,7 @@ def _scan(
             repaired_times=timeline.repairs,
             oddities=str(oddities),
             decoder=decoder,
+            failed_measures=spool.failed_measures,
         )
 
 
@@ -152,7 +155,6 @@ def collector_of(spool: Spool, plan: ScanPlan, stream: VideoStream, first: Video
         coded_size_px=size_px,
         orientation=orientation(first),
         sar=pixel_aspect(stream),
-        frames_height_px=plan.frames_height_px,
         tone_map=tone_map(first.color_trc, first.color_primaries),
     )
     return Collector(spool, plan, renderer, coded_size_px=size_px, time_base=time_base_of(stream))
@@ -163,7 +165,7 @@ def opened_stream(container: InputContainer, plan: ScanPlan, bounds: Bounds) -> 
     stream = video_stream(container, bounds.uri)
     bounds.impose(stream.codec_context)
     stream.codec_context.thread_count = 1  # parallel across videos; more threads cost more CPU for one
-    if plan.motion_fps is not None and plan.motion_source == "vectors":
+    if plan.reads_vectors:
         export_vectors(stream.codec_context)
     return stream
 

@@ -7,8 +7,8 @@ it drops what it decodes that is shown before its start, for those need pictures
 
 import time
 from collections import Counter
-from collections.abc import Generator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 import numpy as np
@@ -18,10 +18,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.errors import ClipmillError
+from clipmill.limits import LimitsSpec
 from clipmill.media.bounds import Bounds
 from clipmill.media.collecting import Collector
 from clipmill.media.container import demuxed, open_container
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
+from clipmill.media.contracts import Samples, ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.heartbeat import beat
 from clipmill.media.oddities import Oddities
 from clipmill.media.packet_index import PacketIndex, Segment
@@ -30,7 +31,8 @@ from clipmill.media.scan import collector_of, nominal_duration, opened_stream, s
 from clipmill.media.source import open_source
 from clipmill.media.spool import Spool
 from clipmill.media.timestamps import Timeline, median_step, vary
-from clipmill.specs import LimitsSpec
+from clipmill.media.tracks import Track, rows_of, tracks_in, with_tracks
+from clipmill.stages.reads import Measure
 
 
 class SegmentFault(ClipmillError):
@@ -58,6 +60,7 @@ class SegmentFacts:
     time_base: Fraction
     bytes_read: int
     cpu_s: float
+    failed_measures: Mapping[Measure, str] = field(default_factory=dict[Measure, str])
 
 
 def scan_segment(
@@ -75,7 +78,7 @@ def scan_segment(
         if segment.start_pts != first_pts:
             container.seek(segment.start_pts, stream=stream)
         frames = _frames(container, stream, segment)
-        with Spool(spool_dir) as spool:
+        with Spool(spool_dir, plan.samples) as spool:
             collector = _collect(spool, plan, stream, frames, segment, first_pts, timeline, oddities)
         if timeline.repairs:
             raise SegmentFault(f"its times need repair: {timeline.repairs}")
@@ -92,6 +95,7 @@ def scan_segment(
             time_base=time_base_of(stream),
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
+            failed_measures=spool.failed_measures,
         )
 
 
@@ -170,7 +174,7 @@ class Joining:
     def __init__(self) -> None:
         self.num_frames = 0
         self._facts: list[SegmentFacts] = []
-        self._border: ScanArrays | None = None
+        self._borders: dict[Track, Samples] = {}
 
     def add(self, arrays: ScanArrays, facts: SegmentFacts, *, is_last: bool) -> ScanArrays:
         """The arrays of the next segment, as one pass has them. SegmentFault where it looks other."""
@@ -179,20 +183,22 @@ class Joining:
         self._facts.append(facts)
         if is_last and facts.end_step not in (None, median_step(self._steps())):
             raise SegmentFault("its last frame does not say for how long it is shown")
-        own = int(np.searchsorted(arrays.motion_frames, facts.num_frames))
-        border, self._border = self._border, _rows_of_motion(arrays, slice(own, None), self.num_frames)
-        motion = _rows_of_motion(arrays, slice(own), self.num_frames)
-        if border is not None:
-            motion = _together(border, motion)
         joined = replace(
-            motion,
+            with_tracks(arrays, {track: self._joined(track, arrays, facts) for track in tracks_in(arrays)}),
             pts=arrays.pts if is_last else arrays.pts[:-1],
             times_s=arrays.times_s if is_last else arrays.times_s[:-1],
-            quality_frames=arrays.quality_frames + self.num_frames,
-            sampled_frames=arrays.sampled_frames + self.num_frames,
         )
         self.num_frames += facts.num_frames
         return joined
+
+    def _joined(self, track: Track, arrays: ScanArrays, facts: SegmentFacts) -> Samples:
+        """The rows of a track, with the one that the segment before took of this one's first frame."""
+        taken = tracks_in(arrays)[track]
+        num_own = int(np.searchsorted(taken.frames, facts.num_frames))
+        own = rows_of(taken, slice(num_own), shift=self.num_frames)
+        border = self._borders.get(track)
+        self._borders[track] = rows_of(taken, slice(num_own, None), shift=self.num_frames)
+        return own if border is None or not len(border.frames) else _behind(border, own)
 
     def facts(self, index: PacketIndex) -> ScanFacts:
         """What the whole pass counted."""
@@ -208,28 +214,22 @@ class Joining:
             bytes_read=index.bytes_read + sum(each.bytes_read for each in self._facts),
             cpu_s=index.cpu_s + sum(each.cpu_s for each in self._facts),
             oddities=self._facts[0].look.partition(" ")[2],
+            failed_measures=self.failed_measures,
         )
+
+    @property
+    def failed_measures(self) -> dict[Measure, str]:
+        """The first error of each Measure so far."""
+        failed = [pair for facts in reversed(self._facts) for pair in facts.failed_measures.items()]
+        return dict(failed)
 
     def _steps(self) -> Counter[int]:
         return sum((each.steps for each in self._facts), Counter[int]())
 
 
-def _rows_of_motion(arrays: ScanArrays, rows: slice, num_before: int) -> ScanArrays:
-    return replace(
-        arrays,
-        motion_frames=arrays.motion_frames[rows] + num_before,
-        motion_blocks=arrays.motion_blocks[rows],
-        motion_parts=arrays.motion_parts[rows],
-    )
-
-
-def _together(border: ScanArrays, motion: ScanArrays) -> ScanArrays:
-    return replace(
-        motion,
-        motion_frames=np.concatenate([border.motion_frames, motion.motion_frames]),
-        motion_blocks=_filled(border.motion_blocks, motion.motion_blocks),
-        motion_parts=_filled(border.motion_parts, motion.motion_parts),
-    )
+def _behind(border: Samples, own: Samples) -> Samples:
+    values = tuple(_filled(*pair) for pair in zip(border.values, own.values, strict=True))
+    return Samples(np.concatenate([border.frames, own.frames]), values)
 
 
 def _filled(first: np.ndarray, second: np.ndarray) -> np.ndarray:

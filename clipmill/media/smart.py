@@ -18,13 +18,12 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.clip_facts import read_clip
-from clipmill.media.contracts import CutClip
 from clipmill.media.copy import CopyRun, write_run
 from clipmill.media.cut_exact import CutJob, Outcome, cut_exactly, raise_disk_fault
 from clipmill.media.nal_packets import after_a_splice
 from clipmill.media.part_encoder import CodedPicture, PartEncoder
 from clipmill.media.smart_plan import SmartPlan
-from clipmill.records import ClipSpan
+from clipmill.records import ClipSpan, CutClip
 
 Coded = dict[str, PartEncoder]
 
@@ -48,7 +47,7 @@ def _guarded(job: CutJob, plan: SmartPlan, encoders: Coded, outcomes: dict[str, 
 
 def _encode_parts(job: CutJob, plans: Sequence[SmartPlan], encoders: Coded) -> dict[str, Outcome]:
     def begin(part: ClipSpan) -> PartEncoder:
-        encoders[part.clip_id] = PartEncoder(part, job.source.codec, job.options)
+        encoders[part.clip_id] = PartEncoder(part, job.source.codec, job.encoding)
         return encoders[part.clip_id]
 
     parts = sorted((part for plan in plans for part in plan.parts), key=lambda part: part.start_pts)

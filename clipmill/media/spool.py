@@ -3,8 +3,8 @@
 import json
 import mmap
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,33 +12,30 @@ from typing import BinaryIO, Self, cast
 
 import numpy as np
 
-from clipmill.media.contracts import THUMBNAIL_HW, ScanArrays
-from clipmill.scores.quality import FRAME_MEASURES
+from clipmill.media.contracts import ScanArrays
+from clipmill.media.tracks import (
+    Track,
+    array_names,
+    array_types,
+    named_arrays,
+    track_from_json,
+    track_to_json,
+    tracks_of,
+    with_arrays,
+)
+from clipmill.stages.reads import Measure, Sample
 
 _INDEX = "arrays.json"  # written last: a spool without it is not whole
 _BUFFER_BYTES = 1 << 16
-_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
-    "pts": ("int64", ()),
-    "times_s": ("float64", ()),
-    "is_key": ("bool", ()),
-    "thumbnails": ("uint8", (*THUMBNAIL_HW, 3)),
-    "motion_frames": ("int64", ()),
-    "motion_blocks": ("float32", (0, 0)),
-    "motion_parts": ("float32", (2,)),
-    "quality_frames": ("int64", ()),
-    "quality_measures": ("float32", (len(FRAME_MEASURES),)),
-    "sampled_frames": ("int64", ()),
-    "frames": ("uint8", (0, 0, 3)),
-}
-"""Type and shape of a row of each array of ScanArrays, in their order; a 0 is known with the first row."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What a pass wrote since the piece before; ``repaired_times`` (see ScanFacts) is of the pass so far."""
+    """What a pass wrote since the piece before. The rest is of the pass so far, as in ScanFacts."""
 
     arrays: ScanArrays
     repaired_times: str
+    failed_measures: Mapping[Measure, str] = field(default_factory=dict[Measure, str])
 
 
 class Column:
@@ -74,8 +71,18 @@ class Column:
         return (self.num_rows - self._num_earlier, *self._row_shape)
 
 
+@dataclass(frozen=True)
+class Columns:
+    """The arrays of one track on their way to disk: see ``Samples``."""
+
+    frames: Column
+    values: tuple[Column, ...]
+
+
 class Spool:
     """Writes the arrays of one pass into a directory of its own, made if missing.
+
+    ``samples`` are the reads of the plan; each has a track, and so has each height of frames.
 
     With ``piece_frames`` a new piece begins after so many frames, in a folder of its own: whoever reads has
     them as soon as they are whole (``load_piece``). Columns are cut where they are then: what is measured of
@@ -83,8 +90,14 @@ class Spool:
     """
 
     def __init__(
-        self, directory: str, *, piece_frames: int | None = None, repairs: Callable[[], str] = str
+        self,
+        directory: str,
+        samples: Iterable[Sample] = (),
+        *,
+        piece_frames: int | None = None,
+        repairs: Callable[[], str] = str,
     ) -> None:
+        self._tracks = tracks_of(samples)
         self._directory = Path(directory)
         self._directory.mkdir(parents=True, exist_ok=True)
         self._piece_frames = piece_frames
@@ -92,12 +105,13 @@ class Spool:
         self._num_frames = 0
         self._num_pieces = 0
         self._columns: dict[str, Column] = {}
+        self.failed_measures: dict[Measure, str] = {}
 
     def __enter__(self) -> Self:
         (self._directory / _INDEX).unlink(missing_ok=True)
         self._num_frames = self._num_pieces = 0
         folder = self._begin()
-        for name, (dtype, row_shape) in _COLUMNS.items():
+        for name, (dtype, row_shape) in array_types(self._tracks).items():
             self._columns[name] = Column(folder / name, dtype, row_shape)
         return self
 
@@ -110,6 +124,15 @@ class Spool:
 
     def __getitem__(self, name: str) -> Column:
         return self._columns[name]
+
+    def track(self, track: Track) -> Columns:
+        """Returns the columns of a track of the plan."""
+        frames, *values = (self[name] for name in array_names(self._tracks.index(track), track))
+        return Columns(frames, tuple(values))
+
+    def report_failure(self, read: Measure, message: str) -> None:
+        """Notes the first error of a Measure."""
+        self.failed_measures.setdefault(read, message)
 
     def next_frame(self) -> None:
         """All that is known of a frame at once was written."""
@@ -132,13 +155,23 @@ class Spool:
         """Show a piece that is whole; one that a pass before this one had shown stays, it is the same."""
         whole = _folder(self._directory, piece)
         begun = self._directory if self._piece_frames is None else self._directory / f"{piece}.part"
-        (begun / _INDEX).write_text(json.dumps({"shapes": shapes, "repaired_times": self._repairs()}))
+        (begun / _INDEX).write_text(json.dumps(self._index(shapes)))
         if self._piece_frames is None:
             return
         if whole.exists():
             shutil.rmtree(begun)
         else:
             begun.rename(whole)
+
+    def _index(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, object]:
+        return {
+            "tracks": [track_to_json(track) for track in self._tracks],
+            "shapes": shapes,
+            "repaired_times": self._repairs(),
+            "failed_measures": [
+                [self._tracks.index(read), message] for read, message in self.failed_measures.items()
+            ],
+        }
 
 
 def load_arrays(spool_dir: str) -> ScanArrays:
@@ -155,14 +188,15 @@ def load_piece(spool_dir: str, piece: int) -> Piece | None:
 def drop_piece(spool_dir: str, piece: int) -> None:
     """Give back the disk of a piece."""
     folder = _folder(Path(spool_dir), piece)
-    for name in _COLUMNS:
-        (folder / name).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.name != _INDEX:
+            path.unlink()
 
 
 def let_go(arrays: ScanArrays) -> None:
     """Have what was looked at taken out of memory; whoever looks again has it read from the file again."""
-    for field in fields(arrays):
-        base: object = getattr(arrays, field.name)
+    for array in named_arrays(arrays).values():
+        base: object = array
         while isinstance(base, np.ndarray):
             base = cast("object", base.base)
         if isinstance(base, mmap.mmap):
@@ -176,8 +210,13 @@ def _folder(directory: Path, piece: int) -> Path:
 def _load_folder(directory: Path) -> Piece:
     index = json.loads((directory / _INDEX).read_text())
     shapes: dict[str, list[int]] = index["shapes"]
-    arrays = ScanArrays(*(_load(directory / name, tuple(shapes[name])) for name in _COLUMNS))
-    return Piece(arrays, index["repaired_times"])
+    tracks = [track_from_json(track) for track in index["tracks"]]
+    arrays = {
+        name: _load(directory / name, dtype, tuple(shapes[name]))
+        for name, (dtype, _) in array_types(tracks).items()
+    }
+    failed = {tracks[place]: message for place, message in index["failed_measures"]}
+    return Piece(with_arrays(tracks, arrays), index["repaired_times"], failed)
 
 
 def time_s(pts: int, first_pts: int, time_base: Fraction) -> float:
@@ -185,8 +224,7 @@ def time_s(pts: int, first_pts: int, time_base: Fraction) -> float:
     return (pts - first_pts) * time_base.numerator / time_base.denominator
 
 
-def _load(path: Path, shape: tuple[int, ...]) -> np.ndarray:
-    dtype = np.dtype(_COLUMNS[path.name][0])
+def _load(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
     if 0 in shape:
         return np.empty(shape, dtype)
     return np.memmap(path, dtype=dtype, mode="r", shape=shape)

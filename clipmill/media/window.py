@@ -2,30 +2,22 @@
 
 import tempfile
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 from clipmill.errors import EncodeFailed
 from clipmill.media.clip_frames import ClipSource
 from clipmill.media.cut_exact import CutJob, cut_exactly, encoded_path
-from clipmill.media.encode import EncodeOptions, encode_options
+from clipmill.media.encode import SourceEncoding, source_encoding
 from clipmill.media.source import open_source
 from clipmill.records import ClipSpan, FrameSpan
-from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
-
-_AS_THEY_ARE = {
-    "crop_letterbox": False,
-    "max_height": None,
-    "multiple_of": None,
-    "target_fps": None,
-    "use_hwaccel": False,
-}
-"""The pictures of a clip have their size and rate already."""
+from clipmill.stages.encode_options import DEFAULT_ENCODER, EncodeOptions
 
 
-def window_mp4(clip_path: str, start_frame: int, end_frame: int, *, spec: ClipTranscodingStage) -> bytes:
+def window_mp4(clip_path: str, start_frame: int, end_frame: int, *, options: EncodeOptions) -> bytes:
     """An mp4 of frames ``[start_frame, end_frame)`` of a clip, soundless; a whole clip is its own bytes.
 
-    Encoded as the clip was by ``spec``; of a copied or spliced clip by the default encoder.
+    Encoded as the clip was by ``options``; of a copied or spliced clip by the default encoder.
     ValueError when the clip has fewer frames, EncodeFailed when they cannot be encoded.
     """
     with ExitStack() as stack:
@@ -38,23 +30,31 @@ def window_mp4(clip_path: str, start_frame: int, end_frame: int, *, spec: ClipTr
         if (start_frame, end_frame) == (0, len(times) - 1):
             return Path(clip_path).read_bytes()
         size_bytes = Path(clip_path).stat().st_size
-        options = encode_options(
-            _of_window(spec), source.container, source.stream, size_bytes=size_bytes, rotation_deg=0
+        encoding = source_encoding(
+            _of_window(options), source.container, source.stream, size_bytes=size_bytes, rotation_deg=0
         )
-        return _encoded(source, FrameSpan(start_frame, end_frame), times, options)
+        return _encoded(source, FrameSpan(start_frame, end_frame), times, encoding)
 
 
-def _of_window(spec: ClipTranscodingStage) -> ClipTranscodingStage:
-    default = {} if spec.encodes else {"encoder": ClipTranscodingStage().encoder}
-    return spec.model_copy(update=_AS_THEY_ARE | default)
+def _of_window(options: EncodeOptions) -> EncodeOptions:
+    """The pictures of a clip have their size and rate already."""
+    return replace(
+        options,
+        encoder=options.encoder if options.encodes else DEFAULT_ENCODER,
+        crop_letterbox=False,
+        max_height=None,
+        multiple_of=None,
+        target_fps=None,
+        use_hwaccel=False,
+    )
 
 
-def _encoded(source: ClipSource, span: FrameSpan, times: list[int], options: EncodeOptions) -> bytes:
+def _encoded(source: ClipSource, span: FrameSpan, times: list[int], encoding: SourceEncoding) -> bytes:
     start_pts, end_pts = times[span.start_frame], times[span.end_frame]
     start_s, end_s = (float((pts - times[0]) * source.time_base) for pts in (start_pts, end_pts))
     clip = ClipSpan("window", span, start_pts, end_pts, start_s, end_s)
     with tempfile.TemporaryDirectory() as directory:
-        job = CutJob(source, None, options, directory, lambda: None)
+        job = CutJob(source, None, encoding, directory, lambda: None)
         message = cut_exactly(job, [clip])[clip.clip_id].message
         if message:
             raise EncodeFailed(f"frames {span.start_frame} to {span.end_frame} of {source.uri}: {message}")

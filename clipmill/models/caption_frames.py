@@ -11,12 +11,24 @@ import numpy as np
 from PIL import Image
 
 from clipmill.records import FrameSpan
-from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
 
 MIN_FRAMES = 4
 MAX_FRAMES = 768
 FRAMES_OF_A_PATCH = 2
 """Qwen-VL looks at frames in pairs."""
+
+
+@dataclass(frozen=True)
+class WindowOptions:
+    """How a window is shown: ``sampling_fps`` frames a second, within the pixel budget of a model's variant.
+
+    Frames are resized in numbers of ``dtype``; not at all where the model ``does_preprocess``.
+    """
+
+    variant: str
+    sampling_fps: float
+    does_preprocess: bool
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -97,14 +109,14 @@ def resized(frames: np.ndarray, size: tuple[int, int], *, dtype: str = "uint8") 
     return np.stack([resize(frame, size, dtype) for frame in frames])
 
 
-def prepared(frames: np.ndarray, spec: CaptionPreparationStage) -> np.ndarray:
+def prepared(frames: np.ndarray, options: WindowOptions) -> np.ndarray:
     """Frames of a window as the captioner gets them: within the budget of its variant, where it has one."""
-    budget = BUDGETS.get(spec.model_variant)
-    if budget is None or spec.model_does_preprocess:
+    budget = BUDGETS.get(options.variant)
+    if budget is None or options.does_preprocess:
         return frames
     num_frames, height, width, _ = frames.shape
     size = fitted_size(height, width, num_frames=num_frames, budget=budget)
-    return resized(frames, size, dtype=spec.preprocess_dtype)
+    return resized(frames, size, dtype=options.dtype)
 
 
 def window_frames(
@@ -113,15 +125,15 @@ def window_frames(
     window: FrameSpan,
     *,
     source_fps: float,
-    spec: CaptionPreparationStage,
+    options: WindowOptions,
 ) -> tuple[np.ndarray, float]:
     """The frames a captioner gets of one window, and how many of them make a second.
 
     Arguments are those of ``frames_shown``; ``source_fps`` is that of the clip.
     """
-    num_frames = num_frames_shown(window, source_fps=source_fps, sampling_fps=spec.sampling_fps)
+    num_frames = num_frames_shown(window, source_fps=source_fps, sampling_fps=options.sampling_fps)
     shown = frames_shown(samples, sampled, window, num_frames=num_frames)
-    return prepared(shown, spec), num_frames * source_fps / window.num_frames
+    return prepared(shown, options), num_frames * source_fps / window.num_frames
 
 
 def _resized_whole(frame: np.ndarray, size: tuple[int, int], _dtype: str) -> np.ndarray:

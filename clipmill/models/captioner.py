@@ -32,7 +32,8 @@ class CaptionRequest:
 class Caption:
     """The answer of one window: text when ``success`` or ``truncated``, otherwise ``message`` says why not.
 
-    Tokens are None where they were not counted.
+    Tokens are None where they were not counted. An error ``is_retryable`` when it does not follow from
+    what was asked: the server, the engine or the memory failed.
     """
 
     window_id: str
@@ -41,6 +42,7 @@ class Caption:
     input_tokens: int | None = None
     output_tokens: int | None = None
     message: str = ""
+    is_retryable: bool = False
 
 
 class Captioner(Protocol):

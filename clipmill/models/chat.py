@@ -9,14 +9,13 @@ import numpy as np
 from clipmill.models.captioner import Caption, CaptionRequest
 from clipmill.models.language_model import TextRequest
 from clipmill.models.prompts import refinement_prompt, without_thoughts
-from clipmill.stages.video.caption.serving import ServedModel
 
 
 @dataclass(frozen=True)
 class ChatRequest:
     """One message to a model: ``text``, after ``system``, about ``frames``, uint8 ``(T, H, W, 3)``, if any.
 
-    ``fps`` says how many of the frames make a second.
+    ``fps`` says how many of the frames make a second. ``max_output_tokens`` replaces the model's own.
     """
 
     window_id: str
@@ -24,21 +23,7 @@ class ChatRequest:
     system: str = ""
     frames: np.ndarray | None = None
     fps: float = 0.0
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a model chooses its words."""
-
-    max_output_tokens: int
-    temperature: float
-    top_p: float
-    repetition_penalty: float
-
-
-def sampling_of(spec: ServedModel) -> Sampling:
-    """As the stage asks for."""
-    return Sampling(spec.max_output_tokens, spec.temperature, spec.top_p, spec.repetition_penalty)
+    max_output_tokens: int | None = None
 
 
 class ChatModel(Protocol):
@@ -54,17 +39,29 @@ class ChatModel(Protocol):
 
 
 class ChatCaptioner:
-    """A captioner; with ``refinement`` each window is shown again, beside its first caption."""
+    """A captioner; with ``refinement`` each window is shown again, beside its first caption.
 
-    def __init__(self, chat: ChatModel, *, model: str, revision: str, refinement: str | None = None) -> None:
+    ``max_output_tokens`` takes the place of the model's own.
+    """
+
+    def __init__(
+        self,
+        chat: ChatModel,
+        *,
+        model: str,
+        revision: str,
+        refinement: str | None = None,
+        max_output_tokens: int | None = None,
+    ) -> None:
         self._chat = chat
         self._refinement = refinement
+        self._max_output_tokens = max_output_tokens
         self.model = model
         self.revision = revision
 
     def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
         """See ``Captioner``."""
-        asked = map(_asked, requests)
+        asked = (self._asked(request) for request in requests)
         if self._refinement is None:
             return answered(self._chat, asked)
         return _Refined(self._chat, self._refinement).answers(asked)
@@ -73,18 +70,34 @@ class ChatCaptioner:
         """See ``Captioner``."""
         self._chat.close()
 
+    def _asked(self, request: CaptionRequest) -> ChatRequest:
+        return ChatRequest(
+            request.window_id,
+            request.prompt,
+            frames=request.frames,
+            fps=request.fps,
+            max_output_tokens=self._max_output_tokens,
+        )
+
 
 class ChatLanguageModel:
-    """A language model."""
+    """A language model; ``max_output_tokens`` takes the place of the model's own."""
 
-    def __init__(self, chat: ChatModel, *, model: str, revision: str) -> None:
+    def __init__(
+        self, chat: ChatModel, *, model: str, revision: str, max_output_tokens: int | None = None
+    ) -> None:
         self._chat = chat
+        self._max_output_tokens = max_output_tokens
         self.model = model
         self.revision = revision
 
     def complete(self, requests: Iterable[TextRequest]) -> Iterator[Caption]:
         """See ``LanguageModel``."""
-        return answered(self._chat, (ChatRequest(one.window_id, one.text, one.system) for one in requests))
+        most = self._max_output_tokens
+        return answered(
+            self._chat,
+            (ChatRequest(one.window_id, one.text, one.system, max_output_tokens=most) for one in requests),
+        )
 
     def close(self) -> None:
         """See ``LanguageModel``."""
@@ -140,12 +153,12 @@ def answered(chat: ChatModel, requests: Iterable[ChatRequest]) -> Iterator[Capti
         waiting.remove(caption.window_id)
         yield _spoken(caption)
     for window_id in sorted(waiting):
-        yield failed(window_id, "the model gave no answer")
+        yield failed(window_id, "the model gave no answer", is_retryable=True)
 
 
-def failed(window_id: str, message: str) -> Caption:
+def failed(window_id: str, message: str, *, is_retryable: bool = False) -> Caption:
     """The answer of a window that could not be answered."""
-    return Caption(window_id, "", "error", message=message)
+    return Caption(window_id, "", "error", message=message, is_retryable=is_retryable)
 
 
 def _counted(requests: Iterable[ChatRequest], waiting: set[str]) -> Iterator[ChatRequest]:
@@ -179,7 +192,3 @@ def _merged(first: Caption, second: Caption) -> Caption:
 
 def _sum(first: int | None, second: int | None) -> int | None:
     return first if second is None else (first or 0) + second
-
-
-def _asked(request: CaptionRequest) -> ChatRequest:
-    return ChatRequest(request.window_id, request.prompt, frames=request.frames, fps=request.fps)

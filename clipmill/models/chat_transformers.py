@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from clipmill.errors import EngineDied
 from clipmill.models.batching import is_out_of_memory
 from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatRequest, Sampling, failed, sampling_of
+from clipmill.models.chat import ChatRequest, failed
 from clipmill.models.chat_inputs import Inputs, config_of, inputs_of, padded
 from clipmill.models.chat_text import ChatText
 from clipmill.models.checkpoint import load_network
 from clipmill.models.devices import torch_device, use_threads
+from clipmill.models.serving_options import Sampling, ServingOptions
 from clipmill.models.table import ModelEntry
-from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from clipmill.stages.video.caption.serving import ServedModel
 
 if TYPE_CHECKING:
     import torch
@@ -59,7 +58,8 @@ class TransformersModel:
             if _is_lost(error):
                 raise EngineDied(self._name, _line(error)) from error
             if len(batch) == 1:
-                return [failed(batch[0].window_id, _line(error))]
+                is_retryable = not isinstance(error, ValueError)
+                return [failed(batch[0].window_id, _line(error), is_retryable=is_retryable)]
             is_full = is_out_of_memory(error)
         # Outside of the except clause, whose traceback would keep the tensors of the batch alive.
         if not is_full:
@@ -76,7 +76,7 @@ class TransformersModel:
         given = {**tokens, **self._inputs.collate(prepared)}
         with torch.inference_mode():
             output = self._network.generate(
-                **{name: self._placed(value) for name, value in given.items()}, **self._choices()
+                **{name: self._placed(value) for name, value in given.items()}, **self._choices(batch)
             )
         said = output[:, tokens["input_ids"].shape[1] :].tolist()
         return [
@@ -89,10 +89,10 @@ class TransformersModel:
             return value.to(self._network.device, self._network.dtype)
         return value.to(self._network.device)
 
-    def _choices(self) -> dict[str, object]:
+    def _choices(self, batch: Sequence[ChatRequest]) -> dict[str, object]:
         sampling = self._sampling
         choices: dict[str, object] = {
-            "max_new_tokens": sampling.max_output_tokens,
+            "max_new_tokens": max(one.max_output_tokens or sampling.max_output_tokens for one in batch),
             "repetition_penalty": sampling.repetition_penalty,
             "pad_token_id": self._chat.tokenizer.pad_token_id,
             "do_sample": sampling.temperature > 0,
@@ -120,29 +120,30 @@ class TransformersModel:
 
 
 def open_transformers(
-    spec: ServedModel, entry: ModelEntry, folder: Path, *, num_threads: int, batch_size: int
+    options: ServingOptions, entry: ModelEntry, folder: Path, *, num_threads: int
 ) -> TransformersModel:
     """The model in a folder, loaded. ModelUnavailable for weights that are not whole, or of another kind."""
-    is_captioner = isinstance(spec, CaptionGenerationStage)
     chat = ChatText(entry, folder)
-    does_preprocess = isinstance(spec, CaptionGenerationStage) and spec.model_does_preprocess
+    does_preprocess = options.vision is not None and options.vision.does_preprocess
     inputs = inputs_of(entry, folder, chat, does_preprocess=does_preprocess)
     use_threads(num_threads)
-    device = torch_device(spec.device)
+    device = torch_device(options.device)
     network = load_network(
         entry,
         folder,
-        dtype=_dtype(spec, folder, device.type),
+        dtype=_dtype(options, folder, device.type),
         device=device,
-        auto="AutoModelForImageTextToText" if is_captioner else "AutoModelForCausalLM",
+        auto="AutoModelForImageTextToText" if options.vision else "AutoModelForCausalLM",
     )
-    return TransformersModel(network, chat, inputs, sampling_of(spec), batch_size=batch_size, name=entry.name)
+    return TransformersModel(
+        network, chat, inputs, options.sampling, batch_size=options.in_flight, name=entry.name
+    )
 
 
-def _dtype(spec: ServedModel, folder: Path, device: str) -> str:
+def _dtype(options: ServingOptions, folder: Path, device: str) -> str:
     """``auto``: 32 bits on a CPU, on a GPU what the weights are kept in."""
-    if spec.dtype != "auto":
-        return spec.dtype
+    if options.dtype != "auto":
+        return options.dtype
     config = config_of(folder)
     return (
         "float32" if device == "cpu" else str(config.get("dtype") or config.get("torch_dtype") or "bfloat16")

@@ -17,12 +17,11 @@ from typing import Any, TypeVar
 
 from clipmill.errors import EngineDied, ModelUnavailable
 from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatRequest, Sampling, failed, sampling_of
+from clipmill.models.chat import ChatRequest, failed
 from clipmill.models.chat_text import ChatText
 from clipmill.models.in_flight import answers_as_done
+from clipmill.models.serving_options import Sampling, ServingOptions
 from clipmill.models.table import ModelEntry
-from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from clipmill.stages.video.caption.serving import ServedModel
 
 _AHEAD = 4
 """Times ``in_flight`` that requests are handed over: the engine looks at the frames of those that wait."""
@@ -74,8 +73,10 @@ class VllmModel:
             return _caption_of(request.window_id, await self._generated(request))
         except EngineDeadError as error:
             raise EngineDied(self._name, _line(error)) from error
-        except (of_request, ValueError, TypeError, RuntimeError) as error:
+        except (of_request, ValueError, TypeError) as error:
             return failed(request.window_id, _line(error))
+        except RuntimeError as error:
+            return failed(request.window_id, _line(error), is_retryable=True)
 
     async def _generated(self, request: ChatRequest) -> Any:
         """The last output. A request that reached the engine as it died is told so by nobody but us."""
@@ -94,7 +95,9 @@ class VllmModel:
         asked = {"prompt": self._chat.of(request), **_frames_of(request)}
         # The engine wants a new name for each request; a window is asked about twice where it is refined.
         name = f"{request.window_id}-{next(self._numbers)}"
-        async for output in self._engine.generate(asked, _sampling_params(self._sampling), request_id=name):
+        async for output in self._engine.generate(
+            asked, _sampling_params(self._sampling, request.max_output_tokens), request_id=name
+        ):
             last = output
         return last
 
@@ -116,41 +119,42 @@ class _Loop:
         self._loop.close()
 
 
-def open_vllm(spec: ServedModel, entry: ModelEntry, folder: Path, *, in_flight: int) -> VllmModel:
+def open_vllm(options: ServingOptions, entry: ModelEntry, folder: Path) -> VllmModel:
     """An engine over the weights in a folder. ModelUnavailable when it does not start."""
     chat = ChatText(entry, folder)
     loop = _Loop()
     try:
-        engine = loop.submit(_started(engine_arguments(spec, folder))).result()
+        engine = loop.submit(_started(engine_arguments(options, folder))).result()
     except (RuntimeError, ValueError, OSError, TypeError) as error:
         loop.close()
         remedy = "see the engine's log above; vllm_kwargs changes how it starts"
         raise ModelUnavailable(
             entry.name, str(folder), f"vLLM does not start: {_line(error)}", remedy
         ) from error
-    return VllmModel(engine, loop, chat, sampling_of(spec), in_flight=_AHEAD * in_flight, name=entry.name)
+    in_flight = _AHEAD * options.in_flight
+    return VllmModel(engine, loop, chat, options.sampling, in_flight=in_flight, name=entry.name)
 
 
-def engine_arguments(spec: ServedModel, folder: Path) -> dict[str, object]:
+def engine_arguments(options: ServingOptions, folder: Path) -> dict[str, object]:
     """How the engine is started; ``vllm_kwargs`` has the last word."""
     arguments: dict[str, object] = {
         "model": str(folder),
-        "dtype": spec.dtype,
-        "quantization": "fp8" if spec.fp8 else None,
-        "tensor_parallel_size": spec.tensor_parallel_size,
+        "dtype": options.dtype,
+        "quantization": "fp8" if options.fp8 else None,
+        "tensor_parallel_size": options.tensor_parallel_size,
         "max_model_len": _CONTEXT_TOKENS,
         "max_num_batched_tokens": _CONTEXT_TOKENS,  # a whole window in one step of the encoder
-        "gpu_memory_utilization": round(_GPU_SHARE * min(1.0, spec.num_gpus_per_worker or 1.0), 3),
+        "gpu_memory_utilization": round(_GPU_SHARE * min(1.0, options.gpu_share or 1.0), 3),
         "enable_prefix_caching": True,
         "disable_log_stats": True,
     }
-    if isinstance(spec, CaptionGenerationStage):
+    if options.vision:
         arguments |= {
             "limit_mm_per_prompt": {"image": 0, "video": 1},
-            "mm_processor_cache_gb": 0.0 if spec.disable_mmcache else _MM_CACHE_GB,
+            "mm_processor_cache_gb": _MM_CACHE_GB if options.vision.keeps_prepared else 0.0,
             "skip_mm_profiling": True,  # up to a minute of every start
         }
-    return {**arguments, **spec.vllm_kwargs}
+    return {**arguments, **options.vllm_kwargs}
 
 
 async def _started(arguments: dict[str, object]) -> Any:
@@ -166,7 +170,7 @@ async def _shut_down(engine: Any) -> None:
     engine.shutdown()
 
 
-def _sampling_params(sampling: Sampling) -> Any:
+def _sampling_params(sampling: Sampling, max_output_tokens: int | None) -> Any:
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -174,7 +178,7 @@ def _sampling_params(sampling: Sampling) -> Any:
         temperature=sampling.temperature,
         top_p=sampling.top_p,
         repetition_penalty=sampling.repetition_penalty,
-        max_tokens=sampling.max_output_tokens,
+        max_tokens=max_output_tokens or sampling.max_output_tokens,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
@@ -197,10 +201,10 @@ def _frames_of(request: ChatRequest) -> dict[str, object]:
 
 def _caption_of(window_id: str, output: Any) -> Caption:
     if output is None or not output.outputs:
-        return failed(window_id, "the engine gave no answer")
+        return failed(window_id, "the engine gave no answer", is_retryable=True)
     said = output.outputs[0]
     if said.finish_reason not in {"stop", "length"}:
-        return failed(window_id, f"the engine stopped it: {said.finish_reason}")
+        return failed(window_id, f"the engine stopped it: {said.finish_reason}", is_retryable=True)
     return Caption(
         window_id,
         said.text.strip(),

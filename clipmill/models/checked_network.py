@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from clipmill.models.shot_network import ShotNetwork
+from clipmill.models.shot_base import ShotNetwork
 from clipmill.shots.windows import CONTEXT, STRIDE
 
 MARGIN = 0.03
@@ -33,7 +33,7 @@ class CheckedShotNetwork:
         return self._open_exact()
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
-        """See ``clipmill.models.shot_network.ShotNetwork``."""
+        """See ``clipmill.models.shot_base.ShotNetwork``."""
         answers = self._quick.predict(windows)
         believed = answers[:, CONTEXT : CONTEXT + STRIDE]
         near = np.flatnonzero((np.abs(believed - self._threshold) < MARGIN).any(axis=1))

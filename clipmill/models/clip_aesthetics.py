@@ -8,6 +8,7 @@ from pickle import UnpicklingError
 
 import numpy as np
 
+from clipmill.models.aesthetics import ENCODER, HEAD, ScorerOptions
 from clipmill.models.batching import Batches
 from clipmill.models.checkpoint import unavailable
 from clipmill.models.devices import torch_device, use_threads
@@ -17,10 +18,6 @@ from clipmill.models.towers import Prepared
 from clipmill.models.vectors import unit_rows
 from clipmill.models.weights import weights_of
 from clipmill.scores.aesthetic import AffineHead, affine_head
-from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
-
-ENCODER, HEAD = "clip", "laion-aesthetic"
-"""Names in the model table."""
 
 
 class ClipAestheticScorer:
@@ -47,17 +44,22 @@ class ClipAestheticScorer:
         )
 
 
-def open_aesthetic_scorer(spec: ClipAestheticFilterStage, *, num_threads: int = 1) -> ClipAestheticScorer:
-    """The scorer that ``spec`` asks for; weights are fetched where they are missing.
+def open_aesthetic_scorer(options: ScorerOptions, *, model_dir: str) -> ClipAestheticScorer:
+    """The scorer over the weights in ``model_dir``, which are fetched where they are missing.
 
-    On a CPU it computes with ``num_threads``. ModelUnavailable for weights that cannot be had or are others.
+    ModelUnavailable for weights that cannot be had or are others.
     """
-    encoder, head = model_named(ENCODER), model_named(HEAD)
-    found = weights_of(encoder, model_dir=spec.model_dir)
-    head_folder = weights_of(head, model_dir=spec.model_dir).folder
-    use_threads(num_threads)
-    tower = ImageTextTower(encoder, found.folder, dtype="float32", device=torch_device(spec.device))
-    return ClipAestheticScorer(tower, _head(head, head_folder, tower), batch_size=spec.batch_size)
+    encoder, head = (weights_of(model_named(name), model_dir=model_dir).folder for name in (ENCODER, HEAD))
+    return load_aesthetic_scorer(options, encoder=encoder, head=head)
+
+
+def load_aesthetic_scorer(options: ScorerOptions, *, encoder: Path, head: Path) -> ClipAestheticScorer:
+    """The scorer over the weights in two folders. ModelUnavailable for weights that are others."""
+    use_threads(options.num_threads)
+    device = torch_device(options.device)
+    tower = ImageTextTower(model_named(ENCODER), encoder, dtype="float32", device=device)
+    affine = _head(model_named(HEAD), head, tower)
+    return ClipAestheticScorer(tower, affine, batch_size=options.batch_size)
 
 
 def _head(entry: ModelEntry, folder: Path, tower: ImageTextTower) -> AffineHead:

@@ -3,15 +3,16 @@
 # pyright: reportMissingImports=false
 
 import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import torch
 
-    from clipmill.stages.video.embedding.learned import Device
+Device = Literal["auto", "cpu", "cuda"]
+"""Where a model runs; ``auto`` takes the GPU where there is one."""
 
 
-def torch_device(device: "Device") -> "torch.device":
+def torch_device(device: str) -> "torch.device":
     """The device a model is put on; ``auto`` is the GPU where there is one."""
     import torch
 

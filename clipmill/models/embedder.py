@@ -21,6 +21,26 @@ class Embedded:
     sketches: Sequence[bytes | None] = ()
 
 
+@dataclass(frozen=True)
+class EmbedderOptions:
+    """How a learned model embeds.
+
+    ``algorithm`` is its name in the model table; weights of ``revision`` (None: the table's) lie in
+    ``model_dir``. ``num_frames`` frames of a clip are taken (None: as many as the model was made for), of at
+    most ``batch_size`` clips at once, in numbers of ``dtype``, on ``device``. ``allow_remote_code`` names the
+    models whose own code may run.
+    """
+
+    algorithm: str
+    model_dir: str
+    revision: str | None
+    num_frames: int | None
+    dtype: str
+    batch_size: int
+    device: str
+    allow_remote_code: tuple[str, ...]
+
+
 class Embedder(Protocol):
     """Describes clips by unit vectors."""
 

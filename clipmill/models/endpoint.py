@@ -17,13 +17,12 @@ from pydantic import JsonValue
 
 from clipmill.errors import EngineDied
 from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatRequest, Sampling, failed, sampling_of
+from clipmill.models.chat import ChatRequest, failed
 from clipmill.models.endpoint_answer import caption_of
 from clipmill.models.endpoint_check import is_there
 from clipmill.models.endpoint_http import Endpoint, Refused, endpoint_of
 from clipmill.models.in_flight import answers_as_done
-from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from clipmill.stages.video.caption.serving import ServedModel
+from clipmill.models.serving_options import EndpointOptions, FramesAs, Sampling, ServingOptions
 
 _JPEG_QUALITY = 90
 MAX_FAILURES_IN_A_ROW = 16
@@ -39,13 +38,13 @@ class EndpointModel:
         sampling: Sampling,
         *,
         concurrency: int,
-        frames_as: str = "video_url",
+        frames_as: FramesAs = "video_url",
         extra: Mapping[str, JsonValue] | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._sampling = sampling
         self._concurrency = concurrency
-        self._frames_as = frames_as
+        self._frames_as: FramesAs = frames_as
         self._extra = extra or {}
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="endpoint")
         self._failures = _FailuresInARow()
@@ -71,7 +70,8 @@ class EndpointModel:
             if not error.is_final and not is_there(self._endpoint):
                 raise EngineDied(self._endpoint.model, str(error)) from error
             self._failures.count(str(error), is_final=error.is_final)
-            return failed(request.window_id, f"{error} after {time.monotonic() - started:.0f} s")
+            message = f"{error} after {time.monotonic() - started:.0f} s"
+            return failed(request.window_id, message, is_retryable=not error.is_of_request)
         self._failures.reset()
         return caption_of(request.window_id, answer)
 
@@ -79,7 +79,7 @@ class EndpointModel:
         body: dict[str, JsonValue] = {
             "model": self._endpoint.model,
             "messages": _messages(request, self._frames_as),
-            "max_tokens": self._sampling.max_output_tokens,
+            "max_tokens": request.max_output_tokens or self._sampling.max_output_tokens,
             "temperature": self._sampling.temperature,
             "top_p": self._sampling.top_p,
         }
@@ -111,19 +111,18 @@ class _FailuresInARow:
             self._num = 0
 
 
-def open_endpoint(spec: ServedModel) -> EndpointModel:
+def open_endpoint(options: ServingOptions, endpoint: EndpointOptions) -> EndpointModel:
     """The endpoint of a stage. ModelUnavailable when its key is not there."""
-    frames_as = spec.endpoint_frames if isinstance(spec, CaptionGenerationStage) else "video_url"
     return EndpointModel(
-        endpoint_of(spec),
-        sampling_of(spec),
-        concurrency=spec.endpoint_concurrency,
-        frames_as=frames_as,
-        extra=spec.endpoint_extra,
+        endpoint_of(endpoint),
+        options.sampling,
+        concurrency=endpoint.concurrency,
+        frames_as=options.vision.endpoint_frames if options.vision else "video_url",
+        extra=dict(endpoint.extra),
     )
 
 
-def _messages(request: ChatRequest, frames_as: str) -> list[JsonValue]:
+def _messages(request: ChatRequest, frames_as: FramesAs) -> list[JsonValue]:
     system: list[JsonValue] = [{"role": "system", "content": request.system}] if request.system else []
     if request.frames is None:
         return [*system, {"role": "user", "content": request.text}]
@@ -131,7 +130,7 @@ def _messages(request: ChatRequest, frames_as: str) -> list[JsonValue]:
     return [*system, {"role": "user", "content": [*pictures, {"type": "text", "text": request.text}]}]
 
 
-def _pictures(jpegs: list[str], frames_as: str) -> list[JsonValue]:
+def _pictures(jpegs: list[str], frames_as: FramesAs) -> list[JsonValue]:
     """Frames before the text: a second question about them finds them in a server's prefix cache."""
     if frames_as == "image_url":
         return [{"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{one}"}} for one in jpegs]

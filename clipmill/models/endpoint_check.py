@@ -6,15 +6,15 @@ from pydantic import JsonValue
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.endpoint_http import Endpoint, Refused, endpoint_of
-from clipmill.stages.video.caption.serving import ServedModel
+from clipmill.models.serving_options import EndpointOptions
 
 _TIMEOUT_S = 10.0
 _HAS_NO_LIST = ("HTTP 404", "HTTP 405", "HTTP 501")
 
 
-def check_endpoint(spec: ServedModel) -> None:
+def check_endpoint(options: EndpointOptions) -> None:
     """ModelUnavailable unless the endpoint answers and, where it lists its models, lists this one."""
-    endpoint = endpoint_of(spec)
+    endpoint = endpoint_of(options)
     try:
         listed = _ids(_listed(endpoint))
     except Refused as error:

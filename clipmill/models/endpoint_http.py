@@ -18,7 +18,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from clipmill.errors import ModelUnavailable
-from clipmill.stages.video.caption.serving import ServedModel
+from clipmill.models.serving_options import EndpointOptions
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +26,21 @@ FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 30.0
 MAX_RETRY_AFTER_S = 300.0
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+_OF_THE_REQUEST = frozenset({400, 413, 415, 422})
 _CHUNK_BYTES = 1 << 16
 _MESSAGE_CHARACTERS = 300
 
 
 class Refused(Exception):
-    """A request that was not answered; ``is_final`` when the server understood it and said no."""
+    """A request that was not answered; ``is_final`` when the server understood it and said no.
 
-    def __init__(self, message: str, *, is_final: bool) -> None:
+    ``is_of_request`` when it said no to what was asked, not to the key or the model's name.
+    """
+
+    def __init__(self, message: str, *, is_final: bool, is_of_request: bool = False) -> None:
         super().__init__(message)
         self.is_final = is_final
+        self.is_of_request = is_of_request
 
 
 class _TryAgain(Exception):
@@ -141,17 +146,15 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None
 
 
-def endpoint_of(spec: ServedModel) -> Endpoint:
+def endpoint_of(options: EndpointOptions) -> Endpoint:
     """The endpoint a stage names, with its key. ModelUnavailable when the key is not in the environment."""
-    url, model, variable = spec.endpoint_url or "", spec.endpoint_model or "", spec.endpoint_key_variable
+    url, model, variable = options.url, options.model, options.key_variable
     key = os.environ.get(variable, "") if variable else ""
     if variable and not key:
         raise ModelUnavailable(
             model, url, f"{variable} is not set", f"put the endpoint's key into {variable}"
         )
-    return Endpoint(
-        url, model, key, timeout_s=spec.endpoint_timeout_s, max_attempts=spec.endpoint_max_attempts
-    )
+    return Endpoint(url, model, key, timeout_s=options.timeout_s, max_attempts=options.max_attempts)
 
 
 def _read(response: HTTPResponse, deadline: float) -> bytes:
@@ -174,7 +177,7 @@ def _refusal(error: urllib.error.HTTPError) -> Exception:
     cause = f"HTTP {error.code}: {_message_in(said)}"
     if error.code in _WORTH_ANOTHER_TRY:
         return _TryAgain(cause, retry_after_s(error.headers.get("Retry-After"), datetime.now(UTC)))
-    return Refused(cause, is_final=True)
+    return Refused(cause, is_final=True, is_of_request=error.code in _OF_THE_REQUEST)
 
 
 def _message_in(body: str) -> str:

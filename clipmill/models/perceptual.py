@@ -12,14 +12,13 @@ which tells two shots from one camera position apart wherever and whenever their
 mean colour (MPEG-7's colour layout, first term) decides only between clips without structure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from clipmill.dedup.sketches import SIDE_PX, Sketch, encode, sketch_of
 from clipmill.models.embedder import Embedded
-from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 
 _SIDE_PX = 32  # of the small luma picture
 _FREQUENCIES = 12  # along either axis, of which those below the diagonal of 14 are kept
@@ -45,12 +44,17 @@ _HANN = np.outer(*[np.sin(np.pi * (np.arange(_SIDE_PX) + 0.5) / _SIDE_PX) ** 2] 
 _WINDOW = _HANN / _HANN.mean()
 
 
-class PerceptualEmbedder:
-    """Embeds clips sampled at ``spec.target_fps``, of any size."""
+Describe = Callable[[np.ndarray], tuple[np.ndarray, Sketch | None]]
+"""Of one clip, uint8 ``(T, H, W, 3)`` RGB, its unit float32 vector and what verifies a copy."""
 
-    def __init__(self, spec: PerceptualEmbeddingStage) -> None:
-        self.algorithm = spec.algorithm
-        self._describe = describe_either_way if spec.mirrored else describe_and_sketch
+
+class PerceptualEmbedder:
+    """Embeds clips of any size by ``describe_and_sketch`` or ``describe_either_way``."""
+
+    algorithm = "perceptual"
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
         self.dimension = 3 * len(_RADIUS) + 4
 
     def embed(self, clips: Sequence[np.ndarray]) -> Embedded:

@@ -1,15 +1,16 @@
 """What models are asked, in our words, and how a yes or no is read from what they say. Pure.
 
-Texts here change captions: whoever changes one raises the ``STAGE_VERSION`` of the stage that asks it.
+Texts here change captions: a change of one raises the ``version`` of the stage that asks it.
 """
 
 import re
+from typing import Literal
 
 from clipmill import identity
 from clipmill.records import Answer
-from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
-from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage, PromptVariant
+
+PromptVariant = Literal["default", "av", "av-surveillance"]
+"""What a prompt steers to: anything, a car's camera, a surveillance camera."""
 
 CAPTION_PROMPTS: dict[PromptVariant, str] = {
     "default": (
@@ -61,24 +62,9 @@ _YES_OR_NO = re.compile(r"\W*(yes|no)\b(?!\s+(?:and|or)\b)", re.IGNORECASE)
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
 
 
-def caption_prompt(spec: CaptionPreparationStage) -> str:
-    """What a captioner is asked about a window."""
-    return spec.prompt_text or CAPTION_PROMPTS[spec.prompt_variant]
-
-
-def refinement(spec: CaptionGenerationStage) -> str | None:
-    """What it is asked the second time, before the first caption; None when it is asked once."""
-    return (spec.stage2_prompt_text or REFINEMENT) if spec.generate_stage2_caption else None
-
-
 def refinement_prompt(request: str, first_caption: str) -> str:
     """The whole second question about a window."""
     return f"{request}\n\n{first_caption}"
-
-
-def enhancement_prompt(spec: CaptionEnhancementStage) -> str:
-    """What a language model is told to make of a caption."""
-    return spec.prompt_text or ENHANCEMENT_PROMPTS[spec.prompt_variant]
 
 
 def question_prompt(question: str) -> str:

@@ -13,31 +13,31 @@ from pathlib import Path
 from clipmill.errors import ModelUnavailable
 from clipmill.models import endpoint_check
 from clipmill.models.chat import ChatModel
+from clipmill.models.served_weights import ServedWeights, weights_meant
+from clipmill.models.serving_options import Backend, ServingOptions
 from clipmill.models.table import ModelEntry
 from clipmill.models.weights import check_weights, weights_of
-from clipmill.stages.video.caption.serving import Backend, ServedModel
-from clipmill.used_models import UsedModel, model_of
 
 
-def check_model(spec: ServedModel) -> None:
+def check_model(options: ServingOptions) -> None:
     """ModelUnavailable, with what helps, unless the model could be opened; before any video is decoded."""
-    if spec.is_remote:
-        endpoint_check.check_endpoint(spec)
+    if options.endpoint:
+        endpoint_check.check_endpoint(options.endpoint)
     else:
-        used = model_of(spec)
-        _check_kind(spec, used)
-        check_weights([used.entry], model_dir=used.model_dir, revision=spec.revision)
+        meant = weights_meant(options)
+        _check_kind(options, meant)
+        check_weights([meant.entry], model_dir=meant.model_dir, revision=options.weights.revision)
 
 
-def backend_of(spec: ServedModel) -> Backend:
+def backend_of(options: ServingOptions) -> Backend:
     """What ``auto`` means on this machine."""
-    if spec.backend != "auto":
-        return spec.backend
-    if spec.is_remote:
+    if options.backend != "auto":
+        return options.backend
+    if options.endpoint:
         return "endpoint"
-    if model_of(spec).entry.environment != "vllm":
+    if weights_meant(options).entry.environment != "vllm":
         return "transformers"
-    has_vllm = importlib.util.find_spec("vllm") is not None and spec.device != "cpu"
+    has_vllm = importlib.util.find_spec("vllm") is not None and options.device != "cpu"
     return "vllm" if has_vllm and _has_gpu() else "transformers"
 
 
@@ -58,57 +58,52 @@ class Opened:
     revision: str
 
 
-def open_model(spec: ServedModel, *, num_threads: int, in_flight: int) -> Opened:
-    """The model of a stage, on ``num_threads`` cores, kept at ``in_flight`` requests.
-
-    ModelUnavailable with what helps.
-    """
-    backend = backend_of(spec)
-    if backend == "endpoint":
+def open_model(options: ServingOptions, *, num_threads: int) -> Opened:
+    """The model of a stage, on ``num_threads`` cores. ModelUnavailable with what helps."""
+    if options.endpoint:
         from clipmill.models.endpoint import open_endpoint
 
-        return Opened(open_endpoint(spec), spec.endpoint_model or "", "")
-    used = model_of(spec)
-    _check_kind(spec, used)
-    _check_backend(spec, backend, used)
-    weights = weights_of(used.entry, model_dir=used.model_dir, revision=spec.revision)
-    chat = _LOCAL[backend](spec, used.entry, weights.folder, num_threads, in_flight)
-    return Opened(chat, used.entry.source, weights.revision or weights.digest)
+        return Opened(open_endpoint(options, options.endpoint), options.endpoint.model, "")
+    backend = backend_of(options)
+    meant = weights_meant(options)
+    _check_kind(options, meant)
+    _check_backend(options, backend, meant)
+    weights = weights_of(meant.entry, model_dir=meant.model_dir, revision=options.weights.revision)
+    chat = _LOCAL[backend](options, meant.entry, weights.folder, num_threads)
+    return Opened(chat, meant.entry.source, weights.revision or weights.digest)
 
 
 def _open_transformers(
-    spec: ServedModel, entry: ModelEntry, folder: Path, num_threads: int, in_flight: int
+    options: ServingOptions, entry: ModelEntry, folder: Path, num_threads: int
 ) -> ChatModel:
     from clipmill.models.chat_transformers import open_transformers
 
-    return open_transformers(spec, entry, folder, num_threads=num_threads, batch_size=in_flight)
+    return open_transformers(options, entry, folder, num_threads=num_threads)
 
 
-def _open_vllm(
-    spec: ServedModel, entry: ModelEntry, folder: Path, _num_threads: int, in_flight: int
-) -> ChatModel:
+def _open_vllm(options: ServingOptions, entry: ModelEntry, folder: Path, _num_threads: int) -> ChatModel:
     from clipmill.models.chat_vllm import open_vllm
 
-    return open_vllm(spec, entry, folder, in_flight=in_flight)
+    return open_vllm(options, entry, folder)
 
 
-_LOCAL: dict[str, Callable[[ServedModel, ModelEntry, Path, int, int], ChatModel]] = {
+_LOCAL: dict[str, Callable[[ServingOptions, ModelEntry, Path, int], ChatModel]] = {
     "transformers": _open_transformers,
     "vllm": _open_vllm,
 }
 _ENVIRONMENT = {"transformers": "models", "vllm": "vllm"}
 
 
-def _check_kind(spec: ServedModel, used: UsedModel) -> None:
-    if spec.backend == "vllm" and used.entry.environment != "vllm":
-        cause = "vLLM does not show it videos"
-        raise ModelUnavailable(used.entry.name, used.model_dir, cause, "say backend: transformers, or auto")
+def _check_kind(options: ServingOptions, meant: ServedWeights) -> None:
+    if options.backend == "vllm" and meant.entry.environment != "vllm":
+        cause, remedy = "vLLM does not show it videos", "say backend: transformers, or auto"
+        raise ModelUnavailable(meant.entry.name, meant.model_dir, cause, remedy)
 
 
-def _check_backend(spec: ServedModel, backend: str, used: UsedModel) -> None:
+def _check_backend(options: ServingOptions, backend: str, meant: ServedWeights) -> None:
     if importlib.util.find_spec(backend) is None:
         remedy = f"install the {_ENVIRONMENT[backend]} extra, or name an endpoint_url"
-        raise ModelUnavailable(used.entry.name, used.model_dir, f"{backend} is not installed here", remedy)
-    if spec.fp8 and backend == "transformers":
-        cause = "the transformers backend has no fp8"
-        raise ModelUnavailable(used.entry.name, used.model_dir, cause, "leave fp8 out, or use vllm on a GPU")
+        raise ModelUnavailable(meant.entry.name, meant.model_dir, f"{backend} is not installed here", remedy)
+    if options.fp8 and backend == "transformers":
+        cause, remedy = "the transformers backend has no fp8", "leave fp8 out, or use vllm on a GPU"
+        raise ModelUnavailable(meant.entry.name, meant.model_dir, cause, remedy)

@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import cast
 
-_WEIGHTS = ("*.safetensors", "*.pth", "*.pt")
+_WEIGHTS = ("*.safetensors", "*.pth", "*.pt", "*.onnx")
 _INDEX = ".safetensors.index.json"
 
 

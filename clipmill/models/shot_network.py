@@ -1,17 +1,14 @@
-"""What tells, frame by frame, whether a shot changes."""
+"""Opens the network that tells, frame by frame, whether a shot changes."""
 
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
-
-import numpy as np
 
 from clipmill.errors import ModelUnavailable
+from clipmill.models.shot_base import ComputingNetwork, Precision, ShotNetwork, ShotNetworkOptions
 from clipmill.models.table import model_named
 from clipmill.models.weights import weights_of
-from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 
 MODEL = "transnetv2"
 
@@ -19,35 +16,7 @@ NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 """Tells of a GPU without PyTorch, which OpenVINO does without."""
 
 
-Precision = Literal["float32", "bfloat16"]
-
-
-class ShotNetwork(Protocol):
-    """Looks at windows of the 48x27 stream; a window's answer depends on that window alone."""
-
-    @property
-    def batch_windows(self) -> int:
-        """How many windows it likes at once."""
-        ...
-
-    def predict(self, windows: np.ndarray) -> np.ndarray:
-        """Probability that each frame is part of a transition, float32 ``(n, 100)`` in [0, 1].
-
-        ``windows`` is uint8 ``(n, 100, 27, 48, 3)`` RGB.
-        """
-        ...
-
-
-class ComputingNetwork(ShotNetwork, Protocol):
-    """A shot network by one backend."""
-
-    @property
-    def precision(self) -> Precision:
-        """What it computes in: ``float32`` where it was asked for more than the processor has."""
-        ...
-
-
-def open_shot_network(spec: TransNetV2ClipExtractionStage, *, num_threads: int = 1) -> ShotNetwork:
+def open_shot_network(spec: ShotNetworkOptions, *, num_threads: int = 1) -> ShotNetwork:
     """The network that ``spec`` asks for; weights that are not in its ``model_dir`` are fetched.
 
     ModelUnavailable when there are none, when they are not TransNetV2's, or when the backend asked for is not
@@ -62,7 +31,7 @@ def open_shot_network(spec: TransNetV2ClipExtractionStage, *, num_threads: int =
         raise ModelUnavailable(MODEL, str(path), f"{error.name} is not installed", remedy) from error
 
 
-def _opened(spec: TransNetV2ClipExtractionStage, path: Path, digest: str, num_threads: int) -> ShotNetwork:
+def _opened(spec: ShotNetworkOptions, path: Path, digest: str, num_threads: int) -> ShotNetwork:
     opened = partial(_OPENERS[_backend(spec)], spec, path, digest, num_threads)
     if spec.precision != "auto":
         return opened(spec.precision)
@@ -75,7 +44,7 @@ def _opened(spec: TransNetV2ClipExtractionStage, path: Path, digest: str, num_th
 
 
 def _openvino(
-    _spec: TransNetV2ClipExtractionStage, path: Path, digest: str, num_threads: int, precision: Precision
+    _spec: ShotNetworkOptions, path: Path, digest: str, num_threads: int, precision: Precision
 ) -> ComputingNetwork:
     from clipmill.models.transnetv2_openvino import OpenVinoShotNetwork
 
@@ -83,7 +52,7 @@ def _openvino(
 
 
 def _torch(
-    spec: TransNetV2ClipExtractionStage, path: Path, _digest: str, num_threads: int, precision: Precision
+    spec: ShotNetworkOptions, path: Path, _digest: str, num_threads: int, precision: Precision
 ) -> ComputingNetwork:
     from clipmill.models.transnetv2_torch import TorchShotNetwork
 
@@ -99,7 +68,7 @@ def _torch(
 _OPENERS: dict[str, Callable[..., ComputingNetwork]] = {"openvino": _openvino, "torch": _torch}
 
 
-def _backend(spec: TransNetV2ClipExtractionStage) -> str:
+def _backend(spec: ShotNetworkOptions) -> str:
     if spec.backend != "auto":
         return spec.backend
     is_on_cpu = spec.device == "cpu" or (spec.device == "auto" and not NVIDIA_DRIVER.exists())

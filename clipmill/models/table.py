@@ -1,11 +1,13 @@
 """Every model there is: its name here, where its weights come from, and what they ask for."""
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal
 
 from clipmill.errors import SpecError
 
-ModelKind = Literal["shots", "embedding", "aesthetic", "caption", "language"]
+ModelKind = Literal["shots", "embedding", "aesthetic", "caption", "language", "own"]
+"""``own`` is a model that only a user's stage knows."""
 
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
 _WITH_CODE = (*_WEIGHTS, "*.py")
@@ -96,3 +98,15 @@ def model_named(name: str) -> ModelEntry:
         if entry.name == name:
             return entry
     raise SpecError(f"there is no model {name!r}; known are {', '.join(entry.name for entry in MODELS)}")
+
+
+def entry_of(name: str) -> ModelEntry:
+    """Returns the entry of a name; one that the table does not have names a hub id, a folder or a URI."""
+    found = next((entry for entry in MODELS if entry.name == name), None)
+    source = PurePath(name).name if is_place(name) else name
+    return found or ModelEntry(name, "own", "", source, "main", "", "models", files=("*",))
+
+
+def is_place(model: str) -> bool:
+    """Returns True for a model named by the folder or URI of its weights, not by its id on the hub."""
+    return "://" in model or model.startswith(("/", ".", "~"))

@@ -5,22 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from clipmill.models.batching import Batches
-from clipmill.models.embedder import Embedded
+from clipmill.models.embedder import Embedded, EmbedderOptions
 from clipmill.models.towers import Tower
 from clipmill.models.vectors import best_texts, spread, unit_rows
-from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 
 
 class TowerEmbedder:
     """Embeds clips, and texts, by the towers of one model."""
 
-    def __init__(self, spec: LearnedEmbeddingStage, tower: Tower) -> None:
-        self.algorithm = spec.algorithm
+    def __init__(self, options: EmbedderOptions, tower: Tower) -> None:
+        self.algorithm = options.algorithm
         self.dimension = tower.dimension
-        self.frame_height_px = spec.frame_height_px
         self._tower = tower
-        self._num_frames = spec.num_frames or tower.num_frames
-        self._batches = Batches(spec.batch_size)
+        self._num_frames = options.num_frames or tower.num_frames
+        self._batches = Batches(options.batch_size)
         self._texts: dict[str, np.ndarray] = {}
 
     def embed(self, clips: Sequence[np.ndarray]) -> Embedded:

@@ -16,7 +16,7 @@ import openvino
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.node_cache import node_cache
-from clipmill.models.shot_network import Precision
+from clipmill.models.shot_base import Precision
 from clipmill.shots.histograms import colour_histograms
 from clipmill.storage import local
 
@@ -47,7 +47,7 @@ class OpenVinoShotNetwork:
         self._network = core.compile_model(core.read_model(_converted(checkpoint, digest)), "CPU", options)
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
-        """See ``clipmill.models.shot_network.ShotNetwork``."""
+        """See ``clipmill.models.shot_base.ShotNetwork``."""
         answers = [self._network((window[None], colour_histograms(window)[None]))[0][0] for window in windows]
         return np.stack(answers) if answers else np.zeros(windows.shape[:2], np.float32)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from clipmill.models.devices import torch_device, use_threads
-from clipmill.models.shot_network import Precision
+from clipmill.models.shot_base import Precision
 from clipmill.models.transnetv2 import load_network
 from clipmill.shots.histograms import colour_histograms
 
@@ -39,7 +39,7 @@ class TorchShotNetwork:
         self.batch_windows = batch_windows or (GPU_BATCH if self._device.type == "cuda" else 1)
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
-        """See ``clipmill.models.shot_network.ShotNetwork``."""
+        """See ``clipmill.models.shot_base.ShotNetwork``."""
         answers = [np.zeros((0, *windows.shape[1:2]), np.float32)]
         start = 0
         while start < len(windows):

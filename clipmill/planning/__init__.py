@@ -1,1 +1,1 @@
-"""From the stages of a run to a plan: which stages there are, and what names their results."""
+"""From the stages of a run to what is done, in which order, and under which names."""

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from clipmill.errors import SpecError
 from clipmill.planning.module_source import LIBRARY, locate, reach
+from clipmill.planning.plain_values import attributes_of
 from clipmill.stages.base import Stage
+from clipmill.stages.process_stage import ProcessStage
 
 
 def code_digest(stage: Stage) -> str:
@@ -15,11 +17,29 @@ def code_digest(stage: Stage) -> str:
     It covers the code of the stage's module, of the modules of its measures, and of what these import within
     their package or, for a script, their folder; and name and version of every stage class that it extends.
     Comments, docstrings and layout do not count. Built-in stages, and those with ``code = "version"``, have
-    an empty digest. SpecError for a stage without source.
+    an empty digest. Of an object with ``process(task)`` it covers the object's class and attributes.
+    SpecError for a stage without source.
     """
+    if isinstance(stage, ProcessStage):
+        return _object_digest(stage.wrapped)
     if stage.code == "version" or is_library(type(stage).__module__):
         return ""
-    text = json.dumps([_ancestry(type(stage)), sorted(set(_sources(stage)))], separators=(",", ":"))
+    return _hashed([_ancestry(type(stage)), sorted(set(_sources(stage)))])
+
+
+def _object_digest(wrapped: object) -> str:
+    """Returns the digest of a user's object: classes with their ``STAGE_VERSION``, code, attributes."""
+    cls = type(wrapped)
+    classes = [
+        (one.__qualname__, getattr(one, "STAGE_VERSION", 1)) for one in cls.__mro__ if one is not object
+    ]
+    trusts_version = getattr(cls, "code", "source") == "version" or is_library(cls.__module__)
+    sources = [] if trusts_version else sorted(_class_sources(cls))
+    return _hashed([classes, sources, attributes_of(wrapped)])
+
+
+def _hashed(value: object) -> str:
+    text = json.dumps(value, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -43,14 +63,15 @@ def _sources(stage: Stage) -> Iterator[tuple[str, str]]:
             yield from _measure_sources(stage, module)
 
 
-def _class_sources(cls: type[Stage]) -> Iterator[tuple[str, str]]:
+def _class_sources(cls: type) -> Iterator[tuple[str, str]]:
+    remedy = _REMEDY if issubclass(cls, Stage) else _OBJECT_REMEDY
     located = locate(cls.__module__)
     if located is None:
-        raise SpecError(f"{cls.__name__} has no source file: {_REMEDY}")
+        raise SpecError(f"{cls.__name__} has no source file: {remedy}")
     module, scope = located
     sources = reach(module, scope)
     if cls.__module__ == "__main__" and cls.__name__ not in sources[module.name].classes:
-        raise SpecError(f"{cls.__name__} is not in {module.path.name}, so its source is unknown: {_REMEDY}")
+        raise SpecError(f"{cls.__name__} is not in {module.path.name}, so its source is unknown: {remedy}")
     yield from ((name, source.digest) for name, source in sources.items())
 
 
@@ -63,3 +84,6 @@ def _measure_sources(stage: Stage, module: str) -> Iterator[tuple[str, str]]:
 
 
 _REMEDY = 'add `code: ClassVar = "version"` to the class, and raise `version` when its code changes'
+_OBJECT_REMEDY = (
+    'add `code = "version"` and a `STAGE_VERSION` to the class, and raise it when its code changes'
+)

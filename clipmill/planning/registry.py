@@ -38,6 +38,9 @@ BUILT_IN: tuple[str, ...] = (
 )
 """Import paths of the built-in stages, in the order in which they run."""
 
+DEFAULT_EXTRACTOR = "ContentClipExtractionStage"
+DEFAULT_WINDOWS = "CaptionPreparationStage"
+
 
 class ProcessStage(Protocol):
     """A stage of the user's own that takes and returns a whole ``VideoTask``."""
@@ -67,6 +70,20 @@ def stage_class(use: str) -> StageClass:
     if not paths:
         raise SpecError(f"use: there is no built-in stage {use!r}; {_advice_for(use)}")
     return cast(StageClass, _loaded(paths[0]))
+
+
+def default_extractor() -> Stage:
+    """Returns the stage that finds clips where a run names none."""
+    return _default(DEFAULT_EXTRACTOR)
+
+
+def default_windows() -> Stage:
+    """Returns the stage that places windows where a run names none."""
+    return _default(DEFAULT_WINDOWS)
+
+
+def _default(name: str) -> Stage:
+    return cast(type[Stage], stage_class(name))()
 
 
 def rank_of(cls: type) -> int | None:

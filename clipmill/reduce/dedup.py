@@ -140,7 +140,7 @@ def find_duplicates(group_uri: str) -> str:
 
 
 def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> str:
-    """Write the documented tree and the duplicates; URI of a table with ``tables.DUPLICATES``' columns.
+    """Write the documented tree and the duplicates; URI of a table with ``base_columns.DUPLICATES``' columns.
 
     ``found_uris`` are those of every group, at least one. A clip is a duplicate where its similarity to a
     better-ranked one is at least ``1 - eps``; without ``spec.eps`` the value of the embedding ``algorithm``

@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from clipmill import identity, layout
 from clipmill.dedup import kmeans, ranking
+from clipmill.dedup.backend_name import DedupBackend
 from clipmill.dedup.seeding import Start
 from clipmill.dedup.vectors import Indices, turn_into_unit
 from clipmill.reduce import handover
 from clipmill.reduce.embeddings import Rows, read_placed, sorted_ids
-from clipmill.specs import DedupBackend, DedupSpec
+from clipmill.specs import DedupSpec
 from clipmill.storage import store
 
 ROWS_PER_GROUP = 20_000

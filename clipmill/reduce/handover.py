@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from clipmill.specs import DedupBackend
+from clipmill.dedup.backend_name import DedupBackend
 from clipmill.storage import store
 
 

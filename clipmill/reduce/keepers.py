@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
-from clipmill import layout
+from clipmill import base_columns, layout
 from clipmill.dedup.vectors import Indices
 from clipmill.reduce import handover, links
 from clipmill.reduce.clusters import as_lists
@@ -16,7 +16,7 @@ from clipmill.reduce.known import parts_of
 from clipmill.reduce.known_rows import rows_at, sketches_at
 from clipmill.reduce.lookup import all_names, are_among, places_among
 from clipmill.reduce.sketch_column import SKETCH, concatenated, with_sketches
-from clipmill.storage import parquet, store, tables
+from clipmill.storage import parquet, store
 
 Linkage = Literal["connected", "complete"]
 
@@ -65,25 +65,25 @@ def duplicates_name(run: int) -> str:
 
 
 def table_uri(output: str) -> str:
-    """Where the duplicates with their keepers lie, in the columns of ``tables.DUPLICATES``."""
+    """Where the duplicates with their keepers lie, in the columns of ``base_columns.DUPLICATES``."""
     return layout.join(layout.dedup_dir(output), TABLE)
 
 
 def removed_ids(root: str) -> pa.ChunkedArray:
     """Ids of the clips that earlier runs removed; ``root`` is the folder of the documented tree."""
-    table = parquet.read(layout.join(root, TABLE), schema=tables.DUPLICATES, columns=["clip_id"])
+    table = parquet.read(layout.join(root, TABLE), schema=base_columns.DUPLICATES, columns=["clip_id"])
     return table["clip_id"]
 
 
 def duplicates(
     pairs: pa.Table, members: Sequence[FoundCluster], how: Ranking, *, eps: float, linkage: Linkage
 ) -> pa.Table:
-    """The clips that repeat another, with their keepers, by clip id; columns of ``tables.DUPLICATES``.
+    """The clips that repeat another, with their keepers, by clip id; columns of ``base_columns.DUPLICATES``.
 
     ``pairs`` are the links that join duplicates.
     """
     if not len(pairs):
-        return tables.DUPLICATES.empty_table()
+        return base_columns.DUPLICATES.empty_table()
     nodes = links.read_nodes(members, pairs)
     order = links.node_order(nodes, [False] * len(nodes), how)
     return links.duplicates(pairs, nodes, order, eps=eps, linkage=linkage)
@@ -103,7 +103,7 @@ def new_duplicates(
     A link to a clip that went before is one to the clip that stays for it.
     """
     if not len(pairs):
-        return tables.DUPLICATES.empty_table()
+        return base_columns.DUPLICATES.empty_table()
     root = posixpath.dirname(known_uri)
     pairs = _to_keepers(pairs, root)
     own = links.read_nodes(new, pairs)
@@ -117,7 +117,7 @@ def new_duplicates(
 
 def _to_keepers(pairs: pa.Table, root: str) -> pa.Table:
     columns = ["clip_id", "duplicate_of"]
-    removed = parquet.read(layout.join(root, TABLE), schema=tables.DUPLICATES, columns=columns)
+    removed = parquet.read(layout.join(root, TABLE), schema=base_columns.DUPLICATES, columns=columns)
     place = places_among(pairs["max_id"], removed["clip_id"])
     both = all_names([pairs["max_id"], removed["duplicate_of"]])
     chosen = np.where(place < 0, np.arange(len(pairs)), place + len(pairs))

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipmill import base_columns
 from clipmill.dedup import groups
 from clipmill.dedup.vectors import Indices, Unit
 from clipmill.reduce import evidence
@@ -16,7 +17,6 @@ from clipmill.reduce.clusters import as_matrix, ranked, read_table
 from clipmill.reduce.handover import FoundCluster, FoundTables, Ranking
 from clipmill.reduce.pairs import Scores
 from clipmill.reduce.sketch_column import Sketches, joined_with, pair_similarity, sketches_of
-from clipmill.storage import tables
 
 WITHIN, ACROSS = "semantic", "cross_border"
 SCOPE = "clip"
@@ -86,7 +86,7 @@ def duplicates(
     eps: float,
     linkage: Literal["connected", "complete"],
 ) -> pa.Table:
-    """The clips that go, with their keepers, by id; columns of ``tables.DUPLICATES``.
+    """The clips that go, with their keepers, by id; columns of ``base_columns.DUPLICATES``.
 
     ``links`` are those of duplicates; ``nodes`` hold every clip they name, ``order`` ranks them.
     """
@@ -110,7 +110,7 @@ def duplicates(
         "method": links["method"],
         "scope": [SCOPE] * len(rows),
     }
-    return pa.table(columns, schema=tables.DUPLICATES).sort_by("clip_id")
+    return pa.table(columns, schema=base_columns.DUPLICATES).sort_by("clip_id")
 
 
 def _similarity(unit: Unit, sketches: Sketches | None, rows: Indices, others: Indices) -> Scores:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipmill.dedup.backend_name import DedupBackend
 from clipmill.dedup.backends import nearest_earlier_by
 from clipmill.dedup.pairwise import Ranked, nearest_earlier_across
 from clipmill.dedup.vectors import Indices, Unit
@@ -14,7 +15,6 @@ from clipmill.reduce.clusters import as_matrix
 from clipmill.reduce.lookup import all_names, are_among
 from clipmill.reduce.sketch_column import SKETCH, sketches_of
 from clipmill.reduce.verified_pairs import verified_pairs
-from clipmill.specs import DedupBackend
 
 Scores = npt.NDArray[np.float64]
 

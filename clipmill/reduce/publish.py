@@ -9,13 +9,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
-from clipmill import identity, layout
+from clipmill import base_columns, identity, layout
 from clipmill.reduce import evidence, fit, handover, keepers, known
 from clipmill.reduce.clusters import KMEANS_COLUMNS, read_table
 from clipmill.reduce.handover import Found, FoundCluster, Known, Similarities
 from clipmill.reduce.lookup import all_names, are_among
 from clipmill.specs import DedupSpec
-from clipmill.storage import parquet, store, tables
+from clipmill.storage import parquet, store
 
 _PAIR_COLUMNS = ("id", "max_id", "cosine_sim_score")
 
@@ -107,7 +107,7 @@ def _put(made: Mapping[str, bytes], similarities: Similarities, now: Known, outp
 def _earlier_table(earlier: Known, root: str) -> pa.Table:
     """The duplicates of earlier runs, without what an interrupted run has added of this one already."""
     uri = layout.join(root, keepers.TABLE)
-    table = parquet.read(uri, schema=tables.DUPLICATES)
+    table = parquet.read(uri, schema=base_columns.DUPLICATES)
     if identity.bytes_digest(store.read_bytes(uri)) == earlier.result_digest:
         return table
     names = [keepers.duplicates_name(run) for run in range(len(earlier.rows))]

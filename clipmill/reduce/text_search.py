@@ -3,22 +3,29 @@
 import heapq
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import Protocol, cast
 
 import numpy as np
 import pyarrow as pa
-from pydantic import ValidationError
 
 from clipmill import layout
 from clipmill.errors import SourceError
-from clipmill.models.embedder import TextEmbedder
+from clipmill.models.embedder import EmbedderOptions, TextEmbedder
+from clipmill.planning import registry
 from clipmill.reduce.embeddings import embedding_files, read_batches
-from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
+from clipmill.stages.roles import EmbedderStage
 from clipmill.storage import parquet, store
-from clipmill.storage.tables import CLIPS
 
-_COLUMNS = ["clip_id", "status", "clip_uri", "source_uri", "start_s", "end_s"]
+_CLIPS = pa.schema(
+    [
+        ("clip_id", pa.string()), ("status", pa.string()), ("clip_uri", pa.string()),
+        ("source_uri", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64()),
+    ]
+)  # fmt: skip
+
+
+Row = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,10 @@ class Hit:
     end_s: float
 
 
+class _TextStage(Protocol):
+    def options(self) -> EmbedderOptions: ...
+
+
 def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int) -> list[Hit]:
     """The kept clips of an output that fit ``text`` best, best first; equal ones by id.
 
@@ -40,35 +51,54 @@ def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int)
     """
     kept = _kept_clips(output)
     query = embedder.embed_texts([text])[0]
-    best = heapq.nsmallest(num_hits, _scored(output, query, kept))
+    best = heapq.nsmallest(num_hits, _scored(_folder(output), query, kept))
     return [_hit(kept[clip_id], -negative) for negative, clip_id in best]
 
 
 def embedding_of(
     output: str, *, model_dir: str = "", allow_remote_code: Sequence[str] = ()
-) -> LearnedEmbeddingStage:
-    """The model that made an output's embeddings, as its manifest has it; ``model_dir`` where it now lies.
+) -> EmbedderOptions:
+    """How the model that made an output's embeddings is opened; ``model_dir`` where it now lies.
 
     Code of a model's own is allowed by ``allow_remote_code`` alone: the manifest is not the user's word.
     SourceError when nothing was published there, or when the embeddings know no words.
     """
+    _, stage = _text_stage(output)
+    options = cast(_TextStage, stage).options()
+    place = model_dir or options.model_dir
+    return replace(options, model_dir=place, allow_remote_code=tuple(allow_remote_code))
+
+
+def _folder(output: str) -> str:
+    key, stage = _text_stage(output)
+    return layout.embeddings_dir(store.normalise(output), stage.folder_prefix(key))
+
+
+def _text_stage(output: str) -> tuple[str, EmbedderStage]:
+    """Returns key and stage of the first embedding in a manifest that knows words."""
     uri = layout.manifest_path(store.normalise(output))
     if not store.exists(uri):
         raise SourceError(f"{output} holds no manifest.json: nothing was published there")
-    manifest = cast(dict[str, dict[str, object]], json.loads(store.read_bytes(uri)))
-    found = cast(dict[str, object], manifest["spec"].get("embedding") or {})
-    known = {name: value for name, value in found.items() if name in LearnedEmbeddingStage.model_fields}
-    try:
-        spec = LearnedEmbeddingStage.model_validate(known)
-    except ValidationError as error:
-        raise SourceError(f"the embeddings of {output} know no words: embed with a learned model") from error
-    said = {"model_dir": model_dir or spec.model_dir, "allow_remote_code": list(allow_remote_code)}
-    return spec.model_copy(update=said)
+    manifest = cast(dict[str, dict[str, Row]], json.loads(store.read_bytes(uri)))
+    for key, entry in manifest["stages"].items():
+        if stage := _embedder(entry):
+            return key, stage
+    raise SourceError(f"the embeddings of {output} know no words: embed with a learned model")
 
 
-def _scored(output: str, query: np.ndarray, kept: Collection[str]) -> Iterator[tuple[float, str]]:
+def _embedder(entry: Row) -> EmbedderStage | None:
+    """Only built-in classes are imported: the manifest may come from anywhere."""
+    if entry["class"] not in registry.BUILT_IN:
+        return None
+    cls = registry.stage_class(str(entry["class"]))
+    if not (issubclass(cls, EmbedderStage) and cls.knows_words):
+        return None
+    return cls.model_validate(entry["parameters"])
+
+
+def _scored(folder: str, query: np.ndarray, kept: Collection[str]) -> Iterator[tuple[float, str]]:
     """Minus the cosine and the id of every kept clip, file by file."""
-    for file in embedding_files(output):
+    for file in embedding_files(folder):
         for batch in read_batches(file.uri):
             if batch.rows.shape[1] != len(query):
                 lengths = f"{batch.rows.shape[1]} numbers, the model gives {len(query)}"
@@ -88,15 +118,14 @@ def _of_kept(
     return ((-cosine, name) for name, cosine in zip(ids, cosines, strict=True) if name in kept)
 
 
-def _kept_clips(output: str) -> Mapping[str, Mapping[str, object]]:
+def _kept_clips(output: str) -> Mapping[str, Row]:
     """Clip id -> row of the clips table, for those that are kept."""
     uri = layout.table_path(store.normalise(output), "clips")
-    schema = pa.schema([CLIPS.field(name) for name in _COLUMNS])
-    rows = parquet.read(uri, schema=schema).to_pylist()
+    rows = parquet.read(uri, schema=_CLIPS).to_pylist()
     return {row["clip_id"]: row for row in rows if row["status"] == "kept"}
 
 
-def _hit(clip: Mapping[str, object], similarity: float) -> Hit:
+def _hit(clip: Row, similarity: float) -> Hit:
     return Hit(
         clip_id=str(clip["clip_id"]),
         similarity=similarity,

@@ -1,18 +1,20 @@
 """How captions turned out: their statuses, and texts that windows of unrelated clips share. Pure."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from clipmill.review import wording
-from clipmill.review.view import CaptionsView
+from clipmill.review.plan_records import CaptionColumns
+from clipmill.review.view import CaptionerView, CaptionsView
 
 MIN_REPEATS = 2
 """Windows of different videos with one text; a clip of its own copy says nothing."""
 MAX_SHOWN = 5
 
 
-def captions_view(windows: pa.Table, clips: pa.Table) -> CaptionsView:
+def captions_view(windows: pa.Table, clips: pa.Table, columns: Sequence[CaptionColumns]) -> CaptionsView:
     """Counts over all windows; equal captions count where their clips are of different videos.
 
     Clips that duplicate another may well have its caption, and are left out.
@@ -22,25 +24,28 @@ def captions_view(windows: pa.Table, clips: pa.Table) -> CaptionsView:
         for row in clips.select(["clip_id", "video_id", "status"]).to_pylist()
         if row["status"] == "kept"
     }
-    places: defaultdict[str, list[str]] = defaultdict(list)
-    for row in windows.select(["clip_id", "caption"]).to_pylist():
-        if row["caption"] and row["clip_id"] in unique:
-            places[" ".join(row["caption"].split())].append(unique[row["clip_id"]])
-    repeated = sorted(
-        (
-            (text, len(videos), len(set(videos)))
-            for text, videos in places.items()
-            if len(set(videos)) >= MIN_REPEATS
-        ),
-        key=lambda one: (-one[1], one[0]),
-    )
-    return CaptionsView(
-        statuses=_counted(windows, "status"),
-        enhanced=_counted(windows, "enhanced_status"),
+    captioners = tuple(_captioner(windows, unique, one) for one in columns)
+    return CaptionsView(captioners, num_windows=windows.num_rows)
+
+
+def _captioner(windows: pa.Table, unique: Mapping[str, str], columns: CaptionColumns) -> CaptionerView:
+    repeated = _repeated(windows, unique, columns.caption)
+    return CaptionerView(
+        name=wording.reason(columns.key),
+        statuses=_counted(windows, columns.status) if columns.status else (),
         repeated=tuple((wording.plain(text), num, of) for text, num, of in repeated[:MAX_SHOWN]),
         num_repeated=sum(num for _, num, _ in repeated),
-        num_windows=windows.num_rows,
     )
+
+
+def _repeated(windows: pa.Table, unique: Mapping[str, str], column: str) -> list[tuple[str, int, int]]:
+    """(text, windows, videos) of texts that several videos share, the most frequent first."""
+    places: defaultdict[str, list[str]] = defaultdict(list)
+    for clip_id, text in zip(windows["clip_id"].to_pylist(), windows[column].to_pylist(), strict=True):
+        if text and clip_id in unique:
+            places[" ".join(text.split())].append(unique[clip_id])
+    counted = ((text, len(videos), len(set(videos))) for text, videos in places.items())
+    return sorted((one for one in counted if one[2] >= MIN_REPEATS), key=lambda one: (-one[1], one[0]))
 
 
 def _counted(windows: pa.Table, column: str) -> tuple[tuple[str, int], ...]:

@@ -1,6 +1,7 @@
 """Which distributions a report draws, and what it says about the rest."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +9,9 @@ import pyarrow as pa
 from markupsafe import Markup
 
 from clipmill.review import wording
-from clipmill.review.measures import MEASURES, Measure, measure_values
+from clipmill.review.measures import Measure, measure_values, scaled
+from clipmill.review.plan_records import ScoreLimit
 from clipmill.review.plots import histogram_svg, quantiles
-from clipmill.review.view import ScoreLimit
 
 STATUSES = ("kept", "duplicate", "filtered")
 
@@ -33,24 +34,33 @@ class Distributions:
     all_zero: tuple[str, ...]
 
 
-def draw_distributions(clips: pa.Table, *, limits: Iterable[ScoreLimit]) -> Distributions:
+def draw_distributions(
+    clips: pa.Table, measures: Iterable[Measure], *, limits: Iterable[ScoreLimit]
+) -> Distributions:
     """A plot of each measure over all ``clips``, by status; values that are not finite are only counted."""
-    limit_of = {limit.score: limit for limit in limits if (limit.min, limit.max) != (None, None)}
+    limits_of = _by_column(limits)
     plots: list[PlotView] = []
     without_data: list[str] = []
     all_zero: list[str] = []
-    for measure in MEASURES:
+    for measure in measures:
         values = _values_by_status(clips, measure)
         together = np.concatenate([*values.values()])
         if not together.size:
             without_data.append(measure.label)
-        elif not together.any() and measure.column not in limit_of:
+        elif not together.any() and measure.column not in limits_of:
             all_zero.append(measure.label)
         else:
-            plots.append(
-                _plot(values, together, measure, limit_of.get(measure.column), num_clips=clips.num_rows)
-            )
+            own = limits_of.get(measure.column, ())
+            plots.append(_plot(values, together, measure, own, num_clips=clips.num_rows))
     return Distributions(tuple(plots), tuple(without_data), tuple(all_zero))
+
+
+def _by_column(limits: Iterable[ScoreLimit]) -> dict[str, list[ScoreLimit]]:
+    found: defaultdict[str, list[ScoreLimit]] = defaultdict(list)
+    for limit in limits:
+        if limit.marks:
+            found[limit.score].append(limit)
+    return dict(found)
 
 
 def _values_by_status(clips: pa.Table, measure: Measure) -> dict[str, np.ndarray]:
@@ -63,7 +73,7 @@ def _plot(
     values: dict[str, np.ndarray],
     together: np.ndarray,
     measure: Measure,
-    limit: ScoreLimit | None,
+    limits: Sequence[ScoreLimit],
     *,
     num_clips: int,
 ) -> PlotView:
@@ -71,6 +81,7 @@ def _plot(
     summary = [f"median {middle}", f"5 to 95 %: {low} to {high}"]
     if together.size < num_clips:
         summary.append(f"{num_clips - together.size:,} without a value")
-    if limit is not None and not limit.is_active:
+    if any(not limit.is_active for limit in limits):
         summary.append("score only")
-    return PlotView(measure, histogram_svg(values, measure, limit), " · ".join(summary))
+    fitted = scaled(measure, together, [mark for limit in limits for mark in limit.marks])
+    return PlotView(fitted, histogram_svg(values, fitted, limits), " · ".join(summary))

@@ -1,47 +1,113 @@
 """What the larger view of a clip lists, and how each of its values is worded."""
 
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.types as pt
 
 from clipmill.review import wording
-from clipmill.review.measures import MEASURES
+from clipmill.review.naming import capital, label_of, unit_of
+from clipmill.review.plan_records import PlanView, StageColumns
 
-_TEXT: Callable[[str | None], str] = wording.plain
-_SCORE: Callable[[float | None], str] = wording.number
+Wording = Callable[..., str]
+NUM_DIGITS = 4
+NO_ERRORS = "{}"
+"""JSON of a clip that no stage had an error for."""
 
-CLIP_FIELDS: tuple[tuple[str, str, str, Callable[..., str]], ...] = (
-    ("Place", "Source", "source_uri", _TEXT),
-    ("Place", "Start", "start_s", wording.timecode),
-    ("Place", "End", "end_s", wording.timecode),
-    ("Place", "First frame", "start_frame", wording.count),
-    ("Place", "End frame", "end_frame", wording.count),
-    ("Place", "Start pts", "start_pts", wording.count),
-    ("Place", "End pts", "end_pts", wording.count),
-    ("Place", "Time base", "time_base", _TEXT),
-    ("Verdict", "Status", "status", _TEXT),
-    ("Verdict", "Reason", "reason", lambda text: wording.reason(text or "")),
-    ("Verdict", "Duplicate of", "duplicate_of", _TEXT),
-    ("Verdict", "Duplicate group", "duplicate_group", _TEXT),
-    ("Verdict", "Similarity", "similarity", lambda value: wording.number(value, digits=4)),
-    ("Verdict", "Errors", "errors", _TEXT),
-    *(("Scores", measure.label, measure.column, _SCORE) for measure in MEASURES[1:]),
-    ("Scores", "Motion source", "motion_source", _TEXT),
-    ("File", "Clip file", "clip_uri", _TEXT),
-    ("File", "Size", "num_bytes", wording.size),
-    ("File", "Codec", "video_codec", _TEXT),
-    ("File", "Mode", "clip_mode", _TEXT),
-    ("File", "Mode reason", "mode_reason", _TEXT),
-    ("File", "Width, px", "width", wording.count),
-    ("File", "Height, px", "height", wording.count),
-    ("File", "Frames a second", "framerate", lambda value: wording.number(value, digits=5)),
-    ("File", "Frames", "num_frames", wording.count),
-    ("File", "Audio", "has_audio", wording.yes_no),
-    ("File", "Starts at", "file_start_s", wording.timecode),
-    ("Identity", "Clip id", "clip_id", _TEXT),
-    ("Identity", "Video id", "video_id", _TEXT),
-    ("Identity", "Embedding", "embedding_algorithm", _TEXT),
-    ("Identity", "Clip digest", "clip_digest", _TEXT),
-    ("Identity", "Encode digest", "encode_digest", _TEXT),
-    ("Captions", "Text match", "text_match", _TEXT),
-    ("Captions", "Text match score", "text_match_score", _SCORE),
+
+@dataclass(frozen=True)
+class Field:
+    """One line of the larger view: a column of the clips table, and how its value is worded.
+
+    ``is_beside`` lists it beside the picture, not below it. ``shows_missing`` keeps the line without a value.
+    """
+
+    heading: str
+    label: str
+    column: str
+    worded: Wording
+    is_beside: bool = False
+    shows_missing: bool = False
+
+
+def _four_digits(value: float | None) -> str:
+    return wording.number(value, digits=NUM_DIGITS)
+
+
+def _size(value: float | None) -> str:
+    return wording.size(None if value is None or wording.is_missing(value) else round(value))
+
+
+def _time(value: float | None) -> str:
+    return f"-{wording.timecode(-value)}" if value is not None and value < 0 else wording.timecode(value)
+
+
+def _reason(text: str | None) -> str:
+    return wording.reason(text or "")
+
+
+def _errors(text: str | None) -> str:
+    return wording.plain(None if text == NO_ERRORS else text)
+
+
+def _as_json(value: object) -> str:
+    return wording.plain(None if value is None else json.dumps(value, default=str, ensure_ascii=False))
+
+
+BASE_FIELDS = (
+    Field("Place", "Source", "source_uri", wording.plain),
+    Field("Place", "Start", "start_s", wording.timecode),
+    Field("Place", "End", "end_s", wording.timecode),
+    Field("Place", "First frame", "start_frame", wording.count),
+    Field("Place", "End frame", "end_frame", wording.count),
+    Field("Place", "Start pts", "start_pts", wording.count),
+    Field("Place", "End pts", "end_pts", wording.count),
+    Field("Place", "Time base", "time_base", wording.plain),
+    Field("Verdict", "Status", "status", wording.plain, is_beside=True),
+    Field("Verdict", "Reason", "reason", _reason, is_beside=True),
+    Field("Verdict", "Duplicate of", "duplicate_of", wording.plain, is_beside=True),
+    Field("Verdict", "Duplicate group", "duplicate_group", wording.plain, is_beside=True),
+    Field("Verdict", "Similarity", "similarity", _four_digits, is_beside=True),
+    Field("Verdict", "Errors", "errors", _errors, is_beside=True),
+    Field("Identity", "Clip id", "clip_id", wording.plain),
+    Field("Identity", "Video id", "video_id", wording.plain),
+    Field("Identity", "Encode digest", "encode_digest", wording.plain),
 )
-"""Heading, label, column of the clips table, and wording."""
+"""Fields of columns that every run has."""
+
+
+def clip_fields(view: PlanView) -> tuple[Field, ...]:
+    """Returns the fields of the base columns, then those of each stage below its key."""
+    return (*BASE_FIELDS, *(field for stage in view.clip_stages for field in _stage_fields(stage)))
+
+
+def _stage_fields(stage: StageColumns) -> list[Field]:
+    return [
+        Field(
+            capital(wording.reason(stage.key)),
+            _label(published.column.name),
+            published.name,
+            worded_as(published.name, published.column.type),
+            is_beside=stage.is_plotted,
+            shows_missing=published.column.plot,
+        )
+        for published in stage.columns
+    ]
+
+
+def _label(name: str) -> str:
+    """``Width, px`` of ``width_px``; times say of themselves that they are seconds."""
+    unit = unit_of(name)
+    return label_of(name) + (f", {unit}" if unit not in ("", "s") else "")
+
+
+def worded_as(name: str, kind: pa.DataType) -> Wording:
+    """Returns the wording for values of a type; ``_bytes`` in a name means a size, ``_s`` a time."""
+    if pt.is_boolean(kind):
+        return wording.yes_no
+    if pt.is_integer(kind) or pt.is_floating(kind):
+        by_name = _size if name.endswith("_bytes") else _time if name.endswith("_s") else None
+        return by_name or (wording.count if pt.is_integer(kind) else _four_digits)
+    return wording.plain if pt.is_string(kind) or pt.is_large_string(kind) else _as_json

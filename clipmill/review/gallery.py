@@ -2,28 +2,38 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipmill.review import wording
-from clipmill.review.fields import CLIP_FIELDS
-from clipmill.review.measures import MEASURES, measure_values
+from clipmill.review.fields import Field, worded_as
+from clipmill.review.measures import Measure, measure_values
 from clipmill.review.naming import relative_link, short_name
-from clipmill.review.view import ClipView, ReasonView, ReportTables
+from clipmill.review.plan_records import CaptionColumns, PublishedColumn
+from clipmill.review.view import ClipView, ReasonView, ReportOptions, ReportTables
+from clipmill.stages.column_roles import CARD
 
 CARD_CHARS = 160
 
 
-def clip_views(tables: ReportTables, rows: Sequence[int], *, root: str, output_root: str) -> list[ClipView]:
+def clip_views(
+    tables: ReportTables,
+    rows: Sequence[int],
+    fields: Sequence[Field],
+    measures: Sequence[Measure],
+    *,
+    root: str,
+    options: ReportOptions,
+) -> list[ClipView]:
     """The view of each of the sampled ``rows`` of the clips table, in source order, named below ``root``."""
+    view = options.view
     clips = tables.clips.take(pa.array(rows, pa.int64()))
     of_sample = pc.field("clip_id").isin(clips["clip_id"].combine_chunks())
     windows = tables.windows.filter(of_sample)
-    previews, captions = first_previews(windows), clip_captions(windows)
+    previews, captions = first_previews(windows, view.preview), clip_captions(windows, view.captions)
     messages = rejection_messages(tables.rejections.filter(of_sample))
-    scores = {measure.column: measure_values(clips, measure.column).tolist() for measure in MEASURES}
+    scores = {measure.column: measure_values(clips, measure.column).tolist() for measure in measures}
     views = [
         ClipView(
             clip_id=row["clip_id"],
@@ -35,16 +45,16 @@ def clip_views(tables: ReportTables, rows: Sequence[int], *, root: str, output_r
             message=messages.get(row["clip_id"], ""),
             scores={column: values[index] for column, values in scores.items()},
             details=(
-                *(worded(row[column]) for _, _, column, worded in CLIP_FIELDS),
+                *(field.worded(row[field.column]) for field in fields),
                 messages.get(row["clip_id"], wording.DASH),
                 captions.get(row["clip_id"], wording.DASH),
             ),
             preview_uri=previews.get(row["clip_id"]),
             duplicate_of=row["duplicate_of"],
             similarity=row["similarity"],
-            link=relative_link(row["clip_uri"], output_root=output_root),
+            link=relative_link(row.get(view.clip_file), output_root=options.output_root),
             caption=shortened(captions.get(row["clip_id"], "")),
-            text_match=_match(row),
+            note=_note(row, view.clip_columns),
         )
         for index, row in enumerate(clips.to_pylist())
     ]
@@ -56,25 +66,26 @@ def shortened(caption: str) -> str:
     return caption if len(caption) <= CARD_CHARS else caption[:CARD_CHARS].rsplit(" ", 1)[0] + "…"
 
 
-def _match(row: Mapping[str, object]) -> str:
-    if row["text_match"] is None:
-        return ""
-    score = wording.number(cast("float | None", row["text_match_score"]))
-    return f"{wording.plain(str(row['text_match']))} {score}"
+def _note(row: Mapping[str, object], columns: Sequence[PublishedColumn]) -> str:
+    """The values that belong on a clip's card, in one line."""
+    shown = [one for one in columns if one.column.role == CARD and row[one.name] is not None]
+    return " ".join(worded_as(one.name, one.column.type)(row[one.name]) for one in shown)
 
 
-def first_previews(windows: pa.Table) -> dict[str, str]:
-    """The preview of each clip's first window that has one."""
-    rows = windows.select(["clip_id", "start_frame", "preview_uri"]).to_pylist()
-    rows = sorted((row for row in rows if row["preview_uri"]), key=lambda row: -(row["start_frame"] or 0))
-    return {row["clip_id"]: row["preview_uri"] for row in rows}
+def first_previews(windows: pa.Table, column: str) -> dict[str, str]:
+    """The preview of each clip's first window that has one in ``column``; none without a column."""
+    if not column:
+        return {}
+    rows = windows.select(["clip_id", "start_frame", column]).to_pylist()
+    rows = sorted((row for row in rows if row[column]), key=lambda row: -(row["start_frame"] or 0))
+    return {row["clip_id"]: row[column] for row in rows}
 
 
-def clip_captions(windows: pa.Table) -> dict[str, str]:
-    """The captions of each clip's windows in order, the enhanced one where there is one."""
+def clip_captions(windows: pa.Table, columns: Sequence[CaptionColumns]) -> dict[str, str]:
+    """The captions of each clip's windows in order: of each window the one of the last stage that has one."""
     texts: defaultdict[str, list[str]] = defaultdict(list)
     for row in sorted(windows.to_pylist(), key=lambda row: row["start_frame"] or 0):
-        caption = row["enhanced_caption"] or row["caption"]
+        caption = next((text for one in reversed(columns) if (text := row[one.caption])), "")
         if caption:
             texts[row["clip_id"]].append(wording.plain(caption))
     return {clip_id: " / ".join(parts) for clip_id, parts in texts.items()}

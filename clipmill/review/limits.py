@@ -1,40 +1,43 @@
-"""Which thresholds a run filters by, so that plots can mark them."""
+"""Which thresholds a plan filters by, so that plots can mark them. Pure."""
 
+from collections.abc import Iterable, Iterator
+
+from clipmill.planning.nodes import Node
 from clipmill.review.measures import LENGTH
-from clipmill.review.view import ScoreLimit
-from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
-from clipmill.stages.video.clipping.content_extraction import ShotClipRules
-from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
-from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
-from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
+from clipmill.review.plan_records import ScoreLimit
+from clipmill.stages.base import Rule, Stage
+from clipmill.stages.roles import ExtractorStage
+
+SCORE_ONLY = "score_only"
+"""Name of the field that turns the rules of a stage off."""
 
 
-def length_limit(extractor: FixedStrideExtractorStage | ShotClipRules) -> ScoreLimit:
-    """The lengths of clips that an extractor allows."""
-    if isinstance(extractor, FixedStrideExtractorStage):
-        return ScoreLimit(LENGTH, min=extractor.min_clip_length_s, max=extractor.clip_len_s)
-    return ScoreLimit(LENGTH, min=extractor.min_length_s, max=extractor.max_length_s)
+def length_limit(extractor: Stage) -> Iterator[ScoreLimit]:
+    """Yields the lengths of clips that an extractor allows."""
+    if isinstance(extractor, ExtractorStage):
+        shortest_s, longest_s = extractor.length_bounds()
+        yield ScoreLimit(LENGTH, min=shortest_s, max=longest_s)
 
 
-def motion_limits(rule: MotionFilterStage) -> tuple[ScoreLimit, ...]:
-    """The thresholds of the motion filter."""
-    is_active = not rule.score_only
-    return (
-        ScoreLimit("motion_global_mean", min=rule.global_mean_threshold, is_active=is_active),
-        ScoreLimit("motion_per_patch_min_256", min=rule.per_patch_min_256_threshold, is_active=is_active),
-    )
+def node_limits(nodes: Iterable[Node]) -> Iterator[ScoreLimit]:
+    """Yields the bounds of clip columns that the rules of ``nodes`` name, under the published names.
+
+    A stage whose ``score_only`` is True has no rules; the bounds that it would have are not active.
+    """
+    by_key = {node.key: node for node in nodes}
+    for node in by_key.values():
+        rules, is_active = _rules(node.stage)
+        for rule in rules:
+            owner = node.ruled_column(rule)
+            if owner is None or (rule.min is None and rule.max is None):
+                continue
+            if owner.key in by_key and by_key[owner.key].stage.grain == "clip":
+                name = by_key[owner.key].published_name(owner.column.name)
+                yield ScoreLimit(name, min=rule.min, max=rule.max, is_active=is_active)
 
 
-def aesthetic_limit(rule: ClipAestheticFilterStage) -> ScoreLimit:
-    """The threshold of the aesthetic filter."""
-    return ScoreLimit("aesthetic_score", min=rule.score_threshold, is_active=not rule.score_only)
-
-
-def quality_limits(rule: QualityFilterStage) -> tuple[ScoreLimit, ...]:
-    """The bounds of the quality filter that are set."""
-    bounds = {name: getattr(rule, name) for name in QUALITY_SCORES}
-    return tuple(
-        ScoreLimit(name, min=bound.min, max=bound.max, is_active=not rule.score_only)
-        for name, bound in bounds.items()
-        if bound.min is not None or bound.max is not None
-    )
+def _rules(stage: Stage) -> tuple[tuple[Rule, ...], bool]:
+    """Returns the rules of a stage, and whether they reject."""
+    if getattr(stage, SCORE_ONLY, False) is True:
+        return stage.model_copy(update={SCORE_ONLY: False}).rules(), False
+    return stage.rules(), True

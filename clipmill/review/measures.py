@@ -1,19 +1,33 @@
 """The numbers of a clip that a report plots, sorts by and shows on cards."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.types as pt
 
-LENGTH = "length_s"
+from clipmill.review.naming import label_of, unit_of, words_of
+from clipmill.review.plan_records import PlanView, PublishedColumn
+
+LENGTH = "end_s - start_s"
 """The one measure that is no column: the seconds of a clip."""
+
+NUM_ON_CARDS = 6
+LOG_RATIO = 30.0
+"""From this ratio of the 95th to the 5th percentile on, a scale is logarithmic."""
+LEAST_POSITIVE = 0.9
+"""Least share of the values that are above zero on a logarithmic scale."""
+LEAST_SHARE_RANGE = 0.2
+"""Values within 0..1 that reach over less than this are drawn on a scale of their own."""
 
 
 @dataclass(frozen=True)
 class Measure:
     """One number of a clip: its column, how it is called (``short`` on cards), and the scale it is drawn on.
 
-    ``bounds`` are the ends of its scale where they are known beforehand.
+    ``bounds`` are the ends of its scale where they are not those of the values.
     """
 
     column: str
@@ -25,39 +39,54 @@ class Measure:
     bounds: tuple[float, float] | None = None
 
 
-MEASURES = (
-    Measure(LENGTH, "Clip length", "length", "from the first to the end of the last frame", unit="s"),
-    Measure("motion_global_mean", "Motion, mean", "motion", "mean flow over height + width", is_log=True),
-    Measure(
-        "motion_per_patch_min_256",
-        "Motion, least patch",
-        "least motion",
-        "the stillest 256 px patch of the picture",
-        is_log=True,
-    ),
-    Measure("motion_camera_mean", "Motion, camera", "camera", "flow of pan, zoom and roll", is_log=True),
-    Measure("motion_object_mean", "Motion, objects", "objects", "flow besides the camera's", is_log=True),
-    Measure("sharpness", "Sharpness", "sharpness", "log-variance of the Laplacian; more is sharper"),
-    Measure("exposure", "Exposure", "exposure", "mean luma; 0 black, 1 white", bounds=(0.0, 1.0)),
-    Measure("colourfulness", "Colourfulness", "colour", "0 is grey"),
-    Measure("blockiness", "Blockiness", "blocks", "steps at 8 px borders over steps inside; 1 is none"),
-    Measure("black_ratio", "Black frames", "black", "share of the samples", bounds=(0.0, 1.0)),
-    Measure("frozen_ratio", "Frozen frames", "frozen", "share of the samples", bounds=(0.0, 1.0)),
-    Measure(
-        "letterbox_ratio", "Letterbox", "letterbox", "share of the picture that is bars", bounds=(0.0, 1.0)
-    ),
-    Measure("text_likeness", "Text-likeness", "text", "share of picture and time like overlaid text"),
-    Measure("aesthetic_score", "Aesthetic score", "aesthetic", "of the learned head"),
+CLIP_LENGTH = Measure(
+    LENGTH, "Clip length", "length", "from the first to the end of the last frame", unit="s"
 )
 
-CARD_MEASURES = (
-    "motion_global_mean", "sharpness", "exposure", "colourfulness", "blockiness", "letterbox_ratio",
-)  # fmt: skip
-"""Scores that every card names, beside its length."""
+
+def plan_measures(view: PlanView) -> tuple[Measure, ...]:
+    """Returns the length of clips, then every number that a stage wants plotted, in run order."""
+    plotted = [published for published in view.clip_columns if published.column.plot]
+    return (CLIP_LENGTH, *(_measure(one) for one in plotted if _is_number(one.column.type)))
+
+
+def _measure(published: PublishedColumn) -> Measure:
+    name = published.name
+    return Measure(name, label_of(name), words_of(name), published.column.doc, unit_of(name))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pt.is_floating(kind) or pt.is_integer(kind) or pt.is_boolean(kind)
 
 
 def measure_values(clips: pa.Table, column: str) -> np.ndarray:
-    """The values of a measure, float64 ``(N,)`` for N clips, NaN where there is none."""
+    """Returns the values of a measure, float64 ``(N,)`` for N clips, NaN where there is none."""
     if column == LENGTH:
         return clips["end_s"].to_numpy() - clips["start_s"].to_numpy()
     return clips[column].to_numpy().astype(np.float64)
+
+
+def card_measures(measures: Sequence[Measure], clips: pa.Table) -> tuple[Measure, ...]:
+    """Returns the measures that every card names beside the length: the first six that have a value."""
+    having = (one for one in measures if np.isfinite(measure_values(clips, one.column)).any())
+    return tuple(islice((one for one in having if one.column != LENGTH), NUM_ON_CARDS))
+
+
+def scaled(measure: Measure, values: np.ndarray, marks: Sequence[float] = ()) -> Measure:
+    """Returns ``measure`` with the scale that fits its finite ``values`` and the thresholds ``marks``.
+
+    Numbers of many magnitudes get a logarithmic scale. Numbers within 0..1 that use much of it get all of it.
+    """
+    if _spans_magnitudes(values):
+        return replace(measure, is_log=True, bounds=None)
+    shown = np.array([*values, *marks])
+    is_share = bool(shown.min() >= 0 and shown.max() <= 1 and np.ptp(values) > LEAST_SHARE_RANGE)
+    return replace(measure, is_log=False, bounds=(0.0, 1.0) if is_share else None)
+
+
+def _spans_magnitudes(values: np.ndarray) -> bool:
+    positive = values[values > 0]
+    if values.min() < 0 or positive.size < LEAST_POSITIVE * values.size:
+        return False
+    low, high = np.quantile(positive, [0.05, 0.95])
+    return bool(high > LOG_RATIO * low)

@@ -31,3 +31,27 @@ def relative_link(uri: str | None, *, output_root: str) -> str:
     if not uri or not output_root or not uri.startswith(root):
         return ""
     return "./" + quote(uri[len(root) :])
+
+
+_UNITS = {"s": "s", "px": "px", "fps": "frames a second"}
+
+
+def unit_of(name: str) -> str:
+    """Returns the unit in which a column's name ends: ``px`` of ``peak_px``; empty without one."""
+    return _UNITS.get(name.rpartition("_")[2], "") if "_" in name else ""
+
+
+def words_of(name: str) -> str:
+    """Returns a column's name in words, without its unit: ``frames`` of ``num_frames``."""
+    bare = name.rpartition("_")[0] if unit_of(name) else name
+    return wording.reason(bare.removeprefix("num_"))
+
+
+def label_of(name: str) -> str:
+    """Returns a column's name as a label without its unit: ``Motion mean`` of ``motion_mean``."""
+    return capital(words_of(name))
+
+
+def capital(words: str) -> str:
+    """Returns words with a capital letter in front; the others stay as they are."""
+    return words[:1].upper() + words[1:]

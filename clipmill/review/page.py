@@ -7,8 +7,10 @@ from clipmill.review import sample
 from clipmill.review.captions import captions_view
 from clipmill.review.copies import copy_views, group_views
 from clipmill.review.distributions import Distributions, draw_distributions
+from clipmill.review.fields import Field, clip_fields
 from clipmill.review.funnel import count_funnel
 from clipmill.review.gallery import clip_views, reason_views
+from clipmill.review.measures import Measure, card_measures, plan_measures
 from clipmill.review.naming import common_root
 from clipmill.review.oddities import oddity_views
 from clipmill.review.rejections import rejected_files, rejection_views, sample_rejections
@@ -32,6 +34,9 @@ class Page:
     """Everything the template draws, but for the previews."""
 
     options: ReportOptions
+    fields: Sequence[Field]
+    measures: Sequence[Measure]
+    card_measures: Sequence[Measure]
     funnel: FunnelView
     distributions: Distributions
     clips: Sequence[ClipView]
@@ -53,18 +58,22 @@ class Page:
 
 def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
     """The page of ``tables``; the same for any order of their rows."""
-    clips = tables.clips
+    clips, view = tables.clips, options.view
+    fields, measures = clip_fields(view), plan_measures(view)
     root = common_root(_uris(tables))
     rows = sample.sample_clips(clips, size=options.max_clips, seed=options.seed)
-    views = clip_views(tables, rows, root=root, output_root=options.output_root)
+    views = clip_views(tables, rows, fields, measures, root=root, options=options)
     copies, num_copies = copy_views(tables.videos, root=root, max_rows=options.max_rejections)
     oddities, num_odd = oddity_views(tables.videos, root=root, max_rows=options.max_rejections)
     files = rejected_files(tables.rejections)
     rejected_rows = sample_rejections(files, size=options.max_rejections, seed=options.seed)
     return Page(
         options=options,
+        fields=fields,
+        measures=measures,
+        card_measures=card_measures(measures, clips),
         funnel=count_funnel(tables.videos, clips, dropped_s=options.dropped_s),
-        distributions=draw_distributions(clips, limits=options.limits),
+        distributions=draw_distributions(clips, measures, limits=view.limits),
         clips=views,
         num_clips=clips.num_rows,
         reasons=_reasons(views),
@@ -79,7 +88,7 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         oddities=oddities,
         num_odd=num_odd,
         num_partial=tables.videos["is_partial"].to_pylist().count(True),
-        captions=captions_view(tables.windows, clips),
+        captions=captions_view(tables.windows, clips, view.captions),
     )
 
 

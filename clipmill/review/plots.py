@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from clipmill.review import wording
 from clipmill.review.measures import Measure
-from clipmill.review.view import ScoreLimit
+from clipmill.review.plan_records import ScoreLimit
 
 NUM_BINS = 32
 WIDTH, HEIGHT = 360.0, 176.0
@@ -84,16 +84,20 @@ def fit_axis(values: np.ndarray, measure: Measure, limits: Sequence[float]) -> A
 
 
 def histogram_svg(
-    values: Mapping[str, np.ndarray], measure: Measure, limit: ScoreLimit | None = None
+    values: Mapping[str, np.ndarray], measure: Measure, limits: Sequence[ScoreLimit] = ()
 ) -> Markup:
-    """A stacked histogram of finite ``values`` by status, bottom first, with the thresholds of ``limit``."""
-    marks = [] if limit is None else [mark for mark in (limit.min, limit.max) if mark is not None]
+    """A stacked histogram of finite ``values`` by status, bottom first, with thresholds."""
+    marks = [mark for limit in limits for mark in limit.marks]
     together = np.concatenate([*values.values(), np.empty(0)])
     if not together.size:
         raise ValueError(f"{measure.column} has no values to plot")
     axis = fit_axis(together, measure, marks)
     counts = {kind: _bin(axis, column) for kind, column in values.items()}
-    body = [*_bars(axis, counts, measure), *_tick_marks(axis), *_limit_marks(axis, limit)]
+    body = [
+        *_bars(axis, counts, measure),
+        *_tick_marks(axis),
+        *(mark for limit in limits for mark in _limit_marks(axis, limit)),
+    ]
     return _SVG.format(
         width=WIDTH, height=HEIGHT, left=LEFT, right=RIGHT, base=BASE,
         label=_described(together, measure, marks), body=Markup("").join(body),
@@ -141,9 +145,7 @@ def _tick_marks(axis: Axis) -> list[Markup]:
     return marks
 
 
-def _limit_marks(axis: Axis, limit: ScoreLimit | None) -> list[Markup]:
-    if limit is None:
-        return []
+def _limit_marks(axis: Axis, limit: ScoreLimit) -> list[Markup]:
     idle = "" if limit.is_active else " cm-limit-idle"
     marks: list[Markup] = []
     for side, value in (("min", limit.min), ("max", limit.max)):

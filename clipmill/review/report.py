@@ -8,8 +8,6 @@ from markupsafe import Markup
 
 from clipmill import layout
 from clipmill.review import sample, wording
-from clipmill.review.fields import CLIP_FIELDS
-from clipmill.review.measures import CARD_MEASURES, MEASURES
 from clipmill.review.page import Page, build_page
 from clipmill.review.previews import InlinedPreviews, ReadBytes, inline_previews
 from clipmill.review.view import ClipView, ReportOptions, ReportTables
@@ -41,24 +39,28 @@ def render_report(tables: ReportTables, *, options: ReportOptions, read_bytes: R
     return _draw(page, inline_previews(wanted, read_bytes=read_bytes, max_bytes=room))
 
 
-def clip_data(clips: Sequence[ClipView]) -> Mapping[str, object]:
-    """What the page's script sorts by and lists in the larger view; row i belongs to card i."""
+def clip_data(page: Page) -> Mapping[str, object]:
+    """What the page's script sorts by and lists in the larger view; row i belongs to card i.
+
+    A field is heading, label, and whether its line stays without a value.
+    """
     return {
         "fields": [
-            *([group, label] for group, label, _, _ in CLIP_FIELDS),
-            ["Verdict", "Message"],
-            ["Captions", "Caption"],
+            *([field.heading, field.label, field.shows_missing] for field in page.fields),
+            ["Verdict", "Message", False],
+            ["Captions", "Caption", False],
         ],
-        "measures": [measure.label for measure in MEASURES],
-        "units": [measure.unit for measure in MEASURES],
+        "beside": list(dict.fromkeys(field.heading for field in page.fields if field.is_beside)),
+        "measures": [measure.label for measure in page.measures],
+        "units": [measure.unit for measure in page.measures],
         "clips": [
             {
                 "details": view.details,
                 "link": view.link,
-                "scores": [_finite(view.scores[measure.column]) for measure in MEASURES],
-                "shown": [wording.number(view.scores[measure.column]) for measure in MEASURES],
+                "scores": [_finite(view.scores[measure.column]) for measure in page.measures],
+                "shown": [wording.number(view.scores[measure.column]) for measure in page.measures],
             }
-            for view in clips
+            for view in page.clips
         ],
     }
 
@@ -71,9 +73,7 @@ def _draw(page: Page, previews: InlinedPreviews) -> str:
             word=wording,
             page=page,
             previews=previews,
-            measures=MEASURES,
-            card_measures=[measure for measure in MEASURES if measure.column in CARD_MEASURES],
-            data=Markup(wording.script_json(clip_data(page.clips))),
+            data=Markup(wording.script_json(clip_data(page))),
             row_of={view.clip_id: row for row, view in enumerate(page.clips)},
         )
     )

@@ -7,8 +7,9 @@ from markupsafe import Markup
 
 from clipmill.review import wording
 from clipmill.review.measures import Measure
+from clipmill.review.plan_records import ScoreLimit
 from clipmill.review.plots import histogram_svg
-from clipmill.review.view import ScoreLimit, SimilarityCounts
+from clipmill.review.view import SimilarityCounts
 
 MEASURE = Measure(
     "similarity",
@@ -52,7 +53,7 @@ def draw_similarity(counts: SimilarityCounts | None) -> SimilarityView | None:
     }
     chosen = round(1.0 - counts.threshold, 6)
     rows = [_row(eps, lower, number, is_chosen=eps == chosen) for eps in sorted({*EPS, chosen})]
-    svg = histogram_svg(values, MEASURE, ScoreLimit("similarity", min=round(counts.threshold, 6)))
+    svg = histogram_svg(values, MEASURE, [ScoreLimit("similarity", min=round(counts.threshold, 6))])
     return SimilarityView(svg, int(number.sum()), tuple(rows))
 
 

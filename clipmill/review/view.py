@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from clipmill.review.plan_records import NO_STAGES, PlanView
+
 
 @dataclass(frozen=True)
 class ReportTables:
-    """The published tables, with the columns of ``clipmill.storage.tables``."""
+    """The published tables, with the columns of ``clipmill.dataset.schemas``."""
 
     videos: pa.Table
     shots: pa.Table
@@ -16,16 +18,6 @@ class ReportTables:
     windows: pa.Table
     rejections: pa.Table
     duplicates: pa.Table
-
-
-@dataclass(frozen=True)
-class ScoreLimit:
-    """A threshold: below ``min`` or above ``max`` a clip is filtered, or only scored where not active."""
-
-    score: str
-    min: float | None = None
-    max: float | None = None
-    is_active: bool = True
 
 
 @dataclass(frozen=True)
@@ -43,7 +35,8 @@ class SimilarityCounts:
 class ReportOptions:
     """What a report says beyond its tables, and how large it may be.
 
-    ``facts`` are (name, value) pairs of the header: what ran over what. ``dropped_s`` says, by ``DropCause``,
+    ``view`` names the columns of the run's stages, and their thresholds. ``facts`` are (name, value) pairs of
+    the header: what ran over what. ``dropped_s`` says, by ``DropCause``,
     how many seconds of the split videos are in no clip. ``similarity`` is what deduplication measured.
     ``output_root`` turns clip files below it into links.
     The page has at most ``max_bytes`` bytes: previews are left out where they do not fit.
@@ -51,7 +44,7 @@ class ReportOptions:
 
     title: str = "Curation report"
     facts: tuple[tuple[str, str], ...] = ()
-    limits: tuple[ScoreLimit, ...] = ()
+    view: PlanView = NO_STAGES
     dropped_s: Mapping[str, float] = field(default_factory=dict[str, float])
     similarity: SimilarityCounts | None = None
     output_root: str = ""
@@ -102,7 +95,10 @@ class FunnelView:
 
 @dataclass(frozen=True)
 class ClipView:
-    """One sampled clip as the page shows it; ``scores`` by column, ``details`` in the order of the fields."""
+    """One sampled clip as the page shows it; ``scores`` by column, ``details`` in the order of the fields.
+
+    ``note`` are the values that stages want to see on the clip's card.
+    """
 
     clip_id: str
     name: str
@@ -118,27 +114,44 @@ class ClipView:
     similarity: float | None
     link: str
     caption: str = ""
-    text_match: str = ""
+    note: str = ""
+
+    @property
+    def length_s(self) -> float:
+        """The seconds of the clip."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True)
+class CaptionerView:
+    """How a stage captioned windows: (status, windows) pairs, and captions that unrelated windows share.
+
+    ``name`` is the stage's key in words. ``repeated`` holds (caption, windows, videos) of shared captions,
+    the most frequent first; ``num_repeated`` counts all such windows.
+    """
+
+    name: str
+    statuses: tuple[tuple[str, int], ...] = ()
+    repeated: tuple[tuple[str, int, int], ...] = ()
+    num_repeated: int = 0
+
+    @property
+    def is_on(self) -> bool:
+        """True if the stage did not skip every window."""
+        return any(status != "skipped" for status, _ in self.statuses)
 
 
 @dataclass(frozen=True)
 class CaptionsView:
-    """How windows were answered: (status, windows) pairs, and captions that unrelated windows share.
+    """The stages that caption windows, in run order."""
 
-    ``repeated`` holds (caption, windows, videos) of those, the most frequent first; ``num_repeated`` counts
-    all such windows.
-    """
-
-    statuses: tuple[tuple[str, int], ...] = ()
-    enhanced: tuple[tuple[str, int], ...] = ()
-    repeated: tuple[tuple[str, int, int], ...] = ()
-    num_repeated: int = 0
+    captioners: tuple[CaptionerView, ...] = ()
     num_windows: int = 0
 
     @property
-    def is_on(self) -> bool:
-        """Whether anybody was asked."""
-        return any(status != "skipped" for status, _ in self.statuses)
+    def active(self) -> tuple[CaptionerView, ...]:
+        """The stages that did not skip every window."""
+        return tuple(one for one in self.captioners if one.is_on)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Cuts as frames come: the shot detector that needs no weights, for videos that nobody holds as a whole."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -10,10 +11,22 @@ from clipmill.shots.gradual import SPANS
 from clipmill.shots.hard import NEIGHBOURS, HardCuts
 from clipmill.shots.strip import BLOCK_FRAMES, Blocks
 from clipmill.shots.transitions import MAX_JOIN_FRAMES, REACH_FRAMES, GradualTransitions
-from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 
 
-class CutFinder:
+@dataclass(frozen=True)
+class ContentOptions:
+    """Thresholds of the content detector: probabilities above 0 and below 1.
+
+    Of cuts fewer than ``min_shot_frames`` frames apart only the likeliest counts.
+    """
+
+    threshold: float
+    min_shot_frames: int
+    find_gradual: bool
+    gradual_threshold: float
+
+
+class ContentCutFinder:
     """Finds the hard cuts and gradual transitions of a video in pieces of any length.
 
     The result is the same for any pieces, and memory does not grow with the length. ``num_final`` tells how
@@ -23,24 +36,26 @@ class CutFinder:
     other; and at a range until its end and ``join_frames`` are past.
     """
 
-    latency_frames: ClassVar[int] = BLOCK_FRAMES + max(SPANS) + REACH_FRAMES
+    gradual_latency_frames: ClassVar[int] = BLOCK_FRAMES + max(SPANS) + REACH_FRAMES
     hard_latency_frames: ClassVar[int] = BLOCK_FRAMES + MAX_LAG + NEIGHBOURS
-    """The same where ``find_gradual`` is off, ``min_shot_frames`` apart."""
+    """``latency_frames`` where ``find_gradual`` is off."""
     join_frames: ClassVar[int] = MAX_JOIN_FRAMES
     """How much longer a range waits for another behind it."""
 
-    def __init__(self, spec: ContentClipExtractionStage) -> None:
+    def __init__(self, spec: ContentOptions) -> None:
         self._blocks = Blocks()
         self._hard = HardCuts(threshold=spec.threshold, min_shot_frames=spec.min_shot_frames)
         self._gradual = GradualTransitions(threshold=spec.gradual_threshold) if spec.find_gradual else None
+        self.latency_frames = self.gradual_latency_frames if self._gradual else self.hard_latency_frames
         self._cuts: list[int] = []  # final, but perhaps within a range that is not
         self.num_final = 0
 
-    def feed(self, thumbnails: np.ndarray) -> Cuts:
+    def feed(self, thumbnails: np.ndarray, times_s: np.ndarray | None = None) -> Cuts:
         """What the next frames, uint8 ``(n, 27, 48, 3)`` RGB in display order, make final.
 
-        ValueError for another shape.
+        Only frames count, not their times. ValueError for another shape.
         """
+        del times_s
         check_thumbnails(thumbnails)
         gradual: list[FrameSpan] = []
         for block in self._blocks.feed(thumbnails):
@@ -48,10 +63,7 @@ class CutFinder:
         return self._told(gradual)
 
     def no_cut_until(self, frame: int) -> int:
-        """The first cut seen behind ``frame``, from ``num_final`` on, or up to where none was seen.
-
-        A range may still take the cut in, or begin before it.
-        """
+        """See ``clipmill.shots.cut_finder.CutFinder``; ``frame`` is at least ``num_final`` - 1."""
         return min((cut for cut in self._cuts if cut > frame), default=self._hard.num_final)
 
     def finish(self) -> Cuts:

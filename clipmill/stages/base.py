@@ -4,7 +4,7 @@ The planner, the engine, the state, the tables, the JSON, the report and the com
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
@@ -17,11 +17,14 @@ from clipmill.stages.spec import BOUND, SPEED, VERDICT, Cpus, Mark, Spec, StageS
 from clipmill.stages.worker import (
     Batch,
     Failed,
+    FrameSamples,
     Item,
     MotionSamples,
     Results,
     StageContext,
     StreamWorker,
+    VideoPart,
+    VideoWorker,
     Worker,
 )
 
@@ -29,10 +32,10 @@ Grain = Literal["run", "video", "clip", "window"]
 S = TypeVar("S", bound="Stage")
 
 __all__ = [
-    "BOUND", "SPEED", "VERDICT", "Artifact", "Batch", "Column", "Cpus", "Failed", "Frames", "Grain", "Item",
-    "Mark", "Measure", "ModelRef", "Motion", "MotionSamples", "Reads", "Resources", "Results", "Rule",
-    "RunView", "Sound", "Spec", "Stage", "StageContext", "StageSpec", "StreamWorker", "Worker",
-    "apply_verbose", "marks_of", "rate",
+    "BOUND", "SPEED", "VERDICT", "Artifact", "Batch", "Column", "Cpus", "Failed", "FrameSamples", "Frames",
+    "Grain", "Item", "Mark", "Measure", "ModelRef", "Motion", "MotionSamples", "Reads", "Resources",
+    "Results", "Rule", "RunView", "Sound", "Spec", "Stage", "StageContext", "StageSpec", "StreamWorker",
+    "VideoPart", "VideoWorker", "Worker", "apply_verbose", "marks_of", "rate",
 ]  # fmt: skip
 
 
@@ -88,6 +91,10 @@ class Stage(StageSpec):
     writes: ClassVar[tuple[Column, ...]] = ()
     artifacts: ClassVar[tuple[Artifact, ...]] = ()
 
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+        """Takes ``abstract``, which pydantic hands to both hooks of a subclass."""
+        super().__init_subclass__(**kwargs)
+
     @classmethod
     def __pydantic_init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
         """Checks what a class of stages must have; TypeError names what is wrong and the remedy.
@@ -97,8 +104,31 @@ class Stage(StageSpec):
         super().__pydantic_init_subclass__(**kwargs)
         cls.stage_name, cls.STAGE_VERSION = cls.name, cls.version
         _check_fields(cls)
-        if not abstract:
+        if not (abstract or _is_empty(cls)):
             _check_class(cls)
+
+    @property
+    def worker_environment(self) -> str:
+        """The environment that a worker of these parameters needs: ``core`` or an extra's name."""
+        return self.environment
+
+    @property
+    def result_class(self) -> str:
+        """The class that names results in the digest: classes with the same one share their rows."""
+        return type(self).__name__
+
+    @property
+    def caption_key(self) -> str:
+        """The name under which lists of caption models know the stage's texts; empty for a stage without."""
+        return ""
+
+    def makes_rows(self) -> bool:
+        """Returns True if the stage runs for items: it writes columns or files."""
+        return bool(self.writes or self.artifacts)
+
+    def shows(self) -> tuple[Frames, ...]:
+        """Returns the frames that users of the documented data model see in ``Clip.extracted_frames``."""
+        return ()
 
     def requires(self) -> tuple["Stage", ...]:
         """Returns stages that are added with these values where none of their class is there."""
@@ -128,7 +158,8 @@ class Stage(StageSpec):
     def rejects(self, rows: pa.Table) -> pa.Table | None:
         """Returns columns ``reason`` and ``message``, null where a row passes; None leaves it to ``rules``.
 
-        For what bounds cannot say. ``rows`` has the stage's own columns and those that it reads.
+        For what bounds cannot say. ``rows`` has the stage's own columns and those that it reads, by their
+        bare names; where two have one name, the one that is read goes by ``key:column``.
         """
         del rows
         return None
@@ -137,12 +168,27 @@ class Stage(StageSpec):
         """Returns ``rows`` with the derived columns, made from the stage's own columns and parameters."""
         return rows
 
+    def documented(self, own: Mapping[str, object]) -> Mapping[str, object]:
+        """Returns more of the documented JSON of an item than the ``json`` paths of columns say.
+
+        ``own`` holds the stage's published columns of the item.
+        """
+        del own
+        return {}
+
+    def check(self, *, num_gpus: float) -> None:
+        """Raises ModelUnavailable or SpecError for what the stage needs and this machine does not have.
+
+        Called in the driver, before any work; ``num_gpus`` are those that workers may use.
+        """
+        del num_gpus
+
     def windows(self, clip: ClipSpan) -> Sequence[FrameSpan]:
         """Returns the windows of a clip, in frames of the clip; for the stage that prepares captions."""
         del clip
         return ()
 
-    def open(self, context: StageContext) -> Worker | StreamWorker:
+    def open(self, context: StageContext) -> Worker | StreamWorker | VideoWorker:
         """Returns the worker; called once in the worker process, on a copy without verdicts."""
         raise NotImplementedError(f"{type(self).__name__} writes columns and must define open(context)")
 
@@ -161,6 +207,15 @@ class Stage(StageSpec):
     def column(cls, name: str) -> Column | None:
         """Returns the column of that name, or None."""
         return next((column for column in cls.writes if column.name == name), None)
+
+
+def _is_empty(cls: type[Stage]) -> bool:
+    """Returns True for a class without a body.
+
+    Ray sends a class of a script or notebook so: it makes the class first and fills it afterwards.
+    """
+    made_here = {"model_config", "stage_name", "STAGE_VERSION"}
+    return not any(name not in made_here and not name.startswith("_") for name in vars(cls))
 
 
 def _check_class(cls: type[Stage]) -> None:

@@ -21,7 +21,8 @@ class Column:
     ``table`` says where it is published: the table of the stage's grain, the embedding files, or nowhere.
     ``role`` names what later steps look for: ``embedding``, ``fingerprint``, ``caption``. A ``derived``
     column is made by ``Stage.published`` and is not stored. ``json`` is its path in the documented JSON of a
-    clip, ``plot`` gives it a histogram in the report, ``rank`` says which end is better.
+    clip, ``plot`` gives it a histogram in the report, ``rank`` says which end is better. ``without`` is shown
+    for an item that the stage did not run for, ``failed`` for one that it failed on.
     """
 
     name: str
@@ -34,6 +35,8 @@ class Column:
     json: str = ""
     plot: bool = False
     rank: RankOrder = ""
+    without: str | None = None
+    failed: str | None = None
 
     @property
     def can_be_bounded(self) -> bool:
@@ -54,7 +57,7 @@ class Rule:
     """Bounds of a column that reject an item: below ``min``, above ``max``, or one of ``equals``.
 
     ``column`` without a key is the stage's own, else it stands in its ``reads().columns``. A null never
-    rejects.
+    rejects. ``words`` says in the message what a value of ``equals`` means; empty names column and value.
     """
 
     column: str
@@ -62,6 +65,7 @@ class Rule:
     min: float | None = None
     max: float | None = None
     equals: tuple[object, ...] = ()
+    words: str = ""
 
     @property
     def is_open(self) -> bool:

@@ -91,7 +91,7 @@ class Reads:
 
     ``thumbnails`` are uint8 ``(27, 48, 3)`` RGB of every frame. ``source`` is the source file itself.
     ``columns`` are ``"key:column"``, or a bare name where one stage only writes it; ``artifacts`` are
-    ``"key.artifact"``.
+    ``"key.artifact"``. ``more_frames`` are for a stage that samples frames at several rates.
     """
 
     frames: Frames | None = None
@@ -102,11 +102,15 @@ class Reads:
     source: bool = False
     columns: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
+    more_frames: tuple[Frames, ...] = ()
+
+    def all_frames(self) -> tuple[Frames, ...]:
+        """Returns the reads of frames, ``frames`` first."""
+        return (self.frames, *self.more_frames) if self.frames else self.more_frames
 
     def samples(self) -> Iterator[Sample]:
         """Yields the reads that sample the picture on a time grid."""
-        if self.frames:
-            yield self.frames
+        yield from self.all_frames()
         if self.motion:
             yield self.motion
         yield from self.measures

@@ -36,7 +36,20 @@ class MotionSamples:
     """
 
     blocks: np.ndarray
-    parts: np.ndarray
+    parts: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.float32))
+
+
+@dataclass(frozen=True)
+class FrameSamples:
+    """Frames of one rate and height.
+
+    ``frames`` is uint8 ``(T, h, w, 3)``. ``numbers`` is int64 ``(T,)``, counted from the item's first frame;
+    ``times_s`` is float64 ``(T,)`` on the source timeline.
+    """
+
+    frames: np.ndarray
+    numbers: np.ndarray
+    times_s: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,8 @@ class Item:
     ``(T,)``, counted from the clip's first frame; ``frame_times_s`` is float64 ``(T,)`` on the source
     timeline. ``window`` is the window's place in frames of the clip.
     ``thumbnails`` is uint8 ``(N, 27, 48, 3)``. ``measures`` has one float32 array ``(M, *shape)`` for each
-    declared Measure. ``columns`` holds the values of the columns that were read.
+    declared Measure. ``columns`` holds the values of the columns that were read, by the names in ``reads()``.
+    ``more_frames`` has one entry for each of ``Reads.more_frames``.
     """
 
     id: str
@@ -63,6 +77,7 @@ class Item:
     measures: tuple[np.ndarray, ...] = ()
     sound: np.ndarray | None = None
     columns: Mapping[str, object] = field(default_factory=dict[str, object])
+    more_frames: tuple[FrameSamples, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,14 +165,62 @@ class StreamWorker(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class VideoPart:
+    """About a minute of a video, in order.
+
+    ``times_s`` is float64 ``(N,)`` from the first frame shown. ``frames`` has one entry for each Frames read,
+    with numbers counted from the video's first frame. ``thumbnails`` is as in ``Item``, of this part.
+    """
+
+    times_s: np.ndarray
+    frames: tuple[FrameSamples, ...] = ()
+    thumbnails: np.ndarray | None = None
+
+
+class VideoWorker(Protocol):
+    """Sees a whole video in parts of about a minute; its memory must not grow with the length."""
+
+    def begin(self, video_id: str, video: VideoFacts) -> None:
+        """A new video."""
+        ...
+
+    def feed(self, part: VideoPart) -> None:
+        """The next part."""
+        ...
+
+    def finish(self, num_frames: int, duration_s: float) -> Mapping[str, object]:
+        """Returns the value of each column."""
+        ...
+
+
 class StageContext(Protocol):
     """What a worker process lends to the stages that it opens."""
 
-    device: str
-    gpu_share: float
-    num_threads: int
-    scratch_dir: Path
-    log: logging.Logger
+    @property
+    def device(self) -> str:
+        """``cuda`` where the worker has a part of a GPU and the stage asks for one, else ``cpu``."""
+        ...
+
+    @property
+    def gpu_share(self) -> float:
+        """Share of a GPU that the worker process has; 0 without one."""
+        ...
+
+    @property
+    def num_threads(self) -> int:
+        """Threads that the stage may compute with."""
+        ...
+
+    @property
+    def scratch_dir(self) -> Path:
+        """A folder of the worker process."""
+        ...
+
+    @property
+    def log(self) -> logging.Logger:
+        """The stage's logger."""
+        ...
 
     def weights(self, name: str) -> Path:
         """Returns the folder of a model that the stage names in ``models()``."""
@@ -167,6 +230,9 @@ class StageContext(Protocol):
         """Returns the object of this worker process by that key; ``make`` makes it once."""
         ...
 
-    def put(self, artifact: str, item_id: str, data: bytes | Path) -> str:
-        """Stores a file of an item before its row is written; returns its path relative to the output."""
+    def put(self, artifact: str, item_id: str, data: bytes | Path, **place: str | int) -> str:
+        """Stores a file of an item before its row is written; returns its path relative to the output.
+
+        ``place`` fills the fields of the artefact's path that tell several files of an item apart.
+        """
         ...

@@ -7,31 +7,35 @@ from typing import cast
 from clipmill import identity
 from clipmill.errors import SourceError, StoreError
 from clipmill.records import SourceFile
-from clipmill.stages.video.io.video_reader import VIDEO_SUFFIXES, VideoReader
+from clipmill.stages.roles import SourceOptions
 from clipmill.storage import store
 from clipmill.storage.store import FileEntry
 
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
+    ".flv", ".wmv", ".3gp", ".ogv",
+)  # fmt: skip
 _LOOKUPS_AT_ONCE = 16
 
 
-def list_source(reader: VideoReader, *, exclude: str | None = None) -> list[SourceFile]:
-    """The videos of ``reader`` sorted by URI, each once, but for those under ``exclude`` (an output).
+def list_source(wanted: SourceOptions, *, exclude: str | None = None) -> list[SourceFile]:
+    """The videos of a source sorted by URI, each once, but for those under ``exclude`` (an output).
 
     An entry of a JSON list that is not there is listed with size 0, to be rejected by name like any other
     file that cannot be read. Raises SourceError for a source that does not exist or holds no video.
     """
-    root = store.normalise(reader.input_video_path)
+    root = store.normalise(wanted.path)
     if exclude is not None and store.normalise(exclude) == root:
         raise SourceError(f"the output is the source itself: {root}")
-    entries = [entry for entry in _entries(reader, root) if not _is_below(entry.uri, exclude, root=root)]
+    entries = [entry for entry in _entries(wanted, root) if not _is_below(entry.uri, exclude, root=root)]
     if not entries:
         raise SourceError(f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)})")
-    return [_source(entry) for entry in sorted(entries)[: reader.video_limit]]
+    return [_source(entry) for entry in sorted(entries)[: wanted.limit]]
 
 
-def _entries(reader: VideoReader, root: str) -> list[FileEntry]:
-    if reader.input_list_json_path is not None:
-        return _look_up(_listed(reader.input_list_json_path, root=root))
+def _entries(wanted: SourceOptions, root: str) -> list[FileEntry]:
+    if wanted.list_json_path is not None:
+        return _look_up(_listed(wanted.list_json_path, root=root))
     entries = store.find(root, VIDEO_SUFFIXES)
     if entries:
         return entries

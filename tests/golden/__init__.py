@@ -8,6 +8,17 @@ Everything is read from published tables, JSON and files: the package outlives a
 means to change results, and name in its message which columns changed and why. ``python -m golden --values
 FOLDER`` also writes the values themselves, so that the folders of two commits can be compared by ``diff -r``.
 
+Wanted differences from bf3cd47, all in the run "questions and captions":
+
+- each question is a stage: ``question_1_answer`` and ``question_2_answer`` in ``clips`` instead of the JSON
+  column ``answers``, ``question_1`` in ``rejections``, and a clip that the first rejects is not asked the
+  second;
+- a caption shows the frames whose numbers lie in its window: bf3cd47 guessed the numbers of sampled frames as
+  evenly spread. With the guess put back, every caption is that of bf3cd47.
+
+A column of ``clips`` or ``windows`` whose stage is off is not published any more; ``differences`` takes it
+for the nulls that it held.
+
 The digests hold for one kind of processor: without AVX-512, embeddings differ in their last digits,
 and ``record`` leaves these columns out of the comparison.
 """

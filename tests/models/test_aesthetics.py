@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip_items import batch, item
 from safetensors.torch import save_file
+from stage_context import PlainContext
 from tiny import save_clip
 
 from clipmill.errors import ModelUnavailable
+from clipmill.models.aesthetics import ScorerOptions
 from clipmill.models.clip_aesthetics import ClipAestheticScorer, open_aesthetic_scorer
 from clipmill.models.image_text import ImageTextTower
 from clipmill.models.table import model_named
@@ -45,8 +48,8 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def opened(model_dir: str, **fields: object) -> ClipAestheticScorer:
-    return open_aesthetic_scorer(ClipAestheticFilterStage(model_dir=model_dir, **fields))
+def opened(model_dir: str, *, batch_size: int = 32) -> ClipAestheticScorer:
+    return open_aesthetic_scorer(ScorerOptions("auto", batch_size), model_dir=model_dir)
 
 
 def test_a_score_is_the_head_over_the_unit_features(model_dir: str) -> None:
@@ -95,6 +98,15 @@ def test_out_of_memory_halves_the_batch_and_goes_on(model_dir: str, monkeypatch:
     found = opened(model_dir, batch_size=8).score(CLIPS)
     assert sizes == [8, 4, 2, 2, 2, 2, 1]
     assert np.concatenate(found) == pytest.approx(np.concatenate(expected), abs=1e-5)
+
+
+def test_the_worker_of_the_stage_scores_as_the_scorer_does(model_dir: str) -> None:
+    names = ("clip", "laion-aesthetic")
+    context = PlainContext(model_dirs={name: Path(model_dir) / model_named(name).source for name in names})
+    found = ClipAestheticFilterStage().open(context)(batch(*(item(frames=frames) for frames in CLIPS)))
+    least = [float(scores.min()) if len(scores) else None for scores in opened(model_dir).score(CLIPS)]
+    assert found.columns["aesthetic_min"] == [value and pytest.approx(value, abs=1e-6) for value in least]
+    assert list(found.failed) == [2]
 
 
 def test_no_clip_is_no_score(model_dir: str) -> None:

@@ -35,9 +35,13 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return folder
 
 
+def opened(stage: CaptionGenerationStage) -> Captioner:
+    return open_captioner(stage.serving(), refinement=stage.refinement)
+
+
 def captioner(folder: Path, **fields: object) -> Captioner:
     spec = {"model": str(folder), "max_output_tokens": 6, "device": "cpu", **fields}
-    return open_captioner(CaptionGenerationStage.model_validate(spec))
+    return opened(CaptionGenerationStage.model_validate(spec))
 
 
 def model_in(opened: Captioner) -> TransformersModel:
@@ -185,7 +189,9 @@ def test_a_window_that_fits_nowhere_is_named(
 ) -> None:
     opened = captioner(saved("smolvlm"))
     full_above(model_in(opened), monkeypatch, most=0, error=RuntimeError("CUDA out of memory"))
-    assert next(opened.caption([request("w")])) == Caption("w", "", "error", message="CUDA out of memory")
+    assert next(opened.caption([request("w")])) == Caption(
+        "w", "", "error", message="CUDA out of memory", is_retryable=True
+    )
 
 
 def test_a_gpu_that_is_lost_is_no_error_of_the_window(
@@ -281,7 +287,7 @@ def test_a_language_model_works_over_captions(tmp_path: Path) -> None:
     spec = CaptionEnhancementStage(
         model=str(folder), max_output_tokens=6, device="cpu", model_batch_size=2, backend="transformers"
     )
-    model = open_language_model(spec)
+    model = open_language_model(spec.serving())
     requests = [TextRequest(f"w{index}", "describe", "a person walks" * (index + 1)) for index in range(3)]
     together = list(model.complete(requests))
     assert [caption.window_id for caption in together] == ["w0", "w1", "w2"]

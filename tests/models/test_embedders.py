@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clip_items import batch, item
 from remote_repositories import save_cosmos, save_internvideo
 from safetensors.torch import load_file, save_file
+from stage_context import PlainContext
 from tiny import SAVED, save_clip, save_naflex
 
 from clipmill.errors import ModelUnavailable, SpecError
@@ -38,7 +40,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def opened(algorithm: str, model_dir: str, **fields: object) -> TextEmbedder:
     fields = {"allow_remote_code": [algorithm], **fields}
-    return open_embedder(LearnedEmbeddingStage(algorithm=algorithm, model_dir=model_dir, **fields))
+    return open_embedder(LearnedEmbeddingStage(algorithm=algorithm, model_dir=model_dir, **fields).options())
 
 
 def drawn(num_frames: int, *, seed: int = 0, height: int = 40, width: int = 64) -> np.ndarray:
@@ -181,6 +183,21 @@ def test_a_nested_config_of_internvideo2_is_read(tmp_path: Path, model_dir: str)
     )
     nested = opened("internvideo2", str(tmp_path)).embed([drawn(9)]).rows
     assert np.array_equal(nested, opened("internvideo2", model_dir).embed([drawn(9)]).rows)
+
+
+@EVERY
+def test_the_worker_of_the_stage_embeds_as_the_embedder_does(algorithm: str, model_dir: str) -> None:
+    stage = LearnedEmbeddingStage(
+        algorithm=algorithm, model_dir=model_dir, allow_remote_code=[algorithm], texts_to_verify=TEXTS
+    )
+    context = PlainContext(model_dirs={algorithm: Path(model_dir) / model_named(algorithm).source})
+    clips = [drawn(20), drawn(9, seed=1)]
+    found = stage.open(context)(batch(*(item(frames=frames) for frames in clips)))
+    embedder = opened(algorithm, model_dir)
+    rows = embedder.embed(clips).rows
+    assert np.array_equal(found.columns["embedding"], rows)
+    matches = zip(found.columns["text_match"], found.columns["text_match_score"], strict=True)
+    assert list(matches) == embedder.match(rows, TEXTS)
 
 
 @pytest.mark.gpu

@@ -10,17 +10,16 @@ from remote_repositories import save_cosmos, save_internvideo
 from tiny import save_clip
 
 from clipmill import layout
+from clipmill.base_columns import DUPLICATES
 from clipmill.models.embedder import TextEmbedder
 from clipmill.models.learned import open_embedder
 from clipmill.models.table import model_named
 from clipmill.reduce import dedup
 from clipmill.reduce.embeddings import embedding_files, read_embeddings
 from clipmill.reduce.text_search import embedding_of, find_clips
-from clipmill.snapshot.embeddings import embedding_prefix
 from clipmill.specs import DedupSpec
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.storage import parquet, store
-from clipmill.storage.tables import CLIPS, DUPLICATES
 
 SAVERS = {"cosmos-embed1-336p": save_cosmos, "internvideo2": save_internvideo, "clip": save_clip}
 PREFIXES = {"cosmos-embed1-336p": "ce1", "internvideo2": "iv2", "clip": "clip"}
@@ -41,7 +40,7 @@ def embedded(algorithm: str, folder: Path) -> tuple[TextEmbedder, str]:
     spec = LearnedEmbeddingStage(
         algorithm=algorithm, model_dir=str(folder / "models"), allow_remote_code=[algorithm]
     )
-    embedder = open_embedder(spec)
+    embedder = open_embedder(spec.options())
     pictures = films()
     noisy = pictures + np.random.default_rng(5).normal(0, 2, pictures.shape)
     clips = [clip.clip(0, 255).astype(np.uint8) for clip in (*pictures, *noisy)]
@@ -49,7 +48,7 @@ def embedded(algorithm: str, folder: Path) -> tuple[TextEmbedder, str]:
     ids = [f"film{film}-{copy}" for copy in range(2) for film in range(NUM_FILMS)]
     output = str(folder / "out")
     table = pa.table({"id": ids, "embedding": pa.array(rows.tolist(), pa.list_(pa.float32()))})
-    embeddings = layout.embeddings_dir(output, embedding_prefix(algorithm))
+    embeddings = layout.embeddings_dir(output, spec.file_prefix)
     store.put_bytes(layout.join(embeddings, "part-00000.parquet"), parquet.encode(table))
     _publish(output, ids, spec)
     return embedder, output
@@ -57,13 +56,19 @@ def embedded(algorithm: str, folder: Path) -> tuple[TextEmbedder, str]:
 
 def _publish(output: str, ids: list[str], spec: LearnedEmbeddingStage) -> None:
     clips = [
-        {"clip_id": name, "status": "kept", "source_uri": "film.mp4", "start_s": 0.0, "end_s": 1.0}
+        {
+            "clip_id": name,
+            "status": "kept",
+            "clip_uri": None,
+            "source_uri": "film.mp4",
+            "start_s": 0.0,
+            "end_s": 1.0,
+        }
         for name in ids
     ]
-    store.put_bytes(layout.table_path(output, "clips"), parquet.encode(pa.Table.from_pylist(clips, CLIPS)))
-    manifest = {
-        "spec": {"embedding": {"stage": "embed_learned", "version": 1, **spec.model_dump(mode="json")}}
-    }
+    store.put_bytes(layout.table_path(output, "clips"), parquet.encode(pa.Table.from_pylist(clips)))
+    path = f"{LearnedEmbeddingStage.__module__}:{LearnedEmbeddingStage.__qualname__}"
+    manifest = {"stages": {"embedding": {"class": path, "parameters": spec.model_dump(mode="json")}}}
     store.put_bytes(layout.manifest_path(output), json.dumps(manifest).encode())
 
 

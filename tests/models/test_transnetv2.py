@@ -10,7 +10,8 @@ import torch
 from shot_weights import cut_finding_weights, random_weights, save
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.shot_network import ShotNetwork, open_shot_network
+from clipmill.models.shot_base import ShotNetwork
+from clipmill.models.shot_network import open_shot_network
 from clipmill.models.transnetv2 import TransNetV2, load_network, neighbour_similarities
 from clipmill.shots.histograms import colour_histograms
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
@@ -266,7 +267,7 @@ def opened(model_dir: Path, backend: str, **options: object) -> ShotNetwork:
     spec = {
         "model_dir": str(model_dir), "backend": backend, "device": "cpu", "precision": "float32", **options
     }  # fmt: skip
-    return open_shot_network(TransNetV2ClipExtractionStage.model_validate(spec))
+    return open_shot_network(TransNetV2ClipExtractionStage.model_validate(spec).network_options())
 
 
 def test_windows_do_not_see_each_other(model_dir: Path, by_torch: ShotNetwork) -> None:

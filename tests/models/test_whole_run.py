@@ -14,7 +14,11 @@ from store_of_models import fill, full_spec
 
 from clipmill.specs import CurateSpec
 
-STAGES = ["transnetv2", "clip", "laion-aesthetic", "siglip2", "qwen", "qwen_lm"]
+MODELS = [
+    ("transnetv2", "transnetv2"), ("aesthetic", "clip"), ("aesthetic", "laion-aesthetic"),
+    ("question", "qwen"), ("embedding", "siglip2"), ("caption", "qwen"), ("enhancement", "qwen_lm"),
+]  # fmt: skip
+"""Stages and their models, in the order of a run."""
 
 
 @pytest.fixture(scope="module")
@@ -71,19 +75,24 @@ def test_every_window_is_captioned_and_worked_over(output: Path) -> None:
 
 
 def test_questions_have_answers(output: Path) -> None:
-    assert {tuple(json.loads(clip["answers"])) for clip in rows(output, "clips")} == {("is it day?",)}
+    digest = manifest(output)["stage_digests"]["question"]
+    [part] = (output / "state" / "question" / digest).rglob("*.parquet")
+    table = pq.read_table(part)
+    assert sorted(table["id"].to_pylist()) == sorted(clip["clip_id"] for clip in rows(output, "clips"))
+    assert table["answer_text"].null_count == 0
+    assert {clip["answer"] for clip in rows(output, "clips")} <= {"yes", "no", None}
 
 
 def test_the_manifest_names_models_revisions_and_digests(output: Path) -> None:
     models = manifest(output)["models"]
-    assert [model["name"] for model in models] == STAGES
+    assert [(model["stage"], model["name"]) for model in models] == MODELS
     assert all(model["revision"] and len(model["digest"]) == 64 for model in models)
 
 
 def test_the_report_shows_captions(output: Path) -> None:
     page = (output / "report.html").read_text()
     assert page.count('class="cm-caption"') == len(rows(output, "clips"))
-    assert f"{len(rows(output, 'windows'))} windows: " in page
+    assert f"{len(rows(output, 'windows'))} windows; caption: " in page
 
 
 def test_a_second_run_asks_no_model(output: Path, source: Path, store: Path) -> None:

@@ -23,15 +23,19 @@ WORDS = {"max_output_tokens": 8, "dtype": "float32", "temperature": 0.0}
 pytestmark = pytest.mark.timeout(600)
 
 
+def opened(stage: CaptionGenerationStage) -> Captioner:
+    return open_captioner(stage.serving(), refinement=stage.refinement)
+
+
 def captioner(folder: Path, **fields: object) -> Captioner:
     spec = {"model": str(folder), "backend": "vllm", "vllm_kwargs": ENGINE, **WORDS, **fields}
-    return open_captioner(CaptionGenerationStage.model_validate(spec))
+    return opened(CaptionGenerationStage.model_validate(spec))
 
 
 def by_transformers(folder: Path) -> Captioner:
     spec = {"model": str(folder), "backend": "transformers", "device": "cpu", **WORDS}
     spec["model_does_preprocess"] = True  # as the engine's processor always does
-    return open_captioner(CaptionGenerationStage.model_validate(spec))
+    return opened(CaptionGenerationStage.model_validate(spec))
 
 
 def requests(num: int, size: tuple[int, int] = (112, 168)) -> Iterator[CaptionRequest]:
@@ -109,7 +113,7 @@ def test_an_engine_that_cannot_start_is_told_in_one_line(saved: Callable[[str], 
 def test_a_language_model_works_over_captions(saved: Callable[[str], Path]) -> None:
     spec = {"model": str(saved("language")), "backend": "vllm", "vllm_kwargs": ENGINE, **WORDS}
     asked = [TextRequest(f"w{index}", "describe", "a person walks " * (index + 1)) for index in range(4)]
-    with closing(open_language_model(CaptionEnhancementStage.model_validate(spec))) as model:
+    with closing(open_language_model(CaptionEnhancementStage.model_validate(spec).serving())) as model:
         found = by_window(model.complete(asked))
     assert len(found) == 4
     assert all(caption.output_tokens == 8 for caption in found.values())

@@ -113,16 +113,15 @@
 
   function fillDetails(values) {
     const groups = new Map();
-    data.fields.forEach(([group, label], index) => {
+    data.fields.forEach(([group, label, showsMissing], index) => {
       if (!groups.has(group)) groups.set(group, []);
-      if (values[index] !== "–" || group === "Scores") groups.get(group).push([label, values[index]]);
+      if (values[index] !== "–" || showsMissing) groups.get(group).push([label, values[index]]);
     });
-    const beside = ["Verdict", "Scores"];
     const blocks = (wanted) => [...groups]
       .filter(([group, pairs]) => wanted(group) && pairs.length)
       .map(([group, pairs]) => listed(group, pairs));
-    find("dialog-verdict").replaceChildren(...blocks((group) => beside.includes(group)));
-    find("dialog-details").replaceChildren(...blocks((group) => !beside.includes(group)));
+    find("dialog-verdict").replaceChildren(...blocks((group) => data.beside.includes(group)));
+    find("dialog-details").replaceChildren(...blocks((group) => !data.beside.includes(group)));
   }
 
   function show(row) {

@@ -1,15 +1,41 @@
 """Captions worked over by a language model that sees no frames."""
 
-from typing import Annotated, ClassVar
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Self
 
+import pyarrow as pa
 from pydantic import Field
 
-from clipmill.stages.base import SPEED
-from clipmill.stages.video.caption.caption_preparation import PromptVariant
-from clipmill.stages.video.caption.serving import VARIANT_PATTERN, ServedModel
+from clipmill.models.captioner import Caption, skipped
+from clipmill.models.chat import ChatLanguageModel
+from clipmill.models.language_model import TextRequest
+from clipmill.models.model_answers import values_or_failure
+from clipmill.models.prompts import ENHANCEMENT_PROMPTS, PromptVariant, prompt_digest
+from clipmill.models.serving_options import ServingOptions
+from clipmill.models.shared_model import lease_model
+from clipmill.stages.base import (
+    SPEED,
+    Column,
+    Failed,
+    Grain,
+    Item,
+    Reads,
+    Resources,
+    RunView,
+    StageContext,
+)
+from clipmill.stages.video.caption.caption_generation import BATCHES_IN_LINE, CaptionGenerationStage
+from clipmill.stages.video.caption.serving import (
+    VARIANT_PATTERN,
+    ServedModel,
+    answer_columns,
+    needs_captions,
+)
 
 ENHANCED_KEY = "qwen_lm"
-"""Under which the documents keep the enhanced caption, whoever wrote it."""
+"""Under which NeMo Curator keeps the enhanced caption, whichever model wrote it."""
+CAPTION = "caption:caption"
 
 
 class CaptionEnhancementStage(ServedModel):
@@ -19,9 +45,120 @@ class CaptionEnhancementStage(ServedModel):
     once. ``captioning_model_variant`` names whose captions; None takes those of the run.
     """
 
-    stage_name: ClassVar[str] = "enhance"
+    name: ClassVar[str] = "enhancement"
+    grain: ClassVar[Grain] = "window"
+    environment: ClassVar[str] = "vllm"
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("enhanced_model", pa.string(), "model that wrote the enhanced caption"),
+        Column(
+            "enhanced_caption",
+            pa.string(),
+            "the caption, expanded and refined",
+            role="enhanced_caption",
+            json="{captioning_model_variant}_enhanced_caption",
+        ),
+        Column(
+            "enhanced_status",
+            pa.string(),
+            "success, truncated, blocked, error or skipped",
+            role="status",
+            failed="error",
+        ),
+        Column("enhanced_revision", pa.string(), "revision of the model's weights", table="state"),
+        Column("enhanced_prompt_digest", pa.string(), "names what the model was asked", table="state"),
+        Column("enhanced_message", pa.string(), "why there is no enhanced caption", table="state"),
+        Column("enhanced_input_tokens", pa.int64(), "tokens that the model read", table="state"),
+        Column("enhanced_output_tokens", pa.int64(), "tokens that the model wrote", table="state"),
+    )
 
     prompt_variant: PromptVariant = "default"
     prompt_text: str | None = Field(default=None, min_length=1)
     model_batch_size: Annotated[int, Field(ge=1), SPEED] = 128
     captioning_model_variant: str | None = Field(default=None, pattern=VARIANT_PATTERN)
+
+    def bind(self, run: RunView) -> Self:
+        """Takes over whose captions the run has. SpecError where it has none."""
+        captions = run.find(CaptionGenerationStage)
+        if captions is None:
+            raise needs_captions("enhancement")
+        return self.bound(captioning_model_variant=self.captioning_model_variant or captions.model_variant)
+
+    @property
+    def caption_key(self) -> str:
+        """``qwen_lm``."""
+        return ENHANCED_KEY
+
+    @property
+    def prompt(self) -> str:
+        """What the model makes of a caption."""
+        return self.prompt_text or ENHANCEMENT_PROMPTS[self.prompt_variant]
+
+    def reads(self) -> Reads:
+        """See ``Stage``."""
+        return Reads(columns=(CAPTION,))
+
+    def resources(self) -> Resources:
+        """See ``Stage``."""
+        at_once = self.endpoint_concurrency if self.is_remote else self.model_batch_size
+        return Resources(
+            gpus=self.gpus_per_worker, batch_items=BATCHES_IN_LINE * at_once, max_workers=self.max_workers
+        )
+
+    def serving(self, *, gpu_share: float = 0.0) -> ServingOptions:
+        """See ``ServedModel``."""
+        return self._serving(vision=None, in_flight=self.model_batch_size, gpu_share=gpu_share)
+
+    def open(self, context: StageContext) -> "EnhancementWorker":
+        """See ``Stage``."""
+        return EnhancementWorker(self, context)
+
+
+class EnhancementWorker:
+    """Asks one model to work over captions; a window without a caption is skipped."""
+
+    def __init__(self, stage: CaptionEnhancementStage, context: StageContext) -> None:
+        model, revision = stage.writer()
+        self._origin = {
+            "enhanced_model": model,
+            "enhanced_revision": revision,
+            "enhanced_prompt_digest": prompt_digest(stage.prompt, None),
+        }
+        self._stage = stage
+        self._lease = lease_model(context, stage.serving(gpu_share=context.gpu_share))
+
+    def stream(self, items: Iterator[Item]) -> Iterator[tuple[str, Mapping[str, object] | Failed]]:
+        """Yields window ids and columns. A request is made when the model has room for it.
+
+        EngineDied when the model is gone.
+        """
+        without_caption = deque[str]()
+        with self._lease.running() as opened:
+            model = ChatLanguageModel(
+                opened.chat,
+                model=opened.model,
+                revision=opened.revision,
+                max_output_tokens=self._stage.max_output_tokens,
+            )
+            for answer in model.complete(self._requests(items, without_caption)):
+                yield from self._skipped(without_caption)
+                yield answer.window_id, values_or_failure(answer, self._columns)
+        yield from self._skipped(without_caption)
+
+    def close(self) -> None:
+        """Gives the model back."""
+        self._lease.close()
+
+    def _requests(self, items: Iterator[Item], without_caption: deque[str]) -> Iterator[TextRequest]:
+        for item in items:
+            if text := item.columns[CAPTION]:
+                yield TextRequest(item.id, self._stage.prompt, str(text))
+            else:
+                without_caption.append(item.id)
+
+    def _skipped(self, window_ids: deque[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
+        while window_ids:
+            window_id = window_ids.popleft()
+            yield window_id, self._columns(skipped(window_id))
+
+    def _columns(self, answer: Caption) -> Mapping[str, object]:
+        return {**self._origin, **answer_columns(answer, "enhanced_")}

@@ -1,14 +1,39 @@
 """Captions of windows, written by a vision language model."""
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Self
 
+import pyarrow as pa
 from pydantic import Field
 
-from clipmill.stages.base import SPEED
-from clipmill.stages.video.caption.serving import ServedModel
+from clipmill.errors import SpecError
+from clipmill.models.captioner import Caption
+from clipmill.models.chat import ChatCaptioner
+from clipmill.models.model_answers import frames_request, values_or_failure, whole_clip
+from clipmill.models.prompts import REFINEMENT, prompt_digest
+from clipmill.models.serving_options import FramesAs, ServingOptions, VisionOptions
+from clipmill.models.shared_model import lease_model
+from clipmill.stages.base import (
+    BOUND,
+    SPEED,
+    Column,
+    Failed,
+    Frames,
+    Grain,
+    Item,
+    Reads,
+    Resources,
+    RunView,
+    StageContext,
+    rate,
+)
+from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
+from clipmill.stages.video.caption.serving import ServedModel, answer_columns
 
 MAX_ANSWER_TOKENS = 32
 """A yes or no needs one; more leave room for a model that says why."""
+BATCHES_IN_LINE = 8
+"""Windows that one call of the worker gets, in multiples of those that are worked on at once."""
 
 
 class CaptionGenerationStage(ServedModel):
@@ -21,16 +46,142 @@ class CaptionGenerationStage(ServedModel):
     ``endpoint_frames`` is how an endpoint is given frames: as one video of JPEGs, or as single images.
     """
 
-    stage_name: ClassVar[str] = "caption"
+    name: ClassVar[str] = "caption"
+    grain: ClassVar[Grain] = "window"
+    environment: ClassVar[str] = "vllm"
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("model", pa.string(), "model that wrote the caption"),
+        Column("revision", pa.string(), "revision of the model's weights; null for an endpoint"),
+        Column("prompt_digest", pa.string(), "names what the model was asked"),
+        Column("caption", pa.string(), "text of the window", role="caption", json="{model_variant}_caption"),
+        Column(
+            "status",
+            pa.string(),
+            "success, truncated, blocked, error or skipped",
+            nullable=False,
+            role="status",
+            without="skipped",
+            failed="error",
+        ),
+        Column("message", pa.string(), "why there is no caption", table="state"),
+        Column("input_tokens", pa.int64(), "tokens that the model read"),
+        Column("output_tokens", pa.int64(), "tokens that the model wrote"),
+    )
 
     caption_batch_size: Annotated[int, Field(ge=1), SPEED] = 16
     model_does_preprocess: bool = False
     disable_mmcache: Annotated[bool, SPEED] = False
     generate_stage2_caption: bool = False
     stage2_prompt_text: str | None = Field(default=None, min_length=1)
-    endpoint_frames: Literal["video_url", "image_url"] = "video_url"
+    endpoint_frames: FramesAs = "video_url"
+    preparation: Annotated[CaptionPreparationStage, BOUND] = CaptionPreparationStage()
 
-    def for_questions(self) -> "CaptionGenerationStage":
-        """The same model asked for a word: no second question, and few tokens."""
-        once = {"generate_stage2_caption": False, "stage2_prompt_text": None}
-        return self.model_copy(update={**once, "max_output_tokens": MAX_ANSWER_TOKENS})
+    def bind(self, run: RunView) -> Self:
+        """Takes over what a captioner sees and is asked. SpecError where that names another variant."""
+        preparation = run.find(CaptionPreparationStage) or CaptionPreparationStage()
+        return self.bound(preparation=self.prepared_by(preparation))
+
+    def prepared_by(self, preparation: CaptionPreparationStage) -> CaptionPreparationStage:
+        """Returns the preparation for this captioner's variant. SpecError where both name different ones."""
+        if preparation.model_variant == self.model_variant:
+            return preparation
+        if "model_variant" in preparation.model_fields_set & self.model_fields_set:
+            raise SpecError(
+                f"windows are prepared for {preparation.model_variant}, captions come from "
+                f"{self.model_variant}"
+            )
+        return preparation.model_copy(update={"model_variant": self.model_variant})
+
+    def for_questions(self) -> Self:
+        """The same model asked for a word: no second question, few tokens, no prompt of captions."""
+        return self.model_copy(
+            update={
+                "generate_stage2_caption": False,
+                "stage2_prompt_text": None,
+                "max_output_tokens": MAX_ANSWER_TOKENS,
+                "preparation": self.preparation.without_prompt(),
+            }
+        )
+
+    @property
+    def caption_key(self) -> str:
+        """The variant."""
+        return self.model_variant
+
+    @property
+    def refinement(self) -> str | None:
+        """What the model is asked the second time, before the first caption; None when it is asked once."""
+        return (self.stage2_prompt_text or REFINEMENT) if self.generate_stage2_caption else None
+
+    def result_fields(self) -> dict[str, object]:
+        """Returns the fields that change a caption; of the preparation, what the model sees and is asked."""
+        fields = super().result_fields()
+        fields.pop("preparation", None)
+        shown = self.preparation.shown_fields()
+        return {**fields, "preparation": shown} if shown else fields
+
+    def reads(self) -> Reads:
+        """See ``Stage``."""
+        return Reads(frames=Frames(rate(self.preparation.sampling_fps), self.preparation.frame_height_px))
+
+    def resources(self) -> Resources:
+        """See ``Stage``."""
+        at_once = self.endpoint_concurrency if self.is_remote else self.caption_batch_size
+        return Resources(
+            gpus=self.gpus_per_worker,
+            batch_items=BATCHES_IN_LINE * at_once,
+            grows=True,
+            max_workers=self.max_workers,
+        )
+
+    def serving(self, *, gpu_share: float = 0.0) -> ServingOptions:
+        """See ``ServedModel``."""
+        vision = VisionOptions(
+            does_preprocess=self.model_does_preprocess,
+            keeps_prepared=not self.disable_mmcache,
+            endpoint_frames=self.endpoint_frames,
+        )
+        return self._serving(vision=vision, in_flight=self.caption_batch_size, gpu_share=gpu_share)
+
+    def open(self, context: StageContext) -> "CaptionWorker":
+        """See ``Stage``."""
+        return CaptionWorker(self, context)
+
+
+class CaptionWorker:
+    """Asks one model about the windows of many clips."""
+
+    def __init__(self, stage: CaptionGenerationStage, context: StageContext) -> None:
+        model, revision = stage.writer()
+        digest = prompt_digest(stage.preparation.prompt, stage.refinement)
+        self._origin = {"model": model, "revision": revision, "prompt_digest": digest}
+        self._stage = stage
+        self._lease = lease_model(context, stage.serving(gpu_share=context.gpu_share))
+
+    def stream(self, items: Iterator[Item]) -> Iterator[tuple[str, Mapping[str, object] | Failed]]:
+        """Yields window ids and columns. A request is made when the model has room for it.
+
+        EngineDied when the model is gone.
+        """
+        shown = self._stage.preparation
+        requests = (
+            frames_request(item, item.window or whole_clip(item), shown.prompt, shown.options)
+            for item in items
+        )
+        with self._lease.running() as opened:
+            captioner = ChatCaptioner(
+                opened.chat,
+                model=opened.model,
+                revision=opened.revision,
+                refinement=self._stage.refinement,
+                max_output_tokens=self._stage.max_output_tokens,
+            )
+            for answer in captioner.caption(requests):
+                yield answer.window_id, values_or_failure(answer, self._columns)
+
+    def close(self) -> None:
+        """Gives the model back."""
+        self._lease.close()
+
+    def _columns(self, answer: Caption) -> Mapping[str, object]:
+        return {**self._origin, **answer_columns(answer)}

@@ -1,20 +1,25 @@
 """Windows of a clip's frames, as captioners and previews use them."""
 
+from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.stages.base import StageSpec
+from clipmill.models.caption_frames import WindowOptions
+from clipmill.models.prompts import CAPTION_PROMPTS, PromptVariant
+from clipmill.records import ClipSpan, FrameSpan
+from clipmill.stages.roles import WindowStage
 from clipmill.stages.video.caption.serving import VARIANT_PATTERN
+from clipmill.timeline import split_windows
 
-PromptVariant = Literal["default", "av", "av-surveillance"]
-"""What a prompt steers to: anything, a car's camera, a surveillance camera."""
+__all__ = ["CaptionPreparationStage", "PromptVariant"]
 
 WINDOW_FIELDS = frozenset({"window_size", "remainder_threshold"})
 PROMPT_FIELDS = frozenset({"prompt_variant", "prompt_text"})
+FRAME_FIELDS = frozenset({"sampling_fps", "frame_height_px", "model_does_preprocess", "preprocess_dtype"})
 
 
-class CaptionPreparationStage(StageSpec):
+class CaptionPreparationStage(WindowStage):
     """Splits clips into windows of ``window_size`` frames, and says what a captioner sees of each.
 
     What is left over is its own window when it has at least ``remainder_threshold`` frames, else it extends
@@ -24,7 +29,7 @@ class CaptionPreparationStage(StageSpec):
     ``model_does_preprocess``; what is handed on is 8-bit either way.
     """
 
-    stage_name: ClassVar[str] = "windows"
+    name: ClassVar[str] = "windows"
 
     model_variant: str = Field(default="qwen", pattern=VARIANT_PATTERN)
     prompt_variant: PromptVariant = "default"
@@ -37,18 +42,45 @@ class CaptionPreparationStage(StageSpec):
     generate_previews: bool = True
     frame_height_px: int = Field(default=336, ge=56, le=2160)
 
-    def for_windows(self) -> "CaptionPreparationStage":
-        """What decides where windows lie, everything else at its default."""
-        return CaptionPreparationStage.model_validate(self.model_dump(include=set(WINDOW_FIELDS)))
-
-    def for_captions(self) -> "CaptionPreparationStage":
-        """What decides what a captioner sees and is asked."""
-        return CaptionPreparationStage.model_validate(
-            self.model_dump(exclude={"generate_previews", "verbose"})
+    def windows(self, clip: ClipSpan) -> Sequence[FrameSpan]:
+        """See ``Stage``."""
+        return split_windows(
+            clip.frames.num_frames,
+            window_size=self.window_size,
+            remainder_threshold=self.remainder_threshold,
         )
 
-    def for_questions(self) -> "CaptionPreparationStage":
-        """What decides what a captioner sees when it is asked something else."""
-        return CaptionPreparationStage.model_validate(
-            self.model_dump(exclude={"generate_previews", "verbose", *PROMPT_FIELDS})
+    def places_digest(self) -> str:
+        """See ``WindowStage``."""
+        return self.digest()
+
+    @property
+    def prompt(self) -> str:
+        """What a captioner is asked about a window."""
+        return self.prompt_text or CAPTION_PROMPTS[self.prompt_variant]
+
+    @property
+    def options(self) -> WindowOptions:
+        """How a window is shown."""
+        return WindowOptions(
+            variant=self.model_variant,
+            sampling_fps=self.sampling_fps,
+            does_preprocess=self.model_does_preprocess,
+            dtype=self.preprocess_dtype,
         )
+
+    def result_fields(self) -> dict[str, object]:
+        """Returns what moves windows; prompts and frames are in the digests of the stages that show them."""
+        return self._given(WINDOW_FIELDS)
+
+    def shown_fields(self) -> dict[str, object]:
+        """Returns what a captioner sees and is asked, where it differs from the default, as JSON values."""
+        return self._given(FRAME_FIELDS | PROMPT_FIELDS)
+
+    def without_prompt(self) -> "CaptionPreparationStage":
+        """Returns a copy that shows the same frames and asks what the default does."""
+        given = {name: getattr(self, name) for name in self.model_fields_set - PROMPT_FIELDS}
+        return type(self).model_validate(given)
+
+    def _given(self, fields: frozenset[str]) -> dict[str, object]:
+        return self.model_dump(mode="json", include=set(fields), exclude_defaults=True)

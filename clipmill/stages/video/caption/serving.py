@@ -1,18 +1,29 @@
 """Where a model that writes text runs, and how it chooses its words: the same for captions and for texts."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from clipmill.stages.base import SPEED, StageSpec
-from clipmill.stages.video.embedding.learned import Device
+from clipmill.errors import SpecError
+from clipmill.models.captioner import Caption
+from clipmill.models.devices import Device
+from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
+from clipmill.models.served_weights import weights_meant, worker_environment
+from clipmill.models.serving_options import (
+    Backend,
+    EndpointOptions,
+    Sampling,
+    ServingOptions,
+    VisionOptions,
+    WeightsOptions,
+)
+from clipmill.stages.base import SPEED, ModelRef, Stage
 
-Backend = Literal["auto", "vllm", "endpoint", "transformers"]
 VARIANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """A variant is the name of a key in JSON and of captions in tables."""
 
 
-class ServedModel(StageSpec):
+class ServedModel(Stage, abstract=True):
     """What runs a model.
 
     ``backend`` ``auto`` is ``endpoint`` where ``endpoint_url`` is given, else vLLM where it is installed and
@@ -20,8 +31,6 @@ class ServedModel(StageSpec):
     a URI. The key of an endpoint is read from the environment variable that ``endpoint_key_variable`` names,
     when it is needed, and is written nowhere; ``endpoint_url`` must not hold one.
     """
-
-    stage_name: ClassVar[str] = "served_model"
 
     # Where weights lie and where a model runs changes nothing: who it is is said by name and revision.
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/qwen"
@@ -64,6 +73,80 @@ class ServedModel(StageSpec):
             return 0.0
         return float(self.tensor_parallel_size) if self.tensor_parallel_size > 1 else self.num_gpus_per_worker
 
+    @property
+    def worker_environment(self) -> str:
+        """The extra in which a worker finds the backend; ``core`` for an endpoint."""
+        return worker_environment(self.serving())
+
+    def serving(self, *, gpu_share: float = 0.0) -> ServingOptions:
+        """Returns how the model is opened; ``gpu_share`` 0 stands for the part of a GPU that is asked for."""
+        raise NotImplementedError(f"{type(self).__name__} must define serving()")
+
+    def models(self) -> tuple[ModelRef, ...]:
+        """See ``Stage``. An endpoint's model has no weights here."""
+        if self.is_remote:
+            return ()
+        meant = weights_meant(self.serving())
+        return (ModelRef(meant.entry.name, meant.revision, meant.model_dir),)
+
+    def check(self, *, num_gpus: float) -> None:
+        """See ``Stage``. An endpoint is asked for its model."""
+        from clipmill.models.preflight import check_models
+
+        options = self.serving()
+        needs = [] if self.is_remote else [self._needs(options)]
+        check_models(RunNeeds(models=needs, served=[options]), num_gpus=num_gpus)
+
+    def _needs(self, options: ServingOptions) -> ModelNeeds:
+        meant = weights_meant(options)
+        return ModelNeeds(
+            stage=self.name,
+            entry=meant.entry,
+            model_dir=meant.model_dir,
+            revision=meant.revision,
+            environment=self.worker_environment,
+            libraries=LIBRARIES.get(self.worker_environment, ()),
+            device=self.device,
+            allow_remote_code=None,
+            serving=options,
+        )
+
+    def writer(self) -> tuple[str, str | None]:
+        """Returns the model that writes and the revision of its weights, None for an endpoint's."""
+        if self.is_remote:
+            return self.endpoint_model or "", None
+        meant = weights_meant(self.serving())
+        return meant.entry.source, meant.revision
+
+    def _serving(self, *, vision: VisionOptions | None, in_flight: int, gpu_share: float) -> ServingOptions:
+        return ServingOptions(
+            weights=WeightsOptions(self.model_variant, self.model, self.model_dir, self.revision),
+            sampling=Sampling(self.max_output_tokens, self.temperature, self.top_p, self.repetition_penalty),
+            vision=vision,
+            endpoint=self._endpoint(),
+            backend=self.backend,
+            device=self.device,
+            dtype=self.dtype,
+            fp8=self.fp8,
+            tensor_parallel_size=self.tensor_parallel_size,
+            gpu_share=gpu_share or self.num_gpus_per_worker,
+            in_flight=in_flight,
+            vllm_kwargs=self.vllm_kwargs,
+        )
+
+    def _endpoint(self) -> EndpointOptions | None:
+        if not (self.is_remote and self.endpoint_url and self.endpoint_model):
+            return None
+        return EndpointOptions(
+            self.endpoint_url,
+            self.endpoint_model,
+            self.endpoint_key_variable,
+            concurrency=self.endpoint_concurrency,
+            timeout_s=self.endpoint_timeout_s,
+            max_attempts=self.endpoint_max_attempts,
+            extra=self.endpoint_extra,
+        )
+
     @model_validator(mode="after")
     def _names_its_endpoint(self) -> Self:
         if self.is_remote and not (self.endpoint_url and self.endpoint_model):
@@ -73,3 +156,19 @@ class ServedModel(StageSpec):
         if self.backend == "transformers" and self.fp8:
             raise ValueError("fp8 needs the vllm backend: transformers has none")
         return self
+
+
+def answer_columns(answer: Caption, prefix: str = "") -> dict[str, object]:
+    """Returns an answer as the columns that captions and enhanced captions have in common."""
+    return {
+        f"{prefix}caption": answer.text or None,
+        f"{prefix}status": answer.status,
+        f"{prefix}message": answer.message or None,
+        f"{prefix}input_tokens": answer.input_tokens,
+        f"{prefix}output_tokens": answer.output_tokens,
+    }
+
+
+def needs_captions(what: str) -> SpecError:
+    """Returns the error of a stage that asks the run's captioner where the run has none."""
+    return SpecError(f"{what} need captions: a CaptionGenerationStage says which model answers")

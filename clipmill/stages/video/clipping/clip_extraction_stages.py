@@ -1,34 +1,69 @@
 """Fixed-stride clips, and how clips become files."""
 
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 
+import pyarrow as pa
 from pydantic import Field, model_validator
 
-from clipmill.stages.base import SPEED, Cpus, StageSpec
+from clipmill.records import CutClip
+from clipmill.stages.base import SPEED, Artifact, Column, Cpus, Reads, Resources, StageContext
+from clipmill.stages.encode_options import DEFAULT_ENCODER, EncodeOptions, EncoderName, Preset
+from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage, record_of
+
+CROP_COLUMNS = ("crop_x", "crop_y", "crop_width", "crop_height")
 
 
-class FixedStrideExtractorStage(StageSpec):
+class FixedStrideExtractorStage(ExtractorStage):
     """Clips of ``clip_len_s`` every ``clip_stride_s``; a last one shorter than ``min_clip_length_s`` is
     dropped.
 
     ``limit_clips`` caps the clips of one video; 0 means no limit.
     """
 
-    stage_name: ClassVar[str] = "split_fixed_stride"
+    name: ClassVar[str] = "fixed_stride"
 
     clip_len_s: float = Field(default=10.0, gt=0)
     clip_stride_s: float = Field(default=10.0, gt=0)
     min_clip_length_s: float = Field(default=2.0, ge=0)
     limit_clips: int = Field(default=0, ge=0)
 
+    def clip_rules(self) -> ClipRules:
+        """Returns the grid on which clips lie."""
+        return ClipRules(
+            min_length_s=self.min_clip_length_s,
+            max_length_s=self.clip_len_s,
+            stride_s=self.clip_stride_s,
+            limit_clips=self.limit_clips,
+        )
 
-Preset = Literal[
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo"
-]  # fmt: skip
-PRESETS: tuple[Preset, ...] = get_args(Preset)
+    def finder(self, context: StageContext | None = None) -> None:
+        """Returns None: clips by the clock need no cuts."""
 
 
-class ClipTranscodingStage(StageSpec):
+def file_row(cut: CutClip, *, clip_uri: str, clip_digest: str) -> dict[str, object]:
+    """Returns the columns of an encoded clip; those of the crop are null if the clip shows the whole picture.
+
+    ``clip_digest`` is the SHA-256 of the file, ``clip_uri`` its path relative to the output.
+    """
+    return {
+        "clip_uri": clip_uri,
+        "clip_digest": clip_digest,
+        "clip_mode": cut.clip_mode,
+        "mode_reason": cut.mode_reason,
+        "file_start_s": cut.file_start_s,
+        "width": cut.width,
+        "height": cut.height,
+        "framerate": cut.framerate,
+        "num_frames": cut.num_frames,
+        "num_bytes": cut.num_bytes,
+        "video_codec": cut.video_codec,
+        "has_audio": cut.has_audio,
+        **dict(zip(CROP_COLUMNS, cut.crop or (None,) * 4, strict=True)),
+    }
+
+
+class ClipTranscodingStage(EncoderStage):
     """How clips become files: an encoder's are exact to the frame, ``copy`` re-encodes nothing.
 
     ``smart`` is exact too, in the source's codec: only the frames at both ends that cannot be copied are
@@ -45,13 +80,32 @@ class ClipTranscodingStage(StageSpec):
     on a grid of equal steps; ``strip_audio`` leaves the sound out.
     """
 
-    stage_name: ClassVar[str] = "encode"
-    STAGE_VERSION: ClassVar[int] = 3
+    name: ClassVar[str] = "encode"
+    version: ClassVar[int] = 3
+    on_failure: ClassVar[Literal["keep", "drop"]] = "drop"
+    failure_reason: ClassVar[str] = "encode_failed"
+    writes: ClassVar[tuple[Column, ...]] = (
+        Column("clip_uri", pa.string(), "path of the clip's file", json="clip_location", role="file"),
+        Column("clip_digest", pa.string(), "SHA-256 of the file"),
+        Column("clip_mode", pa.string(), "`encode`, `smart` (only the ends were encoded) or `copy`"),
+        Column("mode_reason", pa.string(), "why another mode than the one asked for; else empty"),
+        Column("file_start_s", pa.float64(), "source time of the file's first frame, in seconds"),
+        Column("width", pa.int32(), "width of the file's pictures, in pixels", json="width", rank="desc"),
+        Column("height", pa.int32(), "height of the file's pictures, in pixels", json="height", rank="desc"),
+        Column("framerate", pa.float64(), "average frames a second of the file", json="framerate"),
+        Column("num_frames", pa.int64(), "frames of the file", json="num_frames"),
+        Column("num_bytes", pa.int64(), "size of the file, in bytes", json="num_bytes"),
+        Column("video_codec", pa.string(), "codec of the file", json="video_codec"),
+        Column("has_audio", pa.bool_(), "whether the file has sound"),
+        Column("crop_x", pa.int32(), "left edge of the part shown, in pixels of the upright source"),
+        Column("crop_y", pa.int32(), "upper edge of the part shown, in pixels of the upright source"),
+        Column("crop_width", pa.int32(), "width of the part shown, in pixels of the upright source"),
+        Column("crop_height", pa.int32(), "height of the part shown, in pixels of the upright source"),
+    )
+    artifacts: ClassVar[tuple[Artifact, ...]] = (Artifact("file", "clips/{clip_id}{suffix}"),)
 
     num_cpus_per_worker: Cpus = 6.0
-    encoder: Literal["libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "libsvtav1", "smart", "copy"] = (
-        "libx264"
-    )
+    encoder: EncoderName = DEFAULT_ENCODER
     encoder_threads: int = Field(default=1, ge=1, le=64)  # part of the result: x264's bytes depend on it
     encode_batch_size: Annotated[int, Field(ge=1), SPEED] = 16
     nb_streams_per_gpu: Annotated[int, Field(ge=1), SPEED] = 3
@@ -68,15 +122,26 @@ class ClipTranscodingStage(StageSpec):
     target_fps: float | None = Field(default=None, gt=0, le=240)
     strip_audio: bool = False
 
-    @property
-    def changes_size(self) -> bool:
-        """Whether clips may be smaller than the source's upright picture."""
-        return self.crop_letterbox or self.max_height is not None or self.multiple_of is not None
+    def reads(self) -> Reads:
+        """Returns the source's own file: clips are cut from its pictures and sound."""
+        return Reads(source=True)
+
+    def resources(self) -> Resources:
+        """Returns the cores of one worker."""
+        return Resources(cpus=self.num_cpus_per_worker, batch_items=self.encode_batch_size)
+
+    def options(self) -> EncodeOptions:
+        """Returns how clips are encoded."""
+        return record_of(EncodeOptions, self)
+
+    def row(self, cut: CutClip, *, clip_uri: str, clip_digest: str) -> Mapping[str, object]:
+        """Returns the columns of an encoded clip, by ``file_row``."""
+        return file_row(cut, clip_uri=clip_uri, clip_digest=clip_digest)
 
     @property
-    def encodes(self) -> bool:
-        """Whether every clip goes through an encoder."""
-        return self.encoder not in ("smart", "copy")
+    def clips_per_chunk(self) -> int:
+        """How many clips of 8 s one JSON of a chunk describes."""
+        return self.num_clips_per_chunk
 
     @model_validator(mode="after")
     def _hwaccel_needs_a_gpu_encoder(self) -> Self:
@@ -86,12 +151,13 @@ class ClipTranscodingStage(StageSpec):
 
     @model_validator(mode="after")
     def _options_suit_the_encoder(self) -> Self:
+        options = self.options()
         if self.use_input_bit_rate and self.bit_rate_k is not None:
             raise ValueError("use_input_bit_rate and bit_rate_k exclude each other")
-        if not self.encodes and (self.use_input_bit_rate or self.bit_rate_k is not None):
+        if not options.encodes and (self.use_input_bit_rate or self.bit_rate_k is not None):
             name = "use_input_bit_rate" if self.use_input_bit_rate else "bit_rate_k"
             raise ValueError(f"{name} needs an encoder, got encoder {self.encoder!r}")
-        if not self.encodes and (self.changes_size or self.target_fps is not None):
+        if not options.encodes and (options.changes_size or self.target_fps is not None):
             asked = ("crop_letterbox", "max_height", "multiple_of", "target_fps")
             name = next(name for name in asked if getattr(self, name))
             raise ValueError(f"{name} needs an encoder, got encoder {self.encoder!r}")

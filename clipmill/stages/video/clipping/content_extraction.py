@@ -1,14 +1,17 @@
-"""Clips from shots, found by content on the 48x27 stream; and the documents' rules from shots to clips."""
+"""Clips from shots, found by content on the 48x27 stream; and NeMo Curator's rules from shots to clips."""
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from clipmill.stages.base import StageSpec
+from clipmill.shots.streaming import ContentCutFinder, ContentOptions
+from clipmill.stages.base import Reads, StageContext
+from clipmill.stages.clip_rules import ClipRules, MaxLengthMode
+from clipmill.stages.roles import ExtractorStage, record_of
 
 
-class ShotClipRules(StageSpec):
-    """From shots to clips: the documents' post-filter, shared by every shot detector.
+class ShotClipRules(ExtractorStage, abstract=True):
+    """From shots to clips: NeMo Curator's post-filter, shared by every shot detector.
 
     ``crop_s`` comes off each end of a shot once, before ``max_length_s``; ``max_length_mode`` ``stride`` cuts
     a long shot into consecutive clips, ``truncate`` keeps its beginning; ``entire_scene_as_clip`` makes a
@@ -18,7 +21,7 @@ class ShotClipRules(StageSpec):
 
     min_length_s: float | None = Field(default=2.0, gt=0)
     max_length_s: float | None = Field(default=10.0, gt=0)
-    max_length_mode: Literal["stride", "truncate"] = "stride"
+    max_length_mode: MaxLengthMode = "stride"
     crop_s: float | None = Field(default=0.5, ge=0)
     entire_scene_as_clip: bool = True
     limit_clips: int = Field(default=-1, ge=-1)
@@ -31,6 +34,21 @@ class ShotClipRules(StageSpec):
             )
         return self
 
+    def clip_rules(self) -> ClipRules:
+        """Returns how shots become clips."""
+        return ClipRules(
+            min_length_s=self.min_length_s,
+            max_length_s=self.max_length_s,
+            max_length_mode=self.max_length_mode,
+            crop_s=self.crop_s or 0.0,
+            entire_scene_as_clip=self.entire_scene_as_clip,
+            limit_clips=max(0, self.limit_clips),
+        )
+
+    def reads(self) -> Reads:
+        """Returns the small stream of every frame, in which shots are found."""
+        return Reads(thumbnails=True)
+
 
 class ContentClipExtractionStage(ShotClipRules):
     """Shots found by content alone, without weights.
@@ -42,10 +60,19 @@ class ContentClipExtractionStage(ShotClipRules):
     backgrounds for dissolves. ``find_gradual`` off saves a part of the detector's time.
     """
 
-    stage_name: ClassVar[str] = "split_content"
-    STAGE_VERSION: ClassVar[int] = 2
+    name: ClassVar[str] = "content"
+    version: ClassVar[int] = 2
 
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_shot_frames: int = Field(default=3, ge=1)
     find_gradual: bool = True
     gradual_threshold: float = Field(default=0.2, gt=0, lt=1)
+
+    def detector_options(self) -> ContentOptions:
+        """Returns the thresholds of the detector."""
+        return record_of(ContentOptions, self)
+
+    def finder(self, context: StageContext | None = None) -> ContentCutFinder:
+        """Returns a finder of cuts for one video; it needs no context."""
+        del context
+        return ContentCutFinder(self.detector_options())

@@ -1,10 +1,15 @@
 """Clips from shots that TransNetV2 finds on the 48x27 stream."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED
+from clipmill.models.needs import ModelNeeds, RunNeeds
+from clipmill.models.network_cuts import NetworkCutFinder
+from clipmill.models.shot_base import AskedPrecision, NetworkBackend, NetworkDevice, ShotNetworkOptions
+from clipmill.models.table import model_named
+from clipmill.stages.base import SPEED, ModelRef, Resources, StageContext
+from clipmill.stages.roles import record_of
 from clipmill.stages.video.clipping.content_extraction import ShotClipRules
 
 
@@ -21,8 +26,9 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
     at once; None takes one on a CPU.
     """
 
-    stage_name: ClassVar[str] = "split_transnetv2"
-    STAGE_VERSION: ClassVar[int] = 2
+    name: ClassVar[str] = "transnetv2"
+    version: ClassVar[int] = 2
+    environment: ClassVar[str] = "models"
 
     # Where weights lie changes nothing; which ones they are is said by the revision.
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models"
@@ -30,8 +36,56 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
     threshold: float = Field(default=0.4, gt=0, lt=1)
     cascade: bool = True
     cascade_threshold: float = Field(default=0.02, gt=0, lt=1)
-    backend: Literal["auto", "torch", "openvino"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    device: Annotated[Literal["auto", "cpu", "cuda"], SPEED] = "auto"
+    backend: NetworkBackend = "auto"
+    precision: AskedPrecision = "auto"
+    device: Annotated[NetworkDevice, SPEED] = "auto"
     batch_windows: Annotated[int | None, Field(ge=1, le=256), SPEED] = None
     gpu_memory_gb: Annotated[float, Field(gt=0), SPEED] = 10
+
+    def models(self) -> tuple[ModelRef, ...]:
+        """Returns the network."""
+        return (ModelRef(self.name, self.revision or model_named(self.name).revision, self.model_dir),)
+
+    def resources(self) -> Resources:
+        """Returns the memory of a GPU that one worker takes, none on a CPU."""
+        return Resources(gpu_memory_gb=0 if self.device == "cpu" else self.gpu_memory_gb)
+
+    def check(self, *, num_gpus: float) -> None:
+        """See ``Stage``. OpenVINO alone runs the network on a CPU."""
+        from clipmill.models.preflight import check_models
+
+        entry = model_named(self.name)
+        needs = ModelNeeds(
+            stage=self.name,
+            entry=entry,
+            model_dir=self.model_dir,
+            revision=self.revision or entry.revision,
+            environment=self.environment,
+            libraries=("openvino",) if self.backend == "openvino" else ("torch",),
+            device=self.device,
+            allow_remote_code=None,
+            serving=None,
+        )
+        check_models(RunNeeds(models=[needs]), num_gpus=num_gpus)
+
+    @property
+    def decides_early(self) -> bool:
+        """False: the network runs in the worker, not in the process that decodes."""
+        return False
+
+    def network_options(self) -> ShotNetworkOptions:
+        """Returns which network looks for cuts, and which of its answers count."""
+        return record_of(ShotNetworkOptions, self)
+
+    def finder(self, context: StageContext | None) -> NetworkCutFinder:
+        """Returns a finder of cuts for one video; the worker's network is opened once.
+
+        ValueError without a context.
+        """
+        if context is None:
+            raise ValueError(f"{self.name} needs a worker to look for cuts: call finder with its context")
+        from clipmill.models.shot_network import open_shot_network
+
+        options = self.network_options()
+        network = context.shared(f"shot network {options}", lambda: open_shot_network(options))
+        return NetworkCutFinder(network, options)

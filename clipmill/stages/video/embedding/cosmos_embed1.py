@@ -1,12 +1,12 @@
-"""The documents' two stages of Cosmos-Embed1; a plan joins them into one ``LearnedEmbeddingStage``."""
+"""The documented pair of stages of Cosmos-Embed1: one says how frames are sampled, the other embeds them."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.stages.base import SPEED, Cpus, StageSpec
-from clipmill.stages.video.embedding.learned import LearnedAlgorithm, LearnedEmbeddingStage
+from clipmill.stages.base import BOUND, SPEED, Cpus, RunView, Stage
+from clipmill.stages.video.embedding.learned_model import LearnedAlgorithm, LearnedEmbedding
 
 Variant = Literal["224p", "336p", "448p"]
 
@@ -15,45 +15,53 @@ _ALGORITHM: dict[Variant, LearnedAlgorithm] = {
 }  # fmt: skip
 
 
-class CosmosEmbed1FrameCreationStage(StageSpec):
-    """Frames for Cosmos-Embed1, sampled at ``target_fps``."""
+class CosmosEmbed1FrameCreationStage(Stage):
+    """Frames for Cosmos-Embed1, sampled at ``target_fps``; ``CosmosEmbed1EmbeddingStage`` reads them."""
 
-    stage_name: ClassVar[str] = "cosmos_embed1_frames"
+    name: ClassVar = "cosmos_embed1_frames"
+    grain: ClassVar = "run"
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/cosmos_embed1"
     variant: Variant = "336p"
     target_fps: float = Field(default=2.0, gt=0, le=60)
     num_cpus: Cpus = 3
 
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage. SpecError for a run in which no stage embeds the frames."""
+        if run.find(CosmosEmbed1EmbeddingStage) is None:
+            raise SpecError(
+                "no stage embeds the frames of CosmosEmbed1FrameCreationStage: add CosmosEmbed1EmbeddingStage"
+            )
+        return self
 
-class CosmosEmbed1EmbeddingStage(StageSpec):
+
+class CosmosEmbed1EmbeddingStage(LearnedEmbedding):
     """Embeds clips by Cosmos-Embed1, and finds which of ``texts_to_verify`` fits each best.
 
-    The model brings its own code: that it may run is said by adding this stage.
+    The model brings its own code: that it may run is said by adding this stage. ``target_fps`` is that of
+    ``CosmosEmbed1FrameCreationStage``.
     """
 
-    stage_name: ClassVar[str] = "cosmos_embed1"
+    environment: ClassVar = "legacy"
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/cosmos_embed1"
     variant: Variant = "336p"
-    texts_to_verify: list[str] | None = Field(default=None, min_length=1)
-    gpu_memory_gb: Annotated[float, Field(ge=0), SPEED] = 20
+    target_fps: Annotated[float, Field(gt=0, le=60), BOUND] = 2.0
 
-    def as_learned(self, frames: CosmosEmbed1FrameCreationStage | None = None) -> LearnedEmbeddingStage:
-        """One stage of both. SpecError when the two name different variants or folders."""
-        made = frames or CosmosEmbed1FrameCreationStage(variant=self.variant, model_dir=self.model_dir)
-        if (made.variant, made.model_dir) != (self.variant, self.model_dir):
+    def model_name(self) -> LearnedAlgorithm:
+        """Returns the model of the variant."""
+        return _ALGORITHM[self.variant]
+
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage at the rate of the stage that makes frames. SpecError when the two differ."""
+        frames = run.find(CosmosEmbed1FrameCreationStage)
+        return self.fed_by(frames) if frames else self
+
+    def fed_by(self, frames: CosmosEmbed1FrameCreationStage) -> Self:
+        """Returns this stage at the rate of ``frames``. SpecError for another variant or folder."""
+        if (frames.variant, frames.model_dir) != (self.variant, self.model_dir):
             raise SpecError(
-                f"CosmosEmbed1FrameCreationStage makes frames for {made.variant} of {made.model_dir}, "
+                f"CosmosEmbed1FrameCreationStage makes frames for {frames.variant} of {frames.model_dir}, "
                 f"CosmosEmbed1EmbeddingStage wants {self.variant} of {self.model_dir}"
             )
-        algorithm = _ALGORITHM[self.variant]
-        return LearnedEmbeddingStage(
-            algorithm=algorithm,
-            model_dir=self.model_dir,
-            target_fps=made.target_fps,
-            texts_to_verify=self.texts_to_verify,
-            allow_remote_code=[algorithm],
-            gpu_memory_gb=self.gpu_memory_gb,
-            verbose=self.verbose or made.verbose,
-        )
+        return self.bound(target_fps=frames.target_fps, verbose=self.verbose or frames.verbose)

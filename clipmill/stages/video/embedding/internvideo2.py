@@ -1,49 +1,59 @@
-"""The documents' two stages of InternVideo2; a plan joins them into one ``LearnedEmbeddingStage``."""
+"""The documented pair of stages of InternVideo2: one says how frames are sampled, the other embeds them."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.stages.base import SPEED, StageSpec
-from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
+from clipmill.stages.base import BOUND, SPEED, RunView, Stage
+from clipmill.stages.video.embedding.learned_model import LearnedAlgorithm, LearnedEmbedding
 
 
-class InternVideo2FrameCreationStage(StageSpec):
-    """Frames for InternVideo2, sampled at ``target_fps``."""
+class InternVideo2FrameCreationStage(Stage):
+    """Frames for InternVideo2, sampled at ``target_fps``; ``InternVideo2EmbeddingStage`` reads them."""
 
-    stage_name: ClassVar[str] = "internvideo2_frames"
+    name: ClassVar = "internvideo2_frames"
+    grain: ClassVar = "run"
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "InternVideo2"
     target_fps: float = Field(default=2.0, gt=0, le=60)
 
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage. SpecError for a run in which no stage embeds the frames."""
+        if run.find(InternVideo2EmbeddingStage) is None:
+            raise SpecError(
+                "no stage embeds the frames of InternVideo2FrameCreationStage: add InternVideo2EmbeddingStage"
+            )
+        return self
 
-class InternVideo2EmbeddingStage(StageSpec):
+
+class InternVideo2EmbeddingStage(LearnedEmbedding):
     """Embeds clips by InternVideo2, and finds which of ``texts_to_verify`` fits each best.
 
-    The model brings its own code: that it may run is said by adding this stage.
+    The model brings its own code: that it may run is said by adding this stage. ``target_fps`` is that of
+    ``InternVideo2FrameCreationStage``.
     """
 
-    stage_name: ClassVar[str] = "internvideo2"
+    environment: ClassVar = "legacy"
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "InternVideo2"
-    texts_to_verify: list[str] | None = Field(default=None, min_length=1)
+    target_fps: Annotated[float, Field(gt=0, le=60), BOUND] = 2.0
     gpu_memory_gb: Annotated[float, Field(ge=0), SPEED] = 10
 
-    def as_learned(self, frames: InternVideo2FrameCreationStage | None = None) -> LearnedEmbeddingStage:
-        """One stage of both. SpecError when the two name different folders."""
-        made = frames or InternVideo2FrameCreationStage(model_dir=self.model_dir)
-        if made.model_dir != self.model_dir:
+    def model_name(self) -> LearnedAlgorithm:
+        """Returns the one model that the stage embeds by."""
+        return "internvideo2"
+
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage at the rate of the stage that makes frames. SpecError when the two differ."""
+        frames = run.find(InternVideo2FrameCreationStage)
+        return self.fed_by(frames) if frames else self
+
+    def fed_by(self, frames: InternVideo2FrameCreationStage) -> Self:
+        """Returns this stage at the rate of ``frames``. SpecError for another folder."""
+        if frames.model_dir != self.model_dir:
             raise SpecError(
-                f"InternVideo2FrameCreationStage reads {made.model_dir}, "
+                f"InternVideo2FrameCreationStage reads {frames.model_dir}, "
                 f"InternVideo2EmbeddingStage reads {self.model_dir}"
             )
-        return LearnedEmbeddingStage(
-            algorithm="internvideo2",
-            model_dir=self.model_dir,
-            target_fps=made.target_fps,
-            texts_to_verify=self.texts_to_verify,
-            allow_remote_code=["internvideo2"],
-            gpu_memory_gb=self.gpu_memory_gb,
-            verbose=self.verbose or made.verbose,
-        )
+        return self.bound(target_fps=frames.target_fps, verbose=self.verbose or frames.verbose)

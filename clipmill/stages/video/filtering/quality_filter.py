@@ -1,10 +1,25 @@
 """Technical quality scores of clips, and the filter over them."""
 
-from typing import ClassVar, Self
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, ClassVar, Literal, Self
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from clipmill.stages.base import StageSpec
+from clipmill.scores.quality import FRAME_MEASURES, clip_quality
+from clipmill.stages.base import (
+    VERDICT,
+    Batch,
+    Column,
+    Measure,
+    Reads,
+    Rule,
+    Stage,
+    StageContext,
+    Worker,
+    rate,
+)
 
 
 class Bounds(BaseModel):
@@ -24,8 +39,15 @@ class Bounds(BaseModel):
 
 OPEN = Bounds()
 
+_REASONS = {"black_ratio": "black", "frozen_ratio": "frozen"}
+"""Of the scores that have a reason of their own; they are named first."""
 
-class QualityFilterStage(StageSpec):
+
+def _score(name: str, doc: str, rank: Literal["", "asc", "desc"] = "") -> Column:
+    return Column(name, pa.float64(), doc, plot=True, rank=rank)
+
+
+class QualityFilterStage(Stage):
     """Measures technical quality ``sample_fps`` times a second; filters clips outside the bounds (off by
     default).
 
@@ -37,27 +59,62 @@ class QualityFilterStage(StageSpec):
     ``frozen``, of any other ``low_quality``. With ``score_only`` nothing is filtered.
     """
 
-    stage_name: ClassVar[str] = "quality"
-    STAGE_VERSION: ClassVar[int] = 2
+    name: ClassVar = "quality"
+    version: ClassVar = 2
+    grain: ClassVar = "clip"
+    runs_on: ClassVar = "all"
 
-    score_only: bool = False
+    score_only: Annotated[bool, VERDICT] = False
     sample_fps: float = Field(default=1.0, gt=0, le=60)
-    sharpness: Bounds = OPEN
-    exposure: Bounds = OPEN
-    colourfulness: Bounds = OPEN
-    blockiness: Bounds = OPEN
-    black_ratio: Bounds = OPEN
-    frozen_ratio: Bounds = OPEN
-    letterbox_ratio: Bounds = OPEN
-    text_likeness: Bounds = OPEN
+    sharpness: Annotated[Bounds, VERDICT] = OPEN
+    exposure: Annotated[Bounds, VERDICT] = OPEN
+    colourfulness: Annotated[Bounds, VERDICT] = OPEN
+    blockiness: Annotated[Bounds, VERDICT] = OPEN
+    black_ratio: Annotated[Bounds, VERDICT] = OPEN
+    frozen_ratio: Annotated[Bounds, VERDICT] = OPEN
+    letterbox_ratio: Annotated[Bounds, VERDICT] = OPEN
+    text_likeness: Annotated[Bounds, VERDICT] = OPEN
 
-    @property
-    def has_bounds(self) -> bool:
-        """Whether a score may be outside of any."""
-        return any(getattr(self, name) != OPEN for name in QUALITY_SCORES)
+    writes: ClassVar = (
+        _score("sharpness", "mean log-variance of the Laplacian, 0 (flat) to about 11", "desc"),
+        _score("exposure", "mean luma; 0 black, 1 white"),
+        _score("colourfulness", "by Hasler and Suesstrunk; 0 is grey, above 80 is vivid"),
+        _score("blockiness", "steps at 8 px borders over steps inside; 1 is none", "asc"),
+        _score("black_ratio", "share of the samples that are black, 0 to 1", "asc"),
+        _score("frozen_ratio", "share of the samples in which nothing moves, 0 to 1", "asc"),
+        _score("letterbox_ratio", "share of the picture that is bars, 0 to 1", "asc"),
+        _score("text_likeness", "share of picture and time like overlaid text, 0 to 1", "asc"),
+    )
+
+    def reads(self) -> Reads:
+        """Returns the measures of full-size frames, and the thumbnails by which a still clip is known."""
+        measure = Measure(
+            "clipmill.scores.quality:frame_measures", rate(self.sample_fps), (len(FRAME_MEASURES),)
+        )
+        return Reads(thumbnails=True, measures=(measure,))
+
+    def rules(self) -> tuple[Rule, ...]:
+        """Returns the bounds that are set: of black and frozen clips first."""
+        return () if self.score_only else tuple(self._bounds())
+
+    def _bounds(self) -> Iterator[Rule]:
+        for name in sorted(QUALITY_SCORES, key=lambda name: name not in _REASONS):
+            bounds: Bounds = getattr(self, name)
+            if bounds != OPEN:
+                yield Rule(name, _REASONS.get(name, "low_quality"), min=bounds.min, max=bounds.max)
+
+    def open(self, context: StageContext) -> Worker:
+        """Returns a worker that turns the samples of each clip into its scores."""
+        log = context.log
+
+        def score(batch: Batch) -> dict[str, list[object]]:
+            pairs = zip(batch.measures, batch.thumbnails, strict=True)
+            found = [asdict(clip_quality(measures[0], thumbnails)) for measures, thumbnails in pairs]
+            for name, scores in zip(batch.ids, found, strict=True):
+                log.debug("%s: %s", name, scores)
+            return {name: [scores[name] for scores in found] for name in QUALITY_SCORES}
+
+        return score
 
 
-QUALITY_SCORES = (
-    "sharpness", "exposure", "colourfulness", "blockiness", "black_ratio", "frozen_ratio", "letterbox_ratio",
-    "text_likeness",
-)  # fmt: skip
+QUALITY_SCORES: tuple[str, ...] = tuple(column.name for column in QualityFilterStage.writes)

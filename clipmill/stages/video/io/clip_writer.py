@@ -5,10 +5,14 @@ from typing import ClassVar
 from pydantic import Field
 
 from clipmill import layout
-from clipmill.stages.base import StageSpec
+from clipmill.stages.base import Stage
+from clipmill.stages.roles import EncoderStage, OutputOptions, WriterStage, record_of
+
+CAPTION_LISTS = {"caption": "caption_models", "enhanced_caption": "enhanced_caption_models"}
+"""Role of a column of texts -> the parameter that lists whose texts are in the JSON."""
 
 
-class ClipWriterStage(StageSpec):
+class ClipWriterStage(WriterStage):
     """Writes the documented tree under ``output_path``; names of JSON files are relative to ``input_path``.
 
     ``upload_clips`` writes clip files; ``dry_run`` writes only tables and per-video JSON. The ``generate_*``
@@ -16,7 +20,7 @@ class ClipWriterStage(StageSpec):
     first found first. ``write_filtered_clips`` also stores the files of clips that a filter rejected.
     """
 
-    stage_name: ClassVar[str] = "write"
+    name: ClassVar[str] = "write"
 
     output_path: str = Field(min_length=1)
     input_path: str = Field(min_length=1)
@@ -29,6 +33,31 @@ class ClipWriterStage(StageSpec):
     caption_models: tuple[str, ...] | None = None
     enhanced_caption_models: tuple[str, ...] | None = None
     write_filtered_clips: bool = False
+
+    def output(self) -> OutputOptions:
+        """Returns what is written."""
+        return record_of(OutputOptions, self)
+
+    def leaves_out(self, stage: Stage) -> bool:
+        """See ``WriterStage``. A dry run makes no files and asks no captioner."""
+        if self.dry_run:
+            return bool(stage.artifacts) or stage.grain == "window"
+        roles = {column.role for column in stage.writes}
+        is_preview = stage.grain == "window" and bool(stage.artifacts)
+        return (
+            (isinstance(stage, EncoderStage) and not self.upload_clips)
+            or (is_preview and not self.generate_previews)
+            or ("caption" in roles and not self.generate_captions)
+        )
+
+    def documents(self, stage: Stage) -> bool:
+        """See ``WriterStage``. Captions are in the JSON where the lists of models name their writer."""
+        roles = {column.role for column in stage.writes}
+        if roles.isdisjoint(CAPTION_LISTS):
+            return True
+        role = next(role for role in CAPTION_LISTS if role in roles)
+        wanted = getattr(self, CAPTION_LISTS[role])
+        return self.generate_captions and (wanted is None or stage.caption_key in wanted)
 
     @staticmethod
     def get_output_path_processed_videos(output_path: str) -> str:

@@ -1,22 +1,15 @@
 """Which videos are read."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED, StageSpec
-
-VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
-    ".flv", ".wmv", ".3gp", ".ogv",
-)  # fmt: skip
+from clipmill.stages.base import SPEED
+from clipmill.stages.decoder import ANY_DECODER, Decoder
+from clipmill.stages.roles import ReaderStage, SourceOptions
 
 
-Decoder = Literal["auto", "cpu", "nvdec"]
-ANY_DECODER: Decoder = "auto"
-
-
-class VideoReader(StageSpec):
+class VideoReader(ReaderStage):
     """Lists the videos under a directory (recursively), one file, or a JSON list below ``input_video_path``.
 
     ``input_list_json_path`` names a JSON array of paths or URIs, each under ``input_video_path``; an entry
@@ -26,9 +19,18 @@ class VideoReader(StageSpec):
     else, and all on ``cpu``, is FFmpeg's.
     """
 
-    stage_name: ClassVar[str] = "read"
+    name: ClassVar[str] = "read"
 
     input_video_path: str = Field(min_length=1)
     input_list_json_path: str | None = None
     video_limit: Annotated[int | None, Field(ge=1), SPEED] = None
     decoder: Annotated[Decoder, SPEED] = ANY_DECODER
+
+    def source(self) -> SourceOptions:
+        """Returns where the videos are."""
+        return SourceOptions(
+            path=self.input_video_path,
+            list_json_path=self.input_list_json_path,
+            limit=self.video_limit,
+            decoder=self.decoder,
+        )

@@ -1,0 +1,72 @@
+"""Arrow's compute functions with types: Arrow makes them at import time, where no checker sees them."""
+
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Values: TypeAlias = pa.Array | pa.ChunkedArray | pa.Scalar
+
+
+def _array(name: str, *values: Values) -> pa.Array:
+    made: Any = pc.call_function(name, list(values))
+    return cast(pa.Array, made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made)
+
+
+def equal(values: Values, other: object) -> pa.Array:
+    """Returns bool ``(N,)``, null where a value is null."""
+    return _array("equal", values, pa.scalar(other))
+
+
+def not_equal(values: Values, other: object) -> pa.Array:
+    """Returns bool ``(N,)``, null where a value is null."""
+    return _array("not_equal", values, pa.scalar(other))
+
+
+def less(values: Values, other: float) -> pa.Array:
+    """Returns bool ``(N,)``, null where a value is null."""
+    return _array("less", values, pa.scalar(other))
+
+
+def greater(values: Values, other: float) -> pa.Array:
+    """Returns bool ``(N,)``, null where a value is null."""
+    return _array("greater", values, pa.scalar(other))
+
+
+def both(left: Values, right: Values) -> pa.Array:
+    """Returns bool ``(N,)``: where both are true."""
+    return _array("and", left, right)
+
+
+def is_nan(values: Values) -> pa.Array:
+    """Returns bool ``(N,)``, null where a value is null."""
+    return _array("is_nan", values)
+
+
+def is_in(values: pa.Array | pa.ChunkedArray, wanted: pa.Array) -> pa.Array:
+    """Returns bool ``(N,)``: which values are among ``wanted``; a null is in none."""
+    made: Any = pc.call_function("is_in", [values], pc.SetLookupOptions(value_set=wanted, skip_nulls=True))
+    return cast(pa.Array, made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made)
+
+
+def index_in(values: pa.Array, places: pa.Array) -> pa.Array:
+    """Returns int32 ``(N,)``: the place of each value in ``places``, null where it is not there."""
+    made: Any = pc.call_function("index_in", [values], pc.SetLookupOptions(value_set=places))
+    return cast(pa.Array, made)
+
+
+def if_else(mask: Values, left: Values, right: Values) -> pa.Array:
+    """Returns values of ``left`` where the mask is true, else of ``right``."""
+    return _array("if_else", mask, left, right)
+
+
+def coalesce(*values: Values) -> pa.Array:
+    """Returns the first value of each place that is not null."""
+    return _array("coalesce", *values)
+
+
+def flags(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Returns bool ``(N,)``: where a value is true; a null is not."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    return np.array([bool(value) for value in array.to_pylist()], dtype=bool)

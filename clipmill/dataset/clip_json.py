@@ -1,0 +1,110 @@
+"""The documented JSON of one clip, ``metas/v0/<uuid>.json``. Pure."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from clipmill.dataset.assemble import Tables
+from clipmill.dataset.collect import Row
+from clipmill.planning.nodes import Node
+from clipmill.planning.plan import Plan
+
+Content = dict[str, object]
+"""A JSON object."""
+
+
+def as_json(value: object) -> bytes:
+    """Returns the documented form: four spaces, keys in the order of ``value``."""
+    return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
+
+
+def clip_files(tables: Tables, plan: Plan) -> dict[str, bytes]:
+    """Returns file name -> content, for clips that passed and filtered ones alike."""
+    videos = {row["uri"]: row for row in tables.videos.to_pylist()}
+    windows: defaultdict[str, list[Row]] = defaultdict(list)
+    for window in tables.windows.to_pylist():
+        windows[window["clip_id"]].append(window)
+    return {
+        f"{clip['clip_id']}.json": as_json(
+            clip_json(clip, videos[clip["source_uri"]], windows[clip["clip_id"]], plan)
+        )
+        for clip in tables.clips.to_pylist()
+    }
+
+
+def clip_json(clip: Row, video: Row, windows: list[Row], plan: Plan) -> Mapping[str, object]:
+    """Returns the JSON of a clip.
+
+    ``valid`` says that the clip passed all filters. ``errors`` lists the stages that had one. Windows have
+    inclusive ends here, and only here; sizes of the source are as coded.
+    """
+    content: Content = {
+        "span_uuid": clip["clip_id"],
+        "source_video": clip["source_uri"],
+        "duration_span": [clip["start_s"], clip["end_s"]],
+        "width_source": video["width"],
+        "height_source": video["height"],
+        "framerate_source": framerate(video),
+        "clip_location": None,
+    }
+    _add_stages(content, clip, plan, "clip")
+    if errors := sorted(json.loads(str(clip["errors"]))):
+        content["errors"] = errors
+    content["windows"] = [_window(window, plan) for window in windows]
+    content["valid"] = clip["status"] != "filtered"
+    return content
+
+
+def _window(window: Row, plan: Plan) -> Content:
+    content: Content = {
+        "start_frame": window["start_frame"],
+        "end_frame": cast(int, window["end_frame"]) - 1,
+    }
+    _add_stages(content, window, plan, "window")
+    return content
+
+
+def _add_stages(content: Content, row: Row, plan: Plan, grain: str) -> None:
+    for node in plan.nodes:
+        if node.stage.grain == grain and node.runs_for != "rejected" and plan.documents(node.stage):
+            own = dict(_own(node, row))
+            for path, value in _values(node, own):
+                _put(content, path, value)
+            content.update(node.stage.documented(own))
+
+
+def _own(node: Node, row: Row) -> Iterator[tuple[str, object]]:
+    """The values of a node's columns by their bare names."""
+    for name, column in node.published_columns():
+        if name in row:
+            yield column.name, row[name]
+
+
+def _values(node: Node, own: Row) -> Iterator[tuple[list[str], object]]:
+    for column in node.stage.writes:
+        if column.json and own.get(column.name) is not None:
+            prefix = [] if node.key == node.stage.name or "{" in column.json else [node.key]
+            path = [*prefix, *(part.format_map(_Fields(node)) for part in column.json.split("."))]
+            yield path, own[column.name]
+
+
+class _Fields(dict[str, object]):
+    """The parameters of a stage, which a path may name."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node.stage.model_dump())
+
+
+def _put(content: Content, path: list[str], value: object) -> None:
+    *parents, last = path
+    for name in parents:
+        content = cast(Content, content.setdefault(name, {}))
+    content[last] = value
+
+
+def framerate(video: Row) -> float | None:
+    """Returns the frames a second of a row of the videos table."""
+    if video["framerate_num"] is None:
+        return None
+    return cast(int, video["framerate_num"]) / cast(int, video["framerate_den"])

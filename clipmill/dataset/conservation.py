@@ -1,0 +1,97 @@
+"""Nothing is lost and nothing is counted twice: checked before anything is published. Pure."""
+
+from collections import Counter
+from typing import cast
+
+import pyarrow as pa
+
+from clipmill.dataset.assemble import Tables
+from clipmill.dataset.coverage import covered_by_source
+from clipmill.errors import ConservationError
+
+VIDEO_STATUSES = {"curated", "rejected", "duplicate", "pending"}
+CLIP_STATUSES = {"kept", "filtered", "duplicate"}
+_ROUNDING_S = 1e-3
+
+
+def check_conservation(tables: Tables, *, num_found: int) -> None:
+    """Raise ConservationError naming the numbers unless everything found is accounted for.
+
+    ``num_found`` is the length of the listing. Seconds are compared for each curated video: clips (once where
+    they overlap) and dropped time make up its length, within one frame per cut.
+    """
+    _check_videos(tables, num_found)
+    _check_clips(tables)
+    _check_rejections(tables)
+    _check_seconds(tables)
+
+
+def _check_videos(tables: Tables, num_found: int) -> None:
+    _check_unique("videos", "uri", tables.videos)
+    statuses = _statuses("videos", tables.videos, allowed=VIDEO_STATUSES)
+    if sum(statuses.values()) != num_found:
+        raise ConservationError(f"{num_found} videos were found, the videos table has {_listed(statuses)}")
+
+
+def _check_clips(tables: Tables) -> None:
+    _check_unique("clips", "clip_id", tables.clips)
+    _statuses("clips", tables.clips, allowed=CLIP_STATUSES)
+    counted = Counter(cast(list[str], tables.clips["source_uri"].to_pylist()))
+    columns = (tables.videos[name].to_pylist() for name in ("uri", "status", "num_clips"))
+    for uri, status, num_clips in zip(*columns, strict=True):
+        expected = num_clips if status == "curated" else 0
+        if counted.pop(uri, 0) != expected:
+            raise ConservationError(f"{uri} ({status}) has {expected} clips, the clips table has others")
+    if counted:
+        raise ConservationError(f"clips of videos that were not found: {', '.join(sorted(counted))}")
+
+
+def _check_rejections(tables: Tables) -> None:
+    rejected = tables.videos["status"].to_pylist().count("rejected")
+    filtered = tables.clips["status"].to_pylist().count("filtered")
+    if len(tables.rejections) != rejected + filtered:
+        raise ConservationError(
+            f"{rejected} videos are rejected and {filtered} clips filtered, "
+            f"the rejections table has {len(tables.rejections)} rows"
+        )
+    copies = tables.videos["status"].to_pylist().count("duplicate")
+    repeats = tables.clips["status"].to_pylist().count("duplicate")
+    if len(tables.duplicates) != copies + repeats:
+        raise ConservationError(
+            f"{copies} videos and {repeats} clips are duplicates, "
+            f"the duplicates table has {len(tables.duplicates)} rows"
+        )
+
+
+def _check_seconds(tables: Tables) -> None:
+    covered = covered_by_source(tables.clips)
+    names = ("uri", "status", "duration_s", "dropped_s", "num_frames", "num_shots")
+    columns = (tables.videos[name].to_pylist() for name in names)
+    for uri, status, duration_s, dropped_s, num_frames, num_shots in zip(*columns, strict=True):
+        if status != "curated":
+            continue
+        in_clips_s = covered.get(uri, 0.0)
+        allowed_s = duration_s / max(num_frames, 1) * (num_shots + 1) + _ROUNDING_S
+        if abs(duration_s - in_clips_s - dropped_s) > allowed_s:
+            raise ConservationError(
+                f"{uri} lasts {duration_s:.3f} s, but its clips cover {in_clips_s:.3f} s "
+                f"and {dropped_s:.3f} s are dropped"
+            )
+
+
+def _check_unique(table: str, column: str, rows: pa.Table) -> None:
+    counts = Counter(cast(list[str], rows[column].to_pylist()))
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    if twice:
+        raise ConservationError(f"the {table} table has {', '.join(twice[:5])} more than once")
+
+
+def _statuses(table: str, rows: pa.Table, *, allowed: set[str]) -> Counter[str]:
+    counts = Counter(cast(list[str], rows["status"].to_pylist()))
+    if unknown := set(counts) - allowed:
+        raise ConservationError(f"the {table} table has status {', '.join(sorted(map(str, unknown)))}")
+    return counts
+
+
+def _listed(counts: Counter[str]) -> str:
+    return " + ".join(f"{count} {name}" for name, count in sorted(counts.items())) or "none"

@@ -1,0 +1,1 @@
+"""Carries out a plan: operators, the inline engine, the Ray engine."""

@@ -1,0 +1,127 @@
+"""What a worker process lends to the stages that it opens."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar, cast
+
+from clipmill import layout
+from clipmill.errors import SpecError
+from clipmill.planning.nodes import Node
+from clipmill.stages.base import Artifact, Item
+from clipmill.storage import store
+
+T = TypeVar("T")
+
+
+class Shared:
+    """Objects that the stages of one worker process have in common, by key."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, object] = {}
+
+    def get(self, key: str, make: Callable[[], T]) -> T:
+        """Returns the object of a key; ``make`` makes it once."""
+        if key not in self._objects:
+            self._objects[key] = make()
+        return cast(T, self._objects[key])
+
+
+class WorkerContext:
+    """The ``StageContext`` of one node in one worker process.
+
+    Files that a stage puts go below ``output_uri``; without one they are kept until ``take_files``.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        shared: Shared,
+        *,
+        output_uri: str | None,
+        device: str = "cpu",
+        gpu_share: float = 0.0,
+        num_threads: int = 1,
+    ) -> None:
+        self._node = node
+        self._shared = shared
+        self._output_uri = output_uri
+        self.device = device
+        self.gpu_share = gpu_share
+        self.num_threads = num_threads
+        self.log = node.stage.log()
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._files: dict[str, bytes] = {}
+        self._places: dict[str, dict[str, str]] = {}
+
+    def expect(self, items: Iterable[Item]) -> None:
+        """Takes note of the items of a call: their clips and windows name the files that are put."""
+        self._places = {item.id: place_of(item) for item in items}
+
+    def take_files(self) -> dict[str, bytes]:
+        """Returns the files that were put since the last call where there is no output, by their path."""
+        files, self._files = self._files, {}
+        return files
+
+    @property
+    def scratch_dir(self) -> Path:
+        """A folder of this worker process; it goes with the context."""
+        self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix=f"clipmill-{self._node.key}-")
+        return Path(self._scratch.name)
+
+    def weights(self, name: str) -> Path:
+        """Returns the folder of a model that the stage names in ``models()``."""
+        # Only stages with weights need the table of models and what finds their files.
+        from clipmill.models.stage_weights import folder_of
+
+        ref = next((model for model in self._node.stage.models() if model.name == name), None)
+        if ref is None:
+            raise SpecError(f"stage {self._node.key} asks for model {name}, which its models() do not name")
+        return folder_of(ref)
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        """Returns the object of this worker process by that key; ``make`` makes it once."""
+        return self._shared.get(key, make)
+
+    def put(self, artifact: str, item_id: str, data: bytes | Path, **place: str | int) -> str:
+        """Stores a file of an item; returns its path relative to the output.
+
+        ``place`` fills the fields of the artefact's path that tell several files of an item apart. SpecError
+        for an item that is not of this call.
+        """
+        known = self._places.get(item_id)
+        if known is None:
+            raise SpecError(
+                f"stage {self._node.key} puts a file of {item_id}, which is not an item of this call"
+            )
+        path = artifact_path(self._artifact(artifact), {**known, **place})
+        if self._output_uri is None:
+            self._files[path] = data if isinstance(data, bytes) else data.read_bytes()
+        elif isinstance(data, bytes):
+            store.put_bytes(layout.join(self._output_uri, path), data)
+        else:
+            store.put_file(layout.join(self._output_uri, path), str(data))
+        return path
+
+    def _artifact(self, name: str) -> Artifact:
+        found = next((one for one in self._node.stage.artifacts if one.name == name), None)
+        if found is None:
+            raise SpecError(f"stage {self._node.key} puts a file {name}, which its artifacts do not name")
+        return found
+
+
+def place_of(item: Item) -> dict[str, str]:
+    """Returns what the template of an artefact's path may name of an item; ``end`` is inclusive."""
+    place = {"id": item.id, "clip_id": item.clip.clip_id, "video_id": item.id}
+    if item.window is not None:
+        place |= {"start": str(item.window.start_frame), "end": str(item.window.end_frame - 1)}
+    return place
+
+
+def artifact_path(artifact: Artifact, place: Mapping[str, str | int]) -> str:
+    """Returns the relative path of an item's file. SpecError for one that leaves the output."""
+    path = artifact.path.format_map(place)
+    parts = path.split("/")
+    if path.startswith("/") or "" in parts or ".." in parts or "::" in path:
+        raise SpecError(f"the file {artifact.name} would lie outside of the output: {path}")
+    return path

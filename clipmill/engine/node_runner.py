@@ -1,0 +1,147 @@
+"""Runs one stage over chunks: items in, checked rows out; what a stage raises is its own failure."""
+
+import logging
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeGuard
+
+import pyarrow as pa
+
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.context import WorkerContext
+from clipmill.engine.items import Wanted, wanted_items
+from clipmill.engine.result_rows import (
+    BAD_RESULT,
+    STAGE_ERROR,
+    Answered,
+    BadResults,
+    bad_result,
+    checked,
+    rows_of,
+)
+from clipmill.errors import ClipmillError, StageBroken
+from clipmill.planning.nodes import Node
+from clipmill.planning.plan import Plan
+from clipmill.stages.base import Batch, Failed, Item, StreamWorker, Worker
+
+logger = logging.getLogger(__name__)
+
+SYSTEMATIC_ITEMS = 20
+"""Items in a row that may fail before it is the stage that is broken."""
+
+
+class NodeRunner:
+    """Calls the worker of a node with batches of items."""
+
+    def __init__(self, node: Node, plan: Plan, context: WorkerContext, worker: Worker) -> None:
+        self.node = node
+        self._plan = plan
+        self._context = context
+        self._worker = worker
+        self._streak = FailureStreak(node.key)
+        self._batch_items = max(1, node.stage.resources().batch_items)
+
+    def __call__(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Returns the chunks with the stage's rows. Items of all chunks share the worker's batches.
+
+        StageBroken when every one of many items fails.
+        """
+        wanted = [wanted_items(chunk, self.node, self._plan) for chunk in chunks]
+        answers = self._answers([item for one in wanted for item in one.items])
+        return [
+            self._with_rows(chunk, one, [next(answers) for _ in one.items])
+            for chunk, one in zip(chunks, wanted, strict=True)
+        ]
+
+    def _with_rows(self, chunk: Chunk, wanted: Wanted, answers: Sequence[pa.Table]) -> Chunk:
+        failed = rows_of(self.node, Answered((), self._no_columns(), {}), wanted.failed)
+        rows = pa.concat_tables([*answers, failed])
+        if not len(rows):
+            return chunk
+        files = {**chunk.files, **self._context.take_files()}
+        return replace(chunk, files=files).with_rows(self.node.key, rows, self._plan.nodes)
+
+    def _no_columns(self) -> dict[str, pa.Array]:
+        return {column.name: pa.nulls(0, column.type) for column in self.node.stored}
+
+    def _answers(self, items: Sequence[Item]) -> Iterator[pa.Table]:
+        """One row for each item, in order."""
+        for start in range(0, len(items), self._batch_items):
+            rows = self._batch(items[start : start + self._batch_items])
+            yield from (rows.slice(index, 1) for index in range(len(rows)))
+
+    def _batch(self, items: Sequence[Item]) -> pa.Table:
+        """The rows of one call; where it fails, those of a call for each item."""
+        rows = self._rows(items)
+        if rows is None:
+            return pa.concat_tables([self._batch([item]) for item in items])
+        self._streak.saw(rows)
+        return rows
+
+    def _rows(self, items: Sequence[Item]) -> pa.Table | None:
+        """The rows of one call; None where a call for several items raised an error."""
+        try:
+            return self._called(items)
+        except BadResults as error:
+            return self._failed(items, bad_result(self.node, error))
+        except StageBroken:
+            raise
+        except Exception as error:  # noqa: BLE001 - a stage may raise anything; the run goes on
+            return None if len(items) > 1 else self._failed(items, failure_of(self.node.key, error))
+
+    def _called(self, items: Sequence[Item]) -> pa.Table:
+        self._context.expect(items)
+        answer = self._worker(Batch(tuple(items)))
+        return rows_of(self.node, checked(self.node, items, answer), {})
+
+    def _failed(self, items: Sequence[Item], failed: Failed) -> pa.Table:
+        logger.warning("%s", failed.message.splitlines()[0])
+        return rows_of(
+            self.node, Answered((), self._no_columns(), {}), {item.id: (item, failed) for item in items}
+        )
+
+
+def open_worker(node: Node, context: WorkerContext) -> Worker | StreamWorker:
+    """Returns the worker of a node's stage. StageBroken for anything that cannot be called or asked."""
+    try:
+        opened = node.stage.without_verdicts().open(context)
+    except (ClipmillError, MemoryError):
+        raise
+    except Exception as error:
+        raise StageBroken(node.key, f"open() raised {type(error).__name__}: {error}") from error
+    if not (callable(opened) or is_stream(opened)):
+        raise StageBroken(node.key, f"open() returned {type(opened).__name__}, which cannot be called")
+    return opened
+
+
+def is_stream(worker: object) -> TypeGuard[StreamWorker]:
+    """Returns True for a worker that answers item by item."""
+    return callable(getattr(worker, "stream", None))
+
+
+def failure_of(key: str, error: Exception) -> Failed:
+    """Returns what an exception of a stage's own means: the next run tries again."""
+    frames = traceback.format_exception(error)
+    text = f"stage {key}: {type(error).__name__}: {error}"
+    return Failed("retryable", STAGE_ERROR, f"{text}\n{''.join(frames[-6:])}".rstrip())
+
+
+class FailureStreak:
+    """Counts failures of a stage's own in a row."""
+
+    def __init__(self, key: str, *, most: int = SYSTEMATIC_ITEMS) -> None:
+        self._key = key
+        self._most = most
+        self._num_failed = 0
+
+    def saw(self, rows: pa.Table) -> None:
+        """Counts rows. StageBroken when the last ``most`` items all failed by the stage's own fault."""
+        own = {STAGE_ERROR, BAD_RESULT}
+        for outcome, reason, message in zip(
+            *(rows[name].to_pylist() for name in ("outcome", "reason", "message")), strict=True
+        ):
+            is_own = outcome == "retryable" and reason in own
+            self._num_failed = self._num_failed + 1 if is_own else 0
+            if self._num_failed >= self._most:
+                raise StageBroken(self._key, f"{self._num_failed} items in a row failed; the last: {message}")

@@ -1,0 +1,1 @@
+"""The steps that chunks of clips pass."""

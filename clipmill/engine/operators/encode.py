@@ -1,0 +1,155 @@
+"""The encoder: the spans that passed become files, decoded again from the key picture before each.
+
+Clips that the scan encoded in its pass are left as they are.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from clipmill import identity, layout
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.groups import Group, behind
+from clipmill.engine.metrics import Stopwatch
+from clipmill.engine.result_rows import checked, rows_of
+from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError
+from clipmill.media.cut import cut_clips
+from clipmill.media.runner import codec_runner
+from clipmill.planning.nodes import Node
+from clipmill.planning.plan import Plan
+from clipmill.records import ClipSpan, CutClip
+from clipmill.stages.base import Failed, Item, Results
+from clipmill.stages.roles import EncoderStage, ExtractorStage
+from clipmill.storage import store
+
+SECOND_PASS = "second pass over kept spans"
+ENCODE_S_PER_MEGAPIXEL_FRAME = 2.0
+"""Most seconds that encoding may take. Generous: x264's slow presets on a shared core stay below."""
+NOT_CUT = "the clip was not cut"
+
+
+class EncodeOperator:
+    """Cuts, stores and describes clips. A clip that cannot be cut fails alone."""
+
+    def __init__(self, plan: Plan, groups: Sequence[Group], place: int, gpu_share: float) -> None:
+        del gpu_share
+        self._plan = plan
+        self._nodes = groups[place].nodes
+        self._later = behind(groups, place)
+        self._child = codec_runner(plan.limits)
+
+    def __call__(self, chunks: Sequence[Chunk]) -> Iterator[Chunk]:
+        """Cuts the clips of each chunk that lack a file."""
+        for chunk in chunks:
+            for node in self._nodes:
+                watch = Stopwatch(node.key, self._child)
+                clips = wanted_clips(chunk, node)
+                if clips:
+                    chunk = self._cut(chunk, node, clips)
+                detail = SECOND_PASS if clips else ""
+                lap = watch.lap(chunk.work.video_id, chunk.index, detail=detail, num_items=len(clips))
+                chunk = chunk.measured(lap)
+            yield chunk if self._plan.output is None else chunk.without_samples(self._later)
+
+    def _cut(self, chunk: Chunk, node: Node, clips: Sequence[ClipSpan]) -> Chunk:
+        with tempfile.TemporaryDirectory(prefix="clipmill-cut-") as out_dir:
+            cuts = list(self._cut_all(chunk, node, clips, out_dir))
+            return with_cuts(chunk, node, clips, cuts, self._plan)
+
+    def _cut_all(
+        self, chunk: Chunk, node: Node, clips: Sequence[ClipSpan], out_dir: str
+    ) -> Iterator[CutClip | Failed]:
+        """All clips in one child call; when that fails, clip by clip, so that one cannot cost the others."""
+        try:
+            found = {cut.clip_id: cut for cut in self._cut_in_child(chunk, node, clips, out_dir)}
+            yield from (found.get(clip.clip_id, CutClip(clip.clip_id, "", NOT_CUT)) for clip in clips)
+        except ClipmillError as error:
+            if len(clips) > 1:
+                for clip in clips:
+                    yield from self._cut_all(chunk, node, [clip], out_dir)
+            else:
+                yield failure_of(node, chunk, error)
+
+    def _cut_in_child(
+        self, chunk: Chunk, node: Node, clips: Sequence[ClipSpan], out_dir: str
+    ) -> list[CutClip]:
+        limits, facts = self._plan.limits, chunk.work.facts
+        megapixels = facts.width_px * facts.height_px / 1e6
+        frames = sum(clip.frames.num_frames for clip in clips)
+        return self._child.run(
+            cut_clips,
+            chunk.work.source.uri,
+            list(clips),
+            encoder_of(node).options(),
+            out_dir=out_dir,
+            min_length_s=shortest_clip_s(self._plan),
+            repaired_times=chunk.work.repaired_times,
+            timeout_s=limits.decode_timeout_s + megapixels * frames * ENCODE_S_PER_MEGAPIXEL_FRAME,
+            stall_s=limits.decode_stall_s,
+        )
+
+
+def wanted_clips(chunk: Chunk, node: Node) -> list[ClipSpan]:
+    """Returns the clips that lack a file and were not encoded in the pass."""
+    rows = chunk.made.get(node.key)
+    made = set() if rows is None else set(rows["id"].to_pylist())
+    return [clip for clip in chunk.clips if chunk.wants(node, clip.clip_id) and clip.clip_id not in made]
+
+
+def encoder_of(node: Node) -> EncoderStage:
+    """Returns the encoder of a node."""
+    assert isinstance(node.stage, EncoderStage)
+    return node.stage
+
+
+def shortest_clip_s(plan: Plan) -> float:
+    """Returns the shortest clip that the extractor makes, in seconds; 0 for no bound."""
+    assert isinstance(plan.extractor.stage, ExtractorStage)
+    return plan.extractor.stage.length_bounds()[0] or 0.0
+
+
+def failure_of(node: Node, chunk: Chunk, error: ClipmillError) -> Failed:
+    """Returns why a clip was not cut. A dead process, a limit and a store are tried again."""
+    passing = isinstance(error, CodecChildDied | CodecChildTimeout | StoreError)
+    kind = "retryable" if passing else "final"
+    return Failed(kind, reason_of(node), f"{chunk.work.source.uri}: {error}")
+
+
+def reason_of(node: Node) -> str:
+    """Returns the reason of an encoder's failures."""
+    return node.stage.failure_reason or f"{node.key}_failed"
+
+
+def with_cuts(
+    chunk: Chunk, node: Node, clips: Sequence[ClipSpan], cuts: Sequence[CutClip | Failed], plan: Plan
+) -> Chunk:
+    """Returns the chunk with stored clip files and their rows."""
+    rows: list[pa.Table] = []
+    files = dict(chunk.files)
+    for clip, cut in zip(clips, cuts, strict=True):
+        item = Item(clip.clip_id, clip, chunk.work.facts, chunk.work.source.uri)
+        if isinstance(cut, CutClip) and not cut.path:
+            cut = Failed("final", reason_of(node), cut.message)
+        if isinstance(cut, Failed):
+            answer = Results({}, {0: cut})
+        else:
+            uri, data = stored_clip(cut, filtered=node.runs_for == "rejected", output_uri=plan.output_uri)
+            values = encoder_of(node).row(cut, clip_uri=uri, clip_digest=identity.bytes_digest(data))
+            answer = Results({name: [value] for name, value in values.items()})
+            if plan.output_uri is None:
+                files[clip.clip_id] = data
+        rows.append(rows_of(node, checked(node, [item], answer), {}))
+    return replace(chunk, files=files).with_rows(node.key, pa.concat_tables(rows), plan.nodes)
+
+
+def stored_clip(cut: CutClip, *, filtered: bool, output_uri: str | None) -> tuple[str, bytes]:
+    """Stores the file of a clip; returns its path relative to the output, and its bytes."""
+    suffix = cut.path[cut.path.rindex(".") :]
+    relative = layout.clip_path("", cut.clip_id, filtered=filtered, suffix=suffix).lstrip("/")
+    data = Path(cut.path).read_bytes()
+    if output_uri is not None:
+        store.put_file(layout.join(output_uri, relative), cut.path)
+    return relative, data

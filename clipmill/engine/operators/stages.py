@@ -1,0 +1,23 @@
+"""The operator of fused stages."""
+
+from collections.abc import Iterator, Sequence
+
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.groups import Group, behind
+from clipmill.engine.stage_group import StageGroup
+from clipmill.planning.plan import Plan
+
+
+class StagesOperator:
+    """Runs the stages of one group; samples that no later stage reads go no further."""
+
+    def __init__(self, plan: Plan, groups: Sequence[Group], place: int, gpu_share: float) -> None:
+        group = groups[place]
+        self._keeps_samples = plan.output is None
+        self._later = behind(groups, place)
+        self._stages = StageGroup(group.nodes, plan, gpu_share=gpu_share)
+
+    def __call__(self, chunks: Sequence[Chunk]) -> Iterator[Chunk]:
+        """Works on a batch of chunks."""
+        for chunk in self._stages(chunks):
+            yield chunk if self._keeps_samples else chunk.without_samples(self._later)

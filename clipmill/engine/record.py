@@ -1,0 +1,48 @@
+"""A streaming run that leaves a record of what it took under ``runs/``."""
+
+import json
+import platform
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from clipmill import layout
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.run import Engine, StreamReport, stream
+from clipmill.engine.work import Work
+from clipmill.machine import num_cores
+from clipmill.planning.plan import Plan
+from clipmill.state.store import ResultStore
+from clipmill.storage import store
+
+
+def stream_recorded(
+    items: Sequence[Work],
+    plan: Plan,
+    *,
+    output: str,
+    engine: Engine,
+    on_chunk: Callable[[Chunk], None] | None = None,
+) -> str:
+    """Runs the engine over ``items`` into the state of ``output``; returns the URI of its metrics."""
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"  # later runs sort behind
+    report = stream(items, plan, engine=engine, state=ResultStore(output), run_id=run_id, on_chunk=on_chunk)
+    uri = layout.run_path(output, f"{run_id}.stream")
+    store.put_bytes(uri, json.dumps(_record(items, report), indent=1).encode())
+    return uri
+
+
+def _record(items: Sequence[Work], report: StreamReport) -> Mapping[str, object]:
+    return {
+        "host": platform.node(),
+        "num_cpus": num_cores(),
+        "engine": report.engine,
+        "num_videos": report.num_videos,
+        "num_clips": report.num_clips,
+        "video_s": sum(item.facts.duration_s for item in items),
+        "wall_s": report.wall_s,
+        "cpu_s_by_operator": report.cpu_s_by_operator(),
+        "failures": dict(report.failures),
+        "laps": [asdict(metric) for metric in report.metrics],
+    }

@@ -1,0 +1,101 @@
+"""Stages that run one behind the other in one worker."""
+
+from collections.abc import Iterator, Sequence
+
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.context import Shared, WorkerContext
+from clipmill.engine.groups import gpus_of, gpus_together
+from clipmill.engine.metrics import Stopwatch
+from clipmill.engine.node_runner import NodeRunner, is_stream, open_worker
+from clipmill.engine.process_runner import ProcessRunner
+from clipmill.engine.stream_runner import StreamRunner
+from clipmill.media.runner import CODEC_RUNNER, codec_runner
+from clipmill.models.devices import num_gpus_here
+from clipmill.planning.nodes import Node
+from clipmill.planning.plan import Plan
+from clipmill.stages.process_stage import ProcessStage
+
+Runner = NodeRunner | StreamRunner | ProcessRunner
+
+
+class StageGroup:
+    """Runs nodes over chunks; a node's worker is opened when the first chunk wants it.
+
+    ``gpu_share`` is the share of a GPU that the worker has; its stages divide it.
+    """
+
+    def __init__(self, nodes: Sequence[Node], plan: Plan, *, gpu_share: float = 0.0) -> None:
+        self._nodes = tuple(nodes)
+        self._plan = plan
+        self._gpu_share = gpu_share
+        self._shared = Shared()
+        self._codecs = self._shared.get(CODEC_RUNNER, lambda: codec_runner(plan.limits))
+        self._runners: dict[str, Runner] = {}
+
+    def __call__(self, chunks: Sequence[Chunk]) -> Iterator[Chunk]:
+        """Yields the chunks as soon as the last node is done with them."""
+        return self._through(list(chunks), self._nodes)
+
+    def _through(self, chunks: list[Chunk], nodes: Sequence[Node]) -> Iterator[Chunk]:
+        if not nodes:
+            yield from chunks
+            return
+        for batch in self._at(chunks, nodes[0]):
+            yield from self._through(batch, nodes[1:])
+
+    def _at(self, chunks: list[Chunk], node: Node) -> Iterator[list[Chunk]]:
+        """The chunks behind one node: all at once, or one by one where it answers item by item."""
+        if not node.has_rows or not any(is_wanted(chunk, node) for chunk in chunks):
+            yield chunks
+            return
+        runner = self._runner(node)
+        watch = Stopwatch(node.key, self._codecs)
+        if isinstance(runner, StreamRunner):
+            for chunk in runner(chunks):
+                yield [measured(chunk, node, watch)]
+            return
+        yield [measured(chunk, node, watch) for chunk in runner(chunks)]
+
+    def _runner(self, node: Node) -> Runner:
+        if node.key not in self._runners:
+            self._runners[node.key] = self._opened(node)
+        return self._runners[node.key]
+
+    def _opened(self, node: Node) -> Runner:
+        context = self.context_of(node)
+        if isinstance(node.stage, ProcessStage):
+            return ProcessRunner(node, self._plan, context)
+        worker = open_worker(node, context)
+        kind = StreamRunner if is_stream(worker) else NodeRunner
+        return kind(node, self._plan, context, worker)  # pyright: ignore[reportArgumentType] by its kind
+
+    def context_of(self, node: Node) -> WorkerContext:
+        """Returns what this worker lends to a stage."""
+        wants_gpu = gpus_of(node) > 0
+        has_gpu = wants_gpu and (self._gpu_share > 0 or num_gpus_here() > 0)
+        return WorkerContext(
+            node,
+            self._shared,
+            output_uri=self._plan.output_uri,
+            device="cuda" if has_gpu else "cpu",
+            gpu_share=self._share(node),
+        )
+
+    def _share(self, node: Node) -> float:
+        """A stage's part of the share of its worker: as much as it asks for, or less where all got less."""
+        asked = gpus_together(self._nodes)
+        return self._gpu_share * gpus_of(node) / asked if asked else 0.0
+
+
+def is_wanted(chunk: Chunk, node: Node) -> bool:
+    """Returns True if any clip of a chunk wants the stage."""
+    return any(chunk.wants(node, clip.clip_id) for clip in chunk.clips)
+
+
+def measured(chunk: Chunk, node: Node, watch: Stopwatch) -> Chunk:
+    """Returns the chunk with what the node took; a call for several chunks counts with the first."""
+    rows = chunk.made.get(node.key)
+    failed = 0 if rows is None else sum(outcome != "result" for outcome in rows["outcome"].to_pylist())
+    num_items = 0 if rows is None else len(rows)
+    lap = watch.lap(chunk.work.video_id, chunk.index, num_items=num_items, num_failed=failed)
+    return chunk.measured(lap)

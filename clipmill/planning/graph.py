@@ -1,0 +1,152 @@
+"""From the stages that a user placed to nodes in run order, checked before any work."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from clipmill.base_columns import RESERVED, STATE_COLUMNS
+from clipmill.errors import SpecError
+from clipmill.planning.digests import node_digest
+from clipmill.planning.nodes import BARRIERS, Node, Placed, find_column
+from clipmill.planning.order import Edges, run_order
+from clipmill.planning.process_stages import encoder_before
+from clipmill.stages.base import Column, Frames, Reads, S, Stage
+from clipmill.stages.process_stage import ProcessStage
+
+CLIP_FRAME_BYTES = 48 << 20
+"""Most bytes of one clip's sampled frames over all stages; budgets shrink in proportion."""
+
+
+def build_nodes(placed: Sequence[Placed], *, windows: str) -> tuple[Node, ...]:
+    """Returns the stages in run order, bound, with resolved columns and digests.
+
+    SpecError, in one line, for two stages of one key, a column that no stage or two stages write, a column
+    with a reserved name, a rule over a column of a type that bounds cannot compare, and a circle of reads.
+    ``windows`` is the digest of where windows lie.
+    """
+    placed = bound(with_required(placed))
+    stages = {one.name: one.stage for one in placed}
+    _check_columns(placed)
+    reads = {one.name: _read_keys(one, stages) for one in placed}
+    edges = Edges(
+        {one.name: reads[one.name] | encoder_before(placed, place) for place, one in enumerate(placed)}
+    )
+    ordered = run_order(placed, edges)
+    share = _frames_share(one.stage for one in ordered)
+    done: dict[str, Node] = {}
+    for one in ordered:
+        node = _with_seen(_node(one, stages, share), done.values())
+        _check_rules(node)
+        node = replace(node, phase=_phase(one, reads[one.name], done))
+        done[one.name] = replace(node, digest=node_digest(node, done, windows=windows))
+    return tuple(done.values())
+
+
+def _phase(one: Placed, reads: frozenset[str], done: Mapping[str, Node]) -> int:
+    """The barriers before a stage: its own, and those before what it reads."""
+    own = BARRIERS.index(one.after) + 1 if one.after in BARRIERS else 0
+    return max(own, max((done[key].phase for key in reads), default=0))
+
+
+def with_required(placed: Sequence[Placed]) -> list[Placed]:
+    """Returns the stages and those that they require, each required one once."""
+    found = list(placed)
+    for one in found:  # the list grows while it is walked
+        for stage in one.stage.requires():
+            if not any(isinstance(other.stage, type(stage)) for other in found):
+                found.append(Placed(stage))
+    return found
+
+
+@dataclass(frozen=True)
+class Siblings:
+    """The stages of a run, for ``Stage.bind``."""
+
+    stages: tuple[Stage, ...]
+
+    def find(self, kind: type[S]) -> S | None:
+        """Returns the first stage of a class, or None."""
+        return next((stage for stage in self.stages if isinstance(stage, kind)), None)
+
+
+def bound(placed: Sequence[Placed]) -> list[Placed]:
+    """Returns the stages after ``bind``. SpecError for two stages of one key."""
+    keys = [one.name for one in placed]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        kind = next(type(one.stage).__name__ for one in placed if one.name == twice)
+        raise SpecError(f"two stages have the key {twice}: give one {kind} a key of its own (key: ...)")
+    run = Siblings(tuple(one.stage for one in placed))
+    return [replace(one, key=one.name, stage=one.stage.bind(run)) for one in placed]
+
+
+def _read_keys(one: Placed, stages: Mapping[str, Stage]) -> frozenset[str]:
+    reads = one.stage.reads()
+    columns = {find_column(dict(stages), name, reader=one.name).key for name in reads.columns}
+    owners = {artifact.partition(".")[0] for artifact in reads.artifacts}
+    for owner in owners:
+        if owner not in stages:
+            raise SpecError(f"stage {one.name} reads a file of {owner}, which is no stage of this run")
+    return frozenset(columns | owners)
+
+
+def _node(one: Placed, stages: Mapping[str, Stage], share: float) -> Node:
+    reads = one.stage.reads()
+    inputs = tuple(find_column(dict(stages), name, reader=one.name) for name in reads.columns)
+    return Node(one.name, one.stage, _within(reads, share), inputs, runs_for=one.stage.runs_on)
+
+
+def _with_seen(node: Node, earlier: Iterable[Node]) -> Node:
+    """Returns a node; one with ``process(task)`` reads the samples of the stages before it as they do."""
+    if not isinstance(node.stage, ProcessStage):
+        return node
+    return replace(node, reads=node.stage.reads_behind([(one.stage, one.reads) for one in earlier]))
+
+
+def _frames_share(stages: Iterable[Stage]) -> float:
+    budgets = [frames.max_bytes_per_clip for stage in stages for frames in stage.reads().all_frames()]
+    return min(1.0, CLIP_FRAME_BYTES / sum(budgets)) if budgets else 1.0
+
+
+def _within(reads: Reads, share: float) -> Reads:
+    if share == 1.0 or not reads.all_frames():
+        return reads
+    first, *more = (_shrunk(frames, share) for frames in reads.all_frames())
+    return replace(reads, frames=first, more_frames=tuple(more))
+
+
+def _shrunk(frames: Frames, share: float) -> Frames:
+    return replace(frames, max_bytes_per_clip=max(1, int(frames.max_bytes_per_clip * share)))
+
+
+def _check_columns(placed: Sequence[Placed]) -> None:
+    owners: dict[tuple[str, str], str] = {}
+    for one in placed:
+        grain = type(one.stage).grain
+        for column in one.stage.writes:
+            name = column.name if one.name == one.stage.name else f"{one.name}_{column.name}"
+            if name in RESERVED[grain] or column.name in STATE_COLUMNS:
+                raise SpecError(
+                    f"stage {one.name} writes {name}, which is a column of every table: rename it"
+                )
+            if column.table == "state":
+                continue  # no table has it, and the state has a table for each stage
+            other = owners.setdefault((_table(grain, column), name), one.name)
+            if other != one.name:
+                raise SpecError(f"stages {other} and {one.name} both write {name}: give one a key")
+
+
+def _table(grain: str, column: Column) -> str:
+    return grain if column.table == "own_grain" else column.table
+
+
+def _check_rules(node: Node) -> None:
+    for rule in node.rules:
+        found = node.ruled_column(rule)
+        if found is None:
+            raise SpecError(
+                f"stage {node.key} has a rule over {rule.column}, which it neither writes nor reads"
+            )
+        if not found.column.can_be_bounded:
+            raise SpecError(
+                f"stage {node.key} has a rule over {found.column.name} of type {found.column.type}: "
+                "make it float64, int64, bool or string"
+            )

@@ -1,0 +1,181 @@
+"""Which items the rules of a run reject, from the rows that its stages left. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from clipmill import arrow
+from clipmill.planning.nodes import Node, find_column
+from clipmill.stages.base import Rule, Stage
+
+RESULT, FINAL, RETRYABLE = "result", "final", "retryable"
+"""Outcomes of a row of the state."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why an item is not kept: the key of the stage, the reason, and the numbers in words."""
+
+    key: str
+    reason: str
+    message: str
+
+
+def judge(nodes: Sequence[Node], tables: Mapping[str, pa.Table], ids: Sequence[str]) -> dict[str, Rejection]:
+    """Returns id -> the first rejection, in run order, of those of ``ids`` that a stage rejects.
+
+    ``tables`` maps a key to rows with ``id``, ``outcome``, ``reason``, ``message`` and stored columns. A null
+    and a missing row never reject. A stage with ``on_failure`` ``drop`` rejects an item that it failed on.
+    """
+    rows = AlignedRows(nodes, tables, ids)
+    found: dict[str, Rejection] = {}
+    for node in nodes:
+        for index, rejection in (*_failures(node, rows), *_by_rules(node, rows), *_by_hook(node, rows)):
+            found.setdefault(ids[index], rejection)
+    return found
+
+
+class AlignedRows:
+    """Columns of several stages, one value for each id; null where a stage has no row for it."""
+
+    def __init__(self, nodes: Iterable[Node], tables: Mapping[str, pa.Table], ids: Sequence[str]) -> None:
+        self._nodes = {node.key: node for node in nodes}
+        self._ids = pa.array(ids, pa.string())
+        self._tables = tables
+        self._aligned: dict[str, pa.Table] = {}
+
+    def of(self, key: str) -> pa.Table | None:
+        """Returns a stage's rows with its derived columns, aligned with the ids; None where it has none."""
+        if key not in self._tables:
+            return None
+        if key not in self._aligned:
+            table = self._tables[key]
+            places = arrow.index_in(self._ids, table["id"].combine_chunks())
+            node = self._nodes.get(key)
+            self._aligned[key] = with_derived(node.stage, table.take(places)) if node else table.take(places)
+        return self._aligned[key]
+
+    def column(self, key: str, name: str) -> pa.ChunkedArray | None:
+        """Returns one column, or None where the stage has no rows."""
+        table = self.of(key)
+        return None if table is None else table[name]
+
+    def read_by(self, node: Node) -> pa.Table | None:
+        """Returns a stage's own columns and those that it reads, by their bare names.
+
+        A column that is read goes by its reference, ``key:column``, where its bare name is taken.
+        """
+        own = self.of(node.key)
+        columns = {} if own is None else {name: own[name] for name in own.column_names}
+        for ref in node.inputs:
+            values = self.column(ref.key, ref.column.name)
+            name = ref.reference if ref.column.name in columns else ref.column.name
+            columns[name] = pa.nulls(len(self._ids), ref.column.type) if values is None else values
+        return pa.table(columns) if columns else None
+
+
+def with_derived(stage: Stage, rows: pa.Table) -> pa.Table:
+    """Returns rows with the columns that ``published`` derives, in the declared types."""
+    derived = [column for column in stage.writes if column.derived]
+    if not derived:
+        return rows
+    made = stage.published(rows)
+    for column in derived:
+        values = made[column.name].cast(column.type)
+        place = rows.schema.get_field_index(column.name)
+        rows = (
+            rows.append_column(column.name, values)
+            if place < 0
+            else rows.set_column(place, column.name, values)
+        )
+    return rows
+
+
+def _failures(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
+    if node.stage.on_failure != "drop" or (table := rows.of(node.key)) is None:
+        return []
+    reason = node.stage.failure_reason or f"{node.key}_failed"
+    outcomes, messages = table["outcome"].to_pylist(), table["message"].to_pylist()
+    return [
+        (index, Rejection(node.key, reason, message or ""))
+        for index, (outcome, message) in enumerate(zip(outcomes, messages, strict=True))
+        if outcome is not None and outcome != RESULT
+    ]
+
+
+def _by_rules(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
+    """The first rule that holds gives the reason; the message names every rule of the stage that holds."""
+    rules = [(rule, _values(node, rule, rows)) for rule in node.rules]
+    held = [(rule, values, breaks(rule, values)) for rule, values in rules if values is not None]
+    if not held:
+        return []
+    in_words = sorted(held, key=lambda one: _column_place(node, one[0]))
+    rejected = np.flatnonzero(np.logical_or.reduce([mask for _, _, mask in held]))
+    return [
+        (index, Rejection(node.key, _reason(held, index), _message(in_words, index)))
+        for index in map(int, rejected)
+    ]
+
+
+def _values(node: Node, rule: Rule, rows: AlignedRows) -> pa.ChunkedArray | None:
+    ref = node.ruled_column(rule)
+    return None if ref is None else rows.column(ref.key, ref.column.name)
+
+
+def breaks(rule: Rule, values: pa.ChunkedArray) -> np.ndarray:
+    """Returns bool ``(N,)``: which values a rule rejects."""
+    mask = np.zeros(len(values), dtype=bool)
+    if rule.min is not None:
+        mask |= arrow.flags(arrow.less(values, rule.min))
+    if rule.max is not None:
+        mask |= arrow.flags(arrow.greater(values, rule.max))
+    if rule.equals:
+        mask |= arrow.flags(arrow.is_in(values, pa.array(list(rule.equals), values.type)))
+    return mask
+
+
+Held = Sequence[tuple[Rule, pa.ChunkedArray, np.ndarray]]
+
+
+def _reason(held: Held, index: int) -> str:
+    return next(rule.reason for rule, _, mask in held if mask[index])
+
+
+def _message(held: Held, index: int) -> str:
+    return ", ".join(in_words(rule, values[index].as_py()) for rule, values, mask in held if mask[index])
+
+
+def in_words(rule: Rule, value: object) -> str:
+    """Returns why a rule rejects a value: ``aesthetic_min 3.1 is below 3.5``."""
+    name = rule.column.rpartition(":")[2]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if rule.min is not None and value < rule.min:
+            return f"{name} {value:g} is below {rule.min:g}"
+        if rule.max is not None and value > rule.max:
+            return f"{name} {value:g} is above {rule.max:g}"
+    return rule.words or f"{name} is {value}"
+
+
+def _column_place(node: Node, rule: Rule) -> int:
+    name = rule.column.rpartition(":")[2]
+    names = [column.name for column in node.stage.writes] + [ref.column.name for ref in node.inputs]
+    return names.index(name)
+
+
+def _by_hook(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
+    if type(node.stage).rejects is Stage.rejects or (table := rows.read_by(node)) is None:
+        return []
+    verdicts = node.stage.rejects(table)
+    if verdicts is None:
+        return []
+    pairs = zip(verdicts["reason"].to_pylist(), verdicts["message"].to_pylist(), strict=True)
+    return [
+        (index, Rejection(node.key, str(reason), str(message or "")))
+        for index, (reason, message) in enumerate(pairs)
+        if reason is not None
+    ]
+
+
+__all__ = ["FINAL", "RESULT", "RETRYABLE", "AlignedRows", "Rejection", "breaks", "find_column", "judge"]

@@ -1,0 +1,145 @@
+"""Which stages an item still needs, from the rows that are there. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from clipmill import identity
+from clipmill.planning.judgement import RETRYABLE, Rejection, judge
+from clipmill.planning.nodes import Node
+from clipmill.planning.plan import Plan
+from clipmill.planning.process_stages import clips_digest
+from clipmill.records import ClipSpan
+from clipmill.stages.process_stage import SEEN_CLIPS, ProcessStage
+
+
+@dataclass(frozen=True)
+class Known:
+    """The rows of a run's stages: key -> rows, one for each id, with their light columns.
+
+    ``passed`` are the clips that passed the barriers; None stands for all.
+    """
+
+    tables: Mapping[str, pa.Table]
+    passed: frozenset[str] | None = None
+    _done: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]], repr=False)
+    _there: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]], repr=False)
+
+    def done(self, key: str) -> frozenset[str]:
+        """Returns the ids that have a result or a final failure."""
+        if key not in self._done:
+            self._done[key] = frozenset(_ids(self.tables.get(key), but=RETRYABLE))
+        return self._done[key]
+
+    def has_passed(self, clip_id: str) -> bool:
+        """Returns True if no barrier stopped a clip."""
+        return self.passed is None or clip_id in self.passed
+
+    def there(self, key: str) -> frozenset[str]:
+        """Returns the ids that have any row."""
+        if key not in self._there:
+            self._there[key] = frozenset(_ids(self.tables.get(key)))
+        return self._there[key]
+
+
+def _ids(rows: pa.Table | None, *, but: str = "") -> Iterator[str]:
+    if rows is not None:
+        pairs = zip(rows["id"].to_pylist(), rows["outcome"].to_pylist(), strict=True)
+        yield from (item for item, outcome in pairs if outcome != but)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """The stages that clips lack, and the clips that are rejected by what is known."""
+
+    stages: Mapping[str, frozenset[str]]
+    rejected: Mapping[str, Rejection]
+
+
+def lacking(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> Lacking:
+    """Returns clip id -> keys of the stages that each clip of a video needs and lacks, where it lacks any.
+
+    A clip needs a stage unless an earlier stage rejected it, or the stage runs for all. A row that may be
+    tried again counts as lacking.
+    """
+    ids = [clip.clip_id for clip in clips]
+    clip_nodes = [node for node in plan.nodes if node.stage.grain == "clip"]
+    rejected = judge(clip_nodes, known.tables, ids)
+    found = {clip.clip_id: frozenset(_lacks(plan, known, clip, rejected.get(clip.clip_id))) for clip in clips}
+    for key, stale in _judged_as_others(plan, known, rejected, ids):
+        found |= {clip_id: found[clip_id] | {key} for clip_id in stale}
+    return Lacking({clip_id: keys for clip_id, keys in found.items() if keys}, rejected)
+
+
+def waiting(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> dict[str, frozenset[str]]:
+    """Returns clip id -> keys of the stages whose rows the clip needs and that were not tried yet.
+
+    A stage that reads the column of one that failed for now is not waited for.
+    """
+    ids = [clip.clip_id for clip in clips]
+    clip_nodes = [node for node in plan.nodes if node.stage.grain == "clip"]
+    rejected = judge(clip_nodes, known.tables, ids)
+    found = {clip.clip_id: frozenset(_waits(plan, known, clip, rejected.get(clip.clip_id))) for clip in clips}
+    return {clip_id: keys for clip_id, keys in found.items() if keys}
+
+
+def _judged_as_others(
+    plan: Plan, known: Known, rejected: Mapping[str, Rejection], ids: Sequence[str]
+) -> Iterator[tuple[str, list[str]]]:
+    """Yields (key, clips) of stages for whole videos that saw other clips than there are now."""
+    for node in plan.nodes:
+        if isinstance(node.stage, ProcessStage) and node.stage.wants_whole_video:
+            seen_now = shown_to(plan, node, rejected, ids)
+            rows = known.tables.get(node.key)
+            pairs = (
+                () if rows is None else zip(rows["id"].to_pylist(), rows[SEEN_CLIPS].to_pylist(), strict=True)
+            )
+            noted = dict(pairs)
+            if any(noted.get(clip_id) != clips_digest(seen_now) for clip_id in seen_now):
+                yield node.key, seen_now
+
+
+def shown_to(plan: Plan, node: Node, rejected: Mapping[str, Rejection], ids: Sequence[str]) -> list[str]:
+    """Returns the clips that no stage before ``node`` rejected."""
+    place = plan.place(node.key)
+    return [one for one in ids if one not in rejected or plan.place(rejected[one].key) >= place]
+
+
+def _waits(plan: Plan, known: Known, clip: ClipSpan, rejection: Rejection | None) -> Iterator[str]:
+    blocked: set[str] = set()
+    for node in needed(plan, rejection, has_passed=known.has_passed(clip.clip_id)):
+        items = list(item_ids(plan, node, clip))
+        if any(item not in known.done(node.key) for item in items):
+            blocked.add(node.key)
+        is_blocked = any(ref.key in blocked for ref in node.inputs)
+        if not is_blocked and any(item not in known.there(node.key) for item in items):
+            yield node.key
+
+
+def _lacks(plan: Plan, known: Known, clip: ClipSpan, rejection: Rejection | None) -> Iterator[str]:
+    for node in needed(plan, rejection, has_passed=known.has_passed(clip.clip_id)):
+        done = known.done(node.key)
+        if any(item not in done for item in item_ids(plan, node, clip)):
+            yield node.key
+
+
+def needed(plan: Plan, rejection: Rejection | None, *, has_passed: bool = True) -> Iterator[Node]:
+    """Yields the nodes whose rows a clip should have, if ``rejection`` is its first one.
+
+    A clip that has not passed the barriers needs nothing behind them.
+    """
+    rejected_at = plan.place(rejection.key) if rejection else len(plan.nodes)
+    for index, node in enumerate(plan.nodes):
+        before = rejected_at < index and plan.nodes[rejected_at].stage is not node.stage
+        wanted = {"all": True, "passed": index <= rejected_at, "rejected": before}[node.runs_for]
+        if node.has_rows and wanted and (has_passed or not node.phase) and node.stage.grain != "video":
+            yield node
+
+
+def item_ids(plan: Plan, node: Node, clip: ClipSpan) -> Iterable[str]:
+    """Returns the ids of a clip's items of a stage: the clip itself, or its windows."""
+    if node.stage.grain != "window":
+        return (clip.clip_id,)
+    windows = plan.windows_of(clip)
+    return [identity.window_id(clip.clip_id, span.start_frame, span.end_frame) for span in windows]

@@ -1,0 +1,123 @@
+"""A stage in its place in a run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from clipmill.errors import SpecError
+from clipmill.stages.base import Column, Reads, Rule, Stage
+from clipmill.stages.roles import ExtractorStage
+
+RunsFor = Literal["passed", "all", "rejected"]
+
+BARRIERS = ("dedup",)
+"""What ``after`` may name beside a key: the stage runs once all clips of the run have come so far."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A stage as a user placed it.
+
+    ``key`` tells two stages of one name apart; empty takes the stage's name. ``after`` is the key of the
+    stage behind which it runs; empty leaves the place to the planner.
+    """
+
+    stage: Stage
+    key: str = ""
+    after: str = ""
+
+    @property
+    def name(self) -> str:
+        """The key, or the stage's name where none was chosen."""
+        return self.key or self.stage.name
+
+
+@dataclass(frozen=True)
+class ColumnRef:
+    """A column of the node ``key``; ``reference`` is what the reading stage calls it."""
+
+    key: str
+    column: Column
+    reference: str
+
+    @property
+    def is_derived(self) -> bool:
+        """True when the column is made from stored ones and the stage's verdicts."""
+        return self.column.derived
+
+
+@dataclass(frozen=True)
+class Node:
+    """A bound stage in run order.
+
+    ``reads`` are the stage's own, with byte budgets of this run. ``inputs`` are the columns that it reads.
+    ``digest`` names how its rows were made; empty for a stage without rows. ``runs_for`` says for which items
+    the stage runs: those that no earlier rule rejected, all, or only the rejected ones. ``phase`` counts the
+    barriers before it.
+    """
+
+    key: str
+    stage: Stage
+    reads: Reads
+    inputs: tuple[ColumnRef, ...] = ()
+    digest: str = ""
+    runs_for: RunsFor = "passed"
+    phase: int = 0
+
+    @property
+    def has_rows(self) -> bool:
+        """True when the stage leaves rows in the state."""
+        return self.stage.makes_rows() or isinstance(self.stage, ExtractorStage)
+
+    @property
+    def is_sampled(self) -> bool:
+        """True when the pass samples for the stage: for its rows, or for users who see its frames."""
+        return self.has_rows or bool(self.reads.frames)
+
+    @property
+    def stored(self) -> tuple[Column, ...]:
+        """The columns that the worker makes."""
+        return tuple(column for column in self.stage.writes if not column.derived)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules that can reject something."""
+        return tuple(rule for rule in self.stage.rules() if not rule.is_open)
+
+    def ruled_column(self, rule: Rule) -> ColumnRef | None:
+        """Returns the column that a rule names: the stage's own, or one that it reads; None for another."""
+        key, _, name = rule.column.rpartition(":")
+        own = None if key else self.stage.column(name)
+        if own:
+            return ColumnRef(self.key, own, rule.column)
+        return next((ref for ref in self.inputs if ref.column.name == name and key in ("", ref.key)), None)
+
+    @property
+    def may_reject(self) -> bool:
+        """True when a rule or a hook of the stage can reject an item."""
+        return bool(self.rules) or type(self.stage).rejects is not Stage.rejects
+
+    def published_name(self, column: str) -> str:
+        """Returns the name of a column in the tables: prefixed where the key is not the stage's name."""
+        return column if self.key == self.stage.name else f"{self.key}_{column}"
+
+    def published_columns(self) -> Iterator[tuple[str, Column]]:
+        """Yields (published name, column) of the columns that tables and embedding files show."""
+        for column in self.stage.writes:
+            if column.table != "state":
+                yield self.published_name(column.name), column
+
+
+def find_column(nodes: dict[str, Stage], reference: str, *, reader: str) -> ColumnRef:
+    """Returns the column that ``key:column`` or a bare name means. SpecError names reader and remedy."""
+    key, colon, name = reference.rpartition(":")
+    owners = [key] if colon else [other for other, stage in nodes.items() if stage.column(reference)]
+    if colon and key not in nodes:
+        raise SpecError(f"stage {reader} reads {reference}, and no stage has the key {key}: add that stage")
+    found = [ColumnRef(owner, column, reference) for owner in owners if (column := nodes[owner].column(name))]
+    if not found:
+        raise SpecError(f"stage {reader} reads column {reference}, which no stage writes: add its stage")
+    if len(found) > 1:
+        keys = " and ".join(ref.key for ref in found)
+        raise SpecError(f"stage {reader} reads {reference}, which {keys} write: say {found[0].key}:{name}")
+    return found[0]

@@ -1,0 +1,66 @@
+"""From a plan to the records that a report is drawn from. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from clipmill.planning.nodes import Node
+from clipmill.review.limits import length_limit, node_limits
+from clipmill.review.plan_records import CaptionColumns, PlanView, PublishedColumn, StageColumns
+from clipmill.stages.base import Grain
+from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, FILE, STATUS
+from clipmill.stages.roles import EncoderStage
+
+
+class Planned(Protocol):
+    """The part of ``planning.plan.Plan`` that a report reads."""
+
+    @property
+    def extractor(self) -> Node:
+        """The stage that cuts videos into clips."""
+        ...
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The stages of clips and windows, in run order."""
+        ...
+
+
+def plan_view(plan: Planned) -> PlanView:
+    """Returns what a report shows of the stages of ``plan``."""
+    nodes = [node for node in plan.nodes if node.runs_for != "rejected"]  # these fill another one's columns
+    encoders = [node for node in nodes if isinstance(node.stage, EncoderStage)]
+    windows = tuple(_stages(nodes, "window"))
+    return PlanView(
+        clip_stages=tuple(_stages(nodes, "clip")),
+        captions=tuple(_captions(windows)),
+        limits=(*length_limit(plan.extractor.stage), *node_limits(nodes)),
+        clip_file=_first(_stages(encoders, "clip"), FILE),
+        preview=_first(windows, FILE),
+    )
+
+
+def _stages(nodes: Sequence[Node], grain: Grain) -> Iterator[StageColumns]:
+    """Yields the stages of a grain that add columns to its table."""
+    for node in nodes:
+        columns = tuple(
+            PublishedColumn(name, column)
+            for name, column in node.published_columns()
+            if column.table == "own_grain"
+        )
+        if node.stage.grain == grain and columns:
+            yield StageColumns(node.key, columns)
+
+
+def _captions(stages: Sequence[StageColumns]) -> Iterator[CaptionColumns]:
+    for stage in stages:
+        status = next(_with_role(stage, STATUS), "")
+        for name in _with_role(stage, CAPTION, ENHANCED_CAPTION):
+            yield CaptionColumns(stage.key, name, status)
+
+
+def _first(stages: Iterable[StageColumns], role: str) -> str:
+    return next((name for stage in stages for name in _with_role(stage, role)), "")
+
+
+def _with_role(stage: StageColumns, *roles: str) -> Iterator[str]:
+    return (published.name for published in stage.columns if published.column.role in roles)

@@ -1,0 +1,171 @@
+"""From one shot to its clips, while the shot grows.
+
+A boundary at ``t`` seconds is the first frame whose time is at least ``t``: files with a variable frame rate
+are cut where a player would cut them, and ``frame / fps`` occurs nowhere.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+from typing import Self
+
+from clipmill.records import DropCause, FrameSpan
+from clipmill.stages.clip_rules import ClipRules
+from clipmill.timeline import TIME_TOLERANCE_S
+
+
+class RecentTimes:
+    """Times of the latest frames, in seconds from the first one, by their number in the video."""
+
+    def __init__(self) -> None:
+        self._times_s = array("d")
+        self._first_frame = 0
+
+    @property
+    def num_frames(self) -> int:
+        """Frames so far, including those that were dropped."""
+        return self._first_frame + len(self._times_s)
+
+    def append(self, times_s: Iterable[float]) -> None:
+        """Adds the times of the next frames, ascending."""
+        self._times_s.extend(times_s)
+
+    def at(self, frame: int) -> float:
+        """Returns the time of a frame; IndexError for one that was dropped or is still to come."""
+        if frame < self._first_frame:
+            raise IndexError(f"the time of frame {frame} was dropped")
+        return self._times_s[frame - self._first_frame]
+
+    def frame_at(self, time_s: float) -> int:
+        """Returns the first frame whose time is at least ``time_s``; ``num_frames`` where there is none."""
+        return self._first_frame + bisect_left(self._times_s, time_s - TIME_TOLERANCE_S)
+
+    def drop_before(self, frame: int) -> None:
+        """Drops the times of frames before ``frame``."""
+        del self._times_s[: max(0, frame - self._first_frame)]
+        self._first_frame = max(frame, self._first_frame)
+
+
+@dataclass(frozen=True)
+class ClipGrid:
+    """Where clips lie in a shot: one every ``step_s`` from the shot's core on, each ``length_s`` long.
+
+    The core is the shot without ``crop_s`` at either end. ``length_s`` None: as long as the step. Frames of
+    the core in no clip are dropped as ``outside``.
+    """
+
+    step_s: float
+    length_s: float | None
+    crop_s: float
+    is_by_clock: bool  # a clip is as long as the grid says, not as its frames are shown
+    outside: DropCause
+
+    @classmethod
+    def of(cls, rules: ClipRules) -> Self:
+        """Returns the grid of an extractor's rules; with a stride the video is one shot."""
+        max_length_s, crop_s = rules.max_length_s or inf, rules.crop_s
+        if rules.stride_s is not None:
+            return cls(rules.stride_s, max_length_s, 0.0, True, DropCause.BETWEEN)
+        if rules.max_length_mode == "truncate":
+            return cls(inf, max_length_s, crop_s, False, DropCause.TRUNCATED)
+        return cls(max_length_s, None, crop_s, False, DropCause.TRUNCATED)
+
+    def start_s(self, core_s: float, index: int) -> float:
+        """Returns the start of a clip, in seconds."""
+        return core_s + index * self.step_s if index else core_s
+
+    def end_s(self, core_s: float, index: int) -> float:
+        """Returns the end of a clip, in seconds, where the shot is long enough."""
+        if self.length_s is None:
+            return self.start_s(core_s, index + 1)
+        return self.start_s(core_s, index) + self.length_s
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A clip, if ``length_s`` is enough."""
+
+    span: FrameSpan
+    length_s: float
+
+
+class ShotClips:
+    """Finds the clips of one shot, each as soon as its end is certain.
+
+    The frames of the shot below ``num_decided`` are in a clip that was found, in ``growing``, or in none. No
+    clip that is still to come starts before ``needed_from``. ``growing`` is the next clip, as far as its
+    frames are known to be its own.
+    """
+
+    def __init__(self, grid: ClipGrid, times: RecentTimes, first_frame: int) -> None:
+        self._grid, self._times = grid, times
+        self._first_frame, self._first_s = first_frame, times.at(first_frame)
+        self._core_start: int | None = None  # until it is known that something is left of the shot
+        self._core_s = 0.0
+        self._index = 0
+        self.growing: FrameSpan | None = None
+        self.num_decided = self.needed_from = first_frame
+
+    @property
+    def grid_length_s(self) -> float:
+        """How long the next clip is by the clock; the shot may end before."""
+        return self._end_s - self._start_s
+
+    def grow(self, end_frame: int) -> list[Candidate]:
+        """Returns the clips that end within a shot that goes on at least to ``end_frame``."""
+        core_start, core_end = self._core(end_frame)
+        if core_start >= core_end:
+            self.num_decided = min(core_start, end_frame)
+            return []
+        if self._core_start is None:
+            self._core_start, self._core_s = core_start, self._times.at(core_start)
+        found: list[Candidate] = []
+        last_end = min(core_end, self._times.num_frames - 1)
+        while (end := self._times.frame_at(self._end_s)) <= last_end:
+            found += self._next(end, inf)
+        start = self._times.frame_at(self._start_s)
+        self.growing = FrameSpan(start, core_end) if start < core_end else None
+        self.num_decided = core_end if self._start_s < inf else end_frame
+        self.needed_from = min(start, core_end)
+        return found
+
+    def close(self, end_frame: int) -> tuple[list[Candidate], FrameSpan | None]:
+        """Returns the clips that are left in a shot that ends at ``end_frame``, and its core, if any."""
+        found = self.grow(end_frame)
+        if self._core_start is None:
+            return found, None
+        _, core_end = self._core(end_frame)
+        while self._times.frame_at(self._start_s) < core_end:
+            found += self._next(core_end, self._times.at(core_end))
+        return found, FrameSpan(self._core_start, core_end)
+
+    def _core(self, end_frame: int) -> tuple[int, int]:
+        """First frame and end of where clips may lie in a shot that goes on to ``end_frame``."""
+        start, end, crop_s = self._core_start, end_frame, self._grid.crop_s
+        if start is None:
+            start = self._times.frame_at(self._first_s + crop_s) if crop_s else self._first_frame
+        if crop_s:
+            end_s = self._times.at(min(end_frame, self._times.num_frames - 1))
+            end = min(end_frame, self._times.frame_at(end_s - crop_s))
+        return start, end
+
+    def _next(self, end: int, shot_end_s: float) -> list[Candidate]:
+        """The next clip of the grid, which ends at frame ``end``; none where it holds no frame."""
+        start = self._times.frame_at(self._start_s)
+        length_s = min(self._end_s, shot_end_s) - self._start_s
+        self._index += 1
+        if start >= end:
+            return []
+        if not self._grid.is_by_clock:
+            length_s = self._times.at(end) - self._times.at(start)
+        return [Candidate(FrameSpan(start, end), length_s)]
+
+    @property
+    def _start_s(self) -> float:
+        return self._grid.start_s(self._core_s, self._index)
+
+    @property
+    def _end_s(self) -> float:
+        return self._grid.end_s(self._core_s, self._index)

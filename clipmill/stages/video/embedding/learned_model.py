@@ -1,0 +1,227 @@
+"""What the stages that embed by a learned model have in common."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal, Self
+
+import pyarrow as pa
+from pydantic import Field
+
+from clipmill.models.devices import Device
+from clipmill.models.embedder import Embedded, EmbedderOptions, TextEmbedder
+from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
+from clipmill.models.remote_code import check_allowed
+from clipmill.models.table import model_named
+from clipmill.stages.base import (
+    SPEED,
+    Batch,
+    Column,
+    Failed,
+    Frames,
+    ModelRef,
+    Reads,
+    Resources,
+    Results,
+    RunView,
+    StageContext,
+    Worker,
+    rate,
+)
+from clipmill.stages.column_roles import CARD
+from clipmill.stages.roles import EmbedderStage
+from clipmill.stages.video.embedding.columns import ALGORITHM, EMBEDDING
+
+LearnedAlgorithm = Literal[
+    "cosmos-embed1-224p",
+    "cosmos-embed1-336p",
+    "cosmos-embed1-448p",
+    "internvideo2",
+    "siglip2",
+    "videoprism",
+    "clip",
+]
+
+_SIDE_PX: dict[LearnedAlgorithm, int] = {
+    "cosmos-embed1-224p": 224, "cosmos-embed1-336p": 336, "cosmos-embed1-448p": 448, "internvideo2": 224,
+    "siglip2": 224, "videoprism": 288, "clip": 224,
+}  # fmt: skip
+_LEAST_HEIGHT_PX = 240
+_PREFIXES = {"cosmos-embed1": "ce1", "internvideo2": "iv2"}
+"""Family -> documented short name of its folder."""
+_FAMILIES = {"cosmos-embed1": "cosmos_embed1", "internvideo2": "intern_video_2"}
+"""Family -> its name in the documented JSON."""
+
+TEXT = Column("text_match", pa.string(), "the given text that fits the clip best", role=CARD)
+PROBABILITY = Column(
+    "text_match_score", pa.float64(), "probability of that text among the given ones, 0 to 1", role=CARD
+)
+
+
+class LearnedEmbedding(EmbedderStage, abstract=True):
+    """What all stages have in common that embed by a learned model and match texts.
+
+    A subclass says by ``model_name`` which model of the table it is.
+    """
+
+    knows_words: ClassVar = True
+    version: ClassVar = 2
+    environment: ClassVar = "models"
+    writes: ClassVar = (EMBEDDING, TEXT, PROBABILITY, ALGORITHM)
+
+    # Where weights lie changes nothing; which ones they are is said by the revision.
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "models"
+    revision: str | None = None
+    target_fps: float = Field(default=2.0, gt=0, le=60)
+    num_frames: int | None = Field(default=None, ge=1, le=256)
+    texts_to_verify: list[str] | None = Field(default=None, min_length=1)
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: Annotated[int, Field(ge=1), SPEED] = 8
+    gpu_memory_gb: Annotated[float, Field(ge=0), SPEED] = 20
+    device: Annotated[Device, SPEED] = "auto"
+
+    def model_name(self) -> LearnedAlgorithm:
+        """Returns the name of the model in the table."""
+        raise NotImplementedError(f"{type(self).__name__} must define model_name()")
+
+    @property
+    def algorithm_name(self) -> str:
+        """The name of the model."""
+        return self.model_name()
+
+    @property
+    def file_prefix(self) -> str:
+        """The documented short name of a family; any other model is its own name."""
+        return next(
+            (short for family, short in _PREFIXES.items() if self.model_name().startswith(family)),
+            self.model_name(),
+        )
+
+    def documented(self, own: Mapping[str, object]) -> Mapping[str, object]:
+        """Returns ``<family>_text_match``: the text and its probability."""
+        if own.get(TEXT.name) is None:
+            return {}
+        families = (long for family, long in _FAMILIES.items() if self.model_name().startswith(family))
+        family = next(families, self.model_name())
+        return {f"{family}_text_match": [own[TEXT.name], own[PROBABILITY.name]]}
+
+    def allowed_code(self) -> Sequence[str]:
+        """Returns the models whose own code may run: adding a stage of one model says so for that model."""
+        return (self.model_name(),)
+
+    @property
+    def frame_height_px(self) -> int:
+        """Least height of the sampled frames: the side of the square that the model looks at."""
+        return _SIDE_PX[self.model_name()]
+
+    @property
+    def result_class(self) -> str:
+        """The same for every way to ask for one model."""
+        return LearnedEmbedding.__name__
+
+    def result_fields(self) -> dict[str, object]:
+        """Returns the fields that change results, the same for every way to ask for one model."""
+        fields = super().result_fields()
+        shared = {name: fields[name] for name in LearnedEmbedding.model_fields if name in fields}
+        return {"algorithm": self.model_name(), **shared}
+
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage. SpecError for a model whose own code is not allowed."""
+        del run
+        check_allowed(model_named(self.model_name()), self.allowed_code())
+        return self
+
+    def reads(self) -> Reads:
+        """Returns the frames of which the model's are taken."""
+        return Reads(frames=Frames(rate(self.target_fps), max(_LEAST_HEIGHT_PX, self.frame_height_px)))
+
+    def resources(self) -> Resources:
+        """Returns the memory of a GPU that one worker asks for; none on a CPU."""
+        return Resources(gpu_memory_gb=0 if self.device == "cpu" else self.gpu_memory_gb)
+
+    def models(self) -> tuple[ModelRef, ...]:
+        """Returns the model."""
+        entry = model_named(self.model_name())
+        return (ModelRef(entry.name, self.revision or entry.revision, self.model_dir),)
+
+    @property
+    def worker_environment(self) -> str:
+        """The environment that the model's entry names."""
+        return model_named(self.model_name()).environment
+
+    def check(self, *, num_gpus: float) -> None:
+        """See ``Stage``."""
+        from clipmill.models.preflight import check_models
+
+        entry = model_named(self.model_name())
+        needs = ModelNeeds(
+            stage=self.name,
+            entry=entry,
+            model_dir=self.model_dir,
+            revision=self.revision or entry.revision,
+            environment=entry.environment,
+            libraries=LIBRARIES.get(entry.environment, ()),
+            device=self.device,
+            allow_remote_code=self.allowed_code(),
+            serving=None,
+        )
+        check_models(RunNeeds(models=[needs]), num_gpus=num_gpus)
+
+    def options(self) -> EmbedderOptions:
+        """Returns how the model is opened."""
+        return EmbedderOptions(
+            algorithm=self.model_name(),
+            model_dir=self.model_dir,
+            revision=self.revision,
+            num_frames=self.num_frames,
+            dtype=self.dtype,
+            batch_size=self.batch_size,
+            device=self.device,
+            allow_remote_code=tuple(self.allowed_code()),
+        )
+
+    def open(self, context: StageContext) -> Worker:
+        """Returns a worker with the weights loaded."""
+        from clipmill.models.learned import load_embedder
+
+        options = self.options()
+        if options.device == "auto":
+            options = replace(options, device=context.device)
+        folder = context.weights(options.algorithm)
+        embedder = load_embedder(options, folder, num_threads=context.num_threads)
+        return EmbeddingWorker(embedder, tuple(self.texts_to_verify or ()), context.log)
+
+
+@dataclass(frozen=True)
+class EmbeddingWorker:
+    """Embeds clips and finds which of ``texts`` fits each best; without texts there is none."""
+
+    embedder: TextEmbedder
+    texts: tuple[str, ...]
+    log: logging.Logger
+
+    def __call__(self, batch: Batch) -> Results:
+        """Returns a row for each clip; one of which the model makes no vector fails for good."""
+        embedded = self.embedder.embed(batch.frames)
+        done = [index for index in range(len(batch)) if index not in embedded.errors]
+        self.log.debug("%d of %d clips embedded", len(done), len(batch))
+        matches = self._matches(embedded, done)
+        names = (EMBEDDING.name, ALGORITHM.name, TEXT.name, PROBABILITY.name)
+        rows = [
+            (embedded.rows[index], self.embedder.algorithm, *matches.get(index, _NO_MATCH))
+            if index not in embedded.errors
+            else (None,) * len(names)
+            for index in range(len(batch))
+        ]
+        columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
+        failed = {index: Failed("final", "no_vector", why) for index, why in embedded.errors.items()}
+        return Results(columns, failed)
+
+    def _matches(self, embedded: Embedded, done: Sequence[int]) -> dict[int, tuple[str, float]]:
+        """By the index of the clip."""
+        if not (done and self.texts):
+            return {}
+        return dict(zip(done, self.embedder.match(embedded.rows[list(done)], self.texts), strict=True))
+
+
+_NO_MATCH = (None, None)

@@ -1,0 +1,1 @@
+"""Results of stages: append, read, and which of several rows for one item counts."""

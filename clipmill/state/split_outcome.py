@@ -1,0 +1,41 @@
+"""What the scan of one video found: its shots, clips and dropped stretches, or why it was rejected."""
+
+from dataclasses import dataclass
+
+from clipmill.media.contracts import ScanFacts
+from clipmill.records import ClipSpan, DroppedSpan, Shot, VideoReason
+
+
+@dataclass(frozen=True)
+class TimedShot:
+    """A shot with its times; ``gradual_*_s`` are the ends of the transition before it, if any."""
+
+    shot: Shot
+    start_pts: int
+    end_pts: int
+    start_s: float
+    end_s: float
+    gradual_start_s: float | None
+    gradual_end_s: float | None
+
+
+@dataclass(frozen=True)
+class TimedDrop:
+    """A stretch in no clip, with its times."""
+
+    dropped: DroppedSpan
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class SplitOutcome:
+    """The split of one video, or the reason of its rejection."""
+
+    facts: ScanFacts | None = None
+    reason: VideoReason | None = None
+    message: str = ""
+    detector: str = ""
+    shots: tuple[TimedShot, ...] = ()
+    clips: tuple[ClipSpan, ...] = ()
+    dropped: tuple[TimedDrop, ...] = ()

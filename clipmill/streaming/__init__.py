@@ -1,1 +1,0 @@
-"""The streaming core: logical stages to a physical graph to a run. The only place that imports ray."""

@@ -1,0 +1,1 @@
+"""The documented data model, at its documented path: a view of what stages found."""

@@ -1,0 +1,22 @@
+"""The split of a whole video by the arrays of one pass."""
+
+from hand_made import plan
+
+from clipmill.engine.scan.splitting import Splitting
+from clipmill.media.contracts import ScanArrays, ScanFacts
+from clipmill.stages.base import StageContext
+from clipmill.stages.roles import ExtractorStage
+from clipmill.state.split_outcome import SplitOutcome
+
+
+def split_video(
+    video_id: str,
+    facts: ScanFacts,
+    arrays: ScanArrays,
+    extractor: ExtractorStage,
+    context: StageContext | None = None,
+) -> SplitOutcome:
+    """What an extractor makes of a video that comes at once."""
+    splitting = Splitting(video_id, plan(extractor).extractor, context)
+    splitting.take(arrays, arrays)
+    return splitting.finish(facts, arrays)

@@ -14,10 +14,10 @@ from clipmill.errors import SpecError
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all
 from clipmill.limits import LimitsSpec
-from clipmill.media.lending import kept_processes
 from clipmill.planning.nodes import Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
+from clipmill.sandbox.pool import kept_processes
 from clipmill.stages.base import Stage
 from clipmill.stages.process_stage import is_process
 from clipmill.storage import store

@@ -6,7 +6,7 @@ from weakref import WeakValueDictionary
 
 import pytest
 
-from clipmill.media import lending
+from clipmill.sandbox import pool
 from clipmill.specs import LimitsSpec
 
 _for_the_session = ExitStack()
@@ -15,7 +15,7 @@ _for_the_session = ExitStack()
 @contextmanager
 def one_codec_process() -> Iterator[None]:
     """Let runs share processes that outlive them. Not for tests of processes that die."""
-    _for_the_session.enter_context(lending.kept_processes(memory_limit_bytes=LimitsSpec().max_child_bytes))
+    _for_the_session.enter_context(pool.kept_processes(memory_limit_bytes=LimitsSpec().max_child_bytes))
     yield
 
 
@@ -23,6 +23,6 @@ def one_codec_process() -> Iterator[None]:
 def new_codec_processes() -> Iterator[None]:
     """The same with processes that are started now, in the environment of now, and ended."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lending, "_pools", WeakValueDictionary())
-        with lending.kept_processes(memory_limit_bytes=LimitsSpec().max_child_bytes):
+        patch.setattr(pool, "_pools", WeakValueDictionary())
+        with pool.kept_processes(memory_limit_bytes=LimitsSpec().max_child_bytes):
             yield

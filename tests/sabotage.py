@@ -8,7 +8,7 @@ SABOTEUR = """
 import os
 import sys
 
-if "clipmill.media.child_main" in sys.orig_argv:
+if "clipmill.sandbox.child_main" in sys.orig_argv:
     import ctypes
     import time
     import traceback
@@ -19,7 +19,7 @@ if "clipmill.media.child_main" in sys.orig_argv:
         time.sleep(600)
 
     def busy(reader):
-        from clipmill.media.heartbeat import beat
+        from clipmill.sandbox.heartbeat import beat
         for progress in range(1, 100_000):
             beat(progress)
             time.sleep(0.1)

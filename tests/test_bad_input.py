@@ -20,13 +20,13 @@ from scan_plans import pictures, plan_of
 
 from clipmill.errors import CodecChildDied, UnreadableVideo
 from clipmill.media.bounds import FREE_FRAMES
-from clipmill.media.child import CodecChild
 from clipmill.media.container import demuxed
 from clipmill.media.contracts import ScanArrays, ScanFacts
 from clipmill.media.probe import inspect_source
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.timestamps import Timeline
 from clipmill.records import SourceFile, VideoReason
+from clipmill.sandbox.process import CodecChild
 from clipmill.specs import LimitsSpec
 
 EVERYTHING = plan_of(frames_fps=4.0, motion_fps=4.0, quality_fps=4.0)

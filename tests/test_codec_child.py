@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from clipmill.errors import CodecChildDied, CodecChildError, CodecChildTimeout, UnreadableVideo
-from clipmill.media.child import CodecChild
-from clipmill.media.heartbeat import beat
+from clipmill.sandbox.heartbeat import beat
+from clipmill.sandbox.process import CodecChild
 
 LIMIT_BYTES = 1 << 30
 LONG_S = 30.0
@@ -124,7 +124,7 @@ def test_child_starts_with_the_first_call() -> None:
 
 
 def test_child_imports_only_what_a_call_needs() -> None:
-    program = "import clipmill.media.child_main, sys; print(sorted(sys.modules))"
+    program = "import clipmill.sandbox.child_main, sys; print(sorted(sys.modules))"
     modules = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clipmill.errors import CodecChildDied
-from clipmill.media.lending import LentChild, kept_processes
+from clipmill.sandbox.pool import LentChild, kept_processes
 
 LIMIT_BYTES = 1 << 30
 LONG_S = 30.0

@@ -19,12 +19,12 @@ from clipmill.engine.work import Work
 from clipmill.errors import UnreadableVideo
 from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.probe import inspect_source
-from clipmill.media.runner import InThisProcess
 from clipmill.media.scan import load_arrays, scan
 from clipmill.media.spool import Piece
 from clipmill.media.tracks import named_arrays, tracks_in
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.records import SourceFile, VideoReason
+from clipmill.sandbox.runner import InThisProcess
 
 PLAN = plan_of(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, height_px=36, piece_frames=40)
 KEYS = "keyint=12:min-keyint=12:scenecut=0:log-level=none"

@@ -12,8 +12,8 @@ from stage_items import FACTS, window_item
 from clipmill.errors import CodecChildDied, CodecChildError
 from clipmill.media.jpeg import frame_jpeg
 from clipmill.media.preview import encode_preview
-from clipmill.media.runner import InThisProcess
 from clipmill.records import FrameSpan
+from clipmill.sandbox.runner import InThisProcess
 from clipmill.stages.base import Batch, Failed, Frames, FrameSamples, VideoPart
 from clipmill.stages.video.clipping.clip_frame_extraction import (
     ClipFrameExtractionStage,

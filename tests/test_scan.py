@@ -10,7 +10,6 @@ from scan_plans import pictures, plan_of, taken
 
 from clipmill.errors import StoreError, UnreadableVideo
 from clipmill.media import container, source
-from clipmill.media.child import CodecChild
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.orientation import Orientation
 from clipmill.media.rendering import Renderer, picture_hw
@@ -19,6 +18,7 @@ from clipmill.media.time_grid import Grid
 from clipmill.media.timestamps import Timeline
 from clipmill.media.vectors import block_lengths
 from clipmill.records import VideoReason
+from clipmill.sandbox.process import CodecChild
 from clipmill.scores.flow import BlockFlow, block_flow
 from clipmill.scores.quality import FRAME_MEASURES
 from clipmill.specs import LimitsSpec

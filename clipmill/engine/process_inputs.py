@@ -9,10 +9,10 @@ from pathlib import Path
 from clipmill import layout
 from clipmill.engine.chunk import Chunk
 from clipmill.errors import ClipmillError, SpecError, StoreError, TransientStoreError
-from clipmill.media.runner import codec_runner
 from clipmill.media.window import window_mp4
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
+from clipmill.sandbox.runner import codec_runner
 from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.process_stage import ProcessStage
 from clipmill.stages.roles import EncoderStage

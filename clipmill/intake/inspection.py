@@ -12,9 +12,9 @@ from clipmill.intake.manifests import get_sources
 from clipmill.limits import LimitsSpec
 from clipmill.machine import num_cores
 from clipmill.media.probe import inspect_source
-from clipmill.media.runner import CodecRunner, codec_runner
 from clipmill.planning.plan import inspect_digest
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
+from clipmill.sandbox.runner import CodecRunner, codec_runner
 from clipmill.storage.state import State
 
 logger = logging.getLogger(__name__)

@@ -23,12 +23,12 @@ from clipmill.media.cut_exact import CutJob, Outcome, cut_exactly, encoded_path,
 from clipmill.media.encode import ClipEncoder, source_encoding
 from clipmill.media.fitting import find_crop
 from clipmill.media.geometry import Rect
-from clipmill.media.heartbeat import beat
 from clipmill.media.probe import quarter_turns_deg
 from clipmill.media.smart import cut_smart
 from clipmill.media.smart_plan import SmartPlan, plan_smart
 from clipmill.media.source import open_source
 from clipmill.records import ClipSpan, CutClip, VideoReason
+from clipmill.sandbox.heartbeat import beat
 from clipmill.stages.encode_options import EncodeOptions
 
 

@@ -18,9 +18,9 @@ from av.video.stream import VideoStream
 from clipmill.media.bounds import refused_size
 from clipmill.media.container import demuxed
 from clipmill.media.digest import AudioDigest, ContentDigest
-from clipmill.media.heartbeat import beat
 from clipmill.media.pictures import startable
 from clipmill.media.untimed import has_made_up_times
+from clipmill.sandbox.heartbeat import beat
 
 MISSING_TAIL_S = 0.5
 """A file whose packets end this much before its headers say is cut off."""

@@ -26,12 +26,12 @@ from clipmill.media.clip_audio import AudioSource
 from clipmill.media.clip_facts import read_clip
 from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.encode import ClipEncoder, SourceEncoding, source_encoding
-from clipmill.media.heap import keep_large_blocks_apart
 from clipmill.media.probe import quarter_turns_deg
 from clipmill.media.scan import scan
 from clipmill.media.source import CountingReader, open_source
 from clipmill.media.upright import Upright
 from clipmill.records import ClipSpan, CutClip, FrameSpan
+from clipmill.sandbox.malloc import keep_large_blocks_apart
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
 from clipmill.stages.encode_options import EncodeOptions
 

@@ -1,6 +1,7 @@
 """THE one pass over a video: demuxed once, decoded once, all that stages need of its pixels taken on the way.
 
-Runs in a codec process (``clipmill.media.child``). Per-frame arrays grow on disk, so that memory does not.
+Runs in a codec process (``clipmill.sandbox.process``). Per-frame arrays grow on disk, so that memory does
+not.
 """
 
 import time

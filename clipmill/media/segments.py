@@ -23,7 +23,6 @@ from clipmill.media.bounds import Bounds
 from clipmill.media.collecting import Collector
 from clipmill.media.container import demuxed, open_container
 from clipmill.media.contracts import Samples, ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.heartbeat import beat
 from clipmill.media.oddities import Oddities
 from clipmill.media.packet_index import PacketIndex, Segment
 from clipmill.media.pictures import startable
@@ -32,6 +31,7 @@ from clipmill.media.source import open_source
 from clipmill.media.spool import Spool
 from clipmill.media.timestamps import Timeline, median_step, vary
 from clipmill.media.tracks import Track, rows_of, tracks_in, with_tracks
+from clipmill.sandbox.heartbeat import beat
 from clipmill.stages.reads import Measure
 
 

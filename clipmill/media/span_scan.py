@@ -13,12 +13,12 @@ from clipmill.media.bounds import Bounds
 from clipmill.media.clip_frames import ClipSource
 from clipmill.media.collecting import Collector
 from clipmill.media.contracts import ScanArrays, ScanPlan
-from clipmill.media.heartbeat import beat
 from clipmill.media.scan import collector_of, load_arrays, store_first
 from clipmill.media.source import open_source
 from clipmill.media.spool import Spool
 from clipmill.media.tracks import rows_of, tracks_in, with_tracks
 from clipmill.records import ClipSpan, FrameSpan
+from clipmill.sandbox.heartbeat import beat
 
 
 class SpanFault(ClipmillError):

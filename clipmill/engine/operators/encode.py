@@ -17,10 +17,10 @@ from clipmill.engine.metrics import Stopwatch
 from clipmill.engine.result_rows import checked, rows_of
 from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError
 from clipmill.media.cut import cut_clips
-from clipmill.media.runner import codec_runner
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, CutClip
+from clipmill.sandbox.runner import codec_runner
 from clipmill.stages.base import Failed, Item, Results
 from clipmill.stages.roles import EncoderStage, ExtractorStage
 from clipmill.storage import store

@@ -16,11 +16,11 @@ from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreErr
 from clipmill.machine import num_cores
 from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
 from clipmill.media.decoders import is_cpu
-from clipmill.media.runner import codec_runner
 from clipmill.media.same_pass import SamePassClips, scan_and_cut
 from clipmill.media.span_scan import SourceSpan, load_span, scan_spans
 from clipmill.media.spool import Piece, drop_piece, load_piece
 from clipmill.planning.plan import Plan
+from clipmill.sandbox.runner import codec_runner
 from clipmill.storage.store import is_local
 
 logger = logging.getLogger(__name__)

@@ -17,11 +17,11 @@ from clipmill.errors import ClipmillError
 from clipmill.limits import LimitsSpec
 from clipmill.media.contracts import ScanFacts, ScanPlan
 from clipmill.media.packet_index import PacketIndex, Segment, index_packets
-from clipmill.media.runner import CodecRunner, codec_runner
 from clipmill.media.scan import load_arrays
 from clipmill.media.segments import Joining, SegmentFacts, SegmentFault, scan_segment
 from clipmill.media.spool import Piece
 from clipmill.media.tracks import rows_of, tracks_in, with_tracks
+from clipmill.sandbox.runner import CodecRunner, codec_runner
 
 _RESULT = TypeVar("_RESULT")
 

@@ -1,4 +1,4 @@
-"""The codec process: ``python -m clipmill.media.child_main MEMORY_LIMIT_BYTES``.
+"""The codec process: ``python -m clipmill.sandbox.child_main MEMORY_LIMIT_BYTES``.
 
 Calls come on stdin, answers go to stdout. It imports what a call needs and nothing before. It ends when its
 parent does: a thread waits for the end of stdin.
@@ -18,8 +18,8 @@ from collections.abc import Callable
 from types import TracebackType
 
 from clipmill.errors import ClipmillError, CodecChildError
-from clipmill.media import heap, heartbeat
-from clipmill.media.wire import HEADER, Kind, read_exactly, write_message
+from clipmill.sandbox import heartbeat, malloc
+from clipmill.sandbox.protocol import HEADER, Kind, read_exactly, write_message
 
 GRACE_S = 30.0  # after its parent should have killed it
 Call = tuple[Callable[[], object], float]
@@ -83,7 +83,7 @@ def _answer(payload: bytes, answers: _Answers) -> None:
         faulthandler.dump_traceback_later(timeout_s + GRACE_S, exit=True, file=sys.__stderr__ or sys.stderr)
         answers.beat(0)
         result = function()
-        heap.give_back()
+        malloc.give_back()
     except (ClipmillError, OSError, ValueError) as error:
         answers.error(error)
     else:

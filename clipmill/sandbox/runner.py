@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from clipmill.limits import LimitsSpec
-from clipmill.media.lending import LentChild
+from clipmill.sandbox.pool import LentChild
 
 _RESULT = TypeVar("_RESULT")
 

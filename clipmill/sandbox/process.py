@@ -19,7 +19,7 @@ from typing import Self, TypeVar, cast
 
 import clipmill
 from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout
-from clipmill.media.wire import HEADER, Kind
+from clipmill.sandbox.protocol import HEADER, Kind
 
 _RESULT = TypeVar("_RESULT")
 _READ_BYTES = 1 << 20
@@ -60,7 +60,7 @@ class CodecChild:
 
         An exception raised there is raised here, as itself where it pickles, else as CodecChildError.
         CodecChildTimeout when there is no answer within ``timeout_s``, or no progress
-        (``clipmill.media.heartbeat.beat``) within ``stall_s``; the child is killed. CodecChildDied when it
+        (``clipmill.sandbox.heartbeat.beat``) within ``stall_s``; the child is killed. CodecChildDied when it
         died.
         """
         process = self._running()
@@ -180,7 +180,7 @@ class _Exchange:
 def _start(memory_limit_bytes: int) -> subprocess.Popen[bytes]:
     search_path = os.pathsep.join(filter(None, [_PACKAGE_ROOT, os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-X", "faulthandler", "-m", "clipmill.media.child_main", str(memory_limit_bytes)],
+        [sys.executable, "-X", "faulthandler", "-m", "clipmill.sandbox.child_main", str(memory_limit_bytes)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,

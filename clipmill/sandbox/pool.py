@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from clipmill.media.child import CodecChild
+from clipmill.sandbox.process import CodecChild
 
 _RESULT = TypeVar("_RESULT")
 

@@ -1,0 +1,1 @@
+"""Codec processes: lent, limited, killable."""

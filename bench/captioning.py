@@ -27,7 +27,7 @@ from clipmill.engine.graph import OperatorNode, build_operators
 from clipmill.engine.ray_engine import ROW, dataset_of
 from clipmill.engine.work import Work
 from clipmill.limits import LimitsSpec
-from clipmill.media.clip_samples import ClipSamples
+from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.models.captioner import Caption
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.records import ClipSpan, FrameSpan, SourceFile, VideoFacts

@@ -34,8 +34,8 @@ from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.encode import VP9, Encoding, write_film
 from clipmill.footage.film import FilmPlan, frames, starts
 from clipmill.footage.shooting import plan_film
-from clipmill.media.contracts import ScanPlan
-from clipmill.media.scan import load_arrays, scan
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import ScanPlan
 from clipmill.models.perceptual import describe_and_sketch, describe_either_way
 from clipmill.records import FrameSpan
 from clipmill.reduce.sketch_column import verified

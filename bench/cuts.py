@@ -30,8 +30,8 @@ from scenedetect import AdaptiveDetector, detect
 from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.encode import write_film
 from clipmill.footage.film import cuts, frames
-from clipmill.media.contracts import ScanPlan
-from clipmill.media.scan import load_arrays, scan
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import ScanPlan
 from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.content import find_cuts
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage

@@ -28,8 +28,8 @@ from clipmill.footage.cut_films import CROWDED, DRAWN, ORDINARY
 from clipmill.footage.encode import H264, write_film
 from clipmill.footage.film import FilmPlan, frames
 from clipmill.footage.shooting import STILL, Unit
-from clipmill.media.contracts import ScanPlan
-from clipmill.media.scan import load_arrays, scan
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import ScanPlan
 from clipmill.stages.reads import Motion, rate
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.storage.listing import VIDEO_SUFFIXES

@@ -9,7 +9,7 @@ from clipmill.engine.chunk import Chunk
 from clipmill.engine.groups import groups_of
 from clipmill.engine.operators.scan import ScanOperator
 from clipmill.engine.work import Work
-from clipmill.media.probe import inspect_source
+from clipmill.media.io.probe import inspect_source
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.records import SourceFile
 from clipmill.specs import CurateSpec

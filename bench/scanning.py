@@ -9,8 +9,8 @@ from typing import TypeVar
 import av
 from av.error import FFmpegError
 
-from clipmill.media.contracts import ScanFacts, ScanPlan
-from clipmill.media.scan import scan
+from clipmill.media.scan.scan import scan
+from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.planning.decode_plan import decode_reads
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec

@@ -38,8 +38,8 @@ from bench.metering import isolated
 from bench.scanning import decode
 from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.film import cuts, thumbnails
-from clipmill.media.contracts import ScanPlan
-from clipmill.media.scan import load_arrays, scan
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import ScanPlan
 from clipmill.models.network_cuts import NetworkCutFinder
 from clipmill.models.shot_network import MODEL, open_shot_network
 from clipmill.models.table import model_named

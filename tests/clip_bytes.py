@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import av
 
 from clipmill.identity import bytes_digest
-from clipmill.media.cut import cut_clips
+from clipmill.media.cut.cut import cut_clips
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 

@@ -10,9 +10,9 @@ import av
 import numpy as np
 from drawing_clips import draw, source_pts, spans
 
-from clipmill.media.contracts import ScanFacts, ScanPlan
-from clipmill.media.cut import cut_clips
-from clipmill.media.scan import load_arrays, scan
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.records import ClipSpan, CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 

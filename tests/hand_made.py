@@ -12,7 +12,7 @@ import pyarrow as pa
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.work import Work
 from clipmill.limits import LimitsSpec
-from clipmill.media.clip_samples import ClipSamples
+from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.planning.nodes import Node, Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process

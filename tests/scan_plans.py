@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from clipmill.media.contracts import Samples, ScanArrays, ScanPlan
+from clipmill.media.types import Samples, ScanArrays, ScanPlan
 from clipmill.scores.quality import FRAME_MEASURES
 from clipmill.stages.reads import Frames, Measure, Motion, MotionSource, Sample
 

@@ -19,12 +19,12 @@ from drawing_scan import read_codes, write_film
 from scan_plans import pictures, plan_of
 
 from clipmill.errors import CodecChildDied, UnreadableVideo
-from clipmill.media.bounds import FREE_FRAMES
-from clipmill.media.container import demuxed
-from clipmill.media.contracts import ScanArrays, ScanFacts
-from clipmill.media.probe import inspect_source
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.timestamps import Timeline
+from clipmill.media.decode.limits import FREE_FRAMES
+from clipmill.media.frames.timestamps import Timeline
+from clipmill.media.io.container import demuxed
+from clipmill.media.io.probe import inspect_source
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.records import SourceFile, VideoReason
 from clipmill.sandbox.process import CodecChild
 from clipmill.specs import LimitsSpec

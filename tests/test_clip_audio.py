@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from drawing_clips import draw, read_back, source_pts, spans
 
-from clipmill.media.clip_audio import on_timeline
-from clipmill.media.cut import cut_clips
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.encode.audio import on_timeline
 from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 

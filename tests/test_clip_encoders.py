@@ -12,9 +12,9 @@ from drawing_clips import boxes, draw, read_back, read_number, source_pts, spans
 from pydantic import ValidationError
 
 from clipmill.errors import SpecError
-from clipmill.media import encoders, picture_encoders
-from clipmill.media.cut import cut_clips
-from clipmill.media.encodings import ENCODINGS, settings_of
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.encode import availability, backends
+from clipmill.media.encode.options import ENCODINGS, settings_of
 from clipmill.pipeline import Pipeline
 from clipmill.records import CutClip
 from clipmill.stages.encode_options import PRESETS
@@ -220,7 +220,7 @@ def test_hardware_decoding_goes_with_the_hardware_encoder() -> None:
 def test_a_program_that_fails_says_why_and_leaves_nothing(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(picture_encoders, "KEY_EVERY_FRAMES", "many")
+    monkeypatch.setattr(backends, "KEY_EVERY_FRAMES", "many")
     (clip,) = cut(film, tmp_path, CUTS[0], spec=spec_of("libopenh264"))
     assert clip.path == ""
     assert clip.message.startswith("libopenh264: ")
@@ -230,7 +230,7 @@ def test_a_program_that_fails_says_why_and_leaves_nothing(
 def test_what_cannot_be_copied_goes_to_an_encoder_that_is_there(
     film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoders, "trial", lambda name: "not built in" if name == "libx264" else "")
+    monkeypatch.setattr(availability, "trial", lambda name: "not built in" if name == "libx264" else "")
     (clip,) = cut(film, tmp_path, (31, 50), spec=spec_of("copy"))
     assert (clip.clip_mode, clip.video_codec) == ("encode", "vp9")
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_copied_goes_to_an_encoder_that_is_there(
 @pytest.fixture
 def no_vp9(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        encoders, "trial", lambda name: "" if name == "libx264" else f"{name} is not built in"
+        availability, "trial", lambda name: "" if name == "libx264" else f"{name} is not built in"
     )
 
 
@@ -281,6 +281,6 @@ def test_the_command_finds_a_missing_encoder_in_one_line(
 
 
 def test_a_copy_needs_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoders, "trial", lambda name: "nothing works")
-    encoders.check_encoder(spec_of("copy").options())
-    encoders.check_encoder(None)
+    monkeypatch.setattr(availability, "trial", lambda name: "nothing works")
+    availability.check_encoder(spec_of("copy").options())
+    availability.check_encoder(None)

@@ -12,7 +12,7 @@ from hand_made import plan
 from clipmill.engine.scan import chunker
 from clipmill.engine.scan.chunker import Chunker
 from clipmill.engine.work import Work
-from clipmill.media.contracts import Samples, ScanArrays
+from clipmill.media.types import Samples, ScanArrays
 from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile, VideoFacts
 from clipmill.stages.reads import Frames
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage

@@ -9,7 +9,7 @@ import pytest
 from curating import rows
 
 from clipmill.errors import SpecError
-from clipmill.media.source import bytes_source
+from clipmill.media.io.source import bytes_source
 from clipmill.pipeline import Pipeline
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (

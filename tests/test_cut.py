@@ -13,11 +13,11 @@ from cutting import COPY, CUTS, ENCODE, FILMS, Film, cut, drawn_in, pictures, sc
 from drawing_clips import FRAME, boxes, draw, read_back, read_number, source_pts, spans
 
 from clipmill.errors import StoreError, UnreadableVideo
-from clipmill.media import cut as cut_module
-from clipmill.media import encode as encode_module
-from clipmill.media.cut import cut_clips
-from clipmill.media.cut_exact import shared_runs
-from clipmill.media.source import CountingReader, open_source
+from clipmill.media.cut import cut as cut_module
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.cut.reencode import shared_runs
+from clipmill.media.encode import clip_encoder as encode_module
+from clipmill.media.io.source import CountingReader, open_source
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 

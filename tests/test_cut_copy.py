@@ -8,7 +8,7 @@ import pytest
 from cutting import COPY, Film, cut, drawn_in, pictures, scanned
 from drawing_clips import draw, read_back, source_pts
 
-from clipmill.media.cut import cut_clips
+from clipmill.media.cut.cut import cut_clips
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from cutting import COPY, ENCODE, Film, cut, drawn_in
 from drawing_clips import read_back, source_pts
 
-from clipmill.media.window import window_mp4
+from clipmill.media.cut.window import window_mp4
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 

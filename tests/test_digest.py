@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from clipmill.media.digest import AudioDigest, ContentDigest
+from clipmill.media.bitstream.digest import AudioDigest, ContentDigest
 
 NUM_FRAMES = 50
 ENCODERS = {

@@ -14,7 +14,7 @@ from clipmill.footage.copies import cut_short
 from clipmill.footage.sample import SHARE_OF_CUT_SHORT
 from clipmill.footage.sound import SAMPLE_RATE_HZ
 from clipmill.footage.truth import TRUTH_NAME
-from clipmill.media.digest import AudioDigest, ContentDigest
+from clipmill.media.bitstream.digest import AudioDigest, ContentDigest
 from clipmill.records import FrameSpan, VideoReason
 
 READABLE = [

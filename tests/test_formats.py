@@ -22,13 +22,13 @@ from drawing_formats import (
 from drawing_scan import paint, read_code, read_codes, write_film
 from scan_plans import pictures, plan_of
 
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.cut import cut_clips
-from clipmill.media.orientation import Orientation, orientation_of
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.timestamps import Timeline
-from clipmill.media.tone_mapping import tone_map
-from clipmill.media.upright import Upright
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.frames.orient_filter import Upright
+from clipmill.media.frames.orientation import Orientation, orientation_of
+from clipmill.media.frames.timestamps import Timeline
+from clipmill.media.frames.tone_mapping import tone_map
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 NUM_FRAMES = 24

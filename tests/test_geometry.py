@@ -10,9 +10,9 @@ import pytest
 from drawing_clips import draw, read_back, source_pts, spans
 from pydantic import ValidationError
 
-from clipmill.media.cut import cut_clips
-from clipmill.media.geometry import Rect, fit, without_bars
-from clipmill.media.pacing import grid_rate, instants
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.frames.constant_rate import grid_rate, instants
+from clipmill.media.frames.geometry import Rect, fit, without_bars
 from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 

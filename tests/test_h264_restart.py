@@ -2,8 +2,8 @@
 
 import pytest
 
-from clipmill.media.bits import Bits, escaped, number_text, packed, unescaped, unsigned_text
-from clipmill.media.h264_restart import Restart
+from clipmill.media.bitstream.bits import Bits, escaped, number_text, packed, unescaped, unsigned_text
+from clipmill.media.bitstream.h264_idr import Restart
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from whole_split import split_video
 
 from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.film import cuts, thumbnails
-from clipmill.media.contracts import ScanArrays, ScanFacts
+from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.models.network_cuts import NetworkCutFinder
 from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.clip_splitter import ClipState, split_whole

@@ -10,7 +10,7 @@ from drawing_scan import write_film
 from machines import HAS_NVIDIA_DRIVER
 from nv_stand_in import Library
 
-from clipmill.media.nvdec import NvdecDecoder, NvdecFault, nv_library
+from clipmill.media.decode.nvdec import NvdecDecoder, NvdecFault, nv_library
 
 NUM_FRAMES = 25
 

@@ -13,13 +13,13 @@ from hand_made import SPANS, chunk, samples
 from scan_plans import QUALITY, quality
 
 from clipmill.engine.items import wanted_items
-from clipmill.media.clip_samples import ClipSamples, clip_samples, frame_budgets
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.packet_index import index_packets
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.segments import Joining, scan_segment
-from clipmill.media.spool import load_piece
-from clipmill.media.tracks import named_arrays, track_from_json, track_to_json
+from clipmill.media.scan.clip_samples import ClipSamples, clip_samples, frame_budgets
+from clipmill.media.scan.packet_index import index_packets
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.segments import Joining, scan_segment
+from clipmill.media.scan.spool import load_piece
+from clipmill.media.scan.tracks import named_arrays, track_from_json, track_to_json
+from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.records import FrameSpan
 from clipmill.scores.quality import FRAME_MEASURES

@@ -17,11 +17,11 @@ from clipmill.engine.scan.passes import WHOLE, Passes
 from clipmill.engine.scan.segmented_scan import rest_of
 from clipmill.engine.work import Work
 from clipmill.errors import UnreadableVideo
-from clipmill.media.contracts import ScanFacts, ScanPlan
-from clipmill.media.probe import inspect_source
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.spool import Piece
-from clipmill.media.tracks import named_arrays, tracks_in
+from clipmill.media.io.probe import inspect_source
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.spool import Piece
+from clipmill.media.scan.tracks import named_arrays, tracks_in
+from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.records import SourceFile, VideoReason
 from clipmill.sandbox.runner import InThisProcess

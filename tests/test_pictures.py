@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from drawing_clips import FRAME, draw, read_number
 
-from clipmill.media.clip_frames import ClipSource
-from clipmill.media.copy import decodable_prefix, decode_times, suffix_for
-from clipmill.media.pictures import decodable_from, startable
-from clipmill.media.source import open_source
+from clipmill.media.bitstream.random_access import decodable_from, startable
+from clipmill.media.cut.copy import decodable_prefix, decode_times, suffix_for
+from clipmill.media.decode.seek import ClipSource
+from clipmill.media.io.source import open_source
 
 X265 = "log-level=none:pools=1:frame-threads=1"
 STREAMS = {

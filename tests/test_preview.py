@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipmill.media.preview import encode_preview, preview_warnings
+from clipmill.media.encode.preview import encode_preview, preview_warnings
 from clipmill.records import VideoFacts
 from clipmill.stages.video.preview.preview import PreviewStage
 

@@ -10,8 +10,8 @@ from stage_context import PlainContext
 from stage_items import FACTS, window_item
 
 from clipmill.errors import CodecChildDied, CodecChildError
-from clipmill.media.jpeg import frame_jpeg
-from clipmill.media.preview import encode_preview
+from clipmill.media.encode.jpeg import frame_jpeg
+from clipmill.media.encode.preview import encode_preview
 from clipmill.records import FrameSpan
 from clipmill.sandbox.runner import InThisProcess
 from clipmill.stages.base import Batch, Failed, Frames, FrameSamples, VideoPart

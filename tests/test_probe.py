@@ -9,9 +9,9 @@ from drawing_scan import paint, tone_packets, write_film
 
 from clipmill import identity
 from clipmill.errors import TransientStoreError, UnreadableVideo
-from clipmill.media import source
-from clipmill.media.probe import inspect_source, probe, read_identity
-from clipmill.media.source import open_source
+from clipmill.media.io import source
+from clipmill.media.io.probe import inspect_source, probe, read_identity
+from clipmill.media.io.source import open_source
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 from clipmill.specs import LimitsSpec
 

@@ -17,7 +17,7 @@ from clipmill.engine.chunk import Chunk, WholeVideo
 from clipmill.engine.context import Shared, WorkerContext
 from clipmill.engine.process_runner import ProcessRunner
 from clipmill.errors import SpecError, StageBroken
-from clipmill.media.source import bytes_source
+from clipmill.media.io.source import bytes_source
 from clipmill.planning.judgement import Rejection
 from clipmill.planning.missing import Known, lacking
 from clipmill.planning.plan import Plan

@@ -18,11 +18,11 @@ from whole_split import split_video
 from clipmill.engine.operators.encode import SECOND_PASS
 from clipmill.engine.scan.single_pass import IN_THE_PASS
 from clipmill.engine.scan.single_pass import same_pass as same_pass_of
-from clipmill.media import same_pass
-from clipmill.media.contracts import ScanFacts, ScanPlan
-from clipmill.media.cut import cut_clips
-from clipmill.media.same_pass import RING_BYTES, SamePass, SamePassClips, scan_and_cut
-from clipmill.media.scan import load_arrays
+from clipmill.media.cut import single_pass
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.cut.single_pass import RING_BYTES, SamePass, SamePassClips, scan_and_cut
+from clipmill.media.scan.scan import load_arrays
+from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.pipeline import Pipeline
 from clipmill.records import ClipSpan, CutClip
 from clipmill.shots.streaming import ContentCutFinder
@@ -177,7 +177,7 @@ def test_a_clip_that_fails_is_left_to_a_pass_of_its_own(
     def fail(*_: object, **__: object) -> None:
         raise ValueError("no such entry")
 
-    monkeypatch.setattr(same_pass, "read_clip", fail)
+    monkeypatch.setattr(single_pass, "read_clip", fail)
     _, _, made = one_pass(film("b_frames.mp4"), tmp_path)
     assert made == SamePassClips((), "a clip failed: no such entry")
 
@@ -190,7 +190,7 @@ def test_a_clip_of_a_shot_that_fails_takes_nothing_with_it(
     def fail(*_: object, **__: object) -> None:
         raise ValueError("no such entry")
 
-    monkeypatch.setattr(same_pass, "read_clip", fail)
+    monkeypatch.setattr(single_pass, "read_clip", fail)
     path = draw_film(tmp_path / "film.mp4", seed=5, shots=(60, 75))
     _, clips, made = one_pass(path, tmp_path, extractor=ContentClipExtractionStage(min_length_s=1.0))
     assert len(clips) == 2

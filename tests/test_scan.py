@@ -9,14 +9,14 @@ from drawing_scan import paint, read_codes, write_film
 from scan_plans import pictures, plan_of, taken
 
 from clipmill.errors import StoreError, UnreadableVideo
-from clipmill.media import container, source
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.orientation import Orientation
-from clipmill.media.rendering import Renderer, picture_hw
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.time_grid import Grid
-from clipmill.media.timestamps import Timeline
-from clipmill.media.vectors import block_lengths
+from clipmill.media.frames.orientation import Orientation
+from clipmill.media.frames.render import Renderer, picture_hw
+from clipmill.media.frames.timestamps import Timeline
+from clipmill.media.io import container, source
+from clipmill.media.scan.motion_vectors import block_lengths
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.time_grid import Grid
+from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.records import VideoReason
 from clipmill.sandbox.process import CodecChild
 from clipmill.scores.flow import BlockFlow, block_flow
@@ -243,7 +243,7 @@ def test_motion_compares_a_frame_with_the_one_before(tmp_path: Path, monkeypatch
         pairs.extend(tuple(read_codes(pair[..., None].repeat(3, axis=3))) for pair in lumas)
         return block_flow(lumas)
 
-    monkeypatch.setattr("clipmill.media.sampling.block_flow", note)
+    monkeypatch.setattr("clipmill.media.scan.samplers.block_flow", note)
     run(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), plan_of(motion_fps=5.0))
     assert pairs == [(4, 5), (9, 10), (14, 15), (19, 20)]
 

@@ -11,10 +11,10 @@ from drawing_scan import write_film
 from nv_stand_in import Library
 from scan_plans import plan_of
 
-from clipmill.media import nvdec
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.tracks import named_arrays
+from clipmill.media.decode import nvdec
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.tracks import named_arrays
+from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.stages.reads import Motion
 
 PLAN = plan_of(motion_fps=5.0, quality_fps=2.0, frames_fps=5.0, height_px=48)

@@ -11,10 +11,10 @@ import pytest
 from drawing_scan import read_codes, write_film
 from scan_plans import plan_of
 
-from clipmill.media.contracts import ScanPlan
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.spool import Piece, Spool, load_piece
-from clipmill.media.tracks import named_arrays
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.spool import Piece, Spool, load_piece
+from clipmill.media.scan.tracks import named_arrays
+from clipmill.media.types import ScanPlan
 
 NO_B_FRAMES = {"preset": "ultrafast", "g": "10", "bf": "0"}
 EVERYTHING = plan_of(motion_fps=5.0, quality_fps=3.0, frames_fps=4.0, height_px=36)

@@ -9,11 +9,11 @@ from drawing_scan import read_codes, write_film
 from scan_plans import plan_of
 
 from clipmill.errors import UnreadableVideo
-from clipmill.media.contracts import ScanArrays, ScanFacts
-from clipmill.media.packet_index import PacketIndex, Segment, index_packets, segments_of
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.segments import Joining, SegmentFault, scan_segment
-from clipmill.media.tracks import named_arrays
+from clipmill.media.scan.packet_index import PacketIndex, Segment, index_packets, segments_of
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.segments import Joining, SegmentFault, scan_segment
+from clipmill.media.scan.tracks import named_arrays
+from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.specs import LimitsSpec
 
 PLAN = plan_of(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, height_px=36)

@@ -7,7 +7,7 @@ import av
 from av.video.frame import VideoFrame
 from drawing_clips import draw
 
-from clipmill.media.orientation import Orientation, orientation
+from clipmill.media.frames.orientation import Orientation, orientation
 
 
 def num_frames_alive() -> int:

@@ -12,10 +12,11 @@ import pytest
 from av import logging
 from drawing_clips import boxes, draw, read_back, read_number, source_pts, spans
 
-from clipmill.media import part_encoder, smart
-from clipmill.media.cut import cut_clips
-from clipmill.media.h264_restart import is_idr
-from clipmill.media.nal_packets import Framing
+from clipmill.media.bitstream.h264_idr import is_idr
+from clipmill.media.bitstream.nal_units import Framing
+from clipmill.media.cut import smart
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.encode import splice_encoder
 from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
@@ -248,7 +249,7 @@ def test_interlaced_pictures_are_not_spliced(tmp_path: Path) -> None:
 def test_without_the_encoder_of_its_codec_a_clip_is_encoded_by_another(
     film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(part_encoder.SPLICE_ENCODERS, "h264", "libx999")
+    monkeypatch.setitem(splice_encoder.SPLICE_ENCODERS, "h264", "libx999")
     (clip,) = cut(film("closed.mp4"), tmp_path, (7, 100))
     assert clip.clip_mode == "encode"
     assert "an end could not be encoded" in clip.mode_reason

@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from clipmill.errors import StoreError, TransientStoreError
-from clipmill.media.source import BLOCK_BYTES, CACHED_BLOCKS, CountingReader, open_source
+from clipmill.media.io.source import BLOCK_BYTES, CACHED_BLOCKS, CountingReader, open_source
 
 
 class Store:

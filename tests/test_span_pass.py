@@ -13,8 +13,8 @@ from hand_made import FACTS, SPANS, span, work, writer
 from clipmill.engine.scan.passes import Passes
 from clipmill.engine.scan.span_pass import LEAD_S, PARTIAL, first_pts_of, is_inside, wanted_spans
 from clipmill.engine.work import Work
-from clipmill.media.contracts import ScanPlan
-from clipmill.media.span_scan import SourceSpan, SpanFault, merged_spans
+from clipmill.media.scan.span_scan import SourceSpan, SpanFault, merged_spans
+from clipmill.media.types import ScanPlan
 from clipmill.pipeline import Pipeline
 from clipmill.records import FrameSpan
 from clipmill.specs import CurateSpec

@@ -12,11 +12,11 @@ from films import draw_film
 from scan_plans import quality
 
 from clipmill.limits import LimitsSpec
-from clipmill.media import span_scan
-from clipmill.media.clip_samples import ClipSamples, clip_samples
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.span_scan import SourceSpan, SpanFault, load_span, merged_spans, scan_spans
+from clipmill.media.scan import span_scan
+from clipmill.media.scan.clip_samples import ClipSamples, clip_samples
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.span_scan import SourceSpan, SpanFault, load_span, merged_spans, scan_spans
+from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.reads import Frames, Motion, rate
 

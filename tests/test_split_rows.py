@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from clipmill.media.contracts import ScanFacts
+from clipmill.media.types import ScanFacts
 from clipmill.records import ClipSpan, DropCause, DroppedSpan, FrameSpan, Shot, VideoReason
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clipmill.media.spool import Spool, let_go, load_arrays
+from clipmill.media.scan.spool import Spool, let_go, load_arrays
 from clipmill.stages.reads import Frames
 
 

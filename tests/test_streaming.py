@@ -21,7 +21,7 @@ from clipmill.engine.channel import Channel
 from clipmill.engine.chunk import MAX_ROW_BYTES, Chunk, pack, unpack
 from clipmill.engine.work import Work
 from clipmill.intake.manifests import get_work
-from clipmill.media.clip_samples import ClipSamples
+from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.stages.reads import Frames
 
 pytestmark = pytest.mark.timeout(600)

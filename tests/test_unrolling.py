@@ -22,13 +22,13 @@ from clipmill.engine.scan.splitting import Splitting
 from clipmill.engine.scan.video_chunker import VideoChunker
 from clipmill.engine.work import Work
 from clipmill.errors import UnreadableVideo
-from clipmill.media.clip_samples import ClipSamples
-from clipmill.media.contracts import Samples, ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.probe import probe
-from clipmill.media.scan import load_arrays, scan
-from clipmill.media.source import open_source
-from clipmill.media.spool import Piece, load_piece
-from clipmill.media.tracks import rows_of, tracks_in, with_tracks
+from clipmill.media.io.probe import probe
+from clipmill.media.io.source import open_source
+from clipmill.media.scan.clip_samples import ClipSamples
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.spool import Piece, load_piece
+from clipmill.media.scan.tracks import rows_of, tracks_in, with_tracks
+from clipmill.media.types import Samples, ScanArrays, ScanFacts, ScanPlan
 from clipmill.planning.decode_plan import decode_reads
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan

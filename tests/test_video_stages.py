@@ -13,9 +13,9 @@ from hand_made import chunk, plan, work
 
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.scan.video_stages import VideoStages
-from clipmill.media.contracts import ScanFacts, ScanPlan
-from clipmill.media.scan import scan
-from clipmill.media.spool import load_piece
+from clipmill.media.scan.scan import scan
+from clipmill.media.scan.spool import load_piece
+from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.planning.decode_plan import decode_reads
 from clipmill.records import VideoFacts
 from clipmill.stages.base import Column, Frames, Grain, Reads, Stage, StageContext, VideoPart, VideoWorker

@@ -3,7 +3,7 @@
 from hand_made import plan
 
 from clipmill.engine.scan.splitting import Splitting
-from clipmill.media.contracts import ScanArrays, ScanFacts
+from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.stages.base import StageContext
 from clipmill.stages.roles import ExtractorStage
 from clipmill.state.split_outcome import SplitOutcome

@@ -22,7 +22,7 @@ from bench import machine
 from bench.metering import cpu_s
 from bench.readers.numbered import paint
 from clipmill.identity import clip_id
-from clipmill.media.cut import cut_clips
+from clipmill.media.cut.cut import cut_clips
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from clipmill.engine.metrics import StageMetric
 from clipmill.engine.work import Work
-from clipmill.media.clip_samples import ClipSamples
+from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.planning.judgement import Rejection, judge
 from clipmill.planning.nodes import Node
 from clipmill.records import ClipSpan

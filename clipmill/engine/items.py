@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from clipmill import identity
 from clipmill.engine.chunk import Chunk
-from clipmill.media.clip_samples import ClipSamples
+from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.planning.judgement import RETRYABLE, with_derived
 from clipmill.planning.nodes import ColumnRef, Node
 from clipmill.planning.plan import Plan

@@ -9,7 +9,7 @@ from pathlib import Path
 from clipmill import layout
 from clipmill.engine.chunk import Chunk
 from clipmill.errors import ClipmillError, SpecError, StoreError, TransientStoreError
-from clipmill.media.window import window_mp4
+from clipmill.media.cut.window import window_mp4
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.sandbox.runner import codec_runner

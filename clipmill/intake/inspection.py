@@ -11,7 +11,7 @@ from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError, Trans
 from clipmill.intake.manifests import get_sources
 from clipmill.limits import LimitsSpec
 from clipmill.machine import num_cores
-from clipmill.media.probe import inspect_source
+from clipmill.media.io.probe import inspect_source
 from clipmill.planning.plan import inspect_digest
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 from clipmill.sandbox.runner import CodecRunner, codec_runner

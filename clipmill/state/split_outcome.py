@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from clipmill.media.contracts import ScanFacts
+from clipmill.media.types import ScanFacts
 from clipmill.records import ClipSpan, DroppedSpan, Shot, VideoReason
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from clipmill.engine.chunk import Chunk
-from clipmill.media.clip_samples import ClipSamples
+from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.scores.motion import spread_share

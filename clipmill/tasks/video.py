@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clipmill.errors import UnreadableVideo
-from clipmill.media.probe import probe
-from clipmill.media.source import bytes_source
+from clipmill.media.io.probe import probe
+from clipmill.media.io.source import bytes_source
 from clipmill.models.captioner import Caption
 from clipmill.records import Answer, ClipSpan, CutClip, SourceFile, VideoFacts
 from clipmill.scores.motion import MotionScores

@@ -16,7 +16,7 @@ from clipmill.engine.groups import Group, behind
 from clipmill.engine.metrics import Stopwatch
 from clipmill.engine.result_rows import checked, rows_of
 from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError
-from clipmill.media.cut import cut_clips
+from clipmill.media.cut.cut import cut_clips
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, CutClip

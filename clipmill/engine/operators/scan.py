@@ -20,11 +20,11 @@ from clipmill.engine.scan.video_stages import VideoStages
 from clipmill.engine.stage_group import StageGroup
 from clipmill.engine.work import Work
 from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError, UnreadableVideo
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.decoders import is_cpu
-from clipmill.media.same_pass import SamePassClips
-from clipmill.media.span_scan import SourceSpan
-from clipmill.media.spool import Piece
+from clipmill.media.cut.single_pass import SamePassClips
+from clipmill.media.decode.backends import is_cpu
+from clipmill.media.scan.span_scan import SourceSpan
+from clipmill.media.scan.spool import Piece
+from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.planning.decode_plan import DecodeReads, decode_reads
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan

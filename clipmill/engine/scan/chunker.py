@@ -8,8 +8,8 @@ import pyarrow as pa
 
 from clipmill.engine.chunk import FRAME_BUDGET_BYTES, Chunk
 from clipmill.engine.work import Work
-from clipmill.media.clip_samples import ClipSamples, clip_frames_bytes, clip_samples
-from clipmill.media.contracts import ScanArrays
+from clipmill.media.scan.clip_samples import ClipSamples, clip_frames_bytes, clip_samples
+from clipmill.media.types import ScanArrays
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan

@@ -5,8 +5,8 @@ from collections import deque
 import numpy as np
 
 from clipmill.engine.scan.times_file import TimesFile
-from clipmill.media.contracts import Samples, ScanArrays
-from clipmill.media.tracks import Track, tracks_in, with_tracks
+from clipmill.media.scan.tracks import Track, tracks_in, with_tracks
+from clipmill.media.types import Samples, ScanArrays
 
 
 class _Rows:

@@ -14,11 +14,11 @@ from clipmill.engine.scan.span_pass import first_pts_of
 from clipmill.engine.work import Work
 from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
 from clipmill.machine import num_cores
-from clipmill.media.contracts import ScanArrays, ScanFacts, ScanPlan
-from clipmill.media.decoders import is_cpu
-from clipmill.media.same_pass import SamePassClips, scan_and_cut
-from clipmill.media.span_scan import SourceSpan, load_span, scan_spans
-from clipmill.media.spool import Piece, drop_piece, load_piece
+from clipmill.media.cut.single_pass import SamePassClips, scan_and_cut
+from clipmill.media.decode.backends import is_cpu
+from clipmill.media.scan.span_scan import SourceSpan, load_span, scan_spans
+from clipmill.media.scan.spool import Piece, drop_piece, load_piece
+from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.planning.plan import Plan
 from clipmill.sandbox.runner import codec_runner
 from clipmill.storage.store import is_local

@@ -15,12 +15,12 @@ import numpy as np
 from clipmill.engine.work import Work
 from clipmill.errors import ClipmillError
 from clipmill.limits import LimitsSpec
-from clipmill.media.contracts import ScanFacts, ScanPlan
-from clipmill.media.packet_index import PacketIndex, Segment, index_packets
-from clipmill.media.scan import load_arrays
-from clipmill.media.segments import Joining, SegmentFacts, SegmentFault, scan_segment
-from clipmill.media.spool import Piece
-from clipmill.media.tracks import rows_of, tracks_in, with_tracks
+from clipmill.media.scan.packet_index import PacketIndex, Segment, index_packets
+from clipmill.media.scan.scan import load_arrays
+from clipmill.media.scan.segments import Joining, SegmentFacts, SegmentFault, scan_segment
+from clipmill.media.scan.spool import Piece
+from clipmill.media.scan.tracks import rows_of, tracks_in, with_tracks
+from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.sandbox.runner import CodecRunner, codec_runner
 
 _RESULT = TypeVar("_RESULT")

@@ -6,7 +6,7 @@ may reject one, and nothing known of an earlier run.
 
 from clipmill.engine.operators.encode import encoder_of
 from clipmill.engine.work import Work
-from clipmill.media.same_pass import SamePass
+from clipmill.media.cut.single_pass import SamePass
 from clipmill.planning.plan import Plan
 from clipmill.shots.clip_splitter import ClipSplitter
 from clipmill.stages.encode_options import EncodeOptions

@@ -1,9 +1,9 @@
 """Which videos are decoded only where clips lack something, and the times that this takes. Pure."""
 
 from clipmill.engine.work import Work
-from clipmill.media.contracts import ScanPlan
-from clipmill.media.decoders import is_cpu
-from clipmill.media.span_scan import SourceSpan, merged_spans
+from clipmill.media.decode.backends import is_cpu
+from clipmill.media.scan.span_scan import SourceSpan, merged_spans
+from clipmill.media.types import ScanPlan
 from clipmill.records import ClipSpan
 
 PARTIAL = "partial decode of spans"

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from clipmill import identity
-from clipmill.media.contracts import ScanArrays, ScanFacts
+from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.planning.nodes import Node
 from clipmill.records import ClipSpan, FrameSpan, Shot, Split, VideoReason
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState

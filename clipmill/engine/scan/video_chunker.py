@@ -10,8 +10,8 @@ from clipmill.engine.scan.chunker import START, Chunker, ChunkOffset
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.scan.splitting import Splitting
 from clipmill.engine.work import Work
-from clipmill.media.contracts import ScanFacts
-from clipmill.media.spool import Piece, let_go
+from clipmill.media.scan.spool import Piece, let_go
+from clipmill.media.types import ScanFacts
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan
 from clipmill.state.split_outcome import SplitOutcome

@@ -11,9 +11,9 @@ from clipmill.engine.node_runner import failure_of
 from clipmill.engine.result_rows import Answered, BadResults, bad_result, checked, rows_of
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.work import Work
-from clipmill.media.clip_samples import clip_samples
-from clipmill.media.contracts import ScanArrays, ScanFacts
-from clipmill.media.spool import Piece
+from clipmill.media.scan.clip_samples import clip_samples
+from clipmill.media.scan.spool import Piece
+from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, FrameSpan

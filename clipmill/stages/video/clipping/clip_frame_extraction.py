@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field, field_validator
 
-from clipmill.media.jpeg import frame_jpeg
+from clipmill.media.encode.jpeg import frame_jpeg
 from clipmill.records import VideoFacts
 from clipmill.stages.base import (
     Artifact,

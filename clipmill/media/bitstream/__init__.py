@@ -1,0 +1,1 @@
+"""Coded bytes: access units, NAL units, headers, key pictures, digests."""

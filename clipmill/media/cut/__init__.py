@@ -1,0 +1,1 @@
+"""From a video and spans to clips' files."""

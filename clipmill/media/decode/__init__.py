@@ -1,0 +1,1 @@
+"""From packets to frames, within limits of time and memory."""

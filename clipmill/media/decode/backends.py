@@ -1,0 +1,45 @@
+"""Who decodes a video: NVDEC where that is asked for and can, FFmpeg's decoder otherwise."""
+
+from importlib.util import find_spec
+from typing import Literal
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from clipmill.media.decode.decode_loop import Decode
+from clipmill.media.decode.nvdec import NvdecDecoder, NvdecFault
+from clipmill.media.frames.missing_timestamps import has_made_up_times
+from clipmill.media.types import ScanPlan
+from clipmill.stages.decoder import Decoder
+
+CPU: Literal["cpu"] = "cpu"
+NVDEC: Literal["nvdec"] = "nvdec"
+
+
+def is_cpu(decoder: Decoder) -> bool:
+    """Whether NVDEC is not tried: ``auto`` asks for it where its library is, as in the images for GPUs."""
+    return decoder == CPU or (decoder == "auto" and find_spec("PyNvVideoCodec") is None)
+
+
+def decoder_of(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> tuple[Decode, str]:
+    """What decodes packets, and who that is: ``nvdec``, ``cpu``, or ``cpu`` with why not the other."""
+    if is_cpu(plan.decoder):
+        return stream.decode, CPU
+    try:
+        _check(container, stream, plan)
+        return NvdecDecoder(stream).decode, NVDEC
+    except NvdecFault as fault:
+        return stream.decode, in_place_of_nvdec(fault)
+
+
+def in_place_of_nvdec(fault: NvdecFault) -> str:
+    """Words for a video that FFmpeg's decoder took over."""
+    return f"{CPU}: {fault}"
+
+
+def _check(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> None:
+    """NvdecFault for what only FFmpeg's decoder can tell."""
+    if plan.reads_vectors:
+        raise NvdecFault("NVDEC gives no motion vectors")
+    if has_made_up_times(container, stream):
+        raise NvdecFault("the container stores no times, and NVDEC gives pictures only those of packets")

@@ -1,0 +1,196 @@
+"""One walk through a container: packets to the digests, pictures of the video to whoever looks at them."""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+import itertools
+from collections.abc import Callable, Generator, Iterator
+from typing import cast
+
+from av import time_base as TICKS_PER_S  # noqa: N812, PyAV names a constant like a variable
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import ArgumentError, FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from clipmill.media.bitstream.digest import AudioDigest, ContentDigest
+from clipmill.media.bitstream.random_access import startable
+from clipmill.media.decode.limits import refused_size
+from clipmill.media.frames.missing_timestamps import has_made_up_times
+from clipmill.media.io.container import demuxed
+from clipmill.sandbox.heartbeat import beat
+
+MISSING_TAIL_S = 0.5
+"""A file whose packets end this much before its headers say is cut off."""
+Decode = Callable[["Packet[VideoStream] | None"], list[VideoFrame]]
+"""Gives the frames that a packet, or None for the end, completes."""
+_KNOW_THEIR_LENGTH = ("mov", "matroska", "avi", "flv")  # others take it from their last packets, or guess
+
+
+class Damage:
+    """What could not be decoded: the first fault in words, and how many followed."""
+
+    def __init__(self) -> None:
+        self._first = ""
+        self._num_more = 0
+
+    def note(self, cause: str, *, at_s: float) -> None:
+        """Remember a fault met ``at_s`` seconds after the first frame."""
+        if self._first:
+            self._num_more += 1
+        else:
+            self._first = f"at {at_s:.3f} s: {cause}"
+
+    def __bool__(self) -> bool:
+        return bool(self._first)
+
+    def __str__(self) -> str:
+        return f"{self._first} ({self._num_more} more)" if self._num_more else self._first
+
+
+class Walk:
+    """Demuxes a container once. Pictures come in the decoder's order, which is display order.
+
+    A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder
+    had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early. ``decode``
+    takes the place of FFmpeg's decoder. ``has_made_up_times`` is for ``stored_pts``; ``refused_size_px`` is
+    (width, height) of a picture that was too large to be decoded.
+    """
+
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, *, decode: Decode | None = None
+    ) -> None:
+        self.damage = Damage()
+        self.stream = stream
+        self.has_made_up_times = has_made_up_times(container, stream)
+        self.refused_size_px: tuple[int, int] | None = None
+        self._container = container
+        self._stream = stream
+        self._decode = decode or stream.decode
+        self._seconds_per_tick = [float(each.time_base or 0) for each in container.streams]
+        self._content = ContentDigest(stream.codec_context.codec.canonical_name, _extradata(stream))
+        sound = _first_sound(container)
+        self._sound_index = -1 if sound is None else sound.index
+        self._sound_digest = None if sound is None else _audio_digest(sound)
+        self._is_real_key = startable(stream.codec_context.codec.canonical_name, _extradata(stream))
+        self._false_keys: set[int | None] = set()
+        self._end_s = 0.0
+        self._first_s: float | None = None
+        self._progress = 0
+        self._waits_for_key = False
+
+    @property
+    def content_digest(self) -> str:
+        """Digest of the video packets so far."""
+        return self._content.digest()
+
+    @property
+    def audio_digest(self) -> str | None:
+        """Digest of the first audio stream's packets so far; None without sound."""
+        return self._sound_digest.digest() if self._sound_digest is not None else None
+
+    def frames(self) -> Generator[tuple[VideoFrame, bool]]:
+        """Every frame that can be decoded and whether it is a real key picture, not a recovery point.
+
+        Frames outside the edit list are left out by the demuxer.
+        """
+        for packet in itertools.chain(self.packets(), [None]):
+            for frame in self._decoded(packet):
+                at_s = self._seconds(self._stream.index, frame.pts)
+                self._first_s = at_s if self._first_s is None else self._first_s
+                if frame.is_corrupt:
+                    self._note("a picture is damaged", at_s)
+                yield frame, self._is_key(frame)
+        self.check_end()
+
+    def starts_picture(self, packet: Packet[VideoStream]) -> bool:
+        """Whether decoding can begin at a packet that just came: it holds a real key picture."""
+        return packet.is_keyframe and packet.pts not in self._false_keys
+
+    def _is_key(self, frame: VideoFrame) -> bool:
+        if not frame.key_frame or frame.pts not in self._false_keys:
+            return frame.key_frame
+        if frame.pts is not None:
+            self._false_keys.discard(frame.pts)  # hours of them would add up
+        return False
+
+    def packets(self) -> Generator[Packet[VideoStream]]:
+        """Packets of the video, and of the sound, go to their digests; those of the video come out."""
+        packets = demuxed(self._container, self._container.streams)
+        while (packet := self._next(packets)) is not None:
+            if packet.size == 0:
+                continue  # PyAV ends each stream with one, none of which says whose it is
+            self._progress += 1
+            beat(self._progress)
+            end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
+            self._end_s = max(self._end_s, end_s)
+            if packet.stream_index == self._stream.index:
+                data = bytes(packet)
+                self._content.update(data)
+                if packet.is_keyframe and self._is_real_key is not None and not self._is_real_key(data):
+                    self._false_keys.add(packet.pts)
+                yield cast("Packet[VideoStream]", packet)
+            elif self._sound_digest is not None and packet.stream_index == self._sound_index:
+                self._sound_digest.update(bytes(packet))
+
+    def _next(self, packets: Iterator[Packet[Stream]]) -> Packet[Stream] | None:
+        try:
+            return next(packets, None)
+        except FFmpegError as error:
+            self._note(f"the container cannot be read on: {error.strerror}", self._end_s)
+            return None
+
+    def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+        """Frames that ``packet``, or None for the end, completes."""
+        at_s = self._end_s if packet is None else self._seconds(self._stream.index, packet.pts)
+        if packet is not None and packet.is_corrupt:
+            self._note("a packet is cut off or damaged", at_s)
+        if packet is not None and self._waits_for_key and not packet.is_keyframe:
+            return []
+        self._waits_for_key = False
+        try:
+            return self._decode(packet)
+        except FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise MemoryError(str(error)) from error
+            self._note(f"{self._said(error, packet)}, decoding goes on at the next key picture", at_s)
+            self._waits_for_key = True
+            return []
+
+    def _said(self, error: FFmpegError, packet: Packet[VideoStream] | None) -> str:
+        if self.refused_size_px is None and isinstance(error, ArgumentError):
+            self.refused_size_px = refused_size(lambda: self._stream.decode(packet))
+            if self.refused_size_px is not None:
+                width_px, height_px = self.refused_size_px
+                return f"a picture of {width_px}x{height_px} is too large"
+        return error.strerror or str(error)
+
+    def check_end(self) -> None:
+        """After the last packet: note as damage that the headers promise more."""
+        promised_s = (self._container.duration or 0) / TICKS_PER_S
+        if (
+            self._container.format.name.startswith(_KNOW_THEIR_LENGTH)
+            and promised_s - self._end_s > MISSING_TAIL_S
+        ):
+            self._note(f"the file ends, its headers promise {promised_s:.3f} s", self._end_s)
+
+    def _seconds(self, stream_index: int, ticks: int | None) -> float:
+        return (ticks or 0) * self._seconds_per_tick[stream_index]
+
+    def _note(self, cause: str, at_s: float) -> None:
+        self.damage.note(cause, at_s=max(0.0, at_s - (self._first_s or 0.0)))
+
+
+def _first_sound(container: InputContainer) -> AudioStream | None:
+    sounds = container.streams.audio
+    return sounds[0] if sounds and getattr(sounds[0], "codec_context", None) is not None else None
+
+
+def _audio_digest(stream: AudioStream) -> AudioDigest:
+    return AudioDigest(stream.codec_context.codec.canonical_name, _extradata(stream))
+
+
+def _extradata(stream: VideoStream | AudioStream) -> bytes:
+    return stream.codec_context.extradata or b""

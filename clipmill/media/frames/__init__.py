@@ -1,0 +1,1 @@
+"""What is true of one decoded frame: its time, orientation, colours, size."""

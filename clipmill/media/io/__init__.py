@@ -1,0 +1,1 @@
+"""Sources, containers and what their headers say."""

@@ -1,0 +1,134 @@
+"""Opening a container on a reader, and which of its streams is the video."""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import TypeVar, cast
+
+import av
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from clipmill.errors import StoreError, UnreadableVideo
+from clipmill.media.io.source import CountingReader
+from clipmill.records import VideoReason
+
+# Playlists and the like are left out: they make a demuxer open other files. Sound formats are in, so that a
+# file without pictures is called just that.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf,ivf,gif,dv,rm,nut,"
+    "h264,hevc,obu,av1,vc1,m4v,mpegvideo,yuv4mpegpipe,mp3,aac,flac,wav"
+)
+IO_BUFFER_BYTES = 1 << 18
+PLAUSIBLE_SAR = (Fraction(1, 10), Fraction(10))
+
+_Stream = TypeVar("_Stream", bound=Stream)
+_SIGNATURES = (
+    b"\x1aE\xdf\xa3",
+    b"RIFF",
+    b"FLV",
+    b"OggS",
+    b"0&\xb2u",
+    b"\0\0\1",
+    b"\0\0\0\1",
+    b"DKIF",
+    b".RMF",
+    b"\6\x0e+4",
+)
+_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof")
+_TS_PACKET_BYTES = 188
+
+
+@contextmanager
+def open_container(reader: CountingReader, *, hwaccel: HWAccel | None = None) -> Generator[InputContainer]:
+    """The container in ``reader``, headers read; with ``hwaccel`` its pictures are decoded there if it can.
+
+    UnreadableVideo (``not_a_video``, ``unreadable``) when it cannot be opened; StoreError when the store
+    fails.
+    """
+    if reader.size_bytes == 0:
+        raise UnreadableVideo(reader.uri, VideoReason.NOT_A_VIDEO, "the file is empty")
+    try:
+        container = av.open(
+            reader,
+            mode="r",
+            options={"format_whitelist": FORMATS},
+            metadata_errors="replace",
+            buffer_size=IO_BUFFER_BYTES,
+            hwaccel=hwaccel,
+        )
+    except (FFmpegError, ValueError, StoreError) as error:
+        raise reader.failure or _not_opened(reader, error) from error
+    with container:
+        yield container
+
+
+def video_stream(container: InputContainer, uri: str) -> VideoStream:
+    """The first real video stream; a cover picture is none.
+
+    UnreadableVideo: ``no_video_stream``, or ``unsupported_codec`` when nothing here decodes it.
+    """
+    cover = Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & cover]
+    if not streams:
+        cause = "it holds no video stream"
+        cause += ", only sound" if container.streams.audio else ""
+        raise UnreadableVideo(uri, VideoReason.NO_VIDEO_STREAM, cause)
+    if not has_decoder(streams[0]):
+        raise UnreadableVideo(uri, VideoReason.UNSUPPORTED_CODEC, "there is no decoder for its video codec")
+    return streams[0]
+
+
+def demuxed(container: InputContainer, streams: Iterable[_Stream]) -> Generator[Packet[_Stream]]:
+    """Packets of the streams.
+
+    One that begins after the container was opened, as in recordings of broadcasts, is passed over: PyAV does
+    not know it and fails with IndexError at its packets. A demuxer begun anew goes on behind such a packet.
+    """
+    known = list(streams)
+    packets = container.demux(known)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:
+            packets = container.demux(known)
+            continue
+        if packet is None:
+            return
+        yield cast("Packet[_Stream]", packet)
+
+
+def has_decoder(stream: VideoStream) -> bool:
+    """False for a codec that this build of FFmpeg only knows by name, or not at all."""
+    return getattr(stream, "codec_context", None) is not None  # PyAV leaves None, its types do not say so
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width over height of a pixel; 1 where unknown or absurd."""
+    sar = stream.sample_aspect_ratio
+    if sar is None or not PLAUSIBLE_SAR[0] <= sar <= PLAUSIBLE_SAR[1]:
+        return Fraction(1)
+    return Fraction(sar)
+
+
+def _not_opened(reader: CountingReader, error: Exception) -> UnreadableVideo:
+    if not _looks_like_video(reader.read_range(0, min(4 * _TS_PACKET_BYTES, reader.size_bytes))):
+        return UnreadableVideo(reader.uri, VideoReason.NOT_A_VIDEO, "its content is no known video format")
+    return UnreadableVideo(
+        reader.uri, VideoReason.UNREADABLE, f"its container cannot be read: {_said(error)}"
+    )
+
+
+def _looks_like_video(head: bytes) -> bool:
+    syncs = head[0:1], head[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1]
+    return head.startswith(_SIGNATURES) or head[4:8] in _BOXES or syncs == (b"G", b"G")
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,24 @@
+"""A place of its own in a shared source, so that two demuxers of one file fetch each byte once."""
+
+from clipmill.media.io.source import CountingReader
+
+
+class _Shared:
+    """A reader as the store of others; it stays open."""
+
+    def __init__(self, reader: CountingReader) -> None:
+        self.size_bytes = reader.size_bytes
+        self._reader = reader
+
+    def fetch(self, start: int, end: int) -> bytes:
+        """Bytes ``[start, end)``, through the reader's cache."""
+        self._reader.seek(start)
+        return self._reader.read(end - start)
+
+    def close(self) -> None:
+        """The reader belongs to others."""
+
+
+def cursor(reader: CountingReader) -> CountingReader:
+    """A reader of the same bytes with its own position; ``reader`` counts what both fetch."""
+    return CountingReader(reader.uri, _Shared(reader))

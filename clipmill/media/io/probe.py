@@ -1,0 +1,131 @@
+"""What a source's headers and a few byte ranges say, before it is worth a decode."""
+
+import itertools
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from clipmill import identity
+from clipmill.errors import StoreError, TransientStoreError, UnreadableVideo
+from clipmill.limits import LimitsSpec
+from clipmill.media.frames.orientation import orientation
+from clipmill.media.io.container import demuxed, open_container, pixel_aspect, video_stream
+from clipmill.media.io.source import CountingReader, open_source
+from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
+
+_FIRST_PICTURE_PACKETS = 64  # among which a decodable picture is looked for
+
+
+def probe(reader: CountingReader, uri: str, *, limits: LimitsSpec | None = None) -> VideoFacts:
+    """Facts of the first real video stream, from the headers and one picture (only it tells the rotation).
+
+    UnreadableVideo with a ``VideoReason`` when there is none to be had; with ``limits``, also ``over_limit``,
+    which is found before a picture is decoded.
+    """
+    with open_container(reader) as container:
+        stream = video_stream(container, uri)
+        facts = _header_facts(container, stream, uri)
+        if limits is not None:
+            check_limits(facts, uri, limits)
+        return replace(facts, rotation_deg=_rotation_deg(container, stream))
+
+
+def read_identity(reader: CountingReader, size_bytes: int) -> str:
+    """``video_id`` of the file, read from its identity ranges."""
+    ranges = identity.identity_ranges(size_bytes)
+    return identity.video_id(size_bytes, [reader.read_range(start, end) for start, end in ranges])
+
+
+def inspect_source(source: SourceFile, *, limits: LimitsSpec) -> Inspection:
+    """Look at one source. A file that is no good is a rejection, not an exception.
+
+    A store failure that is worth another try is raised as TransientStoreError; any other is ``store_error``.
+    """
+    try:
+        with open_source(source.uri) as reader:
+            return _inspect(source, reader, limits)
+    except TransientStoreError:
+        raise
+    except StoreError as error:
+        return Inspection(source, None, None, VideoReason.STORE_ERROR, str(error))
+
+
+def check_limits(facts: VideoFacts, uri: str, limits: LimitsSpec) -> None:
+    """UnreadableVideo ``over_limit`` when the headers promise more than ``limits`` allow."""
+    num_pixels = facts.width_px * facts.height_px
+    if num_pixels > limits.max_pixels:
+        size = f"{facts.width_px}x{facts.height_px}"
+        raise _over_limit(uri, f"{size} are {num_pixels} pixels, allowed are {limits.max_pixels}")
+    if facts.duration_s > limits.max_duration_s:
+        raise _over_limit(
+            uri, f"it lasts {facts.duration_s:.1f} s, allowed are {limits.max_duration_s:.1f} s"
+        )
+
+
+def _inspect(source: SourceFile, reader: CountingReader, limits: LimitsSpec) -> Inspection:
+    video_id = None
+    try:
+        if reader.size_bytes > limits.max_size_bytes:
+            size = f"it has {reader.size_bytes} bytes, allowed are {limits.max_size_bytes}"
+            raise _over_limit(source.uri, size)
+        video_id = read_identity(reader, reader.size_bytes)
+        facts = probe(reader, source.uri, limits=limits)
+    except UnreadableVideo as error:
+        reason = VideoReason(error.reason)
+        return Inspection(source, video_id, None, reason, str(error), reader.bytes_read)
+    return Inspection(source, video_id, facts, bytes_read=reader.bytes_read)
+
+
+def _over_limit(uri: str, cause: str) -> UnreadableVideo:
+    return UnreadableVideo(uri, VideoReason.OVER_LIMIT, cause)
+
+
+def _header_facts(container: InputContainer, stream: VideoStream, uri: str) -> VideoFacts:
+    codec = stream.codec_context
+    if codec.width < 1 or codec.height < 1:
+        raise UnreadableVideo(uri, VideoReason.UNREADABLE, "its video stream does not say how large it is")
+    duration_s = _duration_s(container, stream)
+    framerate = Fraction(stream.average_rate or stream.guessed_rate or stream.base_rate or 0)
+    sound = container.streams.audio[0] if container.streams.audio else None
+    return VideoFacts(
+        container=container.format.name,
+        video_codec=codec.codec.canonical_name,
+        pixel_format=codec.pix_fmt or "",
+        width_px=codec.width,
+        height_px=codec.height,
+        rotation_deg=0,
+        sar=pixel_aspect(stream),
+        framerate=framerate,
+        time_base=Fraction(stream.time_base or Fraction(1, av.time_base)),
+        duration_s=duration_s,
+        num_frames=stream.frames or round(duration_s * framerate),
+        bit_rate_k=(codec.bit_rate or container.bit_rate or 0) // 1024,  # the documents divide by 1024
+        audio_codec=sound.codec_context.codec.canonical_name if sound and sound.codec_context else None,
+    )
+
+
+def _duration_s(container: InputContainer, stream: VideoStream) -> float:
+    if stream.duration is not None and stream.time_base is not None:
+        return max(0.0, float(stream.duration * stream.time_base))
+    return max(0.0, (container.duration or 0) / av.time_base)
+
+
+def _rotation_deg(container: InputContainer, stream: VideoStream) -> int:
+    """Clockwise degrees that make the picture upright; 0 without a picture, the scan will tell why."""
+    stream.codec_context.thread_count = 1
+    try:
+        for packet in itertools.islice(demuxed(container, [stream]), _FIRST_PICTURE_PACKETS):
+            for frame in packet.decode():
+                return orientation(frame).rotation_deg
+    except FFmpegError:
+        return 0
+    return 0
+
+
+def quarter_turns_deg(counterclockwise_deg: int) -> int:
+    """A display matrix' angle as 0, 90, 180 or 270 clockwise, the nearest of them."""
+    return round(-counterclockwise_deg / 90) % 4 * 90

@@ -1,0 +1,1 @@
+"""The one pass over a video: what is sampled, and where it is kept."""

@@ -1,0 +1,195 @@
+"""THE one pass over a video: demuxed once, decoded once, all that stages need of its pixels taken on the way.
+
+Runs in a codec process (``clipmill.sandbox.process``). Per-frame arrays grow on disk, so that memory does
+not.
+"""
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from typing import Protocol
+
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from clipmill.errors import UnreadableVideo
+from clipmill.limits import LimitsSpec
+from clipmill.media.decode.backends import CPU, decoder_of, in_place_of_nvdec
+from clipmill.media.decode.decode_loop import Walk
+from clipmill.media.decode.limits import Bounds
+from clipmill.media.decode.nvdec import NvdecFault
+from clipmill.media.frames.anomalies import Oddities
+from clipmill.media.frames.missing_timestamps import stored_pts
+from clipmill.media.frames.orientation import orientation
+from clipmill.media.frames.render import Renderer
+from clipmill.media.frames.timestamps import Timeline
+from clipmill.media.frames.tone_mapping import tone_map
+from clipmill.media.io.container import open_container, pixel_aspect, video_stream
+from clipmill.media.io.source import CountingReader, open_source
+from clipmill.media.scan.collector import Collector
+from clipmill.media.scan.motion_vectors import export_vectors
+from clipmill.media.scan.spool import Spool, load_arrays
+from clipmill.media.types import ScanFacts, ScanPlan
+from clipmill.records import VideoReason
+
+__all__ = ["load_arrays", "scan"]
+
+_LIMITS = LimitsSpec()
+
+
+class FrameConsumer(Protocol):
+    """Sees every frame of a pass as it was decoded; may set its times once it has seen it."""
+
+    def begin(self, reader: CountingReader, container: InputContainer, stream: VideoStream) -> None:
+        """A pass begins: forget what was seen before."""
+        ...
+
+    def see(self, frame: VideoFrame, pts: int, time_s: float, thumbnail: np.ndarray | None) -> None:
+        """The next frame, shown at ``pts``, ``time_s`` after the first one."""
+        ...
+
+    def end(self, pts: int, time_s: float) -> None:
+        """The last frame ends at ``pts``, ``time_s`` after the first one began."""
+        ...
+
+
+def scan(
+    uri: str,
+    plan: ScanPlan,
+    spool_dir: str,
+    *,
+    limits: LimitsSpec = _LIMITS,
+    consumer: FrameConsumer | None = None,
+) -> ScanFacts:
+    """Walk through the video at ``uri`` and leave its arrays in ``spool_dir`` (``load_arrays``).
+
+    ``consumer`` sees every frame after its arrays were taken, and begins again where the pass does.
+    UnreadableVideo when no frame can be had (``no_frames`` and the reasons of ``probe``) or when the video
+    turns out larger or longer than ``limits`` allow (``over_limit``); StoreError when the store fails. Where
+    NVDEC gives up in the middle of a video, FFmpeg's decoder begins it again.
+    """
+    try:
+        return _scan(uri, plan, spool_dir, limits, consumer)
+    except NvdecFault as fault:
+        facts = _scan(uri, replace(plan, decoder=CPU), spool_dir, limits, consumer)
+        return replace(facts, decoder=in_place_of_nvdec(fault))
+
+
+def _scan(
+    uri: str, plan: ScanPlan, spool_dir: str, limits: LimitsSpec, consumer: FrameConsumer | None
+) -> ScanFacts:
+    start_s = time.process_time()
+    with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
+        bounds = Bounds(uri, limits)
+        stream = opened_stream(container, plan, bounds)
+        decode, decoder = decoder_of(container, stream, plan)
+        walk, timeline = Walk(container, stream, decode=decode), Timeline(time_base_of(stream))
+        if consumer is not None:
+            consumer.begin(reader, container, stream)
+        oddities = Oddities(container, stream)
+        with Spool(
+            spool_dir, plan.samples, piece_frames=plan.piece_frames, repairs=lambda: timeline.repairs
+        ) as spool:
+            collector = _collect(spool, plan, walk, timeline, oddities, bounds, consumer)
+        return ScanFacts(
+            num_frames=collector.num_frames,
+            duration_s=collector.time_s,
+            time_base=time_base_of(stream),
+            is_vfr=timeline.is_vfr,
+            is_partial=bool(walk.damage),
+            partial_reason=str(walk.damage),
+            content_digest=walk.content_digest,
+            audio_digest=walk.audio_digest,
+            bytes_read=reader.bytes_read,
+            cpu_s=time.process_time() - start_s,
+            repaired_times=timeline.repairs,
+            oddities=str(oddities),
+            decoder=decoder,
+            failed_measures=spool.failed_measures,
+        )
+
+
+def _collect(
+    spool: Spool,
+    plan: ScanPlan,
+    walk: Walk,
+    timeline: Timeline,
+    oddities: Oddities,
+    bounds: Bounds,
+    consumer: FrameConsumer | None,
+) -> Collector:
+    collector: Collector | None = None
+    for frame, is_key in walk.frames():
+        bounds.check_size(frame.width, frame.height)
+        oddities.see(frame)
+        if collector is None:
+            collector = collector_of(spool, plan, walk.stream, frame)
+        pts = timeline.place(stored_pts(frame, is_made_up=walk.has_made_up_times), frame.duration)
+        bounds.check_length(collector.num_frames, collector.seconds_until(pts))
+        collector.take(frame, pts, is_key=is_key)
+        if consumer is not None:
+            consumer.see(frame, pts, collector.time_s, collector.thumbnail)
+    if collector is None:
+        raise _no_frames(walk, bounds)
+    end_pts = timeline.end(nominal_duration(walk.stream))
+    collector.finish(end_pts)
+    if consumer is not None:
+        consumer.end(end_pts, collector.time_s)
+    return collector
+
+
+def _no_frames(walk: Walk, bounds: Bounds) -> UnreadableVideo:
+    if walk.refused_size_px is not None:
+        bounds.check_size(*walk.refused_size_px)
+    cause = f"no frame could be decoded: {walk.damage or 'its video stream is empty'}"
+    return UnreadableVideo(bounds.uri, VideoReason.NO_FRAMES, cause)
+
+
+def collector_of(spool: Spool, plan: ScanPlan, stream: VideoStream, first: VideoFrame) -> Collector:
+    """What collects the frames of a stream that looks like ``first``."""
+    size_px = (first.width, first.height)
+    renderer = Renderer(
+        coded_size_px=size_px,
+        orientation=orientation(first),
+        sar=pixel_aspect(stream),
+        tone_map=tone_map(first.color_trc, first.color_primaries),
+    )
+    return Collector(spool, plan, renderer, coded_size_px=size_px, time_base=time_base_of(stream))
+
+
+def opened_stream(container: InputContainer, plan: ScanPlan, bounds: Bounds) -> VideoStream:
+    """The video of a container, its decoder set up. UnreadableVideo as ``video_stream`` and ``Bounds``."""
+    stream = video_stream(container, bounds.uri)
+    bounds.impose(stream.codec_context)
+    stream.codec_context.thread_count = 1  # parallel across videos; more threads cost more CPU for one
+    if plan.reads_vectors:
+        export_vectors(stream.codec_context)
+    return stream
+
+
+@contextmanager
+def store_first(reader: CountingReader) -> Generator[None]:
+    """What fails inside because the store failed is the store's failure, not the end of the file."""
+    try:
+        yield
+    except UnreadableVideo:
+        if reader.failure is not None:
+            raise reader.failure from None
+        raise
+    if reader.failure is not None:
+        raise reader.failure
+
+
+def time_base_of(stream: VideoStream) -> Fraction:
+    """Seconds of a tick."""
+    return stream.time_base or Fraction(1, 1000)
+
+
+def nominal_duration(stream: VideoStream) -> int:
+    """Ticks of a frame by the headers' rate, for a single frame that does not say how long it lasts."""
+    rate = stream.average_rate or stream.guessed_rate
+    return max(1, round(1 / (rate * time_base_of(stream)))) if rate else 1

@@ -28,7 +28,7 @@ from clipmill.engine.ray_engine import ROW, dataset_of
 from clipmill.engine.work import Work
 from clipmill.limits import LimitsSpec
 from clipmill.media.scan.clip_samples import ClipSamples
-from clipmill.models.captioner import Caption
+from clipmill.models.captioning.base import Caption
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.records import ClipSpan, FrameSpan, SourceFile, VideoFacts
 from clipmill.stages.base import Item, StageContext

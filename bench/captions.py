@@ -16,11 +16,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 
 from bench import machine
-from clipmill.models.caption_frames import BUDGETS, fitted_size, resized
-from clipmill.models.captioner import CaptionRequest
-from clipmill.models.captioners import open_captioner
-from clipmill.models.pixels import Preprocessing
-from clipmill.models.video_patches import video_patches
+from clipmill.models.captioning.base import CaptionRequest
+from clipmill.models.captioning.frames import BUDGETS, fitted_size, resized
+from clipmill.models.captioning.open import open_captioner
+from clipmill.models.preprocessing.pixels import Preprocessing
+from clipmill.models.preprocessing.video_patches import video_patches
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 
 NUM_FRAMES, HEIGHT_PX, WIDTH_PX = 20, 336, 597

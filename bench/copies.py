@@ -36,7 +36,7 @@ from clipmill.footage.film import FilmPlan, frames, starts
 from clipmill.footage.shooting import plan_film
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
-from clipmill.models.perceptual import describe_and_sketch, describe_either_way
+from clipmill.models.embedding.perceptual import describe_and_sketch, describe_either_way
 from clipmill.records import FrameSpan
 from clipmill.reduce.sketch_column import verified
 from clipmill.shots.clip_splitter import ClipSplitter, split_whole

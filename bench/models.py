@@ -17,13 +17,13 @@ import torch
 import transformers
 
 from bench import machine
-from clipmill.models.batching import Batches
-from clipmill.models.image_text import ImageTextTower
-from clipmill.models.pixels import pixel_values
-from clipmill.models.table import model_named
-from clipmill.models.towers import Tower
-from clipmill.models.vectors import spread
-from clipmill.models.videoprism import VideoPrismTower
+from clipmill.models.embedding.clip_siglip import ImageTextTower
+from clipmill.models.embedding.similarity import spread
+from clipmill.models.embedding.towers import Tower
+from clipmill.models.embedding.videoprism import VideoPrismTower
+from clipmill.models.preprocessing.pixels import pixel_values
+from clipmill.models.registry import model_named
+from clipmill.models.runtime.batches import Batches
 
 CLIP_FRAMES, HEIGHT_PX, WIDTH_PX = 20, 240, 426
 SMALL_TEXT = {
@@ -127,7 +127,7 @@ def _rate(tower: Tower, *, clips: int, num_clips: int) -> float:
 
 
 def _resizing_rate() -> float:
-    from clipmill.models.image_text import default_preprocessing
+    from clipmill.models.embedding.clip_siglip import default_preprocessing
 
     preprocessing = default_preprocessing("siglip2", 224)
     start = time.process_time()

@@ -40,10 +40,10 @@ from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.film import cuts, thumbnails
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
-from clipmill.models.network_cuts import NetworkCutFinder
-from clipmill.models.shot_network import MODEL, open_shot_network
-from clipmill.models.table import model_named
-from clipmill.models.transnetv2 import TransNetV2
+from clipmill.models.registry import model_named
+from clipmill.models.shots.detector import NetworkCutFinder
+from clipmill.models.shots.open import MODEL, open_shot_network
+from clipmill.models.shots.transnetv2 import TransNetV2
 from clipmill.shots.candidates import Candidates
 from clipmill.shots.cut_finder import all_cuts
 from clipmill.shots.windows import DoubtfulWindows, GridWindows, Places, WindowReader

@@ -1,4 +1,4 @@
-"""Write the table of docs/models.md: every model there is, from ``clipmill.models.table``.
+"""Write the table of docs/models.md: every model there is, from ``clipmill.models.registry``.
 
 ``python docs/write_models.py``
 """
@@ -6,7 +6,7 @@
 import re
 from pathlib import Path
 
-from clipmill.models.table import MODELS, ModelEntry
+from clipmill.models.registry import MODELS, ModelEntry
 
 PAGE = Path(__file__).parent / "models.md"
 BEGIN, END = "<!-- written by docs/write_models.py -->", "<!-- end -->"

@@ -2,8 +2,8 @@
 
 from flytekit import task
 
-from clipmill.models.mirror import mirror
-from clipmill.models.table import model_named
+from clipmill.models.registry import model_named
+from clipmill.models.weights.mirror import mirror
 from images import MODELS_IMAGE
 from tasks.faults import retried_by_flyte
 from tasks.hardware import FETCH

@@ -9,11 +9,11 @@ import numpy as np
 from stage_context import PlainContext
 
 from clipmill.errors import EngineDied
-from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatRequest
-from clipmill.models.serving import Opened
-from clipmill.models.serving_options import ServingOptions
-from clipmill.models.shared_model import OPENER
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import ChatRequest
+from clipmill.models.captioning.open_chat import Opened
+from clipmill.models.captioning.options import ServingOptions
+from clipmill.models.captioning.shared_model import OPENER
 from clipmill.records import ClipSpan, FrameSpan, VideoFacts
 from clipmill.stages.base import Item, Stage
 

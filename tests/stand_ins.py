@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from clipmill.errors import EngineDied
-from clipmill.models import preflight, shared_model, stage_weights
-from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatRequest
-from clipmill.models.embedder import Embedded
-from clipmill.models.serving import Opened
-from clipmill.models.serving_options import ServingOptions
+from clipmill.models import preflight
+from clipmill.models.captioning import shared_model
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import ChatRequest
+from clipmill.models.captioning.open_chat import Opened
+from clipmill.models.captioning.options import ServingOptions
+from clipmill.models.embedding.base import Embedded
+from clipmill.models.weights import stage_weights
 
 Answer = Callable[[ChatRequest], Caption | None]
 """None kills the model."""
@@ -107,8 +109,8 @@ def use_stand_ins(patch: pytest.MonkeyPatch, seen: Seen, *, answer: Answer = tol
 
     scorers = SimpleNamespace(load_aesthetic_scorer=lambda *_args, **_kwargs: Scorer(seen))
     embedders = SimpleNamespace(load_embedder=lambda *_args, **_kwargs: Embedder(seen))
-    patch.setitem(sys.modules, "clipmill.models.clip_aesthetics", scorers)  # the real ones import torch
-    patch.setitem(sys.modules, "clipmill.models.learned", embedders)
+    patch.setitem(sys.modules, "clipmill.models.aesthetic", scorers)  # the real ones import torch
+    patch.setitem(sys.modules, "clipmill.models.embedding.open", embedders)
     patch.setattr(shared_model, "open_model", opened)
     patch.setattr(preflight, "check_models", lambda *_args, **_kwargs: None)
     patch.setattr(stage_weights, "folder_of", lambda _ref: Path())

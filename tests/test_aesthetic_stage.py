@@ -8,9 +8,9 @@ import pytest
 from clip_items import batch, clip_of, item, reason, table
 from stage_context import PlainContext
 
-from clipmill.models import clip_aesthetics
-from clipmill.models.aesthetics import ScorerOptions
-from clipmill.models.table import model_named
+from clipmill.models import aesthetic
+from clipmill.models.aesthetic_scorer import ScorerOptions
+from clipmill.models.registry import model_named
 from clipmill.stages.base import Resources
 from clipmill.stages.video.filtering.clip_aesthetic_filter import (
     NO_SCORES,
@@ -85,7 +85,7 @@ def test_the_worker_is_opened_on_what_it_is_lent(
         opened.extend((options, encoder, head))
         return Told()
 
-    monkeypatch.setattr(clip_aesthetics, "load_aesthetic_scorer", load)
+    monkeypatch.setattr(aesthetic, "load_aesthetic_scorer", load)
     context = PlainContext(device="lent", num_threads=3)
     context.model_dirs = {"clip": Path("c"), "laion-aesthetic": Path("h")}
     ClipAestheticFilterStage(device=asked, batch_size=5).open(context)

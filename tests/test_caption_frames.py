@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipmill.models.caption_frames import (
+from clipmill.models.captioning.frames import (
     BUDGETS,
     fitted_size,
     frames_shown,

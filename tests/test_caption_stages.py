@@ -7,8 +7,8 @@ from stage_context import PlainContext
 from stage_items import FakeModels, Siblings, says, window_item, with_columns
 
 from clipmill.errors import EngineDied, SpecError
-from clipmill.models.captioner import Caption
-from clipmill.models.prompts import CAPTION_PROMPTS, prompt_digest
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.prompts import CAPTION_PROMPTS, prompt_digest
 from clipmill.records import FrameSpan
 from clipmill.stages.base import Failed, Frames, Rule
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage

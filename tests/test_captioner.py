@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipmill.models.captioner import Caption, Captioner, CaptionRequest, NoCaptions
+from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest, NoCaptions
 
 
 def test_without_a_captioner_every_window_is_skipped() -> None:

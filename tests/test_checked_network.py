@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipmill.models.checked_network import MARGIN, CheckedShotNetwork
+from clipmill.models.shots.mixed_precision import MARGIN, CheckedShotNetwork
 
 THRESHOLD = 0.4
 

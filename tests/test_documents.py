@@ -16,8 +16,8 @@ from PIL import Image
 from stand_ins import Seen, use_stand_ins
 
 from clipmill.errors import ModelUnavailable, SpecError
-from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatRequest
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import ChatRequest
 from clipmill.pipeline import Pipeline
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,

@@ -10,12 +10,12 @@ from clip_items import batch, clip_of, item
 from stage_context import PlainContext
 
 from clipmill.errors import SpecError
-from clipmill.models import learned
-from clipmill.models.embedder import EmbedderOptions, TextEmbedder
-from clipmill.models.perceptual import describe_and_sketch, describe_either_way
-from clipmill.models.table import model_named
-from clipmill.models.tower_embedder import TowerEmbedder
-from clipmill.models.towers import Prepared
+from clipmill.models.embedding import open as learned
+from clipmill.models.embedding.base import EmbedderOptions, TextEmbedder
+from clipmill.models.embedding.perceptual import describe_and_sketch, describe_either_way
+from clipmill.models.embedding.tower_embedder import TowerEmbedder
+from clipmill.models.embedding.towers import Prepared
+from clipmill.models.registry import model_named
 from clipmill.stages.base import Frames, Resources, Results, Stage, rate
 from clipmill.stages.video.embedding.cosmos_embed1 import CosmosEmbed1EmbeddingStage
 from clipmill.stages.video.embedding.internvideo2 import InternVideo2EmbeddingStage

@@ -12,14 +12,14 @@ from model_server import ModelServer, Reply, model_server
 from PIL import Image
 
 from clipmill.errors import EngineDied, ModelUnavailable
-from clipmill.models import endpoint_http
-from clipmill.models.captioner import Caption, Captioner, CaptionRequest
-from clipmill.models.captioners import open_captioner
-from clipmill.models.endpoint import MAX_FAILURES_IN_A_ROW
-from clipmill.models.endpoint_http import delay_s, retry_after_s
-from clipmill.models.language_model import TextRequest
-from clipmill.models.language_models import open_language_model
-from clipmill.models.serving import check_model
+from clipmill.models.captioning.backends import http_client
+from clipmill.models.captioning.backends.endpoint import MAX_FAILURES_IN_A_ROW
+from clipmill.models.captioning.backends.http_client import delay_s, retry_after_s
+from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest
+from clipmill.models.captioning.language_model import TextRequest
+from clipmill.models.captioning.open import open_captioner
+from clipmill.models.captioning.open_chat import check_model
+from clipmill.models.captioning.open_language_model import open_language_model
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 
@@ -35,7 +35,7 @@ def server() -> Iterator[ModelServer]:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_http, "FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr(http_client, "FIRST_DELAY_S", 0.01)
 
 
 def spec_for(server: ModelServer, **fields: object) -> CaptionGenerationStage:
@@ -191,7 +191,7 @@ def test_a_wrong_key_is_told_without_the_key(server: ModelServer, monkeypatch: p
         ModelUnavailable, match=r"HTTP 401: no such key; say in endpoint_key_variable"
     ) as told:
         check_model(spec.serving())
-    assert "guess" not in str(told.value) + repr(endpoint_http.endpoint_of(spec.serving().endpoint))
+    assert "guess" not in str(told.value) + repr(http_client.endpoint_of(spec.serving().endpoint))
 
 
 def test_a_key_that_is_not_set_is_told_before_anything_is_asked(server: ModelServer) -> None:
@@ -291,7 +291,7 @@ def test_retry_after_is_seconds_or_a_date(value: str | None, expected: float | N
 
 
 def test_pauses_double_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_http, "FIRST_DELAY_S", 0.5)
+    monkeypatch.setattr(http_client, "FIRST_DELAY_S", 0.5)
     assert [delay_s(attempt) for attempt in (1, 2, 3, 7, 20)] == [0.5, 1.0, 2.0, 30.0, 30.0]
 
 

@@ -9,7 +9,7 @@ from clipmill.engine.graph import OperatorNode, build_operators
 from clipmill.engine.groups import groups_of
 from clipmill.engine.stage_group import StageGroup
 from clipmill.errors import SpecError
-from clipmill.models.chat_vllm import engine_arguments
+from clipmill.models.captioning.backends.vllm_backend import engine_arguments
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
 from clipmill.specs import CurateSpec

@@ -7,7 +7,7 @@ import pytest
 
 from clipmill.errors import SpecError
 from clipmill.limits import LimitsSpec
-from clipmill.models.table import model_named
+from clipmill.models.registry import model_named
 from clipmill.planning.plan import plan_of
 from clipmill.stages.base import BOUND, Stage, marks_of
 from clipmill.stages.video.embedding.cosmos_embed1 import (

@@ -15,8 +15,8 @@ from clipmill.engine import inline, run
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import OperatorNode
 from clipmill.errors import EngineDied, StageBroken
-from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatRequest
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import ChatRequest
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
 

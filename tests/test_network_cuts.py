@@ -12,7 +12,7 @@ from whole_split import split_video
 from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.film import cuts, thumbnails
 from clipmill.media.types import ScanArrays, ScanFacts
-from clipmill.models.network_cuts import NetworkCutFinder
+from clipmill.models.shots.detector import NetworkCutFinder
 from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.clip_splitter import ClipState, split_whole
 from clipmill.shots.cut_finder import all_cuts

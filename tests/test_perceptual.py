@@ -9,7 +9,7 @@ from PIL import Image
 
 from clipmill.dedup.sketches import decode
 from clipmill.dedup.thresholds import EPS, LEARNED_EPS, eps_for
-from clipmill.models.embedder import Embedder
+from clipmill.models.embedding.base import Embedder
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 
 EMBEDDER: Embedder = PerceptualEmbeddingStage().embedder()

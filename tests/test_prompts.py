@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from clipmill.models import prompts
+from clipmill.models.captioning import prompts
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage, PromptVariant

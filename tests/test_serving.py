@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from clipmill.errors import ModelUnavailable, SpecError
-from clipmill.models import serving
-from clipmill.models.captioner import Caption
-from clipmill.models.captioners import open_captioner
-from clipmill.models.chat import ChatLanguageModel, ChatRequest
-from clipmill.models.language_model import TextRequest
-from clipmill.models.table import entry_of
+from clipmill.models.captioning import open_chat
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import ChatLanguageModel, ChatRequest
+from clipmill.models.captioning.language_model import TextRequest
+from clipmill.models.captioning.open import open_captioner
+from clipmill.models.registry import entry_of
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.serving import ServedModel
@@ -78,9 +78,9 @@ def test_the_backend_is_what_the_machine_has(
     expected: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _name: "spec" if is_installed else None)
-    monkeypatch.setattr(serving, "_has_gpu", lambda: has_gpu)
-    assert serving.backend_of(CaptionGenerationStage.model_validate(fields).serving()) == expected
+    monkeypatch.setattr(open_chat.importlib.util, "find_spec", lambda _name: "spec" if is_installed else None)
+    monkeypatch.setattr(open_chat, "_has_gpu", lambda: has_gpu)
+    assert open_chat.backend_of(CaptionGenerationStage.model_validate(fields).serving()) == expected
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,19 @@ def test_the_backend_is_what_the_machine_has(
 def test_a_backend_that_is_not_installed_is_told(
     backend: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr(open_chat.importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ModelUnavailable, match=told):
         open_captioner(CaptionGenerationStage.model_validate({"backend": backend}).serving())
 
 
 def test_a_model_that_vllm_shows_no_videos_is_told_before_any_work() -> None:
     with pytest.raises(ModelUnavailable, match="vLLM does not show it videos; say backend: transformers"):
-        serving.check_model(CaptionGenerationStage(model_variant="smolvlm2", backend="vllm").serving())
+        open_chat.check_model(CaptionGenerationStage(model_variant="smolvlm2", backend="vllm").serving())
 
 
 def test_fp8_where_there_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda _name: "spec")
-    monkeypatch.setattr(serving, "_has_gpu", lambda: False)
+    monkeypatch.setattr(open_chat.importlib.util, "find_spec", lambda _name: "spec")
+    monkeypatch.setattr(open_chat, "_has_gpu", lambda: False)
     with pytest.raises(ModelUnavailable, match="the transformers backend has no fp8; leave fp8 out"):
         open_captioner(CaptionGenerationStage(fp8=True).serving())
 
@@ -113,7 +113,7 @@ def test_fp8_where_there_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_missing_weights_are_told_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ModelUnavailable, match="qwen"):
-        serving.check_model(CaptionGenerationStage(model_dir=str(tmp_path)).serving())
+        open_chat.check_model(CaptionGenerationStage(model_dir=str(tmp_path)).serving())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from stage_context import PlainContext
 
-from clipmill.models.network_cuts import NetworkCutFinder
+from clipmill.models.shots.detector import NetworkCutFinder
 from clipmill.records import CutClip
 from clipmill.shots.windows import WINDOW_FRAMES
 from clipmill.stages.base import Reads, Stage

@@ -12,8 +12,8 @@ from clipmill.curation import RunOptions, run_curation
 from clipmill.engine.context import Shared, WorkerContext
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.limits import LimitsSpec
-from clipmill.models.stage_weights import folder_of, known_of
-from clipmill.models.table import entry_of, model_named
+from clipmill.models.registry import entry_of, model_named
+from clipmill.models.weights.stage_weights import folder_of, known_of
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import plan_of
 from clipmill.stages.base import Batch, Column, ModelRef, Reads, Stage, StageContext, Worker

@@ -9,7 +9,7 @@ import pytest
 
 from clipmill import layout
 from clipmill.errors import SourceError
-from clipmill.models.embedder import Embedded
+from clipmill.models.embedding.base import Embedded
 from clipmill.reduce.text_search import embedding_of, find_clips
 from clipmill.stages.video.embedding.cosmos_embed1 import CosmosEmbed1EmbeddingStage
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage

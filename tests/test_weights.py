@@ -15,11 +15,12 @@ from hub_stand_in import hub_of
 from moto.server import ThreadedMotoServer
 
 from clipmill.errors import ModelUnavailable, SpecError
-from clipmill.models import fetching, inventory
-from clipmill.models.inventory import take_inventory
-from clipmill.models.mirror import mirror
-from clipmill.models.table import MODELS, model_named
-from clipmill.models.weights import check_weights, known_weights, local_folder, weights_of
+from clipmill.models.registry import MODELS, model_named
+from clipmill.models.weights import fetch as fetching
+from clipmill.models.weights import inventory
+from clipmill.models.weights.inventory import take_inventory
+from clipmill.models.weights.mirror import mirror
+from clipmill.models.weights.resolve import check_weights, known_weights, local_folder, weights_of
 from clipmill.storage import store
 from workflows.models import fetch
 

@@ -9,8 +9,8 @@ from clipmill.base_columns import SCHEMA_VERSION
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.clip_json import as_json
 from clipmill.dataset.funnel import Funnel
-from clipmill.models.stage_weights import known_of
-from clipmill.models.table import entry_of
+from clipmill.models.registry import entry_of
+from clipmill.models.weights.stage_weights import known_of
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import ModelRef, Stage
 

@@ -72,7 +72,7 @@ class WorkerContext:
     def weights(self, name: str) -> Path:
         """Returns the folder of a model that the stage names in ``models()``."""
         # Only stages with weights need the table of models and what finds their files.
-        from clipmill.models.stage_weights import folder_of
+        from clipmill.models.weights.stage_weights import folder_of
 
         ref = next((model for model in self._node.stage.models() if model.name == name), None)
         if ref is None:

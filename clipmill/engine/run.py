@@ -21,7 +21,7 @@ from clipmill.engine.work import Work
 from clipmill.errors import ClipmillError
 from clipmill.machine import num_cores
 from clipmill.media.encode.availability import check_encoder
-from clipmill.models.devices import num_gpus_here
+from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import apply_verbose
 from clipmill.stages.roles import EncoderStage

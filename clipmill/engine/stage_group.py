@@ -9,7 +9,7 @@ from clipmill.engine.metrics import Stopwatch
 from clipmill.engine.node_runner import NodeRunner, is_stream, open_worker
 from clipmill.engine.process_runner import ProcessRunner
 from clipmill.engine.stream_runner import StreamRunner
-from clipmill.models.devices import num_gpus_here
+from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.sandbox.runner import CODEC_RUNNER, codec_runner

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clipmill.models.serving_options import ServingOptions
-from clipmill.models.table import ModelEntry
+from clipmill.models.captioning.options import ServingOptions
+from clipmill.models.registry import ModelEntry
 
 LIBRARIES = {"models": ("torch", "transformers"), "legacy": ("torch", "transformers"), "vllm": ("torch",)}
 """What an environment brings that the core does not have."""

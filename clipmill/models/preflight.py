@@ -3,10 +3,10 @@
 import importlib.util
 
 from clipmill.errors import ModelUnavailable, SpecError
+from clipmill.models.captioning.open_chat import check_model
+from clipmill.models.embedding.remote_code import check_allowed
 from clipmill.models.needs import ModelNeeds, RunNeeds
-from clipmill.models.remote_code import check_allowed
-from clipmill.models.serving import check_model
-from clipmill.models.weights import check_weights
+from clipmill.models.weights.resolve import check_weights
 
 
 def check_models(run: RunNeeds, *, num_gpus: float) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.errors import SourceError
-from clipmill.models.embedder import EmbedderOptions, TextEmbedder
+from clipmill.models.embedding.base import EmbedderOptions, TextEmbedder
 from clipmill.planning import registry
 from clipmill.reduce.embeddings import embedding_files, read_batches
 from clipmill.stages.roles import EmbedderStage

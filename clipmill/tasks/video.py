@@ -18,7 +18,7 @@ import numpy.typing as npt
 from clipmill.errors import UnreadableVideo
 from clipmill.media.io.probe import probe
 from clipmill.media.io.source import bytes_source
-from clipmill.models.captioner import Caption
+from clipmill.models.captioning.base import Caption
 from clipmill.records import Answer, ClipSpan, CutClip, SourceFile, VideoFacts
 from clipmill.scores.motion import MotionScores
 from clipmill.scores.quality import QualityScores

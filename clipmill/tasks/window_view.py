@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from clipmill import identity
 from clipmill.engine.chunk import Chunk
-from clipmill.models.captioner import Caption, CaptionStatus
+from clipmill.models.captioning.base import Caption, CaptionStatus
 from clipmill.planning.judgement import AlignedRows
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from clipmill.models.transnetv2 import TransNetV2
+from clipmill.models.shots.transnetv2 import TransNetV2
 
 PLACE = "Sn4kehead/TransNetV2/transnetv2-pytorch-weights.pth"
 

@@ -7,7 +7,7 @@ from test_aesthetics import save_head
 from tiny import save_clip, save_siglip
 from tiny_vlm import save_language_model, save_qwen2_5_vl
 
-from clipmill.models.table import model_named
+from clipmill.models.registry import model_named
 
 CAPTION_TOKENS = 6
 

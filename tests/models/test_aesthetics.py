@@ -12,10 +12,10 @@ from stage_context import PlainContext
 from tiny import save_clip
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.aesthetics import ScorerOptions
-from clipmill.models.clip_aesthetics import ClipAestheticScorer, open_aesthetic_scorer
-from clipmill.models.image_text import ImageTextTower
-from clipmill.models.table import model_named
+from clipmill.models.aesthetic import ClipAestheticScorer, open_aesthetic_scorer
+from clipmill.models.aesthetic_scorer import ScorerOptions
+from clipmill.models.embedding.clip_siglip import ImageTextTower
+from clipmill.models.registry import model_named
 from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
 
 NUM_FEATURES = 24

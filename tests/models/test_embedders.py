@@ -14,11 +14,11 @@ from stage_context import PlainContext
 from tiny import SAVED, save_clip, save_naflex
 
 from clipmill.errors import ModelUnavailable, SpecError
-from clipmill.models import learned
-from clipmill.models.embedder import TextEmbedder
-from clipmill.models.learned import open_embedder
-from clipmill.models.table import model_named
-from clipmill.models.vectors import best_texts, spread, unit_rows
+from clipmill.models.embedding import open as learned
+from clipmill.models.embedding.base import TextEmbedder
+from clipmill.models.embedding.open import open_embedder
+from clipmill.models.embedding.similarity import best_texts, spread, unit_rows
+from clipmill.models.registry import model_named
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 
 SAVERS: dict[str, Callable[[Path], Path]] = {

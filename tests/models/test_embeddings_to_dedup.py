@@ -11,9 +11,9 @@ from tiny import save_clip
 
 from clipmill import layout
 from clipmill.base_columns import DUPLICATES
-from clipmill.models.embedder import TextEmbedder
-from clipmill.models.learned import open_embedder
-from clipmill.models.table import model_named
+from clipmill.models.embedding.base import TextEmbedder
+from clipmill.models.embedding.open import open_embedder
+from clipmill.models.registry import model_named
 from clipmill.reduce import dedup
 from clipmill.reduce.embeddings import embedding_files, read_embeddings
 from clipmill.reduce.text_search import embedding_of, find_clips

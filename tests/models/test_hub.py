@@ -9,10 +9,10 @@ import pytest
 from hub_stand_in import Hub, hub_of
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models import inventory
-from clipmill.models.mirror import mirror
-from clipmill.models.table import model_named
-from clipmill.models.weights import weights_of
+from clipmill.models.registry import model_named
+from clipmill.models.weights import inventory
+from clipmill.models.weights.mirror import mirror
+from clipmill.models.weights.resolve import weights_of
 
 CLIP = model_named("clip")
 NUM_BYTES = 12 << 20  # the client keeps what it has in steps of 10 MiB

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from transformers import CLIPImageProcessorPil, Siglip2ImageProcessorPil, SiglipImageProcessorPil
 
-from clipmill.models.image_text import default_preprocessing
-from clipmill.models.patches import patches_of
-from clipmill.models.pixels import Preprocessing, pixel_values, preprocessing_of
+from clipmill.models.embedding.clip_siglip import default_preprocessing
+from clipmill.models.preprocessing.patches import patches_of
+from clipmill.models.preprocessing.pixels import Preprocessing, pixel_values, preprocessing_of
 
 DEFAULT = Preprocessing((1, 1))
 LEVEL = 1 / 255

@@ -10,9 +10,9 @@ import torch
 from shot_weights import cut_finding_weights, random_weights, save
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.shot_base import ShotNetwork
-from clipmill.models.shot_network import open_shot_network
-from clipmill.models.transnetv2 import TransNetV2, load_network, neighbour_similarities
+from clipmill.models.shots.base import ShotNetwork
+from clipmill.models.shots.open import open_shot_network
+from clipmill.models.shots.transnetv2 import TransNetV2, load_network, neighbour_similarities
 from clipmill.shots.histograms import colour_histograms
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 

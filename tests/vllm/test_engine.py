@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from clipmill.errors import EngineDied, ModelUnavailable
-from clipmill.models.captioner import Caption, Captioner, CaptionRequest
-from clipmill.models.captioners import open_captioner
-from clipmill.models.language_model import TextRequest
-from clipmill.models.language_models import open_language_model
+from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest
+from clipmill.models.captioning.language_model import TextRequest
+from clipmill.models.captioning.open import open_captioner
+from clipmill.models.captioning.open_language_model import open_language_model
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 

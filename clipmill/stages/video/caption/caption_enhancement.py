@@ -7,13 +7,13 @@ from typing import Annotated, ClassVar, Self
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.captioner import Caption, skipped
-from clipmill.models.chat import ChatLanguageModel
-from clipmill.models.language_model import TextRequest
-from clipmill.models.model_answers import values_or_failure
-from clipmill.models.prompts import ENHANCEMENT_PROMPTS, PromptVariant, prompt_digest
-from clipmill.models.serving_options import ServingOptions
-from clipmill.models.shared_model import lease_model
+from clipmill.models.captioning.answers import values_or_failure
+from clipmill.models.captioning.base import Caption, skipped
+from clipmill.models.captioning.chat import ChatLanguageModel
+from clipmill.models.captioning.language_model import TextRequest
+from clipmill.models.captioning.options import ServingOptions
+from clipmill.models.captioning.prompts import ENHANCEMENT_PROMPTS, PromptVariant, prompt_digest
+from clipmill.models.captioning.shared_model import lease_model
 from clipmill.stages.base import (
     SPEED,
     Column,

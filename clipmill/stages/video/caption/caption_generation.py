@@ -7,12 +7,12 @@ import pyarrow as pa
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatCaptioner
-from clipmill.models.model_answers import frames_request, values_or_failure, whole_clip
-from clipmill.models.prompts import REFINEMENT, prompt_digest
-from clipmill.models.serving_options import FramesAs, ServingOptions, VisionOptions
-from clipmill.models.shared_model import lease_model
+from clipmill.models.captioning.answers import frames_request, values_or_failure, whole_clip
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.options import FramesAs, ServingOptions, VisionOptions
+from clipmill.models.captioning.prompts import REFINEMENT, prompt_digest
+from clipmill.models.captioning.shared_model import lease_model
 from clipmill.stages.base import (
     BOUND,
     SPEED,

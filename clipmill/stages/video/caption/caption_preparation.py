@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.models.caption_frames import WindowOptions
-from clipmill.models.prompts import CAPTION_PROMPTS, PromptVariant
+from clipmill.models.captioning.frames import WindowOptions
+from clipmill.models.captioning.prompts import CAPTION_PROMPTS, PromptVariant
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.roles import WindowStage
 from clipmill.stages.video.caption.serving import VARIANT_PATTERN

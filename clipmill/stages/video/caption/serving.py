@@ -5,11 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from clipmill.errors import SpecError
-from clipmill.models.captioner import Caption
-from clipmill.models.devices import Device
-from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
-from clipmill.models.served_weights import weights_meant, worker_environment
-from clipmill.models.serving_options import (
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.options import (
     Backend,
     EndpointOptions,
     Sampling,
@@ -17,6 +14,9 @@ from clipmill.models.serving_options import (
     VisionOptions,
     WeightsOptions,
 )
+from clipmill.models.captioning.weights import weights_meant, worker_environment
+from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
+from clipmill.models.runtime.devices import Device
 from clipmill.stages.base import SPEED, ModelRef, Stage
 
 VARIANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"

@@ -5,9 +5,9 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from clipmill.models.needs import ModelNeeds, RunNeeds
-from clipmill.models.network_cuts import NetworkCutFinder
-from clipmill.models.shot_base import AskedPrecision, NetworkBackend, NetworkDevice, ShotNetworkOptions
-from clipmill.models.table import model_named
+from clipmill.models.registry import model_named
+from clipmill.models.shots.base import AskedPrecision, NetworkBackend, NetworkDevice, ShotNetworkOptions
+from clipmill.models.shots.detector import NetworkCutFinder
 from clipmill.stages.base import SPEED, ModelRef, Resources, StageContext
 from clipmill.stages.roles import record_of
 from clipmill.stages.video.clipping.content_extraction import ShotClipRules
@@ -84,7 +84,7 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
         """
         if context is None:
             raise ValueError(f"{self.name} needs a worker to look for cuts: call finder with its context")
-        from clipmill.models.shot_network import open_shot_network
+        from clipmill.models.shots.open import open_shot_network
 
         options = self.network_options()
         network = context.shared(f"shot network {options}", lambda: open_shot_network(options))

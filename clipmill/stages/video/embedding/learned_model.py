@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal, Self
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.devices import Device
-from clipmill.models.embedder import Embedded, EmbedderOptions, TextEmbedder
+from clipmill.models.embedding.base import Embedded, EmbedderOptions, TextEmbedder
+from clipmill.models.embedding.remote_code import check_allowed
 from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
-from clipmill.models.remote_code import check_allowed
-from clipmill.models.table import model_named
+from clipmill.models.registry import model_named
+from clipmill.models.runtime.devices import Device
 from clipmill.stages.base import (
     SPEED,
     Batch,
@@ -182,7 +182,7 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
 
     def open(self, context: StageContext) -> Worker:
         """Returns a worker with the weights loaded."""
-        from clipmill.models.learned import load_embedder
+        from clipmill.models.embedding.open import load_embedder
 
         options = self.options()
         if options.device == "auto":

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.perceptual import PerceptualEmbedder, describe_and_sketch, describe_either_way
+from clipmill.models.embedding.perceptual import PerceptualEmbedder, describe_and_sketch, describe_either_way
 from clipmill.stages.base import Batch, Column, Frames, Reads, StageContext, Worker, rate
 from clipmill.stages.roles import EmbedderStage
 from clipmill.stages.video.embedding.columns import ALGORITHM, EMBEDDING

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.aesthetics import ENCODER, HEAD, AestheticScorer, ScorerOptions
-from clipmill.models.devices import Device
+from clipmill.models.aesthetic_scorer import ENCODER, HEAD, AestheticScorer, ScorerOptions
 from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
-from clipmill.models.table import model_named
+from clipmill.models.registry import model_named
+from clipmill.models.runtime.devices import Device
 from clipmill.stages.base import (
     SPEED,
     VERDICT,
@@ -121,7 +121,7 @@ class ClipAestheticFilterStage(Stage):
 
     def open(self, context: StageContext) -> Worker:
         """Returns a worker with the weights loaded."""
-        from clipmill.models.clip_aesthetics import load_aesthetic_scorer
+        from clipmill.models.aesthetic import load_aesthetic_scorer
 
         device = context.device if self.device == "auto" else self.device
         options = ScorerOptions(device, self.batch_size, context.num_threads)

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar, Literal, Self
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.captioner import Caption
-from clipmill.models.chat import ChatCaptioner
-from clipmill.models.model_answers import frames_request, values_or_failure, whole_clip
-from clipmill.models.prompts import answer_of, question_prompt
-from clipmill.models.shared_model import lease_model
+from clipmill.models.captioning.answers import frames_request, values_or_failure, whole_clip
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.prompts import answer_of, question_prompt
+from clipmill.models.captioning.shared_model import lease_model
 from clipmill.stages.base import (
     BOUND,
     VERDICT,

@@ -8,7 +8,7 @@ from pydantic import Field
 from clipmill.errors import ClipmillError, CodecChildError
 from clipmill.limits import LimitsSpec
 from clipmill.media.encode.preview import PreviewOptions, encode_preview, frames_of_window, preview_warnings
-from clipmill.models.model_answers import whole_clip
+from clipmill.models.captioning.answers import whole_clip
 from clipmill.sandbox.runner import CODEC_RUNNER, CodecRunner, codec_runner
 from clipmill.stages.base import (
     Artifact,

@@ -1,0 +1,1 @@
+"""What answers: transformers or vLLM in this process, or an endpoint."""

@@ -1,0 +1,143 @@
+"""Models behind any OpenAI-compatible server: a shared vLLM, a hosted model.
+
+Each request is one call of one thread, so that an answer belongs to its window whatever order a server works
+in. Frames are made into JPEGs in those threads too.
+"""
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+from pydantic import JsonValue
+
+from clipmill.errors import EngineDied
+from clipmill.models.captioning.backends.endpoint_answer import caption_of
+from clipmill.models.captioning.backends.endpoint_check import is_there
+from clipmill.models.captioning.backends.http_client import Endpoint, Refused, endpoint_of
+from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import ChatRequest, failed
+from clipmill.models.captioning.in_flight import answers_as_done
+from clipmill.models.captioning.options import EndpointOptions, FramesAs, Sampling, ServingOptions
+
+_JPEG_QUALITY = 90
+MAX_FAILURES_IN_A_ROW = 16
+"""Windows that all fail after all their attempts: then it is not they that are at fault."""
+
+
+class EndpointModel:
+    """Asks an endpoint, at most ``concurrency`` requests at once over everything that is asked of it."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        sampling: Sampling,
+        *,
+        concurrency: int,
+        frames_as: FramesAs = "video_url",
+        extra: Mapping[str, JsonValue] | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._sampling = sampling
+        self._concurrency = concurrency
+        self._frames_as: FramesAs = frames_as
+        self._extra = extra or {}
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="endpoint")
+        self._failures = _FailuresInARow()
+
+    def answer(self, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
+        """See ``ChatModel``. EngineDied when the server is gone, or many windows in a row fail."""
+        return answers_as_done(requests, self._submit, limit=self._concurrency)
+
+    def close(self) -> None:
+        """See ``ChatModel``."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _submit(self, request: ChatRequest) -> Future[Caption]:
+        return self._pool.submit(self._caption, request)
+
+    def _caption(self, request: ChatRequest) -> Caption:
+        if self._failures.are_too_many:
+            raise EngineDied(self._endpoint.model, self._failures.last)
+        started = time.monotonic()
+        try:
+            answer = self._endpoint.complete(self._body(request), request_id=request.window_id)
+        except Refused as error:
+            if not error.is_final and not is_there(self._endpoint):
+                raise EngineDied(self._endpoint.model, str(error)) from error
+            self._failures.count(str(error), is_final=error.is_final)
+            message = f"{error} after {time.monotonic() - started:.0f} s"
+            return failed(request.window_id, message, is_retryable=not error.is_of_request)
+        self._failures.reset()
+        return caption_of(request.window_id, answer)
+
+    def _body(self, request: ChatRequest) -> dict[str, JsonValue]:
+        body: dict[str, JsonValue] = {
+            "model": self._endpoint.model,
+            "messages": _messages(request, self._frames_as),
+            "max_tokens": request.max_output_tokens or self._sampling.max_output_tokens,
+            "temperature": self._sampling.temperature,
+            "top_p": self._sampling.top_p,
+        }
+        if self._sampling.repetition_penalty != 1:
+            body["repetition_penalty"] = self._sampling.repetition_penalty
+        return {name: value for name, value in {**body, **self._extra}.items() if value != ""}
+
+
+class _FailuresInARow:
+    """Counts windows that failed with no success between."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._num = 0
+        self.last = ""
+
+    @property
+    def are_too_many(self) -> bool:
+        return self._num >= MAX_FAILURES_IN_A_ROW
+
+    def count(self, cause: str, *, is_final: bool) -> None:
+        """A request that the server understood and refused says nothing about the next one."""
+        with self._lock:
+            self._num = 0 if is_final else self._num + 1
+            self.last = cause
+
+    def reset(self) -> None:
+        with self._lock:
+            self._num = 0
+
+
+def open_endpoint(options: ServingOptions, endpoint: EndpointOptions) -> EndpointModel:
+    """The endpoint of a stage. ModelUnavailable when its key is not there."""
+    return EndpointModel(
+        endpoint_of(endpoint),
+        options.sampling,
+        concurrency=endpoint.concurrency,
+        frames_as=options.vision.endpoint_frames if options.vision else "video_url",
+        extra=dict(endpoint.extra),
+    )
+
+
+def _messages(request: ChatRequest, frames_as: FramesAs) -> list[JsonValue]:
+    system: list[JsonValue] = [{"role": "system", "content": request.system}] if request.system else []
+    if request.frames is None:
+        return [*system, {"role": "user", "content": request.text}]
+    pictures = _pictures([_jpeg(frame) for frame in request.frames], frames_as)
+    return [*system, {"role": "user", "content": [*pictures, {"type": "text", "text": request.text}]}]
+
+
+def _pictures(jpegs: list[str], frames_as: FramesAs) -> list[JsonValue]:
+    """Frames before the text: a second question about them finds them in a server's prefix cache."""
+    if frames_as == "image_url":
+        return [{"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{one}"}} for one in jpegs]
+    return [{"type": "video_url", "video_url": {"url": f"data:video/jpeg;base64,{','.join(jpegs)}"}}]
+
+
+def _jpeg(frame: np.ndarray) -> str:
+    data = io.BytesIO()
+    Image.fromarray(frame).save(data, "JPEG", quality=_JPEG_QUALITY)
+    return base64.b64encode(data.getvalue()).decode()

@@ -1,0 +1,206 @@
+"""One request to a model server: its deadline, and further attempts when the server throttles or drops it."""
+
+import email.utils
+import json
+import logging
+import os
+import random
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.client import HTTPException, HTTPResponse
+from typing import cast
+
+from pydantic import JsonValue
+
+from clipmill.errors import ModelUnavailable
+from clipmill.models.captioning.options import EndpointOptions
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY_S = 0.5
+MAX_DELAY_S = 30.0
+MAX_RETRY_AFTER_S = 300.0
+_WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+_OF_THE_REQUEST = frozenset({400, 413, 415, 422})
+_CHUNK_BYTES = 1 << 16
+_MESSAGE_CHARACTERS = 300
+
+
+class Refused(Exception):
+    """A request that was not answered; ``is_final`` when the server understood it and said no.
+
+    ``is_of_request`` when it said no to what was asked, not to the key or the model's name.
+    """
+
+    def __init__(self, message: str, *, is_final: bool, is_of_request: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
+        self.is_of_request = is_of_request
+
+
+class _TryAgain(Exception):
+    """An attempt that may go better the next time, not before ``retry_after_s`` where the server says so."""
+
+    def __init__(self, cause: str, retry_after_s: float | None = None) -> None:
+        super().__init__(cause)
+        self.retry_after_s = retry_after_s
+
+
+@dataclass
+class _Pause:
+    """Holds back every thread once the server said how long to wait."""
+
+    until: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def extend(self, delay_s: float) -> None:
+        with self.lock:
+            self.until = max(self.until, time.monotonic() + delay_s)
+
+    def wait(self) -> None:
+        """Threads go on one after the other, not all in the same moment."""
+        while (left := self.until - time.monotonic()) > 0:
+            time.sleep(left * random.uniform(1.0, 1.1))
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible server, up to and with ``/v1``. The key never enters a message or a log."""
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    timeout_s: float = 300.0
+    max_attempts: int = 6
+    _pause: _Pause = field(default_factory=_Pause, repr=False)
+
+    def complete(self, body: dict[str, JsonValue], *, request_id: str) -> JsonValue:
+        """The answer to a chat request. Refused when there is none after all attempts."""
+        data = json.dumps(body).encode()
+        return self._attempts("/chat/completions", data, request_id)
+
+    def models(self) -> JsonValue:
+        """What the server lists, after one attempt."""
+        try:
+            return self._attempt("/models", None, "models")
+        except _TryAgain as error:
+            raise Refused(str(error), is_final=False) from error
+
+    def _attempts(self, path: str, data: bytes, request_id: str) -> JsonValue:
+        for number in range(1, self.max_attempts + 1):
+            self._pause.wait()
+            try:
+                return self._attempt(path, data, request_id)
+            except _TryAgain as error:
+                if number == self.max_attempts:
+                    raise Refused(f"{error}, {number} times", is_final=False) from error
+                self._wait(error, number, request_id)
+        raise AssertionError("an endpoint has at least one attempt")
+
+    def _wait(self, error: _TryAgain, number: int, request_id: str) -> None:
+        if error.retry_after_s:
+            self._pause.extend(error.retry_after_s)
+            return
+        pause_s = delay_s(number) * random.uniform(0.5, 1.0)
+        logger.debug("request %s: %s; again in %.1f s", request_id, error, pause_s)
+        time.sleep(pause_s)
+
+    def _attempt(self, path: str, data: bytes | None, request_id: str) -> JsonValue:
+        headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
+        request = urllib.request.Request(self.url.rstrip("/") + path, data, headers)
+        if self.key:  # for this server alone, not for one that it redirects to
+            request.add_unredirected_header("Authorization", f"Bearer {self.key}")
+        try:
+            with urllib.request.urlopen(request, timeout=self.timeout_s) as response:
+                text = _read(response, time.monotonic() + self.timeout_s)
+        except urllib.error.HTTPError as error:
+            raise _refusal(error) from error
+        except (OSError, HTTPException) as error:
+            raise _TryAgain(_cause(error)) from error
+        return _parsed(text)
+
+
+def delay_s(attempt: int) -> float:
+    """Longest pause after the n-th failed attempt, n from 1: doubled each time, up to ``MAX_DELAY_S``."""
+    return min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** (attempt - 1))
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for, given as such or as a date; None for anything else."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            moment = email.utils.parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        # Python gives a date without a zone, or of -0000, no zone: both are UTC.
+        seconds = (moment.replace(tzinfo=moment.tzinfo or UTC) - now).total_seconds()
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_S) if seconds == seconds else None
+
+
+def endpoint_of(options: EndpointOptions) -> Endpoint:
+    """The endpoint a stage names, with its key. ModelUnavailable when the key is not in the environment."""
+    url, model, variable = options.url, options.model, options.key_variable
+    key = os.environ.get(variable, "") if variable else ""
+    if variable and not key:
+        raise ModelUnavailable(
+            model, url, f"{variable} is not set", f"put the endpoint's key into {variable}"
+        )
+    return Endpoint(url, model, key, timeout_s=options.timeout_s, max_attempts=options.max_attempts)
+
+
+def _read(response: HTTPResponse, deadline: float) -> bytes:
+    """The whole body; a server that drips it past the deadline is dropped."""
+    chunks: list[bytes] = []
+    while chunk := response.read1(_CHUNK_BYTES):
+        chunks.append(chunk)
+        if time.monotonic() > deadline:
+            raise TimeoutError("the answer did not end in time")
+    if response.length:  # what was announced and did not come
+        raise ConnectionResetError("the connection was dropped within the answer")
+    return b"".join(chunks)
+
+
+def _refusal(error: urllib.error.HTTPError) -> Exception:
+    try:
+        said = error.read(_CHUNK_BYTES).decode(errors="replace")
+    except (OSError, HTTPException):
+        said = ""
+    cause = f"HTTP {error.code}: {_message_in(said)}"
+    if error.code in _WORTH_ANOTHER_TRY:
+        return _TryAgain(cause, retry_after_s(error.headers.get("Retry-After"), datetime.now(UTC)))
+    return Refused(cause, is_final=True, is_of_request=error.code in _OF_THE_REQUEST)
+
+
+def _message_in(body: str) -> str:
+    """What a server says is wrong, in one line."""
+    try:
+        record = json.loads(body)
+    except ValueError:
+        record = None
+    if isinstance(record, dict):
+        detail = cast("dict[str, JsonValue]", record).get("error", record)
+        body = str(detail.get("message", detail) if isinstance(detail, dict) else detail)
+    return " ".join(body.split())[:_MESSAGE_CHARACTERS]
+
+
+def _cause(error: OSError | HTTPException) -> str:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(reason, (TimeoutError, socket.timeout)):
+        return "no answer in time"
+    return " ".join(str(reason).split())[:_MESSAGE_CHARACTERS] or type(error).__name__
+
+
+def _parsed(text: bytes) -> JsonValue:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise _TryAgain("the answer is no JSON") from error

@@ -1,0 +1,1 @@
+"""From messages and frames to the tensors that a model reads."""

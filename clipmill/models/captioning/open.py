@@ -1,0 +1,17 @@
+"""Opening the captioner of a stage."""
+
+from clipmill.models.captioning.base import Captioner
+from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.open_chat import open_model
+from clipmill.models.captioning.options import ServingOptions
+
+
+def open_captioner(
+    options: ServingOptions, *, refinement: str | None = None, num_threads: int = 1
+) -> Captioner:
+    """Returns the captioner of a stage on ``num_threads`` cores; with ``refinement`` it is asked twice.
+
+    ModelUnavailable with what helps.
+    """
+    opened = open_model(options, num_threads=num_threads)
+    return ChatCaptioner(opened.chat, model=opened.model, revision=opened.revision, refinement=refinement)

@@ -1,0 +1,1 @@
+"""Embeddings of clips and of text."""

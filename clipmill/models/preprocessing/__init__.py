@@ -1,0 +1,1 @@
+"""From frames to the numbers that models read."""

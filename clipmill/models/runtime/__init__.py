@@ -1,0 +1,1 @@
+"""What models run on: devices, batches, installed libraries."""

@@ -1,0 +1,1 @@
+"""Weights: where they lie, how they are fetched, whether they are complete."""

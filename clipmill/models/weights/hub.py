@@ -1,0 +1,129 @@
+"""The model hub: what a revision of a model consists of, and its download.
+
+``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean to ``huggingface_hub``.
+"""
+
+# pyright: reportMissingImports=false
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import cast
+
+from clipmill.errors import ModelUnavailable
+from clipmill.models.registry import ModelEntry
+from clipmill.models.weights.completeness import matching
+
+_TIMEOUT_S = 20.0
+_REFUSALS = {
+    401: ("the hub wants a token", "set HF_TOKEN"),
+    403: ("the hub refuses this token", "accept the model's licence on its page and set HF_TOKEN"),
+    404: ("the hub has no such model or revision", "check the revision"),
+}
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """One file of the hub; ``sha256`` is None for small files, of which it knows another digest."""
+
+    size_bytes: int
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class HubSnapshot:
+    """The files of a model at a commit that match its patterns, by name."""
+
+    commit: str
+    files: Mapping[str, HubFile]
+
+
+def endpoint() -> str:
+    """The hub's address."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def is_offline() -> bool:
+    """Whether the user forbids asking the hub."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def look_up(entry: ModelEntry, revision: str, *, place: str) -> HubSnapshot:
+    """What the hub has of a revision, in one request; ``place`` is where it is missing.
+
+    ModelUnavailable when the hub must not be asked, does not answer, or has nothing to give.
+    """
+    if is_offline():
+        raise ModelUnavailable(entry.name, place, "weights are not there and HF_HUB_OFFLINE is set", _fetch())
+    url = f"{endpoint()}/api/models/{entry.source}/revision/{revision}?blobs=true"
+    token = os.environ.get("HF_TOKEN")
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
+            record = json.load(answer)
+    except urllib.error.HTTPError as error:
+        known = _REFUSALS.get(error.code, (f"the hub answers {error.code}", "try again later"))
+        raise _unavailable(entry, revision, *known) from error
+    except (OSError, HTTPException, ValueError) as error:
+        why = str(getattr(error, "reason", error)) or type(error).__name__
+        raise ModelUnavailable(
+            entry.name, place, f"weights are not there and {endpoint()} cannot be reached ({why})", _fetch()
+        ) from error
+    return _snapshot(record, entry, revision)
+
+
+def download(entry: ModelEntry, snapshot: HubSnapshot, folder: Path) -> None:
+    """Fetch the files of a snapshot into a folder, going on with what an earlier call left there.
+
+    Only where ``huggingface_hub`` is installed. ModelUnavailable for what it meets on the way.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError
+    except ImportError as error:
+        raise _unavailable(
+            entry,
+            snapshot.commit,
+            "huggingface_hub is not installed here",
+            f"use the {entry.environment} extra",
+        ) from error
+    try:
+        snapshot_download(
+            entry.source, revision=snapshot.commit, local_dir=folder, endpoint=endpoint(),
+            allow_patterns=list(snapshot.files),
+        )  # fmt: skip
+    except (OSError, *HfHubHTTPError.__bases__) as error:  # a full disk, or what its HTTP client raises
+        why = " ".join(str(error).split())[:300]
+        raise _unavailable(entry, snapshot.commit, why, "what was fetched is kept: try again") from error
+
+
+def _snapshot(record: object, entry: ModelEntry, revision: str) -> HubSnapshot:
+    info = cast(dict[str, object], record)
+    siblings = cast(list[dict[str, object]], info.get("siblings", []))
+    listed = {str(one["rfilename"]): one for one in siblings}
+    wanted = matching(listed, entry.files)
+    if not wanted:
+        raise _unavailable(
+            entry, revision, "the hub has no weights in a format that is safe to load", "take another"
+        )
+    return HubSnapshot(str(info["sha"]), {name: _hub_file(listed[name]) for name in wanted})
+
+
+def _hub_file(sibling: Mapping[str, object]) -> HubFile:
+    lfs = cast(dict[str, str], sibling.get("lfs") or {})
+    return HubFile(int(str(sibling.get("size") or 0)), lfs.get("sha256"))
+
+
+def _unavailable(entry: ModelEntry, revision: str, cause: str, remedy: str) -> ModelUnavailable:
+    return ModelUnavailable(entry.name, f"{endpoint()}/{entry.source}@{revision}", cause, remedy)
+
+
+def _fetch() -> str:
+    return (
+        "mirror it with workflows/models.py fetch where there is a network, and name that store as model_dir"
+    )

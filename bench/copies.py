@@ -30,6 +30,7 @@ from bench.tables import table
 from clipmill.dedup.candidates import Candidates
 from clipmill.dedup.sketches import encode
 from clipmill.dedup.thresholds import eps_for
+from clipmill.dedup_job.tables.fingerprint_column import verified
 from clipmill.footage.cut_films import CutKind, plan_cut_film
 from clipmill.footage.encode import VP9, Encoding, write_film
 from clipmill.footage.film import FilmPlan, frames, starts
@@ -38,7 +39,6 @@ from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.models.embedding.perceptual import describe_and_sketch, describe_either_way
 from clipmill.records import FrameSpan
-from clipmill.reduce.sketch_column import verified
 from clipmill.shots.clip_splitter import ClipSplitter, split_whole
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.storage.listing import VIDEO_SUFFIXES

@@ -30,7 +30,7 @@ from clipmill.dedup.nearest import BLOCK_ROWS
 from clipmill.dedup.pairwise import nearest_earlier
 from clipmill.dedup.seeding import Start
 from clipmill.dedup.vectors import Unit, unit_rows
-from clipmill.reduce import dedup
+from clipmill.dedup_job import steps
 from clipmill.specs import DedupSpec
 
 ROUNDS = 10
@@ -190,10 +190,10 @@ def whole_row(drawn: Drawn) -> list[str]:
 
 def run(embeddings: Path, output: Path, spec: DedupSpec) -> set[str]:
     """Deduplicate step by step in this process; the ids that go."""
-    fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
-    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
-    found = [dedup.find_duplicates(group) for group in dedup.cluster_groups(fitted, assigned, spec)]
-    uri = dedup.select_keepers(found, str(output), spec, algorithm="drawn")
+    fitted = steps.fit_clusters(str(embeddings), str(output), spec)
+    assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
+    found = [steps.find_duplicates(group) for group in steps.cluster_groups(fitted, assigned, spec)]
+    uri = steps.select_keepers(found, str(output), spec, algorithm="drawn")
     return set(pq.read_table(uri, columns=["clip_id"])["clip_id"].to_pylist())
 
 

@@ -21,7 +21,7 @@ from bench.dedup import EPS, NUM_THEMES, ROUNDS, copies_of, recall, run
 from bench.metering import Peak, isolated
 from bench.tables import table
 from clipmill.dedup.vectors import unit_rows
-from clipmill.reduce.clusters import as_lists
+from clipmill.dedup_job.assign import as_lists
 from clipmill.specs import DedupSpec
 
 ROWS_PER_FILE = 100_000

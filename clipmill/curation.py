@@ -23,6 +23,8 @@ from clipmill.dataset.embeddings import (
 from clipmill.dataset.funnel import Funnel
 from clipmill.dataset.publish import publish, read_duplicates
 from clipmill.dataset.run_record import RunRecord
+from clipmill.dedup_job import steps as dedup
+from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.record import stream_recorded
 from clipmill.engine.run import Engine
@@ -34,8 +36,6 @@ from clipmill.intake.sharding import plan_shards
 from clipmill.machine import num_cores
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
-from clipmill.reduce import dedup
-from clipmill.reduce.evidence import read_similarities
 from clipmill.review.plan_view import plan_view
 from clipmill.review.report import write_report
 from clipmill.review.view import ReportOptions, ReportTables, SimilarityCounts

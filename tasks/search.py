@@ -5,7 +5,7 @@ from typing import NamedTuple
 from flytekit import task
 
 from clipmill.models.embedding.open import open_embedder
-from clipmill.reduce.text_search import embedding_of, find_clips
+from clipmill.search.text import embedding_of, find_clips
 from images import MODELS_IMAGE
 from tasks.faults import retried_by_flyte
 from tasks.hardware import SEARCH

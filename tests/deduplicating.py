@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipmill.dedup.vectors import unit_rows
-from clipmill.reduce import dedup
-from clipmill.reduce.evidence import read_similarities
+from clipmill.dedup_job import steps
+from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.specs import DedupSpec
 
 SPEC = DedupSpec(eps=0.1)
@@ -47,11 +47,11 @@ def write_copies(folder: Path, *, num_files: int = 2, num_films: int = 12) -> No
 
 
 def run(embeddings: str | Path, output: str | Path, spec: DedupSpec = SPEC, *, columns: str = "") -> str:
-    fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
-    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
-    groups = dedup.cluster_groups(fitted, assigned, spec, columns_uri=columns)
-    found = [dedup.find_duplicates(group) for group in groups]
-    return dedup.select_keepers(found, str(output), spec, algorithm="perceptual")
+    fitted = steps.fit_clusters(str(embeddings), str(output), spec)
+    assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
+    groups = steps.cluster_groups(fitted, assigned, spec, columns_uri=columns)
+    found = [steps.find_duplicates(group) for group in groups]
+    return steps.select_keepers(found, str(output), spec, algorithm="perceptual")
 
 
 def tree(root: Path) -> dict[str, bytes]:

@@ -19,8 +19,8 @@ from deduplicating import (
     write_copies,
 )
 
+from clipmill.dedup_job.tables import embedding_files as embeddings_module
 from clipmill.errors import BadEmbeddings, StoreError
-from clipmill.reduce import embeddings as embeddings_module
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
 

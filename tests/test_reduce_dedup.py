@@ -17,8 +17,8 @@ from clipmill.base_columns import DUPLICATES
 from clipmill.dataset.embeddings import export_no_embeddings
 from clipmill.dedup import on_faiss
 from clipmill.dedup.vectors import unit_rows
+from clipmill.dedup_job import fit, steps
 from clipmill.errors import SourceError, SpecError
-from clipmill.reduce import dedup, fit
 from clipmill.specs import DedupSpec
 
 
@@ -161,7 +161,7 @@ def test_without_eps_the_embedding_decides(
     embeddings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(dedup, "eps_for", lambda algorithm: asked.append(algorithm) or 1e-6)
+    monkeypatch.setattr(steps, "eps_for", lambda algorithm: asked.append(algorithm) or 1e-6)
     assert len(pq.read_table(run(embeddings, output, DedupSpec()))) == 0
     assert asked == ["perceptual"]
 
@@ -216,7 +216,7 @@ def test_a_parameter_of_the_fit_changes_the_centroids(
     write(tmp_path / "in" / "a.parquet", [f"{row:03}" for row in range(300)], rows)
     common = {"n_clusters": 12, "max_iter": 3}
     fits = [
-        dedup.fit_clusters(str(tmp_path / "in"), str(output), DedupSpec.model_validate({**common, **more}))
+        steps.fit_clusters(str(tmp_path / "in"), str(output), DedupSpec.model_validate({**common, **more}))
         for more in ({}, fields)
     ]
     first, second = (fit.read_centroids(str(Path(uri).parent / "centroids.npy")) for uri in fits)
@@ -234,7 +234,7 @@ def test_no_more_rows_than_asked_for_share_a_product(
         return knn(block, *rest, **named)
 
     monkeypatch.setattr(on_faiss.faiss, "knn", counting)
-    dedup.fit_clusters(str(embeddings), str(output), DedupSpec(max_samples_per_batch=7))
+    steps.fit_clusters(str(embeddings), str(output), DedupSpec(max_samples_per_batch=7))
     assert max(sizes) == 7
 
 

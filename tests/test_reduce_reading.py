@@ -11,8 +11,8 @@ from deduplicating import (
     write,
 )
 
+from clipmill.dedup_job.tables.embedding_files import read_embeddings, read_files
 from clipmill.errors import BadEmbeddings, SourceError
-from clipmill.reduce.embeddings import read_embeddings, read_files
 from clipmill.specs import DedupSpec
 
 

@@ -15,9 +15,9 @@ from deduplicating import (
     write_copies,
 )
 
+from clipmill.dedup_job import fit, steps
+from clipmill.dedup_job.previous.run import read_known
 from clipmill.errors import StoreError
-from clipmill.reduce import dedup, fit
-from clipmill.reduce.known import read_known
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
 
@@ -55,8 +55,8 @@ def test_parts_and_groups_do_not_change_the_result(
     run(embeddings, output)
     write_copies(tmp_path / "other", num_files=7)
     small_parts(monkeypatch)
-    fitted = dedup.fit_clusters(str(tmp_path / "other"), str(tmp_path / "out2"), SPEC)
-    assert len(dedup.embedding_shards(fitted)) == 7
+    fitted = steps.fit_clusters(str(tmp_path / "other"), str(tmp_path / "out2"), SPEC)
+    assert len(steps.embedding_shards(fitted)) == 7
     run(tmp_path / "other", tmp_path / "out2")
     assert documented(output / "dedup") == documented(tmp_path / "out2" / "dedup")
 
@@ -66,9 +66,9 @@ def test_groups_are_at_most_as_many_as_asked_for(
 ) -> None:
     small_parts(monkeypatch)
     spec = DedupSpec(eps=0.1, max_groups=2)
-    fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
-    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
-    assert len(dedup.cluster_groups(fitted, assigned, spec)) == 2
+    fitted = steps.fit_clusters(str(embeddings), str(output), spec)
+    assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
+    assert len(steps.cluster_groups(fitted, assigned, spec)) == 2
 
 
 @pytest.mark.parametrize("sample", [{"fit_sample": 20}, {"fit_data_fraction": 0.55}], ids=["rows", "share"])
@@ -101,20 +101,20 @@ def test_nothing_is_replaced_before_the_result_is_known(embeddings: Path, output
     run(embeddings, output, DedupSpec(eps=0.1, n_clusters=9))
     before = documented(output / "dedup"), read_known(str(output), ADDING_TO_NINE)
     spec = DedupSpec(eps=0.1, n_clusters=2)
-    fitted = dedup.fit_clusters(str(embeddings), str(output), spec)
-    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
-    found = [dedup.find_duplicates(group) for group in dedup.cluster_groups(fitted, assigned, spec)]
+    fitted = steps.fit_clusters(str(embeddings), str(output), spec)
+    assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
+    found = [steps.find_duplicates(group) for group in steps.cluster_groups(fitted, assigned, spec)]
     pairs = next(Path(fitted).parent.rglob("pairwise_results/*.parquet"))
     pairs.write_bytes(b"cut off")
     with pytest.raises(StoreError, match="not a readable table"):
-        dedup.select_keepers(found, str(output), spec, algorithm="perceptual")
+        steps.select_keepers(found, str(output), spec, algorithm="perceptual")
     assert (documented(output / "dedup"), read_known(str(output), ADDING_TO_NINE)) == before
 
 
 def test_a_shard_that_was_not_assigned_is_an_error(embeddings: Path, output: Path) -> None:
-    fitted = dedup.fit_clusters(str(embeddings), str(output), SPEC)
+    fitted = steps.fit_clusters(str(embeddings), str(output), SPEC)
     with pytest.raises(ValueError, match="1 shards, 0 were assigned"):
-        dedup.cluster_groups(fitted, [], SPEC)
+        steps.cluster_groups(fitted, [], SPEC)
 
 
 def test_changed_embeddings_are_clustered_again(embeddings: Path, output: Path) -> None:

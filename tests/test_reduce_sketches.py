@@ -10,8 +10,8 @@ from sketching import directions, pictures, sketched, towards, write_sketched
 
 from clipmill.dedup.ranking import rank_random
 from clipmill.dedup.sketches import Sketch, encode
+from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.errors import BadEmbeddings
-from clipmill.reduce.evidence import read_similarities
 from clipmill.specs import DedupSpec
 
 ADDING = DedupSpec(n_clusters=1, mode="incremental")

@@ -10,7 +10,7 @@ import pytest
 from clipmill import layout
 from clipmill.errors import SourceError
 from clipmill.models.embedding.base import Embedded
-from clipmill.reduce.text_search import embedding_of, find_clips
+from clipmill.search.text import embedding_of, find_clips
 from clipmill.stages.video.embedding.cosmos_embed1 import CosmosEmbed1EmbeddingStage
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage

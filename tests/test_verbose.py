@@ -7,8 +7,8 @@ import pytest
 from drawing_documents import draw_parts
 
 from clipmill.dataset.embeddings import export_no_embeddings
+from clipmill.dedup_job import steps
 from clipmill.pipeline import Pipeline
-from clipmill.reduce import dedup
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import StageSpec
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -89,8 +89,8 @@ def test_the_content_extractor_speaks(tmp_path: Path, caplog: pytest.LogCaptureF
 
 def test_dedup_speaks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     output, spec = str(tmp_path), DedupSpec(verbose=True)
-    fit = dedup.fit_clusters(export_no_embeddings(output), output, spec)
-    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fit)]
-    found = [dedup.find_duplicates(group) for group in dedup.cluster_groups(fit, assigned, spec)]
-    dedup.select_keepers(found, output, spec, algorithm="perceptual")
+    fit = steps.fit_clusters(export_no_embeddings(output), output, spec)
+    assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fit)]
+    found = [steps.find_duplicates(group) for group in steps.cluster_groups(fit, assigned, spec)]
+    steps.select_keepers(found, output, spec, algorithm="perceptual")
     assert speakers(caplog) == {"dedup"}

@@ -10,7 +10,7 @@ import torch
 
 from clipmill.dedup import on_faiss, on_numpy, on_torch, pairwise
 from clipmill.dedup.vectors import Unit, unit_rows
-from clipmill.reduce import dedup
+from clipmill.dedup_job import steps
 from clipmill.specs import DedupSpec
 
 
@@ -60,10 +60,10 @@ def test_a_run_by_torch_finds_what_one_by_faiss_finds(tmp_path: Path) -> None:
     for backend in ("faiss", "torch"):
         spec = DedupSpec.model_validate({"eps": 0.1, "n_clusters": 5, "backend": backend})
         output = str(tmp_path / backend)
-        fitted = dedup.fit_clusters(str(tmp_path / "in"), output, spec)
-        assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
-        parts = [dedup.find_duplicates(group) for group in dedup.cluster_groups(fitted, assigned, spec)]
-        uri = dedup.select_keepers(parts, output, spec, algorithm="perceptual")
+        fitted = steps.fit_clusters(str(tmp_path / "in"), output, spec)
+        assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
+        parts = [steps.find_duplicates(group) for group in steps.cluster_groups(fitted, assigned, spec)]
+        uri = steps.select_keepers(parts, output, spec, algorithm="perceptual")
         found.append(pq.read_table(uri)["clip_id"].to_pylist())
     assert len(found[0]) == len(found[1]) > 60
 

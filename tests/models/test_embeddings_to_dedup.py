@@ -11,12 +11,12 @@ from tiny import save_clip
 
 from clipmill import layout
 from clipmill.base_columns import DUPLICATES
+from clipmill.dedup_job import steps
+from clipmill.dedup_job.tables.embedding_files import embedding_files, read_embeddings
 from clipmill.models.embedding.base import TextEmbedder
 from clipmill.models.embedding.open import open_embedder
 from clipmill.models.registry import model_named
-from clipmill.reduce import dedup
-from clipmill.reduce.embeddings import embedding_files, read_embeddings
-from clipmill.reduce.text_search import embedding_of, find_clips
+from clipmill.search.text import embedding_of, find_clips
 from clipmill.specs import DedupSpec
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.storage import parquet, store
@@ -85,11 +85,11 @@ def test_embeddings_lie_in_the_documented_folder(algorithm: str, tmp_path: Path)
 def test_copies_are_found_by_their_embeddings(algorithm: str, tmp_path: Path) -> None:
     _, output = embedded(algorithm, tmp_path)
     spec = DedupSpec(eps=1e-4, n_clusters=2)
-    fitted = dedup.fit_clusters(output, output, spec)
-    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fitted)]
-    groups = dedup.cluster_groups(fitted, assigned, spec, columns_uri="")
-    found = [dedup.find_duplicates(group) for group in groups]
-    uri = dedup.select_keepers(found, output, spec, algorithm=algorithm)
+    fitted = steps.fit_clusters(output, output, spec)
+    assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
+    groups = steps.cluster_groups(fitted, assigned, spec, columns_uri="")
+    found = [steps.find_duplicates(group) for group in groups]
+    uri = steps.select_keepers(found, output, spec, algorithm=algorithm)
     pairs = parquet.read(uri, schema=DUPLICATES).select(["clip_id", "duplicate_of"]).to_pylist()
     assert len(pairs) == NUM_FILMS
     assert all(pair["clip_id"][:5] == pair["duplicate_of"][:5] for pair in pairs)

@@ -15,10 +15,10 @@ import pyarrow as pa
 
 from clipmill import identity, layout
 from clipmill.dedup.vectors import Indices, Unit
+from clipmill.dedup_job.assign import as_matrix, read_table
+from clipmill.dedup_job.step_io import RowsPart
+from clipmill.dedup_job.tables.fingerprint_column import Sketches, sketches_of
 from clipmill.errors import StoreError
-from clipmill.reduce.clusters import as_matrix, read_table
-from clipmill.reduce.handover import RowsPart
-from clipmill.reduce.sketch_column import Sketches, sketches_of
 from clipmill.storage import parquet, store
 
 _GAP_BYTES = 64 << 10  # what is read in vain rather than asked for twice

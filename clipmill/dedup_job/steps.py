@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from clipmill import layout
 from clipmill.dedup.nearest import Search
 from clipmill.dedup.thresholds import eps_for
-from clipmill.reduce import clusters, fit, handover, keepers, links
-from clipmill.reduce.columns import read_columns
-from clipmill.reduce.embeddings import embedding_files, read_together
-from clipmill.reduce.known import read_known, rows_dir
-from clipmill.reduce.publish import publish_all, publish_new
-from clipmill.reduce.refit import fit_new
-from clipmill.reduce.search import search
+from clipmill.dedup_job import assign, fit, links, selection, step_io
+from clipmill.dedup_job.find_group import search
+from clipmill.dedup_job.previous.run import read_known, rows_dir
+from clipmill.dedup_job.publish import publish_all, publish_new
+from clipmill.dedup_job.refit import fit_new
+from clipmill.dedup_job.tables.embedding_files import embedding_files, read_together
+from clipmill.dedup_job.tables.rank_columns import read_columns
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
@@ -46,13 +46,13 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
     files, output = embedding_files(embeddings_uri), store.normalise(output)
     earlier = read_known(output, spec)
     if earlier is not None:
-        known = handover.encode(earlier).decode()
+        known = step_io.encode(earlier).decode()
         digest = fit.digest("fit_new", FIT_VERSION, spec, _FIT_FIELDS, files, upstream=[known])
-        uri = keepers.fit_uri(output, digest, folder="dedup_added")
+        uri = selection.fit_uri(output, digest, folder="dedup_added")
         fitted = uri if store.exists(uri) else fit_new(earlier, files, output, spec, uri=uri)
         if fitted is not None:
             return fitted
-    uri = keepers.fit_uri(output, fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, files))
+    uri = selection.fit_uri(output, fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, files))
     if store.exists(uri):
         return uri
     centroids, num_rows = fit.centroids_of_files([file.uri for file in files], spec)
@@ -63,7 +63,7 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
         centroids,
         shards,
         groups,
-        borders=handover.Borders(width=spec.border_width),
+        borders=step_io.Borders(width=spec.border_width),
         backend=spec.backend,
         files=files,
     )
@@ -71,7 +71,7 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
 
 def embedding_shards(fit_uri: str) -> list[str]:
     """URIs of the shards of a fit, each for one ``assign_clusters``; at least one."""
-    return list(handover.read(fit_uri, handover.Fit).shard_uris)
+    return list(step_io.read(fit_uri, step_io.Fit).shard_uris)
 
 
 def assign_clusters(shard_uri: str) -> str:
@@ -79,19 +79,19 @@ def assign_clusters(shard_uri: str) -> str:
     uri = shard_uri.removesuffix(".json") + "_assigned.json"
     if store.exists(uri):
         return uri
-    shard = handover.read(shard_uri, handover.Shard)
+    shard = step_io.read(shard_uri, step_io.Shard)
     centroids = fit.read_centroids(shard.centroids_uri)
     parts: dict[int, list[str]] = {}
     for number, batch in enumerate(read_together(shard.file_uris)):
-        rows = clusters.assigned_rows(batch, centroids, borders=shard.borders, search=Search(shard.backend))
+        rows = assign.assigned_rows(batch, centroids, borders=shard.borders, search=Search(shard.backend))
         for group, members in enumerate(shard.groups):
-            part = clusters.rows_of(rows, members)
+            part = assign.rows_of(rows, members)
             if len(part):
                 name = f"shard_{shard.index}-{number}.parquet"
                 part_uri = layout.join(shard.folder, "assigned", f"group_{group}", name)
                 store.put_if_changed(part_uri, parquet.encode(part))
                 parts.setdefault(group, []).append(part_uri)
-    return handover.write(uri, handover.Assigned(part_uris={k: tuple(uris) for k, uris in parts.items()}))
+    return step_io.write(uri, step_io.Assigned(part_uris={k: tuple(uris) for k, uris in parts.items()}))
 
 
 def cluster_groups(
@@ -102,8 +102,8 @@ def cluster_groups(
     ``assigned_uris`` are those of every shard. ``columns_uri``, a table of clips, is read where
     ``spec.which_to_keep`` is ``columns``; SpecError when it lacks one of them.
     """
-    fitted = handover.read(fit_uri, handover.Fit)
-    assigned = [handover.read(uri, handover.Assigned) for uri in sorted(assigned_uris)]
+    fitted = step_io.read(fit_uri, step_io.Fit)
+    assigned = [step_io.read(uri, step_io.Assigned) for uri in sorted(assigned_uris)]
     if len(assigned) != len(fitted.shard_uris):
         raise ValueError(f"{fit_uri} has {len(fitted.shard_uris)} shards, {len(assigned)} were assigned")
     how = _ranking(spec, columns_uri)
@@ -112,7 +112,7 @@ def cluster_groups(
     folder = layout.join(fitted.folder, f"pairs_{digest}")
     uris: list[str] = []
     for index in range(fitted.num_groups):
-        group = handover.Group(
+        group = step_io.Group(
             index=index,
             kmeans_folder=fitted.folder,
             pairs_folder=folder,
@@ -120,11 +120,11 @@ def cluster_groups(
             ranking=how,
             batch_size=spec.pairwise_batch_size,
             backend=spec.backend,
-            rows_folder=rows_dir(keepers.output_of(fitted.folder)),
+            rows_folder=rows_dir(selection.output_of(fitted.folder)),
             known_uri=fitted.known_uri,
             links_to_removed=spec.group_linkage == "connected",
         )
-        uris.append(handover.write(layout.join(folder, f"group_{index}.json"), group))
+        uris.append(step_io.write(layout.join(folder, f"group_{index}.json"), group))
     return uris
 
 
@@ -136,7 +136,7 @@ def find_duplicates(group_uri: str) -> str:
     uri = group_uri.removesuffix(".json") + "_found.json"
     if store.exists(uri):
         return uri
-    return handover.write(uri, search(handover.read(group_uri, handover.Group)))
+    return step_io.write(uri, search(step_io.read(group_uri, step_io.Group)))
 
 
 def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> str:
@@ -149,29 +149,29 @@ def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, a
     """
     apply_verbose([spec])
     eps = eps_for(algorithm) if spec.eps is None else spec.eps
-    found = [handover.read(uri, handover.Found) for uri in found_uris]
+    found = [step_io.read(uri, step_io.Found) for uri in found_uris]
     output = store.normalise(output)
     select = _select_new if found[0].known_uri else _select_all
     uri = select(found, output, spec, eps=eps)
-    keepers.remove_earlier_work(found[0].folder)
+    selection.remove_earlier_work(found[0].folder)
     return uri
 
 
-def _select_all(found: Sequence[handover.Found], output: str, spec: DedupSpec, *, eps: float) -> str:
+def _select_all(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> str:
     members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
     chosen = links.select(members, eps=eps)
-    table = keepers.duplicates(chosen.links, members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
+    table = selection.duplicates(chosen.links, members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
     spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
-    similarities = handover.Similarities(threshold=1.0 - eps, counts=chosen.counts)
+    similarities = step_io.Similarities(threshold=1.0 - eps, counts=chosen.counts)
     return publish_all(found, table, output, spec, similarities=similarities)
 
 
-def _select_new(found: Sequence[handover.Found], output: str, spec: DedupSpec, *, eps: float) -> str:
+def _select_new(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> str:
     new = [part.new for part in found if part.new is not None]
     if not new:
-        return keepers.table_uri(output)
+        return selection.table_uri(output)
     chosen = links.select_new(new, eps=eps)
-    table = keepers.new_duplicates(
+    table = selection.new_duplicates(
         chosen.links,
         new,
         found[0].known_uri,
@@ -180,15 +180,15 @@ def _select_new(found: Sequence[handover.Found], output: str, spec: DedupSpec, *
         linkage=spec.group_linkage,
     )
     spec.log().debug("new clips, eps %g: %d duplicates", eps, len(table))
-    similarities = handover.Similarities(threshold=1.0 - eps, counts=chosen.counts)
+    similarities = step_io.Similarities(threshold=1.0 - eps, counts=chosen.counts)
     return publish_new(found, table, output, similarities=similarities)
 
 
-def _ranking(spec: DedupSpec, columns_uri: str) -> handover.Ranking:
+def _ranking(spec: DedupSpec, columns_uri: str) -> step_io.Ranking:
     """The larger value is the better one where ``spec.ascending`` does not say."""
     if spec.rank_columns:
         read_columns(columns_uri, spec.rank_columns, ids=[])
-    return handover.Ranking(
+    return step_io.Ranking(
         which_to_keep=spec.which_to_keep, seed=spec.random_state, metric=spec.sim_metric,
         columns=tuple(spec.rank_columns),
         ascending=tuple(spec.ascending) or (False,) * len(spec.rank_columns),

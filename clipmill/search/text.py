@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import layout
+from clipmill.dedup_job.tables.embedding_files import embedding_files, read_batches
 from clipmill.errors import SourceError
 from clipmill.models.embedding.base import EmbedderOptions, TextEmbedder
 from clipmill.planning import registry
-from clipmill.reduce.embeddings import embedding_files, read_batches
 from clipmill.stages.roles import EmbedderStage
 from clipmill.storage import parquet, store
 

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipmill.dedup.vectors import faulty_row, row_digests
+from clipmill.dedup_job.tables.fingerprint_column import SKETCH, checked, sketch_digests
 from clipmill.errors import BadEmbeddings, SourceError
-from clipmill.reduce.sketch_column import SKETCH, checked, sketch_digests
 from clipmill.storage import store
 from clipmill.storage.faults import named_faults
 

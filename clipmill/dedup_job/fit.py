@@ -15,8 +15,8 @@ from clipmill.dedup import kmeans, ranking
 from clipmill.dedup.backend_name import DedupBackend
 from clipmill.dedup.seeding import Start
 from clipmill.dedup.vectors import Indices, turn_into_unit
-from clipmill.reduce import handover
-from clipmill.reduce.embeddings import Rows, read_placed, sorted_ids
+from clipmill.dedup_job import step_io
+from clipmill.dedup_job.tables.embedding_files import Rows, read_placed, sorted_ids
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
 
@@ -114,7 +114,7 @@ def write_fit(
     shards: Sequence[tuple[str, ...]],
     groups: Sequence[tuple[int, ...]],
     *,
-    borders: handover.Borders,
+    borders: step_io.Borders,
     backend: DedupBackend,
     files: Sequence[store.FileEntry],
     known_uri: str = "",
@@ -124,20 +124,20 @@ def write_fit(
     ``files`` are those that the clips come from, for a later run to know them again.
     """
     folder = posixpath.dirname(uri)
-    handover.write(layout.join(folder, FILES), handover.input_files(files))
+    step_io.write(layout.join(folder, FILES), step_io.input_files(files))
     centroids_uri = layout.join(folder, CENTROIDS)
     store.put_if_changed(centroids_uri, _npy(centroids))
     shard_uris = [layout.join(folder, f"shard_{index}.json") for index in range(len(shards))]
     for index, (shard_uri, own) in enumerate(zip(shard_uris, shards, strict=True)):
-        shard = handover.Shard(
+        shard = step_io.Shard(
             index=index, folder=folder, centroids_uri=centroids_uri, file_uris=own, groups=tuple(groups),
             borders=borders, backend=backend,
         )  # fmt: skip
-        handover.write(shard_uri, shard)
-    fitted = handover.Fit(
+        step_io.write(shard_uri, shard)
+    fitted = step_io.Fit(
         folder=folder, shard_uris=tuple(shard_uris), num_groups=len(groups), known_uri=known_uri
     )
-    return handover.write(uri, fitted)
+    return step_io.write(uri, fitted)
 
 
 def read_centroids(uri: str) -> Rows:

@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 from clipmill import base_columns
 from clipmill.dedup import groups
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.reduce import evidence
-from clipmill.reduce.clusters import as_matrix, ranked, read_table
-from clipmill.reduce.handover import FoundCluster, FoundTables, Ranking
-from clipmill.reduce.pairs import Scores
-from clipmill.reduce.sketch_column import Sketches, joined_with, pair_similarity, sketches_of
+from clipmill.dedup_job import similarity_histogram
+from clipmill.dedup_job.assign import as_matrix, ranked, read_table
+from clipmill.dedup_job.pairs.of_cluster import Scores
+from clipmill.dedup_job.step_io import FoundCluster, FoundTables, Ranking
+from clipmill.dedup_job.tables.fingerprint_column import Sketches, joined_with, pair_similarity, sketches_of
 
 WITHIN, ACROSS = "semantic", "cross_border"
 SCOPE = "clip"
@@ -46,12 +46,12 @@ def select(members: Sequence[FoundCluster], *, eps: float) -> Selected:
     """
     across = pa.concat_tables([_LINKS.empty_table(), *map(_across, members)]).sort_by("cluster")
     clusters = across["cluster"].to_numpy()
-    counts = evidence.count_links(_LINKS.empty_table())
+    counts = similarity_histogram.count_links(_LINKS.empty_table())
     chosen: list[pa.Table] = []
     for member in members:
         start, end = np.searchsorted(clusters, [member.cluster, member.cluster + 1])
         own = best(pa.concat_tables([_within(member), across.slice(start, end - start)]))
-        counts = evidence.added(counts, evidence.count_links(own))
+        counts = similarity_histogram.added(counts, similarity_histogram.count_links(own))
         chosen.append(alike(own, eps=eps))
     return Selected(pa.concat_tables([_LINKS.empty_table(), *chosen]).sort_by("id"), counts)
 
@@ -62,7 +62,7 @@ def select_new(found: Iterable[FoundTables], *, eps: float) -> Selected:
     within = [_with_method(_linked(one.pairwise_uri), WITHIN) for one in tables if one.pairwise_uri]
     across = [_with_method(read_table(one.border_uri), ACROSS) for one in tables if one.border_uri]
     links = best(pa.concat_tables([_LINKS.empty_table(), *within, *across]))
-    return Selected(alike(links, eps=eps), evidence.count_links(links))
+    return Selected(alike(links, eps=eps), similarity_histogram.count_links(links))
 
 
 def best(links: pa.Table) -> pa.Table:

@@ -13,12 +13,12 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from clipmill import identity, layout
+from clipmill.dedup_job import step_io
+from clipmill.dedup_job.previous.rows import Part, read_part
+from clipmill.dedup_job.step_io import Known
+from clipmill.dedup_job.tables.arrow_lookup import all_names, places_among
+from clipmill.dedup_job.tables.embedding_files import Batch, Rows, read_together, sorted_ids
 from clipmill.errors import BadEmbeddings
-from clipmill.reduce import handover
-from clipmill.reduce.embeddings import Batch, Rows, read_together, sorted_ids
-from clipmill.reduce.handover import Known
-from clipmill.reduce.known_rows import Part, read_part
-from clipmill.reduce.lookup import all_names, places_among
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
 
@@ -50,7 +50,7 @@ def rows_dir(output: str) -> str:
 
 def read_files_uri(output: str, known: Known) -> str:
     """Where the list of the files lies that led to ``known``; without it all files are read again."""
-    name = f"{identity.bytes_digest(handover.encode(known))}.json"
+    name = f"{identity.bytes_digest(step_io.encode(known))}.json"
     return layout.join(layout.work_dir(output), "dedup_read", name)
 
 
@@ -66,7 +66,7 @@ def read_known(output: str, spec: DedupSpec) -> Known | None:
     if spec.mode == "full" or not store.exists(uri):
         return None
     try:
-        known = handover.read(uri, Known)
+        known = step_io.read(uri, Known)
     except ValidationError:
         logger.warning("%s is of another version: all clips are compared again", uri)
         return None
@@ -83,16 +83,16 @@ def parts_of(known: Known, root: str, *, clusters: range | None = None) -> list[
     ]
 
 
-def read_files(known: Known, output: str) -> frozenset[handover.InputFile]:
+def read_files(known: Known, output: str) -> frozenset[step_io.InputFile]:
     """The files that earlier runs have read, as they were listed then; none where that is not known."""
     uri = read_files_uri(output, known)
-    return frozenset(handover.read(uri, handover.InputFiles).files if store.exists(uri) else ())
+    return frozenset(step_io.read(uri, step_io.InputFiles).files if store.exists(uri) else ())
 
 
 def unread_files(known: Known, output: str, files: Sequence[store.FileEntry]) -> list[store.FileEntry]:
     """Those of ``files`` that earlier runs have not read as they are now listed."""
     seen = read_files(known, output)
-    return [file for file in files if not file.version or handover.input_file(file) not in seen]
+    return [file for file in files if not file.version or step_io.input_file(file) not in seen]
 
 
 def read_new(known: Known, root: str, uris: Sequence[str]) -> Iterator[NewRows]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from clipmill.dedup.candidates import Candidates, earlier_candidates
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.reduce.sketch_column import Sketches, best_rows, verified
+from clipmill.dedup_job.tables.fingerprint_column import Sketches, best_rows, verified
 
 Scores = npt.NDArray[np.float64]
 

@@ -9,13 +9,13 @@ import pyarrow as pa
 
 from clipmill import base_columns, layout
 from clipmill.dedup.vectors import Indices
-from clipmill.reduce import handover, links
-from clipmill.reduce.clusters import as_lists
-from clipmill.reduce.handover import FoundCluster, FoundTables, Known, Ranking
-from clipmill.reduce.known import parts_of
-from clipmill.reduce.known_rows import rows_at, sketches_at
-from clipmill.reduce.lookup import all_names, are_among, places_among
-from clipmill.reduce.sketch_column import SKETCH, concatenated, with_sketches
+from clipmill.dedup_job import links, step_io
+from clipmill.dedup_job.assign import as_lists
+from clipmill.dedup_job.previous.rows import rows_at, sketches_at
+from clipmill.dedup_job.previous.run import parts_of
+from clipmill.dedup_job.step_io import FoundCluster, FoundTables, Known, Ranking
+from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among, places_among
+from clipmill.dedup_job.tables.fingerprint_column import SKETCH, concatenated, with_sketches
 from clipmill.storage import parquet, store
 
 Linkage = Literal["connected", "complete"]
@@ -107,7 +107,7 @@ def new_duplicates(
     root = posixpath.dirname(known_uri)
     pairs = _to_keepers(pairs, root)
     own = links.read_nodes(new, pairs)
-    earlier = _known_nodes(pairs["max_id"], handover.read(known_uri, Known), root)
+    earlier = _known_nodes(pairs["max_id"], step_io.read(known_uri, Known), root)
     order = links.node_order(own, [False] * len(own), how) + len(earlier)
     columns = [name for name in ("id", "embedding", SKETCH) if name in own.column_names]
     nodes = concatenated([earlier, own.select(columns)])

@@ -10,11 +10,11 @@ from clipmill.dedup import ranking
 from clipmill.dedup.kmeans import assign_directions
 from clipmill.dedup.nearest import Search
 from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
+from clipmill.dedup_job.step_io import Borders, Ranking
+from clipmill.dedup_job.tables.embedding_files import Batch
+from clipmill.dedup_job.tables.fingerprint_column import widened, with_sketches
+from clipmill.dedup_job.tables.rank_columns import read_columns
 from clipmill.errors import StoreError
-from clipmill.reduce.columns import read_columns
-from clipmill.reduce.embeddings import Batch
-from clipmill.reduce.handover import Borders, Ranking
-from clipmill.reduce.sketch_column import widened, with_sketches
 from clipmill.storage import store
 
 KMEANS_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")

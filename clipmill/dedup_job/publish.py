@@ -10,10 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 import pyarrow as pa
 
 from clipmill import base_columns, identity, layout
-from clipmill.reduce import evidence, fit, handover, keepers, known
-from clipmill.reduce.clusters import KMEANS_COLUMNS, read_table
-from clipmill.reduce.handover import Found, FoundCluster, Known, Similarities
-from clipmill.reduce.lookup import all_names, are_among
+from clipmill.dedup_job import fit, selection, similarity_histogram, step_io
+from clipmill.dedup_job.assign import KMEANS_COLUMNS, read_table
+from clipmill.dedup_job.previous import run as known
+from clipmill.dedup_job.step_io import Found, FoundCluster, Known, Similarities
+from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among
 from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store
 
@@ -28,47 +29,49 @@ def publish_all(
     copied = _documented([one for part in found for one in part.clusters if one.kmeans_uri])
     copied[known.CENTROIDS] = layout.join(folder, fit.CENTROIDS)
     made = {
-        keepers.duplicates_name(0): _ids(table),
-        keepers.TABLE: parquet.encode(table),
+        selection.duplicates_name(0): _ids(table),
+        selection.TABLE: parquet.encode(table),
     }
     now = Known(
         parameters=known.parameters(spec),
-        result_digest=identity.bytes_digest(made[keepers.TABLE]),
+        result_digest=identity.bytes_digest(made[selection.TABLE]),
         dimensions=fit.read_centroids(copied[known.CENTROIDS]).shape[1],
         rows=(_rows(found),),
         similarity_counts=similarities.counts,
     )
     uri = known.known_uri(output)
-    if store.exists(uri) and store.read_bytes(uri) != handover.encode(now):
+    if store.exists(uri) and store.read_bytes(uri) != step_io.encode(now):
         store.delete(uri)
     for name, source in copied.items():
         store.put_if_changed(layout.join(root, name), store.read_bytes(source))
     _note_files(layout.join(folder, fit.FILES), (), now, output)
     _put(made, similarities, now, output)
     names = [*copied, *made, *_row_files(now)]
-    _remove_others(root, names, (keepers.KMEANS, keepers.PAIRWISE, keepers.DUPLICATES, known.ROWS))
-    return keepers.table_uri(output)
+    _remove_others(root, names, (selection.KMEANS, selection.PAIRWISE, selection.DUPLICATES, known.ROWS))
+    return selection.table_uri(output)
 
 
 def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similarities: Similarities) -> str:
     """Put what new clips add beside what is there; URI of the table of all duplicates."""
     root = layout.dedup_dir(output)
-    earlier = handover.read(found[0].known_uri, Known)
+    earlier = step_io.read(found[0].known_uri, Known)
     new = [one.new for one in found if one.new is not None]
     run = len(earlier.rows)
     whole = pa.concat_tables([_earlier_table(earlier, root), table]).sort_by("clip_id")
     made = {
-        keepers.added_name(keepers.KMEANS, run): _added(
+        selection.added_name(selection.KMEANS, run): _added(
             [one.kmeans_uri for one in new], KMEANS_COLUMNS, cluster="centroid"
         ),
-        keepers.added_name(keepers.PAIRWISE, run): _added([one.pairwise_uri for one in new], _PAIR_COLUMNS),
-        keepers.duplicates_name(run): _ids(table),
-        keepers.TABLE: parquet.encode(whole),
+        selection.added_name(selection.PAIRWISE, run): _added(
+            [one.pairwise_uri for one in new], _PAIR_COLUMNS
+        ),
+        selection.duplicates_name(run): _ids(table),
+        selection.TABLE: parquet.encode(whole),
     }
-    counts = evidence.added(earlier.similarity_counts, similarities.counts)
+    counts = similarity_histogram.added(earlier.similarity_counts, similarities.counts)
     now = earlier.model_copy(
         update={
-            "result_digest": identity.bytes_digest(made[keepers.TABLE]),
+            "result_digest": identity.bytes_digest(made[selection.TABLE]),
             "rows": (*earlier.rows, _rows(found)),
             "similarity_counts": counts,
         }
@@ -77,28 +80,28 @@ def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similar
     _note_files(files, known.read_files(earlier, output), now, output)
     _put(made, similarities.model_copy(update={"counts": counts}), now, output)
     _remove_others(root, _row_files(now), (known.ROWS,))
-    return keepers.table_uri(output)
+    return selection.table_uri(output)
 
 
-def _note_files(uri: str, earlier: Collection[handover.InputFile], now: Known, output: str) -> None:
+def _note_files(uri: str, earlier: Collection[step_io.InputFile], now: Known, output: str) -> None:
     """Say which files led to ``now``, before it is seen; the list of what was there before goes."""
-    own = handover.read(uri, handover.InputFiles).files
+    own = step_io.read(uri, step_io.InputFiles).files
     files = sorted(frozenset((*earlier, *own)), key=lambda one: (one.uri, one.size_bytes, one.version))
     place = known.read_files_uri(output, now)
-    handover.write(place, handover.InputFiles(files=tuple(files)))
+    step_io.write(place, step_io.InputFiles(files=tuple(files)))
 
 
 def _documented(members: Sequence[FoundCluster]) -> dict[str, str]:
     """Where each cluster's files belong, and where they are."""
-    rows = {keepers.kmeans_name(one.cluster): one.kmeans_uri for one in members}
-    return rows | {keepers.pairwise_name(one.cluster): one.pairwise_uri for one in members}
+    rows = {selection.kmeans_name(one.cluster): one.kmeans_uri for one in members}
+    return rows | {selection.pairwise_name(one.cluster): one.pairwise_uri for one in members}
 
 
 def _put(made: Mapping[str, bytes], similarities: Similarities, now: Known, output: str) -> None:
-    handover.write(evidence.similarities_uri(output), similarities)
+    step_io.write(similarity_histogram.similarities_uri(output), similarities)
     for name, data in made.items():
         store.put_if_changed(layout.join(layout.dedup_dir(output), name), data)
-    handover.write(known.known_uri(output), now)
+    step_io.write(known.known_uri(output), now)
     for file in store.find(posixpath.dirname(known.read_files_uri(output, now))):
         if file.uri != store.normalise(known.read_files_uri(output, now)):
             store.delete(file.uri)
@@ -106,11 +109,11 @@ def _put(made: Mapping[str, bytes], similarities: Similarities, now: Known, outp
 
 def _earlier_table(earlier: Known, root: str) -> pa.Table:
     """The duplicates of earlier runs, without what an interrupted run has added of this one already."""
-    uri = layout.join(root, keepers.TABLE)
+    uri = layout.join(root, selection.TABLE)
     table = parquet.read(uri, schema=base_columns.DUPLICATES)
     if identity.bytes_digest(store.read_bytes(uri)) == earlier.result_digest:
         return table
-    names = [keepers.duplicates_name(run) for run in range(len(earlier.rows))]
+    names = [selection.duplicates_name(run) for run in range(len(earlier.rows))]
     listed = all_names([read_table(layout.join(root, name))["id"] for name in names])
     return table.filter(pa.array(are_among(table["clip_id"], listed)))
 
@@ -122,7 +125,7 @@ def _added(uris: Sequence[str], columns: Sequence[str], *, cluster: str | None =
     return parquet.encode(chosen.add_column(0, cluster, table["cluster"]) if cluster else chosen)
 
 
-def _rows(found: Sequence[Found]) -> tuple[handover.RowsPart, ...]:
+def _rows(found: Sequence[Found]) -> tuple[step_io.RowsPart, ...]:
     """The parts of rows that a run leaves for later ones."""
     return tuple(part.rows for part in found if part.rows is not None)
 

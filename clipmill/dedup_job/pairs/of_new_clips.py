@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from clipmill.dedup.candidates import candidates_among
 from clipmill.dedup.pairwise import nearest_among, nearest_earlier, nearest_earlier_across
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.reduce.clusters import as_matrix, cluster_ranges
-from clipmill.reduce.known_rows import Part, rows_of_clusters, sketches_at
-from clipmill.reduce.lookup import all_names, are_among
-from clipmill.reduce.pairs import ClusterPairs, Scores, Side, sides
-from clipmill.reduce.sketch_column import Sketches, pair_similarity, sketches_of
-from clipmill.reduce.verified_pairs import Verified, joined, verified_pairs
+from clipmill.dedup_job.assign import as_matrix, cluster_ranges
+from clipmill.dedup_job.pairs.of_cluster import ClusterPairs, Scores, Side, sides
+from clipmill.dedup_job.pairs.verified import Verified, joined, verified_pairs
+from clipmill.dedup_job.previous.rows import Part, rows_of_clusters, sketches_at
+from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among
+from clipmill.dedup_job.tables.fingerprint_column import Sketches, pair_similarity, sketches_of
 
 
 @dataclass(frozen=True)

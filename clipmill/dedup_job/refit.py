@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import layout
-from clipmill.reduce import fit, handover
-from clipmill.reduce.clusters import as_lists
-from clipmill.reduce.embeddings import BATCH_ROWS
-from clipmill.reduce.handover import Known
-from clipmill.reduce.known import CENTROIDS, NewRows, known_uri, read_new, unread_files
-from clipmill.reduce.sketch_column import with_sketches
+from clipmill.dedup_job import fit, step_io
+from clipmill.dedup_job.assign import as_lists
+from clipmill.dedup_job.previous.run import CENTROIDS, NewRows, known_uri, read_new, unread_files
+from clipmill.dedup_job.step_io import Known
+from clipmill.dedup_job.tables.embedding_files import BATCH_ROWS
+from clipmill.dedup_job.tables.fingerprint_column import with_sketches
 from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store
 
@@ -53,7 +53,7 @@ def fit_new(
         [(uri,) for uri, _ in parts] or [()],
         fit.groups_of(len(centroids), num_new + num_known // KNOWN_PER_NEW, spec),
         # Guests of earlier runs are not kept: new rows visit where those would have come from.
-        borders=handover.Borders(width=min(2 * spec.border_width, 2.0), count=NUM_BORDERS),
+        borders=step_io.Borders(width=min(2 * spec.border_width, 2.0), count=NUM_BORDERS),
         backend=spec.backend,
         files=fresh,
         known_uri=known_uri(output),

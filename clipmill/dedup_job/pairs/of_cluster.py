@@ -11,10 +11,10 @@ from clipmill.dedup.backend_name import DedupBackend
 from clipmill.dedup.backends import nearest_earlier_by
 from clipmill.dedup.pairwise import Ranked, nearest_earlier_across
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.reduce.clusters import as_matrix
-from clipmill.reduce.lookup import all_names, are_among
-from clipmill.reduce.sketch_column import SKETCH, sketches_of
-from clipmill.reduce.verified_pairs import verified_pairs
+from clipmill.dedup_job.assign import as_matrix
+from clipmill.dedup_job.pairs.verified import verified_pairs
+from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among
+from clipmill.dedup_job.tables.fingerprint_column import SKETCH, sketches_of
 
 Scores = npt.NDArray[np.float64]
 

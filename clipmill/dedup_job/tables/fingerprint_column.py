@@ -11,9 +11,9 @@ from clipmill.dedup.candidates import MIN_SIMILARITY, Candidates
 from clipmill.dedup.likeness import likeness
 from clipmill.dedup.sketches import decode, faulty_sketch
 from clipmill.dedup.vectors import Indices
+from clipmill.dedup_job.step_io import Borders
+from clipmill.dedup_job.tables.arrow_lookup import places_among
 from clipmill.errors import BadEmbeddings
-from clipmill.reduce.handover import Borders
-from clipmill.reduce.lookup import places_among
 
 SKETCH = "sketch"
 

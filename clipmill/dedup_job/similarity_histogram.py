@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import layout
-from clipmill.reduce import handover
-from clipmill.reduce.handover import Similarities
+from clipmill.dedup_job import step_io
+from clipmill.dedup_job.step_io import Similarities
 from clipmill.storage import store
 
 BINS_PER_UNIT = 1000
@@ -21,7 +21,7 @@ def similarities_uri(output: str) -> str:
 def read_similarities(output: str) -> Similarities | None:
     """The counts of the last run; None where there was none."""
     uri = similarities_uri(output)
-    return handover.read(uri, Similarities) if store.exists(uri) else None
+    return step_io.read(uri, Similarities) if store.exists(uri) else None
 
 
 def count_links(links: pa.Table) -> tuple[int, ...]:

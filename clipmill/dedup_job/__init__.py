@@ -1,0 +1,1 @@
+"""Deduplication over all clips, in steps that hand each other URIs."""

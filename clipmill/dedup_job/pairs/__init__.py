@@ -1,0 +1,1 @@
+"""Each clip with the most similar better-ranked one."""

@@ -1,0 +1,1 @@
+"""Columns and files that the steps read."""

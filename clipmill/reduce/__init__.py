@@ -1,1 +1,0 @@
-"""The final reduce over all clips: deduplication, in steps that hand each other URIs."""

@@ -36,9 +36,9 @@ from clipmill.intake.sharding import plan_shards
 from clipmill.machine import num_cores
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
-from clipmill.review.plan_view import plan_view
-from clipmill.review.report import write_report
-from clipmill.review.view import ReportOptions, ReportTables, SimilarityCounts
+from clipmill.report.plan_view import plan_view
+from clipmill.report.render import write_report
+from clipmill.report.view import ReportOptions, ReportTables, SimilarityCounts
 from clipmill.specs import DedupSpec, ShardingSpec
 from clipmill.storage import store
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from report_stages import planned
 from report_tables import OUTPUT, DrawnRun
 
-from clipmill.review.plan_view import plan_view
-from clipmill.review.report import render_report
-from clipmill.review.view import ReportOptions
+from clipmill.report.plan_view import plan_view
+from clipmill.report.render import render_report
+from clipmill.report.view import ReportOptions
 
 OPTIONS = ReportOptions(view=plan_view(planned()), output_root=OUTPUT)
 

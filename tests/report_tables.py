@@ -12,7 +12,7 @@ from report_stages import planned, published
 from clipmill.base_columns import CLIP_FATE, CLIP_PLACE, WINDOW_PLACE
 from clipmill.dataset.schemas import DUPLICATES, REJECTIONS, SHOTS, VIDEOS
 from clipmill.errors import StoreError
-from clipmill.review.view import ReportTables
+from clipmill.report.view import ReportTables
 
 SOURCE = "/data/footage"
 OUTPUT = "/data/out"

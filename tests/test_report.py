@@ -10,15 +10,15 @@ import pytest
 from rendering_reports import OPTIONS, render
 from report_tables import REJECTED, SCHEMAS, DrawnRun, drawn_run, table
 
-from clipmill.review import plots, sample, wording
-from clipmill.review.distributions import draw_distributions
-from clipmill.review.funnel import count_funnel
-from clipmill.review.measures import CLIP_LENGTH, Measure, plan_measures
-from clipmill.review.page import build_page
-from clipmill.review.plan_records import ScoreLimit
-from clipmill.review.previews import data_uri_length, inline_previews
-from clipmill.review.report import render_report, write_report
-from clipmill.review.view import ReportTables, Step
+from clipmill.report import plots, sample, words
+from clipmill.report.measures import CLIP_LENGTH, Measure, plan_measures
+from clipmill.report.page import build_page
+from clipmill.report.plan_records import ScoreLimit
+from clipmill.report.previews import data_uri_length, inline_previews
+from clipmill.report.render import render_report, write_report
+from clipmill.report.sections.distributions import draw_distributions
+from clipmill.report.sections.funnel import count_funnel
+from clipmill.report.view import ReportTables, Step
 
 MEASURES = plan_measures(OPTIONS.view)
 SHARE = Measure("exposure", "Exposure", "exposure", "", bounds=(0.0, 1.0))
@@ -57,7 +57,7 @@ def test_funnel_counts_clips_by_reason(run: DrawnRun) -> None:
     filtered = count_funnel(run.tables.videos, run.tables.clips, dropped_s={}).clips[1]
     reasons = run.tables.clips["reason"].drop_null().to_pylist()
     assert {part.label: part.num_items for part in filtered.parts} == {
-        wording.reason(reason): reasons.count(reason) for reason in reasons
+        words.reason(reason): reasons.count(reason) for reason in reasons
     }
 
 
@@ -235,7 +235,7 @@ def test_values_that_are_missing_are_counted_not_drawn(run: DrawnRun) -> None:
 
 def test_rejections_are_listed_with_their_messages(page: str) -> None:
     for _, reason, message in REJECTED:
-        assert wording.reason(reason) in page
+        assert words.reason(reason) in page
         assert message.split("</")[0] in page
 
 

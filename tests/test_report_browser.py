@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from rendering_reports import OPTIONS
 from report_tables import ODD_NAME, drawn_run
 
-from clipmill.review.report import render_report
+from clipmill.report.render import render_report
 
 pytestmark = pytest.mark.browser
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 from rendering_reports import OPTIONS, render
 from report_tables import drawn_run, table
 
-from clipmill.review.captions import captions_view
-from clipmill.review.gallery import CARD_CHARS, clip_captions, shortened
-from clipmill.review.plan_records import CaptionColumns
-from clipmill.review.view import CaptionerView, CaptionsView
+from clipmill.report.plan_records import CaptionColumns
+from clipmill.report.sections.captions import captions_view
+from clipmill.report.sections.gallery import CARD_CHARS, clip_captions, shortened
+from clipmill.report.view import CaptionerView, CaptionsView
 
 COLUMNS = (CaptionColumns("describer", "text", "text_status"),)
 

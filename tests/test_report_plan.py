@@ -26,16 +26,15 @@ from report_stages import (
 )
 from report_tables import drawn_run, table
 
-import clipmill.review
+import clipmill.report
 import clipmill.stages.video
 from clipmill import base_columns
 from clipmill.dataset import schemas
 from clipmill.planning.nodes import Placed
-from clipmill.review import wording
-from clipmill.review.fields import clip_fields, worded_as
-from clipmill.review.gallery import clip_views
-from clipmill.review.limits import node_limits
-from clipmill.review.measures import (
+from clipmill.report import words as wording
+from clipmill.report.fields import clip_fields, worded_as
+from clipmill.report.limits import node_limits
+from clipmill.report.measures import (
     CLIP_LENGTH,
     LENGTH,
     NUM_ON_CARDS,
@@ -44,10 +43,11 @@ from clipmill.review.measures import (
     plan_measures,
     scaled,
 )
-from clipmill.review.naming import label_of, unit_of, words_of
-from clipmill.review.page import build_page
-from clipmill.review.plan_records import NO_STAGES, ScoreLimit
-from clipmill.review.plan_view import plan_view
+from clipmill.report.names import label_of, unit_of, words_of
+from clipmill.report.page import build_page
+from clipmill.report.plan_records import NO_STAGES, ScoreLimit
+from clipmill.report.plan_view import plan_view
+from clipmill.report.sections.gallery import clip_views
 from clipmill.stages.base import Column, Rule, Stage
 from clipmill.stages.column_roles import FILE
 
@@ -340,7 +340,7 @@ def own_names() -> set[str]:
 def test_no_module_of_the_report_names_a_stage_or_its_columns() -> None:
     names = own_names()
     assert {"motion_global_mean", "quality"} <= names
-    for file in Path(clipmill.review.__path__[0]).glob("*.py"):
+    for file in Path(clipmill.report.__path__[0]).glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant):
                 assert node.value not in names, f"{file.name}:{node.lineno} names {node.value!r}"

@@ -5,9 +5,9 @@ import re
 import pytest
 from report_tables import drawn_run
 
-from clipmill.review.report import render_report
-from clipmill.review.similarity import draw_similarity
-from clipmill.review.view import ReportOptions, SimilarityCounts
+from clipmill.report.render import render_report
+from clipmill.report.sections.similarity import draw_similarity
+from clipmill.report.view import ReportOptions, SimilarityCounts
 
 
 def counts(**by_thousandth: int) -> SimilarityCounts:

@@ -7,7 +7,7 @@ import pytest
 from rendering_reports import embedded, render
 from report_tables import ODD_NAME, OUTPUT, drawn_run
 
-from clipmill.review import naming, wording
+from clipmill.report import names, words
 
 
 @pytest.fixture(scope="module")
@@ -28,17 +28,17 @@ def test_embedded_json_cannot_end_its_element(page: str) -> None:
 
 
 def test_script_json_escapes_what_html_and_javascript_would_read() -> None:
-    text = wording.script_json({"a": "</script><!--\u2028\u2029&"})
+    text = words.script_json({"a": "</script><!--\u2028\u2029&"})
     assert not set(text) & set("<>&\u2028\u2029")
     assert json.loads(text) == {"a": "</script><!--\u2028\u2029&"}
 
 
 def test_control_and_direction_characters_are_not_passed_on() -> None:
-    assert wording.plain("\u202egnp.mp4\x00\x1b") == "\ufffdgnp.mp4\ufffd\ufffd"
+    assert words.plain("\u202egnp.mp4\x00\x1b") == "\ufffdgnp.mp4\ufffd\ufffd"
 
 
 def test_long_text_is_cut() -> None:
-    assert wording.plain("x" * 5000, max_chars=10) == "xxxxxxxxxx…"
+    assert words.plain("x" * 5000, max_chars=10) == "xxxxxxxxxx…"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_long_text_is_cut() -> None:
     ids=["own file", "script", "sibling folder", "elsewhere", "none"],
 )
 def test_only_files_of_the_output_are_linked(uri: str | None, link: str) -> None:
-    assert naming.relative_link(uri, output_root=OUTPUT) == link
+    assert names.relative_link(uri, output_root=OUTPUT) == link
 
 
 def test_what_is_missing_is_a_dash(page: str) -> None:
@@ -61,8 +61,8 @@ def test_what_is_missing_is_a_dash(page: str) -> None:
         r"\b(nan|NaN|None|null)\b", re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     )
     clip = next(clip for clip in embedded(page)["clips"] if "night_drive" in str(clip["details"]))
-    assert (clip["scores"][1], clip["shown"][1]) == (None, wording.DASH)
-    assert (clip["scores"][2], clip["shown"][2]) == (None, wording.DASH)
+    assert (clip["scores"][1], clip["shown"][1]) == (None, words.DASH)
+    assert (clip["scores"][2], clip["shown"][2]) == (None, words.DASH)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_is_missing_is_a_dash(page: str) -> None:
     ids=["small", "large", "zero", "tiny", "none", "nan"],
 )
 def test_number(value: float | None, shown: str) -> None:
-    assert wording.number(value) == shown
+    assert words.number(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_number(value: float | None, shown: str) -> None:
     ],
 )
 def test_length(seconds: float, shown: str) -> None:
-    assert wording.length(seconds) == shown
+    assert words.length(seconds) == shown
 
 
 @pytest.mark.parametrize(
     ("seconds", "shown"), [(12.4, "0:12.40"), (59.999, "1:00.00"), (3723.4, "1:02:03.40")]
 )
 def test_timecode(seconds: float, shown: str) -> None:
-    assert wording.timecode(seconds) == shown
+    assert words.timecode(seconds) == shown
 
 
 def test_names_are_below_the_common_folder() -> None:
-    assert naming.common_root(["/a/b/one.mp4", "/a/b/ones/two.mp4", "/a/bc.mp4"]) == "/a/"
-    assert naming.common_root(["/a/b/one.mp4"]) == "/a/b/"
-    assert naming.common_root(["/a/b/one.mp4", "/a/b/one.mp4.mkv"]) == "/a/b/"
-    assert naming.common_root([]) == ""
+    assert names.common_root(["/a/b/one.mp4", "/a/b/ones/two.mp4", "/a/bc.mp4"]) == "/a/"
+    assert names.common_root(["/a/b/one.mp4"]) == "/a/b/"
+    assert names.common_root(["/a/b/one.mp4", "/a/b/one.mp4.mkv"]) == "/a/b/"
+    assert names.common_root([]) == ""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.types as pt
 
-from clipmill.review import wording
-from clipmill.review.naming import capital, label_of, unit_of
-from clipmill.review.plan_records import PlanView, StageColumns
+from clipmill.report import words
+from clipmill.report.names import capital, label_of, unit_of
+from clipmill.report.plan_records import PlanView, StageColumns
 
 Wording = Callable[..., str]
 NUM_DIGITS = 4
@@ -33,47 +33,47 @@ class Field:
 
 
 def _four_digits(value: float | None) -> str:
-    return wording.number(value, digits=NUM_DIGITS)
+    return words.number(value, digits=NUM_DIGITS)
 
 
 def _size(value: float | None) -> str:
-    return wording.size(None if value is None or wording.is_missing(value) else round(value))
+    return words.size(None if value is None or words.is_missing(value) else round(value))
 
 
 def _time(value: float | None) -> str:
-    return f"-{wording.timecode(-value)}" if value is not None and value < 0 else wording.timecode(value)
+    return f"-{words.timecode(-value)}" if value is not None and value < 0 else words.timecode(value)
 
 
 def _reason(text: str | None) -> str:
-    return wording.reason(text or "")
+    return words.reason(text or "")
 
 
 def _errors(text: str | None) -> str:
-    return wording.plain(None if text == NO_ERRORS else text)
+    return words.plain(None if text == NO_ERRORS else text)
 
 
 def _as_json(value: object) -> str:
-    return wording.plain(None if value is None else json.dumps(value, default=str, ensure_ascii=False))
+    return words.plain(None if value is None else json.dumps(value, default=str, ensure_ascii=False))
 
 
 BASE_FIELDS = (
-    Field("Place", "Source", "source_uri", wording.plain),
-    Field("Place", "Start", "start_s", wording.timecode),
-    Field("Place", "End", "end_s", wording.timecode),
-    Field("Place", "First frame", "start_frame", wording.count),
-    Field("Place", "End frame", "end_frame", wording.count),
-    Field("Place", "Start pts", "start_pts", wording.count),
-    Field("Place", "End pts", "end_pts", wording.count),
-    Field("Place", "Time base", "time_base", wording.plain),
-    Field("Verdict", "Status", "status", wording.plain, is_beside=True),
+    Field("Place", "Source", "source_uri", words.plain),
+    Field("Place", "Start", "start_s", words.timecode),
+    Field("Place", "End", "end_s", words.timecode),
+    Field("Place", "First frame", "start_frame", words.count),
+    Field("Place", "End frame", "end_frame", words.count),
+    Field("Place", "Start pts", "start_pts", words.count),
+    Field("Place", "End pts", "end_pts", words.count),
+    Field("Place", "Time base", "time_base", words.plain),
+    Field("Verdict", "Status", "status", words.plain, is_beside=True),
     Field("Verdict", "Reason", "reason", _reason, is_beside=True),
-    Field("Verdict", "Duplicate of", "duplicate_of", wording.plain, is_beside=True),
-    Field("Verdict", "Duplicate group", "duplicate_group", wording.plain, is_beside=True),
+    Field("Verdict", "Duplicate of", "duplicate_of", words.plain, is_beside=True),
+    Field("Verdict", "Duplicate group", "duplicate_group", words.plain, is_beside=True),
     Field("Verdict", "Similarity", "similarity", _four_digits, is_beside=True),
     Field("Verdict", "Errors", "errors", _errors, is_beside=True),
-    Field("Identity", "Clip id", "clip_id", wording.plain),
-    Field("Identity", "Video id", "video_id", wording.plain),
-    Field("Identity", "Encode digest", "encode_digest", wording.plain),
+    Field("Identity", "Clip id", "clip_id", words.plain),
+    Field("Identity", "Video id", "video_id", words.plain),
+    Field("Identity", "Encode digest", "encode_digest", words.plain),
 )
 """Fields of columns that every run has."""
 
@@ -86,7 +86,7 @@ def clip_fields(view: PlanView) -> tuple[Field, ...]:
 def _stage_fields(stage: StageColumns) -> list[Field]:
     return [
         Field(
-            capital(wording.reason(stage.key)),
+            capital(words.reason(stage.key)),
             _label(published.column.name),
             published.name,
             worded_as(published.name, published.column.type),
@@ -106,8 +106,8 @@ def _label(name: str) -> str:
 def worded_as(name: str, kind: pa.DataType) -> Wording:
     """Returns the wording for values of a type; ``_bytes`` in a name means a size, ``_s`` a time."""
     if pt.is_boolean(kind):
-        return wording.yes_no
+        return words.yes_no
     if pt.is_integer(kind) or pt.is_floating(kind):
         by_name = _size if name.endswith("_bytes") else _time if name.endswith("_s") else None
-        return by_name or (wording.count if pt.is_integer(kind) else _four_digits)
-    return wording.plain if pt.is_string(kind) or pt.is_large_string(kind) else _as_json
+        return by_name or (words.count if pt.is_integer(kind) else _four_digits)
+    return words.plain if pt.is_string(kind) or pt.is_large_string(kind) else _as_json

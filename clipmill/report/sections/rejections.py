@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipmill.review import sample, wording
-from clipmill.review.naming import short_name
-from clipmill.review.view import RejectionView
+from clipmill.report import sample, words
+from clipmill.report.names import short_name
+from clipmill.report.view import RejectionView
 
 
 def rejected_files(rejections: pa.Table) -> pa.Table:
@@ -30,9 +30,9 @@ def rejection_views(files: pa.Table, rows: Sequence[int], *, root: str) -> list[
     views = [
         RejectionView(
             name=short_name(row["uri"], root=root),
-            stage=wording.plain(row["stage"]),
+            stage=words.plain(row["stage"]),
             reason=row["reason"] or "",
-            message=wording.plain(row["message"]),
+            message=words.plain(row["message"]),
         )
         for row in files.take(pa.array(rows, pa.int64())).to_pylist()
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from clipmill.review import wording
+from clipmill.report import words as wording
 
 
 def common_root(uris: Sequence[str]) -> str:

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from markupsafe import Markup
 
-from clipmill.review import wording
-from clipmill.review.measures import Measure, measure_values, scaled
-from clipmill.review.plan_records import ScoreLimit
-from clipmill.review.plots import histogram_svg, quantiles
+from clipmill.report import words
+from clipmill.report.measures import Measure, measure_values, scaled
+from clipmill.report.plan_records import ScoreLimit
+from clipmill.report.plots import histogram_svg, quantiles
 
 STATUSES = ("kept", "duplicate", "filtered")
 
@@ -77,7 +77,7 @@ def _plot(
     *,
     num_clips: int,
 ) -> PlotView:
-    low, middle, high = (f"{wording.number(value)} {measure.unit}".strip() for value in quantiles(together))
+    low, middle, high = (f"{words.number(value)} {measure.unit}".strip() for value in quantiles(together))
     summary = [f"median {middle}", f"5 to 95 %: {low} to {high}"]
     if together.size < num_clips:
         summary.append(f"{num_clips - together.size:,} without a value")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from clipmill.review import wording
-from clipmill.review.measures import Measure
-from clipmill.review.plan_records import ScoreLimit
-from clipmill.review.plots import histogram_svg
-from clipmill.review.view import SimilarityCounts
+from clipmill.report import words
+from clipmill.report.measures import Measure
+from clipmill.report.plan_records import ScoreLimit
+from clipmill.report.plots import histogram_svg
+from clipmill.report.view import SimilarityCounts
 
 MEASURE = Measure(
     "similarity",
@@ -59,4 +59,4 @@ def draw_similarity(counts: SimilarityCounts | None) -> SimilarityView | None:
 
 def _row(eps: float, lower: np.ndarray, number: np.ndarray, *, is_chosen: bool) -> ThresholdRow:
     num_clips = int(number[lower >= 1.0 - eps - 1e-9].sum())
-    return ThresholdRow(wording.exact(eps), wording.exact(round(1.0 - eps, 6)), num_clips, is_chosen)
+    return ThresholdRow(words.exact(eps), words.exact(round(1.0 - eps, 6)), num_clips, is_chosen)

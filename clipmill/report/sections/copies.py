@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipmill.review import wording
-from clipmill.review.naming import short_name
-from clipmill.review.view import ClipView, CopyView, GroupView
+from clipmill.report import words
+from clipmill.report.names import short_name
+from clipmill.report.view import ClipView, CopyView, GroupView
 
 
 def group_views(clips: pa.Table, views: Sequence[ClipView]) -> list[GroupView]:
@@ -38,8 +38,8 @@ def copy_views(videos: pa.Table, *, root: str, max_rows: int) -> tuple[list[Copy
         CopyView(
             name=short_name(row["uri"], root=root),
             duplicate_of=short_name(row["duplicate_of"], root=root),
-            size=wording.size(row["size_bytes"]),
-            duration=wording.length(row["duration_s"]),
+            size=words.size(row["size_bytes"]),
+            duration=words.length(row["duration_s"]),
         )
         for row in copies.sort_by("uri").slice(0, max_rows).to_pylist()
     ]

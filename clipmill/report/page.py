@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clipmill.review import sample
-from clipmill.review.captions import captions_view
-from clipmill.review.copies import copy_views, group_views
-from clipmill.review.distributions import Distributions, draw_distributions
-from clipmill.review.fields import Field, clip_fields
-from clipmill.review.funnel import count_funnel
-from clipmill.review.gallery import clip_views, reason_views
-from clipmill.review.measures import Measure, card_measures, plan_measures
-from clipmill.review.naming import common_root
-from clipmill.review.oddities import oddity_views
-from clipmill.review.rejections import rejected_files, rejection_views, sample_rejections
-from clipmill.review.similarity import SimilarityView, draw_similarity
-from clipmill.review.view import (
+from clipmill.report import sample
+from clipmill.report.fields import Field, clip_fields
+from clipmill.report.measures import Measure, card_measures, plan_measures
+from clipmill.report.names import common_root
+from clipmill.report.sections.anomalies import oddity_views
+from clipmill.report.sections.captions import captions_view
+from clipmill.report.sections.copies import copy_views, group_views
+from clipmill.report.sections.distributions import Distributions, draw_distributions
+from clipmill.report.sections.funnel import count_funnel
+from clipmill.report.sections.gallery import clip_views, reason_views
+from clipmill.report.sections.rejections import rejected_files, rejection_views, sample_rejections
+from clipmill.report.sections.similarity import SimilarityView, draw_similarity
+from clipmill.report.view import (
     CaptionsView,
     ClipView,
     CopyView,

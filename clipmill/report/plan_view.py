@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from clipmill.planning.nodes import Node
-from clipmill.review.limits import length_limit, node_limits
-from clipmill.review.plan_records import CaptionColumns, PlanView, PublishedColumn, StageColumns
+from clipmill.report.limits import length_limit, node_limits
+from clipmill.report.plan_records import CaptionColumns, PlanView, PublishedColumn, StageColumns
 from clipmill.stages.base import Grain
 from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, FILE, STATUS
 from clipmill.stages.roles import EncoderStage

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipmill.review import wording
-from clipmill.review.fields import Field, worded_as
-from clipmill.review.measures import Measure, measure_values
-from clipmill.review.naming import relative_link, short_name
-from clipmill.review.plan_records import CaptionColumns, PublishedColumn
-from clipmill.review.view import ClipView, ReasonView, ReportOptions, ReportTables
+from clipmill.report import words
+from clipmill.report.fields import Field, worded_as
+from clipmill.report.measures import Measure, measure_values
+from clipmill.report.names import relative_link, short_name
+from clipmill.report.plan_records import CaptionColumns, PublishedColumn
+from clipmill.report.view import ClipView, ReasonView, ReportOptions, ReportTables
 from clipmill.stages.column_roles import CARD
 
 CARD_CHARS = 160
@@ -46,8 +46,8 @@ def clip_views(
             scores={column: values[index] for column, values in scores.items()},
             details=(
                 *(field.worded(row[field.column]) for field in fields),
-                messages.get(row["clip_id"], wording.DASH),
-                captions.get(row["clip_id"], wording.DASH),
+                messages.get(row["clip_id"], words.DASH),
+                captions.get(row["clip_id"], words.DASH),
             ),
             preview_uri=previews.get(row["clip_id"]),
             duplicate_of=row["duplicate_of"],
@@ -87,14 +87,14 @@ def clip_captions(windows: pa.Table, columns: Sequence[CaptionColumns]) -> dict[
     for row in sorted(windows.to_pylist(), key=lambda row: row["start_frame"] or 0):
         caption = next((text for one in reversed(columns) if (text := row[one.caption])), "")
         if caption:
-            texts[row["clip_id"]].append(wording.plain(caption))
+            texts[row["clip_id"]].append(words.plain(caption))
     return {clip_id: " / ".join(parts) for clip_id, parts in texts.items()}
 
 
 def rejection_messages(rejections: pa.Table) -> dict[str, str]:
     """What was said about each clip that was filtered."""
     rows = rejections.sort_by([("clip_id", "ascending"), ("stage", "descending")]).to_pylist()
-    return {row["clip_id"]: wording.plain(row["message"]) for row in rows if row["message"]}
+    return {row["clip_id"]: words.plain(row["message"]) for row in rows if row["message"]}
 
 
 def reason_views(clips: pa.Table, views: Sequence[ClipView]) -> list[ReasonView]:

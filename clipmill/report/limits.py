@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from clipmill.planning.nodes import Node
-from clipmill.review.measures import LENGTH
-from clipmill.review.plan_records import ScoreLimit
+from clipmill.report.measures import LENGTH
+from clipmill.report.plan_records import ScoreLimit
 from clipmill.stages.base import Rule, Stage
 from clipmill.stages.roles import ExtractorStage
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from clipmill.review import wording
-from clipmill.review.plan_records import CaptionColumns
-from clipmill.review.view import CaptionerView, CaptionsView
+from clipmill.report import words
+from clipmill.report.plan_records import CaptionColumns
+from clipmill.report.view import CaptionerView, CaptionsView
 
 MIN_REPEATS = 2
 """Windows of different videos with one text; a clip of its own copy says nothing."""
@@ -31,9 +31,9 @@ def captions_view(windows: pa.Table, clips: pa.Table, columns: Sequence[CaptionC
 def _captioner(windows: pa.Table, unique: Mapping[str, str], columns: CaptionColumns) -> CaptionerView:
     repeated = _repeated(windows, unique, columns.caption)
     return CaptionerView(
-        name=wording.reason(columns.key),
+        name=words.reason(columns.key),
         statuses=_counted(windows, columns.status) if columns.status else (),
-        repeated=tuple((wording.plain(text), num, of) for text, num, of in repeated[:MAX_SHOWN]),
+        repeated=tuple((words.plain(text), num, of) for text, num, of in repeated[:MAX_SHOWN]),
         num_repeated=sum(num for _, num, _ in repeated),
     )
 

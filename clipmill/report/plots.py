@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup, escape
 
-from clipmill.review import wording
-from clipmill.review.measures import Measure
-from clipmill.review.plan_records import ScoreLimit
+from clipmill.report import words
+from clipmill.report.measures import Measure
+from clipmill.report.plan_records import ScoreLimit
 
 NUM_BINS = 32
 WIDTH, HEIGHT = 360.0, 176.0
@@ -129,7 +129,7 @@ def _bars(axis: Axis, counts: Mapping[str, np.ndarray], measure: Measure) -> lis
             y -= height
             shape = {"x": f"{x + 0.75:.2f}", "y": f"{y:.2f}", "height": f"{height:.2f}"}
             parts += _BAR.format(kind=kind, width=f"{width_px - 1.5:.2f}", **shape) if column[index] else ""
-        span = f"{wording.number(edges[index])} to {wording.number(edges[index + 1])} {measure.unit}".strip()
+        span = f"{words.number(edges[index])} to {words.number(edges[index + 1])} {measure.unit}".strip()
         told = ", ".join(f"{column[index]:,} {kind}" for kind, column in counts.items() if column[index])
         bars.append(Markup("<g><title>{}: {}</title>{}</g>").format(span, told, parts))
     return bars
@@ -141,7 +141,7 @@ def _tick_marks(axis: Axis) -> list[Markup]:
         place = float(axis.place(np.array([tick]))[0])
         anchor = "start" if place < 0.03 else "end" if place > 0.97 else "middle"
         y = {"y": f"{BASE:g}", "y2": f"{BASE + 4:g}", "text_y": f"{BASE + 18:g}"}
-        marks.append(_TICK.format(x=f"{_x(place):.2f}", anchor=anchor, label=wording.exact(tick), **y))
+        marks.append(_TICK.format(x=f"{_x(place):.2f}", anchor=anchor, label=words.exact(tick), **y))
     return marks
 
 
@@ -157,7 +157,7 @@ def _limit_marks(axis: Axis, limit: ScoreLimit) -> list[Markup]:
             _LIMIT.format(
                 idle=idle, x=f"{_x(place):.2f}", top=f"{TOP - 16:g}", base=f"{BASE:g}",
                 text_x=f"{_x(place) + (-5 if is_left else 5):.2f}", text_y=f"{TOP - 8:g}",
-                anchor="end" if is_left else "start", label=f"{side} {wording.exact(value)}",
+                anchor="end" if is_left else "start", label=f"{side} {words.exact(value)}",
             )
         )  # fmt: skip
     return marks
@@ -168,7 +168,7 @@ def _x(place: float) -> float:
 
 
 def _described(values: np.ndarray, measure: Measure, marks: Sequence[float]) -> Markup:
-    low, middle, high = (wording.number(value) for value in quantiles(values))
+    low, middle, high = (words.number(value) for value in quantiles(values))
     unit = f" {measure.unit}" if measure.unit else ""
     told = f"{measure.label} of {values.size:,} clips: median {middle}{unit}, 5 to 95 % {low} to {high}{unit}"
-    return escape(told + "".join(f", threshold {wording.exact(mark)}" for mark in marks))
+    return escape(told + "".join(f", threshold {words.exact(mark)}" for mark in marks))

@@ -7,10 +7,10 @@ import jinja2
 from markupsafe import Markup
 
 from clipmill import layout
-from clipmill.review import sample, wording
-from clipmill.review.page import Page, build_page
-from clipmill.review.previews import InlinedPreviews, ReadBytes, inline_previews
-from clipmill.review.view import ClipView, ReportOptions, ReportTables
+from clipmill.report import sample, words
+from clipmill.report.page import Page, build_page
+from clipmill.report.previews import InlinedPreviews, ReadBytes, inline_previews
+from clipmill.report.view import ClipView, ReportOptions, ReportTables
 from clipmill.storage import store
 
 _MARGIN_BYTES = 4096  # what the statement about previews may grow by once their number is known
@@ -58,7 +58,7 @@ def clip_data(page: Page) -> Mapping[str, object]:
                 "details": view.details,
                 "link": view.link,
                 "scores": [_finite(view.scores[measure.column]) for measure in page.measures],
-                "shown": [wording.number(view.scores[measure.column]) for measure in page.measures],
+                "shown": [words.number(view.scores[measure.column]) for measure in page.measures],
             }
             for view in page.clips
         ],
@@ -70,10 +70,10 @@ def _draw(page: Page, previews: InlinedPreviews) -> str:
         _templates()
         .get_template("report.html.j2")
         .render(
-            word=wording,
+            word=words,
             page=page,
             previews=previews,
-            data=Markup(wording.script_json(clip_data(page))),
+            data=Markup(words.script_json(clip_data(page))),
             row_of={view.clip_id: row for row, view in enumerate(page.clips)},
         )
     )
@@ -82,13 +82,13 @@ def _draw(page: Page, previews: InlinedPreviews) -> str:
 @cache
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("clipmill.review"),
+        loader=jinja2.PackageLoader("clipmill.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update({"timecode": wording.timecode, "count": wording.count})
+    environment.filters.update({"timecode": words.timecode, "count": words.count})
     return environment
 
 
@@ -98,4 +98,4 @@ def _in_turn(clips: Sequence[ClipView]) -> list[ClipView]:
 
 
 def _finite(value: float | None) -> float | None:
-    return None if wording.is_missing(value) else value
+    return None if words.is_missing(value) else value

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from clipmill.review.plan_records import NO_STAGES, PlanView
+from clipmill.report.plan_records import NO_STAGES, PlanView
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from clipmill.review import wording
-from clipmill.review.measures import LENGTH, measure_values
-from clipmill.review.view import FunnelView, Step
+from clipmill.report import words
+from clipmill.report.measures import LENGTH, measure_values
+from clipmill.report.view import FunnelView, Step
 
 VIDEO_STATUSES = ("rejected", "duplicate", "pending", "curated")
 CLIP_STATUSES = ("filtered", "duplicate", "kept")
@@ -65,7 +65,7 @@ def _tally(table: pa.Table, seconds: np.ndarray) -> dict[tuple[str, str], Step]:
         status, reason = row["status"] or "", row["reason"] or ""
         unknown = row["count_all"] - row["seconds_count"]
         tally[status, reason] = Step(
-            status, wording.reason(reason), row["count_all"], row["seconds_sum"], num_unknown=unknown
+            status, words.reason(reason), row["count_all"], row["seconds_sum"], num_unknown=unknown
         )
     return tally
 
@@ -81,7 +81,7 @@ def _steps(tally: dict[tuple[str, str], Step], statuses: tuple[str, ...]) -> tup
 def _merge(kind: str, steps: list[Step], *, has_parts: bool = True) -> Step:
     """The sum of ``steps``; they are its parts where they have reasons."""
     seconds = [step.seconds for step in steps if step.seconds is not None]
-    parts = tuple(step for step in steps if step.label != wording.DASH) if has_parts else ()
+    parts = tuple(step for step in steps if step.label != words.DASH) if has_parts else ()
     num_items = sum(step.num_items for step in steps)
     known = sum(seconds) if seconds or not num_items else None
     return Step(kind, kind, num_items, known, sum(step.num_unknown for step in steps), parts)
@@ -104,7 +104,7 @@ def _is_split(videos: pa.Table, clips: pa.Table) -> np.ndarray:
 def _dropped(videos: pa.Table, dropped_s: Mapping[str, float]) -> list[Step]:
     """Time of split videos that is in no clip; what no cause is given for stays ``in no clip``."""
     known = [
-        Step(f"dropped {cause}", f"in no clip, {wording.reason(cause)}", 0, dropped_s[cause])
+        Step(f"dropped {cause}", f"in no clip, {words.reason(cause)}", 0, dropped_s[cause])
         for cause in sorted(dropped_s)
     ]
     rest = _sum(videos["dropped_s"]) - sum(dropped_s.values())

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.types as pt
 
-from clipmill.review.naming import label_of, unit_of, words_of
-from clipmill.review.plan_records import PlanView, PublishedColumn
+from clipmill.report.names import label_of, unit_of, words_of
+from clipmill.report.plan_records import PlanView, PublishedColumn
 
 LENGTH = "end_s - start_s"
 """The one measure that is no column: the seconds of a clip."""

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipmill.review.naming import short_name
-from clipmill.review.view import OddityView
+from clipmill.report.names import short_name
+from clipmill.report.view import OddityView
 
 
 def oddity_views(videos: pa.Table, *, root: str, max_rows: int) -> tuple[list[OddityView], int]:

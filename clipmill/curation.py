@@ -13,7 +13,7 @@ import pyarrow as pa
 from clipmill import layout
 from clipmill.dataset.assemble import assemble
 from clipmill.dataset.collect import Collection, collect
-from clipmill.dataset.embeddings import (
+from clipmill.dataset.exports.embeddings import (
     algorithm_of,
     embedders,
     export_clips_for_ranking,

@@ -7,7 +7,7 @@ from typing import Self
 
 from clipmill import layout
 from clipmill.curation import RunOptions, run_curation
-from clipmill.dataset.embeddings import algorithm_of, embedders
+from clipmill.dataset.exports.embeddings import algorithm_of, embedders
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.run import Engine, check_machine, stream
 from clipmill.errors import SpecError

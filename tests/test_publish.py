@@ -13,17 +13,17 @@ from clipmill import identity
 from clipmill.base_columns import DUPLICATES
 from clipmill.dataset import publish as publishing
 from clipmill.dataset.assemble import assemble
-from clipmill.dataset.embeddings import (
+from clipmill.dataset.exports.embeddings import (
     embedders,
     embeddings_folder,
     export_clips_for_ranking,
     export_embeddings,
 )
+from clipmill.dataset.exports.video_json import chunked
 from clipmill.dataset.funnel import Funnel
 from clipmill.dataset.publish import publish
 from clipmill.dataset.run_record import RunRecord
 from clipmill.dataset.schemas import TABLES
-from clipmill.dataset.video_json import chunked
 from clipmill.errors import ConservationError
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec

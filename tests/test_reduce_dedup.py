@@ -14,7 +14,7 @@ from deduplicating import (
 )
 
 from clipmill.base_columns import DUPLICATES
-from clipmill.dataset.embeddings import export_no_embeddings
+from clipmill.dataset.exports.embeddings import export_no_embeddings
 from clipmill.dedup import on_faiss
 from clipmill.dedup.vectors import unit_rows
 from clipmill.dedup_job import fit, steps

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from drawing_documents import draw_parts
 
-from clipmill.dataset.embeddings import export_no_embeddings
+from clipmill.dataset.exports.embeddings import export_no_embeddings
 from clipmill.dedup_job import steps
 from clipmill.pipeline import Pipeline
 from clipmill.specs import DedupSpec

@@ -7,7 +7,7 @@ from importlib import metadata
 from clipmill import identity
 from clipmill.base_columns import SCHEMA_VERSION
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.clip_json import as_json
+from clipmill.dataset.exports.clip_json import as_json
 from clipmill.dataset.funnel import Funnel
 from clipmill.models.registry import entry_of
 from clipmill.models.weights.stage_weights import known_of

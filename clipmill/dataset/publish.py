@@ -7,15 +7,15 @@ import pyarrow as pa
 from clipmill import layout
 from clipmill.base_columns import DUPLICATES
 from clipmill.dataset.assemble import Tables, assemble
-from clipmill.dataset.clip_json import as_json, clip_files
 from clipmill.dataset.collect import Collection
 from clipmill.dataset.conservation import check_conservation
-from clipmill.dataset.folders import fill_folder
+from clipmill.dataset.exports.clip_json import as_json, clip_files
+from clipmill.dataset.exports.folders import fill_folder
+from clipmill.dataset.exports.video_json import video_files
 from clipmill.dataset.funnel import Funnel, count_funnel
 from clipmill.dataset.manifest import manifest_bytes
 from clipmill.dataset.run_record import RunRecord, write_run
 from clipmill.dataset.schemas import table_columns
-from clipmill.dataset.video_json import video_files
 from clipmill.planning.plan import Plan
 from clipmill.storage import parquet, store
 

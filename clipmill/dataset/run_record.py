@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from clipmill import layout
-from clipmill.dataset.clip_json import as_json
+from clipmill.dataset.exports.clip_json import as_json
 from clipmill.storage import store
 
 

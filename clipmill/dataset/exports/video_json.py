@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from clipmill import identity, layout
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.clip_json import as_json, framerate
 from clipmill.dataset.collect import Row
+from clipmill.dataset.exports.clip_json import as_json, framerate
 from clipmill.tasks.video import ClipStats
 
 _MAX_NAME_BYTES = 240

@@ -7,7 +7,7 @@ import pyarrow as pa
 from clipmill import arrow, layout
 from clipmill.dataset.assemble import assemble
 from clipmill.dataset.collect import Collection
-from clipmill.dataset.folders import fill_folder
+from clipmill.dataset.exports.folders import fill_folder
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.roles import EmbedderStage

@@ -1,0 +1,1 @@
+"""The documented files beside the tables: JSON and embeddings."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 import pytest
 
 from clipmill.errors import SpecError
-from clipmill.planning.code_digest import code_digest
+from clipmill.planning.code.code_digest import code_digest
 from clipmill.stages.base import Stage
 
 STAGE = '''"""A filter."""
@@ -147,7 +147,7 @@ def test_the_version_of_a_class_above_counts(folder: Path, monkeypatch: pytest.M
 SCRIPT = STAGE.replace("from .helpers.luma import luma", "from script_luma import luma")
 TAIL = """
 if __name__ == "__main__":
-    from clipmill.planning.code_digest import code_digest
+    from clipmill.planning.code.code_digest import code_digest
     print(code_digest(DarkFilter()))
 """
 

@@ -6,7 +6,7 @@ import pytest
 from hand_made import plan
 
 from clipmill.errors import SpecError
-from clipmill.planning.plain_values import plain
+from clipmill.planning.code.plain_values import plain
 from clipmill.planning.plan import Plan
 from clipmill.planning.process_stages import placed_process
 from clipmill.stages.process_stage import ProcessStage, is_process

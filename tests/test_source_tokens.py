@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clipmill.planning import source_tokens
-from clipmill.planning.source_text import read_source, source_of
-from clipmill.planning.source_tokens import Token, joined_fstrings
+from clipmill.planning.code import source_tokens
+from clipmill.planning.code.source_text import read_source, source_of
+from clipmill.planning.code.source_tokens import Token, joined_fstrings
 
 CODE = """
 import os
@@ -143,7 +143,7 @@ import json, sys, types
 for name, folders in (("clipmill", []), ("clipmill.planning", [sys.argv[1]])):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = folders
-from clipmill.planning.source_text import source_of
+from clipmill.planning.code.source_text import source_of
 print(json.dumps([source_of(text).digest for text in json.load(sys.stdin)]))
 """
 

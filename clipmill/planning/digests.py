@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 
 from clipmill import identity
-from clipmill.planning.code_digest import code_digest
+from clipmill.planning.code.code_digest import code_digest
 from clipmill.planning.nodes import ColumnRef, Node
 from clipmill.stages.base import Frames, Measure, Motion, Reads, Stage
 from clipmill.stages.process_stage import ProcessStage

@@ -5,8 +5,8 @@ import json
 from collections.abc import Iterator
 
 from clipmill.errors import SpecError
-from clipmill.planning.module_source import LIBRARY, locate, reach
-from clipmill.planning.plain_values import attributes_of
+from clipmill.planning.code.module_source import LIBRARY, locate, reach
+from clipmill.planning.code.plain_values import attributes_of
 from clipmill.stages.base import Stage
 from clipmill.stages.process_stage import ProcessStage
 

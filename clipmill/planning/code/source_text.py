@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from clipmill.planning.source_tokens import Place, result_tokens
+from clipmill.planning.code.source_tokens import Place, result_tokens
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipmill.planning.source_text import ImportStatement, Source, read_source
+from clipmill.planning.code.source_text import ImportStatement, Source, read_source
 
 LIBRARY = "clipmill"
 _INSTALLED = ("site-packages", "dist-packages", "lib-dynload")

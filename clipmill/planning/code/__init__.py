@@ -1,0 +1,1 @@
+"""The digest of a user's stage: its source and its attributes."""

@@ -46,8 +46,8 @@ bench: .venv/.ready
 	@$(BIN)/python -m bench $(if $(VIDEOS),--videos "$(VIDEOS)")
 
 # Drawn once: a file that is drawn again is a new version of its source.
-data/footage/ground_truth.json: $(wildcard clipmill/footage/*.py) | .venv/.ready
-	@$(BIN)/python -m clipmill.footage data/footage
+data/footage/ground_truth.json: $(wildcard footage/*.py) | .venv/.ready
+	@$(BIN)/python -m footage data/footage
 
 # Stale when the lock or the project file is newer; uv then brings it in line in seconds.
 .venv/.ready: pyproject.toml uv.lock

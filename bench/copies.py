@@ -31,10 +31,6 @@ from clipmill.dedup.candidates import Candidates
 from clipmill.dedup.sketches import encode
 from clipmill.dedup.thresholds import eps_for
 from clipmill.dedup_job.tables.fingerprint_column import verified
-from clipmill.footage.cut_films import CutKind, plan_cut_film
-from clipmill.footage.encode import VP9, Encoding, write_film
-from clipmill.footage.film import FilmPlan, frames, starts
-from clipmill.footage.shooting import plan_film
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.models.embedding.perceptual import describe_and_sketch, describe_either_way
@@ -42,6 +38,10 @@ from clipmill.records import FrameSpan
 from clipmill.shots.clip_splitter import ClipSplitter, split_whole
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.storage.listing import VIDEO_SUFFIXES
+from footage.cut_films import CutKind, plan_cut_film
+from footage.encode import VP9, Encoding, write_film
+from footage.film import FilmPlan, frames, starts
+from footage.shot_plan import plan_film
 
 HEIGHT_PX = 180
 DRAWN_SIZE_PX = (320, 180)

@@ -27,14 +27,14 @@ from tempfile import TemporaryDirectory
 
 from scenedetect import AdaptiveDetector, detect
 
-from clipmill.footage.cut_films import CutKind, plan_cut_film
-from clipmill.footage.encode import write_film
-from clipmill.footage.film import cuts, frames
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.content import find_cuts
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from footage.cut_films import CutKind, plan_cut_film
+from footage.encode import write_film
+from footage.film import cuts, frames
 
 TOLERANCE_FRAMES = 2
 GRADUAL_SLACK_FRAMES = 4

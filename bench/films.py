@@ -8,11 +8,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from clipmill.footage.cut_films import CROWDED, DRAWN, ORDINARY
-from clipmill.footage.encode import H264, Encoding, write_film
-from clipmill.footage.film import FilmPlan, frames
-from clipmill.footage.shooting import Style, Unit
 from clipmill.storage.listing import VIDEO_SUFFIXES
+from footage.cut_films import CROWDED, DRAWN, ORDINARY
+from footage.encode import H264, Encoding, write_film
+from footage.film import FilmPlan, frames
+from footage.shot_plan import Style, Unit
 
 SIZE_PX = (1280, 720)
 FPS = Fraction(25)

@@ -24,15 +24,15 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from bench.tables import table
-from clipmill.footage.cut_films import CROWDED, DRAWN, ORDINARY
-from clipmill.footage.encode import H264, write_film
-from clipmill.footage.film import FilmPlan, frames
-from clipmill.footage.shooting import STILL, Unit
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.stages.reads import Motion, rate
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
 from clipmill.storage.listing import VIDEO_SUFFIXES
+from footage.cut_films import CROWDED, DRAWN, ORDINARY
+from footage.encode import H264, write_film
+from footage.film import FilmPlan, frames
+from footage.shot_plan import STILL, Unit
 
 WINDOW_S = 5.0
 SIZE_PX = (480, 270)

@@ -36,8 +36,6 @@ from bench import machine
 from bench.films import FPS, drawn
 from bench.metering import isolated
 from bench.scanning import decode
-from clipmill.footage.cut_films import CutKind, plan_cut_film
-from clipmill.footage.film import cuts, thumbnails
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.models.registry import model_named
@@ -48,6 +46,8 @@ from clipmill.shots.candidates import Candidates
 from clipmill.shots.cut_finder import all_cuts
 from clipmill.shots.windows import DoubtfulWindows, GridWindows, Places, WindowReader
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+from footage.cut_films import CutKind, plan_cut_film
+from footage.film import cuts, thumbnails
 
 BACKENDS = ("torch", "openvino")
 MAX_TO_DECODE = 1.5

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clipmill.footage.encode import write_film
-from clipmill.footage.sound import sound_bed
+from footage.encode import write_film
+from footage.sound import sound_bed
 
 FPS = 25
 STILL, MOVING, ALONE = FPS, FPS, 1

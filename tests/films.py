@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from clipmill.footage import copies
-from clipmill.footage.encode import H264, Encoding, write_film
-from clipmill.footage.film import FilmPlan, frames
-from clipmill.footage.shooting import Style, Unit
-from clipmill.footage.sound import sound_bed
+from footage import copies
+from footage.encode import H264, Encoding, write_film
+from footage.film import FilmPlan, frames
+from footage.shot_plan import Style, Unit
+from footage.sound import sound_bed
 
 FPS = 24
 TWO_CLIPS = (76, 80)

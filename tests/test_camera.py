@@ -11,10 +11,10 @@ from drawing_scores import small_luma, textured
 from pydantic import ValidationError
 from scipy import ndimage
 
-from clipmill.footage.encode import write_film
 from clipmill.scores.camera import CAMERA, OBJECT, camera_and_object
 from clipmill.scores.flow import block_flow
 from clipmill.stages.video.filtering.motion_filter import MotionVectorDecodeStage
+from footage.encode import write_film
 
 HEIGHT, WIDTH = 180, 320
 WORLD = textured(400, 600)

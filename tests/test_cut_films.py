@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clipmill.footage.cut_films import (
+from footage.cut_films import (
     FLASH_CLEARANCE_FRAMES,
     GRADUAL_FRAMES,
     CutKind,
     draw_cut_film,
     plan_cut_film,
 )
-from clipmill.footage.film import FilmPlan, cuts, frames, thumbnails, whip_pans
-from clipmill.footage.shooting import Style, Unit, plan_film
-from clipmill.footage.worlds import PAINTERS, Painter, cartoon
+from footage.film import FilmPlan, cuts, frames, thumbnails, whip_pans
+from footage.shot_plan import Style, Unit, plan_film
+from footage.worlds import PAINTERS, Painter, cartoon
 
 SEED = 11
 KINDS = [pytest.param(kind, id=kind.value) for kind in CutKind]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from av.error import FFmpegError, InvalidDataError
 
-from clipmill.footage import CopyKind, Event, FilmTruth, GroundTruth, Outcome, draw_footage
-from clipmill.footage.copies import cut_short
-from clipmill.footage.sample import SHARE_OF_CUT_SHORT
-from clipmill.footage.sound import SAMPLE_RATE_HZ
-from clipmill.footage.truth import TRUTH_NAME
 from clipmill.media.bitstream.digest import AudioDigest, ContentDigest
 from clipmill.records import FrameSpan, VideoReason
+from footage import CopyKind, Event, FilmTruth, GroundTruth, Outcome, draw_footage
+from footage.copies import cut_short
+from footage.sample import SHARE_OF_CUT_SHORT
+from footage.sound import SAMPLE_RATE_HZ
+from footage.truth import TRUTH_NAME
 
 READABLE = [
     "chase.mp4",

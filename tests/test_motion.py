@@ -8,9 +8,6 @@ import numpy as np
 import pytest
 from drawing_scores import panned, recoded, small_luma, textured
 
-from clipmill.footage.encode import AV1, H264, HEVC, VP9, write_film
-from clipmill.footage.film import frames
-from clipmill.footage.shooting import plan_film
 from clipmill.scores.motion import (
     MotionScores,
     block_motion,
@@ -19,6 +16,9 @@ from clipmill.scores.motion import (
     spread_share,
 )
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
+from footage.encode import AV1, H264, HEVC, VP9, write_film
+from footage.film import frames
+from footage.shot_plan import plan_film
 
 PICTURE = textured(800, 1440)
 SIZES = [

@@ -9,8 +9,6 @@ from known_cuts import splitter_of
 from stage_context import PlainContext
 from whole_split import split_video
 
-from clipmill.footage.cut_films import CutKind, plan_cut_film
-from clipmill.footage.film import cuts, thumbnails
 from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.models.shots.detector import NetworkCutFinder
 from clipmill.records import Cuts, FrameSpan
@@ -19,6 +17,8 @@ from clipmill.shots.cut_finder import all_cuts
 from clipmill.shots.windows import STRIDE
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+from footage.cut_films import CutKind, plan_cut_film
+from footage.film import cuts, thumbnails
 
 SPEC = TransNetV2ClipExtractionStage()
 EVERYWHERE = TransNetV2ClipExtractionStage(cascade=False)

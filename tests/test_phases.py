@@ -8,12 +8,12 @@ import pytest
 from curating import ROOT, curate_here, environment, laps, plain_spec, rows, run_python
 from films import draw_film
 
-from clipmill.footage import copies
-from clipmill.footage.sound import sound_bed
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.sharding import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec, ShardingSpec
+from footage import copies
+from footage.sound import sound_bed
 
 LENGTH_S = 4
 

@@ -10,13 +10,13 @@ from flyte_pod import Pod
 from flyte_stand_in import REGISTRY, Registration, plain_name, registered
 from flyteidl.core import errors_pb2
 
-from clipmill.footage.encode import write_film
 from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import put_sources
 from clipmill.intake.sharding import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
+from footage.encode import write_film
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -14,10 +14,6 @@ from curating import curate_here, fates, plain_spec, rows, small_spec
 from films import draw_film
 from one_codec import one_codec_process
 
-from clipmill.footage import copies
-from clipmill.footage.encode import H264, write_sound
-from clipmill.footage.shooting import STILL, Style
-from clipmill.footage.sound import sound_bed
 from clipmill.pipeline import Pipeline
 from clipmill.records import VideoReason
 from clipmill.specs import CurateSpec
@@ -27,6 +23,10 @@ from clipmill.stages.video.clipping.clip_extraction_stages import (
 )
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.tasks.video import VideoTask
+from footage import copies
+from footage.encode import H264, write_sound
+from footage.shot_plan import STILL, Style
+from footage.sound import sound_bed
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
 

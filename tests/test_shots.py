@@ -7,10 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipmill.footage.camera import Whip
-from clipmill.footage.cut_films import CutKind, plan_cut_film
-from clipmill.footage.film import FilmPlan, Join, cuts, thumbnails
-from clipmill.footage.shooting import STILL, Style, Unit
 from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.changes import MAX_LAG, measure_changes, structure_change, structure_of
 from clipmill.shots.content import find_cuts
@@ -19,6 +15,10 @@ from clipmill.shots.streaming import ContentCutFinder
 from clipmill.shots.strip import BLOCK_FRAMES, Strip
 from clipmill.shots.transitions import GradualTransitions
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from footage.camera import Whip
+from footage.cut_films import CutKind, plan_cut_film
+from footage.film import FilmPlan, Join, cuts, thumbnails
+from footage.shot_plan import STILL, Style, Unit
 
 SPEC = ContentClipExtractionStage().detector_options()
 TOLERANCE_FRAMES = 2

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 from known_cuts import split_of
 
-from clipmill.footage.cut_films import CutKind, plan_cut_film
-from clipmill.footage.film import cuts, thumbnails
 from clipmill.records import FrameSpan
 from clipmill.shots.candidates import Candidates
 from clipmill.shots.windows import (
@@ -22,6 +20,8 @@ from clipmill.shots.windows import (
     WindowReader,
 )
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+from footage.cut_films import CutKind, plan_cut_film
+from footage.film import cuts, thumbnails
 
 THRESHOLD = TransNetV2ClipExtractionStage().cascade_threshold
 

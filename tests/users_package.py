@@ -16,10 +16,10 @@ from curating import ROOT, Row, curate_here, rows
 
 from clipmill.engine.run import Engine
 from clipmill.errors import StageBroken
-from clipmill.footage.encode import write_film
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.spec_file import load_spec
 from clipmill.specs import CurateSpec
+from footage.encode import write_film
 
 PACKAGE = "users_films"
 CALLS, FAILS_ABOVE = "USERS_FILMS_CALLS", "USERS_FILMS_FAILS_ABOVE"

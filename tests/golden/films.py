@@ -11,11 +11,11 @@ import numpy as np
 from curating import ROOT
 from films import TWO_CLIPS, draw_film
 
-from clipmill.footage import copies
-from clipmill.footage.encode import H264, HEVC, VP9, write_film
-from clipmill.footage.film import FilmPlan, Join, ShotPlan, frames
-from clipmill.footage.shooting import STILL, Style, Unit
-from clipmill.footage.sound import sound_bed
+from footage import copies
+from footage.encode import H264, HEVC, VP9, write_film
+from footage.film import FilmPlan, Join, ShotPlan, frames
+from footage.shot_plan import STILL, Style, Unit
+from footage.sound import sound_bed
 
 SIZE_PX = (320, 180)
 FPS = 24

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from clipmill.footage.encode import H264, SAME_BYTES, AudioTrack, write_film
+from footage.encode import H264, SAME_BYTES, AudioTrack, write_film
 
 
 def rename(source: Path, target: Path) -> None:

@@ -10,13 +10,14 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from clipmill.footage import copies
-from clipmill.footage.camera import Whip
-from clipmill.footage.encode import AV1, H264, HEVC, VP9, Encoding, write_film, write_sound
-from clipmill.footage.film import FilmPlan, Join, ShotPlan, cuts, frames, starts, whip_pans
-from clipmill.footage.shooting import STILL, Style, Unit
-from clipmill.footage.sound import add_beeps, sound_bed
-from clipmill.footage.truth import (
+from clipmill.records import FrameSpan, VideoReason
+from footage import copies
+from footage.camera import Whip
+from footage.encode import AV1, H264, HEVC, VP9, Encoding, write_film, write_sound
+from footage.film import FilmPlan, Join, ShotPlan, cuts, frames, starts, whip_pans
+from footage.shot_plan import STILL, Style, Unit
+from footage.sound import add_beeps, sound_bed
+from footage.truth import (
     TRUTH_NAME,
     CopyKind,
     Event,
@@ -26,7 +27,6 @@ from clipmill.footage.truth import (
     TimedEvent,
     write_truth,
 )
-from clipmill.records import FrameSpan, VideoReason
 
 # Most shots outlast what the documented defaults crop (0.5 s at each end) and ask for (2 s); a few do not.
 SMALL, SMALL_UPRIGHT = (320, 180), (180, 320)

@@ -11,11 +11,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from clipmill.footage.camera import Whip
-from clipmill.footage.film import FilmPlan, Join, ShotPlan, cuts, frames, starts
-from clipmill.footage.shooting import Style, Unit
-from clipmill.footage.worlds import cartoon
 from clipmill.records import Cuts, FrameSpan
+from footage.camera import Whip
+from footage.film import FilmPlan, Join, ShotPlan, cuts, frames, starts
+from footage.shot_plan import Style, Unit
+from footage.worlds import cartoon
 
 FLASH_CLEARANCE_FRAMES = 12
 
@@ -80,7 +80,7 @@ GRADUAL_FRAMES = {CutKind.DISSOLVE: (Join.DISSOLVE, 12, 32), CutKind.FADE: (Join
 def plan_cut_film(
     kind: CutKind, seed: int, *, width_px: int = 640, height_px: int = 360, fps: Fraction = Fraction(25)
 ) -> FilmPlan:
-    """A film of ``kind``; ``clipmill.footage.film`` gives its ``frames``, ``thumbnails`` and ``cuts``."""
+    """A film of ``kind``; ``footage.film`` gives its ``frames``, ``thumbnails`` and ``cuts``."""
     recipe = RECIPES[kind]
     number = list(CutKind).index(kind)
     unit = Unit(seed * len(CutKind) + number, fps=float(fps))

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from clipmill.footage.camera import Camera, Whip
-from clipmill.footage.film import FilmPlan, ShotPlan
-from clipmill.footage.worlds import PAINTERS, Painter
+from footage.camera import Camera, Whip
+from footage.film import FilmPlan, ShotPlan
+from footage.worlds import PAINTERS, Painter
 
 GOLDEN_SHARE = 0.618034
 WORLD_MARGIN = 0.3

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from clipmill.footage.textures import (
+from footage.textures import (
     hsv,
     lay,
     lay_disc,

@@ -9,10 +9,10 @@ from functools import cached_property
 import numpy as np
 from PIL import Image
 
-from clipmill.footage.camera import Camera, Canvas, take
-from clipmill.footage.figures import lay_figure, make_figure
-from clipmill.footage.worlds import Painter
 from clipmill.records import Cuts, FrameSpan
+from footage.camera import Camera, Canvas, take
+from footage.figures import lay_figure, make_figure
+from footage.worlds import Painter
 
 # Grain is given as it looks at this width; averaging to a smaller frame weakens it in proportion.
 GRAIN_WIDTH_PX = 640

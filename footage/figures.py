@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipmill.footage.textures import hsv, lay_disc, octave_noise
+from footage.textures import hsv, lay_disc, octave_noise
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from clipmill.footage.sound import SAMPLE_RATE_HZ
+from footage.sound import SAMPLE_RATE_HZ
 
 AUDIO_CHUNK_SAMPLES = 1024
 # Without it mkv gets a random id and every mux the muxer's version.

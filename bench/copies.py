@@ -28,8 +28,8 @@ from PIL import Image
 
 from bench.tables import table
 from clipmill.dedup.candidates import Candidates
-from clipmill.dedup.sketches import encode
-from clipmill.dedup.thresholds import eps_for
+from clipmill.dedup.copies.fingerprints import encode
+from clipmill.dedup.copies.thresholds import eps_for
 from clipmill.dedup_job.tables.fingerprint_column import verified
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan

@@ -26,9 +26,9 @@ from bench import machine
 from bench.metering import timed
 from bench.tables import table
 from clipmill.dedup import kmeans
+from clipmill.dedup.kmeans_init import Start
 from clipmill.dedup.nearest import BLOCK_ROWS
 from clipmill.dedup.pairwise import nearest_earlier
-from clipmill.dedup.seeding import Start
 from clipmill.dedup.vectors import Unit, unit_rows
 from clipmill.dedup_job import steps
 from clipmill.specs import DedupSpec

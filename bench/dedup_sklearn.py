@@ -21,7 +21,7 @@ from bench.dedup import draw
 from bench.metering import timed
 from bench.tables import table
 from clipmill.dedup import kmeans
-from clipmill.dedup.seeding import Start
+from clipmill.dedup.kmeans_init import Start
 from clipmill.dedup.vectors import Floats, Unit
 
 

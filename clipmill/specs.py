@@ -81,11 +81,12 @@ class DedupSpec(StageSpec):
     """Semantic deduplication: k-means, then cosine similarity of all pairs within a cluster.
 
     A clip is a duplicate when its similarity to an earlier-ranked clip is at least ``1 - eps``; ``eps`` None
-    takes the embedding's own value (``clipmill.dedup.thresholds``). ``which_to_keep`` ranks within a cluster:
-    ``hard`` keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by ``random_state``,
-    ``columns`` by ``rank_columns`` of the clips table, each ascending when ``ascending`` says so.
-    ``n_clusters`` ``auto`` is clamp(sqrt(N), 1, 50000). ``sim_metric`` is the distance to the centroid that
-    ``hard`` and ``easy`` rank by; pairs are compared by cosine, which for directions orders them as l2 does.
+    takes the embedding's own value (``clipmill.dedup.copies.thresholds``). ``which_to_keep`` ranks within a
+    cluster: ``hard`` keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by
+    ``random_state``, ``columns`` by ``rank_columns`` of the clips table, each ascending when ``ascending``
+    says so. ``n_clusters`` ``auto`` is clamp(sqrt(N), 1, 50000). ``sim_metric`` is the distance to the
+    centroid that ``hard`` and ``easy`` rank by; pairs are compared by cosine, which for directions orders
+    them as l2 does.
     """
 
     stage_name: ClassVar[str] = "dedup"

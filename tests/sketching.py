@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from drawing_scores import panned, textured
 
-from clipmill.dedup.sketches import SIDE_PX, Sketch, encode, sketch_of
+from clipmill.dedup.copies.fingerprints import SIDE_PX, Sketch, encode, sketch_of
 from clipmill.dedup.vectors import unit_rows
 
 FINE_PX = 4 * SIDE_PX

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from clipmill.dedup import kmeans, on_faiss
-from clipmill.dedup.seeding import Start, draw_seeds
+from clipmill.dedup import kmeans
+from clipmill.dedup.backends import faiss_backend
+from clipmill.dedup.kmeans_init import Start, draw_seeds
 from clipmill.dedup.vectors import Floats, Unit, unit_rows
 
 
@@ -51,7 +52,7 @@ def test_one_core_and_two_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) ->
     rows = np.random.default_rng(2).standard_normal((40_000, 8), dtype=np.float32)
     fitted: list[bytes] = []
     for cpus in (1, 2):
-        monkeypatch.setattr(on_faiss, "num_cores", lambda cpus=cpus: cpus)
+        monkeypatch.setattr(faiss_backend, "num_cores", lambda cpus=cpus: cpus)
         fitted.append(fit(rows, 30, max_iter=3).tobytes())
     assert fitted[0] == fitted[1]
 

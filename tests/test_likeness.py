@@ -6,9 +6,9 @@ import pytest
 from scipy import ndimage
 from sketching import FINE_PX, pictures, sketched
 
-from clipmill.dedup.likeness import likeness
-from clipmill.dedup.sketches import Sketch
-from clipmill.dedup.thresholds import eps_for
+from clipmill.dedup.copies.copy_similarity import likeness
+from clipmill.dedup.copies.fingerprints import Sketch
+from clipmill.dedup.copies.thresholds import eps_for
 
 CLIP = pictures(0)
 COPY = 1 - eps_for("perceptual")

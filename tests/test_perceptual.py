@@ -7,8 +7,8 @@ import pytest
 from drawing_scores import panned, recoded, textured
 from PIL import Image
 
-from clipmill.dedup.sketches import decode
-from clipmill.dedup.thresholds import EPS, LEARNED_EPS, eps_for
+from clipmill.dedup.copies.fingerprints import decode
+from clipmill.dedup.copies.thresholds import EPS, LEARNED_EPS, eps_for
 from clipmill.models.embedding.base import Embedder
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 

@@ -15,7 +15,7 @@ from deduplicating import (
 
 from clipmill.base_columns import DUPLICATES
 from clipmill.dataset.exports.embeddings import export_no_embeddings
-from clipmill.dedup import on_faiss
+from clipmill.dedup.backends import faiss_backend
 from clipmill.dedup.vectors import unit_rows
 from clipmill.dedup_job import fit, steps
 from clipmill.errors import SourceError, SpecError
@@ -227,13 +227,13 @@ def test_no_more_rows_than_asked_for_share_a_product(
     embeddings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    knn = on_faiss.faiss.knn
+    knn = faiss_backend.faiss.knn
 
     def counting(block: np.ndarray, *rest: object, **named: object) -> tuple[np.ndarray, np.ndarray]:
         sizes.append(len(block))
         return knn(block, *rest, **named)
 
-    monkeypatch.setattr(on_faiss.faiss, "knn", counting)
+    monkeypatch.setattr(faiss_backend.faiss, "knn", counting)
     steps.fit_clusters(str(embeddings), str(output), DedupSpec(max_samples_per_batch=7))
     assert max(sizes) == 7
 

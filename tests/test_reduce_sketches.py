@@ -8,8 +8,8 @@ import pytest
 from deduplicating import removed, run, tree
 from sketching import directions, pictures, sketched, towards, write_sketched
 
+from clipmill.dedup.copies.fingerprints import Sketch, encode
 from clipmill.dedup.ranking import rank_random
-from clipmill.dedup.sketches import Sketch, encode
 from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.errors import BadEmbeddings
 from clipmill.specs import DedupSpec

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from sketching import made
 
-from clipmill.dedup.sketches import MAX_FRAMES, SIDE_PX, Sketch, decode, encode, faulty_sketch, sketch_of
+from clipmill.dedup.copies.fingerprints import (
+    MAX_FRAMES,
+    SIDE_PX,
+    Sketch,
+    decode,
+    encode,
+    faulty_sketch,
+    sketch_of,
+)
 
 
 def numbered(num_frames: int, *, num_views: int = 1) -> np.ndarray:

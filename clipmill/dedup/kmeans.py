@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from clipmill.dedup.backends import resolve
+from clipmill.dedup.backends.select import resolve
+from clipmill.dedup.kmeans_init import DEFAULT_START, Start, draw_seeds
 from clipmill.dedup.nearest import BLOCK_ROWS, DEFAULT_SEARCH, Search, nearest, nearest_few
-from clipmill.dedup.seeding import DEFAULT_START, Start, draw_seeds
 from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
 
 MAX_CLUSTERS = 50_000
@@ -145,10 +145,10 @@ def _beyond(
 def _fit_on_cuml(
     unit: Unit, num_clusters: int, *, max_iter: int, tol: float, seed: int, start: Start
 ) -> Unit:
-    from clipmill.dedup import on_cuml
+    from clipmill.dedup import kmeans_cuml
 
     wanted = min(num_clusters, len(unit))
-    return on_cuml.fit(unit, num_clusters=wanted, max_iter=max_iter, tol=tol, seed=seed, start=start)
+    return kmeans_cuml.fit(unit, num_clusters=wanted, max_iter=max_iter, tol=tol, seed=seed, start=start)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clipmill.dedup.backend_name import DedupBackend
-from clipmill.dedup.backends import nearest_few_by
+from clipmill.dedup.backends.select import nearest_few_by
 from clipmill.dedup.vectors import Indices, Unit
 
 BLOCK_ROWS = 16384

@@ -13,7 +13,7 @@ import pyarrow as pa
 from clipmill import identity, layout
 from clipmill.dedup import kmeans, ranking
 from clipmill.dedup.backend_name import DedupBackend
-from clipmill.dedup.seeding import Start
+from clipmill.dedup.kmeans_init import Start
 from clipmill.dedup.vectors import Indices, turn_into_unit
 from clipmill.dedup_job import step_io
 from clipmill.dedup_job.tables.embedding_files import Rows, read_placed, sorted_ids

@@ -13,8 +13,8 @@ documented tree ``<output>/dedup``. Clips are never touched.
 from collections.abc import Sequence
 
 from clipmill import layout
+from clipmill.dedup.copies.thresholds import eps_for
 from clipmill.dedup.nearest import Search
-from clipmill.dedup.thresholds import eps_for
 from clipmill.dedup_job import assign, fit, links, selection, step_io
 from clipmill.dedup_job.find_group import search
 from clipmill.dedup_job.previous.run import read_known, rows_dir

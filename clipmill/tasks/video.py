@@ -96,10 +96,9 @@ class Clip:
     ``span`` is in seconds of the source. Beyond the documented fields: ``place`` is the exact span in frames
     and pts. ``reason`` says why a stage rejected the clip. ``file`` and ``file_digest`` describe the
     file it was cut to. ``embedding`` is that of the first algorithm in use, L2-normalised float32 ``(D,)``,
-    ``sketch`` what verifies a copy where that makes one (``clipmill.dedup.sketches``), and ``text_match`` the
-    text that fits best with its probability.
-    ``frame_scores`` are the aesthetic scores of its frames, float32 ``(T,)``, and ``answers`` those of the
-    questions asked about it.
+    ``sketch`` what verifies a copy where that makes one (``clipmill.dedup.copies.fingerprints``), and
+    ``text_match`` the text that fits best with its probability. ``frame_scores`` are the aesthetic scores of
+    its frames, float32 ``(T,)``, and ``answers`` those of the questions asked about it.
     """
 
     uuid: uuid_module.UUID

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from clipmill.dedup import on_faiss, on_numpy, on_torch, pairwise
+from clipmill.dedup import pairwise
+from clipmill.dedup.backends import faiss_backend, numpy_backend, torch_backend
 from clipmill.dedup.vectors import Unit, unit_rows
 from clipmill.dedup_job import steps
 from clipmill.specs import DedupSpec
@@ -25,7 +26,7 @@ def test_the_nearest_directions_are_those_of_the_other_backends(count: int) -> N
     rows, directions = alike_rows(), alike_rows(num_films=9, each=1, seed=1)
     found = [
         one.nearest_few(rows, directions, count=count, block_rows=64)
-        for one in (on_torch, on_numpy, on_faiss)
+        for one in (torch_backend, numpy_backend, faiss_backend)
     ]
     for labels, scores in found[1:]:
         assert labels.tolist() == found[0][0].tolist()
@@ -35,7 +36,7 @@ def test_the_nearest_directions_are_those_of_the_other_backends(count: int) -> N
 @pytest.mark.parametrize("batch_size", [16, 64, 1000])
 def test_pairs_that_bfloat16_proposed_are_those_of_float32(batch_size: int) -> None:
     rows = alike_rows()
-    index, score = on_torch.nearest_earlier(rows, batch_size=batch_size)
+    index, score = torch_backend.nearest_earlier(rows, batch_size=batch_size)
     expected_index, expected = pairwise.nearest_earlier(rows, batch_size=batch_size)
     assert index.tolist() == expected_index.tolist()
     assert score == pytest.approx(expected, abs=1e-5)
@@ -43,11 +44,11 @@ def test_pairs_that_bfloat16_proposed_are_those_of_float32(batch_size: int) -> N
 
 def test_of_equal_copies_the_earliest_is_named() -> None:
     rows = np.repeat(alike_rows(num_films=1, each=1, dim=300), 40, axis=0)
-    assert on_torch.nearest_earlier(rows, batch_size=16)[0].tolist() == [0] * 40
+    assert torch_backend.nearest_earlier(rows, batch_size=16)[0].tolist() == [0] * 40
 
 
 def test_negative_similarity_names_the_row_itself() -> None:
-    index, score = on_torch.nearest_earlier(np.array([[1, 0], [-1, 0]], dtype=np.float32), batch_size=4)
+    index, score = torch_backend.nearest_earlier(np.array([[1, 0], [-1, 0]], dtype=np.float32), batch_size=4)
     assert (index.tolist(), score.tolist()) == ([0, 1], [0.0, 0.0])
 
 
@@ -72,7 +73,7 @@ def test_a_run_by_torch_finds_what_one_by_faiss_finds(tmp_path: Path) -> None:
 def test_a_gpu_gives_what_the_cpu_gives() -> None:
     assert torch.cuda.is_available()
     rows = alike_rows(num_films=500)
-    index, score = on_torch.nearest_earlier(rows, batch_size=1024)
+    index, score = torch_backend.nearest_earlier(rows, batch_size=1024)
     expected_index, expected = pairwise.nearest_earlier(rows)
     assert index.tolist() == expected_index.tolist()
     assert score == pytest.approx(expected, abs=1e-5)

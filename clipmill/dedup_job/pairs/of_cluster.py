@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipmill.dedup.backend_name import DedupBackend
-from clipmill.dedup.backends import nearest_earlier_by
+from clipmill.dedup.backends.select import nearest_earlier_by
 from clipmill.dedup.pairwise import Ranked, nearest_earlier_across
 from clipmill.dedup.vectors import Indices, Unit
 from clipmill.dedup_job.assign import as_matrix

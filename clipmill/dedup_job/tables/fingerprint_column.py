@@ -8,8 +8,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from clipmill.dedup.candidates import MIN_SIMILARITY, Candidates
-from clipmill.dedup.likeness import likeness
-from clipmill.dedup.sketches import decode, faulty_sketch
+from clipmill.dedup.copies.copy_similarity import likeness
+from clipmill.dedup.copies.fingerprints import decode, faulty_sketch
 from clipmill.dedup.vectors import Indices
 from clipmill.dedup_job.step_io import Borders
 from clipmill.dedup_job.tables.arrow_lookup import places_among

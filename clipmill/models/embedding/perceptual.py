@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from clipmill.dedup.sketches import SIDE_PX, Sketch, encode, sketch_of
+from clipmill.dedup.copies.fingerprints import SIDE_PX, Sketch, encode, sketch_of
 from clipmill.models.embedding.base import Embedded
 
 _SIDE_PX = 32  # of the small luma picture

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clipmill.dedup.sketches import LEAST_FRAMES, Pictures
+from clipmill.dedup.copies.fingerprints import LEAST_FRAMES, Pictures
 from clipmill.dedup.vectors import Indices
 
 _SPEEDS = (1.0, 0.95, 1.05, 0.9, 1.1)  # steps that drift by less than a sample within ten seconds

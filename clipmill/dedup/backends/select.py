@@ -57,36 +57,36 @@ def nearest_few_by(name: DedupBackend) -> NearestFew:
 def nearest_earlier_by(name: DedupBackend) -> NearestEarlier:
     """How a backend looks for pairs: torch on a GPU or not, numpy for all others."""
     if resolve(name) == "torch":
-        from clipmill.dedup import on_torch
+        from clipmill.dedup.backends import torch_backend
 
-        return on_torch.nearest_earlier
+        return torch_backend.nearest_earlier
     return pairwise.nearest_earlier
 
 
 def _torch_sees_a_gpu() -> bool:
     if not _GPU.exists() or importlib.util.find_spec("torch") is None:
         return False
-    from clipmill.dedup import on_torch
+    from clipmill.dedup.backends import torch_backend
 
-    return on_torch.has_gpu()
+    return torch_backend.has_gpu()
 
 
 def _faiss() -> NearestFew:
-    from clipmill.dedup import on_faiss
+    from clipmill.dedup.backends import faiss_backend
 
-    return on_faiss.nearest_few
+    return faiss_backend.nearest_few
 
 
 def _numpy() -> NearestFew:
-    from clipmill.dedup import on_numpy
+    from clipmill.dedup.backends import numpy_backend
 
-    return on_numpy.nearest_few
+    return numpy_backend.nearest_few
 
 
 def _torch() -> NearestFew:
-    from clipmill.dedup import on_torch
+    from clipmill.dedup.backends import torch_backend
 
-    return on_torch.nearest_few
+    return torch_backend.nearest_few
 
 
 _LOADERS: dict[str, Callable[[], NearestFew]] = {

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clipmill.dedup.registration import Place, find_place, smoothed, warped
-from clipmill.dedup.sketches import SIDE_PX, Pictures
-from clipmill.dedup.timing import Timing, find_timing, half_steps
+from clipmill.dedup.copies.fingerprints import SIDE_PX, Pictures
+from clipmill.dedup.copies.spatial_alignment import Place, find_place, smoothed, warped
+from clipmill.dedup.copies.time_alignment import Timing, find_timing, half_steps
 from clipmill.dedup.vectors import Indices
 
 _DARK, _BRIGHT = 10, 245  # levels beyond which brightening leaves nothing to compare

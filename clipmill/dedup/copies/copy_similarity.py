@@ -14,9 +14,9 @@ Logos and text lie near the edges: there, what differs much may count less. In t
 import numpy as np
 import numpy.typing as npt
 
-from clipmill.dedup.laying import MIDDLE, Laid, Moments, coarse, laid_over
-from clipmill.dedup.registration import smoothed, widely_smoothed
-from clipmill.dedup.sketches import Pictures, Sketch
+from clipmill.dedup.copies.alignment import MIDDLE, Laid, Moments, coarse, laid_over
+from clipmill.dedup.copies.fingerprints import Pictures, Sketch
+from clipmill.dedup.copies.spatial_alignment import smoothed, widely_smoothed
 from clipmill.dedup.vectors import Floats
 
 _EXPONENT = 0.206  # brings the product of the measures to the scale on which 0.78 is the same shot

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clipmill.dedup.sketches import SIDE_PX, Pictures
+from clipmill.dedup.copies.fingerprints import SIDE_PX, Pictures
 
 _MAX_SCALE = 0.15  # a crop by 5 % on each side is 0.11
 _MAX_SHIFT = 0.09  # in half sides: a crop by 5 % on one side is 0.05

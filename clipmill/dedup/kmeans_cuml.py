@@ -5,7 +5,7 @@
 import numpy as np
 from cuml.cluster import KMeans
 
-from clipmill.dedup.seeding import Start
+from clipmill.dedup.kmeans_init import Start
 from clipmill.dedup.vectors import Unit
 
 _INIT = {"k-means||": "scalable-k-means++", "random": "random"}

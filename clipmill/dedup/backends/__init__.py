@@ -1,0 +1,1 @@
+"""Where distances are computed: numpy, faiss, torch."""

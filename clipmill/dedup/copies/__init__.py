@@ -1,0 +1,1 @@
+"""Whether one clip is a copy of another: by small pictures of both."""

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.context import Shared, WorkerContext
-from clipmill.engine.node_runner import is_stream, open_worker
-from clipmill.engine.result_rows import checked, rows_of
 from clipmill.engine.run import stream
+from clipmill.engine.runners.context import Shared, WorkerContext
+from clipmill.engine.runners.node_runner import is_stream, open_worker
+from clipmill.engine.runners.result_rows import checked, rows_of
 from clipmill.errors import SpecError
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hand_made import plan, span, work
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.context import Shared, WorkerContext
+from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.planning.nodes import Node, Placed
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import (

@@ -127,7 +127,7 @@ def test_source_and_thumbnails_do_not_travel_on(film: Path) -> None:
 
 
 def test_source_over_the_limit_is_not_read_into_memory(film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clipmill.engine.process_inputs.MAX_SOURCE_BYTES", 1000)
+    monkeypatch.setattr("clipmill.engine.runners.process_inputs.MAX_SOURCE_BYTES", 1000)
     observer = Observer(lambda video: video.source_bytes)
     run([*seconds(film), observer])
     assert observer.seen == [None]

@@ -10,7 +10,7 @@ import yaml
 from drawing_documents import draw_parts
 
 from clipmill.dataset.schemas import TABLES, table_schemas
-from clipmill.engine.process_changes import CUSTOM
+from clipmill.engine.runners.process_changes import CUSTOM
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.records import DropCause, VideoReason
 from clipmill.spec_file import load_spec, spec_of

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from clipmill.engine.context import WorkerContext
 from clipmill.engine.graph import OperatorNode, build_operators
 from clipmill.engine.groups import groups_of
-from clipmill.engine.stage_group import StageGroup
+from clipmill.engine.runners.context import WorkerContext
+from clipmill.engine.runners.stage_group import StageGroup
 from clipmill.errors import SpecError
 from clipmill.models.captioning.backends.vllm_backend import engine_arguments
 from clipmill.planning.from_spec import plan_of_spec

@@ -7,7 +7,7 @@ import pytest
 from engine_stages import KEY, Scorer, chunk_of, clip_id, column, context_of, scorer_plan, scores
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.node_runner import SYSTEMATIC_ITEMS, NodeRunner, open_worker
+from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS, NodeRunner, open_worker
 from clipmill.errors import ModelUnavailable, StageBroken
 from clipmill.stages.base import Batch, Failed, Results, StageContext, Worker
 

@@ -12,7 +12,7 @@ from drawing_scan import read_codes, write_film
 from hand_made import SPANS, chunk, samples
 from scan_plans import QUALITY, quality
 
-from clipmill.engine.items import wanted_items
+from clipmill.engine.runners.items import wanted_items
 from clipmill.media.scan.clip_samples import ClipSamples, clip_samples, frame_budgets
 from clipmill.media.scan.packet_index import index_packets
 from clipmill.media.scan.scan import load_arrays, scan

@@ -11,9 +11,9 @@ from drawing_scan import read_codes, write_film
 from scan_plans import plan_of
 
 from clipmill.engine.graph import build_operators
-from clipmill.engine.scan import passes, segmented_scan
+from clipmill.engine.scan import scan_driver, segmented_scan
 from clipmill.engine.scan.frame_buffer import FrameBuffer
-from clipmill.engine.scan.passes import WHOLE, Passes
+from clipmill.engine.scan.scan_driver import WHOLE, Passes
 from clipmill.engine.scan.segmented_scan import rest_of
 from clipmill.engine.work import Work
 from clipmill.errors import UnreadableVideo
@@ -35,13 +35,13 @@ RUN = plan_of_spec(plain_spec(), source="films", output="out")
 @pytest.fixture(autouse=True)
 def short_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segmented_scan, "SEGMENT_FRAMES", 20)
-    monkeypatch.setattr(passes, "LONG_S", 1.0)
+    monkeypatch.setattr(scan_driver, "LONG_S", 1.0)
 
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments are scanned by threads, which takes no time to start."""
-    for module in (segmented_scan, passes):
+    for module in (segmented_scan, scan_driver):
         monkeypatch.setattr(module, "codec_runner", lambda _: InThisProcess())
 
 
@@ -102,7 +102,7 @@ def test_video_without_borders_is_one_pass_and_the_log_says_why(
 ) -> None:
     monkeypatch.setattr("logging.Logger.propagate", True, raising=False)
     film = write_film(tmp_path / "a.mp4", range(60), options={"preset": "veryfast", "g": "250"})
-    with caplog.at_level("INFO", logger="clipmill.engine.scan.passes"):
+    with caplog.at_level("INFO", logger="clipmill.engine.scan.scan_driver"):
         pieces, _ = passed(film, tmp_path / "spool", width=2)
     assert [len(piece.arrays.is_key) for piece in pieces] == [40, 20]
     assert "in one pass: it has no key pictures" in caplog.text
@@ -151,7 +151,7 @@ def test_a_process_that_ends_does_not_wait_for_a_pass(
         in_daemon.append(threading.current_thread().daemon)
         raise UnreadableVideo("a.mp4", VideoReason.NO_FRAMES, "it is empty")
 
-    monkeypatch.setattr(passes, "scan_and_cut", scan_and_cut)
+    monkeypatch.setattr(scan_driver, "scan_and_cut", scan_and_cut)
     with pytest.raises(UnreadableVideo):
         passed(write_film(tmp_path / "a.mp4", range(5)), tmp_path / "spool", width=1)
     assert in_daemon == [True]

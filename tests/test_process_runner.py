@@ -14,8 +14,8 @@ from hand_made import IDS, SPANS, chunk, mp4, plan, rows, samples, work
 
 from clipmill import layout
 from clipmill.engine.chunk import Chunk, WholeVideo
-from clipmill.engine.context import Shared, WorkerContext
-from clipmill.engine.process_runner import ProcessRunner
+from clipmill.engine.runners.context import Shared, WorkerContext
+from clipmill.engine.runners.process_runner import ProcessRunner
 from clipmill.errors import SpecError, StageBroken
 from clipmill.media.io.source import bytes_source
 from clipmill.planning.judgement import Rejection
@@ -143,7 +143,7 @@ def test_source_and_thumbnails_are_gone_from_what_is_handed_back(tmp_path: Path)
 def test_source_over_the_limit_is_not_read_into_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clipmill.engine.process_inputs.MAX_SOURCE_BYTES", 3)
+    monkeypatch.setattr("clipmill.engine.runners.process_inputs.MAX_SOURCE_BYTES", 3)
     observer = Observer(lambda video: video.source_bytes)
     run(observer, made=sourced(tmp_path / "film.mp4"))
     assert observer.seen == [None]

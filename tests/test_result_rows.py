@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from engine_stages import items, scorer
 
-from clipmill.engine.result_rows import BadResults, checked, rows_of
+from clipmill.engine.runners.result_rows import BadResults, checked, rows_of
 from clipmill.stages.base import Failed, Results
 
 NODE = scorer()

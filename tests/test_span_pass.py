@@ -10,7 +10,7 @@ from curating import curate_here, laps, plain_spec, published_files, rows
 from films import draw_film
 from hand_made import FACTS, SPANS, span, work, writer
 
-from clipmill.engine.scan.passes import Passes
+from clipmill.engine.scan.scan_driver import Passes
 from clipmill.engine.scan.span_pass import LEAD_S, PARTIAL, first_pts_of, is_inside, wanted_spans
 from clipmill.engine.work import Work
 from clipmill.media.scan.span_scan import SourceSpan, SpanFault, merged_spans

@@ -9,7 +9,7 @@ import pytest
 from curating import rows
 
 from clipmill.curation import RunOptions, run_curation
-from clipmill.engine.context import Shared, WorkerContext
+from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.limits import LimitsSpec
 from clipmill.models.registry import entry_of, model_named

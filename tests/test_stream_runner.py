@@ -6,8 +6,8 @@ import pytest
 from engine_stages import KEY, FakeStream, Scorer, chunk_of, clip_id, column, context_of, scorer_plan
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.node_runner import SYSTEMATIC_ITEMS
-from clipmill.engine.stream_runner import MAX_DEATHS, NO_ANSWER, StreamRunner
+from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS
+from clipmill.engine.runners.stream_runner import MAX_DEATHS, NO_ANSWER, StreamRunner
 from clipmill.errors import ClipmillError, EngineDied, StageBroken
 from clipmill.stages.base import Failed, Item, StageContext
 

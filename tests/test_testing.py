@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from light_stage import LightFilter
 
-from clipmill.engine.result_rows import BadResults
+from clipmill.engine.runners.result_rows import BadResults
 from clipmill.stages.base import Batch, StageContext, Worker
 from clipmill.testing import clip_item, run_items, run_stage
 

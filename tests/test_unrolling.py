@@ -17,8 +17,8 @@ from whole_split import split_video
 
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.scan.frame_buffer import FrameBuffer
-from clipmill.engine.scan.passes import Done, Passes
-from clipmill.engine.scan.splitting import Splitting
+from clipmill.engine.scan.scan_driver import Done, Passes
+from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.scan.video_chunker import VideoChunker
 from clipmill.engine.work import Work
 from clipmill.errors import UnreadableVideo
@@ -291,7 +291,7 @@ def test_pieces_do_not_show_in_what_is_published(
     """Frames of the whole video are among it."""
     frames = {"write": True, "target": "videos", "target_fps": [3.0], "extraction_policies": ["middle"]}
     spec = plain_spec(split={"content": CONTENT.model_dump() | {"find_gradual": False}}, frames=frames)
-    monkeypatch.setattr("clipmill.engine.scan.passes.LONG_S", 1.0)
+    monkeypatch.setattr("clipmill.engine.scan.scan_driver.LONG_S", 1.0)
     published: list[dict[str, bytes]] = []
     for frames in (1 << 20, 40):
         monkeypatch.setattr("clipmill.engine.operators.scan.PIECE_FRAMES", frames)
@@ -314,7 +314,7 @@ def test_video_rejected_after_its_first_clips_came_has_none(
         raise UnreadableVideo(work.source.uri, VideoReason.OVER_LIMIT, "it does not end")
 
     monkeypatch.setattr(Passes, "pieces", broken)
-    monkeypatch.setattr("clipmill.engine.scan.passes.LONG_S", 1.0)
+    monkeypatch.setattr("clipmill.engine.scan.scan_driver.LONG_S", 1.0)
     monkeypatch.setattr("clipmill.engine.operators.scan.PIECE_FRAMES", 40)
     spec = plain_spec(split={"content": CONTENT.model_dump() | {"find_gradual": False}})
     curate_here(film.parent, tmp_path / "out", spec)

@@ -2,7 +2,7 @@
 
 from hand_made import plan
 
-from clipmill.engine.scan.splitting import Splitting
+from clipmill.engine.scan.splitter import Splitting
 from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.stages.base import StageContext
 from clipmill.stages.roles import ExtractorStage

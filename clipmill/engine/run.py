@@ -9,12 +9,12 @@ from typing import Literal
 import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.failures import FailureCount
 from clipmill.engine.graph import OperatorNode, build_operators
 from clipmill.engine.inline import run_inline
 from clipmill.engine.known_rows import known_of
 from clipmill.engine.metrics import StageMetric
 from clipmill.engine.progress import Progress
+from clipmill.engine.runners.failures import FailureCount
 from clipmill.engine.stage_log import log_chunk
 from clipmill.engine.state_writer import StateWriter
 from clipmill.engine.work import Work

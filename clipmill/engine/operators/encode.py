@@ -14,7 +14,7 @@ from clipmill import identity, layout
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.groups import Group, behind
 from clipmill.engine.metrics import Stopwatch
-from clipmill.engine.result_rows import checked, rows_of
+from clipmill.engine.runners.result_rows import checked, rows_of
 from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError
 from clipmill.media.cut.cut import cut_clips
 from clipmill.planning.nodes import Node

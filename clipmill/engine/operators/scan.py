@@ -6,18 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from clipmill.engine.chunk import Chunk, WholeVideo
-from clipmill.engine.context import Shared, WorkerContext
 from clipmill.engine.groups import Group, behind
 from clipmill.engine.metrics import Stopwatch
 from clipmill.engine.operators.encode import with_cuts
+from clipmill.engine.runners.context import Shared, WorkerContext
+from clipmill.engine.runners.stage_group import StageGroup
 from clipmill.engine.scan.chunker import START, Chunker, ChunkOffset
-from clipmill.engine.scan.passes import WHOLE, Done, Passes
+from clipmill.engine.scan.scan_driver import WHOLE, Done, Passes
 from clipmill.engine.scan.single_pass import IN_THE_PASS
 from clipmill.engine.scan.span_pass import PARTIAL, is_inside, wanted_spans
-from clipmill.engine.scan.splitting import Splitting
+from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.scan.video_chunker import VideoChunker
 from clipmill.engine.scan.video_stages import VideoStages
-from clipmill.engine.stage_group import StageGroup
 from clipmill.engine.work import Work
 from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError, UnreadableVideo
 from clipmill.media.cut.single_pass import SamePassClips

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.groups import Group, behind
-from clipmill.engine.stage_group import StageGroup
+from clipmill.engine.runners.stage_group import StageGroup
 from clipmill.planning.plan import Plan
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.scan.chunker import START, Chunker, ChunkOffset
 from clipmill.engine.scan.frame_buffer import FrameBuffer
-from clipmill.engine.scan.splitting import Splitting
+from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.work import Work
 from clipmill.media.scan.spool import Piece, let_go
 from clipmill.media.types import ScanFacts

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.context import Shared, WorkerContext
-from clipmill.engine.node_runner import failure_of
-from clipmill.engine.result_rows import Answered, BadResults, bad_result, checked, rows_of
+from clipmill.engine.runners.context import Shared, WorkerContext
+from clipmill.engine.runners.node_runner import failure_of
+from clipmill.engine.runners.result_rows import Answered, BadResults, bad_result, checked, rows_of
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.work import Work
 from clipmill.media.scan.clip_samples import clip_samples

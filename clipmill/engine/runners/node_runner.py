@@ -9,9 +9,9 @@ from typing import TypeGuard
 import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.context import WorkerContext
-from clipmill.engine.items import Wanted, wanted_items
-from clipmill.engine.result_rows import (
+from clipmill.engine.runners.context import WorkerContext
+from clipmill.engine.runners.items import Wanted, wanted_items
+from clipmill.engine.runners.result_rows import (
     BAD_RESULT,
     STAGE_ERROR,
     Answered,

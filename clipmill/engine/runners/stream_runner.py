@@ -9,10 +9,10 @@ from typing import cast
 import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.context import WorkerContext
-from clipmill.engine.items import Wanted, wanted_items
-from clipmill.engine.node_runner import FailureStreak, failure_of, open_worker
-from clipmill.engine.result_rows import Answered, BadResults, bad_result, checked, rows_of
+from clipmill.engine.runners.context import WorkerContext
+from clipmill.engine.runners.items import Wanted, wanted_items
+from clipmill.engine.runners.node_runner import FailureStreak, failure_of, open_worker
+from clipmill.engine.runners.result_rows import Answered, BadResults, bad_result, checked, rows_of
 from clipmill.errors import ClipmillError, EngineDied, StageBroken
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.context import Shared, WorkerContext
 from clipmill.engine.groups import gpus_of, gpus_together
 from clipmill.engine.metrics import Stopwatch
-from clipmill.engine.node_runner import NodeRunner, is_stream, open_worker
-from clipmill.engine.process_runner import ProcessRunner
-from clipmill.engine.stream_runner import StreamRunner
+from clipmill.engine.runners.context import Shared, WorkerContext
+from clipmill.engine.runners.node_runner import NodeRunner, is_stream, open_worker
+from clipmill.engine.runners.process_runner import ProcessRunner
+from clipmill.engine.runners.stream_runner import StreamRunner
 from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan

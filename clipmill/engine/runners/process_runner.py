@@ -8,11 +8,11 @@ from dataclasses import replace
 import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.context import WorkerContext
-from clipmill.engine.node_runner import SYSTEMATIC_ITEMS, failure_of
-from clipmill.engine.process_changes import Kept, Settled, Snapshot, settle
-from clipmill.engine.process_inputs import Lender
-from clipmill.engine.result_rows import checked, rows_of
+from clipmill.engine.runners.context import WorkerContext
+from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS, failure_of
+from clipmill.engine.runners.process_changes import Kept, Settled, Snapshot, settle
+from clipmill.engine.runners.process_inputs import Lender
+from clipmill.engine.runners.result_rows import checked, rows_of
 from clipmill.errors import SpecError, StageBroken, StoreError
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.missing import shown_to

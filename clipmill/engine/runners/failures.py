@@ -3,7 +3,7 @@
 from collections import Counter
 
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.result_rows import BAD_RESULT, STAGE_ERROR
+from clipmill.engine.runners.result_rows import BAD_RESULT, STAGE_ERROR
 from clipmill.errors import StageBroken
 
 

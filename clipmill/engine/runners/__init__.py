@@ -1,0 +1,1 @@
+"""Stages at work: items in, checked rows out."""

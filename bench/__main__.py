@@ -19,10 +19,10 @@ from pathlib import Path
 from bench import cuts, machine, tables
 from bench.films import Corpus, drawn, given
 from bench.floors import Floor, floor, kept_floor
-from bench.metering import isolated
 from bench.on_flyte import print_flyte
-from bench.running import RunCost, RunKind, run_cost
-from bench.scanning import FilmCost, readable, scan_costs
+from bench.process_meter import isolated
+from bench.run_cost import RunCost, RunKind, run_cost
+from bench.scan_parts import FilmCost, readable, scan_costs
 
 FILMS_FOLDER = Path("data/bench")
 SECTIONS = ("scan", "runs", "encode", "cuts", "flyte")

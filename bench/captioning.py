@@ -33,7 +33,7 @@ from clipmill.planning.plan import Plan, plan_of
 from clipmill.records import ClipSpan, FrameSpan, SourceFile, VideoFacts
 from clipmill.stages.base import Item, StageContext
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from clipmill.stages.video.caption.serving import answer_columns
+from clipmill.stages.video.caption.text_model import answer_columns
 from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.state.schema import schema_of

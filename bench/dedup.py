@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench import machine
-from bench.metering import timed
+from bench.process_meter import timed
 from bench.tables import table
 from clipmill.dedup import kmeans
 from clipmill.dedup.kmeans_init import Start

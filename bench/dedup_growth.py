@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from bench import machine
 from bench.dedup import EPS, NUM_THEMES, ROUNDS, copies_of, recall, run
-from bench.metering import Peak, isolated
+from bench.process_meter import Peak, isolated
 from bench.tables import table
 from clipmill.dedup.vectors import unit_rows
 from clipmill.dedup_job.assign import as_lists

@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 
 from bench import machine
 from bench.dedup import draw
-from bench.metering import timed
+from bench.process_meter import timed
 from bench.tables import table
 from clipmill.dedup import kmeans
 from clipmill.dedup.kmeans_init import Start

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import ffmpeg
 import imageio_ffmpeg
 
-from bench.metering import timed
-from bench.running import Kept
+from bench.process_meter import timed
+from bench.run_cost import Kept
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 
 KEY_EVERY_FRAMES = 48

@@ -17,9 +17,9 @@ from tempfile import TemporaryDirectory
 import av
 import numpy as np
 
-from bench.metering import isolated
 from bench.one_scan import scan_film
-from bench.repeating import repeat_for
+from bench.process_meter import isolated
+from bench.repeated_film import repeat_for
 from clipmill.specs import CurateSpec
 
 SHORT_S = 300.0

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.metering import isolated, watched
-from bench.running import RunKind, run_cost
+from bench.process_meter import isolated, watched
+from bench.run_cost import RunKind, run_cost
 from bench.tables import table
 
 ROOT = Path(__file__).parent.parent

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.metering import cpu_s
+from bench.process_meter import cpu_s
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.groups import groups_of
 from clipmill.engine.operators.scan import ScanOperator

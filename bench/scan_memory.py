@@ -15,9 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.films import of_size
-from bench.metering import isolated
 from bench.one_scan import scan_film
-from bench.repeating import repeat_for
+from bench.process_meter import isolated
+from bench.repeated_film import repeat_for
 from clipmill.specs import CurateSpec, SplitSpec
 
 FILMS_FOLDER = Path("data/bench/sizes")

@@ -34,8 +34,8 @@ import torch
 
 from bench import machine
 from bench.films import FPS, drawn
-from bench.metering import isolated
-from bench.scanning import decode
+from bench.process_meter import isolated
+from bench.scan_parts import decode
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.models.registry import model_named

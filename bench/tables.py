@@ -5,8 +5,8 @@ from pathlib import Path
 from statistics import median
 
 from bench.floors import Floor
-from bench.running import RunCost, RunKind
-from bench.scanning import DECODE, FilmCost
+from bench.run_cost import RunCost, RunKind
+from bench.scan_parts import DECODE, FilmCost
 
 MAX_BYTES_RATIO = 1.05
 OPERATORS = ("scan", "motion", "quality", "encode", "embedding", "preview")

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 
 from bench import machine
 from bench.films import drawn
-from bench.metering import isolated
-from bench.repeating import repeat
-from bench.running import RunCost, RunKind, run_cost
+from bench.process_meter import isolated
+from bench.repeated_film import repeat
+from bench.run_cost import RunCost, RunKind, run_cost
 from bench.tables import spread, table
 
 FILMS_FOLDER = Path("data/bench")

@@ -32,7 +32,7 @@ from clipmill.errors import SpecError
 from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import get_sources, get_work
-from clipmill.intake.sharding import plan_shards
+from clipmill.intake.shards import plan_shards
 from clipmill.machine import num_cores
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan

@@ -7,7 +7,7 @@ from flytekit import task
 
 from clipmill import curation
 from clipmill.dataset.publish import read_duplicates
-from clipmill.intake import admission, inspection, sharding
+from clipmill.intake import admission, inspection, shards
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from images import CPU_IMAGE
@@ -29,7 +29,7 @@ def plan_shards(source: str, output: str, spec: CurateSpec) -> Shards:
     started = datetime.now(UTC).isoformat()
     with retried_by_flyte():
         plan = plan_of_spec(spec, source=source, output=output)
-        found = sharding.plan_shards(plan, output=output, sharding=spec.sharding)
+        found = shards.plan_shards(plan, output=output, sharding=spec.sharding)
     return Shards(found.listing_uri, found.manifest_uris, started)
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from bench import __main__ as bench
-from bench import metering, tables, workers
+from bench import process_meter, tables, workers
 from bench.films import tiny
-from bench.repeating import repeat
-from bench.running import Kept, RunCost, RunKind
-from bench.scanning import DECODE, FilmCost, readable, steps
+from bench.repeated_film import repeat
+from bench.run_cost import Kept, RunCost, RunKind
+from bench.scan_parts import DECODE, FilmCost, readable, steps
 from bench.workers import Pair, workers_table
 from clipmill.machine import num_cores
 
@@ -93,27 +93,27 @@ def test_files_that_bare_decode_cannot_read_are_left_out(videos: Path) -> None:
 
 def test_cpu_time_includes_children_that_live_and_that_ended() -> None:
     burn = "import time, sys\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
-    before_s = metering.cpu_s()
+    before_s = process_meter.cpu_s()
     with subprocess.Popen(
         [sys.executable, "-c", burn], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        alive_s = metering.cpu_s() - before_s
+        alive_s = process_meter.cpu_s() - before_s
     assert alive_s >= 0.25  # the kernel counts in hundredths, and rounds
-    assert metering.cpu_s() - before_s >= alive_s
+    assert process_meter.cpu_s() - before_s >= alive_s
 
 
 def hold_memory(num_bytes: int) -> int:
     """Fill memory, long enough to be seen."""
     held = np.ones(num_bytes, np.uint8)
-    time.sleep(5 * metering.SAMPLE_EVERY_S)
+    time.sleep(5 * process_meter.SAMPLE_EVERY_S)
     return int(held.nbytes)
 
 
 def test_peak_memory_is_that_of_the_isolated_process() -> None:
     num_bytes = 256 << 20
-    held, peak = metering.isolated(hold_memory, num_bytes)
+    held, peak = process_meter.isolated(hold_memory, num_bytes)
     assert held == num_bytes
     assert num_bytes < peak.rss_bytes <= peak.high_water_bytes < 3 * num_bytes
 
@@ -123,7 +123,7 @@ def test_descendants_are_children_and_theirs() -> None:
     with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as shell:
         assert shell.stdout is not None
         grandchild = int(shell.stdout.readline())
-        found = set(metering.descendants(os.getpid()))
+        found = set(process_meter.descendants(os.getpid()))
         os.kill(grandchild, 9)
     assert {shell.pid, grandchild} <= found
 

@@ -13,7 +13,7 @@ from clipmill.models.captioning.backends.vllm_backend import engine_arguments
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
 from clipmill.specs import CurateSpec
-from clipmill.stages.video.caption.serving import ServedModel
+from clipmill.stages.video.caption.text_model import ServedModel
 from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
 
 FULL = {

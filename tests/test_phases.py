@@ -9,7 +9,7 @@ from curating import ROOT, curate_here, environment, laps, plain_spec, rows, run
 from films import draw_film
 
 from clipmill.intake.inspection import inspect_manifest
-from clipmill.intake.sharding import plan_shards
+from clipmill.intake.shards import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec, ShardingSpec
 from footage import copies

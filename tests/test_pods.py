@@ -13,7 +13,7 @@ from flyteidl.core import errors_pb2
 from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import put_sources
-from clipmill.intake.sharding import plan_shards
+from clipmill.intake.shards import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from footage.encode import write_film

@@ -13,7 +13,7 @@ from clipmill.models.captioning.open import open_captioner
 from clipmill.models.registry import entry_of
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from clipmill.stages.video.caption.serving import ServedModel
+from clipmill.stages.video.caption.text_model import ServedModel
 
 REMOTE = {"endpoint_url": "http://server/v1", "endpoint_model": "m"}
 

@@ -11,7 +11,7 @@ from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.changes import MAX_LAG, measure_changes, structure_change, structure_of
 from clipmill.shots.content import find_cuts
 from clipmill.shots.hard import cut_probabilities, find_peaks
-from clipmill.shots.streaming import ContentCutFinder
+from clipmill.shots.online_detector import ContentCutFinder
 from clipmill.shots.strip import BLOCK_FRAMES, Strip
 from clipmill.shots.transitions import GradualTransitions
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage

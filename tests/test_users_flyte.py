@@ -15,7 +15,7 @@ from users_package import LEVELS, PACKAGE, Workplace, items_of, records, spec_fi
 
 from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
-from clipmill.intake.sharding import plan_shards
+from clipmill.intake.shards import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 

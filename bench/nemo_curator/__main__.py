@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from bench import machine
 from bench.films import drawn
-from bench.metering import watched
+from bench.process_meter import watched
 
 REFERENCE = Path(__file__).with_name("reference_run.py")
 OUR_MODULE = "bench.nemo_curator.our_run"

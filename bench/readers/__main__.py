@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import av
 
 from bench import machine
-from bench.metering import cpu_s
+from bench.process_meter import cpu_s
 from bench.readers.numbered import paint
 from clipmill.identity import clip_id
 from clipmill.media.cut.cut import cut_clips

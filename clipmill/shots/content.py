@@ -4,7 +4,7 @@ import numpy as np
 
 from clipmill.records import Cuts
 from clipmill.shots.cut_finder import all_cuts
-from clipmill.shots.streaming import ContentCutFinder, ContentOptions
+from clipmill.shots.online_detector import ContentCutFinder, ContentOptions
 
 
 def find_cuts(thumbnails: np.ndarray, spec: ContentOptions) -> Cuts:

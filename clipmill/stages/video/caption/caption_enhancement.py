@@ -26,7 +26,7 @@ from clipmill.stages.base import (
     StageContext,
 )
 from clipmill.stages.video.caption.caption_generation import BATCHES_IN_LINE, CaptionGenerationStage
-from clipmill.stages.video.caption.serving import (
+from clipmill.stages.video.caption.text_model import (
     VARIANT_PATTERN,
     ServedModel,
     answer_columns,

@@ -28,7 +28,7 @@ from clipmill.stages.base import (
     rate,
 )
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
-from clipmill.stages.video.caption.serving import ServedModel, answer_columns
+from clipmill.stages.video.caption.text_model import ServedModel, answer_columns
 
 MAX_ANSWER_TOKENS = 32
 """A yes or no needs one; more leave room for a model that says why."""

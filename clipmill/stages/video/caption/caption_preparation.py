@@ -9,7 +9,7 @@ from clipmill.models.captioning.frames import WindowOptions
 from clipmill.models.captioning.prompts import CAPTION_PROMPTS, PromptVariant
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.roles import WindowStage
-from clipmill.stages.video.caption.serving import VARIANT_PATTERN
+from clipmill.stages.video.caption.text_model import VARIANT_PATTERN
 from clipmill.timeline import split_windows
 
 __all__ = ["CaptionPreparationStage", "PromptVariant"]

@@ -27,7 +27,7 @@ from clipmill.stages.base import (
     StageContext,
 )
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from clipmill.stages.video.caption.serving import needs_captions
+from clipmill.stages.video.caption.text_model import needs_captions
 
 
 class QuestionFilterStage(Stage):

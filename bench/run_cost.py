@@ -17,8 +17,8 @@ import av
 import pyarrow as pa
 
 from bench.films import with_keys_every
-from bench.metering import cpu_s, timed
-from bench.scanning import decode_s
+from bench.process_meter import cpu_s, timed
+from bench.scan_parts import decode_s
 from clipmill.engine import run
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.run import run_graph

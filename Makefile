@@ -30,11 +30,11 @@ test: .venv/.ready
 	@$(BIN)/python -m pytest
 
 test-models: $(MODELS)/.ready
-	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests" $(MODELS)/bin/python -m pytest tests/models
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests" $(MODELS)/bin/python -m pytest tests/env_models
 
 # Captions by a real vLLM engine on a processor. Not part of CI: docs/captions.md says what it takes.
 test-vllm: $(VLLM)/.ready
-	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests/vllm/shim" $(VLLM)/bin/python -m pytest --confcutdir=tests/vllm -o filterwarnings= tests/vllm
+	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests/env_vllm/shim" $(VLLM)/bin/python -m pytest --confcutdir=tests/env_vllm -o filterwarnings= tests/env_vllm
 
 lint: .venv/.ready
 	$(BIN)/ruff format --check .
@@ -58,20 +58,20 @@ data/footage/ground_truth.json: $(wildcard footage/*.py) | .venv/.ready
 	@touch $@
 
 # torch first and alone, in its build for CPUs where its index answers: PyPI's, for GPUs, is twenty times as large.
-$(MODELS)/.ready: uv.lock tests/models/requirements.txt
+$(MODELS)/.ready: uv.lock tests/env_models/requirements.txt
 	@test -n "$(PYTHON)" || { echo "clipmill needs Python 3.11 or 3.12 on the PATH"; exit 1; }
 	@$(PYTHON) -m venv --clear $(MODELS)
 	@$(MODELS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --extra-index-url "$(TORCH_CPU)" "$(TORCH)"
 	@$(MODELS)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "$(UV)"
 	@$(MODELS)/bin/uv export --quiet --locked --no-hashes --no-header --no-emit-project --extra models --prune torch --output-file $(MODELS)/locked.txt >/dev/null
 	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r $(MODELS)/locked.txt
-	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r tests/models/requirements.txt
+	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r tests/env_models/requirements.txt
 	@touch $@
 
 # The engine asks for two libraries that are built for GPUs only; nothing here needs them.
-$(VLLM)/.ready: tests/vllm/requirements.txt
+$(VLLM)/.ready: tests/env_vllm/requirements.txt
 	@test -n "$(PYTHON)" || { echo "clipmill needs Python 3.11 or 3.12 on the PATH"; exit 1; }
 	@$(PYTHON) -m venv --clear $(VLLM)
-	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/vllm/requirements.txt
+	@$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/env_vllm/requirements.txt
 	@$(VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec
 	@touch $@

@@ -2,7 +2,7 @@
 
 Types, defaults and marks come from the classes of stages, with what each reads and writes; meanings of
 parameters come from parameters.yaml. A built-in stage that is not in parameters.yaml, and a parameter without
-a meaning, are errors. tests/test_docs.py fails when the page is not what this would write.
+a meaning, are errors. tests/architecture/test_docs.py fails when the page is not what this would write.
 """
 
 import json

@@ -3,10 +3,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from deduplicating import write_copies
-from films import draw_collection, draw_film
-from machines import HAS_NVIDIA_DRIVER
-from one_codec import one_codec_process
+
+from tests.support.films.small_films import draw_collection, draw_film
+from tests.support.machine import HAS_NVIDIA_DRIVER
+from tests.support.runs.dedup_runs import write_copies
+from tests.support.runs.one_codec import one_codec_process
 
 # Ray and Flyte read these where a test starts them, whoever called pytest.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")

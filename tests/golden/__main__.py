@@ -1,22 +1,21 @@
-"""``python -m golden [--values FOLDER]`` writes ``golden.json`` anew."""
+"""``python -m tests.golden [--values FOLDER]`` writes ``golden.json`` anew."""
 
 import argparse
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from one_codec import one_codec_process
-
-from golden.digests import Digests, digests_of, values_of
-from golden.films import make_sources
-from golden.record import Golden, film_digests, read_golden, write_golden
-from golden.runs import curate_golden
-from golden.specs import RUNS
+from tests.golden.digests import Digests, digests_of, values_of
+from tests.golden.films import make_sources
+from tests.golden.record import Golden, film_digests, read_golden, write_golden
+from tests.golden.runs import curate_golden
+from tests.golden.specs import RUNS
+from tests.support.runs.one_codec import one_codec_process
 
 
 def main() -> None:
     """Make the films, carry out the runs and write their digests; runs without films here keep theirs."""
-    parser = argparse.ArgumentParser(prog="python -m golden", description="Write golden.json anew.")
+    parser = argparse.ArgumentParser(prog="python -m tests.golden", description="Write golden.json anew.")
     parser.add_argument("--values", type=Path, help="also write the values of each run below this folder")
     values_folder: Path | None = parser.parse_args().values
     old = read_golden()

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from golden.outputs import Row, read_files, read_rows
+from tests.golden.outputs import Row, read_files, read_rows
 
 Digests = dict[str, dict[str, str]]
 """Part -> column or file -> digest."""

@@ -8,14 +8,14 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
-from curating import ROOT
-from films import TWO_CLIPS, draw_film
 
 from footage import copies
 from footage.encode import H264, HEVC, VP9, write_film
 from footage.film import FilmPlan, Join, ShotPlan, frames
 from footage.shot_plan import STILL, Style, Unit
 from footage.sound import sound_bed
+from tests.support.films.small_films import TWO_CLIPS, draw_film
+from tests.support.runs.curation import ROOT
 
 SIZE_PX = (320, 180)
 FPS = 24

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from clipmill.machine import has_avx512
-from golden.digests import Digests
+from tests.golden.digests import Digests
 
 BY_PROCESSOR = {"embeddings": {"embedding", "sketch"}}
 """Part -> columns whose last digits differ between processors with and without AVX-512."""

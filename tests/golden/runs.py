@@ -4,11 +4,10 @@ import hashlib
 import json
 from pathlib import Path
 
-from curating import curate_here
-from model_server import ModelServer, model_server
-
 from clipmill.specs import CurateSpec
-from golden.specs import GoldenRun, Spec
+from tests.golden.specs import GoldenRun, Spec
+from tests.support.runs.curation import curate_here
+from tests.support.stand_ins.model_server import ModelServer, model_server
 
 
 def curate_golden(run: GoldenRun, source: Path, output: Path) -> None:

@@ -3,19 +3,19 @@
 These properties of bf3cd47 have tests of their own, which are to stay green:
 
 - the bytes are equal inline and on Ray:
-  ``test_streaming.test_cores_do_not_show_in_what_is_published``
+  ``tests.end_to_end.test_engines.test_cores_do_not_show_in_what_is_published``
 - codec children can be killed:
-  ``test_codec_child.test_hang_is_killed_in_time``,
-  ``test_codec_child.test_hang_that_holds_the_interpreter_is_killed``,
-  ``test_lending.test_a_kill_ends_the_call_that_runs``
+  ``tests.sandbox.test_process.test_hang_is_killed_in_time``,
+  ``tests.sandbox.test_process.test_hang_that_holds_the_interpreter_is_killed``,
+  ``tests.sandbox.test_pool.test_a_kill_ends_the_call_that_runs``
 - temporary names are hidden:
-  ``test_state.test_a_temporary_file_of_a_killed_writer_is_not_read``,
-  ``test_killed.test_nothing_half_written_has_a_final_name``,
-  ``test_store.test_leftovers_of_the_dead_go_and_a_write_under_way_stays``
+  ``tests.state.test_store.test_a_temporary_file_of_a_killed_writer_is_not_read``,
+  ``tests.end_to_end.test_killed.test_nothing_half_written_has_a_final_name``,
+  ``tests.storage.test_store.test_leftovers_of_the_dead_go_and_a_write_under_way_stays``
 - a retry writes no second part of the state:
-  ``test_state.test_a_retry_that_computes_the_same_writes_no_second_part``
+  ``tests.state.test_store.test_a_retry_that_computes_the_same_writes_no_second_part``
 - the split of a video comes after its clips:
-  ``test_unrolling.test_clips_come_before_the_end_and_the_split_comes_last``
+  ``tests.engine.scan.test_video_chunker.test_clips_come_before_the_end_and_the_split_comes_last``
 """
 
 import hashlib
@@ -25,11 +25,11 @@ from pathlib import Path
 
 import pytest
 
-from golden.digests import differences, digests_of, values_of
-from golden.films import SHARED_VIDEOS, make_sources
-from golden.record import film_digests, read_golden
-from golden.runs import curate_golden
-from golden.specs import RUNS, GoldenRun
+from tests.golden.digests import differences, digests_of, values_of
+from tests.golden.films import SHARED_VIDEOS, make_sources
+from tests.golden.record import film_digests, read_golden
+from tests.golden.runs import curate_golden
+from tests.golden.specs import RUNS, GoldenRun
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
 

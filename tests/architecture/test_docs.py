@@ -1,0 +1,162 @@
+"""The documentation is true: links lead somewhere, commands exist, generated pages are current."""
+
+import importlib
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from clipmill.dataset.schemas import TABLES, table_schemas
+from clipmill.engine.runners.process_changes import CUSTOM
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.records import DropCause, VideoReason
+from clipmill.spec_file import load_spec, spec_of
+from clipmill.specs import CurateSpec
+from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
+from clipmill.storage.listing import VIDEO_SUFFIXES
+from tests.support.films.document_film import draw_parts
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+sys.path.insert(0, str(DOCS))
+
+import stage_facts  # noqa: E402 - lies beside the pages
+import write_models  # noqa: E402 - lies beside the pages
+import write_spec  # noqa: E402 - lies beside the pages
+
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+BY_NAME = {str(page.relative_to(ROOT)): page for page in PAGES}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL)
+
+
+def links(page: Path) -> list[str]:
+    return [link for link in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in link]
+
+
+LINKS = [(name, link) for name, page in BY_NAME.items() for link in links(page)]
+COMMANDS = [
+    (name, line)
+    for name, page in BY_NAME.items()
+    for block in blocks(page, "sh")
+    for line in block.splitlines()
+]
+
+
+@pytest.mark.parametrize(("name", "link"), LINKS)
+def test_a_link_leads_to_a_file(name: str, link: str) -> None:
+    assert (BY_NAME[name].parent / link.split("#")[0]).is_file()
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = {(ROOT / link).resolve() for link in links(ROOT / "README.md")}
+    assert {page for page in PAGES if page.name != "README.md"} <= linked
+
+
+@pytest.mark.parametrize(("name", "line"), COMMANDS)
+def test_a_command_names_what_is_there(name: str, line: str) -> None:
+    targets = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert targets is not None
+    words = line.split()
+    if words[0] == "make":
+        assert words[1] in targets[1].split()
+    for word in words:
+        if re.match(r"(workflows|examples)/", word):
+            assert (ROOT / word).is_file()
+
+
+@pytest.mark.parametrize("block", [block for page in PAGES for block in blocks(page, "yaml")])
+def test_a_spec_shown_is_a_spec(block: str) -> None:
+    assert spec_of(block, "the page") != CurateSpec()
+
+
+@pytest.mark.parametrize(
+    "spec", [line.split("--spec '")[1].rstrip("'") for _, line in COMMANDS if "--spec '" in line]
+)
+def test_a_spec_in_a_command_is_one(spec: str) -> None:
+    fields = yaml.safe_load(spec)
+    assert load_spec(spec if "eps" not in fields else "{}") is not None
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_an_example_is_a_spec(example: Path) -> None:
+    assert load_spec(str(example)) != CurateSpec()
+
+
+@pytest.mark.parametrize("part", write_spec.parts(), ids=lambda part: part["model"])
+def test_every_parameter_has_a_meaning(part: write_spec.Part) -> None:
+    assert set(write_spec.fields_of(part)) <= set(part["fields"])
+
+
+def test_every_group_of_the_spec_has_a_section() -> None:
+    groups = {part["key"].split(".")[0] for part in write_spec.parts()}
+    reader = {"verbose", "input_list_json_path", "video_limit", "decoder"}
+    assert set(CurateSpec.model_fields) <= groups | reader
+
+
+def test_the_spec_page_is_current() -> None:
+    assert (DOCS / "spec.md").read_text() == write_spec.page(), "run: python docs/write_spec.py"
+
+
+def test_the_table_of_models_is_current() -> None:
+    assert (DOCS / "models.md").read_text() == write_models.page(), "run: python docs/write_models.py"
+
+
+def test_every_built_in_stage_has_a_section() -> None:
+    assert set(write_spec.stages()) <= {part["model"] for part in write_spec.parts()}
+
+
+EVERYTHING = {
+    "aesthetics": {}, "questions": [{"question": "Is it day?"}], "captions": {}, "enhancement": {},
+    "embedding": {"algorithm": "siglip2"},
+}  # fmt: skip
+"""A spec with every stage on that adds a column."""
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_has_a_meaning(table: str) -> None:
+    plan = plan_of_spec(CurateSpec.model_validate(EVERYTHING), source="films", output="out")
+    section = (DOCS / "outputs.md").read_text().split(f"\n## {table}\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == table_schemas(plan)[table].names
+
+
+def reasons() -> set[str]:
+    """Why the built-in stages filter clips: by rules, where all of their bounds are set, or by a failure."""
+    bounds = {"min": 0.0, "max": 1.0}
+    stages = [
+        *stage_facts.examples(),
+        QualityFilterStage.model_validate(dict.fromkeys(QUALITY_SCORES, bounds)),
+    ]
+    by_rules = {rule.reason for stage in stages for rule in stage.rules()}
+    return {CUSTOM, *by_rules, *(stage.failure_reason for stage in stages if stage.failure_reason)}
+
+
+@pytest.mark.parametrize("reason", [*VideoReason, *sorted(reasons())], ids=repr)
+def test_every_reason_is_explained(reason: str) -> None:
+    assert f"`{reason}`" in (DOCS / "curate-your-footage.md").read_text()
+
+
+@pytest.mark.parametrize("cause", DropCause)
+def test_every_cause_of_lost_time_is_explained(cause: str) -> None:
+    assert f"`{cause}`" in (DOCS / "outputs.md").read_text()
+
+
+def test_the_endings_of_videos_are_listed() -> None:
+    assert " ".join(VIDEO_SUFFIXES) in (DOCS / "curate-your-footage.md").read_text()
+
+
+def test_the_python_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_parts(tmp_path / "films" / "parts.mp4")
+    monkeypatch.chdir(tmp_path)
+    for folder in (ROOT / "examples", tmp_path):
+        monkeypatch.syspath_prepend(folder)
+    (tmp_path / "python_page.py").write_text("\n".join(blocks(DOCS / "python.md", "python")))
+    try:
+        importlib.import_module("python_page")
+    finally:
+        sys.modules.pop("python_page", None)
+    assert (tmp_path / "curated" / "report.html").is_file()

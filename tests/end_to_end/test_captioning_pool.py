@@ -1,0 +1,44 @@
+"""The captioning pool on Ray, with fake GPUs and a captioner ten times slower than the decoder."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.runs.curation import environment
+
+ROOT = Path(__file__).parents[2]
+NUM_GPUS, NUM_FLOOD, NUM_TRICKLE = 2, 50, 16
+HANG_S = 400
+
+
+@pytest.fixture(scope="module")
+def followed() -> dict[str, float]:
+    """What the pool did with a flood of videos and with the trickle behind it."""
+    counts = {"--gpus": NUM_GPUS, "--flood": NUM_FLOOD, "--trickle": NUM_TRICKLE}
+    arguments = [str(one) for option in counts.items() for one in option]
+    env = environment()
+    env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT}"
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.captioning", "--json", *arguments],
+        cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, timeout=HANG_S, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_pool_grows_to_the_gpus_there_are(followed: dict[str, float]) -> None:
+    assert followed["num_workers"] == NUM_GPUS
+
+
+def test_the_pool_falls_back_when_little_comes(followed: dict[str, float]) -> None:
+    assert followed["num_in_trickle"] == 1
+
+
+def test_every_clip_that_passed_is_captioned_once(followed: dict[str, float]) -> None:
+    assert followed["num_captions"] == NUM_FLOOD + NUM_TRICKLE
+
+
+def test_rejected_clips_are_never_asked_about(followed: dict[str, float]) -> None:
+    assert followed["num_of_rejected"] == 0

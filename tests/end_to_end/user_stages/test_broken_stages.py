@@ -1,0 +1,55 @@
+"""A stage that fails on everything stops the run early, with its name, and what is done is kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.films.small_films import draw_film
+from tests.support.runs.curation import ROOT, environment, laps, rows, run_python
+from tests.support.stages.broken_stages import GOOD, Dies, Fails, curate
+
+BROKEN = "StageBroken: stage own is broken: 20 items in a row failed; the last: stage own: ArithmeticError: "
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film that the stage can do and one of thirty clips that it cannot do."""
+    folder = tmp_path_factory.mktemp("films") / "source"
+    draw_film(folder / GOOD, seed=1, shots=(30,))
+    draw_film(folder / "bad.mp4", seed=2, shots=(180,))
+    return folder
+
+
+@pytest.mark.usefixtures("shared_codec")
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        (Fails(), f"{BROKEN}no such number\nTraceback"),
+        (Dies(), "EngineDied: model own is gone: it was killed"),
+    ],
+    ids=["fails", "dies"],
+)
+def test_a_broken_stage_stops_the_run_and_what_is_done_is_kept(
+    films: Path, tmp_path: Path, stage: Fails, message: str
+) -> None:
+    output = tmp_path / "out"
+    assert curate(str(films), str(output), "inline", stage).startswith(message)
+    assert not (output / "manifest.json").exists()
+    assert curate(str(films), str(output), "inline", type(stage)(is_well=True)) == ""
+    assert {Path(str(row["source_uri"])).name for row in rows(output, "clips")} == {GOOD, "bad.mp4"}
+    assert {row["own_score"] for row in rows(output, "clips")} == {0.5}
+    assert len({lap["video_id"] for lap in laps(output)}) == 1
+
+
+@pytest.mark.timeout(300)
+def test_a_stage_of_a_script_runs_on_ray_and_breaks_there_as_it_does_here(
+    films: Path, tmp_path: Path
+) -> None:
+    env = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    script = str(ROOT / "tests" / "broken_stages.py")
+    done = run_python(script, str(films), str(tmp_path), "well", "fails", env=env)
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["well"] == ""
+    assert {row["own_score"] for row in rows(tmp_path / "well", "clips")} == {0.5}
+    assert said["fails"].startswith(f"{BROKEN}no such number\nTraceback")

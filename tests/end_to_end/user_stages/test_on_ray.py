@@ -1,0 +1,73 @@
+"""Stages of a user's own on Ray: the same bytes, a share of a GPU, many of them, and one that is broken."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clipmill.engine.graph import OperatorNode, build_operators
+from clipmill.planning.from_spec import plan_of_spec
+from tests.support.runs.curation import published_files, run_python
+from tests.support.stages.users_package import LEVELS, counted, workplace
+
+pytestmark = pytest.mark.timeout(400)
+
+NUM = len(LEVELS)
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """What ``users_on_ray.py`` printed, and the folder of its outputs."""
+
+    folder: Path
+    calls: int
+    eight: dict[str, int]
+    stopped: str
+    mended: dict[str, int]
+
+
+@pytest.fixture(scope="module")
+def on_ray(tmp_path_factory: pytest.TempPathFactory) -> OnRay:
+    folder = tmp_path_factory.mktemp("on_ray")
+    done = run_python("tests/support/runs/users_on_ray.py", str(folder), timeout_s=300)
+    assert done.returncode == 0, done.stderr
+    return OnRay(folder, **json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_it_is_called_once_for_each_clip(on_ray: OnRay) -> None:
+    assert on_ray.calls == NUM
+
+
+def test_it_publishes_the_same_bytes_as_inline(on_ray: OnRay) -> None:
+    inline, ray = (published_files(on_ray.folder / name) for name in ("inline", "ray"))
+    assert ray.keys() == inline.keys()
+    assert [name for name in inline if ray[name] != inline[name]] == []
+
+
+def test_eight_of_them_run_on_two_cores(on_ray: OnRay) -> None:
+    assert on_ray.eight == {f"dark_{number}": NUM for number in range(8)}
+
+
+def test_one_that_fails_on_everything_stops_the_run_with_its_traceback(on_ray: OnRay) -> None:
+    assert on_ray.stopped.startswith("stage dark is broken: ")
+    assert "Traceback" in on_ray.stopped
+    assert "ValueError: this clip is too bright for me" in on_ray.stopped
+
+
+def test_what_others_did_before_it_broke_is_kept_on_ray(on_ray: OnRay) -> None:
+    assert on_ray.mended == {"dark": NUM}
+
+
+def operators(folder: Path, patch: pytest.MonkeyPatch, *, num_gpus: float) -> dict[str, OperatorNode]:
+    place = workplace(folder, patch)
+    spec = place.spec(counted(num_gpus_per_worker=0.25))
+    plan = plan_of_spec(spec, source=str(place.source), output=str(place.output))
+    return {node.name: node for node in build_operators(plan, num_cpus=2, num_gpus=num_gpus)}
+
+
+@pytest.mark.parametrize(("num_gpus", "share"), [(1, 0.25), (0, 0.0)], ids=["with a GPU", "without"])
+def test_it_gets_its_share_of_a_gpu_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_gpus: float, share: float
+) -> None:
+    assert operators(tmp_path, monkeypatch, num_gpus=num_gpus)["dark"].num_gpus == share

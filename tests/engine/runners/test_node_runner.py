@@ -1,0 +1,180 @@
+"""A stage's calls: batches over chunks, failures that cost their own item, a stage that is broken."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS, NodeRunner, open_worker
+from clipmill.errors import ModelUnavailable, StageBroken
+from clipmill.stages.base import Batch, Failed, Results, StageContext, Worker
+from tests.support.stages.engine_stages import (
+    KEY,
+    Scorer,
+    chunk_of,
+    clip_id,
+    column,
+    context_of,
+    scorer_plan,
+    scores,
+)
+
+Answers = Callable[[Batch], object]
+
+
+def runner(worker: Answers, stage: Scorer | None = None) -> NodeRunner:
+    made = scorer_plan(stage)
+    return NodeRunner(made.by_key[KEY], made, context_of(made), worker)  # pyright: ignore[reportArgumentType] some answer badly
+
+
+def run(worker: Answers, *chunks: Chunk, stage: Scorer | None = None) -> list[Chunk]:
+    return runner(worker, stage)(chunks)
+
+
+class Counting:
+    """Notes the ids of each call; cannot do the clips of ``bad``."""
+
+    def __init__(self, *bad: int) -> None:
+        self.calls: list[int] = []
+        self._bad = {clip_id(index) for index in bad}
+
+    def __call__(self, batch: Batch) -> Mapping[str, Sequence[object]]:
+        self.calls.append(len(batch))
+        if self._bad & set(batch.ids):
+            raise ArithmeticError("no such number")
+        return scores(batch)
+
+
+def test_items_of_several_chunks_share_batches() -> None:
+    worker = Counting()
+    chunks = run(worker, chunk_of(3), chunk_of(3, first=3))
+    assert worker.calls == [4, 2]
+    assert [column(chunk, "score") for chunk in chunks] == [[0.5] * 3] * 2
+
+
+def test_a_batch_that_fails_is_tried_item_by_item() -> None:
+    worker = Counting(1)
+    (chunk,) = run(worker, chunk_of(4))
+    assert worker.calls == [4, 1, 1, 1, 1]
+    assert column(chunk, "outcome") == ["result", "retryable", "result", "result"]
+    assert column(chunk, "score") == [0.5, None, 0.5, 0.5]
+
+
+def test_a_failure_names_stage_and_error_with_its_traceback() -> None:
+    (chunk,) = run(Counting(0), chunk_of(1))
+    assert column(chunk, "reason") == ["stage_error"]
+    message = str(column(chunk, "message")[0])
+    assert message.startswith("stage scorer: ArithmeticError: no such number\n")
+    assert "in __call__" in message
+
+
+def test_an_answer_that_does_not_fit_is_a_failure_with_the_name_of_the_stage(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("clipmill"), "propagate", True)
+    (chunk,) = run(lambda batch: {"score": [0.5]}, chunk_of(2))
+    assert column(chunk, "outcome") == ["retryable"] * 2
+    assert column(chunk, "reason") == ["bad_result"] * 2
+    message = "stage scorer: column score has 1 values for 2 items"
+    assert column(chunk, "message") == [message] * 2
+    assert message in caplog.messages
+
+
+def test_a_stage_may_say_which_items_failed() -> None:
+    dark = Results({"score": [None, 0.5]}, {0: Failed("final", "dark", "too dark")})
+    (chunk,) = run(lambda _: dark, chunk_of(2))
+    assert column(chunk, "outcome") == ["final", "result"]
+    assert column(chunk, "reason") == ["dark", None]
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [
+        Counting(*range(SYSTEMATIC_ITEMS)),
+        lambda _: {"scores": []},
+        lambda batch: {"score": [float("nan")] * len(batch)},
+    ],
+    ids=["error", "answer", "nan"],
+)
+def test_many_failures_in_a_row_are_a_broken_stage(worker: Answers) -> None:
+    with pytest.raises(StageBroken, match=f"stage scorer is broken: {SYSTEMATIC_ITEMS} items in a row"):
+        run(worker, chunk_of(SYSTEMATIC_ITEMS))
+
+
+def test_the_row_of_failures_goes_on_over_chunks() -> None:
+    broken = runner(Counting(*range(SYSTEMATIC_ITEMS)))
+    broken([chunk_of(SYSTEMATIC_ITEMS - 1)])
+    with pytest.raises(StageBroken, match="no such number"):
+        broken([chunk_of(1, first=SYSTEMATIC_ITEMS - 1)])
+
+
+def test_a_success_ends_the_row_of_failures() -> None:
+    bad = [index for index in range(2 * SYSTEMATIC_ITEMS) if index != SYSTEMATIC_ITEMS - 1]
+    (chunk,) = run(Counting(*bad), chunk_of(2 * SYSTEMATIC_ITEMS - 2))
+    assert column(chunk, "outcome").count("result") == 1
+
+
+def test_failures_that_the_stage_names_break_nothing() -> None:
+    dark = Failed("final", "dark", "too dark")
+    (chunk,) = run(
+        lambda batch: Results({}, dict.fromkeys(range(len(batch)), dark)), chunk_of(2 * SYSTEMATIC_ITEMS)
+    )
+    assert column(chunk, "outcome") == ["final"] * 2 * SYSTEMATIC_ITEMS
+
+
+def test_rules_judge_the_new_rows() -> None:
+    (chunk,) = run(scores, chunk_of(1), stage=Scorer(threshold=0.75))
+    assert chunk.rejected[clip_id(0)].message == "score 0.5 is below 0.75"
+
+
+def test_items_with_rows_are_not_asked_again() -> None:
+    worker = Counting()
+    again = runner(worker)
+    (chunk,) = again([chunk_of(2)])
+    assert again([chunk]) == [chunk]
+    assert worker.calls == [2]
+
+
+def test_files_that_a_stage_puts_stay_with_the_chunk() -> None:
+    made = scorer_plan()
+    context = context_of(made)
+
+    def puts(batch: Batch) -> Mapping[str, Sequence[object]]:
+        for one in batch.ids:
+            context.put("note", one, b"seen")
+        return scores(batch)
+
+    put = NodeRunner(made.by_key[KEY], made, context, puts)
+    first, second = put([chunk_of(1)]), put([chunk_of(1, first=1)])
+    assert [dict(chunk.files) for chunk in (*first, *second)] == [
+        {f"notes/{clip_id(index)}.txt": b"seen"} for index in range(2)
+    ]
+
+
+class Broken(Scorer):
+    """Cannot be opened."""
+
+    raised: str = ""
+
+    def open(self, context: StageContext) -> Worker:
+        if self.raised == "error":
+            raise ImportError("no module named nothing")
+        if self.raised == "weights":
+            raise ModelUnavailable("clip", "models", "there is none", "fetch it")
+        return 5  # pyright: ignore[reportReturnType] a stage may return anything
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "message"),
+    [
+        ("error", StageBroken, r"open\(\) raised ImportError: no module named nothing"),
+        ("weights", ModelUnavailable, "model clip at models"),
+        ("", StageBroken, r"open\(\) returned int, which cannot be called"),
+    ],
+    ids=["error", "weights", "no worker"],
+)
+def test_a_stage_that_does_not_open_stops_the_run(raised: str, kind: type[Exception], message: str) -> None:
+    made = scorer_plan(Broken(raised=raised))
+    with pytest.raises(kind, match=message):
+        open_worker(made.by_key[KEY], context_of(made))

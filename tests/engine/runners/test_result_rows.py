@@ -1,0 +1,110 @@
+"""What a worker answers becomes rows, or the named failure of its stage."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from clipmill.engine.runners.result_rows import BadResults, checked, rows_of
+from clipmill.stages.base import Failed, Results
+from tests.support.stages.engine_stages import items, scorer
+
+NODE = scorer()
+
+
+def made(answer: object, count: int = 2) -> pa.Table:
+    return rows_of(NODE, checked(NODE, items(count), answer), {})
+
+
+def values(rows: pa.Table, name: str) -> list[object]:
+    return rows[name].to_pylist()
+
+
+def test_each_item_has_a_row_in_its_order() -> None:
+    rows = made({"score": [0.25, 1], "label": ["a", None]})
+    assert values(rows, "id") == ["0", "1"]
+    assert values(rows, "outcome") == ["result"] * 2
+    assert values(rows, "score") == [0.25, 1.0]
+    assert values(rows, "label") == ["a", None]
+
+
+def test_a_column_that_was_not_measured_is_null() -> None:
+    assert values(made({"score": [1, 2]}), "count") == [None, None]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [0.5, 0.25],
+        np.array([0.5, 0.25], np.float32),
+        [np.float32(0.5), np.float64(0.25)],
+        pa.array([0.5, 0.25], pa.float32()),
+        (0.5, 0.25),
+    ],
+    ids=["list", "array", "numpy numbers", "arrow", "tuple"],
+)
+def test_columns_come_as_any_sequence(given: object) -> None:
+    assert values(made({"score": given}), "score") == [0.5, 0.25]
+
+
+def test_a_matrix_is_a_column_of_vectors() -> None:
+    assert values(made({"vector": np.eye(2, dtype=np.float32)}), "vector") == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"score": [0.5]}, "column score has 1 values for 2 items"),
+        ({"score": [0.5] * 3}, "column score has 3 values for 2 items"),
+        ({"score": np.zeros(3)}, "column score has 3 values for 2 items"),
+        ({"score": ["high", "low"]}, "column score does not hold double"),
+        ({"count": [0.5, 1]}, "column count does not hold int64"),
+        ({"label": [1, 2]}, "column label does not hold string"),
+        ({"vector": [[1.0], [2.0]]}, "column vector does not hold fixed_size_list"),
+        ({"score": 0.5}, "column score does not hold double"),
+        ({"scores": [1, 2]}, "it returned column scores, which its class does not declare in writes"),
+        ([0.5, 0.25], "it returned list instead of columns by name"),
+        (None, "it returned NoneType instead of columns by name"),
+        (Results({}, {2: Failed("final", "dark", "too dark")}), "it names item 2 of 2 as failed"),
+    ],
+    ids=[
+        "too few", "too many", "too long an array", "words", "fractions", "numbers", "short vectors",
+        "no sequence", "undeclared", "list", "none", "failure of no item",
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said(answer: object, message: str) -> None:
+    with pytest.raises(BadResults, match=message):
+        made(answer)
+
+
+def test_nan_fails_its_item_and_names_stage_and_column() -> None:
+    rows = made({"score": [float("nan"), 0.5], "label": ["a", "b"]})
+    assert values(rows, "outcome") == ["retryable", "result"]
+    assert values(rows, "reason") == ["bad_result", None]
+    assert values(rows, "message") == ["stage scorer: column score is NaN", None]
+    assert values(rows, "label") == [None, "b"]
+
+
+def test_a_vector_with_nan_fails_its_item() -> None:
+    rows = made({"vector": [None, [0.0, 1.0], [float("nan"), 1.0]]}, count=3)
+    assert values(rows, "outcome") == ["result", "result", "retryable"]
+    assert values(rows, "vector") == [None, [0.0, 1.0], None]
+
+
+def test_an_item_that_failed_has_reason_message_and_no_values() -> None:
+    rows = made(Results({"score": [0.5, 0.75]}, {0: Failed("final", "dark", "too dark")}))
+    assert values(rows, "outcome") == ["final", "result"]
+    assert values(rows, "reason") == ["dark", None]
+    assert values(rows, "message") == ["too dark", None]
+    assert values(rows, "score") == [None, 0.75]
+
+
+def test_items_that_failed_before_have_rows_too() -> None:
+    before = {"9": (items(1)[0], Failed("final", "no_frames", "no sampled frame"))}
+    rows = rows_of(NODE, checked(NODE, [], {}), before)
+    assert values(rows, "outcome") == ["final"]
+    assert values(rows, "reason") == ["no_frames"]
+
+
+def test_a_column_with_a_rule_is_rounded_once() -> None:
+    assert values(made({"score": [0.12345678, -0.0]}), "score") == [0.123457, 0.0]
+    assert values(made({"vector": [[0.1, 0.2]] * 2}), "vector")[0] == [np.float32(0.1), np.float32(0.2)]

@@ -1,0 +1,166 @@
+"""Wrong arguments: found before any work, told in one line; and every way to say what is wanted."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clipmill.spec_file import load_spec
+from tests.support.runs.curation import ROOT, environment, run_python
+from workflows import command
+
+
+@pytest.fixture
+def source(tmp_path: Path, film: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    shutil.copy2(film, folder / "harbour.mp4")
+    return folder
+
+
+@pytest.fixture
+def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fails a test in which the workflow is started."""
+
+    def started(arguments: list[str]) -> None:
+        pytest.fail(f"the workflow was started: {arguments}")
+
+    monkeypatch.setattr(command, "pyflyte", started)
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What ``python -m workflows.curate`` says on standard error; it ends with 2."""
+    assert command.main(arguments) == command.MISUSE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    return captured.err.removeprefix("clipmill: ").strip()
+
+
+SPECS = {
+    "unknown key": ('{"spilt": {}}', "spilt: Extra inputs are not permitted"),
+    "unknown key inside": ('{"split": {"content": {"treshold": 1}}}', "split.content.treshold"),
+    "impossible value": ('{"embedding": {"target_fps": -1}}', "embedding.target_fps"),
+    "impossible pair": ('{"split": {"content": {"min_length_s": 9, "max_length_s": 5}}}', "no clip fits"),
+    "not a number": ('{"preview": {"target_height": "tall"}}', "preview.target_height"),
+    "infinity": ('{"limits": {"max_duration_s": .inf}}', "limits.max_duration_s"),
+    "not JSON": ('{"split": ', "neither YAML nor JSON"),
+    "a list": ("[1]", "cannot read the spec [1]"),
+    "no such file": ("nowhere.yaml", "cannot read the spec nowhere.yaml"),
+}
+
+
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize(("spec", "message"), SPECS.values(), ids=SPECS)
+def test_bad_spec_is_told_in_one_line(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], spec: str, message: str
+) -> None:
+    said = told(capsys, "--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec)
+    assert message in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_source_that_does_not_exist_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, "--source", str(tmp_path / "nowhere"), "--output", str(tmp_path / "out"))
+    assert said == f"{tmp_path / 'nowhere'} does not exist"
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_source_without_videos_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "notes.txt").write_text("no film")
+    said = told(capsys, "--source", str(tmp_path / "source"), "--output", str(tmp_path / "out"))
+    assert said.startswith(f"{tmp_path / 'source'} holds no video (.mp4 ")
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_output_below_a_file_is_told(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A path that no user can write to, whatever the permissions say."""
+    (tmp_path / "file").write_text("no folder")
+    output = str(tmp_path / "file" / "out")
+    assert told(capsys, "--source", str(source), "--output", output).startswith(f"cannot write to {output}: ")
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_output_that_is_the_source_is_told(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = told(capsys, "--source", str(source), "--output", f"{source}/.")
+    assert said == f"the output is the source itself: {source}"
+
+
+LISTS = {
+    "no list": ({"a": 1}, "needs a JSON list of paths, got dict"),
+    "no string": (["harbour.mp4", 7], "entry 1 is no string: 7"),
+    "outside": (["../other.mp4"], "entry 0 does not lie under"),
+}
+
+
+@pytest.mark.usefixtures("nothing_runs")
+@pytest.mark.parametrize(("listed", "message"), LISTS.values(), ids=LISTS)
+def test_bad_list_names_the_entry(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], listed: object, message: str
+) -> None:
+    (tmp_path / "list.json").write_text(json.dumps(listed))
+    spec = json.dumps({"input_list_json_path": str(tmp_path / "list.json")})
+    said = told(capsys, "--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec)
+    assert message in said
+
+
+def test_module_ends_with_one_line_and_no_traceback(tmp_path: Path) -> None:
+    arguments = ["--source", str(tmp_path / "nowhere"), "--output", str(tmp_path / "out")]
+    ended = run_python("-m", "workflows.curate", *arguments)
+    assert ended.returncode != 0
+    assert ended.stderr == f"clipmill: {tmp_path / 'nowhere'} does not exist\n"
+    assert ended.stdout == ""
+
+
+def last_words(source: Path, output: Path, *spec: str) -> str:
+    """The last lines of a bare ``pyflyte run`` that fails."""
+    arguments = ["--source", str(source), "--output", str(output), *spec]
+    script = "import sys; from flytekit.clis.sdk_in_container.pyflyte import main; sys.exit(main())"
+    wide = environment(COLUMNS="300")
+    ended = run_python("-c", script, "run", "workflows/curate.py", "curate", *arguments, env=wide)
+    assert ended.returncode != 0
+    return "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-4:])
+
+
+def test_bare_pyflyte_ends_with_field_and_cause(source: Path, tmp_path: Path) -> None:
+    said = last_words(source, tmp_path / "out", "--spec", '{"embedding": {"target_fps": -1}}')
+    assert "embedding.(perceptual).target_fps\n  Input should be greater than 0" in said
+
+
+def test_bare_pyflyte_reads_a_spec_file_and_ends_with_the_missing_source(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("preview: {target_height: 90}\ndedup: null\n")
+    said = last_words(tmp_path / "nowhere", tmp_path / "out", "--spec", str(tmp_path / "spec.yaml"))
+    assert f"{tmp_path / 'nowhere'} does not exist" in said
+
+
+def test_spec_reads_the_same_from_yaml_json_and_inline(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("preview: {target_height: 90}\ndedup: null\n")
+    (tmp_path / "spec.json").write_text('{"preview": {"target_height": 90}, "dedup": null}')
+    inline = load_spec('{"preview": {"target_height": 90}, "dedup": null}')
+    assert load_spec(str(tmp_path / "spec.yaml")) == load_spec(str(tmp_path / "spec.json")) == inline
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.name)
+def test_example_specs_are_valid(path: Path) -> None:
+    assert load_spec(str(path)).stage_name == "curate"
+
+
+def test_command_hands_the_whole_spec_to_the_workflow(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+
+    def run(arguments: list[str]) -> None:
+        calls.append(arguments)
+        raise SystemExit(0)
+
+    monkeypatch.setattr(command, "pyflyte", run)
+    spec = '{"split": {"algorithm": "fixed_stride"}}'
+    arguments = ["--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec]
+    assert command.main(arguments) == 0
+    assert load_spec(calls[0][-1]) == load_spec(spec)

@@ -1,0 +1,274 @@
+"""Clips cut in the pass itself: the bytes of those cut by a pass of their own, or none."""
+
+import shutil
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from itertools import accumulate, cycle, islice
+from pathlib import Path
+
+import pytest
+
+from clipmill.engine.operators.encode import SECOND_PASS
+from clipmill.engine.scan.single_pass import IN_THE_PASS
+from clipmill.engine.scan.single_pass import same_pass as same_pass_of
+from clipmill.media.cut import single_pass
+from clipmill.media.cut.cut import cut_clips
+from clipmill.media.cut.single_pass import RING_BYTES, SamePass, SamePassClips, scan_and_cut
+from clipmill.media.scan.scan import load_arrays
+from clipmill.media.types import ScanFacts, ScanPlan
+from clipmill.pipeline import Pipeline
+from clipmill.records import ClipSpan, CutClip
+from clipmill.shots.online_detector import ContentCutFinder
+from clipmill.specs import LimitsSpec
+from clipmill.stages.video.clipping.clip_extraction_stages import (
+    ClipTranscodingStage,
+    FixedStrideExtractorStage,
+)
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
+from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
+from clipmill.stages.video.io.clip_writer import ClipWriterStage
+from clipmill.stages.video.io.video_reader import VideoReader
+from tests.support.films.numbered_films import draw, read_back
+from tests.support.films.small_films import draw_film
+from tests.support.hand_made import plan, work
+from tests.support.runs.curation import files, laps
+from tests.support.stand_ins.known_cuts import splitter_of
+from tests.support.whole_split import split_video
+
+NUM_FRAMES = 100
+SECOND = FixedStrideExtractorStage(clip_len_s=1.0, clip_stride_s=1.0, min_clip_length_s=0.4)
+B_FRAMES = {"bf": "3", "g": "30", "sc_threshold": "0"}
+FILMS: dict[str, dict[str, object]] = {
+    "b_frames.mp4": {"options": B_FRAMES, "audio": "aac"},
+    "open_gop.ts": {"options": {"x264-params": "open-gop=1:keyint=30:bframes=3"}, "audio": "mp2"},
+    "vfr.mp4": {
+        "options": B_FRAMES,
+        "pts": list(accumulate(islice(cycle([3600, 1800, 9000]), NUM_FRAMES))),
+    },
+    "rotated.mp4": {"rotation": 90, "sar": Fraction(4, 3)},
+    "odd.mp4": {"size": (127, 71), "pixel_format": "yuv444p"},
+    "vp9.webm": {"codec": "libvpx-vp9", "options": {"g": "30", "cpu-used": "8", "deadline": "realtime"}},
+}
+Film = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
+    directory = tmp_path_factory.mktemp("same_pass")
+    return cache(lambda name: draw(directory / name, NUM_FRAMES, **FILMS[name]))
+
+
+def one_pass(
+    path: Path,
+    tmp_path: Path,
+    *,
+    extractor: FixedStrideExtractorStage | ContentClipExtractionStage = SECOND,
+    spec: ClipTranscodingStage | None = None,
+    ring_bytes: int = RING_BYTES,
+) -> tuple[ScanFacts, list[ClipSpan], SamePassClips]:
+    options = (spec or ClipTranscodingStage()).options()
+    splitter = splitter_of(extractor, extractor.finder(None))
+    wanted = SamePass("film", splitter, options, str(tmp_path / "in"), ring_bytes)
+    spool = str(tmp_path / "spool")
+    facts, made = scan_and_cut(str(path), ScanPlan(), spool, wanted, limits=LimitsSpec())
+    return facts, list(split_video("film", facts, load_arrays(spool), extractor).clips), made
+
+
+def two_passes(path: Path, tmp_path: Path, facts: ScanFacts, clips: list[ClipSpan]) -> list[CutClip]:
+    out = str(tmp_path / "after")
+    repaired = facts.repaired_times
+    spec = ClipTranscodingStage()
+    return cut_clips(str(path), clips, spec.options(), out_dir=out, min_length_s=0.4, repaired_times=repaired)
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_clips_have_the_bytes_of_a_pass_of_their_own(film: Film, tmp_path: Path, name: str) -> None:
+    facts, clips, made = one_pass(film(name), tmp_path)
+    after = two_passes(film(name), tmp_path, facts, clips)
+    assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
+    for ours, theirs in zip(made.clips, after, strict=True):
+        assert Path(ours.path).read_bytes() == Path(theirs.path).read_bytes()
+        assert ours.file_start_s == theirs.file_start_s
+        assert ours.clip_mode == "encode"
+
+
+@pytest.mark.parametrize("spec", [
+    ClipTranscodingStage(target_fps=10, max_height=36, strip_audio=True),
+    ClipTranscodingStage(use_input_bit_rate=True),
+    ClipTranscodingStage(encoder="libopenh264"),
+], ids=["shaped", "bit rate", "program"])  # fmt: skip
+def test_whatever_the_encoder_is_told(film: Film, tmp_path: Path, spec: ClipTranscodingStage) -> None:
+    _, clips, made = one_pass(film("b_frames.mp4"), tmp_path, spec=spec)
+    out = str(tmp_path / "after")
+    after = cut_clips(str(film("b_frames.mp4")), clips, spec.options(), out_dir=out, min_length_s=0.4)
+    for ours, theirs in zip(made.clips, after, strict=True):
+        assert Path(ours.path).read_bytes() == Path(theirs.path).read_bytes()
+        assert ours.crop == theirs.crop
+
+
+@pytest.mark.parametrize(
+    ("extractor", "starts"),
+    [
+        (SECOND, [0, 25, 50, 75]),
+        (SECOND.model_copy(update={"clip_len_s": 0.6}), [0, 25, 50, 75]),
+        (SECOND.model_copy(update={"limit_clips": 2}), [0, 25]),
+        (SECOND.model_copy(update={"clip_stride_s": 1.3, "min_clip_length_s": 0.9}), [0, 33, 65]),
+        (SECOND.model_copy(update={"clip_stride_s": 1.3, "limit_clips": 3}), [0, 33, 65]),
+        (SECOND.model_copy(update={"min_clip_length_s": 2.0}), []),
+    ],
+    ids=["all", "holes", "limit", "short end", "short end beyond the limit", "too short"],
+)
+def test_clips_are_those_of_the_split(
+    film: Film, tmp_path: Path, extractor: FixedStrideExtractorStage, starts: list[int]
+) -> None:
+    _, clips, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=extractor)
+    assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
+    assert [read_back(clip.path)[0][0] for clip in made.clips] == starts
+
+
+def test_clips_of_shots_have_the_bytes_of_a_pass_of_their_own(tmp_path: Path) -> None:
+    path = draw_film(tmp_path / "film.mp4", seed=5, shots=(60, 75, 50))
+    rules = ContentClipExtractionStage(min_length_s=1.0, crop_s=0.2)
+    facts, clips, made = one_pass(path, tmp_path, extractor=rules)
+    after = two_passes(path, tmp_path, facts, clips)
+    assert len(clips) == 3
+    assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
+    for ours, theirs in zip(made.clips, after, strict=True):
+        assert Path(ours.path).read_bytes() == Path(theirs.path).read_bytes()
+
+
+def test_a_clip_that_ends_too_early_leaves_no_file(film: Film, tmp_path: Path) -> None:
+    rules = SECOND.model_copy(update={"clip_stride_s": 1.3, "min_clip_length_s": 0.9})
+    _, _, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=rules)
+    assert {str(path) for path in (tmp_path / "in").iterdir()} == {clip.path for clip in made.clips}
+
+
+def test_a_clip_that_ends_too_early_is_not_one_of_those_allowed(tmp_path: Path) -> None:
+    path = draw_film(tmp_path / "film.mp4", seed=5, shots=(60, 12, 60))
+    for find_gradual in (True, False):
+        rules = ContentClipExtractionStage(
+            min_length_s=1.0, crop_s=0.0, limit_clips=2, find_gradual=find_gradual
+        )
+        _, clips, made = one_pass(path, tmp_path, extractor=rules)
+        assert [clip.clip_id for clip in made.clips] == [clip.clip_id for clip in clips]
+
+
+def test_frames_that_would_take_too_much_memory_are_let_go(film: Film, tmp_path: Path) -> None:
+    frame_bytes = 128 * 72 * 3 // 2
+    rules = ContentClipExtractionStage(find_gradual=False, crop_s=1.0)
+    ring_bytes = (ContentCutFinder.hard_latency_frames + 9) * frame_bytes
+    _, _, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=rules, ring_bytes=ring_bytes)
+    assert made.clips == ()
+    assert f"frames wait, more than {ring_bytes} bytes" in made.gave_up
+    assert not list((tmp_path / "in").iterdir())
+
+
+def test_a_detector_that_looks_further_than_fits_is_not_waited_for(film: Film, tmp_path: Path) -> None:
+    rules = ContentClipExtractionStage(min_length_s=1.0)
+    _, _, made = one_pass(film("b_frames.mp4"), tmp_path, extractor=rules, ring_bytes=1 << 20)
+    assert made.gave_up == f"{ContentCutFinder.gradual_latency_frames} frames wait, more than {1 << 20} bytes"
+
+
+def test_a_clip_that_fails_is_left_to_a_pass_of_its_own(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no such entry")
+
+    monkeypatch.setattr(single_pass, "read_clip", fail)
+    _, _, made = one_pass(film("b_frames.mp4"), tmp_path)
+    assert made == SamePassClips((), "a clip failed: no such entry")
+
+
+def test_a_clip_of_a_shot_that_fails_takes_nothing_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The detector lets go of many frames at a time; those behind the failed clip are nobody's."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise ValueError("no such entry")
+
+    monkeypatch.setattr(single_pass, "read_clip", fail)
+    path = draw_film(tmp_path / "film.mp4", seed=5, shots=(60, 75))
+    _, clips, made = one_pass(path, tmp_path, extractor=ContentClipExtractionStage(min_length_s=1.0))
+    assert len(clips) == 2
+    assert made == SamePassClips((), "a clip failed: no such entry")
+
+
+def test_a_damaged_video_is_cut_by_a_pass_of_its_own(film: Film, tmp_path: Path) -> None:
+    data = bytearray(film("b_frames.mp4").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 3000] = b"\xff" * 3000
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    facts, _, made = one_pass(path, tmp_path)
+    assert facts.is_partial
+    assert made == SamePassClips((), "the video is damaged")
+
+
+# --- in a run
+
+
+STAGES = [SECOND, MotionVectorDecodeStage(target_fps=10), ClipTranscodingStage()]
+ALL_PASS = MotionFilterStage(global_mean_threshold=0.0, per_patch_min_256_threshold=0.0)
+"""Rejects nothing, but that is known after the scan only."""
+
+
+def run(source: Path, output: Path, *more: object) -> dict[str, str]:
+    """Clip ids and digests of a run over a folder, and who cut."""
+    writer = ClipWriterStage(
+        output_path=str(output), input_path=str(source), upload_clips=True, dry_run=False,
+        generate_embeddings=False, generate_previews=False, generate_captions=False,
+    )  # fmt: skip
+    tasks = Pipeline("p", stages=[VideoReader(input_video_path=str(source)), *STAGES, *more, writer]).run()
+    return {str(clip.uuid): clip.file_digest or "" for task in tasks for clip in task.data.clips}
+
+
+def cut_by(output: Path) -> set[str]:
+    return {str(lap["detail"]) for lap in laps(output) if lap["detail"]}
+
+
+def test_a_run_without_filters_decodes_once_and_writes_the_same_clips(film: Film, tmp_path: Path) -> None:
+    source = film("b_frames.mp4").parent / "source"
+    source.mkdir()
+    shutil.copy(film("b_frames.mp4"), source)
+    once = run(source, tmp_path / "once")
+    twice = run(source, tmp_path / "twice", ALL_PASS)
+    assert cut_by(tmp_path / "once") == {IN_THE_PASS}
+    assert cut_by(tmp_path / "twice") == {SECOND_PASS}
+    assert once == twice
+    assert len(once) == 4
+    assert files(tmp_path / "once" / "clips") == files(tmp_path / "twice" / "clips")
+
+
+class Own:
+    """A stage of a user's; it is added behind the extractor and the scores."""
+
+    name = "own"
+
+    def process(self, task: object) -> object:
+        return task
+
+
+def test_what_may_change_a_clip_later_keeps_it_from_being_cut_at_once() -> None:
+    def may(*more: object) -> bool:
+        stages = [stage for stage in STAGES if type(stage) not in map(type, more)]
+        if any(isinstance(stage, ContentClipExtractionStage) for stage in more):
+            stages.remove(SECOND)
+        return same_pass_of(plan(*more, *stages), work(), out_dir="out") is not None
+
+    assert may()
+    assert may(MotionFilterStage(score_only=True), QualityFilterStage())
+    assert may(ContentClipExtractionStage())
+    assert not may(ContentClipExtractionStage(entire_scene_as_clip=False))
+    assert not may(ALL_PASS)
+    assert not may(QualityFilterStage(sharpness=Bounds(min=1)))
+    assert not may(Own())
+    assert not may(SECOND.model_copy(update={"clip_stride_s": 0.5}))
+    for transcode in (
+        ClipTranscodingStage(encoder="copy"),
+        ClipTranscodingStage(crop_letterbox=True),
+        ClipTranscodingStage(encoder="h264_nvenc", use_hwaccel=True),
+    ):
+        assert not may(transcode)

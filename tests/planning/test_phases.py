@@ -1,0 +1,127 @@
+"""Stages behind a barrier run in a phase of their own, for the clips that passed it."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from clipmill.intake.inspection import inspect_manifest
+from clipmill.intake.shards import plan_shards
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.specs import CurateSpec, ShardingSpec
+from footage import copies
+from footage.sound import sound_bed
+from tests.support.films.small_films import draw_film
+from tests.support.runs.curation import ROOT, curate_here, environment, laps, plain_spec, rows, run_python
+
+LENGTH_S = 4
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("phases") / "source"
+    film = draw_film(folder / "film.mp4", seed=31, shots=[LENGTH_S * 24])
+    copies.reencode(film, folder / "worn.mp4", crf=30, sound=sound_bed(LENGTH_S, seed=31))
+    draw_film(folder / "other.mp4", seed=32, shots=[LENGTH_S * 24])
+    return folder
+
+
+def spec(*, after: str) -> CurateSpec:
+    stage = {"use": "tests.support.stages.light_stage:LightFilter", "after": after}
+    return CurateSpec.model_validate(
+        {"preview": None, "split": {"content": {"crop_s": 0.0}}, "stages": [stage], "dedup": {}}
+    )
+
+
+def lights(output: Path) -> dict[str, object]:
+    return {str(row["clip_id"]): row["luma_mean"] for row in rows(output, "clips")}
+
+
+def test_a_stage_behind_deduplication_runs_for_unique_clips_only(source: Path, tmp_path: Path) -> None:
+    curate_here(source, tmp_path / "last", spec(after="dedup"))
+    curate_here(source, tmp_path / "first", spec(after=""))
+    statuses = {str(row["clip_id"]): row["status"] for row in rows(tmp_path / "last", "clips")}
+    assert sorted(map(str, statuses.values())) == ["duplicate", "kept", "kept"]
+    first, last = lights(tmp_path / "first"), lights(tmp_path / "last")
+    assert last == {name: first[name] if statuses[name] == "kept" else None for name in first}
+    assert (
+        sum(int(str(lap["num_items"])) for lap in laps(tmp_path / "last") if lap["operator"] == "light") == 2
+    )
+
+
+def test_a_second_run_has_nothing_to_do(source: Path, tmp_path: Path) -> None:
+    curate_here(source, tmp_path, spec(after="dedup"))
+    before = len(laps(tmp_path))
+    curate_here(source, tmp_path, spec(after="dedup"))
+    assert len(laps(tmp_path)) == before
+
+
+PHASE = """
+import json, sys
+from clipmill.curation import RunOptions, run_phase
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.specs import CurateSpec
+phase, source, output, listing, spec, passed = json.loads(sys.argv[1])
+if __name__ == "__main__":
+    plan = plan_of_spec(CurateSpec.model_validate_json(spec), source=source, output=output)
+    clips = None if passed is None else frozenset(passed)
+    run_phase(plan, phase, listing, output=output, options=RunOptions(), passed=clips)
+"""
+
+
+def test_one_phase_per_process_leaves_the_same_rows(source: Path, tmp_path: Path) -> None:
+    here, apart = tmp_path / "here", tmp_path / "apart"
+    curate_here(source, here, spec(after="dedup"))
+    plan = plan_of_spec(spec(after="dedup"), source=str(source), output=str(apart))
+    assert plan.num_phases == 2
+    shards = plan_shards(plan, output=str(apart), sharding=ShardingSpec())
+    _inspect(shards.manifest_uris, apart)
+    kept = [str(row["clip_id"]) for row in rows(here, "clips") if row["status"] == "kept"]
+    for phase, passed in ((0, None), (1, kept)):  # the second stands in for deduplication
+        what = [
+            phase,
+            str(source),
+            str(apart),
+            shards.listing_uri,
+            spec(after="dedup").model_dump_json(),
+            passed,
+        ]
+        script = tmp_path / "phase.py"
+        script.write_text(PHASE)
+        done = run_python(
+            str(script), json.dumps(what), env=environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+        )
+        assert done.returncode == 0, done.stderr
+    assert _state(apart) == _state(here)
+    assert {path.name: path.read_bytes() for path in (apart / "clips").iterdir()} == {
+        path.name: path.read_bytes() for path in (here / "clips").iterdir()
+    }
+
+
+def test_phases_follow_what_a_stage_reads() -> None:
+    reader = {"use": "tests.support.stages.phase_stages:ReadsLight"}
+    light = {"use": "tests.support.stages.light_stage:LightFilter", "after": "dedup"}
+    made = plain_spec(stages=[reader, light])
+    plan = plan_of_spec(made, source="films", output="curated")
+    phases = {node.key: node.phase for node in plan.nodes}
+    assert phases["light"] == phases["reads_light"] == 1
+    assert set(phases.values()) == {0, 1}
+    assert "light" not in {node.key for node in plan.up_to(0).nodes}
+
+
+def _inspect(manifests: list[str], output: Path) -> None:
+    for manifest in manifests:
+        inspect_manifest(manifest, output=str(output), limits=CurateSpec().limits)
+
+
+def _state(output: Path) -> dict[str, list[dict[str, object]]]:
+    """Stage -> rows of the state, without the run that wrote them."""
+    found: dict[str, list[dict[str, object]]] = {}
+    for part in sorted((output / "state").rglob("*.parquet")):
+        stage = part.relative_to(output / "state").parts[0]
+        for row in pq.read_table(part).to_pylist():
+            row.pop("run_id", None)
+            row.pop("stage_digest", None)
+            found.setdefault(stage, []).append(row)
+    return {stage: sorted(of, key=lambda row: str(row["id"])) for stage, of in found.items()}

@@ -1,0 +1,268 @@
+"""The report in a real browser: it draws, filters, sorts and opens, and asks the network for nothing."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from string import Template
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+from clipmill.report.render import render_report
+from tests.support.rendered_report import OPTIONS
+from tests.support.report_tables import ODD_NAME, drawn_run
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+)  # fmt: skip
+DECK = Template(
+    "<!doctype html><html><body><div class='active' style='padding:2rem'>$BODY</div></body></html>"
+)
+
+
+@dataclass
+class Watched:
+    """A page of the browser, and what it complained about or asked for."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def on_request(self, request: Request) -> None:
+        if not request.url.startswith("data:"):
+            self.requests.append(request.url)
+
+    def names(self) -> list[str]:
+        """Names of the cards that are shown, in their order."""
+        return self.page.locator(".cm-card:visible .cm-name").all_text_contents()
+
+    def scores(self, measure: int) -> list[float | None]:
+        """A measure of the cards that are shown, in their order."""
+        return self.page.evaluate(
+            """(measure) => {
+              const data = JSON.parse(document.querySelector("#cm-data").textContent);
+              const cards = [...document.querySelectorAll(".cm-card")].filter((card) => !card.hidden);
+              return cards.map((card) => data.clips[Number(card.dataset.row)].scores[measure]);
+            }""",
+            measure,
+        )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None and os.environ.get("CLIPMILL_REQUIRE_BROWSER") == "1":
+        pytest.fail(f"CLIPMILL_REQUIRE_BROWSER is set, and none of {', '.join(BROWSERS)} is on PATH")
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = drawn_run()
+    options = replace(OPTIONS, facts=(("Source", "<b>bold</b>"),))
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(render_report(run.tables, options=options, read_bytes=run.read_bytes), encoding="utf-8")
+    return path
+
+
+def opened(context: BrowserContext, path: Path) -> Watched:
+    watched = Watched(context.new_page())
+    watched.page.on("console", watched.on_console)
+    watched.page.on("pageerror", lambda error: watched.complaints.append(str(error)))
+    watched.page.on("dialog", lambda dialog: watched.complaints.append(f"dialog: {dialog.message}"))
+    watched.page.on("request", watched.on_request)
+    watched.page.goto(path.as_uri())
+    watched.page.wait_for_selector(".cm-ready")
+    return watched
+
+
+@pytest.fixture(scope="module")
+def wide_context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def wide(wide_context: BrowserContext, report: Path) -> Iterator[Watched]:
+    watched = opened(wide_context, report)
+    yield watched
+    watched.page.close()
+    assert watched.complaints == []
+
+
+@pytest.fixture(scope="module")
+def sorted_page(wide_context: BrowserContext, report: Path) -> Iterator[Watched]:
+    watched = opened(wide_context, report)
+    yield watched
+    watched.page.close()
+    assert watched.complaints == []
+
+
+def width_overflow(page: Page) -> int:
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+def test_nothing_is_asked_from_the_network(wide: Watched, report: Path) -> None:
+    assert wide.requests == [report.as_uri()]
+
+
+def test_previews_are_shown(wide: Watched) -> None:
+    wide.page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")
+    widths = wide.page.evaluate(
+        "[...document.querySelectorAll('.cm-gallery img')].map((i) => i.naturalWidth)"
+    )
+    assert len(widths) == 62
+    assert set(widths) == {160}
+
+
+def test_every_picture_has_a_text(wide: Watched) -> None:
+    assert wide.page.locator("img:not([alt]), img[alt=''], svg:not([aria-label])").count() == 0
+
+
+def test_markup_in_names_is_text(wide: Watched) -> None:
+    assert ODD_NAME in wide.names()
+    assert wide.page.locator(".cm-facts dd").first.text_content() == "<b>bold</b>"
+    assert wide.page.locator("script").count() == 2
+
+
+def test_status_filter_changes_the_list(wide: Watched) -> None:
+    wide.page.get_by_role("radio", name="Filtered").check()
+    statuses = wide.page.locator(".cm-card:visible").evaluate_all(
+        "(cards) => cards.map((c) => c.dataset.status)"
+    )
+    assert statuses == ["filtered"] * 6
+    assert wide.page.locator("#cm-shown").text_content() == "6 of 64 clips"
+
+
+def test_reason_filter_changes_the_list(wide: Watched) -> None:
+    wide.page.locator("#cm-reason").select_option("low_motion")
+    reasons = wide.page.locator(".cm-card:visible").evaluate_all(
+        "(cards) => cards.map((c) => c.dataset.reason)"
+    )
+    assert reasons == ["low_motion"] * 3
+
+
+def test_search_finds_names_as_plain_text(wide: Watched) -> None:
+    wide.page.locator("#cm-search").fill("<SCRIPT>")
+    assert wide.names() == [ODD_NAME] * 8
+
+
+def test_search_without_a_match_can_be_undone(wide: Watched) -> None:
+    wide.page.locator("#cm-search").fill("no such film")
+    assert wide.names() == []
+    wide.page.locator("#cm-reset").click()
+    assert len(wide.names()) == 64
+
+
+@pytest.mark.parametrize("measure", range(10))
+def test_sorting_orders_by_each_measure_with_missing_ones_last(sorted_page: Watched, measure: int) -> None:
+    sorted_page.page.locator("#cm-sort").select_option(str(measure))
+    ascending = sorted_page.scores(measure)
+    known = [score for score in ascending if score is not None]
+    assert known == sorted(known)
+    assert ascending == known + [None] * (len(ascending) - len(known))
+    sorted_page.page.locator("#cm-order").click()
+    assert sorted_page.scores(measure)[: len(known)] == sorted(known, reverse=True)
+    sorted_page.page.locator("#cm-order").click()
+
+
+def test_sorting_by_source_and_time_comes_back(wide: Watched) -> None:
+    before = wide.names()
+    wide.page.locator("#cm-sort").select_option("0")
+    wide.page.locator("#cm-sort").select_option("")
+    assert wide.names() == before
+
+
+def test_click_opens_the_clip_with_its_metadata(wide: Watched) -> None:
+    card = wide.page.locator(".cm-card").first
+    card.locator("button").click()
+    dialog = wide.page.locator("#cm-dialog")
+    assert dialog.is_visible()
+    assert ODD_NAME in (dialog.locator("h2").text_content() or "")
+    assert "Colourfulness" in dialog.inner_text()
+    assert dialog.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 160
+    assert (dialog.locator("a").get_attribute("href") or "").startswith("./clips/")
+
+
+def test_the_larger_view_works_by_keyboard(wide: Watched) -> None:
+    wide.page.locator(".cm-card button").first.focus()
+    wide.page.keyboard.press("Enter")
+    heading = wide.page.locator("#cm-dialog-name")
+    first = heading.text_content()
+    wide.page.keyboard.press("ArrowRight")
+    assert heading.text_content() != first
+    wide.page.keyboard.press("ArrowLeft")
+    assert heading.text_content() == first
+    wide.page.keyboard.press("Escape")
+    assert not wide.page.locator("#cm-dialog").is_visible()
+
+
+def test_duplicates_show_both_pictures(wide: Watched) -> None:
+    pairs = wide.page.locator(".cm-pair")
+    assert pairs.count() == 7
+    assert all(pairs.nth(index).locator("img").count() >= 2 for index in range(pairs.count()))
+
+
+def test_previews_can_be_paused(wide: Watched) -> None:
+    wide.page.locator("#cm-play").click()
+    wide.page.wait_for_function("document.querySelectorAll('.cm-gallery canvas').length === 62")
+    assert wide.page.locator(".cm-gallery img:visible").count() == 0
+    wide.page.locator("#cm-play").click()
+    assert wide.page.locator(".cm-gallery img:visible").count() == 62
+
+
+def test_previews_stand_still_where_motion_is_unwanted(browser: Browser, report: Path) -> None:
+    with browser.new_context(reduced_motion="reduce") as context:
+        watched = opened(context, report)
+        watched.page.wait_for_function("document.querySelectorAll('.cm-gallery canvas').length === 62")
+        assert watched.page.locator(".cm-gallery img:visible").count() == 0
+        assert watched.complaints == []
+
+
+def test_dark_page_is_dark(browser: Browser, report: Path) -> None:
+    with browser.new_context(color_scheme="dark") as context:
+        watched = opened(context, report)
+        background = watched.page.locator(".cm").evaluate("(root) => getComputedStyle(root).backgroundColor")
+        assert background == "rgb(20, 21, 23)"
+        assert width_overflow(watched.page) == 0
+        assert len(watched.page.screenshot()) > 10_000
+
+
+@pytest.mark.parametrize("width_px", [320, 390, 768])
+def test_narrow_page_does_not_scroll_sideways(browser: Browser, report: Path, width_px: int) -> None:
+    with browser.new_context(viewport={"width": width_px, "height": 844}) as context:
+        watched = opened(context, report)
+        assert width_overflow(watched.page) == 0
+        watched.page.locator(".cm-card button").first.click()
+        box = watched.page.locator("#cm-dialog").bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width_px
+        assert watched.complaints == []
+
+
+def test_page_works_inside_another_page(wide_context: BrowserContext, report: Path, tmp_path: Path) -> None:
+    deck = tmp_path / "deck.html"
+    deck.write_text(DECK.substitute(BODY=report.read_text(encoding="utf-8")), encoding="utf-8")
+    watched = opened(wide_context, deck)
+    watched.page.get_by_role("radio", name="Duplicate").check()
+    assert len(watched.names()) == 11
+    assert width_overflow(watched.page) == 0
+    assert watched.complaints == []
+    watched.page.close()

@@ -1,0 +1,588 @@
+"""Cuts to shots to clips. Values marked "documents" are the reference's own cases."""
+
+import pickle
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from clipmill.records import Cuts, DropCause, DroppedSpan, FrameSpan, Shot, Split
+from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
+from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from tests.support.stand_ins.known_cuts import KnownCuts, ShotRules, split_of, splitter_of, thumbnails
+
+NO_RULES = ShotRules(min_length_s=None, max_length_s=None, crop_s=None)
+
+
+def even_times(num_frames: int, *, fps: float = 1.0) -> np.ndarray:
+    return np.arange(num_frames + 1) / fps
+
+
+def pairs(spans: tuple[FrameSpan, ...] | list[FrameSpan]) -> list[tuple[int, int]]:
+    return [(span.start_frame, span.end_frame) for span in spans]
+
+
+def cuts_around(*shots: tuple[int, int], num_frames: int) -> Cuts:
+    """Cuts that leave these shots: a hard cut where two touch, else a gradual transition."""
+    gaps = list(pairwise([0, *(edge for shot in shots for edge in shot), num_frames]))[::2]
+    hard = tuple(start for start, end in gaps[1:-1] if start == end)
+    return Cuts(hard, tuple(FrameSpan(*gap) for gap in gaps if gap[0] < gap[1]))
+
+
+def split(*shots: tuple[int, int], times_s: np.ndarray, rules: ShotRules = NO_RULES) -> Split:
+    return split_of(rules, times_s, cuts_around(*shots, num_frames=len(times_s) - 1))
+
+
+def split_even(*shots: tuple[int, int], num_frames: int, **rules: object) -> Split:
+    """At one frame a second, so that frames and seconds are the same numbers."""
+    return split(*shots, times_s=even_times(num_frames), rules=NO_RULES.model_copy(update=rules))
+
+
+def clips_of(*shots: tuple[int, int], num_frames: int, **rules: object) -> list[tuple[int, int]]:
+    return pairs(split_even(*shots, num_frames=num_frames, **rules).clips)
+
+
+def shots_of(cuts: Cuts, num_frames: int) -> tuple[Shot, ...]:
+    return split_of(NO_RULES, even_times(num_frames), cuts).shots
+
+
+def dropped(split: Split) -> list[tuple[int, int, DropCause]]:
+    return [(drop.span.start_frame, drop.span.end_frame, drop.cause) for drop in split.dropped]
+
+
+# shots
+
+
+@pytest.mark.parametrize(
+    ("hard", "gradual", "expected"),
+    [
+        ((), (), [(0, 10)]),
+        ((4,), (), [(0, 4), (4, 10)]),
+        ((4, 4, 2), (), [(0, 2), (2, 4), (4, 10)]),
+        ((0, 10, 12), (), [(0, 10)]),
+        ((), ((3, 5),), [(0, 3), (5, 10)]),
+        ((), ((0, 2),), [(2, 10)]),
+        ((), ((8, 12),), [(0, 8)]),
+        ((), ((3, 6), (5, 8)), [(0, 3), (8, 10)]),
+        ((), ((0, 10),), []),
+        ((), ((12, 14),), [(0, 10)]),
+        ((4,), ((3, 6),), [(0, 3), (6, 10)]),
+        ((3, 6), ((3, 6),), [(0, 3), (6, 10)]),
+        ((8,), ((3, 6),), [(0, 3), (6, 8), (8, 10)]),
+    ],
+    ids=[
+        "no cut", "one cut", "unsorted, twice", "cuts at the ends", "dissolve", "fade in",
+        "fade past the end", "overlapping ranges", "nothing but a fade", "range outside",
+        "hard cut inside a range", "hard cuts on the edges of a range", "hard cut after a range",
+    ],
+)  # fmt: skip
+def test_shots_lie_between_cuts(
+    hard: tuple[int, ...], gradual: tuple[tuple[int, int], ...], expected: list[tuple[int, int]]
+) -> None:
+    cuts = Cuts(hard, tuple(FrameSpan(*span) for span in gradual))
+    assert pairs([shot.span for shot in shots_of(cuts, 10)]) == expected
+
+
+def test_last_frame_belongs_to_the_last_shot() -> None:
+    """The reference ends the last shot at the index of the last frame, exclusive, and so loses it."""
+    assert shots_of(Cuts((3,)), 5)[-1].span.end_frame == 5
+
+
+def test_shots_name_the_transitions_that_touch_them() -> None:
+    dissolve = FrameSpan(4, 6)
+    found = shots_of(Cuts((2,), (dissolve,)), 10)
+    assert [(shot.gradual_before, shot.gradual_after) for shot in found] == [
+        (None, None),
+        (None, dissolve),
+        (dissolve, None),
+    ]
+
+
+# one shot
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "min_s", "expected"),
+    [
+        (0, 100, 10, [(0, 30), (30, 60), (60, 90), (90, 100)]),
+        (0, 95, 10, [(0, 30), (30, 60), (60, 90)]),
+        (0, 95, None, [(0, 30), (30, 60), (60, 90), (90, 95)]),
+        (0, 20, 10, [(0, 20)]),
+        (7, 67, 10, [(7, 37), (37, 67)]),
+    ],
+    ids=["tail kept", "tail dropped", "no minimum", "one piece", "exact multiple"],
+)  # fmt: skip
+def test_long_shot_documents(
+    start: int, end: int, min_s: float | None, expected: list[tuple[int, int]]
+) -> None:
+    assert clips_of((start, end), num_frames=100, max_length_s=30, min_length_s=min_s) == expected
+
+
+def test_nothing_has_no_clips_documents() -> None:
+    assert clips_of((0, 10), num_frames=100, crop_s=5, max_length_s=30) == []
+
+
+def test_long_shot_survives_float_noise() -> None:
+    times_s = 0.1 + np.cumsum([0.0, 0.1, 0.1, 0.1]) - 0.1
+    rules = NO_RULES.model_copy(update={"max_length_s": 0.1, "min_length_s": 0.1})
+    assert len(split((0, 3), times_s=times_s, rules=rules).clips) == 3
+
+
+# all shots: the documents' post-filter
+
+DOCUMENTS_SHOTS = ((0, 30), (30, 90), (90, 150))
+
+
+def test_min_length_documents() -> None:
+    assert clips_of(*DOCUMENTS_SHOTS, num_frames=150, min_length_s=40) == [(30, 90), (90, 150)]
+
+
+def test_truncate_documents() -> None:
+    clips = clips_of(*DOCUMENTS_SHOTS, num_frames=150, max_length_s=50, max_length_mode="truncate")
+    assert clips == [(0, 30), (30, 80), (90, 140)]
+
+
+def test_stride_documents() -> None:
+    clips = clips_of(*DOCUMENTS_SHOTS, num_frames=150, max_length_s=50, max_length_mode="stride")
+    assert clips == [(0, 30), (30, 80), (80, 90), (90, 140), (140, 150)]
+
+
+@pytest.mark.parametrize(
+    ("edges", "expected"),
+    [
+        (((0, 30), (30, 90), (90, 150)), [(5, 25), (35, 85), (95, 145)]),
+        (((0, 8), (10, 18)), []),
+        (((0, 8), (10, 30)), [(15, 25)]),
+    ],
+    ids=["both ends of each", "nothing left", "one left"],
+)
+def test_crop_documents(edges: tuple[tuple[int, int], ...], expected: list[tuple[int, int]]) -> None:
+    assert clips_of(*edges, num_frames=150, crop_s=5) == expected
+
+
+def test_limit_clips_documents() -> None:
+    assert clips_of(*DOCUMENTS_SHOTS, num_frames=150, limit_clips=2) == [(0, 30), (30, 90)]
+
+
+def test_stride_leaves_no_hole_inside_a_shot() -> None:
+    """The reference crops each piece after cutting: 45 s give clips of 9 s with 1 s holes, 11 % lost.
+
+    Right is to crop what a cut may have blurred, the shot's own two ends, and nothing else.
+    """
+    found = split((0, 1350), times_s=even_times(1350, fps=30), rules=ShotRules())
+    assert pairs(found.clips) == [(15, 315), (315, 615), (615, 915), (915, 1215), (1215, 1335)]
+    assert dropped(found) == [(0, 15, DropCause.CROPPED), (1335, 1350, DropCause.CROPPED)]
+
+
+def test_crop_comes_before_max_length() -> None:
+    """11 s cropped by 0.5 s at each end are one clip of 10 s; cropped after cutting they would be two."""
+    assert clips_of((0, 22), num_frames=22, crop_s=1, max_length_s=20, min_length_s=1) == [(1, 21)]
+
+
+def test_crop_comes_before_min_length() -> None:
+    found = split_even((0, 10), num_frames=10, crop_s=1, min_length_s=9)
+    assert dropped(found) == [
+        (0, 1, DropCause.CROPPED),
+        (1, 9, DropCause.TOO_SHORT),
+        (9, 10, DropCause.CROPPED),
+    ]
+
+
+def test_tail_below_the_minimum_is_too_short() -> None:
+    found = split_even((0, 22), num_frames=22, max_length_s=10, min_length_s=3)
+    assert pairs(found.clips) == [(0, 10), (10, 20)]
+    assert dropped(found) == [(20, 22, DropCause.TOO_SHORT)]
+
+
+def test_truncated_rest_is_named() -> None:
+    found = split_even((0, 22), num_frames=22, max_length_s=10, max_length_mode="truncate")
+    assert dropped(found) == [(10, 22, DropCause.TRUNCATED)]
+
+
+def test_shot_eaten_by_its_crop_is_too_short() -> None:
+    found = split_even((0, 8), num_frames=8, crop_s=5)
+    assert dropped(found) == [(0, 8, DropCause.TOO_SHORT)]
+
+
+def test_gradual_frames_are_named() -> None:
+    found = split_of(NO_RULES, even_times(10), Cuts((), (FrameSpan(4, 6),)))
+    assert found.dropped == (DroppedSpan(FrameSpan(4, 6), DropCause.GRADUAL),)
+
+
+def test_over_limit_is_named() -> None:
+    found = split_even((0, 4), (4, 10), num_frames=10, limit_clips=1)
+    assert dropped(found) == [(4, 10, DropCause.OVER_LIMIT)]
+    assert found.shot_of_clip == (0,)
+
+
+def test_clips_know_their_shot() -> None:
+    found = split_even((0, 2), (2, 12), (12, 16), num_frames=16, min_length_s=3, max_length_s=5)
+    assert found.shot_of_clip == (1, 1, 2)
+
+
+def test_video_without_cuts_is_one_shot() -> None:
+    assert clips_of((0, 5), num_frames=5) == [(0, 5)]
+
+
+def test_video_without_cuts_can_be_left_out() -> None:
+    found = split_even((0, 5), num_frames=5, entire_scene_as_clip=False)
+    assert dropped(found) == [(0, 5, DropCause.UNCUT)]
+    assert found.shot_of_clip == ()
+    assert pairs([shot.span for shot in found.shots]) == [(0, 5)]
+
+
+def test_leaving_uncut_videos_out_spares_those_with_cuts() -> None:
+    assert clips_of((0, 2), (2, 5), num_frames=5, entire_scene_as_clip=False) == [(0, 2), (2, 5)]
+
+
+def test_boundaries_follow_frame_times_not_the_frame_rate() -> None:
+    """Ten frames in the first second, then one a second: 2 s are 11 frames at one end and 2 at the other."""
+    times_s = np.concatenate([np.arange(10) / 10, np.arange(1.0, 12.0)])
+    found = split((0, 20), times_s=times_s, rules=NO_RULES.model_copy(update={"crop_s": 2.0}))
+    assert pairs(found.clips) == [(11, 18)]
+
+
+def test_boundary_between_two_frames_takes_the_later() -> None:
+    times_s = np.array([0.0, 0.4, 0.8, 1.2, 1.6, 2.0])
+    found = split((0, 5), times_s=times_s, rules=NO_RULES.model_copy(update={"max_length_s": 1.0}))
+    assert pairs(found.clips) == [(0, 3), (3, 5)]
+
+
+def test_frame_times_of_29_97_fps_lose_no_frame_to_rounding() -> None:
+    times_s = np.arange(0, 901) * (1001 / 30000)
+    rules = NO_RULES.model_copy(update={"max_length_s": 1001 / 100})
+    assert pairs(split((0, 900), times_s=times_s, rules=rules).clips) == [(0, 300), (300, 600), (600, 900)]
+
+
+def random_times(rng: np.random.Generator, num_frames: int) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(rng.choice([0.01, 0.04, 0.0333667, 0.5], num_frames))])
+
+
+def random_rules(rng: np.random.Generator) -> ShotRules:
+    return ShotRules(
+        min_length_s=rng.choice([None, 0.05, 0.5, 2.0]),
+        max_length_s=rng.choice([None, 2.0, 5.0]),
+        max_length_mode=rng.choice(["stride", "truncate"]),
+        crop_s=rng.choice([None, 0.1, 0.5]),
+        entire_scene_as_clip=bool(rng.integers(2)),
+        limit_clips=int(rng.choice([-1, 0, 3])),
+    )
+
+
+def random_cuts(rng: np.random.Generator, num_frames: int) -> Cuts:
+    hard = tuple(sorted(rng.integers(0, num_frames + 3, rng.integers(0, 9)).tolist()))
+    starts = rng.integers(0, num_frames + 3, rng.integers(0, 4)).tolist()
+    return Cuts(hard, tuple(FrameSpan(start, start + int(rng.integers(1, 30))) for start in starts))
+
+
+def num_covering(split: Split, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many clips, and how many dropped spans, each frame is in."""
+    in_clips, in_dropped = np.zeros(num_frames, int), np.zeros(num_frames, int)
+    for clip in split.clips:
+        in_clips[clip.start_frame : clip.end_frame] += 1
+    for drop in split.dropped:
+        in_dropped[drop.span.start_frame : drop.span.end_frame] += 1
+    return in_clips, in_dropped
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_frame_is_in_one_clip_or_one_dropped_span(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    num_frames = int(rng.integers(1, 400))
+    cuts = random_cuts(rng, num_frames)
+    found = split_of(random_rules(rng), random_times(rng, num_frames), cuts)
+    in_clips, in_dropped = num_covering(found, num_frames)
+    assert (in_clips + in_dropped == 1).all()
+    assert len(found.shot_of_clip) == len(found.clips)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clips_lie_inside_their_shot(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cuts = random_cuts(rng, 300)
+    found = split_of(random_rules(rng), random_times(rng, 300), cuts)
+    for clip, index in zip(found.clips, found.shot_of_clip, strict=True):
+        shot = found.shots[index].span
+        assert shot.start_frame <= clip.start_frame < clip.end_frame <= shot.end_frame
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clips_keep_the_length_rules(seed: int) -> None:
+    """A clip may pass ``max_length_s`` by less than the frame that is on screen when it is reached."""
+    rng = np.random.default_rng(seed)
+    times_s, rules = random_times(rng, 300), random_rules(rng)
+    for clip in split((0, 120), (120, 300), times_s=times_s, rules=rules).clips:
+        assert times_s[clip.end_frame] - times_s[clip.start_frame] >= (rules.min_length_s or 0) - 1e-6
+        last_start_s = times_s[clip.end_frame - 1] - times_s[clip.start_frame]
+        assert last_start_s < (rules.max_length_s or np.inf)
+
+
+def test_times_need_the_end_of_the_last_frame() -> None:
+    with pytest.raises(ValueError, match=r"\(N \+ 1,\)"):
+        split_of(NO_RULES, np.zeros(1), Cuts())
+
+
+# clips by the clock
+
+
+def stride(length: float, step: float, minimum: float, limit: int = 0) -> FixedStrideExtractorStage:
+    return FixedStrideExtractorStage(
+        clip_len_s=length, clip_stride_s=step, min_clip_length_s=minimum, limit_clips=limit
+    )
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "spec", "expected_s"),
+    [
+        (20, stride(5, 2.5, 1), [(2.5 * index, min(2.5 * index + 5, 20)) for index in range(8)]),
+        (30, stride(5, 2.5, 1), [(2.5 * index, min(2.5 * index + 5, 30)) for index in range(12)]),
+        (1, stride(5, 2.5, 1), [(0, 1)]),
+        (5, stride(5, 2.5, 1), [(0, 5), (2.5, 5)]),
+        (5, stride(2, 2, 3), []),
+        (5, stride(1, 0.5, 0.5), [(0.5 * index, min(0.5 * index + 1, 5)) for index in range(10)]),
+    ],
+    ids=["20 s", "30 s", "1 s", "5 s", "minimum above length", "half-second stride"],
+)
+def test_fixed_stride_documents(
+    duration_s: float, spec: FixedStrideExtractorStage, expected_s: list[tuple[float, float]]
+) -> None:
+    found = split_of(spec, even_times(int(duration_s * 10), fps=10))
+    assert pairs(found.clips) == [(int(start * 10), int(end * 10)) for start, end in expected_s]
+
+
+def test_fixed_stride_limit_caps() -> None:
+    """The reference skips only videos that already have so many clips, and makes 10; a limit is a limit."""
+    found = split_of(stride(1, 0.5, 0.5, limit=3), even_times(50, fps=10))
+    assert pairs(found.clips) == [(0, 10), (5, 15), (10, 20)]
+    assert dropped(found) == [(20, 50, DropCause.OVER_LIMIT)]
+
+
+def test_fixed_stride_names_what_lies_between() -> None:
+    found = split_of(stride(2, 4, 1), even_times(10))
+    assert pairs(found.clips) == [(0, 2), (4, 6), (8, 10)]
+    assert dropped(found) == [(2, 4, DropCause.BETWEEN), (6, 8, DropCause.BETWEEN)]
+
+
+def test_fixed_stride_names_the_short_tail() -> None:
+    found = split_of(stride(10, 10, 6), even_times(25))
+    assert dropped(found) == [(20, 25, DropCause.TOO_SHORT)]
+
+
+def test_stride_below_the_frame_distance_makes_no_clip_twice() -> None:
+    clips = split_of(stride(1, 0.25, 0), even_times(3)).clips
+    assert len(set(clips)) == len(clips)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_fixed_stride_drops_exactly_the_frames_in_no_clip(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    num_frames = int(rng.integers(1, 300))
+    spec = stride(
+        rng.choice([0.3, 1, 4]), rng.choice([0.2, 1, 5]), rng.choice([0, 0.5, 2]), int(rng.integers(3))
+    )
+    in_clips, in_dropped = num_covering(split_of(spec, random_times(rng, num_frames)), num_frames)
+    assert ((in_clips > 0) ^ (in_dropped == 1)).all()
+
+
+# while the video streams by
+
+
+def parts_of(times_s: np.ndarray, rng: np.random.Generator | None) -> Iterator[np.ndarray]:
+    """Times of the frames in parts of random lengths; without ``rng`` frame by frame."""
+    start = 0
+    while start < len(times_s) - 1:
+        end = start + (int(rng.integers(1, rng.choice([3, 40, 300]))) if rng else 1)
+        yield times_s[start : min(end, len(times_s) - 1)]
+        start = end
+
+
+def stream(
+    splitter: ClipSplitter, times_s: np.ndarray, rng: np.random.Generator | None = None
+) -> Iterator[list[ClipUpdate]]:
+    """The updates of each part of a video and of its end, after a check of what the splitter promises."""
+    for part in parts_of(times_s, rng):
+        needed_from, num_decided = splitter.needed_from, splitter.num_decided
+        updates = splitter.feed(thumbnails(len(part)), part)
+        kept = [update.span for update in updates if update.state is ClipState.KEPT]
+        assert all(span.start_frame >= needed_from for span in kept)
+        assert splitter.num_decided >= num_decided
+        yield updates
+    yield splitter.finish(float(times_s[-1]))
+
+
+def kept_of(
+    splitter: ClipSplitter, times_s: np.ndarray, rng: np.random.Generator | None = None
+) -> list[tuple[FrameSpan, int]]:
+    """The clips of a stream, with the numbers of their shots."""
+    updates = (update for part in stream(splitter, times_s, rng) for update in part)
+    return [(update.span, update.shot_index) for update in updates if update.state is ClipState.KEPT]
+
+
+def encoded_of(
+    splitter: ClipSplitter, times_s: np.ndarray, rng: np.random.Generator | None = None
+) -> list[tuple[FrameSpan, int]]:
+    """The clips that an encoder makes that gets frames while a clip grows, and lets go of all the others."""
+    clips: list[tuple[FrameSpan, int]] = []
+    first, num_placed = None, 0
+    for updates in stream(splitter, times_s, rng):
+        for update in updates:
+            span = update.span
+            assert first in (None, span.start_frame), "another clip grows"
+            assert first is not None or span.start_frame >= num_placed, "frames of it were let go of"
+            assert span.end_frame >= num_placed, "a frame is taken back"
+            is_open = update.state in (ClipState.GROWING, ClipState.LIKELY)
+            first, num_placed = span.start_frame if is_open else None, span.end_frame
+            if update.state is ClipState.KEPT:
+                clips.append((span, update.shot_index))
+        num_placed = max(num_placed, splitter.num_decided)
+    assert first is None, "a clip does not end"
+    return clips
+
+
+def clips_in(whole: Split) -> list[tuple[FrameSpan, int]]:
+    return list(zip(whole.clips, whole.shot_of_clip, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_same_split_whole_in_parts_and_frame_by_frame(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    num_frames = int(rng.integers(1, 400))
+    cuts, times_s, rules = random_cuts(rng, num_frames), random_times(rng, num_frames), random_rules(rng)
+    whole = split_of(rules, times_s, cuts)
+    for parts in (rng, None):
+        splitter = splitter_of(rules, KnownCuts(cuts, latency_frames=int(rng.integers(1, 60))))
+        assert encoded_of(splitter, times_s, parts) == clips_in(whole)
+        assert splitter.split() == whole
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_same_split_by_the_clock_whole_in_parts_and_frame_by_frame(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    times_s = random_times(rng, int(rng.integers(1, 400)))
+    length_s, step_s = rng.choice([0.3, 1, 4, 2.002]), rng.choice([0.02, 0.2, 1, 5, 2.002])
+    rules = stride(length_s, step_s, rng.choice([0, 0.5, 2]), int(rng.choice([0, 2, 5])))
+    whole = split_of(rules, times_s)
+    for parts in (rng, None):
+        splitter = splitter_of(rules)
+        clips = encoded_of if step_s >= length_s else kept_of
+        assert clips(splitter, times_s, parts) == clips_in(whole)
+        assert splitter.split() == whole
+
+
+def times_around_25_fps(rng: np.random.Generator, num_frames: int) -> np.ndarray:
+    return np.concatenate([[0.0], np.cumsum(rng.choice([0.02, 0.04, 0.04, 0.04, 0.1], num_frames))])
+
+
+def apart(rng: np.random.Generator, num_frames: int) -> Cuts:
+    """Hard cuts and two gradual transitions that do not touch each other."""
+    edges = sorted(rng.choice(np.arange(1, num_frames), 8, replace=False).tolist())
+    gradual = [FrameSpan(edges[2], edges[3]), FrameSpan(edges[5], edges[6])]
+    inside = [cut for cut in edges if not any(s.start_frame <= cut <= s.end_frame for s in gradual)]
+    return Cuts(tuple(inside), tuple(gradual))
+
+
+RULES = {
+    "defaults": ContentClipExtractionStage(),
+    "no crop": ContentClipExtractionStage(crop_s=None, min_length_s=0.5),
+    "strides": ContentClipExtractionStage(max_length_s=1.0, min_length_s=0.4, crop_s=0.2),
+    "truncated": ContentClipExtractionStage(max_length_s=1.0, max_length_mode="truncate", min_length_s=0.4),
+    "no lengths": ContentClipExtractionStage(max_length_s=None, min_length_s=None, crop_s=0.1),
+    "limit": ContentClipExtractionStage(limit_clips=2, min_length_s=0.5),
+}
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("seed", range(6))
+def test_clips_of_shots_frame_by_frame(rules: ContentClipExtractionStage, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    times_s, cuts = times_around_25_fps(rng, 800), apart(rng, 800)
+    whole = split_of(rules, times_s, cuts)
+    assert encoded_of(splitter_of(rules, KnownCuts(cuts)), times_s) == clips_in(whole)
+    assert whole.clips
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_clips_by_the_clock_frame_by_frame(seed: int) -> None:
+    rules = stride(1.5, 2.0 - seed / 6, 1.0)
+    times_s = times_around_25_fps(np.random.default_rng(seed), 300)
+    assert encoded_of(splitter_of(rules), times_s) == clips_in(split_of(rules, times_s))
+
+
+def test_a_long_shot_is_told_while_it_lasts() -> None:
+    lag = 7
+    splitter = splitter_of(ContentClipExtractionStage(), KnownCuts(Cuts(), latency_frames=lag))
+    assert splitter.latency_frames == lag
+    for index in range(500):
+        splitter.feed(thumbnails(1), np.array([index / 25]))
+        assert index - splitter.num_decided <= lag + 0.5 * 25 + 2
+
+
+def test_frames_by_the_clock_are_told_at_once() -> None:
+    splitter = splitter_of(stride(1.0, 1.5, 0.5))
+    assert splitter.latency_frames == 0
+    for index in range(200):
+        splitter.feed(None, np.array([index / 25]))
+        assert splitter.num_decided == index + 1
+
+
+def test_a_truncated_shot_needs_no_frame_behind_its_clip() -> None:
+    rules = ContentClipExtractionStage(max_length_s=2.0, max_length_mode="truncate")
+    splitter = splitter_of(rules, KnownCuts(Cuts()))
+    kept = [update.span for update in splitter.feed(thumbnails(500), np.arange(500) / 25)]
+    assert pairs(kept) == [(13, 63)]
+    assert splitter.num_decided == 500 - 7
+    assert splitter.needed_from > 470
+
+
+def test_a_clip_is_likely_once_it_is_long_enough() -> None:
+    rules = ContentClipExtractionStage(min_length_s=1.0, crop_s=0.0)
+    splitter = splitter_of(rules, KnownCuts(Cuts((40,))))
+    states = [
+        update.state for index in range(80) for update in splitter.feed(thumbnails(1), np.array([index / 25]))
+    ]
+    first = states.index(ClipState.LIKELY)
+    assert set(states[:first]) <= {ClipState.GROWING}
+    assert ClipState.KEPT in states[first:]
+    assert states[-1] is ClipState.LIKELY
+
+
+def test_a_clip_that_a_cut_ends_too_early_is_never_likely() -> None:
+    rules = ContentClipExtractionStage(min_length_s=2.0, crop_s=0.0)
+    splitter = splitter_of(rules, KnownCuts(Cuts((40,))))
+    updates = [update for part in stream(splitter, even_times(45, fps=25)) for update in part]
+    assert {update.state for update in updates} == {ClipState.GROWING, ClipState.DROPPED}
+
+
+def test_nothing_is_told_beyond_the_limit() -> None:
+    splitter = splitter_of(stride(1.0, 1.0, 0.5, limit=2))
+    updates = [update for part in stream(splitter, even_times(80, fps=25)) for update in part]
+    assert max(update.span.end_frame for update in updates) == 50
+
+
+def test_nothing_is_told_of_an_uncut_video_that_is_left_out() -> None:
+    rules = ContentClipExtractionStage(entire_scene_as_clip=False)
+    assert not any(stream(splitter_of(rules, KnownCuts(Cuts())), even_times(500, fps=25)))
+
+
+def test_memory_does_not_grow_with_the_length() -> None:
+    splitter = splitter_of(ContentClipExtractionStage(), KnownCuts(Cuts(tuple(range(100, 20_000, 100)))))
+    for start in range(0, 20_000, 500):
+        splitter.feed(thumbnails(500), np.arange(start, start + 500) / 25)
+        assert start + 500 - splitter.needed_from < 300
+
+
+def test_a_splitter_goes_to_a_codec_process() -> None:
+    rules = ContentClipExtractionStage()
+    sent = pickle.dumps(splitter_of(rules, rules.finder()))
+    assert len(sent) < 10_000
+    assert kept_of(pickle.loads(sent), even_times(100, fps=25))
+
+
+def test_rules_and_finder_belong_together() -> None:
+    message = "clips by a stride have no finder of cuts, clips of shots need one"
+    with pytest.raises(ValueError, match=message):
+        splitter_of(stride(1, 1, 1), KnownCuts(Cuts()))
+    with pytest.raises(ValueError, match=message):
+        splitter_of(ContentClipExtractionStage())

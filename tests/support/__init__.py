@@ -1,0 +1,1 @@
+"""What tests share: values made by hand."""

@@ -1,0 +1,1 @@
+"""Tiny checkpoints of real classes; they need the models' environment."""

@@ -1,0 +1,1 @@
+"""Films that are drawn by code."""

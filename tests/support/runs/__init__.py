@@ -1,0 +1,1 @@
+"""Whole runs, in this process and as scripts."""

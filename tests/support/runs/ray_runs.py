@@ -1,0 +1,77 @@
+"""``python ray_runs.py SOURCE FOLDER NUM_CPUS...``: a source curated without Ray, then on so many cores.
+
+Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to ``FOLDER/inline``
+or ``FOLDER/<num_cpus>``. Prints the operators of Ray's logical and physical plan, and what became of clips
+of which a custom stage drops some, as JSON.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import ray
+from ray.data._internal.logical.optimizers import get_execution_plan
+
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.graph import build_operators
+from clipmill.engine.ray_engine import dataset_of
+from clipmill.intake.admission import first_work
+from clipmill.intake.inspection import inspect_all
+from clipmill.pipeline import Pipeline
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.storage.listing import list_source
+from clipmill.tasks.video import VideoTask
+from tests.support.runs.curation import curate_here, small_spec
+
+
+def operators(source: str) -> dict[str, list[str]]:
+    """Kinds of the operators of both plans, in order; nothing is run."""
+    plan = plan_of_spec(small_spec(), source=source, output="unused")
+    items = first_work(inspect_all(list_source(plan.source)[:1], plan.limits), plan)
+    chunks = [Chunk(item) for item in items]
+    logical = dataset_of(build_operators(plan, num_cpus=1), chunks)._logical_plan
+    physical = get_execution_plan(logical)
+    physical = physical[0] if isinstance(physical, tuple) else physical
+    return {
+        "logical": [type(one).__name__ for one in logical.dag.post_order_iter()],
+        "physical": [type(one).__name__ for one in physical.dag.post_order_iter()],
+    }
+
+
+class DropLater:
+    """Keeps the first clip of a video."""
+
+    name = "drop_later"
+
+    def process(self, task: VideoTask) -> VideoTask:
+        del task.data.clips[1:]
+        return task
+
+
+def fates_of_clips(source: str) -> list[str]:
+    """What a custom stage in Ray's workers makes of the clips of one film."""
+    stages = [VideoReader(input_video_path=f"{source}/harbour.mp4"), DropLater(), ClipTranscodingStage()]
+    tasks = Pipeline("customs", stages=stages).run(engine="ray")
+    clips = [clip for task in tasks for clip in (*task.data.clips, *task.data.filtered_clips)]
+    return [str(clip.reason or ("cut" if clip.buffer else "not cut")) for clip in clips]
+
+
+def main() -> None:
+    source, folder = sys.argv[1], Path(sys.argv[2])
+    curate_here(source, folder / "out", small_spec())
+    (folder / "out").rename(folder / "inline")
+    found: dict[str, list[str]] = {}
+    for num_cpus in sys.argv[3:]:
+        ray.init(num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
+        found = found or operators(source)
+        curate_here(source, folder / "out", small_spec(), engine="ray")
+        found["customs"] = found.get("customs") or fates_of_clips(source)
+        ray.shutdown()
+        (folder / "out").rename(folder / num_cpus)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

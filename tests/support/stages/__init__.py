@@ -1,0 +1,1 @@
+"""Stages of tests' own, and what their workers get."""

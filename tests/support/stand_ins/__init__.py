@@ -1,0 +1,1 @@
+"""What stands in for services, models and devices."""

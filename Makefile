@@ -30,7 +30,7 @@ test: .venv/.ready
 	@$(BIN)/python -m pytest
 
 test-models: $(MODELS)/.ready
-	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests" $(MODELS)/bin/python -m pytest tests/env_models
+	@$(MODELS)/bin/python -m pytest tests/env_models
 
 # Captions by a real vLLM engine on a processor. Not part of CI: docs/captions.md says what it takes.
 test-vllm: $(VLLM)/.ready

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("workflows", "tasks", "images", "clipmill")
+ROOMS = ("workflows", "tasks", "images", "footage", "clipmill")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MAX_LINES = 400
 MAX_TASK_STATEMENTS = 10

@@ -16,13 +16,13 @@ from clipmill.state.schema import OUTCOME
 
 LIBRARY = Path(__file__).parents[2] / "clipmill"
 GENERIC = (
-    "curation.py", "pipeline.py", "testing.py", "dataset", "engine", "intake", "planning", "review", "state",
+    "curation.py", "pipeline.py", "testing.py", "dataset", "engine", "intake", "planning", "report", "state",
 )  # fmt: skip
 """What reads the classes instead: planner, engine, state, tables, JSON, report."""
 
 MAY_NAME = {
     "planning/registry.py": "the one line for each stage",
-    "dataset/video_json.py": "the documented JSON of videos and chunks, a view for readers",
+    "dataset/exports/video_json.py": "the documented JSON of videos and chunks, a view for readers",
     "dataset/publish.py": "the documented list of kept clips",
 }
 

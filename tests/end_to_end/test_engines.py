@@ -21,6 +21,7 @@ from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.stages.reads import Frames
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import (
+    ROOT,
     Row,
     curate_here,
     environment,
@@ -35,7 +36,6 @@ from tests.support.stand_ins import sabotage
 
 pytestmark = pytest.mark.timeout(600)
 
-ROOT = Path(__file__).parent
 NUM_CPUS = ("1", "2")
 HANG_S = 400.0
 
@@ -53,8 +53,8 @@ def source(tmp_path_factory: pytest.TempPathFactory, collection: Path) -> Path:
 def plans(source: Path) -> dict[str, list[str]]:
     """Ray's plans; what was curated inline, on one core and on two lies beside the source."""
     env = environment(**sabotage.lay(source.parent / "saboteur"))
-    env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT.parent}:{ROOT}"
-    arguments = [str(ROOT / "ray_runs.py"), str(source), str(source.parent), *NUM_CPUS]
+    env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT}"
+    arguments = ["-m", "tests.support.runs.ray_runs", str(source), str(source.parent), *NUM_CPUS]
     done = subprocess.run(
         [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, text=True, timeout=HANG_S, check=True
     )

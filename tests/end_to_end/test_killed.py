@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.support.runs.curation import ROOT, curate_here, environment, files, published_files, small_spec
+from tests.support.runs.curation import curate_here, environment, files, published_files, small_spec
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
 
@@ -73,7 +73,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, film: Path) -> Path:
     """A folder with what each killed run left in ``out``, moved to ``killed-<moment>``."""
     folder = tmp_path_factory.mktemp("killed")
     arguments = [str(film.parent), str(folder / "out"), json.dumps(MOMENTS)]
-    env = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
+    env = environment()
     subprocess.run([sys.executable, "-c", FORKING, *arguments], env=env, check=True, timeout=220)
     return folder
 

@@ -1,12 +1,9 @@
 """Runs in an environment of its own: ``make test-vllm``."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent.parent / "models"))
 
 
 @pytest.fixture(scope="session")

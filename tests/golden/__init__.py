@@ -4,7 +4,7 @@
 published, ``digests`` turns that into a digest per column and file. ``golden.json`` holds the digests.
 Everything is read from published tables, JSON and files: the package outlives a rewrite of the library.
 
-``python -m tests.golden`` (with ``tests`` on the path) writes ``golden.json`` anew. Do that only in a commit
+``python -m tests.golden`` writes ``golden.json`` anew. Do that only in a commit
 that means to change results, and name in its message which columns changed and why. ``python -m tests.golden
 --values FOLDER`` also writes the values themselves, so that the folders of two commits can be compared by
 ``diff -r``.

@@ -13,7 +13,7 @@ from clipmill.specs import CurateSpec, ShardingSpec
 from footage import copies
 from footage.sound import sound_bed
 from tests.support.films.small_films import draw_film
-from tests.support.runs.curation import ROOT, curate_here, environment, laps, plain_spec, rows, run_python
+from tests.support.runs.curation import curate_here, laps, plain_spec, rows, run_python
 
 LENGTH_S = 4
 
@@ -89,9 +89,7 @@ def test_one_phase_per_process_leaves_the_same_rows(source: Path, tmp_path: Path
         ]
         script = tmp_path / "phase.py"
         script.write_text(PHASE)
-        done = run_python(
-            str(script), json.dumps(what), env=environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
-        )
+        done = run_python(str(script), json.dumps(what))
         assert done.returncode == 0, done.stderr
     assert _state(apart) == _state(here)
     assert {path.name: path.read_bytes() for path in (apart / "clips").iterdir()} == {

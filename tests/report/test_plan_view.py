@@ -340,7 +340,7 @@ def own_names() -> set[str]:
 def test_no_module_of_the_report_names_a_stage_or_its_columns() -> None:
     names = own_names()
     assert {"motion_global_mean", "quality"} <= names
-    for file in Path(clipmill.report.__path__[0]).glob("*.py"):
+    for file in Path(clipmill.report.__path__[0]).rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant):
                 assert node.value not in names, f"{file.name}:{node.lineno} names {node.value!r}"

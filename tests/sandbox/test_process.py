@@ -13,6 +13,7 @@ import pytest
 from clipmill.errors import CodecChildDied, CodecChildError, CodecChildTimeout, UnreadableVideo
 from clipmill.sandbox.heartbeat import beat
 from clipmill.sandbox.process import CodecChild
+from tests.support.runs.curation import ROOT
 
 LIMIT_BYTES = 1 << 30
 LONG_S = 30.0
@@ -233,12 +234,13 @@ def test_printing_does_not_break_the_protocol(shared_child: CodecChild) -> None:
 
 def test_child_dies_with_its_parent(tmp_path: Path) -> None:
     program = (
-        "import sys, os, threading, time; sys.path.insert(0, sys.argv[1]); import tests.sandbox.test_process as t;"
+        "import sys, os, threading, time; sys.path.insert(0, sys.argv[1]);"
+        "import tests.sandbox.test_process as t;"
         "child = t.CodecChild(memory_limit_bytes=t.LIMIT_BYTES);"
         "print(child.run(t.process_id, timeout_s=30, stall_s=30), flush=True);"
         "child.run(t.sleep_silently, 60.0, timeout_s=60, stall_s=60)"
     )
-    command = [sys.executable, "-c", program, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", program, str(ROOT)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=tmp_path, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.films.small_films import draw_film
-from tests.support.runs.curation import ROOT, environment, laps, rows, run_python
+from tests.support.runs.curation import ROOT, laps, rows, run_python
 from tests.support.stages.broken_stages import GOOD, Dies, Fails, curate
 
 BROKEN = "StageBroken: stage own is broken: 20 items in a row failed; the last: stage own: ArithmeticError: "
@@ -46,9 +46,8 @@ def test_a_broken_stage_stops_the_run_and_what_is_done_is_kept(
 def test_a_stage_of_a_script_runs_on_ray_and_breaks_there_as_it_does_here(
     films: Path, tmp_path: Path
 ) -> None:
-    env = environment(PYTHONPATH=f"{ROOT}:{ROOT / 'tests'}")
-    script = str(ROOT / "tests" / "broken_stages.py")
-    done = run_python(script, str(films), str(tmp_path), "well", "fails", env=env)
+    script = str(ROOT / "tests" / "support" / "stages" / "broken_stages.py")
+    done = run_python(script, str(films), str(tmp_path), "well", "fails")
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["well"] == ""
     assert {row["own_score"] for row in rows(tmp_path / "well", "clips")} == {0.5}

@@ -25,7 +25,7 @@ def by_fill(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def digests(film: Path, fill: str) -> str:
     return subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("clip_bytes.py")), str(film)],
+        [sys.executable, "-m", "tests.support.runs.clip_bytes", str(film)],
         env={**os.environ, "MALLOC_PERTURB_": fill, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

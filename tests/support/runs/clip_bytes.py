@@ -1,4 +1,4 @@
-"""``python clip_bytes.py FILM``: the digest of a clip of the film, a line for each encoder."""
+"""``python -m tests.support.runs.clip_bytes FILM``: a clip's digest, a line for each encoder."""
 
 import sys
 from pathlib import Path

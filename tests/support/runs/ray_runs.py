@@ -1,4 +1,4 @@
-"""``python ray_runs.py SOURCE FOLDER NUM_CPUS...``: a source curated without Ray, then on so many cores.
+"""``python -m tests.support.runs.ray_runs SOURCE FOLDER NUM_CPUS...``: a source curated inline, then on Ray.
 
 Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to ``FOLDER/inline``
 or ``FOLDER/<num_cpus>``. Prints the operators of Ray's logical and physical plan, and what became of clips

@@ -15,6 +15,7 @@ from clipmill.engine.chunk import Chunk
 from clipmill.engine.groups import Group, behind
 from clipmill.engine.metrics import Stopwatch
 from clipmill.engine.runners.result_rows import checked, rows_of
+from clipmill.engine.scan.encoder import ENCODE_S_PER_MEGAPIXEL_FRAME, encoder_of, shortest_clip_s
 from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError
 from clipmill.media.cut.cut import cut_clips
 from clipmill.planning.nodes import Node
@@ -22,12 +23,9 @@ from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, CutClip
 from clipmill.sandbox.runner import codec_runner
 from clipmill.stages.base import Failed, Item, Results
-from clipmill.stages.roles import EncoderStage, ExtractorStage
 from clipmill.storage import store
 
 SECOND_PASS = "second pass over kept spans"
-ENCODE_S_PER_MEGAPIXEL_FRAME = 2.0
-"""Most seconds that encoding may take. Generous: x264's slow presets on a shared core stay below."""
 NOT_CUT = "the clip was not cut"
 
 
@@ -97,18 +95,6 @@ def wanted_clips(chunk: Chunk, node: Node) -> list[ClipSpan]:
     rows = chunk.made.get(node.key)
     made = set() if rows is None else set(rows["id"].to_pylist())
     return [clip for clip in chunk.clips if chunk.wants(node, clip.clip_id) and clip.clip_id not in made]
-
-
-def encoder_of(node: Node) -> EncoderStage:
-    """Returns the encoder of a node."""
-    assert isinstance(node.stage, EncoderStage)
-    return node.stage
-
-
-def shortest_clip_s(plan: Plan) -> float:
-    """Returns the shortest clip that the extractor makes, in seconds; 0 for no bound."""
-    assert isinstance(plan.extractor.stage, ExtractorStage)
-    return plan.extractor.stage.length_bounds()[0] or 0.0
 
 
 def failure_of(node: Node, chunk: Chunk, error: ClipmillError) -> Failed:

@@ -7,7 +7,7 @@ from concurrent.futures import Future, wait
 from dataclasses import replace
 from threading import Event, Thread
 
-from clipmill.engine.operators.encode import ENCODE_S_PER_MEGAPIXEL_FRAME
+from clipmill.engine.scan.encoder import ENCODE_S_PER_MEGAPIXEL_FRAME
 from clipmill.engine.scan.segmented_scan import SegmentedPass, WholePassNeeded, rest_of
 from clipmill.engine.scan.single_pass import same_pass
 from clipmill.engine.scan.span_pass import first_pts_of

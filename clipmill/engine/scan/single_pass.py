@@ -4,7 +4,7 @@ They are where nothing that is found out later can change them: encoded, with no
 may reject one, and nothing known of an earlier run.
 """
 
-from clipmill.engine.operators.encode import encoder_of
+from clipmill.engine.scan.encoder import encoder_of
 from clipmill.engine.work import Work
 from clipmill.media.cut.single_pass import SamePass
 from clipmill.planning.plan import Plan

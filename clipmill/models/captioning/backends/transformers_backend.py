@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from clipmill.errors import EngineDied
 from clipmill.models.captioning.base import Caption
 from clipmill.models.captioning.chat import ChatRequest, failed
-from clipmill.models.captioning.inputs.by_model import Inputs, config_of, inputs_of, padded
+from clipmill.models.captioning.inputs.base import Inputs
+from clipmill.models.captioning.inputs.by_model import config_of, inputs_of, padded
 from clipmill.models.captioning.inputs.chat_template import ChatText
 from clipmill.models.captioning.options import Sampling, ServingOptions
 from clipmill.models.registry import ModelEntry

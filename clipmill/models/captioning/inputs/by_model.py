@@ -1,43 +1,19 @@
 """From requests to the tensors that ``generate`` takes, by the kind of model: text only, Qwen-VL, SmolVLM."""
 
 # pyright: reportMissingImports=false
-
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, cast
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.captioning.chat import ChatRequest
+from clipmill.models.captioning.inputs.base import Inputs, Prepared
 from clipmill.models.captioning.inputs.chat_template import ChatText
 from clipmill.models.registry import ModelEntry
 
 if TYPE_CHECKING:
     import torch
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """One request: its tokens, which of them stand for frames, and what the frames became."""
-
-    ids: list[int]
-    is_frame: list[bool]
-    pixels: Mapping[str, np.ndarray] = field(default_factory=dict[str, np.ndarray])
-
-
-class Inputs(Protocol):
-    """Makes requests into tensors."""
-
-    def prepare(self, request: ChatRequest) -> Prepared:
-        """One request. ValueError for frames that the model cannot look at."""
-        ...
-
-    def collate(self, prepared: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
-        """What goes with the tokens of a batch, on the CPU."""
-        ...
 
 
 class TextInputs:
@@ -87,29 +63,7 @@ def inputs_of(entry: ModelEntry, folder: Path, chat: ChatText, *, does_preproces
     return kinds[kind]()
 
 
-def rgb(values: Sequence[float]) -> tuple[float, float, float]:
-    """Three numbers, one per channel."""
-    red, green, blue = values
-    return float(red), float(green), float(blue)
-
-
 def config_of(folder: Path) -> dict[str, Any]:
     """The checkpoint's own description; empty where it has none."""
     path = folder / "config.json"
     return cast("dict[str, Any]", json.loads(path.read_bytes())) if path.is_file() else {}
-
-
-def video_config(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of how it looks at videos, or at images where it says nothing of videos."""
-    for name, part in (
-        ("video_preprocessor_config.json", None),
-        ("processor_config.json", "video_processor"),
-        ("preprocessor_config.json", None),
-        ("processor_config.json", "image_processor"),
-    ):
-        if (folder / name).is_file():
-            record = cast("dict[str, Any]", json.loads((folder / name).read_bytes()))
-            found = record.get(part) if part else record
-            if found:
-                return found
-    return {}

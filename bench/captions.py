@@ -19,8 +19,8 @@ from bench import machine
 from clipmill.models.captioning.base import CaptionRequest
 from clipmill.models.captioning.frames import BUDGETS, fitted_size, resized
 from clipmill.models.captioning.open import open_captioner
+from clipmill.models.preprocessing.patches import video_patches
 from clipmill.models.preprocessing.pixels import Preprocessing
-from clipmill.models.preprocessing.video_patches import video_patches
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 
 NUM_FRAMES, HEIGHT_PX, WIDTH_PX = 20, 336, 597

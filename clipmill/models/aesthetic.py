@@ -3,12 +3,13 @@
 # pyright: reportMissingImports=false
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Protocol
 
 import numpy as np
 
-from clipmill.models.aesthetic_scorer import ENCODER, HEAD, ScorerOptions
 from clipmill.models.embedding.clip_siglip import ImageTextTower
 from clipmill.models.embedding.similarity import unit_rows
 from clipmill.models.embedding.towers import Prepared
@@ -18,6 +19,29 @@ from clipmill.models.runtime.devices import torch_device, use_threads
 from clipmill.models.weights.checkpoint import unavailable
 from clipmill.models.weights.resolve import weights_of
 from clipmill.scores.aesthetic import AffineHead, affine_head
+
+ENCODER, HEAD = "clip", "laion-aesthetic"
+"""Names in the model table."""
+
+
+@dataclass(frozen=True)
+class ScorerOptions:
+    """How a scorer computes: on which device, at most ``batch_size`` frames at once.
+
+    On a CPU it computes with ``num_threads``.
+    """
+
+    device: str
+    batch_size: int
+    num_threads: int = 1
+
+
+class AestheticScorer(Protocol):
+    """Scores frames, about 1 (ugly) to 10 (beautiful)."""
+
+    def score(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """For each clip, uint8 ``(T, H, W, 3)`` RGB, its frames' scores, float32 ``(T,)``."""
+        ...
 
 
 class ClipAestheticScorer:

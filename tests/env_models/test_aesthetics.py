@@ -9,8 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.aesthetic import ClipAestheticScorer, open_aesthetic_scorer
-from clipmill.models.aesthetic_scorer import ScorerOptions
+from clipmill.models.aesthetic import ClipAestheticScorer, ScorerOptions, open_aesthetic_scorer
 from clipmill.models.embedding.clip_siglip import ImageTextTower
 from clipmill.models.registry import model_named
 from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage

@@ -12,11 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from clipmill.errors import EngineDied, ModelUnavailable
 from clipmill.models.captioning.backends.transformers_backend import TransformersModel
-from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest
+from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest, TextRequest
 from clipmill.models.captioning.chat import ChatRequest
-from clipmill.models.captioning.language_model import TextRequest
-from clipmill.models.captioning.open import open_captioner
-from clipmill.models.captioning.open_language_model import open_language_model
+from clipmill.models.captioning.open import open_captioner, open_language_model
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from tests.support.checkpoints.tiny_vlm import VLMS, save_language_model

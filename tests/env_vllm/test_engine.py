@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 
 from clipmill.errors import EngineDied, ModelUnavailable
-from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest
-from clipmill.models.captioning.language_model import TextRequest
-from clipmill.models.captioning.open import open_captioner
-from clipmill.models.captioning.open_language_model import open_language_model
+from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest, TextRequest
+from clipmill.models.captioning.open import open_captioner, open_language_model
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clipmill.models import aesthetic
-from clipmill.models.aesthetic_scorer import ScorerOptions
+from clipmill.models.aesthetic import ScorerOptions
 from clipmill.models.registry import model_named
 from clipmill.stages.base import Resources
 from clipmill.stages.video.filtering.clip_aesthetic_filter import (

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from math import atan2, degrees
 
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 
-from clipmill.media.frames.side_data import side_data
+
+def side_data(frame: VideoFrame) -> SideDataContainer:
+    """The side data of a frame; whoever holds it holds the frame."""
+    return SideDataContainer(frame)  # pyright: ignore[reportCallIssue] PyAV's types leave its argument out
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from av.sidedata.motionvectors import MotionVectors
 from av.video.codeccontext import VideoCodecContext
 
-from clipmill.media.frames.side_data import side_data
+from clipmill.media.frames.orientation import side_data
 from clipmill.media.scan.samplers import Shown
 from clipmill.scores.flow import BLOCK_PX
 from clipmill.scores.motion import motion_luma_size

@@ -1,4 +1,4 @@
-"""What turns windows of frames into text: what is asked, what comes back, and who answers."""
+"""Captioners and language models: what they are asked, what they answer."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -88,3 +88,34 @@ class NoCaptions:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+@dataclass(frozen=True)
+class TextRequest:
+    """One window's text, and in ``system`` what is to be made of it."""
+
+    window_id: str
+    system: str
+    text: str
+
+
+class LanguageModel(Protocol):
+    """Works over texts."""
+
+    @property
+    def model(self) -> str:
+        """Who it is: a hub id, a folder's name, or the name an endpoint knows it by."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """Which weights; empty where nobody says."""
+        ...
+
+    def complete(self, requests: Iterable[TextRequest]) -> Iterator[Caption]:
+        """Answer each request exactly once, as ``Captioner.caption`` does."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the model; nothing can be asked afterwards."""
+        ...

@@ -6,8 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from clipmill.models.captioning.base import Caption, CaptionRequest
-from clipmill.models.captioning.language_model import TextRequest
+from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
 from clipmill.models.captioning.prompts import refinement_prompt, without_thoughts
 
 

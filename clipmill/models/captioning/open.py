@@ -1,7 +1,7 @@
-"""Opening the captioner of a stage."""
+"""Opening the captioner or the language model of a stage."""
 
-from clipmill.models.captioning.base import Captioner
-from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.base import Captioner, LanguageModel
+from clipmill.models.captioning.chat import ChatCaptioner, ChatLanguageModel
 from clipmill.models.captioning.open_chat import open_model
 from clipmill.models.captioning.options import ServingOptions
 
@@ -15,3 +15,9 @@ def open_captioner(
     """
     opened = open_model(options, num_threads=num_threads)
     return ChatCaptioner(opened.chat, model=opened.model, revision=opened.revision, refinement=refinement)
+
+
+def open_language_model(options: ServingOptions, *, num_threads: int = 1) -> LanguageModel:
+    """Returns the language model of a stage on ``num_threads`` cores. ModelUnavailable with what helps."""
+    opened = open_model(options, num_threads=num_threads)
+    return ChatLanguageModel(opened.chat, model=opened.model, revision=opened.revision)

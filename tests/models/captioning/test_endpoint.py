@@ -14,11 +14,9 @@ from clipmill.errors import EngineDied, ModelUnavailable
 from clipmill.models.captioning.backends import http_client
 from clipmill.models.captioning.backends.endpoint import MAX_FAILURES_IN_A_ROW
 from clipmill.models.captioning.backends.http_client import delay_s, retry_after_s
-from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest
-from clipmill.models.captioning.language_model import TextRequest
-from clipmill.models.captioning.open import open_captioner
+from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest, TextRequest
+from clipmill.models.captioning.open import open_captioner, open_language_model
 from clipmill.models.captioning.open_chat import check_model
-from clipmill.models.captioning.open_language_model import open_language_model
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from tests.support.stand_ins.model_server import ModelServer, Reply, model_server

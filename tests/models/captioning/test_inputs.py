@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from clipmill.models.captioning.inputs.smolvlm import in_words
+from clipmill.models.preprocessing.patches import video_patches
 from clipmill.models.preprocessing.pixels import Preprocessing
-from clipmill.models.preprocessing.video_patches import video_patches
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
 PREPROCESSING = Preprocessing((1, 1), mean=MEAN, std=STD)

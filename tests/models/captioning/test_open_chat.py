@@ -6,9 +6,8 @@ import pytest
 
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.models.captioning import open_chat
-from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.base import Caption, TextRequest
 from clipmill.models.captioning.chat import ChatLanguageModel, ChatRequest
-from clipmill.models.captioning.language_model import TextRequest
 from clipmill.models.captioning.open import open_captioner
 from clipmill.models.registry import entry_of
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage

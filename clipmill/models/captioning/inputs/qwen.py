@@ -13,8 +13,8 @@ from clipmill.models.captioning.chat import ChatRequest
 from clipmill.models.captioning.frames import PixelBudget, fitted_size, resized
 from clipmill.models.captioning.inputs.base import Prepared, rgb, video_config
 from clipmill.models.captioning.inputs.chat_template import ChatText
+from clipmill.models.preprocessing.patches import video_patches
 from clipmill.models.preprocessing.pixels import Preprocessing
-from clipmill.models.preprocessing.video_patches import video_patches
 
 if TYPE_CHECKING:
     import torch

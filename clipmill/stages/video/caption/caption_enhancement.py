@@ -8,9 +8,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from clipmill.models.captioning.answers import values_or_failure
-from clipmill.models.captioning.base import Caption, skipped
+from clipmill.models.captioning.base import Caption, TextRequest, skipped
 from clipmill.models.captioning.chat import ChatLanguageModel
-from clipmill.models.captioning.language_model import TextRequest
 from clipmill.models.captioning.options import ServingOptions
 from clipmill.models.captioning.prompts import ENHANCEMENT_PROMPTS, PromptVariant, prompt_digest
 from clipmill.models.captioning.shared_model import lease_model

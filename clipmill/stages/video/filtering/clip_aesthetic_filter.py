@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.aesthetic_scorer import ENCODER, HEAD, AestheticScorer, ScorerOptions
+from clipmill.models.aesthetic import ENCODER, HEAD, AestheticScorer, ScorerOptions
 from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
 from clipmill.models.registry import model_named
 from clipmill.models.runtime.devices import Device

@@ -13,7 +13,7 @@ from clipmill.machine import num_cores
 def nearest_few(
     unit: Unit, directions: Unit, *, count: int, block_rows: int
 ) -> tuple[Indices, npt.NDArray[np.float32]]:
-    """As ``backends.NearestFew``.
+    """As ``select.NearestFew``.
 
     faiss merges the product and the search, so that no ``(N, K)`` exists. A product's bits change with the
     number of threads that share it: here a block belongs to one thread, and blocks run side by side.

@@ -9,7 +9,7 @@ from clipmill.dedup.vectors import Indices, Unit
 def nearest_few(
     unit: Unit, directions: Unit, *, count: int, block_rows: int
 ) -> tuple[Indices, npt.NDArray[np.float32]]:
-    """As ``backends.NearestFew``; a block's products with all directions are in memory at once."""
+    """As ``select.NearestFew``; a block's products with all directions are in memory at once."""
     labels = np.empty((len(unit), count), dtype=np.intp)
     scores = np.empty((len(unit), count), dtype=np.float32)
     for start in range(0, len(unit), block_rows):

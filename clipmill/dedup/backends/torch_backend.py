@@ -24,7 +24,7 @@ def has_gpu() -> bool:
 def nearest_few(
     unit: Unit, directions: Unit, *, count: int, block_rows: int
 ) -> tuple[Indices, npt.NDArray[np.float32]]:
-    """As ``backends.NearestFew``, in float32 throughout."""
+    """As ``select.NearestFew``, in float32 throughout."""
     labels = np.empty((len(unit), count), dtype=np.intp)
     scores = np.empty((len(unit), count), dtype=np.float32)
     across = _put(directions).T

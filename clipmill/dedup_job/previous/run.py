@@ -98,7 +98,7 @@ def unread_files(known: Known, output: str, files: Sequence[store.FileEntry]) ->
 def read_new(known: Known, root: str, uris: Sequence[str]) -> Iterator[NewRows]:
     """Ids and embeddings of the files that earlier runs have not seen, piece by piece.
 
-    BadEmbeddings as ``embeddings.read_files``, and for another number of dimensions.
+    BadEmbeddings as ``embedding_files.read_files``, and for another number of dimensions.
     """
     ids, place = sorted_ids(uris)
     parts = parts_of(known, root)

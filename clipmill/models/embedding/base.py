@@ -13,7 +13,8 @@ class Embedded:
 
     ``rows`` is float32 ``(n, dimension)``, each row L2-normalised. ``errors`` says why, by the clip's index,
     where a clip could not be embedded; its row is zeros and is not to be written. ``sketches`` has one for
-    each clip, as ``dedup.sketches`` encodes them, None for one too short, from an embedder that makes any.
+    each clip, as ``dedup.copies.fingerprints`` encodes them, None for one too short, from an embedder that
+    makes any.
     """
 
     rows: np.ndarray

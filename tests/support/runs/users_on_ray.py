@@ -1,4 +1,4 @@
-"""``python users_on_ray.py FOLDER``: stages of a user's own on Ray, with two cores and a made-up GPU.
+"""A script with one argument, ``FOLDER``: stages of a user's own on Ray, with two cores and a made-up GPU.
 
 Runs one stage inline and on Ray into ``FOLDER/inline`` and ``FOLDER/ray``, then eight stages, then one that
 fails on everything. Prints what came of it as JSON.

@@ -1,4 +1,4 @@
-"""``python broken_stages.py SOURCE FOLDER STAGE...``: runs on Ray with stages of this script.
+"""A script, ``SOURCE FOLDER STAGE...``: runs on Ray with stages of this script.
 
 Each writes to ``FOLDER/STAGE``; prints which error stopped it, or nothing, as JSON. One stage breaks at every
 film but ``GOOD``.

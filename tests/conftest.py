@@ -14,12 +14,24 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 
+TESTS = Path(__file__).parent
+TIERS = ("unit", "integration", "end_to_end")
+WHOLE_RUNS = {"end_to_end", "flyte", "golden"}
+"""Folders whose tests carry out whole runs."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked ``gpu`` run where there is one."""
-    if not HAS_NVIDIA_DRIVER:
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(pytest.mark.skip(reason="needs a GPU; this machine has no NVIDIA driver"))
+    """Every test gets a tier; tests marked ``gpu`` run where there is one."""
+    for item in items:
+        if not any(item.get_closest_marker(tier) for tier in TIERS):
+            item.add_marker(_tier(item.path))
+        if item.get_closest_marker("gpu") and not HAS_NVIDIA_DRIVER:
+            item.add_marker(pytest.mark.skip(reason="needs a GPU; this machine has no NVIDIA driver"))
+
+
+def _tier(path: Path) -> str:
+    """A file without a mark of its own: by its folder."""
+    return "end_to_end" if WHOLE_RUNS & set(path.relative_to(TESTS).parts) else "unit"
 
 
 @pytest.fixture(scope="session")

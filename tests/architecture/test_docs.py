@@ -18,6 +18,9 @@ from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, Quali
 from clipmill.storage.listing import VIDEO_SUFFIXES
 from tests.support.films.document_film import draw_parts
 
+pytestmark = pytest.mark.integration
+
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 sys.path.insert(0, str(DOCS))

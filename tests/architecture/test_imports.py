@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
+
 ROOT = Path(__file__).parents[2]
 ROOMS = ("workflows", "tasks", "images", "footage", "clipmill")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))

@@ -8,6 +8,9 @@ import pytest
 
 from tests.support.films.numbered_films import draw
 
+pytestmark = pytest.mark.integration
+
+
 ROOT = Path(__file__).parents[2]
 RUN = """
 import re, subprocess, sys

@@ -21,6 +21,8 @@ from bench.scan_parts import DECODE, FilmCost, readable, steps
 from bench.workers import Pair, workers_table
 from clipmill.machine import num_cores
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -8,6 +8,8 @@ import pytest
 from bench import motion
 from bench.motion import Agreement
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_film_of_each_style_and_encoder_is_a_row(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -25,6 +25,9 @@ from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.tasks.video import Clip, ClipStats, Video, VideoMetadata, VideoTask, Window
 from tests.support.films.document_film import draw_parts
 
+pytestmark = pytest.mark.integration
+
+
 PAGE = Path(__file__).parents[2] / "docs" / "data-model.md"
 Thing = Window | Clip | ClipStats | VideoMetadata | Video | VideoTask
 KINDS = (Window, Clip, ClipStats, VideoMetadata, Video, VideoTask)

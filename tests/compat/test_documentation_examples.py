@@ -27,6 +27,9 @@ from tests.support.films.document_film import draw_parts
 from tests.support.runs.one_codec import one_codec_process
 from tests.support.stand_ins.stand_in_models import Seen, use_stand_ins
 
+pytestmark = pytest.mark.integration
+
+
 WRITER = """
 from nemo_curator.stages.video.io.clip_writer import ClipWriterStage
 

@@ -26,6 +26,9 @@ from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
 from tests.support.films.document_film import draw_parts
 
+pytestmark = pytest.mark.integration
+
+
 STAGES = {
     "read", "thumbnails", "fixed_stride", "motion", "motion_filter", "quality", "frames", "encode",
     "embedding", "windows", "preview", "write",

@@ -18,6 +18,8 @@ from clipmill.storage.inspections import verify_digest
 from clipmill.storage.state import State
 from tests.support.state_rows import Project
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:

@@ -28,6 +28,8 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from tests.support.state_rows import Project
 
+pytestmark = pytest.mark.integration
+
 
 def run(run_id: str = "r1") -> RunRecord:
     return RunRecord(

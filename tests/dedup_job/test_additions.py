@@ -24,6 +24,8 @@ from tests.support.runs.dedup_runs import (
     write_copies,
 )
 
+pytestmark = pytest.mark.integration
+
 
 def test_new_copies_go_and_earlier_survivors_stay(embeddings: Path, output: Path) -> None:
     before = removed(run(embeddings, output, ADDING))

@@ -7,6 +7,8 @@ import pytest
 from clipmill.specs import DedupSpec
 from tests.support.runs.dedup_runs import copies, run, write
 
+pytestmark = pytest.mark.integration
+
 
 def cut_film(folder: Path) -> None:
     """Two clouds of clips on a circle, and a pair of copies on either side of the line between them."""

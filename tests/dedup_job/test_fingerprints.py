@@ -14,6 +14,9 @@ from clipmill.specs import DedupSpec
 from tests.support.films.sketches import directions, pictures, sketched, towards, write_sketched
 from tests.support.runs.dedup_runs import removed, run, tree
 
+pytestmark = pytest.mark.integration
+
+
 ADDING = DedupSpec(n_clusters=1, mode="incremental")
 FILM, OTHER, THIRD = directions(3)
 WHOLE, TRIMMED = sketched(pictures(0)), sketched(pictures(0, from_step=2.5, num_steps=9.5))

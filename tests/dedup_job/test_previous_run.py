@@ -12,6 +12,8 @@ from clipmill.specs import DedupSpec
 from clipmill.storage import store
 from tests.support.runs.dedup_runs import SPEC, copies, documented, mtimes, run, tree, write, write_copies
 
+pytestmark = pytest.mark.integration
+
 
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit, "ROWS_PER_GROUP", 5)

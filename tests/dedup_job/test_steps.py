@@ -14,6 +14,8 @@ from clipmill.errors import SourceError, SpecError
 from clipmill.specs import DedupSpec
 from tests.support.runs.dedup_runs import SPEC, copies, documented, run, tree, write
 
+pytestmark = pytest.mark.integration
+
 
 def test_every_copy_but_one_is_a_duplicate_of_its_film(embeddings: Path, output: Path) -> None:
     table = pq.read_table(run(embeddings, output, SPEC.model_copy(update={"n_clusters": 4})))

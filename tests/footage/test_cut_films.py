@@ -19,6 +19,9 @@ from footage.film import FilmPlan, cuts, frames, thumbnails, whip_pans
 from footage.shot_plan import Style, Unit, plan_film
 from footage.worlds import PAINTERS, Painter, cartoon
 
+pytestmark = pytest.mark.integration
+
+
 SEED = 11
 KINDS = [pytest.param(kind, id=kind.value) for kind in CutKind]
 

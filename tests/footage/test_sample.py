@@ -17,6 +17,9 @@ from footage.sample import SHARE_OF_CUT_SHORT
 from footage.sound import SAMPLE_RATE_HZ
 from footage.truth import TRUTH_NAME
 
+pytestmark = pytest.mark.integration
+
+
 READABLE = [
     "chase.mp4",
     "concert.mp4",

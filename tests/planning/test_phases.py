@@ -15,6 +15,9 @@ from footage.sound import sound_bed
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import curate_here, laps, plain_spec, rows, run_python
 
+pytestmark = pytest.mark.integration
+
+
 LENGTH_S = 4
 
 

@@ -14,7 +14,7 @@ from clipmill.report.render import render_report
 from tests.support.rendered_report import OPTIONS
 from tests.support.report_tables import ODD_NAME, drawn_run
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = (

@@ -8,6 +8,9 @@ import pytest
 from clipmill.errors import CodecChildDied
 from clipmill.sandbox.pool import LentChild, kept_processes
 
+pytestmark = pytest.mark.integration
+
+
 LIMIT_BYTES = 1 << 30
 LONG_S = 30.0
 CLOCKS = {"timeout_s": LONG_S, "stall_s": LONG_S}

@@ -15,6 +15,9 @@ from clipmill.sandbox.heartbeat import beat
 from clipmill.sandbox.process import CodecChild
 from tests.support.runs.curation import ROOT
 
+pytestmark = pytest.mark.integration
+
+
 LIMIT_BYTES = 1 << 30
 LONG_S = 30.0
 

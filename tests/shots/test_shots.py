@@ -20,6 +20,9 @@ from footage.cut_films import CutKind, plan_cut_film
 from footage.film import FilmPlan, Join, cuts, thumbnails
 from footage.shot_plan import STILL, Style, Unit
 
+pytestmark = pytest.mark.integration
+
+
 SPEC = ContentClipExtractionStage().detector_options()
 TOLERANCE_FRAMES = 2
 

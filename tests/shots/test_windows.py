@@ -23,6 +23,9 @@ from footage.cut_films import CutKind, plan_cut_film
 from footage.film import cuts, thumbnails
 from tests.support.stand_ins.known_cuts import split_of
 
+pytestmark = pytest.mark.integration
+
+
 THRESHOLD = TransNetV2ClipExtractionStage().cascade_threshold
 
 

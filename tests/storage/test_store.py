@@ -15,6 +15,9 @@ from clipmill.errors import OutputError, StoreError, TransientStoreError
 from clipmill.storage import local, store
 from clipmill.storage.faults import named_faults
 
+pytestmark = pytest.mark.integration
+
+
 BUCKET = "films"
 
 

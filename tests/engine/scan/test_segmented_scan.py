@@ -26,6 +26,9 @@ from tests.support.films.scan_films import read_codes, write_film
 from tests.support.runs.curation import plain_spec
 from tests.support.scan_plans import plan_of
 
+pytestmark = pytest.mark.integration
+
+
 PLAN = plan_of(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, height_px=36, piece_frames=40)
 KEYS = "keyint=12:min-keyint=12:scenecut=0:log-level=none"
 CLOSED = {"preset": "veryfast", "x264-params": f"open-gop=0:bframes=3:{KEYS}"}

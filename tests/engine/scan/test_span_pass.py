@@ -24,6 +24,9 @@ from tests.support.films.small_films import draw_film
 from tests.support.hand_made import FACTS, SPANS, span, work, writer
 from tests.support.runs.curation import curate_here, laps, plain_spec, published_files, rows
 
+pytestmark = pytest.mark.integration
+
+
 PLAN = ScanPlan()
 
 

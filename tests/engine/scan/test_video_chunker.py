@@ -39,6 +39,9 @@ from tests.support.scan_plans import quality
 from tests.support.stand_ins.known_cuts import KnownCuts, split_of, splitter_of, thumbnails
 from tests.support.whole_split import split_video
 
+pytestmark = pytest.mark.integration
+
+
 FRAMES, MOTION = Frames(Fraction(1), 4), Motion(Fraction(1))
 CONTENT = ContentClipExtractionStage(min_length_s=0.5, max_length_s=1.5, crop_s=0.1)
 

@@ -10,6 +10,8 @@ from clipmill.media.cut.cut import cut_clips
 from tests.support.films.cut_cases import COPY, Film, cut, drawn_in, pictures, scanned
 from tests.support.films.numbered_films import draw, read_back, source_pts
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Film:

@@ -20,6 +20,8 @@ from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodin
 from tests.support.films.cut_cases import COPY, CUTS, ENCODE, FILMS, Film, cut, drawn_in, pictures, scanned
 from tests.support.films.numbered_films import FRAME, boxes, draw, read_back, read_number, source_pts, spans
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Film:

@@ -11,6 +11,9 @@ from tests.support.films.small_films import draw_film
 from tests.support.runs.clip_bytes import ENCODERS
 from tests.support.runs.curation import ROOT
 
+pytestmark = pytest.mark.integration
+
+
 SIZE_PX = (336, 190)  # 21 macroblocks a row: no multiple of what vector code takes at once
 FILLS = ("0", "1", "254")
 """glibc fills memory by these when it is asked for or given back; 0 leaves it as it is."""

@@ -37,6 +37,9 @@ from tests.support.runs.curation import files, laps
 from tests.support.stand_ins.known_cuts import splitter_of
 from tests.support.whole_split import split_video
 
+pytestmark = pytest.mark.integration
+
+
 NUM_FRAMES = 100
 SECOND = FixedStrideExtractorStage(clip_len_s=1.0, clip_stride_s=1.0, min_clip_length_s=0.4)
 B_FRAMES = {"bf": "3", "g": "30", "sc_threshold": "0"}

@@ -20,6 +20,9 @@ from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from tests.support.films.numbered_films import boxes, draw, read_back, read_number, source_pts, spans
 
+pytestmark = pytest.mark.integration
+
+
 SMART = ClipTranscodingStage(encoder="smart", quality=14)  # the drawn texture is hard to encode
 NUM_FRAMES = 120
 CLOSED = {"bf": "3", "g": "30", "sc_threshold": "0"}

@@ -12,6 +12,9 @@ from tests.support.films.scan_films import write_film
 from tests.support.machine import HAS_NVIDIA_DRIVER
 from tests.support.stand_ins.nv_stand_in import Library
 
+pytestmark = pytest.mark.integration
+
+
 NUM_FRAMES = 25
 
 

@@ -13,6 +13,9 @@ from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from tests.support.films.numbered_films import draw, read_back, source_pts, spans
 
+pytestmark = pytest.mark.integration
+
+
 ENCODE = ClipTranscodingStage()
 COPY = ClipTranscodingStage(encoder="copy")
 NUM_FRAMES = 130

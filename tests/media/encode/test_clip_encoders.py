@@ -26,6 +26,9 @@ from clipmill.stages.video.io.video_reader import VideoReader
 from tests.support.films.numbered_films import boxes, draw, read_back, read_number, source_pts, spans
 from workflows import command
 
+pytestmark = pytest.mark.integration
+
+
 HERE = ("libx264", "libopenh264", "libvpx-vp9", "libsvtav1")
 NUM_FRAMES = 60
 CUTS = [(7, 40), (30, 58)]

@@ -31,6 +31,9 @@ from tests.support.films.numbered_films import spans
 from tests.support.films.scan_films import paint, read_code, read_codes, write_film
 from tests.support.scan_plans import pictures, plan_of
 
+pytestmark = pytest.mark.integration
+
+
 NUM_FRAMES = 24
 ALL_CODES = list(range(NUM_FRAMES))
 EVERY_FRAME = plan_of(frames_fps=25.0)

@@ -29,6 +29,9 @@ from tests.support.films.container_films import ENCODERS, PLAIN_X264
 from tests.support.films.scan_films import read_codes, write_film
 from tests.support.scan_plans import pictures, plan_of
 
+pytestmark = pytest.mark.integration
+
+
 EVERYTHING = plan_of(frames_fps=4.0, motion_fps=4.0, quality_fps=4.0)
 SMALL = (48, 32)
 VP8_START = b"\x9d\x01\x2a"

@@ -16,6 +16,9 @@ from clipmill.specs import LimitsSpec
 from tests.support.films.scan_films import read_codes, write_film
 from tests.support.scan_plans import plan_of
 
+pytestmark = pytest.mark.integration
+
+
 PLAN = plan_of(motion_fps=10.0, quality_fps=7.0, frames_fps=6.0, height_px=36)
 LIMITS = LimitsSpec()
 KEYS = "keyint=12:min-keyint=12:scenecut=0"

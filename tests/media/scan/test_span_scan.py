@@ -20,6 +20,9 @@ from tests.support.films.numbered_films import spans
 from tests.support.films.small_films import draw_film
 from tests.support.scan_plans import quality
 
+pytestmark = pytest.mark.integration
+
+
 READS = (
     Frames(rate(23.976), 36),
     Frames(Fraction(3), 48),

@@ -21,6 +21,9 @@ from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancement
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from tests.support.stand_ins.model_server import ModelServer, Reply, model_server
 
+pytestmark = pytest.mark.integration
+
+
 PARTS = b'{"choices": [{"message": {"content": [{"text": "a"}, {"text": "b"}]}}]}'
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,6 +12,9 @@ from clipmill.models.embedding.base import Embedder
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from tests.support.films.score_frames import panned, recoded, textured
 
+pytestmark = pytest.mark.integration
+
+
 EMBEDDER: Embedder = PerceptualEmbeddingStage().embedder()
 HEIGHT, WIDTH = 135, 240
 

@@ -24,6 +24,9 @@ from clipmill.storage import store
 from tests.support.stand_ins.hub_stand_in import hub_of
 from workflows.models import fetch
 
+pytestmark = pytest.mark.integration
+
+
 CLIP = model_named("clip")
 BUCKET = "weights"
 

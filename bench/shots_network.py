@@ -44,7 +44,7 @@ from clipmill.models.shots.open import MODEL, open_shot_network
 from clipmill.models.shots.transnetv2 import TransNetV2
 from clipmill.shots.candidates import Candidates
 from clipmill.shots.cut_finder import all_cuts
-from clipmill.shots.windows import DoubtfulWindows, GridWindows, Places, WindowReader
+from clipmill.shots.windows import CandidateWindows, GridWindows, Places, WindowReader
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from footage.cut_films import CutKind, plan_cut_film
 from footage.film import cuts, thumbnails
@@ -283,7 +283,7 @@ def _recall(name: str, frames: np.ndarray, hard: list[int], gradual: list[tuple[
     marks = np.concatenate([candidates.feed(frames), candidates.finish()])
     found = sum(bool(marks[cut - 1 : cut + 1].all()) for cut in hard)
     found_gradual = sum(bool(marks[start:end].any()) for start, end in gradual)
-    share = _num_windows(DoubtfulWindows(threshold=threshold), frames) / _num_windows(GridWindows(), frames)
+    share = _num_windows(CandidateWindows(threshold=threshold), frames) / _num_windows(GridWindows(), frames)
     row = f"{len(frames)} | {share:.0%} | {len(hard)} | {found} | {len(gradual)} | {found_gradual}"
     print(f"| {name} | {row} |", flush=True)
     return len(hard) - found

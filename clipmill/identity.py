@@ -42,7 +42,7 @@ def video_id(size_bytes: int, ranges: Sequence[bytes]) -> str:
     return _hash([b"vid1", str(size_bytes).encode(), *ranges])
 
 
-def told_apart(video: str, file_digest: str) -> str:
+def disambiguated_id(video: str, file_digest: str) -> str:
     """Id of a file whose ``video_id`` another, different file has too."""
     return _hash([b"vid1:whole", video.encode(), file_digest.encode()])
 

@@ -53,7 +53,7 @@ def kept_processes(*, memory_limit_bytes: int) -> Generator[None]:
     del pool
 
 
-class LentChild:
+class PooledProcess:
     """Runs each call as ``CodecChild`` does, in a process that is lent for it; holds none between calls."""
 
     def __init__(self, *, memory_limit_bytes: int) -> None:

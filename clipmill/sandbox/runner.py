@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from clipmill.limits import LimitsSpec
-from clipmill.sandbox.pool import LentChild
+from clipmill.sandbox.pool import PooledProcess
 
 _RESULT = TypeVar("_RESULT")
 
@@ -60,4 +60,4 @@ def codec_runner(limits: LimitsSpec) -> CodecRunner:
     """What ``limits.isolation`` asks for."""
     if limits.isolation == "none":
         return InThisProcess()
-    return LentChild(memory_limit_bytes=limits.max_child_bytes)
+    return PooledProcess(memory_limit_bytes=limits.max_child_bytes)

@@ -1,7 +1,7 @@
 """How a shot network reads a video of any length: in windows of 100 frames, which overlap.
 
 A window's outer frames lack context, so that only its middle is believed: 100 frames every 50, of which the
-middle 50 count, as documented. ``GridWindows`` are all of them, ``DoubtfulWindows`` the cascade's: those
+middle 50 count, as documented. ``GridWindows`` are all of them, ``CandidateWindows`` the cascade's: those
 whose middle holds a frame that may be part of a transition. Both lie on the same grid, since what a network
 says of a frame depends on where in a window it lies. Before its first and after its last frame a video stands
 still. Memory depends on a window's length, never on the video's.
@@ -119,7 +119,7 @@ def _place(start_frame: int, end_frame: int) -> Place:
     return Place(start_frame - CONTEXT, FrameSpan(start_frame, end_frame))
 
 
-class DoubtfulWindows:
+class CandidateWindows:
     """Of the grid's windows those in whose middle the content detector gives a frame at least ``threshold``.
 
     Frames of the other windows count as no transition.

@@ -47,7 +47,7 @@ def resolved_ids(verified: pa.Table) -> Mapping[str, str]:
     for row in rows:
         seen[row["video_id"]].add(row["file_digest"])
     return {
-        row["id"]: identity.told_apart(row["video_id"], row["file_digest"])
+        row["id"]: identity.disambiguated_id(row["video_id"], row["file_digest"])
         for row in rows
         if len(seen[row["video_id"]]) > 1
     }

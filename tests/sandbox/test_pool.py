@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from clipmill.errors import CodecChildDied
-from clipmill.sandbox.pool import LentChild, kept_processes
+from clipmill.sandbox.pool import PooledProcess, kept_processes
 
 pytestmark = pytest.mark.integration
 
@@ -38,8 +38,8 @@ def sleep_long(started: Path) -> None:
     time.sleep(LONG_S)
 
 
-def lent() -> LentChild:
-    return LentChild(memory_limit_bytes=LIMIT_BYTES)
+def lent() -> PooledProcess:
+    return PooledProcess(memory_limit_bytes=LIMIT_BYTES)
 
 
 def is_alive(pid: int) -> bool:
@@ -68,7 +68,7 @@ def test_calls_at_the_same_time_have_a_process_each(tmp_path: Path) -> None:
 
 
 def test_another_limit_is_another_process() -> None:
-    first, second = lent(), LentChild(memory_limit_bytes=LIMIT_BYTES + 1)
+    first, second = lent(), PooledProcess(memory_limit_bytes=LIMIT_BYTES + 1)
     assert first.run(process_id, **CLOCKS) != second.run(process_id, **CLOCKS)
 
 

@@ -11,7 +11,7 @@ from clipmill.shots.candidates import Candidates
 from clipmill.shots.windows import (
     STRIDE,
     WINDOW_FRAMES,
-    DoubtfulWindows,
+    CandidateWindows,
     GridWindows,
     MarkedRuns,
     Places,
@@ -95,7 +95,7 @@ def test_other_shapes_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "places", [GridWindows(), DoubtfulWindows(threshold=THRESHOLD)], ids=lambda p: type(p)
+    "places", [GridWindows(), CandidateWindows(threshold=THRESHOLD)], ids=lambda p: type(p)
 )
 def test_what_is_held_does_not_grow_with_the_video(places: Places) -> None:
     reader, piece, held = WindowReader(places), np.zeros((50, 27, 48, 3), np.uint8), list[int]()
@@ -133,7 +133,7 @@ def test_candidates_hold_fades() -> None:
 
 
 def test_a_still_video_needs_no_window() -> None:
-    assert read(DoubtfulWindows(threshold=THRESHOLD), np.full((400, 27, 48, 3), 90, np.uint8)) == []
+    assert read(CandidateWindows(threshold=THRESHOLD), np.full((400, 27, 48, 3), 90, np.uint8)) == []
 
 
 def test_doubtful_windows_are_those_of_the_grid_that_answer_for_a_candidate(
@@ -145,7 +145,7 @@ def test_doubtful_windows_are_those_of_the_grid_that_answer_for_a_candidate(
         for window in read(GridWindows(), frames)
         if found[window.place.kept.start_frame : window.place.kept.end_frame].any()
     ]
-    chosen = read(DoubtfulWindows(threshold=THRESHOLD), frames, [33] * 20)
+    chosen = read(CandidateWindows(threshold=THRESHOLD), frames, [33] * 20)
     assert [window.place for window in chosen] == [window.place for window in expected]
     assert all(np.array_equal(one.frames, other.frames) for one, other in zip(chosen, expected, strict=True))
     assert len(chosen) < len(frames) / STRIDE

@@ -21,7 +21,7 @@ Moments = tuple[Pictures, Pictures, Pictures]
 
 
 @dataclass(frozen=True)
-class Laid:
+class AlignedPair:
     """Pictures ``(P, 24, 24)`` of two clips at the same instants, ``one`` in the place of the ``other``.
 
     Both are also given half a step before and after; ``counts`` ``(24, 24)``, 0..1, says how much each cell
@@ -45,7 +45,7 @@ class Laid:
         return _each(self.other, lambda pictures: ((pictures - self.offset) / self.gain).clip(0, 255))
 
 
-def laid_over(one: Pictures, other: Pictures) -> Laid | None:
+def align(one: Pictures, other: Pictures) -> AlignedPair | None:
     """None where no overlap of the two is long enough."""
     timing = find_timing(coarse(_evened(smoothed(one)), _COARSE), coarse(_evened(smoothed(other)), _COARSE))
     if timing is None:
@@ -75,12 +75,12 @@ def _same(one: Timing, other: Timing) -> bool:
     return np.array_equal(one.half_steps, other.half_steps) and np.array_equal(one.frames, other.frames)
 
 
-def _in_levels(one: Pictures, other: Pictures, timing: Timing, place: Place, counts: Pictures) -> Laid:
+def _in_levels(one: Pictures, other: Pictures, timing: Timing, place: Place, counts: Pictures) -> AlignedPair:
     seen, inside = warped(half_steps(one), place)
     counts = np.where(MIDDLE, 1, counts) * inside
     ours, theirs = _around(seen, timing.half_steps), _around(half_steps(other), 2 * timing.frames)
     gain, offset = _levels(smoothed(ours[1]), smoothed(theirs[1]), counts)
-    return Laid(ours, theirs, counts, gain, offset)
+    return AlignedPair(ours, theirs, counts, gain, offset)
 
 
 def _each(moments: Moments, change: Callable[[Pictures], Pictures]) -> Moments:

@@ -14,7 +14,7 @@ Logos and text lie near the edges: there, what differs much may count less. In t
 import numpy as np
 import numpy.typing as npt
 
-from clipmill.dedup.copies.alignment import MIDDLE, Laid, Moments, coarse, laid_over
+from clipmill.dedup.copies.alignment import MIDDLE, AlignedPair, Moments, align, coarse
 from clipmill.dedup.copies.fingerprints import Pictures, Sketch
 from clipmill.dedup.copies.spatial_alignment import smoothed, widely_smoothed
 from clipmill.dedup.vectors import Floats
@@ -46,21 +46,21 @@ def _size(views: npt.NDArray[np.uint8]) -> tuple[int, bytes]:
 
 
 def _likeness_of_view(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
-    laid = laid_over(one.astype(np.float32), other.astype(np.float32))
+    laid = align(one.astype(np.float32), other.astype(np.float32))
     if laid is None:
         return 0.0
     measures = (_structure(laid), _motion(laid), _fit(laid))
     return round(float(np.prod(np.maximum(measures, 0.0)) ** _EXPONENT), 6)
 
 
-def _structure(laid: Laid) -> float:
+def _structure(laid: AlignedPair) -> float:
     """Correlation of detail, -1..1."""
     details = [_detail(smoothed(pictures)) for pictures in (laid.one_levelled[1], laid.other[1])]
     mean = [(detail * laid.counts).sum() / (laid.counts.sum() * len(detail) + 1e-6) for detail in details]
     return _correlation(details[0] - mean[0], details[1] - mean[1], laid.counts, noise=_DETAIL_NOISE)
 
 
-def _motion(laid: Laid) -> float:
+def _motion(laid: AlignedPair) -> float:
     """Correlation of the deviations from the mean over time, at a third of the detail, -1..1."""
     share = np.maximum(coarse(laid.counts[None], 8), 0.1)
     moved = [
@@ -79,7 +79,7 @@ def _correlation(one: Floats, other: Floats, counts: Floats, *, noise: float) ->
     )
 
 
-def _fit(laid: Laid) -> float:
+def _fit(laid: AlignedPair) -> float:
     """1 where the other clip explains the middle of each picture; 1/3 where it leaves as much as moves.
 
     What is as wide as an eighth of the picture is left out: another colour matrix or tone curve changes

@@ -23,7 +23,7 @@ from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, St
 from clipmill.media.cut.single_pass import SamePassClips
 from clipmill.media.decode.backends import is_cpu
 from clipmill.media.scan.span_scan import SourceSpan
-from clipmill.media.scan.spool import Piece
+from clipmill.media.scan.spool import ScanSegment
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.planning.decode_plan import DecodeReads, decode_reads
 from clipmill.planning.nodes import Node
@@ -89,7 +89,7 @@ class ScanOperator:
             for found in self._found(work, reads, spool_dir):
                 if isinstance(found, SplitOutcome):
                     yield self._rejected(work, found, video)
-                elif isinstance(found, Piece):
+                elif isinstance(found, ScanSegment):
                     self._video_stages.feed(found)
                     yield from video.take(found)
                 else:
@@ -134,7 +134,9 @@ class ScanOperator:
         keys = work.keys | work.video_lacks
         return [node for node in self._plan.sampled if work.lacks_split or node.key in keys]
 
-    def _found(self, work: Work, reads: DecodeReads, spool_dir: str) -> Iterator[Piece | Done | SplitOutcome]:
+    def _found(
+        self, work: Work, reads: DecodeReads, spool_dir: str
+    ) -> Iterator[ScanSegment | Done | SplitOutcome]:
         """The pieces of a pass and what it counted, or why the video is rejected."""
         plan = ScanPlan(
             thumbnails=reads.thumbnails,

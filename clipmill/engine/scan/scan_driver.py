@@ -8,7 +8,7 @@ from dataclasses import replace
 from threading import Event, Thread
 
 from clipmill.engine.scan.encoder import ENCODE_S_PER_MEGAPIXEL_FRAME
-from clipmill.engine.scan.segmented_scan import SegmentedPass, WholePassNeeded, rest_of
+from clipmill.engine.scan.segmented_scan import SegmentedPass, WholePassNeeded, skip_frames
 from clipmill.engine.scan.single_pass import same_pass
 from clipmill.engine.scan.span_pass import first_pts_of
 from clipmill.engine.work import Work
@@ -17,7 +17,7 @@ from clipmill.machine import num_cores
 from clipmill.media.cut.single_pass import SamePassClips, scan_and_cut
 from clipmill.media.decode.backends import is_cpu
 from clipmill.media.scan.span_scan import SourceSpan, load_span, scan_spans
-from clipmill.media.scan.spool import Piece, drop_piece, load_piece
+from clipmill.media.scan.spool import ScanSegment, drop_piece, load_piece
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.planning.plan import Plan
 from clipmill.sandbox.runner import codec_runner
@@ -55,7 +55,7 @@ class Passes:
         """CPU time of the codec processes of all passes that are done."""
         return self.child.cpu_s + self._segments_cpu_s
 
-    def pieces(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
+    def pieces(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[ScanSegment, None, Done]:
         """The pieces of one pass, as soon as they are whole, then what the pass counted.
 
         A pass that is tried again hands out only what was not handed out. The errors are those of ``scan``
@@ -106,7 +106,7 @@ class Passes:
 
     def _behind(
         self, num_frames: int, work: Work, plan: ScanPlan, spool_dir: str
-    ) -> Generator[Piece, None, Done]:
+    ) -> Generator[ScanSegment, None, Done]:
         """One pass of which the first ``num_frames`` were handed out."""
         pieces = self._sequential(work, replace(plan, piece_frames=WHOLE), spool_dir)
         while True:
@@ -114,9 +114,9 @@ class Passes:
                 piece = next(pieces)
             except StopIteration as end:
                 return end.value
-            yield rest_of(piece, num_frames)
+            yield skip_frames(piece, num_frames)
 
-    def _sequential(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
+    def _sequential(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[ScanSegment, None, Done]:
         given_up = Event()
         running = _started(lambda: self._scan(work, plan, spool_dir, given_up))
         try:
@@ -182,7 +182,7 @@ def _started(scan: Callable[[], Done]) -> Future[Done]:
     return running
 
 
-def _as_they_come(running: Future[Done], spool_dir: str) -> Generator[Piece]:
+def _as_they_come(running: Future[Done], spool_dir: str) -> Generator[ScanSegment]:
     number = 0
     while True:
         was_done = running.done()  # before looking: whatever is whole then is all there will be

@@ -18,7 +18,7 @@ from clipmill.limits import LimitsSpec
 from clipmill.media.scan.packet_index import PacketIndex, Segment, index_packets
 from clipmill.media.scan.scan import load_arrays
 from clipmill.media.scan.segments import Joining, SegmentFacts, SegmentFault, scan_segment
-from clipmill.media.scan.spool import Piece
+from clipmill.media.scan.spool import ScanSegment
 from clipmill.media.scan.tracks import rows_of, tracks_in, with_tracks
 from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.sandbox.runner import CodecRunner, codec_runner
@@ -60,7 +60,7 @@ class SegmentedPass:
         for child in self._children:
             self._idle.put(child)
 
-    def pieces(self, spool_dir: str, *, timeout_s: float) -> Generator[Piece, None, ScanFacts]:
+    def pieces(self, spool_dir: str, *, timeout_s: float) -> Generator[ScanSegment, None, ScanFacts]:
         """A piece for each segment, then what all of them counted. WholePassNeeded where that cannot be."""
         joining = Joining()
         try:
@@ -76,7 +76,7 @@ class SegmentedPass:
 
     def _joined(
         self, index: PacketIndex, joining: Joining, spool_dir: str, timeout_s: float
-    ) -> Generator[Piece]:
+    ) -> Generator[ScanSegment]:
         running: deque[Running] = deque()
         waiting = deque(index.segments)
         with ThreadPoolExecutor(self._width, thread_name_prefix="clipmill-segment") as pool:
@@ -116,15 +116,15 @@ class SegmentedPass:
             child.kill()
 
 
-def next_piece(one: Running, joining: Joining) -> Piece:
+def next_piece(one: Running, joining: Joining) -> ScanSegment:
     """What a segment adds to those before it. Its errors, and SegmentFault as ``Joining.add``."""
     facts = one.future.result()
     arrays = joining.add(load_arrays(one.folder), facts, is_last=one.segment.end_pts is None)
     shutil.rmtree(one.folder)  # the maps keep what is in them
-    return Piece(arrays, "", joining.failed_measures)
+    return ScanSegment(arrays, "", joining.failed_measures)
 
 
-def rest_of(piece: Piece, num_frames: int) -> Piece:
+def skip_frames(piece: ScanSegment, num_frames: int) -> ScanSegment:
     """What a whole video's piece holds behind the first ``num_frames``, of which all was handed out."""
     arrays = piece.arrays
     behind = {

@@ -10,7 +10,7 @@ from clipmill.engine.scan.chunker import START, Chunker, ChunkOffset
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.work import Work
-from clipmill.media.scan.spool import Piece, let_go
+from clipmill.media.scan.spool import ScanSegment, release_pages
 from clipmill.media.types import ScanFacts
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan
@@ -30,7 +30,7 @@ class VideoChunker:
         self._work, self._plan, self._known = work, plan, known
         self._splitting = splitting
         self._waiting: list[ClipSpan] = list(work.clips or ())
-        self._next: Piece | None = None
+        self._next: ScanSegment | None = None
         self._share = 0.0
         self._has_dropped = False
         self.buffer = FrameBuffer()
@@ -46,7 +46,7 @@ class VideoChunker:
         """Share of the video's work that no chunk has ended."""
         return 1.0 - self._share
 
-    def take(self, piece: Piece) -> Iterator[Chunk]:
+    def take(self, piece: ScanSegment) -> Iterator[Chunk]:
         """Yields the chunks of clips that are certain without the piece."""
         before, self._next = self._next, piece
         if before is None:
@@ -72,11 +72,11 @@ class VideoChunker:
             is_last = chunk.index == chunk.num_chunks - 1
             yield replace(chunk, split=self._named(outcome)) if is_last else chunk
 
-    def _look_at(self, piece: Piece) -> None:
+    def _look_at(self, piece: ScanSegment) -> None:
         self.buffer.append(piece.arrays)
         if self._splitting:
             self._waiting += self._splitting.take(piece.arrays, self.buffer)
-        let_go(piece.arrays)
+        release_pages(piece.arrays)
 
     def _named(self, outcome: SplitOutcome | None) -> SplitOutcome | None:
         if outcome is None or not outcome.reason:
@@ -92,7 +92,7 @@ class VideoChunker:
         for chunk in Chunker(work, self._plan, self._known).chunks(clips, arrays, before=before):
             self.given = ChunkOffset(chunk.num_chunks, chunk.num_clips)
             yield replace(chunk, share=share / (chunk.num_chunks - before.num_chunks))
-            let_go(arrays)
+            release_pages(arrays)
 
     def _reached(self) -> float:
         """Share of the video that was looked at, as its headers have it."""

@@ -12,7 +12,7 @@ from clipmill.engine.runners.result_rows import Answered, BadResults, bad_result
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.work import Work
 from clipmill.media.scan.clip_samples import clip_samples
-from clipmill.media.scan.spool import Piece
+from clipmill.media.scan.spool import ScanSegment
 from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
@@ -52,7 +52,7 @@ class VideoStages:
         worker.begin(work.video_id, work.facts)
         self._workers[node.key] = worker
 
-    def feed(self, piece: Piece) -> None:
+    def feed(self, piece: ScanSegment) -> None:
         """Shows every worker the frames of which all is known; samples of the last ones come later."""
         if self._workers:
             self._buffer.append(piece.arrays)

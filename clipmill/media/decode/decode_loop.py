@@ -50,7 +50,7 @@ class Damage:
         return f"{self._first} ({self._num_more} more)" if self._num_more else self._first
 
 
-class Walk:
+class DecodeLoop:
     """Demuxes a container once. Pictures come in the decoder's order, which is display order.
 
     A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from clipmill.limits import LimitsSpec
-from clipmill.media.decode.decode_loop import Walk
+from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
 from clipmill.media.io.container import open_container
 from clipmill.media.io.source import open_source
@@ -51,7 +51,7 @@ def index_packets(uri: str, plan: ScanPlan, min_frames: int, *, limits: LimitsSp
     with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
         bounds = Bounds(uri, limits)
         stream = opened_stream(container, plan, bounds)
-        walk, tick_s = Walk(container, stream), float(time_base_of(stream))
+        walk, tick_s = DecodeLoop(container, stream), float(time_base_of(stream))
         shown: list[int] = []
         keys: list[int] = []
         lacks_index = not container.format.name.startswith(_SEEK_EXACTLY)

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from clipmill.errors import UnreadableVideo
 from clipmill.limits import LimitsSpec
 from clipmill.media.decode.backends import CPU, decoder_of, in_place_of_nvdec
-from clipmill.media.decode.decode_loop import Walk
+from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
 from clipmill.media.decode.nvdec import NvdecFault
 from clipmill.media.frames.anomalies import Oddities
@@ -87,7 +87,7 @@ def _scan(
         bounds = Bounds(uri, limits)
         stream = opened_stream(container, plan, bounds)
         decode, decoder = decoder_of(container, stream, plan)
-        walk, timeline = Walk(container, stream, decode=decode), Timeline(time_base_of(stream))
+        walk, timeline = DecodeLoop(container, stream, decode=decode), Timeline(time_base_of(stream))
         if consumer is not None:
             consumer.begin(reader, container, stream)
         oddities = Oddities(container, stream)
@@ -116,7 +116,7 @@ def _scan(
 def _collect(
     spool: Spool,
     plan: ScanPlan,
-    walk: Walk,
+    walk: DecodeLoop,
     timeline: Timeline,
     oddities: Oddities,
     bounds: Bounds,
@@ -142,7 +142,7 @@ def _collect(
     return collector
 
 
-def _no_frames(walk: Walk, bounds: Bounds) -> UnreadableVideo:
+def _no_frames(walk: DecodeLoop, bounds: Bounds) -> UnreadableVideo:
     if walk.refused_size_px is not None:
         bounds.check_size(*walk.refused_size_px)
     cause = f"no frame could be decoded: {walk.damage or 'its video stream is empty'}"

@@ -30,7 +30,7 @@ _BUFFER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class Piece:
+class ScanSegment:
     """What a pass wrote since the piece before. The rest is of the pass so far, as in ScanFacts."""
 
     arrays: ScanArrays
@@ -179,7 +179,7 @@ def load_arrays(spool_dir: str) -> ScanArrays:
     return _load_folder(Path(spool_dir)).arrays
 
 
-def load_piece(spool_dir: str, piece: int) -> Piece | None:
+def load_piece(spool_dir: str, piece: int) -> ScanSegment | None:
     """The arrays of one piece, memory-mapped read-only; None while it is not whole."""
     folder = _folder(Path(spool_dir), piece)
     return _load_folder(folder) if folder.exists() else None
@@ -193,7 +193,7 @@ def drop_piece(spool_dir: str, piece: int) -> None:
             path.unlink()
 
 
-def let_go(arrays: ScanArrays) -> None:
+def release_pages(arrays: ScanArrays) -> None:
     """Have what was looked at taken out of memory; whoever looks again has it read from the file again."""
     for array in named_arrays(arrays).values():
         base: object = array
@@ -207,7 +207,7 @@ def _folder(directory: Path, piece: int) -> Path:
     return directory / str(piece)
 
 
-def _load_folder(directory: Path) -> Piece:
+def _load_folder(directory: Path) -> ScanSegment:
     index = json.loads((directory / _INDEX).read_text())
     shapes: dict[str, list[int]] = index["shapes"]
     tracks = [track_from_json(track) for track in index["tracks"]]
@@ -216,7 +216,7 @@ def _load_folder(directory: Path) -> Piece:
         for name, (dtype, _) in array_types(tracks).items()
     }
     failed = {tracks[place]: message for place, message in index["failed_measures"]}
-    return Piece(with_arrays(tracks, arrays), index["repaired_times"], failed)
+    return ScanSegment(with_arrays(tracks, arrays), index["repaired_times"], failed)
 
 
 def time_s(pts: int, first_pts: int, time_base: Fraction) -> float:

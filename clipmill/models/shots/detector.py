@@ -9,7 +9,7 @@ from clipmill.records import Cuts
 from clipmill.shots.windows import (
     STRIDE,
     WINDOW_FRAMES,
-    DoubtfulWindows,
+    CandidateWindows,
     GridWindows,
     MarkedRuns,
     Window,
@@ -26,7 +26,7 @@ class NetworkCutFinder:
     """
 
     def __init__(self, network: ShotNetwork, spec: ShotNetworkOptions) -> None:
-        places = DoubtfulWindows(threshold=spec.cascade_threshold) if spec.cascade else GridWindows()
+        places = CandidateWindows(threshold=spec.cascade_threshold) if spec.cascade else GridWindows()
         self._network = network
         self._reader = WindowReader(places)
         self._runs = MarkedRuns(threshold=spec.threshold)

@@ -12,7 +12,7 @@ MARGIN = 0.03
 """Twice as far as bfloat16 moved any probability near the threshold, with the released weights."""
 
 
-class CheckedShotNetwork:
+class MixedPrecisionShotNetwork:
     """Answers of ``quick``, but of ``exact`` for windows that say of a frame nearly ``threshold``.
 
     ``exact`` is opened when it is first needed, which many videos never do.

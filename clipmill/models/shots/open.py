@@ -38,9 +38,9 @@ def _opened(spec: ShotNetworkOptions, path: Path, digest: str, num_threads: int)
     quick = opened("bfloat16")
     if quick.precision == "float32":
         return quick
-    from clipmill.models.shots.mixed_precision import CheckedShotNetwork
+    from clipmill.models.shots.mixed_precision import MixedPrecisionShotNetwork
 
-    return CheckedShotNetwork(quick, partial(opened, "float32"), threshold=spec.threshold)
+    return MixedPrecisionShotNetwork(quick, partial(opened, "float32"), threshold=spec.threshold)
 
 
 def _openvino(

@@ -11,12 +11,12 @@ from clipmill.engine.graph import build_operators
 from clipmill.engine.scan import scan_driver, segmented_scan
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.scan.scan_driver import WHOLE, Passes
-from clipmill.engine.scan.segmented_scan import rest_of
+from clipmill.engine.scan.segmented_scan import skip_frames
 from clipmill.engine.work import Work
 from clipmill.errors import UnreadableVideo
 from clipmill.media.io.probe import inspect_source
 from clipmill.media.scan.scan import load_arrays, scan
-from clipmill.media.scan.spool import Piece
+from clipmill.media.scan.spool import ScanSegment
 from clipmill.media.scan.tracks import named_arrays, tracks_in
 from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.planning.from_spec import plan_of_spec
@@ -55,8 +55,10 @@ def work_of(film: Path) -> Work:
     return Work(source, "feed" * 8, facts)
 
 
-def passed(film: Path, spool: Path, *, width: int, plan: ScanPlan = PLAN) -> tuple[list[Piece], ScanFacts]:
-    pieces: list[Piece] = []
+def passed(
+    film: Path, spool: Path, *, width: int, plan: ScanPlan = PLAN
+) -> tuple[list[ScanSegment], ScanFacts]:
+    pieces: list[ScanSegment] = []
     running = Passes(RUN, width=width).pieces(work_of(film), plan, str(spool))
     while True:
         try:
@@ -65,7 +67,7 @@ def passed(film: Path, spool: Path, *, width: int, plan: ScanPlan = PLAN) -> tup
             return pieces, end.value[0]
 
 
-def assert_whole(pieces: list[Piece], film: Path, folder: Path) -> None:
+def assert_whole(pieces: list[ScanSegment], film: Path, folder: Path) -> None:
     """The pieces are what one pass leaves."""
     scan(str(film), replace(PLAN, piece_frames=None), str(folder / "whole"))
     whole = load_arrays(str(folder / "whole"))
@@ -115,7 +117,7 @@ def test_rest_is_all_that_is_behind(tmp_path: Path) -> None:
     film = write_film(tmp_path / "a.mp4", range(60), options=CLOSED)
     scan(str(film), replace(PLAN, piece_frames=None), str(tmp_path / "whole"))
     whole = load_arrays(str(tmp_path / "whole"))
-    rest = rest_of(Piece(whole, "said"), 25)
+    rest = skip_frames(ScanSegment(whole, "said"), 25)
     assert read_codes(rest.arrays.thumbnails) == list(range(25, 60))
     assert rest.arrays.pts.tolist() == whole.pts[25:].tolist()
     for track, samples in tracks_in(rest.arrays).items():
@@ -129,9 +131,9 @@ def test_rest_is_all_that_is_behind(tmp_path: Path) -> None:
 def test_fault_found_late_leaves_what_was_handed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = write_film(tmp_path / "a.mp4", range(130), options=CLOSED)
     whole_next_piece = segmented_scan.next_piece
-    handed_out: list[Piece] = []
+    handed_out: list[ScanSegment] = []
 
-    def next_piece(one: segmented_scan.Running, joining: segmented_scan.Joining) -> Piece:
+    def next_piece(one: segmented_scan.Running, joining: segmented_scan.Joining) -> ScanSegment:
         if len(handed_out) == 2:
             raise segmented_scan.SegmentFault("a picture is damaged")
         handed_out.append(whole_next_piece(one, joining))

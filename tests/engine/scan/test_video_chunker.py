@@ -21,7 +21,7 @@ from clipmill.media.io.probe import probe
 from clipmill.media.io.source import open_source
 from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.media.scan.scan import load_arrays, scan
-from clipmill.media.scan.spool import Piece, load_piece
+from clipmill.media.scan.spool import ScanSegment, load_piece
 from clipmill.media.scan.tracks import rows_of, tracks_in, with_tracks
 from clipmill.media.types import Samples, ScanArrays, ScanFacts, ScanPlan
 from clipmill.planning.decode_plan import decode_reads
@@ -72,7 +72,7 @@ def scan_plan(plan: Plan, *, piece_frames: int | None = None) -> ScanPlan:
     return ScanPlan(reads.thumbnails, reads.samples, piece_frames=piece_frames)
 
 
-def pieces_of(film: Path, plan: Plan, size: int, spool: Path) -> Iterator[Piece | ScanFacts]:
+def pieces_of(film: Path, plan: Plan, size: int, spool: Path) -> Iterator[ScanSegment | ScanFacts]:
     """What a pass hands out in pieces of ``size`` frames, and what it counted."""
     facts = scan(str(film), scan_plan(plan, piece_frames=size), str(spool))
     number = 0
@@ -91,7 +91,7 @@ def chunks_of(film: Path, work: Work, plan: Plan, size: int, spool: Path) -> lis
     chunker = chunker_of(work, plan)
     chunks: list[Chunk] = []
     for found in pieces_of(film, plan, size, spool):
-        chunks += chunker.take(found) if isinstance(found, Piece) else chunker.finish(found)
+        chunks += chunker.take(found) if isinstance(found, ScanSegment) else chunker.finish(found)
     return chunks
 
 
@@ -169,7 +169,7 @@ def test_known_clips_come_as_soon_as_their_frames_are_there(
 def test_frames_that_no_clip_needs_are_dropped(film: Path, work: Work, plan: Plan, tmp_path: Path) -> None:
     chunker = chunker_of(work, plan)
     for found in pieces_of(film, plan, 16, tmp_path / "parts"):
-        if isinstance(found, Piece):
+        if isinstance(found, ScanSegment):
             list(chunker.take(found))
     assert not chunker.is_whole
     assert len(chunker.buffer.part(0, 16).thumbnails) == 0
@@ -312,7 +312,9 @@ def test_video_rejected_after_its_first_clips_came_has_none(
 ) -> None:
     whole_pass = Passes.pieces
 
-    def broken(self: Passes, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[Piece, None, Done]:
+    def broken(
+        self: Passes, work: Work, plan: ScanPlan, spool_dir: str
+    ) -> Generator[ScanSegment, None, Done]:
         yield from islice(whole_pass(self, work, plan, spool_dir), 5)
         raise UnreadableVideo(work.source.uri, VideoReason.OVER_LIMIT, "it does not end")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from clipmill.media.scan.scan import load_arrays, scan
-from clipmill.media.scan.spool import Piece, Spool, load_piece
+from clipmill.media.scan.spool import ScanSegment, Spool, load_piece
 from clipmill.media.scan.tracks import named_arrays
 from clipmill.media.types import ScanPlan
 from tests.support.films.scan_films import read_codes, write_film
@@ -36,7 +36,7 @@ def test_pieces_put_together_are_the_whole(tmp_path: Path, piece_frames: int) ->
         assert np.array_equal(np.concatenate(filled), array), name
 
 
-def iter_pieces(spool_dir: str) -> Iterator[Piece]:
+def iter_pieces(spool_dir: str) -> Iterator[ScanSegment]:
     for number in itertools.count():
         piece = load_piece(spool_dir, number)
         if piece is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clipmill.media.scan.spool import Spool, let_go, load_arrays
+from clipmill.media.scan.spool import Spool, load_arrays, release_pages
 from clipmill.stages.reads import Frames
 
 
@@ -25,6 +25,6 @@ def test_what_was_looked_at_can_be_taken_out_of_memory(tmp_path: Path) -> None:
     before_bytes = resident_bytes()
     assert int(pictures.min()) == 7
     assert resident_bytes() - before_bytes > 30 * picture.nbytes
-    let_go(arrays)
+    release_pages(arrays)
     assert resident_bytes() - before_bytes < 10 * picture.nbytes
     assert int(pictures.max()) == 7

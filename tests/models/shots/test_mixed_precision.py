@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipmill.models.shots.mixed_precision import MARGIN, CheckedShotNetwork
+from clipmill.models.shots.mixed_precision import MARGIN, MixedPrecisionShotNetwork
 
 THRESHOLD = 0.4
 
@@ -28,7 +28,7 @@ def windows(*percent: int) -> np.ndarray:
 
 def test_only_windows_near_the_threshold_are_looked_at_again() -> None:
     quick, exact = Fixed(0.01), Fixed()
-    network = CheckedShotNetwork(quick, lambda: exact, threshold=THRESHOLD)
+    network = MixedPrecisionShotNetwork(quick, lambda: exact, threshold=THRESHOLD)
     assert network.predict(windows(10, 39, 90))[:, 50] == pytest.approx([0.11, 0.39, 0.91])
     assert (quick.asked, exact.asked) == (3, 1)
 
@@ -41,7 +41,7 @@ def test_what_is_context_only_is_not_looked_at_again() -> None:
             return answers
 
     exact = Fixed()
-    CheckedShotNetwork(Edges(), lambda: exact, threshold=THRESHOLD).predict(windows(10))
+    MixedPrecisionShotNetwork(Edges(), lambda: exact, threshold=THRESHOLD).predict(windows(10))
     assert exact.asked == 0
 
 
@@ -52,7 +52,7 @@ def test_the_exact_network_is_opened_once_and_only_when_it_is_needed() -> None:
         opened.append(Fixed())
         return opened[-1]
 
-    network = CheckedShotNetwork(Fixed(), open_exact, threshold=THRESHOLD)
+    network = MixedPrecisionShotNetwork(Fixed(), open_exact, threshold=THRESHOLD)
     network.predict(windows(10))
     assert not opened
     for _ in range(2):
@@ -61,4 +61,4 @@ def test_the_exact_network_is_opened_once_and_only_when_it_is_needed() -> None:
 
 
 def test_batches_are_those_of_the_quick_network() -> None:
-    assert CheckedShotNetwork(Fixed(), Fixed, threshold=THRESHOLD).batch_windows == 3
+    assert MixedPrecisionShotNetwork(Fixed(), Fixed, threshold=THRESHOLD).batch_windows == 3

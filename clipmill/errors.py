@@ -8,6 +8,7 @@
     ├── OutputError          an output that cannot be written; raised before any work
     ├── ModelUnavailable     weights that are missing, partial or wrong; raised before any work
     ├── StageBroken          a stage that fails on everything; the run stops and keeps what is done
+    ├── WorkerDied           a process of Ray that ran a stage is gone, and so were those that took its place
     ├── EngineDied           a model that was running is gone; who holds it may open another
     ├── FileFault            something about one file
     │   ├── StoreError           a store that failed while work was under way
@@ -63,6 +64,17 @@ class StageBroken(ClipmillError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.key, self.cause)
+
+
+class WorkerDied(ClipmillError):
+    """A process of Ray died while it ran operator ``name``, as did those that Ray started in its place."""
+
+    def __init__(self, name: str, cause: str) -> None:
+        super().__init__(f"a worker of {name} died again and again: {cause}")
+        self.name, self.cause = name, cause
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.name, self.cause)
 
 
 class EngineDied(ClipmillError):

@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from functools import cached_property
 import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.exceptions import RayActorError
 
 from clipmill.engine.chunk import Chunk, pack
 from clipmill.engine.graph import OperatorNode
 from clipmill.engine.operators.base import Operator
-from clipmill.errors import ClipmillError
+from clipmill.errors import ClipmillError, WorkerDied
 
 ROW = "row"
 MAX_WORKER_RESTARTS = 2
@@ -86,13 +88,23 @@ def cluster_gpus() -> float:
 
 
 def run_on_ray(nodes: Sequence[OperatorNode], chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Streams chunks through one actor pool per operator; raises what an operator raises on purpose."""
+    """Streams chunks through a pool of actors per operator. WorkerDied, or what an operator raises."""
     rows = list(chunks)
-    for row in dataset_of(nodes, rows).iter_rows() if rows else ():
-        found = _unpacked(row[ROW])
-        if isinstance(found, Stopped):
-            raise found.error
-        yield found
+    try:
+        for row in dataset_of(nodes, rows).iter_rows() if rows else ():
+            found = _unpacked(row[ROW])
+            if isinstance(found, Stopped):
+                raise found.error
+            yield found
+    except RayActorError as error:
+        raise _died(error) from None
+
+
+def _died(error: RayActorError) -> WorkerDied:
+    """Returns the error with the operator, by its class, and the last line of Ray's account."""
+    found = re.search(r"MapBatches\((.+?)\)\)", str(error))
+    *_, cause = str(error).strip().splitlines() or [""]
+    return WorkerDied(found[1] if found else "the run", cause.strip())
 
 
 def dataset_of(nodes: Sequence[OperatorNode], chunks: Sequence[Chunk]) -> Dataset:
@@ -112,7 +124,7 @@ def dataset_of(nodes: Sequence[OperatorNode], chunks: Sequence[Chunk]) -> Datase
 
 def _then(dataset: Dataset, node: OperatorNode) -> Dataset:
     return dataset.map_batches(
-        Worker,
+        type(node.name, (Worker,), {}),  # Ray's dashboard and its errors show the name of the class
         fn_constructor_args=(node.make,),
         batch_size=node.batch_size,
         batch_format="pyarrow",

@@ -47,8 +47,9 @@ def test_a_stage_of_a_script_runs_on_ray_and_breaks_there_as_it_does_here(
     films: Path, tmp_path: Path
 ) -> None:
     script = str(ROOT / "tests" / "support" / "stages" / "broken_stages.py")
-    done = run_python(script, str(films), str(tmp_path), "well", "fails")
+    done = run_python(script, str(films), str(tmp_path), "well", "fails", "exits")
     said = json.loads(done.stdout.splitlines()[-1])
     assert said["well"] == ""
     assert {row["own_score"] for row in rows(tmp_path / "well", "clips")} == {0.5}
     assert said["fails"].startswith(f"{BROKEN}no such number\nTraceback")
+    assert said["exits"].startswith("WorkerDied: a worker of scan died again and again: ")

@@ -27,7 +27,7 @@ def previews_dir(root: str) -> str:
 
 
 def preview_path(root: str, clip_id: str, start_frame: int, last_frame: int) -> str:
-    """``last_frame`` is inclusive, as the documents name previews."""
+    """``last_frame`` is inclusive, as NeMo Curator names previews."""
     return join(previews_dir(root), clip_id, f"{start_frame}_{last_frame}.webp")
 
 

@@ -43,7 +43,7 @@ in Python only can be added to a spec by `stages`, too.
 
 - **`verbose`**, on every stage: sets the stage's logger, `clipmill.stages.<name>`, to DEBUG, and nothing
   else.
-- **CPU cores** (`num_cpus_per_worker`, `num_cpus`), the documents' parameters: a value above the machine is
+- **CPU cores** (`num_cpus_per_worker`, `num_cpus`), NeMo Curator's parameters: a value above the machine is
   accepted and clamped, with one log line. Decoding and encoding run one codec process per worker, and the
   number of workers follows the machine; so values of 1 and more change nothing, and a small one lets a
   worker reserve less of a core.

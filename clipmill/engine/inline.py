@@ -42,7 +42,7 @@ class _Run:
     ) -> None:
         self._errors: list[BaseException] = []
         counts = [1 if node.name in one_worker else node.max_workers for node in nodes]
-        receivers = [*counts, 1]  # the last channel is read by whoever asks for results
+        receivers = [*counts, 1]  # the last channel is read by one thread: the caller's
         self._channels = [
             Channel[Chunk](capacity=WAITING_PER_WORKER * num_receivers, num_senders=num_senders)
             for num_senders, num_receivers in zip([1, *counts], receivers, strict=True)

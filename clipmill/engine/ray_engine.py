@@ -76,7 +76,7 @@ def show_logs() -> None:
 
 
 def cluster_cpus() -> float:
-    """Cores of the running Ray cluster. ClipmillError when none runs: whoever owns the process starts Ray."""
+    """Cores of the running Ray cluster. ClipmillError when none runs: the caller starts Ray."""
     if not ray.is_initialized():
         raise ClipmillError("Ray is not running: call ray.init() first, or run inline")
     return float(ray.cluster_resources().get("CPU", 1.0))

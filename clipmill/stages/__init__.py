@@ -1,1 +1,1 @@
-"""The documents' stages as specs: names, parameters and defaults. Nothing here touches a pixel."""
+"""NeMo Curator's stages as specs: names, parameters and defaults. Nothing here touches a pixel."""

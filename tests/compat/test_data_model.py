@@ -36,7 +36,7 @@ UNUSED = {
     "Window.x1_input", "Clip.egomotion", "Window.qwen_llm_input", "Clip.cosmos_embed1_frames",
     "Clip.intern_video_2_frames",
 }  # fmt: skip
-"""Filled by nobody: the first two in the documents' own code neither, the others because models take the
+"""Filled by nothing: the first two in NeMo Curator's own code neither, the others because models take the
 sampled frames as they are."""
 
 BY_MODEL_STAGES = {
@@ -53,7 +53,7 @@ OURS = {
     "Clip.embedding", "Clip.sketch", "Clip.motion_score_camera_mean", "Clip.motion_score_object_mean",
     "Video.source", "Video.video_id", "Video.facts", "VideoTask.task_id", "VideoTask.dataset_name",
 }  # fmt: skip
-"""Not the documents'."""
+"""Not NeMo Curator's."""
 
 NAMES = [f"{kind.__name__}.{field.name}" for kind in KINDS for field in fields(kind)]
 FILLED = [name for name in NAMES if name not in UNUSED | BY_MODEL_STAGES | OURS]

@@ -1,6 +1,6 @@
-"""The documents' Python blocks run as they stand, with ``nemo_curator`` changed to ``clipmill``.
+"""NeMo Curator's Python blocks run as they stand, with ``nemo_curator`` changed to ``clipmill``.
 
-The blocks are the contract: nothing in them is ours. What surrounds them, the documents leave to the reader.
+The blocks are the contract: nothing in them is ours. Its documentation leaves out what surrounds them.
 """
 
 import json
@@ -173,7 +173,7 @@ def execute(block: str, **names: object) -> dict[str, object]:
 
 
 def started(source: Path) -> Pipeline:
-    """What the documents have before their blocks: a reader, clips of a second, files of them."""
+    """What comes before the blocks: a reader, clips of a second, files of them."""
     pipeline = Pipeline(name="documents")
     pipeline.add_stage(VideoReader(input_video_path=str(source)))
     pipeline.add_stage(FixedStrideExtractorStage(clip_len_s=1, clip_stride_s=1, min_clip_length_s=1))
@@ -205,7 +205,7 @@ def written(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def previewed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The output of the preview's blocks in the documents' order: preparation, preview, writer."""
+    """The output of the preview's blocks in NeMo Curator's order: preparation, preview, writer."""
     output = tmp_path_factory.mktemp("previews")
     stages = execute(PREPARATION + PREVIEW)
     pipeline = started(source).add_stage(stages["prep"]).add_stage(stages["preview"])

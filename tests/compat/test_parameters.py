@@ -1,4 +1,4 @@
-"""The documents' stages take the documents' parameters; where ours differ, the difference is named here.
+"""NeMo Curator's stages take NeMo Curator's parameters; where ours differ, the difference is named here.
 
 Defaults are those of the mission's pages and of NeMo Curator 1.3.
 """

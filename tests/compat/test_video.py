@@ -1,4 +1,4 @@
-"""The documents' data model: fields, defaults, methods and errors."""
+"""NeMo Curator's data model: fields, defaults, methods and errors."""
 
 import uuid
 from dataclasses import MISSING, fields

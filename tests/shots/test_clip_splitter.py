@@ -130,7 +130,7 @@ def test_long_shot_survives_float_noise() -> None:
     assert len(split((0, 3), times_s=times_s, rules=rules).clips) == 3
 
 
-# all shots: the documents' post-filter
+# all shots: NeMo Curator's post-filter
 
 DOCUMENTS_SHOTS = ((0, 30), (30, 90), (90, 150))
 

@@ -1,4 +1,4 @@
-"""The stages of learned embeddings and aesthetics, as the documents have them and as one."""
+"""The stages of learned embeddings and aesthetics, as NeMo Curator has them and as one."""
 
 from dataclasses import dataclass
 from typing import TypeVar

@@ -15,7 +15,7 @@ from clipmill.tasks.video import ClipStats
 
 _MAX_NAME_BYTES = 240
 _CHUNK_CLIP_S = 8
-"""A chunk is closed once it holds this much clip time for each clip it may hold, as in the documents."""
+"""A chunk is closed once it holds this much clip time for each clip it may hold, as in NeMo Curator."""
 
 
 @dataclass(frozen=True)

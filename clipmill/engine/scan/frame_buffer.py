@@ -123,7 +123,7 @@ class FrameBuffer:
         self._times_s.append(piece.times_s)
 
     def drop_before(self, frame: int) -> None:
-        """Nobody will ask for frames before ``frame`` again."""
+        """Frames before ``frame`` are not asked for again."""
         for each in (self._is_key, self._thumbnails, *self._tracks.values()):
             each.drop_before(frame)
 

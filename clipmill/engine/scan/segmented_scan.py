@@ -107,7 +107,7 @@ class SegmentedPass:
             self._idle.put(child)
 
     def _stop(self, running: Iterable[Running]) -> None:
-        """Nobody waits for the rest: who runs it is killed, for the thread that waits to see."""
+        """Ends the scan: its processes are killed, and the threads that wait for them see it."""
         for one in running:
             one.future.cancel()
         if all(one.future.done() for one in running):

@@ -1,6 +1,6 @@
 """Cuts the clips of one video into files: exact to the frame by an encoder, spliced, or copied.
 
-PyAV does here what the documents do with ffmpeg programs: one process decodes once for many clips, frame
+PyAV does here what NeMo Curator does with ffmpeg programs: one process decodes once for many clips, frame
 times stay rationals instead of seconds on a command line, and a fault costs its clip, not a batch.
 """
 

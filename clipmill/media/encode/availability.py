@@ -1,6 +1,6 @@
 """Which encoders work here, found by encoding, not by asking a build what it lists.
 
-PyAV does what the documents do with ffmpeg programs: its wheel brings its own codecs, a fault is an exception
+PyAV does what NeMo Curator does with ffmpeg programs. Its wheel has its own codecs; a fault is an exception
 with a cause, and no pixels pass through pipes. The ffmpeg program of the imageio-ffmpeg wheel, driven through
 ffmpeg-python, serves encoders that PyAV's wheel lacks, such as libopenh264.
 """

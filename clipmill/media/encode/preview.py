@@ -1,6 +1,6 @@
 """Animated WebP previews, made from frames the one decode has already sampled.
 
-Each frame is a picture of its own (FFmpeg's ``libwebp``, as the documents' command has it): at level 6 the
+Each frame is a picture of its own (FFmpeg's ``libwebp``, as NeMo Curator's command has it): at level 6 the
 encoder that predicts between frames takes 20 times the CPU for files a sixth smaller (measured: 10 frames of
 426x240 in 1.6 s against 0.08 s).
 """

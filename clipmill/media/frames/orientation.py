@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 
 
 def side_data(frame: VideoFrame) -> SideDataContainer:
-    """The side data of a frame; whoever holds it holds the frame."""
+    """The side data of a frame; a reference to it keeps the frame alive."""
     return SideDataContainer(frame)  # pyright: ignore[reportCallIssue] PyAV's types leave its argument out
 
 

@@ -103,7 +103,7 @@ def _header_facts(container: InputContainer, stream: VideoStream, uri: str) -> V
         time_base=Fraction(stream.time_base or Fraction(1, av.time_base)),
         duration_s=duration_s,
         num_frames=stream.frames or round(duration_s * framerate),
-        bit_rate_k=(codec.bit_rate or container.bit_rate or 0) // 1024,  # the documents divide by 1024
+        bit_rate_k=(codec.bit_rate or container.bit_rate or 0) // 1024,  # NeMo Curator divides by 1024
         audio_codec=sound.codec_context.codec.canonical_name if sound and sound.codec_context else None,
     )
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 CaptionStatus = Literal["success", "truncated", "blocked", "error", "skipped"]
-"""``truncated``: at the most tokens; ``blocked``: by the model's server; ``skipped``: nobody was asked."""
+"""``truncated``: at the most tokens; ``blocked``: by the model's server; ``skipped``: no model was asked."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Captioner(Protocol):
 
     @property
     def revision(self) -> str:
-        """Which weights; empty where nobody says."""
+        """Which weights; empty where unknown."""
         ...
 
     def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
@@ -72,7 +72,7 @@ class Captioner(Protocol):
 
 
 def skipped(window_id: str) -> Caption:
-    """The answer of a window about which nobody was asked."""
+    """The answer of a window about which no model was asked."""
     return Caption(window_id, "", "skipped")
 
 
@@ -109,7 +109,7 @@ class LanguageModel(Protocol):
 
     @property
     def revision(self) -> str:
-        """Which weights; empty where nobody says."""
+        """Which weights; empty where unknown."""
         ...
 
     def complete(self, requests: Iterable[TextRequest]) -> Iterator[Caption]:

@@ -1,6 +1,6 @@
 """Which of a clip's sampled frames a captioner sees of a window, how many, and how large. Pure.
 
-How many frames and how many pixels follow what Qwen-VL was trained with, which is also what the documents'
+How many frames and how many pixels follow what Qwen-VL was trained with, which is also what NeMo Curator's
 stages do.
 """
 

@@ -1,4 +1,4 @@
-"""The film on which the documents' blocks and the data model are tried."""
+"""The film on which NeMo Curator's blocks and the data model are tried."""
 
 from collections.abc import Iterator
 from fractions import Fraction

@@ -53,7 +53,7 @@ FRAME_PATH = "{signature}_{index:05d}.jpg"
 
 
 def frame_signature(policy: FrameExtractionPolicy, fps: float) -> str:
-    """Key of ``Clip.extracted_frames``, as the documents write it: ``sequence-2000`` is 2 frames a second."""
+    """Key of ``Clip.extracted_frames``, as NeMo Curator writes it: ``sequence-2000`` is 2 frames a second."""
     return f"{policy.value}-{int(fps * 1000)}"
 
 

@@ -23,66 +23,9 @@ from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.tasks.video import Clip, Video, VideoTask
 from tests.support.runs.curation import rows
+from tests.support.stages.process_objects import Change, Fail, Observer, Return, give_reason, leave_out, move
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
-
-Look = Callable[[Video], object]
-
-
-class Observer:
-    """Notes what ``look`` finds in each task."""
-
-    def __init__(self, look: Look, *, name: str = "observer") -> None:
-        self.name = name
-        self.seen: list[object] = []
-        self._look = look
-
-    def process(self, task: VideoTask) -> VideoTask:
-        self.seen.append(self._look(task.data))
-        return task
-
-
-class Drop:
-    """Drops clips that start at or after ``from_s``, in the way of ``drop``."""
-
-    def __init__(self, drop: Callable[[Video, Clip], object], *, from_s: float = 0.0) -> None:
-        self.name = "drop"
-        self._drop, self._from_s = drop, from_s
-
-    def process(self, task: VideoTask) -> VideoTask:
-        for clip in [clip for clip in task.data.clips if clip.span[0] >= self._from_s]:
-            self._drop(task.data, clip)
-        return task
-
-
-class Fail:
-    name = "fail"
-
-    def process(self, task: VideoTask) -> VideoTask:
-        raise RuntimeError("no such model")
-
-
-class Return:
-    name = "return"
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def process(self, task: VideoTask) -> object:
-        return self._value
-
-
-def move(video: Video, clip: Clip) -> None:
-    video.clips.remove(clip)
-    video.filtered_clips.append(clip)
-
-
-def leave_out(video: Video, clip: Clip) -> None:
-    video.clips.remove(clip)
-
-
-def give_reason(video: Video, clip: Clip) -> None:
-    clip.reason = "low_quality"
 
 
 def seconds(film: Path) -> list[object]:
@@ -201,23 +144,33 @@ def test_dropped_clip_is_filtered_and_names_the_stage(
     film: Path, tmp_path: Path, drop: Callable[[Video, Clip], object], place: int
 ) -> None:
     made = [ClipTranscodingStage(), PreviewStage(target_height=90)]
-    stages = [*seconds(film), *made[:place], Drop(drop, from_s=2.0), *made[place:]]
+    stages = [*seconds(film), *made[:place], Change(drop, from_s=2.0), *made[place:]]
     run([*stages, writer(film, tmp_path / "out")])
     reason = "low_quality" if drop is give_reason else "custom"
     dropped = ("filtered", reason)
     clips = rows(tmp_path / "out", "clips")
     assert [(clip["status"], clip["reason"]) for clip in clips] == [("kept", None), dropped, dropped]
-    assert {row["message"] for row in rows(tmp_path / "out", "rejections")} == {"stage drop dropped it"}
+    assert {row["message"] for row in rows(tmp_path / "out", "rejections")} == {"stage change dropped it"}
 
 
 def test_dropped_clip_costs_no_encoding(film: Path, tmp_path: Path) -> None:
-    stages = [*seconds(film), Drop(move, from_s=2.0), ClipTranscodingStage(), writer(film, tmp_path / "out")]
+    stages = [
+        *seconds(film),
+        Change(move, from_s=2.0),
+        ClipTranscodingStage(),
+        writer(film, tmp_path / "out"),
+    ]
     run(stages)
     assert len(list((tmp_path / "out" / "clips").iterdir())) == 1
 
 
 def test_dropped_clip_is_not_looked_at_again(film: Path, tmp_path: Path) -> None:
-    stages = [*seconds(film), Drop(move, from_s=2.0), ClipTranscodingStage(), writer(film, tmp_path / "out")]
+    stages = [
+        *seconds(film),
+        Change(move, from_s=2.0),
+        ClipTranscodingStage(),
+        writer(film, tmp_path / "out"),
+    ]
     run(stages)
     assert Pipeline("again", stages=stages).run() == []
 
@@ -270,7 +223,7 @@ def test_stage_that_returns_no_task_ends_the_run(film: Path, value: object) -> N
 def test_stage_that_makes_up_a_clip_ends_the_run(film: Path) -> None:
     made_up = Clip(uuid.uuid4(), "elsewhere.mp4", (0.0, 1.0))
     with pytest.raises(SpecError, match="stages can only drop clips"):
-        run([*seconds(film), Drop(lambda video, clip: video.clips.append(made_up))])
+        run([*seconds(film), Change(lambda video, clip: video.clips.append(made_up))])
 
 
 def test_what_is_no_stage_is_refused_before_any_work(film: Path) -> None:

@@ -31,72 +31,12 @@ from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.tasks.video import Clip, Video, VideoTask
 from clipmill.tasks.view import task_of
 from tests.support.hand_made import IDS, SPANS, chunk, mp4, plan, rows, samples, work
+from tests.support.stages.process_objects import Change, Fail, Observer, Return, give_reason, leave_out, move
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
 
 THUMBNAILS = np.zeros((144, 27, 48, 3), np.uint8)
 FILM = mp4()
-
-
-class Observer:
-    """Notes what ``look`` finds in each task."""
-
-    def __init__(
-        self, look: Callable[[Video], object], *, name: str = "observer", **attributes: object
-    ) -> None:
-        self.name = name
-        self.seen: list[object] = []
-        self._look = look
-        self.__dict__ |= attributes
-
-    def process(self, task: VideoTask) -> VideoTask:
-        self.seen.append(self._look(task.data))
-        return task
-
-
-class Change:
-    """Does something to each clip that starts at or after ``from_s``."""
-
-    def __init__(
-        self, change: Callable[[Video, Clip], object], *, from_s: float = 0.0, name: str = "change"
-    ) -> None:
-        self.name = name
-        self._change, self._from_s = change, from_s
-
-    def process(self, task: VideoTask) -> VideoTask:
-        for clip in [clip for clip in task.data.clips if clip.span[0] >= self._from_s]:
-            self._change(task.data, clip)
-        return task
-
-
-class Fail:
-    name = "fail"
-
-    def process(self, task: VideoTask) -> VideoTask:
-        raise RuntimeError("no such model")
-
-
-class Return:
-    name = "return"
-
-    def __init__(self, value: object) -> None:
-        self._value = value
-
-    def process(self, task: VideoTask) -> object:
-        return self._value
-
-
-def move(video: Video, clip: Clip) -> None:
-    video.clips.remove(clip)
-    video.filtered_clips.append(clip)
-
-
-def leave_out(video: Video, clip: Clip) -> None:
-    video.clips.remove(clip)
-
-
-def give_reason(video: Video, clip: Clip) -> None:
-    clip.reason = "low_quality"
 
 
 def runner(of: Plan, name: str) -> ProcessRunner:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import ROOT, laps, rows, run_python
-from tests.support.stages.broken_stages import GOOD, Dies, Fails, curate
+from tests.support.stages.broken_stages import ERRORS, GOOD, Dies, Fails, curate
 
 BROKEN = "StageBroken: stage own is broken: 20 items in a row failed; the last: stage own: ArithmeticError: "
 
@@ -47,8 +47,8 @@ def test_a_stage_of_a_script_runs_on_ray_and_breaks_there_as_it_does_here(
     films: Path, tmp_path: Path
 ) -> None:
     script = str(ROOT / "tests" / "support" / "stages" / "broken_stages.py")
-    done = run_python(script, str(films), str(tmp_path), "well", "fails", "exits")
-    said = json.loads(done.stdout.splitlines()[-1])
+    run_python(script, str(films), str(tmp_path), "well", "fails", "exits")
+    said = json.loads((tmp_path / ERRORS).read_text())
     assert said["well"] == ""
     assert {row["own_score"] for row in rows(tmp_path / "well", "clips")} == {0.5}
     assert said["fails"].startswith(f"{BROKEN}no such number\nTraceback")

@@ -1,13 +1,14 @@
 """A script, ``SOURCE FOLDER STAGE...``: runs on Ray with stages of this script.
 
-Each writes to ``FOLDER/STAGE``; prints which error stopped it, or nothing, as JSON. One stage breaks at every
-film but ``GOOD``.
+Each writes to ``FOLDER/STAGE``. ``FOLDER/errors.json`` holds by stage which error stopped it, or nothing: Ray
+prints to the standard output too. One stage breaks at every film but ``GOOD``.
 """
 
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExt
 from clipmill.stages.video.io.video_reader import VideoReader
 from tests.support.hand_made import writer
 
+ERRORS = "errors.json"
 GOOD = "a_good.mp4"
 """The film that even a stage that breaks can do."""
 
@@ -90,7 +92,8 @@ def main() -> None:
     source, folder, *names = sys.argv[1:]
     stages = {"fails": Fails(), "well": Fails(is_well=True), "exits": Exits()}
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    print(json.dumps({name: curate(source, f"{folder}/{name}", "ray", stages[name]) for name in names}))
+    errors = {name: curate(source, f"{folder}/{name}", "ray", stages[name]) for name in names}
+    Path(folder, ERRORS).write_text(json.dumps(errors))
 
 
 if __name__ == "__main__":

@@ -91,12 +91,12 @@ class Stage(StageSpec):
     writes: ClassVar[tuple[Column, ...]] = ()
     artifacts: ClassVar[tuple[Artifact, ...]] = ()
 
-    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - pydantic's
         """Takes ``abstract``, which pydantic hands to both hooks of a subclass."""
         super().__init_subclass__(**kwargs)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401
+    def __pydantic_init_subclass__(cls, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - pydantic's
         """Checks what a class of stages must have; TypeError names what is wrong and the remedy.
 
         A class made with ``abstract=True`` only lends fields to its subclasses.

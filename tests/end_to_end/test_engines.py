@@ -169,7 +169,7 @@ def test_codecs_in_the_worker_itself_make_the_same(
     in_a_process = published_files(output)
     in_a_process.pop("manifest.json")  # it holds the spec
     shutil.rmtree(output)
-    monkeypatch.setattr("clipmill.sandbox.process.subprocess.Popen", None)  # whoever starts one fails
+    monkeypatch.setattr("clipmill.sandbox.process.subprocess.Popen", None)  # starting one fails
     curate_here(film, output, plain_spec(limits={"isolation": "none"}))
     assert published_files(output).items() >= in_a_process.items()
 

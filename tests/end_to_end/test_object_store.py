@@ -4,10 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
-import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from clipmill.dataset.schemas import VIDEOS, clips_schema
 from clipmill.pipeline import Pipeline
@@ -19,6 +16,7 @@ from clipmill.tasks.video import RemotePath, VideoTask
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import curate_here, plain_spec, small_spec
 from tests.support.runs.one_codec import new_codec_processes
+from tests.support.stand_ins.object_store import s3_server
 
 BUCKET = "films"
 SOURCE, OUTPUT = f"s3://{BUCKET}/source", f"s3://{BUCKET}/out"
@@ -28,19 +26,8 @@ CLIPS = clips_schema(plan_of_spec(small_spec(), source=SOURCE, output=OUTPUT))
 @pytest.fixture(scope="module", autouse=True)
 def server() -> Iterator[None]:
     """The server, its address in the environment, and a codec process that knows it."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
-        with new_codec_processes():
-            yield
-    fsspec.filesystem("s3").clear_instance_cache()
-    server.stop()
+    with s3_server(BUCKET), new_codec_processes():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from types import ModuleType
 from typing import ClassVar
 
 import numpy as np
@@ -312,8 +313,8 @@ def test_cards_show_what_stages_want_there() -> None:
 # No stage by name
 
 
-def modules_of(package: object) -> Iterator[str]:
-    path, name = package.__path__, package.__name__  # type: ignore[attr-defined]
+def modules_of(package: ModuleType) -> Iterator[str]:
+    path, name = package.__path__, package.__name__
     return (module.name for module in pkgutil.walk_packages(path, f"{name}."))
 
 

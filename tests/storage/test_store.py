@@ -5,15 +5,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
-import fsspec
 import pytest
 from botocore.exceptions import EndpointConnectionError
-from moto.server import ThreadedMotoServer
 
 from clipmill.errors import OutputError, StoreError, TransientStoreError
 from clipmill.storage import local, store
 from clipmill.storage.faults import named_faults
+from tests.support.stand_ins.object_store import s3_server
 
 pytestmark = pytest.mark.integration
 
@@ -23,18 +21,8 @@ BUCKET = "films"
 
 @pytest.fixture(scope="module")
 def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
-        yield f"http://{host}:{port}"
-    fsspec.filesystem("s3").clear_instance_cache()
-    server.stop()
+    with s3_server(BUCKET) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(params=["disk", "s3"])

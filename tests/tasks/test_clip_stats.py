@@ -12,22 +12,19 @@ from clipmill.engine.scan import chunker
 from clipmill.engine.scan.chunker import Chunker
 from clipmill.engine.work import Work
 from clipmill.media.types import Samples, ScanArrays
-from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile, VideoFacts
+from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile
 from clipmill.stages.reads import Frames
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.tasks.clip_stats import clip_stats
 from clipmill.tasks.video import Clip, ClipStats, Video, Window
 from clipmill.tasks.view import task_of
+from tests.support import hand_made
 from tests.support.hand_made import plan
 
-FACTS = VideoFacts(
-    container="mp4",
-    video_codec="h264",
-    pixel_format="yuv420p",
+FACTS = replace(
+    hand_made.FACTS,
     width_px=64,
     height_px=36,
-    rotation_deg=0,
-    sar=Fraction(1),
     framerate=Fraction(10),
     time_base=Fraction(1, 10),
     duration_s=8.0,

@@ -108,7 +108,7 @@ def open_worker(node: Node, context: WorkerContext) -> Worker | StreamWorker:
         opened = node.stage.without_verdicts().open(context)
     except (ClipmillError, MemoryError):
         raise
-    except Exception as error:
+    except Exception as error:  # open() is a user's code and may raise anything
         raise StageBroken(node.key, f"open() raised {type(error).__name__}: {error}") from error
     if not (callable(opened) or is_stream(opened)):
         raise StageBroken(node.key, f"open() returned {type(opened).__name__}, which cannot be called")

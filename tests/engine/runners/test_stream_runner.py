@@ -169,7 +169,7 @@ class Twice:
         yield self._name, {"score": 0.5}
 
 
-@pytest.mark.parametrize("name", [clip_id(0), "nobody"], ids=["again", "unknown"])
+@pytest.mark.parametrize("name", [clip_id(0), "unheard of"], ids=["again", "unknown"])
 def test_an_answer_to_an_item_that_is_not_open_is_a_broken_stage(name: str) -> None:
     with pytest.raises(StageBroken, match=f"it answered item {name}, which is not open"):
         run(Twice(name), chunk_of(2))

@@ -8,10 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import boto3
-import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.models.registry import MODELS, model_named
@@ -22,6 +19,7 @@ from clipmill.models.weights.mirror import mirror
 from clipmill.models.weights.resolve import check_weights, known_weights, local_folder, weights_of
 from clipmill.storage import store
 from tests.support.stand_ins.hub_stand_in import hub_of
+from tests.support.stand_ins.object_store import s3_server
 from workflows.models import fetch
 
 pytestmark = pytest.mark.integration
@@ -222,18 +220,8 @@ def test_too_little_space_is_said_before_anything_is_fetched(
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """A bucket on a server that speaks the S3 protocol."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        boto3.client("s3").create_bucket(Bucket=BUCKET)
+    with s3_server(BUCKET):
         yield f"s3://{BUCKET}"
-    fsspec.filesystem("s3").clear_instance_cache()
-    server.stop()
 
 
 class Mirrored(NamedTuple):

@@ -12,7 +12,8 @@
     ├── EngineDied           a model that was running is gone; who holds it may open another
     ├── FileFault            something about one file
     │   ├── StoreError           a store that failed while work was under way
-    │   │   └── TransientStoreError   ... in a way that is worth another try
+    │   │   ├── TransientStoreError   ... in a way that is worth another try
+    │   │   └── SourceChanged         a source that is no longer the file that was listed
     │   └── BadEmbeddings        a file of embeddings holds rows that cannot be compared
     ├── UnreadableVideo      a container or video stream that could not be read
     ├── CodecChildDied       the child process that runs codecs crashed
@@ -107,6 +108,10 @@ class StoreError(FileFault):
 
 class TransientStoreError(StoreError):
     """A store failure that is worth another try: throttling, a 5xx, a dropped connection."""
+
+
+class SourceChanged(StoreError):
+    """A source is no longer the file that was listed: it was replaced, it grew or it is gone."""
 
 
 TRANSIENT_ERRNOS = frozenset(

@@ -10,8 +10,8 @@ from clipmill import arrow
 from clipmill.planning.nodes import Node, find_column
 from clipmill.stages.base import Rule, Stage
 
-RESULT, FINAL, RETRYABLE = "result", "final", "retryable"
-"""Outcomes of a row of the state."""
+RESULT, FINAL, RETRYABLE, CLEARED = "result", "final", "retryable", "cleared"
+"""Outcomes of a row of the state. A cleared row takes away the failures before it."""
 
 
 @dataclass(frozen=True)
@@ -178,4 +178,14 @@ def _by_hook(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
     ]
 
 
-__all__ = ["FINAL", "RESULT", "RETRYABLE", "AlignedRows", "Rejection", "breaks", "find_column", "judge"]
+__all__ = [
+    "CLEARED",
+    "FINAL",
+    "RESULT",
+    "RETRYABLE",
+    "AlignedRows",
+    "Rejection",
+    "breaks",
+    "find_column",
+    "judge",
+]

@@ -10,8 +10,8 @@ OUTCOME = pa.schema(
         ("reason", pa.string()), ("message", pa.string()),
     ]
 )  # fmt: skip
-"""Columns of every row. ``outcome`` is ``result``, ``final`` or ``retryable``; ``reason`` and ``message`` say
-why there is no result. ``id`` names the video, the clip or the window."""
+"""Columns of every row. ``outcome`` is ``result``, ``final``, ``retryable`` or ``cleared``; ``reason`` and
+``message`` say why there is no result. ``id`` names the video, the clip or the window."""
 
 WINDOW = pa.schema([("clip_id", pa.string()), ("start_frame", pa.int64()), ("end_frame", pa.int64())])
 """More columns of a window's row."""

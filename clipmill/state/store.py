@@ -4,19 +4,20 @@ A part is written by one PUT, after the files that its rows name, and never chan
 rows under the same name, or rows that a reader drops.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
-from clipmill import identity, layout
+from clipmill import arrow, identity, layout
+from clipmill.planning.judgement import CLEARED, FINAL, RESULT, RETRYABLE
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.storage import parquet, store
 
 _READS_AT_ONCE = 16
-_RANK = {"result": 0, "final": 1, "retryable": 2}
+_RANK = {RESULT: 0, FINAL: 1, RETRYABLE: 2}
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,26 @@ class ResultStore:
         store.put_bytes(layout.join(self._folder(key, digest), name), data)
 
     def read(
-        self, key: str, digest: str, *, schema: pa.Schema, columns: Sequence[str] | None = None
+        self,
+        key: str,
+        digest: str,
+        *,
+        schema: pa.Schema,
+        columns: Sequence[str] | None = None,
+        among: pa.Array | None = None,
     ) -> pa.Table:
         """Returns one row for each id, sorted by id, with ``columns`` of ``schema`` (all by default).
 
-        Of several rows for one id a result counts before a final failure, that before a retryable one, then
-        the smallest run id; the largest where rows note the clips that they were judged with.
+        ``among`` names the ids that are wanted; None stands for all. Of several rows for one id a result
+        counts before a final failure, that before a retryable one, then the smallest run id; the largest
+        where rows note the clips that they were judged with. A cleared row takes away the failures of its
+        own run and of earlier ones, and is not returned.
         """
         wanted = list(columns or schema.names)
         needed = list(dict.fromkeys([*wanted, "id", "outcome", "run_id"]))
         rows = self._parts(key, digest, schema=schema, columns=needed)
+        if among is not None:
+            rows = rows.filter(arrow.is_in(rows["id"], among))
         return best_rows(rows, newest=SEEN_CLIPS in schema.names).select(wanted)
 
     def _parts(self, key: str, digest: str, *, schema: pa.Schema, columns: list[str]) -> pa.Table:
@@ -64,9 +75,10 @@ class ResultStore:
 
 def best_rows(rows: pa.Table, *, newest: bool = False) -> pa.Table:
     """Returns the row of each id that counts, sorted by id; ``newest`` prefers later runs among equals."""
+    rows = without_cleared(rows)
     if not len(rows):
         return rows
-    ranks = pa.array([_RANK.get(str(outcome), 0) for outcome in rows["outcome"].to_pylist()], pa.int8())
+    ranks = pa.array([_RANK[str(outcome)] for outcome in rows["outcome"].to_pylist()], pa.int8())
     keys = pa.table(
         [rows["id"], ranks, rows["run_id"], np.arange(len(rows))], ["id", "rank", "run_id", "row"]
     )
@@ -75,3 +87,20 @@ def best_rows(rows: pa.Table, *, newest: bool = False) -> pa.Table:
     ids = ranked["id"].to_numpy()
     first = np.concatenate([[True], ids[1:] != ids[:-1]])
     return rows.take(pa.array(ranked["row"].to_numpy()[first]))
+
+
+def without_cleared(rows: pa.Table) -> pa.Table:
+    """Returns rows without the failures that a cleared row takes away, and without the cleared rows."""
+    is_cleared = arrow.flags(arrow.equal(rows["outcome"], CLEARED))
+    if not is_cleared.any():
+        return rows
+    cleared: dict[str, str] = {}
+    for item, run_id in _pairs(rows.filter(pa.array(is_cleared))):
+        cleared[item] = max(run_id, cleared.get(item, ""))
+    is_result = arrow.flags(arrow.equal(rows["outcome"], RESULT))
+    is_later = np.array([run_id > cleared.get(item, "") for item, run_id in _pairs(rows)], bool)
+    return rows.filter(pa.array(~is_cleared & (is_result | is_later)))
+
+
+def _pairs(rows: pa.Table) -> Iterator[tuple[str, str]]:
+    return zip(rows["id"].to_pylist(), rows["run_id"].to_pylist(), strict=True)

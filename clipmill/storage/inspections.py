@@ -22,9 +22,9 @@ def verify_digest() -> str:
     return identity.stage_digest("verify", VERIFY_VERSION, {})
 
 
-def read_inspections(state: State, digest: str) -> pa.Table:
-    """The inspect state, ``video_id`` resolved."""
-    table = state.read("inspect", digest)
+def read_inspections(state: State, digest: str, *, among: pa.Array | None = None) -> pa.Table:
+    """The inspect state of the source versions ``among`` (all by default), ``video_id`` resolved."""
+    table = state.read("inspect", digest, among=among)
     resolved = resolved_ids(state.read("verify", verify_digest()))
     ids = [
         resolved.get(str(version), video_id)

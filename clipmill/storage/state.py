@@ -11,7 +11,7 @@ from typing import cast
 
 import pyarrow as pa
 
-from clipmill import identity, layout
+from clipmill import arrow, identity, layout
 from clipmill.storage import parquet, store
 from clipmill.storage.tables import STATE_SCHEMAS
 
@@ -38,9 +38,13 @@ class State:
         name = f"{attempt}-{identity.bytes_digest(data)[:16]}.parquet"
         store.put_bytes(layout.join(self._folder(stage, digest), name), data)
 
-    def read(self, stage: str, digest: str) -> pa.Table:
-        """One row per id, sorted by id; one without a ``reason`` wins, then that of the first part."""
-        return _one_per_id(self._parts(stage, digest, columns=None))
+    def read(self, stage: str, digest: str, *, among: pa.Array | None = None) -> pa.Table:
+        """One row per id of ``among`` (all by default), sorted by id.
+
+        A row without a ``reason`` wins, then that of the first part.
+        """
+        rows = self._parts(stage, digest, columns=None)
+        return _one_per_id(rows if among is None else rows.filter(arrow.is_in(rows["id"], among)))
 
     def ids(self, stage: str, digest: str) -> set[str]:
         """The ids that have a row."""

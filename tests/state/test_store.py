@@ -184,3 +184,20 @@ def test_facts_of_a_header_come_back_typed_and_a_readable_one_wins(tmp_path: Pat
 def test_a_fact_that_headers_do_not_have_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no column widht"):
         State(str(tmp_path)).append("inspect", [{"id": "a", "widht": 1}], digest="d", attempt="0")
+
+
+def test_a_cleared_row_takes_away_the_failures_before_it_and_no_result(rows: Rows) -> None:
+    rows.put({"id": "a", "outcome": "final"}, {"id": "b"}, {"id": "c", "outcome": "retryable"}, run_id="1")
+    rows.put(*({"id": name, "outcome": "cleared"} for name in "abc"), run_id="2")
+    assert rows.read()["id"].to_pylist() == ["b"]
+    rows.put({"id": "c", "outcome": "final"}, run_id="3")
+    assert rows.read().select(["id", "outcome"]).to_pylist() == [
+        {"id": "b", "outcome": "result"},
+        {"id": "c", "outcome": "final"},
+    ]
+
+
+def test_only_the_wanted_ids_come_back(rows: Rows) -> None:
+    rows.put({"id": "a"}, {"id": "b"}, {"id": "c"})
+    found = rows.store.read(rows.key, "d", schema=MOTION, columns=["id"], among=pa.array(["c", "a", "x"]))
+    assert found["id"].to_pylist() == ["a", "c"]

@@ -1,0 +1,20 @@
+"""Exit codes of the command line."""
+
+from clipmill.errors import ClipmillError, ModelUnavailable, OutputError, SourceError, SpecError
+
+DONE = 0
+BUG = 1
+"""A bug of clipmill: the traceback says where."""
+MISUSE = 2
+"""Wrong arguments, source, output or spec: nothing was done."""
+FAILURES_LEFT = 3
+"""Done, but for failures that the next run tries again."""
+STOPPED = 4
+"""Stopped early: what is done is safe."""
+
+
+def exit_code(error: ClipmillError) -> int:
+    """Returns the exit code for an error that ends a verb."""
+    if isinstance(error, SpecError | SourceError | OutputError | ModelUnavailable):
+        return MISUSE
+    return STOPPED

@@ -5,16 +5,13 @@ import json
 import logging
 import os
 import random
-import socket
 import threading
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.client import HTTPException, HTTPResponse
 from typing import cast
 
+import httpx
 from pydantic import JsonValue
 
 from clipmill.errors import ModelUnavailable
@@ -27,7 +24,6 @@ MAX_DELAY_S = 30.0
 MAX_RETRY_AFTER_S = 300.0
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 _OF_THE_REQUEST = frozenset({400, 413, 415, 422})
-_CHUNK_BYTES = 1 << 16
 _MESSAGE_CHARACTERS = 300
 
 
@@ -68,9 +64,18 @@ class _Pause:
             time.sleep(left * random.uniform(1.0, 1.1))
 
 
+def _pool() -> httpx.Client:
+    """Connections that stay open between requests; as many as there are threads that ask."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx.Client(limits=limits, follow_redirects=True)
+
+
 @dataclass(frozen=True)
 class Endpoint:
-    """An OpenAI-compatible server, up to and with ``/v1``. The key never enters a message or a log."""
+    """An OpenAI-compatible server, up to and with ``/v1``. The key never enters a message or a log.
+
+    Proxies and certificates come from the usual variables (``HTTPS_PROXY``, ``SSL_CERT_FILE``).
+    """
 
     url: str
     model: str
@@ -78,6 +83,7 @@ class Endpoint:
     timeout_s: float = 300.0
     max_attempts: int = 6
     _pause: _Pause = field(default_factory=_Pause, repr=False)
+    _client: httpx.Client = field(default_factory=_pool, repr=False)
 
     def complete(self, body: dict[str, JsonValue], *, request_id: str) -> JsonValue:
         """The answer to a chat request. Refused when there is none after all attempts."""
@@ -112,16 +118,21 @@ class Endpoint:
 
     def _attempt(self, path: str, data: bytes | None, request_id: str) -> JsonValue:
         headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
-        request = urllib.request.Request(self.url.rstrip("/") + path, data, headers)
-        if self.key:  # for this server alone, not for one that it redirects to
-            request.add_unredirected_header("Authorization", f"Bearer {self.key}")
+        if self.key:  # the client takes it off where another server is redirected to
+            headers["Authorization"] = f"Bearer {self.key}"
+        method, url = ("GET" if data is None else "POST"), self.url.rstrip("/") + path
+        deadline = time.monotonic() + self.timeout_s
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout_s) as response:
-                text = _read(response, time.monotonic() + self.timeout_s)
-        except urllib.error.HTTPError as error:
-            raise _refusal(error) from error
-        except (OSError, HTTPException) as error:
+            with self._client.stream(
+                method, url, content=data, headers=headers, timeout=self.timeout_s
+            ) as response:
+                text = _read(response, deadline)
+        except httpx.HTTPError as error:
             raise _TryAgain(_cause(error)) from error
+        except httpx.InvalidURL as error:
+            raise Refused(f"{self.url} is no URL: {error}", is_final=True) from error
+        if response.is_error:
+            raise _refusal(response, text)
         return _parsed(text)
 
 
@@ -157,27 +168,22 @@ def endpoint_of(options: EndpointOptions) -> Endpoint:
     return Endpoint(url, model, key, timeout_s=options.timeout_s, max_attempts=options.max_attempts)
 
 
-def _read(response: HTTPResponse, deadline: float) -> bytes:
+def _read(response: httpx.Response, deadline: float) -> bytes:
     """The whole body; a server that drips it past the deadline is dropped."""
     chunks: list[bytes] = []
-    while chunk := response.read1(_CHUNK_BYTES):
+    for chunk in response.iter_bytes():
         chunks.append(chunk)
         if time.monotonic() > deadline:
-            raise TimeoutError("the answer did not end in time")
-    if response.length:  # what was announced and did not come
-        raise ConnectionResetError("the connection was dropped within the answer")
+            raise httpx.ReadTimeout("the answer did not end in time")
     return b"".join(chunks)
 
 
-def _refusal(error: urllib.error.HTTPError) -> Exception:
-    try:
-        said = error.read(_CHUNK_BYTES).decode(errors="replace")
-    except (OSError, HTTPException):
-        said = ""
-    cause = f"HTTP {error.code}: {_message_in(said)}"
-    if error.code in _WORTH_ANOTHER_TRY:
-        return _TryAgain(cause, retry_after_s(error.headers.get("Retry-After"), datetime.now(UTC)))
-    return Refused(cause, is_final=True, is_of_request=error.code in _OF_THE_REQUEST)
+def _refusal(response: httpx.Response, said: bytes) -> Exception:
+    code = response.status_code
+    cause = f"HTTP {code}: {_message_in(said.decode(errors='replace'))}"
+    if code in _WORTH_ANOTHER_TRY:
+        return _TryAgain(cause, retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)))
+    return Refused(cause, is_final=True, is_of_request=code in _OF_THE_REQUEST)
 
 
 def _message_in(body: str) -> str:
@@ -192,11 +198,10 @@ def _message_in(body: str) -> str:
     return " ".join(body.split())[:_MESSAGE_CHARACTERS]
 
 
-def _cause(error: OSError | HTTPException) -> str:
-    reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(reason, (TimeoutError, socket.timeout)):
+def _cause(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
-    return " ".join(str(reason).split())[:_MESSAGE_CHARACTERS] or type(error).__name__
+    return " ".join(str(error).split())[:_MESSAGE_CHARACTERS] or type(error).__name__
 
 
 def _parsed(text: bytes) -> JsonValue:

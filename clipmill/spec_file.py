@@ -1,6 +1,7 @@
 """A ``CurateSpec`` as people write it: inline JSON, or a YAML or JSON file. Errors are one readable line."""
 
 from pathlib import Path
+from typing import cast
 
 import yaml
 from pydantic import ValidationError
@@ -14,21 +15,46 @@ def load_spec(text: str) -> CurateSpec:
 
     Raises SpecError naming the field and the cause.
     """
+    return spec_of_fields(fields_of(text), name_of(text))
+
+
+def fields_of(text: str) -> dict[str, object]:
+    """The groups of a spec as they are written, unchecked; ``text`` as in ``load_spec``."""
     if not text:
-        return CurateSpec()
-    return spec_of(text, "the spec") if text.lstrip().startswith("{") else spec_of(_read(text), text)
+        return {}
+    return _parsed(text if _is_inline(text) else _read(text), name_of(text))
 
 
 def spec_of(document: str, name: str) -> CurateSpec:
     """The spec of a YAML or JSON document; ``name`` is what errors call it."""
+    return spec_of_fields(_parsed(document, name), name)
+
+
+def spec_of_fields(fields: dict[str, object], name: str) -> CurateSpec:
+    """The spec of its groups; ``name`` is what errors call it."""
     try:
-        fields = yaml.safe_load(document)
-    except yaml.YAMLError as error:
-        raise SpecError(f"{name} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
-    try:
-        return CurateSpec.model_validate({} if fields is None else fields)
+        return CurateSpec.model_validate(fields)
     except ValidationError as error:
         raise SpecError(f"{name}: {one_line(error)}") from error
+
+
+def _is_inline(text: str) -> bool:
+    return text.lstrip().startswith("{")
+
+
+def name_of(text: str) -> str:
+    """What errors call the spec that ``text`` gives."""
+    return "the spec" if not text or _is_inline(text) else text
+
+
+def _parsed(document: str, name: str) -> dict[str, object]:
+    try:
+        fields: object = yaml.safe_load(document)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{name} is neither YAML nor JSON: {' '.join(str(error).split())}") from error
+    if not isinstance(fields, dict | None):
+        raise SpecError(f"{name} must hold groups of parameters, got {type(fields).__name__}")
+    return cast("dict[str, object]", fields or {})
 
 
 def one_line(error: ValidationError) -> str:

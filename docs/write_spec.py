@@ -5,7 +5,6 @@ parameters come from parameters.yaml. A built-in stage that is not in parameters
 a meaning, are errors. tests/architecture/test_docs.py fails when the page is not what this would write.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import TypedDict, cast
 
 import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 from stage_facts import facts_of
 
 from clipmill import specs
+from clipmill.planning.describe import Parameter, parameters_in_words
 from clipmill.planning.registry import BUILT_IN, stage_class
-from clipmill.stages.base import BOUND, SPEED, VERDICT, Stage, marks_of
+from clipmill.stages.base import BOUND, Stage, marks_of
 from clipmill.stages.roles import ReaderStage, WriterStage
 
 DOCS = Path(__file__).parent
@@ -109,11 +107,10 @@ def _section(part: Part) -> str:
 def _parameters(part: Part) -> Iterator[str]:
     if not fields_of(part):
         return
-    properties = model_of(part).model_json_schema()["properties"]
     head = ["parameter", "values", "default", *(["changes"] if _has_marks(part) else []), "meaning"]
     yield _joined(head)
     yield "|" + "---|" * len(head)
-    yield from (_row(name, properties[name], part) for name in _ordered(part))
+    yield from (_row(one, part) for one in parameters_in_words(model_of(part), _ordered(part)))
     yield ""
 
 
@@ -135,47 +132,10 @@ def _titled(part: Part) -> str:
     return "Top level" if part["key"].startswith("(") else f"`{part['key']}`: `{part['model']}`"
 
 
-def _row(name: str, schema: dict[str, object], part: Part) -> str:
-    field = model_of(part).model_fields[name]
-    changes = [_changes(field)] if _has_marks(part) else []
-    return _joined([f"`{name}`", _values(schema), _default(field), *changes, part["fields"][name]])
-
-
-def _changes(field: FieldInfo) -> str:
-    words = {SPEED: "speed", VERDICT: "verdict"}
-    return next((words[mark] for mark in marks_of(field) if mark in words), "results")
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    return f"`{json.dumps(to_jsonable_python(field.get_default(call_default_factory=True)))}`"
-
-
-def _values(schema: dict[str, object]) -> str:
-    """A JSON schema in words."""
-    if "anyOf" in schema:
-        return " or ".join(_values(choice) for choice in cast("list[dict[str, object]]", schema["anyOf"]))
-    if "enum" in schema:
-        return ", ".join(f"`{value}`" for value in cast("list[object]", schema["enum"]))
-    if "const" in schema:
-        return f"`{schema['const']}`"
-    if "$ref" in schema:
-        return "bounds" if str(schema["$ref"]).endswith("Bounds") else "names"
-    if schema.get("type") == "array":
-        items = cast("dict[str, object]", schema.get("items") or {})
-        return f"list of {_values(items)}" if items else "pair"
-    return f"{schema.get('type', 'any')}{_range(schema)}".replace("null", "`null`")
-
-
-def _range(schema: dict[str, object]) -> str:
-    signs = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-    bounds = [f"{sign} {_plain(schema[key])}" for key, sign in signs.items() if key in schema]
-    return f" {', '.join(bounds)}" if bounds else ""
-
-
-def _plain(number: object) -> str:
-    return f"{number:g}" if isinstance(number, float) else str(number)
+def _row(one: Parameter, part: Part) -> str:
+    changes = [one.changes] if _has_marks(part) else []
+    default = f"`{one.default}`" if one.default else "required"
+    return _joined([f"`{one.name}`", one.values, default, *changes, part["fields"][one.name]])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,38 @@
+"""``clipmill models``: the models that stages may use, and their weights."""
+
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from clipmill.models.registry import MODELS, model_named
+from clipmill.models.weights.mirror import mirror
+from clipmill.models.weights.stage_weights import DEFAULT_PLACE, known_of
+from clipmill.stages.base import ModelRef
+
+app = typer.Typer()
+
+Place = Annotated[str, typer.Option(help="folder or URI of the weights")]
+
+
+@app.command("list")
+def list_models(place: Place = DEFAULT_PLACE) -> None:
+    """List every model, its licence, its extra, and whether its weights are at a place."""
+    table = Table("model", "for", "source", "licence of the weights", "extra", "weights", box=box.SIMPLE)
+    for entry in MODELS:
+        there = "there" if known_of(ModelRef(entry.name, place=place)) else "not there"
+        table.add_row(entry.name, entry.kind, entry.source, entry.licence, entry.environment, there)
+    Console(highlight=False).print(table)
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="models of clipmill models list")],
+    into: Annotated[str, typer.Option(help="folder or URI that keeps them")] = DEFAULT_PLACE,
+    model_dir: Annotated[str, typer.Option(help="folder or URI that has them; empty: the model hub")] = "",
+) -> None:
+    """Copy weights to a folder or a store, whence every run loads them with model_dir."""
+    for entry in [model_named(name) for name in names]:
+        print(mirror(entry, into=into, model_dir=model_dir))

@@ -58,7 +58,7 @@ data/footage/ground_truth.json: $(wildcard footage/*.py) | .venv/.ready
 	@test -n "$(PYTHON)" || { echo "clipmill needs Python 3.11 or 3.12 on the PATH"; exit 1; }
 	@test -x $(BIN)/python && $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$(UV)"
-	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --extra cpu
+	@VIRTUAL_ENV= $(BIN)/uv sync --quiet --locked --extra cpu --extra flyte
 	@touch $@
 
 # torch first and alone, in its build for CPUs where its index answers: PyPI's, for GPUs, is twenty times as large.
@@ -67,7 +67,7 @@ $(MODELS)/.ready: uv.lock tests/env_models/requirements.txt
 	@$(PYTHON) -m venv --clear $(MODELS)
 	@$(MODELS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --extra-index-url "$(TORCH_CPU)" "$(TORCH)"
 	@$(MODELS)/bin/python -m pip install --quiet --disable-pip-version-check "$(TORCH)" "$(UV)"
-	@$(MODELS)/bin/uv export --quiet --locked --no-hashes --no-header --no-emit-project --extra models --prune torch --output-file $(MODELS)/locked.txt >/dev/null
+	@$(MODELS)/bin/uv export --quiet --locked --no-hashes --no-header --no-emit-project --extra models --extra flyte --prune torch --output-file $(MODELS)/locked.txt >/dev/null
 	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r $(MODELS)/locked.txt
 	@VIRTUAL_ENV= $(MODELS)/bin/uv pip install --quiet --python $(MODELS)/bin/python --no-deps -r tests/env_models/requirements.txt
 	@touch $@

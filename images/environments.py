@@ -31,7 +31,7 @@ def _image(extra: str, *, base: str | None = None, env: dict[str, str] | None = 
         base_image=base,
         requirements=LOCK,
         # Compiled once, not at the start of every pod.
-        pip_extra_args=f"--extra {extra} --compile-bytecode",
+        pip_extra_args=f"--extra {extra} --extra flyte --compile-bytecode",
         builder_config={"uv_image": UV_IMAGE},
         # A dynamic task compiles in its pod, where it must find the registry that it was registered with.
         env={REGISTRY_VARIABLE: REGISTRY, **(env or {})},

@@ -412,7 +412,7 @@ def test_an_image_is_the_locked_extra(tmp_path: Path, environment: str) -> None:
         create_docker_context(IMAGES[environment], tmp_path)
     dockerfile = (tmp_path / "Dockerfile").read_text()
     assert (
-        f"uv sync --extra {environment} --compile-bytecode --locked --no-dev --no-install-project"
+        f"uv sync --extra {environment} --extra flyte --compile-bytecode --locked --no-dev --no-install-project"
         in dockerfile
     )
     assert (tmp_path / "uv.lock").read_bytes() == Path("uv.lock").read_bytes()

@@ -402,8 +402,11 @@ def test_plans_for_people_ask_only_for_places(
 
 
 def test_extras_images_and_machines_share_their_names() -> None:
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-    assert set(IMAGES) == set(MACHINES) == set(project["optional-dependencies"])
+    project = tomllib.loads(Path("pyproject.toml").read_text())
+    (apart,) = project["tool"]["uv"]["conflicts"]
+    environments = {"cpu", *(one["extra"] for one in apart)}
+    assert set(IMAGES) == set(MACHINES) == environments
+    assert environments < set(project["project"]["optional-dependencies"])
 
 
 @EVERY_ENVIRONMENT

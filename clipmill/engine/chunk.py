@@ -32,6 +32,17 @@ class WholeVideo:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """How much of a video was looked at so far, as a share.
+
+    ``is_cut_in_pass`` says that its clips come at the end of the pass, already cut.
+    """
+
+    share: float
+    is_cut_in_pass: bool
+
+
+@dataclass(frozen=True)
 class Chunk:
     """Clips of one video that travel together, or a video without clips.
 
@@ -40,6 +51,7 @@ class Chunk:
     ``split`` travels with the last chunk of a video that lacked it. ``share`` is the share of the video's
     work that ends with this chunk. ``num_chunks`` and ``num_clips`` count those known so far. ``whole`` is
     there for ``process(task)`` stages in the scan's worker only, and never crosses an operator boundary.
+    A chunk with a ``mark`` carries nothing else, and passes every operator as it is.
     """
 
     work: Work
@@ -58,6 +70,7 @@ class Chunk:
     metrics: tuple[StageMetric, ...] = ()
     share: float = 1.0
     whole: WholeVideo | None = None
+    mark: Mark | None = None
 
     @property
     def rows(self) -> dict[str, pa.Table]:

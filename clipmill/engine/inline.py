@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from clipmill.engine.channel import Channel, TornDown
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import OperatorNode
-from clipmill.engine.operators.base import Operator
+from clipmill.engine.operators.base import Operator, worked_on
 
 WAITING_PER_WORKER = 1
 """Chunks between two operators, for each worker of the second: enough that it never waits for the first."""
@@ -109,16 +109,17 @@ class _Work:
     ) -> None:
         self._node, self._source, self._target = node, source, target
         self._one_at_a_time = one_at_a_time
+        self._made: Operator | None = None
 
     def __call__(self) -> None:
-        operator: Operator | None = None
         while batch := self._source.receive(self._node.batch_size):
-            operator = operator or self._made()
-            for chunk in operator(batch):
+            for chunk in worked_on(self._operator, batch):
                 self._target.send(chunk)
                 if self._source.is_torn_down:  # another worker failed: the rest of a film is not awaited
                     return
 
-    def _made(self) -> Operator:
-        with self._one_at_a_time:
-            return self._node.make()
+    def _operator(self) -> Operator:
+        if self._made is None:
+            with self._one_at_a_time:
+                self._made = self._node.make()
+        return self._made

@@ -1,58 +1,87 @@
-"""How far a run is: counts and an estimate of the time left, logged now and then."""
+"""How far the scan of a run is: counts, seconds of video, and an estimate of the time left."""
 
-import logging
 import time
 from collections.abc import Iterable
 
+from clipmill import arrow
 from clipmill.engine.chunk import Chunk
+from clipmill.engine.time_left import TimeLeft
 from clipmill.engine.work import Work
+from clipmill.planning.judgement import RESULT
+from clipmill.progress import Show, Status
 
-logger = logging.getLogger(__name__)
-
-LOG_EVERY_S = 5.0
-MIN_DONE = 0.05
-"""Share of the work below which start-up, not the work, would decide the estimate."""
+SHOW_EVERY_S = 1.0
 ALMOST = 1e-6
+PASS_SHARE = 0.85
+"""About what the pass is of all the work on a video whose clips are cut in it."""
 
 
 class Progress:
-    """Counts what is done against the estimated work, in megapixel-seconds of video, chunk by chunk."""
+    """Counts what is looked at and what is finished, chunk by chunk; ``show`` gets it once a second.
 
-    def __init__(self, items: Iterable[Work]) -> None:
-        self._work = {item.video_id: work_of(item) for item in items}
-        self._share = dict.fromkeys(self._work, 0.0)
-        self._num_clips = 0
-        self._started_s = self._logged_s = time.monotonic()
+    Seconds of video count as they are looked at. A video is finished as its chunks come out; where they all
+    come at the end of its pass, already cut, the pass is most of it.
+    """
+
+    def __init__(self, items: Iterable[Work], show: Show) -> None:
+        self._items = {item.video_id: item for item in items}
+        self._finished = dict.fromkeys(self._items, 0.0)
+        self._seen = dict.fromkeys(self._items, 0.0)
+        self._cut_in_pass: set[str] = set()
+        self._num_clips = self._num_failures = 0
+        self._show, self._left = show, TimeLeft()
+        self._started_s = self._shown_s = time.monotonic()
 
     def saw(self, chunk: Chunk) -> None:
-        """Count a finished chunk; log when it is time."""
-        self._share[chunk.work.video_id] += chunk.share
-        self._num_clips += len(chunk.clips) - len(chunk.rejected)
+        """Counts a finished chunk or a mark, and shows the status when it is time."""
+        name = chunk.work.video_id
+        if chunk.mark:
+            self._seen[name] = max(self._seen[name], chunk.mark.share)
+            if chunk.mark.is_cut_in_pass:
+                self._cut_in_pass.add(name)
+        else:
+            self._count(chunk, name)
         now_s = time.monotonic()
-        if now_s - self._logged_s >= LOG_EVERY_S:
-            self._logged_s = now_s
-            logger.info("%s", self.line(now_s - self._started_s))
+        if now_s - self._shown_s >= SHOW_EVERY_S:
+            self._shown_s = now_s
+            self._show(self.status(now_s - self._started_s))
 
-    def line(self, elapsed_s: float) -> str:
-        """One line for a person; it says how much time is left once that is more than a guess."""
-        num_done = sum(share > 1 - ALMOST for share in self._share.values())
-        total = sum(self._work.values())
-        done = sum(self._work[video_id] * share for video_id, share in self._share.items())
-        counts = f"{num_done} of {len(self._work)} videos, {self._num_clips} clips"
-        if done < MIN_DONE * total:
-            return counts
-        return f"{counts}, about {format_s(elapsed_s * (total - done) / done)} left"
+    def _count(self, chunk: Chunk, name: str) -> None:
+        self._finished[name] += chunk.share
+        self._seen[name] = max(self._seen[name], self._finished[name])
+        self._num_clips += len(chunk.clips) - len(chunk.rejected)
+        failed = (arrow.flags(arrow.not_equal(rows["outcome"], RESULT)).sum() for rows in chunk.made.values())
+        self._num_failures += int(sum(failed)) + bool(chunk.error)
+
+    def status(self, elapsed_s: float) -> Status:
+        """Returns the status after so many seconds."""
+        work = {name: work_of(item) for name, item in self._items.items()}
+        total = sum(work.values()) or 1.0
+        ended = {name: self._ended(name) for name in work}
+        seconds = {name: item.facts.duration_s for name, item in self._items.items()}
+        return Status(
+            "scanning",
+            elapsed_s=elapsed_s,
+            num_videos=len(work),
+            num_done=sum(share > 1 - ALMOST for share in self._finished.values()),
+            num_clips=self._num_clips,
+            num_failures=self._num_failures,
+            video_s=sum(seconds.values()),
+            seen_s=sum(seconds[name] * min(1.0, share) for name, share in self._seen.items()),
+            left_s=self._left.observe(
+                elapsed_s,
+                seen=sum(work[name] * min(1.0, share) for name, share in self._seen.items()) / total,
+                finished=sum(work[name] * share for name, share in ended.items()) / total,
+            ),
+        )
+
+    def _ended(self, name: str) -> float:
+        finished = min(1.0, self._finished[name])
+        if name not in self._cut_in_pass:
+            return finished
+        return PASS_SHARE * min(1.0, self._seen[name]) + (1 - PASS_SHARE) * finished
 
 
 def work_of(item: Work) -> float:
     """Estimated work of a video in megapixel-seconds."""
     return item.facts.width_px * item.facts.height_px / 1e6 * max(item.facts.duration_s, 0.1)
-
-
-def format_s(seconds: float) -> str:
-    """``75`` is ``1 min 15 s``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

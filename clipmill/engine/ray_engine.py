@@ -15,7 +15,7 @@ from ray.exceptions import RayActorError
 
 from clipmill.engine.chunk import Chunk, pack
 from clipmill.engine.graph import OperatorNode
-from clipmill.engine.operators.base import Operator
+from clipmill.engine.operators.base import Operator, worked_on
 from clipmill.errors import ClipmillError, WorkerDied
 
 ROW = "row"
@@ -52,7 +52,8 @@ class Worker:
             yield _table(pickle.dumps(stopped[0]))
             return
         try:
-            for chunk in self._operator([one for one in found if isinstance(one, Chunk)]):
+            batch = [one for one in found if isinstance(one, Chunk)]
+            for chunk in worked_on(lambda: self._operator, batch):
                 yield _table(pack(chunk))
         except ClipmillError as error:
             yield _table(pickle.dumps(Stopped(error)))

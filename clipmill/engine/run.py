@@ -23,6 +23,7 @@ from clipmill.machine import num_cores
 from clipmill.media.encode.availability import check_encoder
 from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.planning.plan import Plan
+from clipmill.progress import LogStatus, Show
 from clipmill.stages.base import apply_verbose
 from clipmill.stages.roles import EncoderStage
 from clipmill.state.store import ResultStore
@@ -62,26 +63,30 @@ def stream(
     state: ResultStore | None,
     run_id: str,
     on_chunk: Callable[[Chunk], None] | None = None,
+    show: Show | None = None,
 ) -> StreamReport:
     """Does the work of ``items`` and writes its rows to ``state``, if there is one.
 
-    ``run_id`` names the parts that this run writes. ``on_chunk`` sees every finished chunk. SpecError, before
-    any work, where the encoder asked for does not work here. StageBroken, when a stage fails on everything,
-    and any other error of ours comes after the rows that are done are safe.
+    ``run_id`` names the parts that this run writes. ``on_chunk`` sees every finished chunk, ``show`` how far
+    it is; without one that is logged. SpecError, before any work, where the encoder asked for does not work
+    here. StageBroken, when a stage fails on everything, and any other error of ours comes after the rows that
+    are done are safe.
     """
     if items:
         check_machine(plan, engine)
     apply_verbose(plan.stages)
     started_s = time.monotonic()
     writer = StateWriter(state, plan, run_id)
-    progress, failures = Progress(items), FailureCount()
+    progress, failures = Progress(items, show or LogStatus()), FailureCount()
     metrics: list[StageMetric] = []
     num_clips = 0
     known = known_of(state, plan, items) if state else {}
     try:
         for chunk in run_graph(items, plan, engine=engine, known=known):
-            writer.add(chunk)
             progress.saw(chunk)
+            if chunk.mark:
+                continue
+            writer.add(chunk)
             log_chunk(chunk, plan)
             failures.saw(chunk)
             metrics.extend(chunk.metrics)

@@ -32,8 +32,8 @@ class _Answers:
         self._descriptor = os.dup(1)
         os.dup2(2, 1)
 
-    def beat(self, progress: int) -> None:
-        write_message(self._descriptor, Kind.BEAT, pickle.dumps(progress))
+    def beat(self, progress: int, seen_s: float = 0.0) -> None:
+        write_message(self._descriptor, Kind.BEAT, pickle.dumps((progress, seen_s)))
 
     def result(self, value: object) -> None:
         answer = (value, time.process_time())

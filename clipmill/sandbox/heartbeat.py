@@ -10,19 +10,22 @@ class _Pulse:
     """Passes progress on, at most every ``INTERVAL_S``."""
 
     def __init__(self) -> None:
-        self._send: Callable[[int], None] | None = None
+        self._send: Callable[[int, float], None] | None = None
         self._next_s = 0.0
 
-    def listen(self, send: Callable[[int], None] | None) -> None:
+    def listen(self, send: Callable[[int, float], None] | None) -> None:
         self._send = send
 
-    def beat(self, progress: int) -> None:
+    def beat(self, progress: int, seen_s: float = 0.0) -> None:
         if self._send is not None and time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + INTERVAL_S
-            self._send(progress)
+            self._send(progress, seen_s)
 
 
 _pulse = _Pulse()
 listen = _pulse.listen
 beat = _pulse.beat
-"""``beat(progress)``: only growing progress keeps a process alive, a loop that stands still does not."""
+"""``beat(progress, seen_s)``: only growing progress keeps a process alive, a loop that stands still does not.
+
+``seen_s`` is how far into a video it is, in seconds; the caller may show that.
+"""

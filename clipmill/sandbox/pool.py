@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
-from clipmill.sandbox.process import CodecChild
+from clipmill.sandbox.process import CodecChild, OnSeen
 
 _RESULT = TypeVar("_RESULT")
 
@@ -69,13 +69,14 @@ class PooledProcess:
         *args: object,
         timeout_s: float,
         stall_s: float,
+        on_seen: OnSeen | None = None,
         **kwargs: object,
     ) -> _RESULT:
         """``function(*args, **kwargs)``, as ``CodecChild.run`` does it."""
         child = self._lent = self._pool.take()
         cpu_s = child.cpu_s
         try:
-            return child.run(function, *args, timeout_s=timeout_s, stall_s=stall_s, **kwargs)
+            return child.run(function, *args, timeout_s=timeout_s, stall_s=stall_s, on_seen=on_seen, **kwargs)
         finally:
             self.cpu_s += child.cpu_s - cpu_s
             self._give_back(child)

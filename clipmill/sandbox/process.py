@@ -22,6 +22,8 @@ from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout
 from clipmill.sandbox.protocol import HEADER, Kind
 
 _RESULT = TypeVar("_RESULT")
+OnSeen = Callable[[float], None]
+"""Gets the seconds of a video that were looked at so far."""
 _READ_BYTES = 1 << 20
 _PACKAGE_ROOT = str(Path(clipmill.__file__).parent.parent)
 # One codec process is one core's work; and thread pools and malloc arenas eat address space.
@@ -54,9 +56,12 @@ class CodecChild:
         *args: object,
         timeout_s: float,
         stall_s: float,
+        on_seen: OnSeen | None = None,
         **kwargs: object,
     ) -> _RESULT:
         """``function(*args, **kwargs)``, run in the child; function, arguments and result must pickle.
+
+        ``on_seen`` gets the seconds of video that the function is past, now and then.
 
         An exception raised there is raised here, as itself where it pickles, else as CodecChildError.
         CodecChildTimeout when there is no answer within ``timeout_s``, or no progress
@@ -64,7 +69,7 @@ class CodecChild:
         died.
         """
         process = self._running()
-        exchange = _Exchange(process, timeout_s=timeout_s, stall_s=stall_s)
+        exchange = _Exchange(process, timeout_s=timeout_s, stall_s=stall_s, on_seen=on_seen)
         try:
             kind, payload = exchange.call((partial(function, *args, **kwargs), timeout_s))
         except BaseException:  # also on Ctrl-C: what the child still says would answer the next call
@@ -113,12 +118,20 @@ class CodecChild:
 class _Exchange:
     """One call and its answer over the pipes of a child, under two clocks."""
 
-    def __init__(self, process: subprocess.Popen[bytes], *, timeout_s: float, stall_s: float) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        *,
+        timeout_s: float,
+        stall_s: float,
+        on_seen: OnSeen | None,
+    ) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
         self._process = process
         self._calls, self._answers = process.stdin.fileno(), process.stdout.fileno()
         self._timeout_s, self._stall_s = timeout_s, stall_s
+        self._on_seen = on_seen
         self._start_s = time.monotonic()
         self._progress_s = float("inf")  # starting and importing are no stall
         self._progress = -1
@@ -133,11 +146,13 @@ class _Exchange:
             payload, kind = self._receive(num_bytes), Kind(number)
             if kind is not Kind.BEAT:
                 return kind, payload
-            self._follow(pickle.loads(payload))
+            self._follow(*pickle.loads(payload))
 
-    def _follow(self, progress: int) -> None:
+    def _follow(self, progress: int, seen_s: float) -> None:
         if progress > self._progress:
             self._progress, self._progress_s = progress, time.monotonic()
+        if self._on_seen is not None and seen_s:
+            self._on_seen(seen_s)
 
     def _send(self, data: bytes) -> None:
         left = memoryview(data)

@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 
 from clipmill.limits import LimitsSpec
 from clipmill.sandbox.pool import PooledProcess
+from clipmill.sandbox.process import OnSeen
 
 _RESULT = TypeVar("_RESULT")
 
@@ -26,6 +27,7 @@ class CodecRunner(Protocol):
         *args: object,
         timeout_s: float,
         stall_s: float,
+        on_seen: OnSeen | None = None,
         **kwargs: object,
     ) -> _RESULT:
         """``function(*args, **kwargs)``; its exceptions, and those of ``CodecChild.run``."""
@@ -47,9 +49,10 @@ class InThisProcess:
         *args: object,
         timeout_s: float,
         stall_s: float,
+        on_seen: OnSeen | None = None,
         **kwargs: object,
     ) -> _RESULT:
-        """``function(*args, **kwargs)``; nothing stops it in time."""
+        """``function(*args, **kwargs)``; nothing stops it in time, or sees how far it is."""
         return function(*args, **kwargs)
 
     def kill(self) -> None:

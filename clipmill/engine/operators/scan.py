@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from clipmill.engine.chunk import Chunk, WholeVideo
+from clipmill.engine.chunk import Chunk, Mark, WholeVideo
 from clipmill.engine.groups import Group, behind
 from clipmill.engine.metrics import Stopwatch
 from clipmill.engine.operators.encode import with_cuts
@@ -65,6 +65,9 @@ class ScanOperator:
         for chunk in chunks:
             watch, self._passes.detail = Stopwatch(SCAN, self._passes), ""
             for found in self._one(chunk):
+                if found.mark:
+                    yield found
+                    continue
                 lap = watch.lap(found.work.video_id, found.index, detail=self._passes.detail)
                 for done in self._stages([found.measured(lap)]):
                     done = replace(done, whole=None)
@@ -89,6 +92,8 @@ class ScanOperator:
             for found in self._found(work, reads, spool_dir):
                 if isinstance(found, SplitOutcome):
                     yield self._rejected(work, found, video)
+                elif isinstance(found, Mark):
+                    yield Chunk(Work(work.source, work.video_id, work.facts), mark=found)
                 elif isinstance(found, ScanSegment):
                     self._video_stages.feed(found)
                     yield from video.take(found)
@@ -136,8 +141,8 @@ class ScanOperator:
 
     def _found(
         self, work: Work, reads: DecodeReads, spool_dir: str
-    ) -> Iterator[ScanSegment | Done | SplitOutcome]:
-        """The pieces of a pass and what it counted, or why the video is rejected."""
+    ) -> Iterator[ScanSegment | Mark | Done | SplitOutcome]:
+        """The pieces of a pass, marks, and what it counted, or why the video is rejected."""
         plan = ScanPlan(
             thumbnails=reads.thumbnails,
             samples=reads.samples,

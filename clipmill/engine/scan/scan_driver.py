@@ -2,11 +2,13 @@
 
 import logging
 import os
+import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
 from threading import Event, Thread
 
+from clipmill.engine.chunk import Mark
 from clipmill.engine.scan.encoder import ENCODE_S_PER_MEGAPIXEL_FRAME
 from clipmill.engine.scan.segmented_scan import SegmentedPass, WholePassNeeded, skip_frames
 from clipmill.engine.scan.single_pass import same_pass
@@ -37,7 +39,10 @@ LONG_S = 1200.0
 WHOLE = 1 << 40
 """Frames of a piece that is all of a video."""
 
+MARK_EVERY_S = 1.0
+
 Done = tuple[ScanFacts, SamePassClips]
+Found = ScanSegment | Mark
 
 
 class Passes:
@@ -48,6 +53,7 @@ class Passes:
         self._width = min(width, num_cores())
         self.child = codec_runner(plan.limits)
         self._segments_cpu_s = 0.0
+        self._seen_s = 0.0
         self.detail = ""
 
     @property
@@ -55,8 +61,10 @@ class Passes:
         """CPU time of the codec processes of all passes that are done."""
         return self.child.cpu_s + self._segments_cpu_s
 
-    def pieces(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[ScanSegment, None, Done]:
+    def pieces(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[Found, None, Done]:
         """The pieces of one pass, as soon as they are whole, then what the pass counted.
+
+        Between them come marks that say how far a pass is whose pieces come late.
 
         A pass that is tried again hands out only what was not handed out. The errors are those of ``scan``
         and of ``CodecRunner.run``. A long video is scanned in segments where there are cores for it.
@@ -106,7 +114,7 @@ class Passes:
 
     def _behind(
         self, num_frames: int, work: Work, plan: ScanPlan, spool_dir: str
-    ) -> Generator[ScanSegment, None, Done]:
+    ) -> Generator[Found, None, Done]:
         """One pass of which the first ``num_frames`` were handed out."""
         pieces = self._sequential(work, replace(plan, piece_frames=WHOLE), spool_dir)
         while True:
@@ -114,13 +122,14 @@ class Passes:
                 piece = next(pieces)
             except StopIteration as end:
                 return end.value
-            yield skip_frames(piece, num_frames)
+            yield piece if isinstance(piece, Mark) else skip_frames(piece, num_frames)
 
-    def _sequential(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[ScanSegment, None, Done]:
+    def _sequential(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[Found, None, Done]:
         given_up = Event()
+        self._seen_s = 0.0
         running = _started(lambda: self._scan(work, plan, spool_dir, given_up))
         try:
-            yield from _as_they_come(running, spool_dir)
+            yield from self._as_they_come(running, work, spool_dir)
         finally:
             given_up.set()
             if not running.done():
@@ -165,7 +174,32 @@ class Passes:
             limits=limits,
             timeout_s=self._timeout_s(work, encodes=wanted is not None),
             stall_s=limits.decode_stall_s,
+            on_seen=self._saw,
         )
+
+    def _as_they_come(self, running: Future[Done], work: Work, spool_dir: str) -> Generator[Found]:
+        number, marked_s = 0, time.monotonic()
+        while True:
+            was_done = running.done()  # before looking: whatever is whole then is all there will be
+            piece = load_piece(spool_dir, number)
+            if piece is not None:
+                drop_piece(spool_dir, number)  # its maps keep it until they go
+                number += 1
+                yield piece
+            elif was_done:
+                return
+            else:
+                wait([running], timeout=POLL_S)
+            if time.monotonic() - marked_s > MARK_EVERY_S:
+                marked_s = time.monotonic()
+                yield self._mark(work)
+
+    def _saw(self, seen_s: float) -> None:
+        self._seen_s = seen_s
+
+    def _mark(self, work: Work) -> Mark:
+        share = min(1.0, self._seen_s / max(work.facts.duration_s, self._seen_s, POLL_S))
+        return Mark(share, is_cut_in_pass=self.cuts(work))
 
 
 def _started(scan: Callable[[], Done]) -> Future[Done]:
@@ -180,21 +214,6 @@ def _started(scan: Callable[[], Done]) -> Future[Done]:
 
     Thread(target=work, name="clipmill-pass", daemon=True).start()
     return running
-
-
-def _as_they_come(running: Future[Done], spool_dir: str) -> Generator[ScanSegment]:
-    number = 0
-    while True:
-        was_done = running.done()  # before looking: whatever is whole then is all there will be
-        piece = load_piece(spool_dir, number)
-        if piece is not None:
-            drop_piece(spool_dir, number)  # its maps keep it until they go
-            number += 1
-            yield piece
-        elif was_done:
-            return
-        else:
-            wait([running], timeout=POLL_S)
 
 
 def _expected_s(work: Work, *, encodes: bool) -> float:

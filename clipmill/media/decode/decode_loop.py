@@ -123,7 +123,7 @@ class DecodeLoop:
             if packet.size == 0:
                 continue  # PyAV ends each stream with one, none of which says whose it is
             self._progress += 1
-            beat(self._progress)
+            beat(self._progress, self._end_s)
             end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
             self._end_s = max(self._end_s, end_s)
             if packet.stream_index == self._stream.index:

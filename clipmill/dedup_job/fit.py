@@ -42,7 +42,7 @@ def digest(
 ) -> str:
     """Names how a step's result comes about: the fields ``names`` of ``spec``, and the files it reads.
 
-    Files are told apart as they are listed: none is read, unless the store does not say how old it is.
+    Files differ as they are listed: none is read, unless the store does not say how old it is.
     """
     fields = {name: value for name, value in spec.result_fields().items() if name in names}
     return identity.stage_digest(stage, version, fields, upstream=[*map(_version, files), *upstream])

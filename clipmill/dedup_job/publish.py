@@ -1,7 +1,7 @@
 """The result in its place: the documented tree of all clips, or beside it what new clips add.
 
 What ``known.json`` lists is immutable. It is written last, so that an interrupted run has added nothing; of a
-tree that is replaced it goes first, so that nobody adds to half of another one.
+tree that is replaced it goes first, so that no run adds to half of another one.
 """
 
 import posixpath

@@ -46,7 +46,7 @@ class _Answers:
     def last_words(
         self, kind: type[BaseException], error: BaseException, trace: TracebackType | None, /
     ) -> None:
-        """``sys.excepthook``: an unknown error is told before the process, whose state nobody knows, ends."""
+        """``sys.excepthook``: sends an unknown error before the process, whose state is unknown, ends."""
         self.error(error, kind=Kind.LAST_WORDS)
 
 
@@ -70,7 +70,7 @@ def _receive(calls: queue.SimpleQueue[bytes]) -> None:
         if payload is None:
             break
         calls.put(payload)
-    os._exit(0)  # the parent is gone or has let go: whatever runs is for nobody
+    os._exit(0)  # the parent is gone or has let go: no one waits for what runs
 
 
 def _answer(payload: bytes, answers: _Answers) -> None:

@@ -1,4 +1,4 @@
-"""How code in a codec process says that it still gets on. Elsewhere nobody listens and it costs nothing."""
+"""How code in a codec process says that it still gets on. In any other process it does nothing."""
 
 import time
 from collections.abc import Callable

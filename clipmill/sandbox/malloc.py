@@ -1,4 +1,4 @@
-"""What this process's allocator keeps of the memory that was let go of. Only glibc's is told anything."""
+"""What this process's allocator keeps of the memory that was let go of. Only glibc's can be set."""
 
 import ctypes
 

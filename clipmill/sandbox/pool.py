@@ -1,4 +1,4 @@
-"""Codec processes lent call by call: whoever decodes or encodes next takes one that is idle.
+"""Codec processes lent call by call: the next decode or encode takes one that is idle.
 
 Starting one costs as much as decoding ten seconds of 720p. Steps of one run that follow each other, and the
 runs of one ``kept_processes``, therefore share them.

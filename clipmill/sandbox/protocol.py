@@ -8,7 +8,7 @@ HEADER = struct.Struct("<BQ")
 
 
 class Kind(IntEnum):
-    """What a message is; after ``LAST_WORDS``, an error nobody expected, the process ends."""
+    """What a message is; after ``LAST_WORDS``, an unexpected error, the process ends."""
 
     CALL = 0
     BEAT = 1

@@ -19,7 +19,7 @@ class MotionScores:
 
     ``global_mean`` is the mean over the picture and the measured instants, ``per_patch_min_256`` that of the
     256x256 px patch of the source that moves least; a side below 256 px is one patch. ``camera_mean`` is the
-    part of the camera in it, ``object_mean`` what moves besides; None where they were not told apart.
+    part of the camera in it, ``object_mean`` what moves besides; None where they were not separated.
     """
 
     global_mean: float
@@ -34,7 +34,7 @@ def clip_motion(
     """Scores of one clip from its instants, ``(M, By, Bx)`` of ``block_motion``; None when M is 0.
 
     ``width_px`` and ``height_px`` are those of the source picture. ``parts`` ``(M, 2)`` are the shares of the
-    camera and of objects at the same instants, where they were told apart.
+    camera and of objects at the same instants, where they were separated.
     """
     if blocks.ndim != 3:
         raise ValueError(f"blocks must be (M, By, Bx), got {blocks.shape = }")

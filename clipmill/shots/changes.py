@@ -158,7 +158,7 @@ def structure_of(luma: np.ndarray) -> np.ndarray:
 def inner_products(rows: np.ndarray, *, reach: int) -> np.ndarray:
     """``(N, N)``: every row of ``(N, K)`` by itself and, above the diagonal, by the next ``reach``.
 
-    In pieces that BLAS does not share out: where nobody pinned its threads to one, they would wait for each
+    In pieces that BLAS does not share out: where its threads are not limited to one, they would wait for each
     other longer than all of this takes. What no piece holds is 0.
     """
     products = np.zeros((len(rows), len(rows)), np.float32)

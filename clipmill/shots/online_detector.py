@@ -1,4 +1,4 @@
-"""Cuts as frames come: the shot detector that needs no weights, for videos that nobody holds as a whole."""
+"""Cuts as frames come: the shot detector that needs no weights, for videos that are never in memory as a whole."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -84,7 +84,7 @@ class ContentCutFinder:
         return self._gradual.feed(block, cuts, num_hard_final=self._hard.num_final)
 
     def _told(self, gradual: list[FrameSpan]) -> Cuts:
-        """Hard cuts are told when no range can take them in any more; those inside one are dropped."""
+        """Hard cuts are given when no range can take them in any more; those inside one are dropped."""
         self.num_final = self._hard.num_final
         if self._gradual:
             self.num_final = min(self.num_final, self._gradual.num_final)

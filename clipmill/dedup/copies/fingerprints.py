@@ -11,7 +11,7 @@ MAX_FRAMES = 32
 """Frames of a clip that is looked at whole: of a longer one every second, or fourth, and so on."""
 
 LEAST_FRAMES = 3
-"""Frames at the same instants by which two shots are told apart."""
+"""Frames at the same instants by which two shots differ."""
 
 Pictures = npt.NDArray[np.float32]
 

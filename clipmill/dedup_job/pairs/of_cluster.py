@@ -18,7 +18,7 @@ from clipmill.dedup_job.tables.fingerprint_column import SKETCH, sketches_of
 
 Scores = npt.NDArray[np.float64]
 
-_LEAST_ALIKE = 0.5  # no threshold in use is lower; below it what a chain joins is told by embeddings
+_LEAST_ALIKE = 0.5  # no threshold in use is lower; below it embeddings say what a chain joins
 
 
 @dataclass(frozen=True)

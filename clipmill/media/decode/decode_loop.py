@@ -1,4 +1,4 @@
-"""One walk through a container: packets to the digests, pictures of the video to whoever looks at them."""
+"""One walk through a container: packets to the digests, pictures of the video to those that look at them."""
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 

@@ -128,7 +128,7 @@ class ClipSource:
     def _sparing(
         self, packets: Iterable[Packet[VideoStream]], spans: Sequence[ClipSpan]
     ) -> Iterator[Packet[VideoStream]]:
-        """The packets; before each the decoder is told whether it may pass over it."""
+        """The packets; before each the decoder learns whether it may pass over it."""
         context, last_start = self.stream.codec_context, spans[-1].start_pts
         try:
             for packet in packets:

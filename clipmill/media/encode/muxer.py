@@ -55,7 +55,7 @@ class ClipFile:
 
     def discard(self) -> None:
         """Remove what was written."""
-        with suppress(FFmpegError):  # the trailer of a file nobody will see
+        with suppress(FFmpegError):  # the trailer of a file that is thrown away
             self.output.close()
         with suppress(FileNotFoundError):
             os.remove(self._unfinished)

@@ -1,4 +1,4 @@
-"""What each encoder is told: one scale of presets and one of quality for all, in the encoder's own words.
+"""The options of each encoder: one scale of presets and one of quality for all, in the encoder's own words.
 
 ``preset`` has x264's names and ``quality`` x264's scale (0 best, 51 worst). VP9 and AV1 count to 63 and get
 the same share of it: near x264's 21 the mean squared error agrees within 15 % for VP9, AV1 loses about 1 dB
@@ -19,7 +19,7 @@ X264_WORST, VPX_WORST = 51, 63
 UNBOUND_BIT_RATE = 100_000_000
 """Bits a second for libopenh264, which has no constant quality: so many that its quantiser's bounds act."""
 X264_BUT_AVX512 = "asm=AVX2,LZCNT,BMI1,BMI2,SSE2Fast"
-"""x264's macroblock tree by AVX-512 reads memory that nobody wrote, where a row has not a multiple of 16
+"""x264's macroblock tree by AVX-512 reads memory that was never written, where a row has not a multiple of 16
 macroblocks: other bytes from run to run. By AVX2 they are the same ones on every processor, as quickly.
 """
 

@@ -111,7 +111,7 @@ class LumaPairs:
 class BlockMotion:
     """Turns luma pairs into rows of motion, several at a time; ``flush`` writes those that still wait.
 
-    With ``parts`` the motion of the camera is told apart, one float32 row ``(2,)`` for each pair.
+    With ``parts`` the motion of the camera is separated, one float32 row ``(2,)`` for each pair.
     """
 
     def __init__(self, rows: Column, parts: Column | None = None) -> None:

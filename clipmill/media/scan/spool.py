@@ -84,7 +84,7 @@ class Spool:
 
     ``samples`` are the reads of the plan; each has a track, and so has each height of frames.
 
-    With ``piece_frames`` a new piece begins after so many frames, in a folder of its own: whoever reads has
+    With ``piece_frames`` a new piece begins after so many frames, in a folder of its own: a reader has
     them as soon as they are whole (``load_piece``). Columns are cut where they are then: what is measured of
     a frame may come a few frames after it. ``repairs`` says which times had to be made up so far.
     """
@@ -144,7 +144,7 @@ class Spool:
             self._end(ended, {name: column.turn(folder / name) for name, column in self._columns.items()})
 
     def _begin(self) -> Path:
-        """The folder of the next piece, under a name that nobody reads."""
+        """The folder of the next piece, under a name that is never read."""
         if self._piece_frames is None:
             return self._directory
         folder = self._directory / f"{self._num_pieces}.part"
@@ -194,7 +194,7 @@ def drop_piece(spool_dir: str, piece: int) -> None:
 
 
 def release_pages(arrays: ScanArrays) -> None:
-    """Have what was looked at taken out of memory; whoever looks again has it read from the file again."""
+    """Have what was looked at taken out of memory; a later look reads it from the file again."""
     for array in named_arrays(arrays).values():
         base: object = array
         while isinstance(base, np.ndarray):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def node_cache() -> Path:
-    """A folder of this user's own below the one that ``TMPDIR`` names; whoever can write there can run code.
+    """A folder of this user's own below the one that ``TMPDIR`` names; who can write there can run code.
 
     PermissionError where somebody else made it, or may write to it.
     """

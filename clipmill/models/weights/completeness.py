@@ -1,4 +1,4 @@
-"""Whether files of weights that nobody made an inventory of can be whole."""
+"""Whether files of weights without an inventory can be whole."""
 
 import json
 from collections.abc import Iterable

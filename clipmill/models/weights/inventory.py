@@ -24,7 +24,7 @@ class FileFacts:
 class Inventory:
     """Files by name below the folder.
 
-    ``revision`` is the commit they are of, empty where nobody knows; ``asked`` is what was asked for.
+    ``revision`` is the commit they are of, empty where that is unknown; ``asked`` is what was asked for.
     """
 
     source: str

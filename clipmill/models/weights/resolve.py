@@ -1,7 +1,7 @@
 """Finding the weights of a model: in a folder, in a store, or on the hub, in this order.
 
 Weights lie in ``<model_dir>/<source>/``; a ``model_dir`` that itself holds weights is taken as it is. What
-lies in a store or on the hub is brought to this machine once, whoever asks: one process fetches, the others
+lies in a store or on the hub is brought to this machine once: one process fetches, the others
 wait. ``TMPDIR`` says where to, unless ``model_dir`` is a folder of this machine.
 """
 
@@ -33,7 +33,7 @@ from clipmill.storage import local, store
 class Weights:
     """Weights on this machine: their folder, the revision they are of, a digest over all their files.
 
-    ``revision`` is empty for files of which nobody said where they came from.
+    ``revision`` is empty for files whose origin is unknown.
     """
 
     folder: Path

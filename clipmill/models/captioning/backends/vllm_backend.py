@@ -1,7 +1,7 @@
 """Models that vLLM runs in this process: one engine on one or several GPUs, batched continuously.
 
 Requests of all videos are in the engine together; it batches by token, not by request. The engine runs in a
-process of its own and is spoken to from an event loop in a thread. Its death is ``EngineDied`` for whoever
+process of its own and is spoken to from an event loop in a thread. Its death is ``EngineDied`` for the code that
 waits: the operator that holds the model opens another one and asks again.
 """
 
@@ -79,7 +79,7 @@ class VllmModel:
             return failed(request.window_id, _line(error), is_retryable=True)
 
     async def _generated(self, request: ChatRequest) -> Any:
-        """The last output. A request that reached the engine as it died is told so by nobody but us."""
+        """The last output. A request that reached the engine as it died learns that here only."""
         work = asyncio.ensure_future(self._last_output(request))
         try:
             while not (await asyncio.wait({work}, timeout=_HEALTH_S))[0]:

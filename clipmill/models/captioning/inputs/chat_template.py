@@ -28,7 +28,7 @@ class ChatText:
         """The whole text, with one place that stands for the frames, where there are any.
 
         Frames stand before the question: another one about them finds them in a prefix cache. Models that
-        can think aloud are told not to.
+        can think aloud are asked not to.
         """
         content: list[dict[str, str]] = [{"type": "text", "text": request.text}]
         if request.frames is not None:

@@ -30,7 +30,7 @@ _NORMAL = {
 
 
 class QwenInputs:
-    """Qwen2.5-VL is told how long a pair of frames lasts; Qwen3-VL reads the time of each in the text."""
+    """Qwen2.5-VL gets the time that a pair of frames lasts; Qwen3-VL reads the time of each in the text."""
 
     def __init__(
         self, folder: Path, chat: ChatText, config: dict[str, Any], *, does_preprocess: bool

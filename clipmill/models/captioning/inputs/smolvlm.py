@@ -91,7 +91,7 @@ class SmolVlmInputs:
 
 
 def in_words(number: int) -> str:
-    """A number from 0 to 999 in English words, as SmolVLM2 was told how many frames there are."""
+    """A number from 0 to 999 in English words, as SmolVLM2 learned how many frames there are."""
     if number < len(_ONES):
         return _ONES[number]
     if number < 100:

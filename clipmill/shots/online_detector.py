@@ -1,4 +1,4 @@
-"""Cuts as frames come: the shot detector that needs no weights, for videos that are never in memory as a whole."""
+"""Cuts as frames come: the shot detector without weights, for videos that are never in memory as a whole."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -139,7 +139,7 @@ class _Refined:
 
 
 def answered(chat: ChatModel, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
-    """One answer per request, whatever the model does: answers to no request are an error, missing ones are made.
+    """One answer per request: an answer to no request is an error, a missing one is made.
 
     ValueError when two requests under way have one id. What a model thinks aloud is taken off.
     """

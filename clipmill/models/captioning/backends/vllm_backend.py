@@ -1,8 +1,8 @@
 """Models that vLLM runs in this process: one engine on one or several GPUs, batched continuously.
 
 Requests of all videos are in the engine together; it batches by token, not by request. The engine runs in a
-process of its own and is spoken to from an event loop in a thread. Its death is ``EngineDied`` for the code that
-waits: the operator that holds the model opens another one and asks again.
+process of its own and is spoken to from an event loop in a thread. Its death is ``EngineDied`` for the
+code that waits: the operator that holds the model opens another one and asks again.
 """
 
 # pyright: reportMissingImports=false

@@ -41,6 +41,7 @@ from clipmill.report.render import write_report
 from clipmill.report.view import ReportOptions, ReportTables, SimilarityCounts
 from clipmill.specs import DedupSpec, ShardingSpec
 from clipmill.storage import store
+from clipmill.storage.filesystems import is_http
 
 
 @dataclass(frozen=True)
@@ -263,7 +264,8 @@ def _similarity(output: str) -> SimilarityCounts | None:
 
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
-    yield "source", plan.source.path
+    source = plan.source.path
+    yield "source", store.normalise(source) if is_http(source) else source
     yield "clips by", plan.extractor.key
     yield "encoder", plan.encode_options.encoder if plan.encode_options else "none"
     yield "embedding", ", ".join(algorithm_of(node) for node in embedders(plan)) or "none"

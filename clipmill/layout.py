@@ -1,14 +1,13 @@
 """Names of the folders and files under an output; the documented tree plus ours. Pure: nothing is touched."""
 
-import posixpath
-from pathlib import PurePosixPath
+from clipmill.outside_names import path_of
 
 TABLES = ("videos", "shots", "clips", "windows", "rejections", "duplicates")
 
 
 def join(root: str, *parts: str) -> str:
-    """``root`` and ``parts`` with single slashes, for paths and URIs alike."""
-    return posixpath.join(root.rstrip("/") or "/", *parts)
+    """``root`` and ``parts`` with single slashes, for paths and URIs alike; no part leads out of ``root``."""
+    return "/".join([root.rstrip("/"), *(part.strip("/") for part in parts)])
 
 
 def clip_path(root: str, clip_id: str, *, filtered: bool = False, suffix: str = ".mp4") -> str:
@@ -52,13 +51,21 @@ def processed_clip_chunks_dir(root: str) -> str:
 
 
 def relative_source(source_uri: str, source_root: str) -> str:
-    """``source_uri`` below ``source_root``; a single file is its own name. ValueError outside."""
-    root = source_root.rstrip("/")
-    if source_uri == root:
-        return PurePosixPath(source_uri).name
-    if not source_uri.startswith(root + "/"):
+    """Path of what is written about a source: its name below ``source_root``, made safe by ``path_of``.
+
+    A single file is its own name. ValueError outside.
+    """
+    if source_uri == source_root.rstrip("/"):
+        bare = source_uri.partition("?")[0] if source_uri.startswith(("http://", "https://")) else source_uri
+        return path_of(bare.rpartition("/")[2])
+    if not source_uri.startswith(below(source_root)):
         raise ValueError(f"{source_uri} does not lie under {source_root}")
-    return source_uri[len(root) + 1 :]
+    return path_of(source_uri.removeprefix(below(source_root)))
+
+
+def below(root: str) -> str:
+    """What the names of all that lies below ``root`` begin with; a scheme alone is a root too."""
+    return root if root.endswith("://") else f"{root.rstrip('/')}/"
 
 
 def table_path(root: str, table: str) -> str:

@@ -21,6 +21,7 @@ class VideoReason(StrEnum):
     DECODER_CRASHED = "decoder_crashed"
     DECODER_TIMEOUT = "decoder_timeout"
     STORE_ERROR = "store_error"
+    SOURCE_CHANGED = "source_changed"
 
 
 class DropCause(StrEnum):
@@ -124,11 +125,17 @@ class Split:
 
 @dataclass(frozen=True, order=True)
 class SourceFile:
-    """One file of the listing. ``source_version`` changes when uri, size or version id (else mtime) does."""
+    """One file of the listing. ``source_version`` changes when uri, size or version id (else mtime) does.
+
+    ``version`` is what every opening is compared with: ETag, version id, generation, date or mtime in ns;
+    empty where the store tells none. ``address`` is what is opened where ``uri`` leaves out what is secret.
+    """
 
     uri: str
     size_bytes: int
     source_version: str
+    version: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from clipmill.models.registry import entry_of
 from clipmill.models.weights.stage_weights import known_of
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import ModelRef, Stage
+from clipmill.storage.filesystems import is_http
+from clipmill.storage.urls import without_secrets
 
 _PACKAGES = ("av", "faiss-cpu", "numpy", "pillow", "pyarrow", "scipy")
 """Libraries whose version can change pixels, scores, clusters or bytes."""
@@ -86,9 +88,14 @@ def _stages(plan: Plan) -> Iterator[tuple[str, Mapping[str, object]]]:
 
 def _fields(stage: Stage) -> Mapping[str, object]:
     kind = type(stage)
-    parameters = stage.model_dump(mode="json")
+    parameters = {name: _named(value) for name, value in stage.model_dump(mode="json").items()}
     return {
         "class": f"{kind.__module__}:{kind.__qualname__}",
         "version": stage.version,
         "parameters": parameters,
     }
+
+
+def _named(value: object) -> object:
+    """A parameter; an address without what signs it."""
+    return without_secrets(value) if isinstance(value, str) and is_http(value) else value

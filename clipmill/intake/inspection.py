@@ -15,6 +15,7 @@ from clipmill.media.io.probe import inspect_source
 from clipmill.planning.plan import inspect_digest
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 from clipmill.sandbox.runner import CodecRunner, codec_runner
+from clipmill.storage.filesystems import is_http
 from clipmill.storage.state import State
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ FILES_PER_CHILD = 4
 """A process takes longer to start than to look at a few files."""
 INSPECT_S = 60.0
 """Limit for one file's headers, over a slow network too."""
+COPY_BYTES_PER_S = 1 << 20
+"""For a file on a web server, which may have to be copied as a whole before it can be looked at."""
 
 InspectRow = dict[str, object]
 """Column name -> value of the inspect state."""
@@ -68,10 +71,16 @@ def _tried(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspec
     """One look, again while its process dies or stalls or the store falters, up to the limit of attempts."""
     for attempt in range(1, limits.max_attempts):
         try:
-            return child.run(inspect_source, source, limits=limits, timeout_s=INSPECT_S, stall_s=INSPECT_S)
+            return _looked(source, limits, child)
         except (CodecChildDied, CodecChildTimeout, TransientStoreError) as error:
             logger.warning("%s, attempt %d of %d: %s", source.uri, attempt, limits.max_attempts, error)
-    return child.run(inspect_source, source, limits=limits, timeout_s=INSPECT_S, stall_s=INSPECT_S)
+    return _looked(source, limits, child)
+
+
+def _looked(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspection:
+    num_copied = source.size_bytes if is_http(source.uri) else 0
+    timeout_s = INSPECT_S + num_copied / COPY_BYTES_PER_S
+    return child.run(inspect_source, source, limits=limits, timeout_s=timeout_s, stall_s=INSPECT_S)
 
 
 def _rejected(source: SourceFile, reason: VideoReason, error: Exception) -> Inspection:

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 
 from clipmill.intake.manifests import in_groups, put_sources
 from clipmill.planning.plan import Plan, inspect_digest
+from clipmill.records import VideoReason
 from clipmill.specs import ShardingSpec
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
 from clipmill.storage.state import State
+
+RETRIED = frozenset({VideoReason.STORE_ERROR, VideoReason.SOURCE_CHANGED})
+"""Reasons that do not follow from the bytes."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,8 @@ class Shards:
 def plan_shards(plan: Plan, *, output: str, sharding: ShardingSpec) -> Shards:
     """List the source and shard what the state has not seen, by ``source_version``: no file is opened.
 
-    Raises SourceError or OutputError before any work. A source whose store failed last time is inspected
-    again.
+    Raises SourceError or OutputError before any work. A source whose store failed last time, or that was
+    written to meanwhile, is inspected again.
     """
     store.check_writable(output)
     sources = list_source(plan.source, exclude=output)
@@ -37,4 +41,4 @@ def plan_shards(plan: Plan, *, output: str, sharding: ShardingSpec) -> Shards:
 def _inspected(state: State, digest: str) -> set[str]:
     table = state.read("inspect", digest)
     rows = zip(table["id"].to_pylist(), table["reason"].to_pylist(), strict=True)
-    return {str(version) for version, reason in rows if reason != "store_error"}
+    return {str(version) for version, reason in rows if reason not in RETRIED}

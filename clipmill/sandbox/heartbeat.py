@@ -12,14 +12,19 @@ class _Pulse:
     def __init__(self) -> None:
         self._send: Callable[[int, float], None] | None = None
         self._next_s = 0.0
+        self._num_steps = 0
 
     def listen(self, send: Callable[[int, float], None] | None) -> None:
-        self._send = send
+        self._send, self._num_steps = send, 0
 
     def beat(self, progress: int, seen_s: float = 0.0) -> None:
         if self._send is not None and time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + INTERVAL_S
-            self._send(progress, seen_s)
+            self._send(self._num_steps + progress, seen_s)
+
+    def advance(self) -> None:
+        self._num_steps += 1
+        self.beat(0)
 
 
 _pulse = _Pulse()
@@ -29,3 +34,6 @@ beat = _pulse.beat
 
 ``seen_s`` is how far into a video it is, in seconds; the caller may show that.
 """
+
+advance = _pulse.advance
+"""One step before what ``beat`` counts, such as a part of a file that is copied first."""

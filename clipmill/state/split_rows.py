@@ -9,7 +9,7 @@ from clipmill.records import ClipSpan, FrameSpan, VideoReason
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot
 
-RETRYABLE_REASONS = frozenset({VideoReason.STORE_ERROR})
+RETRYABLE_REASONS = frozenset({VideoReason.STORE_ERROR, VideoReason.SOURCE_CHANGED})
 """Reasons that do not follow from the bytes: the next run tries again."""
 
 

@@ -1,28 +1,88 @@
-"""From what file systems raise to the two store errors: worth another try, or not."""
+"""From what stores raise to the store errors: worth another try, not, or another file than was listed.
 
-from collections.abc import Generator
+No client of a store is imported for its errors: one that is not loaded raises none.
+"""
+
+import errno
+import sys
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as NoConnection
+from clipmill.errors import TRANSIENT_ERRNOS, SourceChanged, StoreError, TransientStoreError
 
-from clipmill.errors import TRANSIENT_ERRNOS, StoreError, TransientStoreError
+_CLIENTS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("aiohttp", "ClientError"),
+    ("gcsfs.retry", "HttpError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+    ("azure.core.exceptions", "AzureError"),
+)
+_PASSING_KINDS = {
+    "HTTPClientError", "ConnectionError", "ClientConnectionError", "ClientPayloadError", "ProxyError",
+    "ServiceRequestError", "ServiceResponseError", "TransportError",
+}  # fmt: skip
+"""Names of the clients' errors about a connection rather than an answer."""
+_PASSING_STATUS = frozenset({408, 425, 429})
+
+
+class ChangedFile(OSError):
+    """A file that is opened is not the one that was listed; ``named_faults`` makes it a SourceChanged."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(errno.ESTALE, cause)
 
 
 @contextmanager
-def named_faults(uri: str) -> Generator[None]:
-    """Raise what the store raises inside as StoreError or TransientStoreError naming ``uri``."""
+def named_faults(uri: str, *, also: tuple[type[Exception], ...] = ()) -> Generator[None]:
+    """Raise what the store raises inside as StoreError, or the kind of it that fits, naming ``uri``.
+
+    ``also`` are more errors that a store may raise for what is wrong with a request.
+    """
     try:
         yield
-    except (OSError, BotoCoreError, ClientError) as error:
-        kind = TransientStoreError if _is_transient(error) else StoreError
-        raise kind(uri, _cause(error, uri=uri)) from error
+    except StoreError:
+        raise
+    except (OSError, *_client_errors(), *also) as error:
+        raise _kind(error)(uri, _cause(error, uri=uri)) from error
 
 
-def _is_transient(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return isinstance(error, (TimeoutError, ConnectionError)) or error.errno in TRANSIENT_ERRNOS
-    return isinstance(error, (HTTPClientError, NoConnection))
+def is_transient(error: Exception) -> bool:
+    """Whether a fault of a store is worth another try: throttling, a 5xx, a connection that is gone."""
+    if isinstance(error, (TimeoutError, ConnectionError)):
+        return True
+    if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS:
+        return True
+    status = status_of(error)
+    if status in _PASSING_STATUS or status >= 500:
+        return True
+    return not _PASSING_KINDS.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
+def status_of(error: BaseException) -> int:
+    """Returns the HTTP status behind a fault; 0 where there is none."""
+    for name in ("status", "status_code", "code"):
+        status = getattr(error, name, None)
+        if isinstance(status, int):
+            return status
+    answer = cast(object, getattr(error, "response", None))
+    if isinstance(answer, Mapping):
+        facts = cast("Mapping[str, Mapping[str, object]]", answer).get("ResponseMetadata", {})
+        return int(str(facts.get("HTTPStatusCode", 0)))
+    if isinstance(status := getattr(answer, "status_code", None), int):
+        return status
+    return status_of(error.__cause__) if error.__cause__ is not None else 0
+
+
+def _kind(error: Exception) -> type[StoreError]:
+    if isinstance(error, ChangedFile):
+        return SourceChanged
+    return TransientStoreError if is_transient(error) else StoreError
+
+
+def _client_errors() -> tuple[type[Exception], ...]:
+    return tuple(getattr(sys.modules[module], name) for module, name in _CLIENTS if module in sys.modules)
 
 
 def _cause(error: Exception, *, uri: str) -> str:

@@ -1,8 +1,7 @@
 """Files on a local disk or an object store, by path or URI. Writes are whole or not there at all.
 
-A local path is used as it stands (``file://`` is taken off; ``#``, ``?`` and ``%`` mean nothing). Any other
-URI goes through fsspec, which reads credentials and endpoints from the usual places (``AWS_*``,
-``FSSPEC_*``).
+Paths and URIs are as in ``clipmill.storage.filesystems``; fsspec reads credentials and endpoints from the
+usual places (``AWS_*``, ``FSSPEC_*``).
 Faults are raised as StoreError, or as TransientStoreError where another try may help.
 """
 
@@ -11,19 +10,22 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
-from fsspec.spec import AbstractFileSystem
 
 from clipmill import layout
 from clipmill.errors import OutputError, StoreError, TransientStoreError
-from clipmill.storage import local
-from clipmill.storage.faults import named_faults
+from clipmill.storage import faults, local
+from clipmill.storage.filesystems import filesystem_of as _remote
+from clipmill.storage.filesystems import is_http, is_local, normalise, versions_of
 
 _COPY_BYTES = 1 << 20
+
+named_faults = partial(faults.named_faults, also=(ValueError, NotImplementedError))
+"""fsspec answers so to names and operations that a store does not know."""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,20 +37,12 @@ class FileEntry:
     version: str
 
 
-def is_local(uri: str) -> bool:
-    """Whether ``uri`` is a path of this machine."""
-    return "://" not in uri or uri.startswith("file://")
-
-
-def normalise(uri: str) -> str:
-    """A local path made absolute, without ``file://``; any other URI without trailing slashes."""
-    return os.path.abspath(uri.removeprefix("file://")) if is_local(uri) else uri.rstrip("/")
-
-
 def read_bytes(uri: str) -> bytes:
     """The whole file."""
-    with named_faults(uri):
-        return Path(normalise(uri)).read_bytes() if is_local(uri) else cast(bytes, _remote(uri).cat_file(uri))
+    with named_faults(normalise(uri)):
+        if is_local(uri):
+            return Path(normalise(uri)).read_bytes()
+        return _read_web(uri) if is_http(uri) else cast(bytes, _remote(uri).cat_file(uri))
 
 
 def read_range(uri: str, start: int, end: int) -> bytes:
@@ -64,8 +58,9 @@ def read_range(uri: str, start: int, end: int) -> bytes:
 def open_reader(uri: str) -> BinaryIO:
     """A seekable reader for the caller to close; a remote file is fetched in blocks as they are asked for."""
     with named_faults(uri):
-        filesystem = LocalFileSystem() if is_local(uri) else _remote(uri)
-        return cast(BinaryIO, filesystem.open(normalise(uri), "rb"))
+        if is_local(uri):
+            return cast(BinaryIO, LocalFileSystem().open(normalise(uri), "rb"))
+        return cast(BinaryIO, _remote(uri).open(uri, "rb"))
 
 
 def get_file(uri: str, local_path: str) -> None:
@@ -147,8 +142,12 @@ def find(uri: str, suffixes: tuple[str, ...] = ()) -> list[FileEntry]:
 
 def check_writable(uri: str) -> None:
     """Raise OutputError unless a file can be made under ``uri``; the folder is made, the trial is removed."""
-    trial = layout.join(normalise(uri), local.temporary_name())
+    if not uri.strip():
+        raise OutputError("the output is empty: name a folder or a URI")
+    if is_http(uri):
+        raise OutputError(f"cannot write to {normalise(uri)}: a web server can only be read")
     try:
+        trial = layout.join(normalise(uri), local.temporary_name())
         put_bytes(trial, b"clipmill")
         delete(trial)
     except StoreError as error:
@@ -177,17 +176,17 @@ def _find_remote(root: str) -> Iterator[FileEntry]:
         return
     for name, facts in listing.items():
         below = name.lstrip("/").removeprefix(path).split("/")
-        if facts["type"] == "file" and not any(part.startswith(".") for part in below):
-            yield FileEntry(f"{scheme}://{name.lstrip('/')}", int(str(facts["size"])), _remote_version(facts))
+        if facts["type"] == "file" and not any(map(_is_hidden, below)):
+            version = next(iter(versions_of(facts)), "")
+            yield FileEntry(f"{scheme}://{name.lstrip('/')}", int(str(facts["size"])), version)
 
 
-def _remote_version(facts: Mapping[str, object]) -> str:
-    for key in ("VersionId", "ETag", "etag", "generation", "LastModified", "mtime", "created"):
-        if facts.get(key):
-            return str(facts[key]).strip('"')
-    return ""
+def _read_web(url: str) -> bytes:
+    from clipmill.storage import http  # its client is not imported where no web server is read
+
+    return http.read_bytes(url)
 
 
-def _remote(uri: str) -> AbstractFileSystem:
-    """The file system of ``uri``'s scheme; a ``::`` in a name chains nothing, listings are never cached."""
-    return cast(AbstractFileSystem, fsspec.filesystem(uri.split("://", 1)[0], use_listings_cache=False))
+def _is_hidden(part: str) -> bool:
+    """Whether a part of a name begins with a dot; ``..`` is a name like any other in an object store."""
+    return part.startswith(".") and part not in (".", "..")

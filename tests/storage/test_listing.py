@@ -64,9 +64,25 @@ def test_the_output_inside_the_source_is_not_listed(films: Path) -> None:
     assert names(films, reader, exclude=f"{films}/out/") == ["a/c.MKV", "b.mp4", "outside.mp4"]
 
 
-def test_a_source_inside_the_output_is_listed(films: Path) -> None:
-    reader = VideoReader(input_video_path=str(films / "a"))
-    assert names(films, reader, exclude=str(films)) == ["a/c.MKV"]
+@pytest.mark.parametrize("source", ["a", "a/c.MKV", "../link/a"], ids=["folder", "file", "by a link"])
+def test_a_source_inside_the_output_is_refused(films: Path, source: str) -> None:
+    (films.parent / "link").symlink_to(films)
+    reader = VideoReader(input_video_path=f"{films}/{source}")
+    with pytest.raises(SourceError, match="lies in the output"):
+        list_source(reader.source(), exclude=str(films))
+
+
+def test_an_output_that_links_reach_is_not_listed(films: Path) -> None:
+    (films / "out/clips").mkdir(parents=True)
+    (films / "out/clips/x.mp4").write_bytes(b"x")
+    (films / "again").symlink_to(films / "out")
+    reader = VideoReader(input_video_path=str(films))
+    assert names(films, reader, exclude=f"{films}/out") == ["a/c.MKV", "b.mp4"]
+
+
+def test_a_list_that_names_a_file_of_the_output_is_refused(films: Path) -> None:
+    with pytest.raises(SourceError, match=r"names a file of the output: .*/a/c\.MKV"):
+        names(films, listed(films, ["a/c.MKV", "b.mp4"]), exclude=f"{films}/a")
 
 
 def test_an_output_that_is_the_source_is_refused(films: Path) -> None:
@@ -77,7 +93,7 @@ def test_an_output_that_is_the_source_is_refused(films: Path) -> None:
 
 def test_json_list_keeps_each_entry_once_in_sorted_order(films: Path) -> None:
     reader = listed(films, [f"{films}/b.mp4", f"file://{films}/b.mp4", "a/c.MKV", f"{films}/a/readme.txt"])
-    assert names(films, reader) == ["a/c.MKV", "b.mp4"]
+    assert names(films, reader) == ["a/c.MKV", "a/readme.txt", "b.mp4"]
 
 
 def test_a_listed_file_that_is_missing_stays_to_be_rejected_by_name(films: Path) -> None:
@@ -96,9 +112,11 @@ def test_a_listed_file_that_is_missing_stays_to_be_rejected_by_name(films: Path)
         (["/elsewhere/b.mp4"], "entry 0 does not lie under .*: /elsewhere/b.mp4"),
         (["../films2/b.mp4"], "entry 0 does not lie under .*: ../films2/b.mp4"),
         (["s3://films/b.mp4"], "entry 0 does not lie under .*: s3://films/b.mp4"),
+        (["a\0b.mp4"], r"entry 0 is no name that a file can have: \"a\\u0000b.mp4\""),
+        (["\udcff.mp4"], "entry 0 is no name that a file can have"),
         ([], "holds no video"),
     ],
-    ids=["no list", "no string", "outside", "climbs out", "another store", "empty"],
+    ids=["no list", "no string", "outside", "climbs out", "another store", "NUL", "no UTF-8", "empty"],
 )
 def test_a_wrong_list_is_an_error_naming_the_entry(films: Path, entries: object, message: str) -> None:
     with pytest.raises(SourceError, match=message) as caught:

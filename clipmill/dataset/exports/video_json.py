@@ -7,13 +7,12 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from clipmill import identity, layout
+from clipmill import layout
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.collect import Row
 from clipmill.dataset.exports.clip_json import as_json, framerate
 from clipmill.tasks.video import ClipStats
 
-_MAX_NAME_BYTES = 240
 _CHUNK_CLIP_S = 8
 """A chunk is closed once it holds this much clip time for each clip it may hold, as in NeMo Curator."""
 
@@ -36,7 +35,7 @@ def video_files(tables: Tables, *, source_root: str, clips_per_chunk: int) -> tu
     clips = _by_source(tables.clips.to_pylist())
     for video in tables.videos.to_pylist():
         if video["status"] == "curated":
-            name = _short(layout.relative_source(video["uri"], source_root))
+            name = layout.relative_source(video["uri"], source_root)
             groups = chunked(clips.get(video["uri"], []), budget_s=clips_per_chunk * _CHUNK_CLIP_S)
             videos[f"{name}.json"] = as_json(video_json(video, num_chunks=len(groups)))
             for index, group in enumerate(groups):
@@ -140,15 +139,6 @@ def _stats(clips: Iterable[Row], told: _Told) -> ClipStats:
 
 def _duration_s(clip: Row) -> float:
     return cast(float, clip["end_s"]) - cast(float, clip["start_s"])
-
-
-def _short(name: str) -> str:
-    """``name`` with a last part that still fits a file system with ``_<chunk>.json`` behind it."""
-    folder, slash, last = name.rpartition("/")
-    if len(last.encode()) <= _MAX_NAME_BYTES:
-        return name
-    head = last.encode()[: _MAX_NAME_BYTES - 40].decode(errors="ignore")
-    return f"{folder}{slash}{head}~{identity.bytes_digest(last.encode())[:32]}"
 
 
 def _by_source(clips: Iterable[Row]) -> dict[str, list[Row]]:

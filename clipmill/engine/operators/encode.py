@@ -79,7 +79,7 @@ class EncodeOperator:
         frames = sum(clip.frames.num_frames for clip in clips)
         return self._child.run(
             cut_clips,
-            chunk.work.source.uri,
+            chunk.work.source,
             list(clips),
             encoder_of(node).options(),
             out_dir=out_dir,

@@ -19,7 +19,14 @@ from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.scan.video_chunker import VideoChunker
 from clipmill.engine.scan.video_stages import VideoStages
 from clipmill.engine.work import Work
-from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError, UnreadableVideo
+from clipmill.errors import (
+    ClipmillError,
+    CodecChildDied,
+    CodecChildTimeout,
+    SourceChanged,
+    StoreError,
+    UnreadableVideo,
+)
 from clipmill.media.cut.single_pass import SamePassClips
 from clipmill.media.decode.backends import is_cpu
 from clipmill.media.scan.span_scan import SourceSpan
@@ -155,6 +162,8 @@ class ScanOperator:
             yield (yield from self._passes.pieces(work, plan, spool_dir))
         except UnreadableVideo as error:
             yield SplitOutcome(reason=VideoReason(error.reason), message=str(error))
+        except SourceChanged as error:
+            yield SplitOutcome(reason=VideoReason.SOURCE_CHANGED, message=str(error))
         except StoreError as error:
             yield SplitOutcome(reason=VideoReason.STORE_ERROR, message=str(error))
         except CodecChildDied as error:

@@ -8,8 +8,16 @@ from pathlib import Path
 
 from clipmill import layout
 from clipmill.engine.chunk import Chunk
-from clipmill.errors import ClipmillError, SpecError, StoreError, TransientStoreError
+from clipmill.errors import (
+    ClipmillError,
+    SourceChanged,
+    SpecError,
+    StoreError,
+    TransientStoreError,
+    UnreadableVideo,
+)
 from clipmill.media.cut.window import window_mp4
+from clipmill.media.io.source import open_source
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.sandbox.runner import codec_runner
@@ -116,10 +124,13 @@ def _read_source(source: SourceFile) -> bytes | None:
     if source.size_bytes > MAX_SOURCE_BYTES:
         return None
     try:
-        return store.read_bytes(source.uri)
-    except TransientStoreError:
+        with open_source(source, max_bytes=MAX_SOURCE_BYTES) as reader:
+            data = reader.read()
+            reader.verify()
+        return data
+    except (TransientStoreError, SourceChanged):
         raise
-    except StoreError as error:
+    except (StoreError, UnreadableVideo) as error:
         logger.warning("stages with process(task) do not see the bytes of a source: %s", error)
         return None
 

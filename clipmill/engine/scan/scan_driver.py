@@ -92,7 +92,7 @@ class Passes:
         """
         self.child.run(
             scan_spans,
-            work.source.uri,
+            work.source,
             replace(plan, piece_frames=None),
             spans,
             first_pts_of(work),
@@ -167,7 +167,7 @@ class Passes:
         wanted = same_pass(self._plan, work, out_dir=out_dir) if cuts and self.cuts(work) else None
         return self.child.run(
             scan_and_cut,
-            work.source.uri,
+            work.source,
             plan,
             spool_dir,
             wanted,

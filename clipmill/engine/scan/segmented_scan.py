@@ -96,7 +96,7 @@ class SegmentedPass:
         try:
             return child.run(
                 function,
-                self._work.source.uri,
+                self._work.source,
                 self._plan,
                 *arguments,
                 limits=self._limits,

@@ -25,15 +25,16 @@ from clipmill.media.encode.audio import AudioSource
 from clipmill.media.encode.clip_encoder import ClipEncoder, source_encoding
 from clipmill.media.encode.resize import find_crop
 from clipmill.media.frames.geometry import Rect
+from clipmill.media.io.container import store_first
 from clipmill.media.io.probe import quarter_turns_deg
 from clipmill.media.io.source import open_source
-from clipmill.records import ClipSpan, CutClip, VideoReason
+from clipmill.records import ClipSpan, CutClip, SourceFile, VideoReason
 from clipmill.sandbox.heartbeat import beat
 from clipmill.stages.encode_options import EncodeOptions
 
 
 def cut_clips(
-    uri: str,
+    source: SourceFile | str,
     clips: Sequence[ClipSpan],
     options: EncodeOptions,
     *,
@@ -42,27 +43,29 @@ def cut_clips(
     repaired_times: str = "",
     heartbeat: Callable[[int], None] = beat,
 ) -> list[CutClip]:
-    """Write each clip of the video at ``uri`` into ``out_dir``; one record per clip, in the order given.
+    """Write each clip of a video into ``out_dir``; one record per clip, in the order given.
 
     A clip that fails has a message and no path. With encoder ``copy`` a clip of which less than
     ``min_length_s`` can be copied is spliced; one that cannot be spliced is encoded, as with ``smart``.
     ``repaired_times`` is what ``ScanFacts`` says of the video: where it says anything, nothing is copied and
     all clips are cut in one pass from the beginning.
     ``heartbeat`` gets the growing count of frames decoded and clips copied.
-    UnreadableVideo where the source has no video to read, StoreError where it or ``out_dir`` fails.
+    UnreadableVideo where the source has no video to read, StoreError where it or ``out_dir`` fails;
+    SourceChanged where it is not what was listed, or was not to the end: none of the files is to be used.
     """
     os.makedirs(out_dir, exist_ok=True)
     ordered = sorted(clips, key=lambda clip: (clip.start_pts, clip.end_pts))
     with ExitStack() as stack:
-        reader = stack.enter_context(open_source(uri))
-        source = stack.enter_context(closing(ClipSource(reader, hwaccel=_hwaccel(options))))
+        reader = stack.enter_context(open_source(source))
+        stack.enter_context(store_first(reader))
+        video = stack.enter_context(closing(ClipSource(reader, hwaccel=_hwaccel(options))))
         audio = stack.enter_context(closing(AudioSource(reader)))
-        rotation_deg = _rotation(source)
+        rotation_deg = _rotation(video)
         encoding = source_encoding(
-            options, source.container, source.stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
+            options, video.container, video.stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
         )
         job = CutJob(
-            source,
+            video,
             None if options.strip_audio else audio,
             encoding,
             out_dir,

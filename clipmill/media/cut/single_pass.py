@@ -27,10 +27,10 @@ from clipmill.media.encode.audio import AudioSource
 from clipmill.media.encode.clip_encoder import ClipEncoder, SourceEncoding, source_encoding
 from clipmill.media.frames.orient_filter import Upright
 from clipmill.media.io.probe import quarter_turns_deg
-from clipmill.media.io.source import CountingReader, open_source
+from clipmill.media.io.source import CountingReader
 from clipmill.media.scan.scan import scan
 from clipmill.media.types import ScanFacts, ScanPlan
-from clipmill.records import ClipSpan, CutClip, FrameSpan
+from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile
 from clipmill.sandbox.malloc import keep_large_blocks_apart
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
 from clipmill.stages.encode_options import EncodeOptions
@@ -76,16 +76,21 @@ class _Growing:
 
 
 def scan_and_cut(
-    uri: str, plan: ScanPlan, spool_dir: str, wanted: SamePass | None, *, limits: LimitsSpec
+    source: SourceFile | str,
+    plan: ScanPlan,
+    spool_dir: str,
+    wanted: SamePass | None,
+    *,
+    limits: LimitsSpec,
 ) -> tuple[ScanFacts, SamePassClips]:
     """``scan``, and the clips that could be cut on the way; those of a damaged video get a pass of their own.
 
     Errors are those of ``scan``: what fails at a clip is tried again by who cuts the clips that are missing.
     """
     if wanted is None:
-        return scan(uri, plan, spool_dir, limits=limits), SamePassClips(())
-    with closing(SamePassCutter(uri, wanted)) as cutter:
-        facts = scan(uri, plan, spool_dir, limits=limits, consumer=cutter)
+        return scan(source, plan, spool_dir, limits=limits), SamePassClips(())
+    with closing(SamePassCutter(wanted)) as cutter:
+        facts = scan(source, plan, spool_dir, limits=limits, consumer=cutter)
         if facts.is_partial:
             return facts, SamePassClips((), "the video is damaged")
         return facts, SamePassClips(tuple(cutter.clips), cutter.gave_up)
@@ -94,10 +99,10 @@ def scan_and_cut(
 class SamePassCutter:
     """Takes every frame of a scan and encodes those of clips. ``clips`` holds the finished ones."""
 
-    def __init__(self, uri: str, wanted: SamePass) -> None:
+    def __init__(self, wanted: SamePass) -> None:
         self.clips: list[CutClip] = []
         self.gave_up = ""
-        self._uri, self._wanted = uri, wanted
+        self._wanted = wanted
         self._stack = ExitStack()
         self._ring: deque[_Seen] = deque()
         self._current: _Growing | None = None
@@ -147,12 +152,12 @@ class SamePassCutter:
         self._stack.close()
 
     def _open(self, first: VideoFrame) -> SourceEncoding:
-        """How clips are encoded. The sound is read by a reader of its own, behind the pictures."""
+        """How clips are encoded. The sound is read behind the pictures, by a reader of its own."""
         assert self._source is not None
         keep_large_blocks_apart()
         reader, container, stream = self._source
         if not self._wanted.options.strip_audio:
-            sound = self._stack.enter_context(open_source(self._uri))
+            sound = self._stack.enter_context(reader.again())
             self._audio = self._stack.enter_context(closing(AudioSource(sound)))
         rotation_deg = quarter_turns_deg(first.rotation)
         return source_encoding(

@@ -23,7 +23,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard
 
-from clipmill.media.io.container import open_container
+from clipmill.media.io.container import demuxed, open_container
 from clipmill.media.io.cursor import cursor
 from clipmill.media.io.source import CountingReader
 
@@ -90,7 +90,7 @@ class AudioSource:
         self._seek(start - back_s)
         previous: Packet[AudioStream] | None = None
         with suppress(FFmpegError):
-            for packet in self._container.demux(stream):
+            for packet in demuxed(self._container, [stream]):
                 if packet.pts is None or packet.size == 0:
                     continue
                 if starts_at(packet) >= start and previous is not None:

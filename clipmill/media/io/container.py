@@ -15,9 +15,9 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from clipmill.errors import StoreError, UnreadableVideo
-from clipmill.media.io.source import CountingReader
-from clipmill.records import VideoReason
+from clipmill.errors import ClipmillError, StoreError, UnreadableVideo
+from clipmill.media.io.source import CountingReader, open_source
+from clipmill.records import SourceFile, VideoReason
 
 # Playlists and the like are left out: they make a demuxer open other files. Sound formats are in, so that a
 # file without pictures is called just that.
@@ -67,6 +67,37 @@ def open_container(reader: CountingReader, *, hwaccel: HWAccel | None = None) ->
         raise reader.failure or _not_opened(reader, error) from error
     with container:
         yield container
+
+
+@contextmanager
+def opened(source: SourceFile | str, *, max_bytes: int) -> Generator[tuple[CountingReader, InputContainer]]:
+    """A source and its container, under ``store_first``."""
+    with (
+        open_source(source, max_bytes=max_bytes) as reader,
+        store_first(reader),
+        open_container(reader) as container,
+    ):
+        yield reader, container
+
+
+@contextmanager
+def store_first(reader: CountingReader) -> Generator[None]:
+    """What fails inside because the store failed is the store's failure, not the end of the file.
+
+    What succeeds, or fails for what was read, holds only if the source is still what was opened.
+    """
+    try:
+        yield
+    except ClipmillError:
+        _raise_fault(reader)
+        raise
+    _raise_fault(reader)
+
+
+def _raise_fault(reader: CountingReader) -> None:
+    if reader.failure is not None:
+        raise reader.failure from None
+    reader.verify()
 
 
 def video_stream(container: InputContainer, uri: str) -> VideoStream:

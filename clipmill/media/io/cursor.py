@@ -7,13 +7,17 @@ class _Shared:
     """A reader as the store of others; it stays open."""
 
     def __init__(self, reader: CountingReader) -> None:
-        self.size_bytes = reader.size_bytes
+        self.size_bytes, self.is_verified = reader.size_bytes, reader.is_verified
         self._reader = reader
 
     def fetch(self, start: int, end: int) -> bytes:
         """Bytes ``[start, end)``, through the reader's cache."""
         self._reader.seek(start)
         return self._reader.read(end - start)
+
+    def check(self) -> None:
+        """As the reader does."""
+        self._reader.verify()
 
     def close(self) -> None:
         """The reader belongs to others."""

@@ -10,10 +10,10 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from clipmill import identity
-from clipmill.errors import StoreError, TransientStoreError, UnreadableVideo
+from clipmill.errors import SourceChanged, StoreError, TransientStoreError, UnreadableVideo
 from clipmill.limits import LimitsSpec
 from clipmill.media.frames.orientation import orientation
-from clipmill.media.io.container import demuxed, open_container, pixel_aspect, video_stream
+from clipmill.media.io.container import demuxed, open_container, pixel_aspect, store_first, video_stream
 from clipmill.media.io.source import CountingReader, open_source
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 
@@ -43,13 +43,18 @@ def read_identity(reader: CountingReader, size_bytes: int) -> str:
 def inspect_source(source: SourceFile, *, limits: LimitsSpec) -> Inspection:
     """Look at one source. A file that is no good is a rejection, not an exception.
 
-    A store failure that is worth another try is raised as TransientStoreError; any other is ``store_error``.
+    A store failure that is worth another try is raised as TransientStoreError; any other is ``store_error``,
+    or ``source_changed`` for a file that is not the one that was listed.
     """
     try:
-        with open_source(source.uri) as reader:
+        with open_source(source, max_bytes=limits.max_size_bytes) as reader:
             return _inspect(source, reader, limits)
     except TransientStoreError:
         raise
+    except SourceChanged as error:
+        return Inspection(source, None, None, VideoReason.SOURCE_CHANGED, str(error))
+    except UnreadableVideo as error:
+        return Inspection(source, None, None, VideoReason(error.reason), str(error))
     except StoreError as error:
         return Inspection(source, None, None, VideoReason.STORE_ERROR, str(error))
 
@@ -68,12 +73,15 @@ def check_limits(facts: VideoFacts, uri: str, limits: LimitsSpec) -> None:
 
 def _inspect(source: SourceFile, reader: CountingReader, limits: LimitsSpec) -> Inspection:
     video_id = None
+    if not source.version:  # then the listing may not know the size either
+        source = replace(source, size_bytes=reader.size_bytes)
     try:
-        if reader.size_bytes > limits.max_size_bytes:
-            size = f"it has {reader.size_bytes} bytes, allowed are {limits.max_size_bytes}"
-            raise _over_limit(source.uri, size)
-        video_id = read_identity(reader, reader.size_bytes)
-        facts = probe(reader, source.uri, limits=limits)
+        with store_first(reader):
+            if reader.size_bytes > limits.max_size_bytes:
+                size = f"it has {reader.size_bytes} bytes, allowed are {limits.max_size_bytes}"
+                raise _over_limit(source.uri, size)
+            video_id = read_identity(reader, reader.size_bytes)
+            facts = probe(reader, source.uri, limits=limits)
     except UnreadableVideo as error:
         reason = VideoReason(error.reason)
         return Inspection(source, video_id, None, reason, str(error), reader.bytes_read)

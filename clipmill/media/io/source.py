@@ -5,77 +5,22 @@ the start, or between far apart audio and video, still fetches each byte about o
 blocks is fetched in ever larger requests, so that a distant store is not asked a thousand times.
 """
 
+import errno
 import io
 import os
-import sys
 from collections import OrderedDict
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import Protocol, cast
 
-import fsspec
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
-
-from clipmill.errors import TRANSIENT_ERRNOS, StoreError, TransientStoreError
+from clipmill.errors import StoreError, UnreadableVideo
+from clipmill.media.io.stores import InMemory, RangeStore, store_of
+from clipmill.records import SourceFile, VideoReason
+from clipmill.storage.faults import named_faults
 
 BLOCK_BYTES = 1 << 18
 CACHED_BLOCKS = 24
 """A file that fits is never read twice; of a larger one at most one block at the index is."""
 LONGEST_RUN = 4
-
-
-class RangeStore(Protocol):
-    """Where bytes come from."""
-
-    size_bytes: int
-
-    def fetch(self, start: int, end: int) -> bytes:
-        """Bytes ``[start, end)``; within the size."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the store."""
-        ...
-
-
-class _LocalFile:
-    def __init__(self, path: str) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size_bytes = os.fstat(self._descriptor).st_size
-
-    def fetch(self, start: int, end: int) -> bytes:
-        return os.pread(self._descriptor, end - start, start)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-class _RemoteFile:
-    def __init__(self, files: fsspec.AbstractFileSystem, path: str) -> None:
-        size = files.info(path)["size"]
-        if size is None:
-            raise OSError("the server does not say how large the file is")
-        self._files, self._path = files, path
-        self.size_bytes = int(size)
-
-    def fetch(self, start: int, end: int) -> bytes:
-        return bytes(cast(bytes, self._files.cat_file(self._path, start=start, end=end)))
-
-    def close(self) -> None:
-        """Connections belong to the file system, which is shared."""
-
-
-class _InMemory:
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size_bytes = len(data)
-
-    def fetch(self, start: int, end: int) -> bytes:
-        return self._data[start:end]
-
-    def close(self) -> None:
-        """Nothing was opened."""
+MAX_COPY_BYTES = 1 << 40
+"""Of a file that has to be copied to be read, where no other limit is known."""
 
 
 class CountingReader(io.RawIOBase):
@@ -88,6 +33,7 @@ class CountingReader(io.RawIOBase):
         super().__init__()
         self.uri = uri
         self.size_bytes = store.size_bytes
+        self.is_verified = store.is_verified
         self.bytes_read = 0
         self.failure: StoreError | None = None
         self._store = store
@@ -143,6 +89,19 @@ class CountingReader(io.RawIOBase):
         data = b"".join(self._blocks[index] for index in range(first, last + 1))
         return data[start - first * BLOCK_BYTES : end - first * BLOCK_BYTES]
 
+    def verify(self) -> None:
+        """Raise SourceChanged unless the file that was read is still the one under its name."""
+        try:
+            with named_faults(self.uri, also=(ValueError,)):
+                self._store.check()
+        except StoreError as error:
+            self.failure = self.failure or error
+            raise
+
+    def again(self) -> "CountingReader":
+        """Another reader of the same open file, with a cache of its own; ``self`` stays open longer."""
+        return CountingReader(self.uri, _Borrowed(self._store))
+
     def close(self) -> None:
         """Let go of the store and the cache."""
         if not self.closed:
@@ -179,7 +138,7 @@ class CountingReader(io.RawIOBase):
         if self.failure is not None:
             raise self.failure
         try:
-            with named_faults(self.uri):
+            with named_faults(self.uri, also=(ValueError,)):
                 data = self._store.fetch(start, end)
                 if len(data) != end - start:
                     raise OSError(f"asked for bytes {start} to {end}, got {len(data)} bytes")
@@ -190,58 +149,40 @@ class CountingReader(io.RawIOBase):
         return data
 
 
-def open_source(uri: str) -> CountingReader:
-    """The file at a local path or an fsspec URI (``s3://``, ``http://``, ``memory://`` ...).
+class _Borrowed:
+    """A store that another reader closes."""
 
-    StoreError when it cannot be opened, TransientStoreError when another try may succeed.
+    def __init__(self, store: RangeStore) -> None:
+        self.size_bytes, self.is_verified = store.size_bytes, store.is_verified
+        self.fetch, self.check = store.fetch, store.check
+
+    def close(self) -> None:
+        """It is not ours."""
+
+
+def uri_of(source: SourceFile | str) -> str:
+    """What errors call a source."""
+    return source if isinstance(source, str) else source.uri
+
+
+def open_source(source: SourceFile | str, *, max_bytes: int | None = None) -> CountingReader:
+    """The file of a listing, or at a path or URI of which nothing is known.
+
+    StoreError when it cannot be opened, TransientStoreError when another try may succeed, SourceChanged when
+    it is not the file that was listed. UnreadableVideo ``over_limit`` when it has to be copied to be read and
+    has more than ``max_bytes``.
     """
-    with named_faults(uri):
-        return CountingReader(uri, _open_store(uri))
-
-
-def _open_store(uri: str) -> RangeStore:
-    if "://" not in uri and "::" not in uri:
-        return _LocalFile(uri)
-    files, path = url_to_fs(uri)
-    return _LocalFile(path) if isinstance(files, LocalFileSystem) else _RemoteFile(files, path)
-
-
-@contextmanager
-def named_faults(uri: str) -> Generator[None]:
-    """Raise what a store raises inside as StoreError or TransientStoreError naming ``uri``."""
+    if isinstance(source, str):
+        source = SourceFile(source, 0, "")
     try:
-        yield
-    except StoreError:
+        with named_faults(source.uri, also=(ValueError,)):
+            return CountingReader(source.uri, store_of(source, max_bytes=max_bytes or MAX_COPY_BYTES))
+    except StoreError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EFBIG:
+            raise UnreadableVideo(source.uri, VideoReason.OVER_LIMIT, error.cause) from error
         raise
-    except _store_faults() as error:
-        kind = TransientStoreError if _is_transient(error) else StoreError
-        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise kind(uri, cause or type(error).__name__) from error
-
-
-def _store_faults() -> tuple[type[Exception], ...]:
-    """Errors of the stores in use; clients are not imported for theirs, a local file needs none."""
-    faults: list[type[Exception]] = [OSError, ValueError, ImportError]
-    for module, name in (
-        ("botocore.exceptions", "BotoCoreError"),
-        ("botocore.exceptions", "ClientError"),
-        ("aiohttp", "ClientError"),
-    ):
-        if module in sys.modules:
-            faults.append(getattr(sys.modules[module], name))
-    return tuple(faults)
-
-
-def _is_transient(error: Exception) -> bool:
-    if isinstance(error, (TimeoutError, ConnectionError)):
-        return True
-    if isinstance(error, OSError):
-        return error.errno in TRANSIENT_ERRNOS
-    status = getattr(error, "status", 0)  # aiohttp's answers carry the HTTP status
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return status == 429 or status >= 500 or bool(names & {"HTTPClientError", "ConnectionError"})
 
 
 def bytes_source(data: bytes, name: str) -> CountingReader:
     """A source that is in memory already; ``name`` is what errors call it."""
-    return CountingReader(name, _InMemory(data))
+    return CountingReader(name, InMemory(data))

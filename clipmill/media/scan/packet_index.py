@@ -10,10 +10,10 @@ import numpy as np
 from clipmill.limits import LimitsSpec
 from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
-from clipmill.media.io.container import open_container
-from clipmill.media.io.source import open_source
-from clipmill.media.scan.scan import opened_stream, store_first, time_base_of
+from clipmill.media.io.container import opened
+from clipmill.media.scan.scan import opened_stream, time_base_of
 from clipmill.media.types import ScanPlan
+from clipmill.records import SourceFile
 
 _SEEK_EXACTLY = ("mov", "matroska")
 
@@ -42,14 +42,16 @@ class PacketIndex:
     whole_because: str = ""
 
 
-def index_packets(uri: str, plan: ScanPlan, min_frames: int, *, limits: LimitsSpec) -> PacketIndex:
-    """Read all packets of the video at ``uri``, decode none; segments have ``min_frames`` or more.
+def index_packets(
+    source: SourceFile | str, plan: ScanPlan, min_frames: int, *, limits: LimitsSpec
+) -> PacketIndex:
+    """Read all packets of a video, decode none; segments have ``min_frames`` or more.
 
     Where its container rules segments out, none is read. Errors are those of ``scan``.
     """
     start_s = time.process_time()
-    with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
-        bounds = Bounds(uri, limits)
+    with opened(source, max_bytes=limits.max_size_bytes) as (reader, container):
+        bounds = Bounds(reader.uri, limits)
         stream = opened_stream(container, plan, bounds)
         walk, tick_s = DecodeLoop(container, stream), float(time_base_of(stream))
         shown: list[int] = []

@@ -5,8 +5,6 @@ not.
 """
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Protocol
@@ -28,13 +26,13 @@ from clipmill.media.frames.orientation import orientation
 from clipmill.media.frames.render import Renderer
 from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.frames.tone_mapping import tone_map
-from clipmill.media.io.container import open_container, pixel_aspect, video_stream
-from clipmill.media.io.source import CountingReader, open_source
+from clipmill.media.io.container import opened, pixel_aspect, video_stream
+from clipmill.media.io.source import CountingReader
 from clipmill.media.scan.collector import Collector
 from clipmill.media.scan.motion_vectors import export_vectors
 from clipmill.media.scan.spool import Spool, load_arrays
 from clipmill.media.types import ScanFacts, ScanPlan
-from clipmill.records import VideoReason
+from clipmill.records import SourceFile, VideoReason
 
 __all__ = ["load_arrays", "scan"]
 
@@ -58,33 +56,38 @@ class FrameConsumer(Protocol):
 
 
 def scan(
-    uri: str,
+    source: SourceFile | str,
     plan: ScanPlan,
     spool_dir: str,
     *,
     limits: LimitsSpec = _LIMITS,
     consumer: FrameConsumer | None = None,
 ) -> ScanFacts:
-    """Walk through the video at ``uri`` and leave its arrays in ``spool_dir`` (``load_arrays``).
+    """Walk through the video of ``source`` and leave its arrays in ``spool_dir`` (``load_arrays``).
 
     ``consumer`` sees every frame after its arrays were taken, and begins again where the pass does.
     UnreadableVideo when no frame can be had (``no_frames`` and the reasons of ``probe``) or when the video
-    turns out larger or longer than ``limits`` allow (``over_limit``); StoreError when the store fails. Where
-    NVDEC gives up in the middle of a video, FFmpeg's decoder begins it again.
+    turns out larger or longer than ``limits`` allow (``over_limit``); StoreError when the store fails,
+    SourceChanged when it is not what was listed, or is not there any more. Where NVDEC gives up in the middle
+    of a video, FFmpeg's decoder begins it again.
     """
     try:
-        return _scan(uri, plan, spool_dir, limits, consumer)
+        return _scan(source, plan, spool_dir, limits, consumer)
     except NvdecFault as fault:
-        facts = _scan(uri, replace(plan, decoder=CPU), spool_dir, limits, consumer)
+        facts = _scan(source, replace(plan, decoder=CPU), spool_dir, limits, consumer)
         return replace(facts, decoder=in_place_of_nvdec(fault))
 
 
 def _scan(
-    uri: str, plan: ScanPlan, spool_dir: str, limits: LimitsSpec, consumer: FrameConsumer | None
+    source: SourceFile | str,
+    plan: ScanPlan,
+    spool_dir: str,
+    limits: LimitsSpec,
+    consumer: FrameConsumer | None,
 ) -> ScanFacts:
     start_s = time.process_time()
-    with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
-        bounds = Bounds(uri, limits)
+    with opened(source, max_bytes=limits.max_size_bytes) as (reader, container):
+        bounds = Bounds(reader.uri, limits)
         stream = opened_stream(container, plan, bounds)
         decode, decoder = decoder_of(container, stream, plan)
         walk, timeline = DecodeLoop(container, stream, decode=decode), Timeline(time_base_of(stream))
@@ -107,7 +110,7 @@ def _scan(
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
             repaired_times=timeline.repairs,
-            oddities=str(oddities),
+            oddities="; ".join(filter(None, (str(oddities), _of_source(reader)))),
             decoder=decoder,
             failed_measures=spool.failed_measures,
         )
@@ -142,6 +145,10 @@ def _collect(
     return collector
 
 
+def _of_source(reader: CountingReader) -> str:
+    return "" if reader.is_verified else "its server tells no version, so it is unverified"
+
+
 def _no_frames(walk: DecodeLoop, bounds: Bounds) -> UnreadableVideo:
     if walk.refused_size_px is not None:
         bounds.check_size(*walk.refused_size_px)
@@ -169,19 +176,6 @@ def opened_stream(container: InputContainer, plan: ScanPlan, bounds: Bounds) -> 
     if plan.reads_vectors:
         export_vectors(stream.codec_context)
     return stream
-
-
-@contextmanager
-def store_first(reader: CountingReader) -> Generator[None]:
-    """What fails inside because the store failed is the store's failure, not the end of the file."""
-    try:
-        yield
-    except UnreadableVideo:
-        if reader.failure is not None:
-            raise reader.failure from None
-        raise
-    if reader.failure is not None:
-        raise reader.failure
 
 
 def time_base_of(stream: VideoStream) -> Fraction:

@@ -23,14 +23,14 @@ from clipmill.media.bitstream.random_access import startable
 from clipmill.media.decode.limits import Bounds
 from clipmill.media.frames.anomalies import Oddities
 from clipmill.media.frames.timestamps import Timeline, median_step, vary
-from clipmill.media.io.container import demuxed, open_container
-from clipmill.media.io.source import open_source
+from clipmill.media.io.container import demuxed, opened
 from clipmill.media.scan.collector import Collector
 from clipmill.media.scan.packet_index import PacketIndex, Segment
-from clipmill.media.scan.scan import collector_of, nominal_duration, opened_stream, store_first, time_base_of
+from clipmill.media.scan.scan import collector_of, nominal_duration, opened_stream, time_base_of
 from clipmill.media.scan.spool import Spool
 from clipmill.media.scan.tracks import Track, rows_of, tracks_in, with_tracks
 from clipmill.media.types import Samples, ScanArrays, ScanFacts, ScanPlan
+from clipmill.records import SourceFile
 from clipmill.sandbox.heartbeat import beat
 from clipmill.stages.reads import Measure
 
@@ -64,19 +64,25 @@ class SegmentFacts:
 
 
 def scan_segment(
-    uri: str, plan: ScanPlan, segment: Segment, first_pts: int, spool_dir: str, *, limits: LimitsSpec
+    source: SourceFile | str,
+    plan: ScanPlan,
+    segment: Segment,
+    first_pts: int,
+    spool_dir: str,
+    *,
+    limits: LimitsSpec,
 ) -> SegmentFacts:
-    """Scan one segment of the video at ``uri``, whose first frame is at ``first_pts``, into ``spool_dir``.
+    """Scan one segment of a video, whose first frame is at ``first_pts``, into ``spool_dir``.
 
     Frames are numbered from the segment's first. What compares the next segment's first frame with the last
     one here is here. SegmentFault where anything is unusual; else the errors of ``scan``.
     """
     start_s = time.process_time()
-    with open_source(uri) as reader, open_container(reader) as container, store_first(reader):
-        stream = opened_stream(container, plan, Bounds(uri, limits))
+    with opened(source, max_bytes=limits.max_size_bytes) as (reader, container):
+        stream = opened_stream(container, plan, Bounds(reader.uri, limits))
         timeline, oddities = Timeline(time_base_of(stream)), Oddities(container, stream)
         if segment.start_pts != first_pts:
-            container.seek(segment.start_pts, stream=stream)
+            _seek(container, stream, segment.start_pts)
         frames = _frames(container, stream, segment)
         with Spool(spool_dir, plan.samples) as spool:
             collector = _collect(spool, plan, stream, frames, segment, first_pts, timeline, oddities)
@@ -97,6 +103,13 @@ def scan_segment(
             cpu_s=time.process_time() - start_s,
             failed_measures=spool.failed_measures,
         )
+
+
+def _seek(container: InputContainer, stream: VideoStream, pts: int) -> None:
+    try:
+        container.seek(pts, stream=stream)
+    except FFmpegError as error:
+        raise SegmentFault(f"cannot go to {pts}: {error.strerror}") from error
 
 
 def _collect(

@@ -11,13 +11,14 @@ from clipmill.errors import ClipmillError
 from clipmill.limits import LimitsSpec
 from clipmill.media.decode.limits import Bounds
 from clipmill.media.decode.seek import ClipSource
+from clipmill.media.io.container import store_first
 from clipmill.media.io.source import open_source
 from clipmill.media.scan.collector import Collector
-from clipmill.media.scan.scan import collector_of, load_arrays, store_first
+from clipmill.media.scan.scan import collector_of, load_arrays
 from clipmill.media.scan.spool import Spool
 from clipmill.media.scan.tracks import rows_of, tracks_in, with_tracks
 from clipmill.media.types import ScanArrays, ScanPlan
-from clipmill.records import ClipSpan, FrameSpan
+from clipmill.records import ClipSpan, FrameSpan, SourceFile
 from clipmill.sandbox.heartbeat import beat
 
 
@@ -54,7 +55,7 @@ def _joined(first: SourceSpan, second: SourceSpan) -> SourceSpan:
 
 
 def scan_spans(
-    uri: str,
+    source: SourceFile | str,
     plan: ScanPlan,
     spans: Sequence[SourceSpan],
     first_pts: int,
@@ -62,24 +63,24 @@ def scan_spans(
     *,
     limits: LimitsSpec,
 ) -> float:
-    """Scans each span of the video at ``uri`` into a folder of its own; returns the CPU seconds.
+    """Scans each span of a video into a folder of its own; returns the CPU seconds.
 
     ``first_pts`` is the time of the video's first frame, from which the grids of samples count. SpanFault
     where a span has other frames than one pass found.
     """
     started_s = time.process_time()
-    with open_source(uri) as reader, store_first(reader):
-        source = ClipSource(reader)
+    with open_source(source, max_bytes=limits.max_size_bytes) as reader, store_first(reader):
+        video = ClipSource(reader)
         try:
             frames: Iterator[VideoFrame] | None = None
             reached_pts = first_pts
             for number, span in enumerate(spans):
-                if frames is None or source.saves_decoding(after_pts=reached_pts, before_pts=span.start_pts):
-                    frames = source.frames_from(span.start_pts)
-                _scan_span(source, frames, plan, span, first_pts, span_folder(spool_dir, number), limits)
+                if frames is None or video.saves_decoding(after_pts=reached_pts, before_pts=span.start_pts):
+                    frames = video.frames_from(span.start_pts)
+                _scan_span(video, frames, plan, span, first_pts, span_folder(spool_dir, number), limits)
                 reached_pts = span.end_pts
         finally:
-            source.close()
+            video.close()
     return time.process_time() - started_s
 
 

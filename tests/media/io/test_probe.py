@@ -11,6 +11,7 @@ from clipmill.errors import TransientStoreError, UnreadableVideo
 from clipmill.media.io import source
 from clipmill.media.io.probe import inspect_source, probe, read_identity
 from clipmill.media.io.source import open_source
+from clipmill.media.io.stores import RangeStore
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 from clipmill.specs import LimitsSpec
 from tests.support.films.scan_films import paint, tone_packets, write_film
@@ -187,9 +188,9 @@ def test_missing_file_is_a_store_error(tmp_path: Path) -> None:
 
 
 def test_store_failure_worth_another_try_is_raised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def busy(uri: str) -> source.RangeStore:
+    def busy(wanted: SourceFile, *, max_bytes: int) -> RangeStore:
         raise OSError(errno.EBUSY, "slow down")
 
-    monkeypatch.setattr(source, "_open_store", busy)
+    monkeypatch.setattr(source, "store_of", busy)
     with pytest.raises(TransientStoreError, match="slow down"):
         inspect_path(tmp_path / "a.mp4")

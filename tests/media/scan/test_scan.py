@@ -367,12 +367,15 @@ def test_store_failure_is_not_taken_for_the_end_of_the_film(
     data = write_film(tmp_path / "a.mkv", range(200), options=NO_B_FRAMES).read_bytes()
     monkeypatch.setattr(source, "BLOCK_BYTES", 1 << 10)
     monkeypatch.setattr(container, "IO_BUFFER_BYTES", 1 << 10)
-    monkeypatch.setattr(source, "_open_store", lambda uri: _FailingStore(data, good_bytes=len(data) // 2))
+    failing = _FailingStore(data, good_bytes=len(data) // 2)
+    monkeypatch.setattr(source, "store_of", lambda wanted, max_bytes: failing)
     with pytest.raises(StoreError, match="the disk is gone"):
         run(tmp_path / "a.mkv")
 
 
 class _FailingStore:
+    is_verified = True
+
     def __init__(self, data: bytes, *, good_bytes: int) -> None:
         self._data, self._good_bytes = data, good_bytes
         self.size_bytes = len(data)

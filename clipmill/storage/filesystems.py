@@ -1,0 +1,100 @@
+"""Which file system a URI means, and what its place is called: one rule for sources and outputs.
+
+A local path is used as it stands (``file://`` is taken off; ``#``, ``?``, ``%`` and ``::`` mean nothing). A
+URI is ``scheme://...``; its scheme alone chooses the file system, so that no name chains another one.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import cast
+
+import fsspec
+from fsspec.registry import known_implementations
+from fsspec.spec import AbstractFileSystem
+
+from clipmill.errors import StoreError
+from clipmill.storage.urls import is_written_out, without_secrets
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_LIBRARIES = {
+    "gs": ("gcsfs", "gcs"),
+    "gcs": ("gcsfs", "gcs"),
+    "az": ("adlfs", "azure"),
+    "abfs": ("adlfs", "azure"),
+}
+"""Scheme -> its library, and the extra of clipmill that installs it."""
+
+VERSION_KEYS = ("VersionId", "ETag", "etag", "generation", "LastModified", "mtime", "created")
+"""What file systems call the version of a file, best first."""
+
+
+def scheme_of(uri: str) -> str:
+    """Returns the scheme of a URI in lower case; ``file`` for a path."""
+    found = _SCHEME.match(uri)
+    return found[1].lower() if found else "file"
+
+
+def is_local(uri: str) -> bool:
+    """Whether ``uri`` is a path of this machine."""
+    return scheme_of(uri) == "file"
+
+
+def is_http(uri: str) -> bool:
+    """Whether ``uri`` is read from a web server."""
+    return scheme_of(uri) in ("http", "https")
+
+
+def local_path(uri: str) -> str:
+    """Returns the path of a local URI. StoreError for a name that no file can have."""
+    if "\0" in uri:
+        raise StoreError(uri.replace("\0", "\\0"), "a path holds no NUL character")
+    return uri.removeprefix("file://")
+
+
+def normalise(uri: str) -> str:
+    """Returns the name of a place: a local path made absolute, another URI without slashes at its end.
+
+    A web address loses what only signs a request, so that its name can be published.
+    """
+    if is_local(uri):
+        return os.path.abspath(local_path(uri))
+    named = without_secrets(uri) if is_http(uri) else uri
+    scheme, _, rest = named.partition("://")
+    return f"{scheme}://{rest.rstrip('/')}"
+
+
+def filesystem_of(uri: str) -> AbstractFileSystem:
+    """Returns the file system of a URI that is not local; its listings are never cached.
+
+    StoreError, with the remedy, where the scheme is unknown or its library is not there.
+    """
+    scheme = scheme_of(uri)
+    if scheme not in known_implementations and scheme not in fsspec.available_protocols():
+        raise StoreError(
+            uri, f"nothing is known about {scheme}://: use a path, s3://, gs://, az:// or https://"
+        )
+    make = partial(fsspec.filesystem, scheme, use_listings_cache=False)
+    if is_http(uri):
+        make = partial(make, encoded=is_written_out(uri))
+    try:
+        return cast(AbstractFileSystem, make())
+    except ImportError as error:
+        raise StoreError(uri, _remedy(scheme, error)) from error
+    except ValueError as error:  # missing credentials, mostly
+        raise StoreError(uri, str(error)) from error
+
+
+def versions_of(facts: Mapping[str, object]) -> tuple[str, ...]:
+    """Returns what names the version of a file among its facts, best first."""
+    return tuple(str(facts[key]).strip('"') for key in VERSION_KEYS if facts.get(key))
+
+
+def _remedy(scheme: str, error: ImportError) -> str:
+    if scheme not in _LIBRARIES:
+        return f"{scheme}:// needs a library that is not installed: {error}"
+    library, extra = _LIBRARIES[scheme]
+    return (
+        f"{scheme}:// needs {library}, which is not installed: pip install 'clipmill[{extra}]' or {library}"
+    )

@@ -2,15 +2,17 @@
 
 import json
 import platform
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import PurePosixPath
 from typing import cast
 
 import pyarrow as pa
 
-from clipmill import layout
+from clipmill import layout, scratch
+from clipmill.arrow import equal
 from clipmill.dataset.assemble import assemble
 from clipmill.dataset.collect import Collection, collect
 from clipmill.dataset.exports.embeddings import (
@@ -21,9 +23,10 @@ from clipmill.dataset.exports.embeddings import (
     export_no_embeddings,
 )
 from clipmill.dataset.funnel import Funnel
-from clipmill.dataset.publish import publish, read_duplicates
+from clipmill.dataset.publish import Guard, publish
 from clipmill.dataset.run_record import RunRecord
 from clipmill.dedup_job import steps as dedup
+from clipmill.dedup_job.result import RunDuplicates, export_ids, read_result
 from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.record import stream_recorded
@@ -34,12 +37,20 @@ from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import get_sources, get_work
 from clipmill.intake.shards import plan_shards
 from clipmill.machine import num_cores
+from clipmill.planning.judgement import RESULT
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.report.plan_view import plan_view
 from clipmill.report.render import write_report
 from clipmill.report.view import ReportOptions, ReportTables, SimilarityCounts
+from clipmill.runs.folders import remove_folder, sweep_folders
+from clipmill.runs.lease import TERM_S, Lease, take
+from clipmill.runs.process_name import this_process
+from clipmill.runs.run_id import new_run_id, started_at
+from clipmill.runs.termination import terminable
 from clipmill.specs import DedupSpec, ShardingSpec
+from clipmill.state.schema import schema_of
+from clipmill.state.store import ResultStore
 from clipmill.storage import store
 from clipmill.storage.filesystems import is_http
 
@@ -67,12 +78,16 @@ class Published:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a plan is carried out: what changes no clip. ``dedup`` None compares no clips."""
+    """How a plan is carried out: what changes no clip. ``dedup`` None compares no clips.
+
+    ``lease_term_s`` is how long the output stays this run's after the process was killed.
+    """
 
     engine: Engine = "inline"
     sharding: ShardingSpec = field(default_factory=ShardingSpec)
     dedup: DedupSpec | None = None
     writes_clip_json: bool = True
+    lease_term_s: float = TERM_S
 
 
 def run_curation(
@@ -80,29 +95,48 @@ def run_curation(
 ) -> Published:
     """Carries out a plan in this process, step by step as the workflow does; returns what it left.
 
-    ``on_chunk`` sees every finished chunk. SpecError for a plan without a writer.
+    ``on_chunk`` sees every finished chunk. SpecError for a plan without a writer. OutputBusy, at once, where
+    another run writes the output; Fenced where this one lost it meanwhile.
     """
     if plan.output is None:
         raise SpecError("nothing is published without a writer: add a ClipWriterStage")
-    output = plan.output.output_path
-    started_at = datetime.now(UTC)
+    scratch.sweep()
+    with terminable():
+        lease = take(
+            plan.output.output_path, new_run_id(), term_s=options.lease_term_s, process=this_process()
+        )
+        try:
+            with lease.kept():
+                return _carried_out(plan, options, lease, on_chunk)
+        finally:
+            remove_folder(lease.output, lease.run_id)
+            lease.release()
+
+
+def _carried_out(
+    plan: Plan, options: RunOptions, lease: Lease, on_chunk: Callable[[Chunk], None] | None
+) -> Published:
+    output = lease.output
+    sweep_folders(output, run_id=lease.run_id)
     shards = plan_shards(plan, output=output, sharding=options.sharding)
     for manifest_uri in shards.manifest_uris:
         inspect_manifest(manifest_uri, output=output, limits=plan.limits)
-    streams = run_phase(plan, 0, shards.listing_uri, output=output, options=options, on_chunk=on_chunk)
-    found = dedup_input(shards.listing_uri, plan.up_to(0), output=output, dedup=options.dedup)
-    duplicates = read_duplicates(find_duplicates(found, output, options.dedup)) if options.dedup else None
+    streams = run_phase(plan, 0, shards.listing_uri, lease=lease, options=options, on_chunk=on_chunk)
+    found = dedup_input(shards.listing_uri, plan.up_to(0), lease=lease, dedup=options.dedup)
+    duplicates = find_duplicates(found, lease, options.dedup) if options.dedup else None
     if plan.num_phases > 1:
-        passed = passed_clips(shards.listing_uri, plan.up_to(0), output=output, duplicates=duplicates)
+        passed = passed_clips(
+            shards.listing_uri, plan.up_to(0), output=output, duplicates=duplicates and duplicates.table
+        )
         streams += run_phase(
-            plan, 1, shards.listing_uri, output=output, options=options, passed=passed, on_chunk=on_chunk
+            plan, 1, shards.listing_uri, lease=lease, options=options, passed=passed, on_chunk=on_chunk
         )
     return publish_snapshot(
         shards.listing_uri,
         plan,
-        output=output,
-        started_at=started_at,
+        lease=lease,
         stream_uris=streams,
+        dedup=options.dedup,
         duplicates=duplicates,
         writes_clip_json=options.writes_clip_json,
     )
@@ -113,7 +147,7 @@ def run_phase(
     phase: int,
     listing_uri: str,
     *,
-    output: str,
+    lease: Lease,
     options: RunOptions,
     passed: frozenset[str] | None = None,
     on_chunk: Callable[[Chunk], None] | None = None,
@@ -124,11 +158,34 @@ def run_phase(
     """
     plan = plan.up_to(phase)
     num_groups = options.sharding.num_ray_clusters
-    works = admit(listing_uri, plan, output=output, num_groups=num_groups, passed=passed)
-    return [
-        stream_recorded(get_work(work), plan, output=output, engine=options.engine, on_chunk=on_chunk)
-        for work in works
-    ]
+    works = admit(listing_uri, plan, output=lease.output, num_groups=num_groups, passed=passed)
+    return [stream_work(work, plan, lease=lease, engine=options.engine, on_chunk=on_chunk) for work in works]
+
+
+def stream_work(
+    work_uri: str,
+    plan: Plan,
+    *,
+    lease: Lease,
+    engine: Engine,
+    on_chunk: Callable[[Chunk], None] | None = None,
+) -> str:
+    """Does the work of one manifest; returns the URI of its metrics. Fenced soon after the lease is lost."""
+
+    def seen(chunk: Chunk) -> None:
+        lease.check()
+        if on_chunk:
+            on_chunk(chunk)
+
+    return stream_recorded(
+        get_work(work_uri),
+        plan,
+        output=lease.output,
+        engine=engine,
+        run_id=lease.run_id,
+        part=PurePosixPath(work_uri).stem[-8:],
+        on_chunk=seen,
+    )
 
 
 def admit_unique(
@@ -155,24 +212,32 @@ def collection_of(listing_uri: str, plan: Plan, *, output: str) -> Collection:
 
 @dataclass(frozen=True)
 class DedupInput:
-    """URIs of a folder of embeddings and of a table of clips to rank by, and what made the embeddings."""
+    """URIs of a folder of embeddings and of a table of clips to rank by, and what made the embeddings.
+
+    ``ids_uri`` names their clips, so that no step takes those of another run for them.
+    """
 
     embeddings_uri: str
     columns_uri: str
     algorithm: str
+    ids_uri: str
 
 
-def dedup_input(listing_uri: str, plan: Plan, *, output: str, dedup: DedupSpec | None) -> DedupInput:
+def dedup_input(listing_uri: str, plan: Plan, *, lease: Lease, dedup: DedupSpec | None) -> DedupInput:
     """Writes what deduplication reads: a folder without embeddings where any of it is off."""
+    lease.hold()
+    output, folder = lease.output, layout.run_folder(store.normalise(lease.output), lease.run_id)
     nodes = embedders(plan) if writes_embeddings(plan) else []
     if not nodes:
-        return DedupInput(export_no_embeddings(output), "", "none")
+        nothing = export_no_embeddings(output)
+        return DedupInput(nothing, "", "none", export_ids(nothing, folder))
     collection = collection_of(listing_uri, plan, output=output)
     folders = {node.key: export_embeddings(collection, node) for node in nodes}
     columns_uri = export_clips_for_ranking(collection)
     chosen = compared(nodes, dedup)
     embeddings_uri = folders[chosen.key] if dedup else export_no_embeddings(output)
-    return DedupInput(embeddings_uri, columns_uri, algorithm_of(chosen))
+    ids_uri = export_ids(embeddings_uri, folder)
+    return DedupInput(embeddings_uri, columns_uri, algorithm_of(chosen), ids_uri)
 
 
 def compared(nodes: Sequence[Node], dedup: DedupSpec | None) -> Node:
@@ -191,34 +256,72 @@ def writes_embeddings(plan: Plan) -> bool:
     return plan.output is None or (plan.output.generate_embeddings and not plan.output.dry_run)
 
 
-def find_duplicates(found: DedupInput, output: str, spec: DedupSpec) -> str:
-    """Compares clips, step by step as the workflow does; returns the URI of the duplicates."""
+def find_duplicates(found: DedupInput, lease: Lease, spec: DedupSpec) -> RunDuplicates:
+    """Compares clips, step by step as the workflow does; returns the duplicates."""
+    output, held = lease.output, partial(_held, lease)
     fit = dedup.fit_clusters(found.embeddings_uri, output, spec)
-    assigned = [dedup.assign_clusters(shard) for shard in dedup.embedding_shards(fit)]
+    assigned = [dedup.assign_clusters(shard) for shard in held(dedup.embedding_shards(fit))]
     groups = dedup.cluster_groups(fit, assigned, spec, columns_uri=found.columns_uri)
-    pairs = [dedup.find_duplicates(group) for group in groups]
-    return dedup.select_keepers(pairs, output, spec, algorithm=found.algorithm)
+    pairs = [dedup.find_duplicates(group) for group in held(groups)]
+    lease.hold()
+    uri = dedup.hand_over_duplicates(pairs, output, spec, algorithm=found.algorithm, ids_uri=found.ids_uri)
+    return read_result(uri)
+
+
+def run_dedup(
+    embeddings_uri: str, output: str, spec: DedupSpec, *, algorithm: str, columns_uri: str = ""
+) -> RunDuplicates:
+    """Compares the embeddings of a folder in a run of its own; writes ``dedup/`` under the output.
+
+    ``algorithm`` made the embeddings. OutputBusy, at once, where another run writes the output.
+    """
+    scratch.sweep()
+    with terminable():
+        lease = take(output, new_run_id(), process=this_process())
+        folder = layout.run_folder(store.normalise(lease.output), lease.run_id)
+        try:
+            with lease.kept():
+                ids_uri = export_ids(embeddings_uri, folder)
+                found = DedupInput(embeddings_uri, columns_uri, algorithm, ids_uri)
+                return find_duplicates(found, lease, spec)
+        finally:
+            remove_folder(lease.output, lease.run_id)
+            lease.release()
+
+
+def _held(lease: Lease, steps: Sequence[str]) -> Iterator[str]:
+    """Yields the steps as long as the run holds its output."""
+    for step in steps:
+        lease.hold()
+        yield step
 
 
 def publish_snapshot(
     listing_uri: str,
     plan: Plan,
     *,
-    output: str,
-    started_at: datetime,
+    lease: Lease,
     stream_uris: Sequence[str] = (),
-    duplicates: pa.Table | None = None,
+    dedup: DedupSpec | None = None,
+    duplicates: RunDuplicates | None = None,
     writes_clip_json: bool = True,
 ) -> Published:
-    """Publishes tables, exports, manifest and report. ``stream_uris``: metrics of the streaming tasks."""
+    """Publishes tables, exports, manifest and report. ``stream_uris``: metrics of the streaming tasks.
+
+    Fenced where the run lost its output, StaleDuplicates where it keeps clips that were not compared: both
+    before readers see anything new.
+    """
+    output = lease.output
     streams = [cast(dict[str, object], json.loads(store.read_bytes(uri))) for uri in stream_uris]
-    run = _run_record(started_at, streams)
+    run = _run_record(lease.run_id, streams)
     tables, funnel = publish(
         collection_of(listing_uri, plan, output=output),
         run=run,
-        duplicates=duplicates,
+        duplicates=duplicates and duplicates.table,
         writes_clip_json=writes_clip_json,
+        guard=Guard(clips=_compared_check(plan, output, dedup, duplicates), writes=lease.hold),
     )
+    lease.hold()
     report_uri = write_report(
         store.normalise(output),
         ReportTables(**tables.by_name()),
@@ -239,12 +342,30 @@ def publish_snapshot(
     )
 
 
-def _run_record(started_at: datetime, streams: Sequence[dict[str, object]]) -> RunRecord:
+def _compared_check(
+    plan: Plan, output: str, dedup: DedupSpec | None, duplicates: RunDuplicates | None
+) -> Callable[[pa.Table], None]:
+    """Returns a check of the table of clips: each kept one with an embedding was compared."""
+    nodes = embedders(plan) if writes_embeddings(plan) else []
+    if dedup is None or duplicates is None or not nodes:
+        return lambda clips: None
+    node, state = compared(nodes, dedup), ResultStore(output)
+
+    def check(clips: pa.Table) -> None:
+        kept = clips.filter(equal(clips["status"], "kept"))["clip_id"].combine_chunks()
+        columns = ["id", "outcome"]
+        rows = state.read(node.key, node.digest, schema=schema_of(node), columns=columns, among=kept)
+        duplicates.check_kept(rows.filter(equal(rows["outcome"], RESULT))["id"])
+
+    return check
+
+
+def _run_record(run_id: str, streams: Sequence[dict[str, object]]) -> RunRecord:
     video_s, wall_s = (sum(float(str(one[name])) for one in streams) for name in ("video_s", "wall_s"))
     laps = [lap for one in streams for lap in cast(list[dict[str, str | int | float]], one["laps"])]
     return RunRecord(
-        run_id=f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
-        started_at=started_at.isoformat(),
+        run_id=run_id,
+        started_at=started_at(run_id).isoformat(),
         finished_at=datetime.now(UTC).isoformat(),
         host=platform.node(),
         num_cpus=num_cores(),

@@ -7,13 +7,17 @@
     ├── SourceError          a source that does not exist or holds no video; raised before any work
     ├── OutputError          an output that cannot be written; raised before any work
     ├── ModelUnavailable     weights that are missing, partial or wrong; raised before any work
+    ├── OutputBusy           an output that another run is writing; raised before any work
+    ├── Fenced               a run that lost its output to another one; it publishes nothing
+    ├── StaleDuplicates      duplicates that were found among other clips than those of the run
     ├── StageBroken          a stage that fails on everything; the run stops and keeps what is done
     ├── WorkerDied           a process of Ray that ran a stage is gone, and so were those that took its place
     ├── EngineDied           a model that was running is gone; who holds it may open another
     ├── FileFault            something about one file
     │   ├── StoreError           a store that failed while work was under way
     │   │   ├── TransientStoreError   ... in a way that is worth another try
-    │   │   └── SourceChanged         a source that is no longer the file that was listed
+    │   │   ├── SourceChanged         a source that is no longer the file that was listed
+    │   │   └── WriteConflict         a file that another writer made or replaced first
     │   └── BadEmbeddings        a file of embeddings holds rows that cannot be compared
     ├── UnreadableVideo      a container or video stream that could not be read
     ├── CodecChildDied       the child process that runs codecs crashed
@@ -40,6 +44,37 @@ class SourceError(ClipmillError):
 
 class OutputError(ClipmillError):
     """The output cannot be written."""
+
+
+class OutputBusy(ClipmillError):
+    """Another run writes the output; ``run_id``, ``host`` and ``started`` say which."""
+
+    def __init__(self, output: str, run_id: str, host: str, started: str) -> None:
+        super().__init__(
+            f"run {run_id} on {host} has been writing {output} since {started}: wait until it has ended; "
+            f"if that process is gone, run `clipmill unlock {output}`"
+        )
+        self.output, self.run_id, self.host, self.started = output, run_id, host, started
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
+        return type(self), (self.output, self.run_id, self.host, self.started)
+
+
+class Fenced(ClipmillError):
+    """A run no longer holds its output: it stood still past its lease, or ``clipmill unlock`` ended it."""
+
+    def __init__(self, output: str, run_id: str, cause: str) -> None:
+        super().__init__(
+            f"run {run_id} no longer holds {output} and publishes nothing: {cause}; run it again"
+        )
+        self.output, self.run_id, self.cause = output, run_id, cause
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        return type(self), (self.output, self.run_id, self.cause)
+
+
+class StaleDuplicates(ClipmillError):
+    """Deduplication compared other clips than those that the run publishes."""
 
 
 class ModelUnavailable(ClipmillError):
@@ -112,6 +147,10 @@ class TransientStoreError(StoreError):
 
 class SourceChanged(StoreError):
     """A source is no longer the file that was listed: it was replaced, it grew or it is gone."""
+
+
+class WriteConflict(StoreError):
+    """A conditional write found that another writer was first."""
 
 
 TRANSIENT_ERRNOS = frozenset(

@@ -3,6 +3,7 @@
 from clipmill.outside_names import path_of
 
 TABLES = ("videos", "shots", "clips", "windows", "rejections", "duplicates")
+LEASE = "lease.json"
 
 
 def join(root: str, *parts: str) -> str:
@@ -103,6 +104,16 @@ def run_path(root: str, run_id: str) -> str:
     return join(root, "runs", f"{run_id}.json")
 
 
+def lease_path(root: str) -> str:
+    """Which run writes the output."""
+    return join(root, LEASE)
+
+
 def work_dir(root: str) -> str:
     """Manifests that tasks hand to each other."""
     return join(root, "work")
+
+
+def run_folder(root: str, run_id: str) -> str:
+    """What the tasks of one run hand to each other."""
+    return join(work_dir(root), run_id)

@@ -31,3 +31,5 @@ class LimitsSpec(Spec):
     """``none`` runs codecs in the worker itself, for a debugger: a crash there ends the run."""
     max_attempts: Annotated[int, Field(ge=1), SPEED] = 2
     max_work_per_run: Annotated[float | None, Field(gt=0), SPEED] = None
+    lease_hours: Annotated[float, Field(gt=0), SPEED] = 24.0
+    """Under Flyte, time without any task of the run at work after which another run takes the output over."""

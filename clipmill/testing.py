@@ -1,6 +1,5 @@
 """Trying a stage: on one video, or on items made by hand."""
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -23,6 +22,7 @@ from clipmill.planning.nodes import Node, Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.registry import stage_class
 from clipmill.records import ClipSpan, FrameSpan, VideoFacts
+from clipmill.scratch import ScratchFolder
 from clipmill.stages.base import Batch, Item, MotionSamples, Stage, Worker
 from clipmill.storage.listing import list_source
 
@@ -61,8 +61,8 @@ def run_items(stage: Stage, items: Sequence[Item]) -> pa.Table:
     item by item.
     """
     node = Node(stage.name, stage, stage.reads())
-    with tempfile.TemporaryDirectory(prefix="clipmill-stage-") as folder:
-        context = WorkerContext(node, Shared(), output_uri=folder)
+    with ScratchFolder("stage") as scratch:
+        context = WorkerContext(node, Shared(), output_uri=scratch.path)
         context.expect(items)
         worker = open_worker(node, context)
         if is_stream(worker):

@@ -1,27 +1,27 @@
 """What a run leaves for people and programs: embeddings, tables, exports, the report."""
 
-from datetime import datetime
 from typing import NamedTuple
 
 from flytekit import Deck, task
 from flytekit.deck import DeckField
 
 from clipmill import curation
-from clipmill.dataset.publish import read_duplicates
+from clipmill.dedup_job.result import read_result
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec, DedupSpec
 from clipmill.storage import store
 from images import CPU_IMAGE
-from tasks.faults import retried_by_flyte
-from tasks.hardware import PUBLISH
+from tasks.hardware import PLAN, PUBLISH
+from tasks.leases import release_failed, run_step
 
 
 class Embeddings(NamedTuple):
-    """What deduplication reads: URIs of a folder of embeddings and of a clips table, and its parameters."""
+    """What deduplication reads: URIs of embeddings, of a clips table and of ids, and its parameters."""
 
     embeddings: str
     columns: str
     algorithm: str
+    ids: str
     dedup: DedupSpec
 
 
@@ -35,13 +35,14 @@ class Publication(NamedTuple):
 
 @task(container_image=CPU_IMAGE, **PUBLISH.of_task)
 def collect_embeddings(
-    listing: str, streamed: list[str], source: str, output: str, spec: CurateSpec
+    listing: str, streamed: list[str], source: str, output: str, spec: CurateSpec, run_id: str
 ) -> Embeddings:
     """Write the embeddings of the clips that passed; none when embedding or dedup is off."""
-    with retried_by_flyte():
+    with run_step(output, run_id) as lease:
         plan = plan_of_spec(spec, source=source, output=output).up_to(0)
-        found = curation.dedup_input(listing, plan, output=output, dedup=spec.dedup)
-    return Embeddings(found.embeddings_uri, found.columns_uri, found.algorithm, spec.dedup or DedupSpec())
+        found = curation.dedup_input(listing, plan, lease=lease, dedup=spec.dedup)
+    dedup = spec.dedup or DedupSpec()
+    return Embeddings(found.embeddings_uri, found.columns_uri, found.algorithm, found.ids_uri, dedup)
 
 
 # Without the deck of dependencies, for which pip is asked twice: the manifest has the versions.
@@ -56,22 +57,29 @@ def publish(
     streamed: list[str],
     finished: list[str],
     duplicates: str,
-    started: str,
     source: str,
     output: str,
     spec: CurateSpec,
+    run_id: str,
 ) -> Publication:
-    """Publish the snapshot and its report, after checking that nothing was lost."""
-    with retried_by_flyte():
+    """Publish the snapshot and its report, after checking that nothing was lost; give the output back."""
+    with run_step(output, run_id) as lease:
         done = curation.publish_snapshot(
             listing,
             plan_of_spec(spec, source=source, output=output),
-            output=output,
-            started_at=datetime.fromisoformat(started),
+            lease=lease,
             stream_uris=[*streamed, *finished],
-            duplicates=read_duplicates(duplicates),
+            dedup=spec.dedup,
+            duplicates=read_result(duplicates),
             writes_clip_json=spec.write.write_clip_json,
         )
         Deck("report", store.read_bytes(done.report_uri).decode())
+    lease.release()
     print(done.summary())
     return Publication(done.manifest_uri, done.report_uri, done.run_uri)
+
+
+@task(container_image=CPU_IMAGE, **PLAN.of_task)
+def fail_curation(source: str, output: str, spec: CurateSpec) -> None:
+    """Give the output back after a failure; the inputs are those of the workflow."""
+    release_failed(output)

@@ -8,53 +8,53 @@ from typing import cast
 
 from flytekit import dynamic, task
 
-from clipmill.engine.record import stream_recorded
-from clipmill.intake.manifests import get_work
+from clipmill.curation import stream_work
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.runs.termination import terminable
 from clipmill.specs import CurateSpec
 from images import CPU_IMAGE, LEGACY_IMAGE, MODELS_IMAGE, NVDEC_IMAGE, VLLM_IMAGE
 from tasks.cluster import LEGACY_CLUSTER, MODELS_CLUSTER, NVDEC_CLUSTER, STREAM_CLUSTER, VLLM_CLUSTER
-from tasks.faults import retried_by_flyte
 from tasks.hardware import PLAN, STREAM
+from tasks.leases import run_step
 from tasks.progress import show_progress
 
 
-def _streamed(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
+def _streamed(work: str, source: str, output: str, spec: CurateSpec, phase: int, run_id: str) -> str:
     show_progress()
-    with retried_by_flyte():
+    with terminable(), run_step(output, run_id) as lease:
         plan = plan_of_spec(spec, source=source, output=output).up_to(phase)
-        return stream_recorded(get_work(work), plan, output=output, engine="ray")
+        return stream_work(work, plan, lease=lease, engine="ray")
 
 
 @task(task_config=STREAM_CLUSTER, container_image=CPU_IMAGE, **STREAM.of_task)
-def stream(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
+def stream(work: str, source: str, output: str, spec: CurateSpec, phase: int, run_id: str) -> str:
     """Decode, split, score, cut, embed and preview one manifest's videos; the URI of what it took."""
-    return _streamed(work, source, output, spec, phase)
+    return _streamed(work, source, output, spec, phase, run_id)
 
 
 @task(task_config=NVDEC_CLUSTER, container_image=NVDEC_IMAGE, **STREAM.of_task)
-def stream_with_nvdec(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
+def stream_with_nvdec(work: str, source: str, output: str, spec: CurateSpec, phase: int, run_id: str) -> str:
     """The same, decoded by the GPUs of its workers."""
-    return _streamed(work, source, output, spec, phase)
+    return _streamed(work, source, output, spec, phase, run_id)
 
 
 @task(task_config=MODELS_CLUSTER, container_image=MODELS_IMAGE, **STREAM.of_task)
-def stream_with_models(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
+def stream_with_models(work: str, source: str, output: str, spec: CurateSpec, phase: int, run_id: str) -> str:
     """The same, with learned shots, scores, embeddings or captions by transformers."""
-    return _streamed(work, source, output, spec, phase)
+    return _streamed(work, source, output, spec, phase, run_id)
 
 
 @task(task_config=LEGACY_CLUSTER, container_image=LEGACY_IMAGE, **STREAM.of_task)
-def stream_with_legacy(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
+def stream_with_legacy(work: str, source: str, output: str, spec: CurateSpec, phase: int, run_id: str) -> str:
     """The same, with embedders that bring code of their own."""
-    return _streamed(work, source, output, spec, phase)
+    return _streamed(work, source, output, spec, phase, run_id)
 
 
 @task(task_config=VLLM_CLUSTER, container_image=VLLM_IMAGE, **STREAM.of_task)
-def stream_with_vllm(work: str, source: str, output: str, spec: CurateSpec, phase: int) -> str:
+def stream_with_vllm(work: str, source: str, output: str, spec: CurateSpec, phase: int, run_id: str) -> str:
     """The same, with captions by vLLM."""
-    return _streamed(work, source, output, spec, phase)
+    return _streamed(work, source, output, spec, phase, run_id)
 
 
 STREAMS = {
@@ -68,7 +68,9 @@ STREAMS = {
 
 
 @dynamic(container_image=CPU_IMAGE, **PLAN.of_task)
-def stream_all(works: list[str], source: str, output: str, spec: CurateSpec, phase: int) -> list[str]:
+def stream_all(
+    works: list[str], source: str, output: str, spec: CurateSpec, phase: int, run_id: str
+) -> list[str]:
     """One Ray task per manifest, where its models run; an empty list starts no cluster.
 
     ``phase`` 1 adds the stages behind deduplication.
@@ -76,4 +78,7 @@ def stream_all(works: list[str], source: str, output: str, spec: CurateSpec, pha
     plan = plan_of_spec(spec, source=source, output=output).up_to(phase)
     run = STREAMS[environment_of(plan)]
     # In its pod this compiles a workflow: what a call gives is the promise of a URI.
-    return [cast(str, run(work=work, source=source, output=output, spec=spec, phase=phase)) for work in works]
+    return [
+        cast(str, run(work=work, source=source, output=output, spec=spec, phase=phase, run_id=run_id))
+        for work in works
+    ]

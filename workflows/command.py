@@ -8,15 +8,16 @@ from pathlib import Path
 
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
+from clipmill.cli.exits import exit_code
 from clipmill.engine.run import check_machine
 from clipmill.errors import ClipmillError
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.runs.lease import check_output
 from clipmill.spec_file import load_spec
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
 
-MISUSE = 2
 WORKFLOW = Path(__file__).parent / "curate.py"
 ROOT = WORKFLOW.parent.parent
 
@@ -33,13 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         spec = load_spec(options.spec)
         store.check_writable(options.output)
+        check_output(options.output)
         plan = plan_of_spec(spec, source=options.source, output=options.output)
         environment_of(plan)
         check_machine(plan, "inline")
         list_source(plan.source, exclude=options.output)
     except ClipmillError as error:
         print(f"clipmill: {error}", file=sys.stderr)
-        return MISUSE
+        return exit_code(error)
     return _run_workflow(
         "--source", options.source, "--output", options.output, "--spec", spec.model_dump_json()
     )

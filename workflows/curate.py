@@ -10,10 +10,10 @@ from typing import NamedTuple
 from flytekit import map_task, workflow
 
 from clipmill.specs import CurateSpec
-from tasks.publish import collect_embeddings, publish
+from tasks.publish import collect_embeddings, fail_curation, publish
 from tasks.shards import admit, admit_unique, inspect, plan_shards
 from tasks.stream import stream_all
-from workflows.dedup import dedup
+from workflows.dedup import find_all_duplicates
 
 
 class Curated(NamedTuple):
@@ -24,7 +24,7 @@ class Curated(NamedTuple):
     run: str
 
 
-@workflow
+@workflow(on_failure=fail_curation)
 def curate(source: str, output: str, spec: CurateSpec = CurateSpec()) -> Curated:
     """Curate the videos of a source into clips with scores, embeddings, previews and a report.
 
@@ -34,31 +34,36 @@ def curate(source: str, output: str, spec: CurateSpec = CurateSpec()) -> Curated
     """
     shards = plan_shards(source=source, output=output, spec=spec)
     inspected = map_task(partial(inspect, output=output, spec=spec))(manifest=shards.manifests)
-    work = admit(listing=shards.listing, inspected=inspected, source=source, output=output, spec=spec)
-    streamed = stream_all(works=work, source=source, output=output, spec=spec, phase=0)
-    found = collect_embeddings(
-        listing=shards.listing, streamed=streamed, source=source, output=output, spec=spec
+    run_id = shards.run_id
+    work = admit(
+        listing=shards.listing, inspected=inspected, source=source, output=output, spec=spec, run_id=run_id
     )
-    duplicates = dedup(
+    streamed = stream_all(works=work, source=source, output=output, spec=spec, phase=0, run_id=run_id)
+    found = collect_embeddings(
+        listing=shards.listing, streamed=streamed, source=source, output=output, spec=spec, run_id=run_id
+    )
+    duplicates = find_all_duplicates(
         embeddings=found.embeddings,
         output=output,
         spec=found.dedup,
         algorithm=found.algorithm,
         columns=found.columns,
+        run_id=run_id,
+        ids=found.ids,
     )
     rest = admit_unique(
-        listing=shards.listing, duplicates=duplicates, source=source, output=output, spec=spec
+        listing=shards.listing, duplicates=duplicates, source=source, output=output, spec=spec, run_id=run_id
     )
-    finished = stream_all(works=rest, source=source, output=output, spec=spec, phase=1)
+    finished = stream_all(works=rest, source=source, output=output, spec=spec, phase=1, run_id=run_id)
     published = publish(
         listing=shards.listing,
         streamed=streamed,
         finished=finished,
         duplicates=duplicates,
-        started=shards.started,
         source=source,
         output=output,
         spec=spec,
+        run_id=run_id,
     )
     return Curated(published.manifest, published.report, published.run)
 

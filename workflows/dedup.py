@@ -8,13 +8,28 @@ from tasks.dedupe import (
     assign_clusters,
     cluster_groups,
     embedding_shards,
+    fail_dedup,
     find_duplicates,
+    finish_dedup,
     fit_clusters,
     select_keepers,
+    start_dedup,
 )
 
 
 @workflow
+def find_all_duplicates(
+    embeddings: str, output: str, spec: DedupSpec, algorithm: str, columns: str, run_id: str, ids: str
+) -> str:
+    """Find semantic duplicates among the clips of a run that holds the output."""
+    fit = fit_clusters(embeddings=embeddings, output=output, spec=spec)
+    assigned = map_task(assign_clusters)(shard=embedding_shards(fit=fit))
+    groups = cluster_groups(fit=fit, assigned=assigned, spec=spec, columns=columns)
+    found = map_task(find_duplicates)(group=groups)
+    return select_keepers(found=found, output=output, spec=spec, algorithm=algorithm, run_id=run_id, ids=ids)
+
+
+@workflow(on_failure=fail_dedup)
 def dedup(
     embeddings: str,
     output: str,
@@ -30,8 +45,14 @@ def dedup(
     :param algorithm: what made the embeddings; names the threshold where the spec has none
     :param columns: table of clips to rank by, where the spec ranks by columns
     """
-    fit = fit_clusters(embeddings=embeddings, output=output, spec=spec)
-    assigned = map_task(assign_clusters)(shard=embedding_shards(fit=fit))
-    groups = cluster_groups(fit=fit, assigned=assigned, spec=spec, columns=columns)
-    found = map_task(find_duplicates)(group=groups)
-    return select_keepers(found=found, output=output, spec=spec, algorithm=algorithm)
+    run = start_dedup(embeddings=embeddings, output=output)
+    duplicates = find_all_duplicates(
+        embeddings=embeddings,
+        output=output,
+        spec=spec,
+        algorithm=algorithm,
+        columns=columns,
+        run_id=run.run_id,
+        ids=run.ids,
+    )
+    return finish_dedup(duplicates=duplicates, output=output, run_id=run.run_id)

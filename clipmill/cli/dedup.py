@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
+from clipmill import layout
 from clipmill.cli.options import Set, Spec, spec_of_options
-from clipmill.curation import DedupInput, find_duplicates
-from clipmill.dataset.publish import read_duplicates
+from clipmill.curation import run_dedup
 from clipmill.errors import SpecError
 
 app = typer.Typer()
@@ -30,5 +30,5 @@ def dedup(
     if given.dedup is None:
         raise SpecError("dedup: null in the spec turns deduplication off: leave it out")
     made_by = algorithm or (given.embedding.algorithm if given.embedding else "")
-    uri = find_duplicates(DedupInput(embeddings, columns, made_by), output, given.dedup)
-    print(f"{len(read_duplicates(uri))} duplicates: {uri}")
+    found = run_dedup(embeddings, output, given.dedup, algorithm=made_by, columns_uri=columns)
+    print(f"{len(found.table)} duplicates: {layout.dedup_dir(output)}")

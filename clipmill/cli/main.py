@@ -20,6 +20,7 @@ VERBS = {
     "stages": "List the stages, or show one.",
     "spec": "Write, check or show a spec.",
     "models": "List the models, or fetch weights.",
+    "unlock": "Say which run holds an output, and break its hold.",
 }
 """Verb -> what it does. Each is one module of this package, imported when it is asked for."""
 

@@ -15,6 +15,7 @@ from clipmill.state.store import ResultStore
 from clipmill.storage import store
 from clipmill.storage.inspections import read_inspections
 from clipmill.storage.state import State
+from clipmill.storage.swap import Standing, standing
 
 Row = Mapping[str, object]
 """One row of a table: column name -> value."""
@@ -35,14 +36,13 @@ class Collection:
     inspections: Mapping[str, Row]
     splits: Mapping[str, Row]
     known: Known
-    manifest: bytes | None = None
+    manifest: Standing
 
 
 def collect(output: str, *, plan: Plan, sources: Sequence[SourceFile]) -> Collection:
     """Returns the state under ``output`` of every stage of ``plan``, by its current digest."""
     output = store.normalise(output)
-    manifest_uri = layout.manifest_path(output)
-    manifest = store.read_bytes(manifest_uri) if store.exists(manifest_uri) else None
+    manifest = standing(layout.manifest_path(output))
     state = ResultStore(output)
     extractor = plan.extractor
     return Collection(

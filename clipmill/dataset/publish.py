@@ -1,11 +1,11 @@
 """Writes the snapshot: tables and exports first, the manifest that names them last."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 from clipmill import layout
-from clipmill.base_columns import DUPLICATES
 from clipmill.dataset.assemble import Tables, assemble
 from clipmill.dataset.collect import Collection
 from clipmill.dataset.conservation import check_conservation
@@ -22,9 +22,17 @@ from clipmill.storage import parquet, store
 _KEPT_KEYS = ("clip_id", "clip_uri", "source_uri", "start_s", "end_s")
 
 
-def read_duplicates(uri: str) -> pa.Table:
-    """The table that semantic deduplication wrote."""
-    return parquet.read(uri, schema=DUPLICATES)
+def _no_check(*_: object) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What stops a publication: ``clips`` sees the table of clips before anything is written, ``writes``
+    is asked before files are replaced that readers look at, and right before the manifest."""
+
+    clips: Callable[[pa.Table], None] = _no_check
+    writes: Callable[[], None] = _no_check
 
 
 def publish(
@@ -33,16 +41,20 @@ def publish(
     run: RunRecord,
     duplicates: pa.Table | None = None,
     writes_clip_json: bool = True,
+    guard: Guard = Guard(),
 ) -> tuple[Tables, Funnel]:
     """Assemble, check and write the snapshot; returns its tables and its funnel.
 
     A run that changes nothing writes ``runs/<run_id>.json`` only. Exports follow the tables: the JSON of a
     clip or video that is no longer in the snapshot is deleted, clip files and previews never are. Raises
-    ConservationError before anything is written, TransientStoreError when another run published meanwhile.
+    ConservationError, and what ``guard`` raises of the clips, before anything is written; WriteConflict when
+    another run published meanwhile.
     """
     tables = assemble(collection, duplicates=duplicates)
     check_conservation(tables, num_found=len(collection.sources))
+    guard.clips(tables.clips)
     funnel = count_funnel(tables)
+    guard.writes()
     output = collection.output
     files = {name: parquet.encode(table) for name, table in tables.by_name().items()}
     for name, data in files.items():
@@ -50,7 +62,8 @@ def publish(
     _export(collection, tables, writes_clip_json=writes_clip_json)
     names = {name: layout.table_path("", name).lstrip("/") for name in files}
     manifest = manifest_bytes(collection.plan, tables, funnel, table_files=files, names=names)
-    store.swap(layout.manifest_path(output), collection.manifest, manifest)
+    guard.writes()
+    collection.manifest.swap(manifest)
     write_run(output, run)
     store.remove_leftovers(output)
     return tables, funnel

@@ -23,8 +23,8 @@ _PAIR_COLUMNS = ("id", "max_id", "cosine_sim_score")
 
 def publish_all(
     found: Sequence[Found], table: pa.Table, output: str, spec: DedupSpec, *, similarities: Similarities
-) -> str:
-    """Put the tree of a run over all clips in place of what was there; URI of the table of duplicates."""
+) -> bytes:
+    """Put the tree of a run over all clips in place of what was there; the table of duplicates as written."""
     root, folder = layout.dedup_dir(output), found[0].folder
     copied = _documented([one for part in found for one in part.clusters if one.kmeans_uri])
     copied[known.CENTROIDS] = layout.join(folder, fit.CENTROIDS)
@@ -48,11 +48,11 @@ def publish_all(
     _put(made, similarities, now, output)
     names = [*copied, *made, *_row_files(now)]
     _remove_others(root, names, (selection.KMEANS, selection.PAIRWISE, selection.DUPLICATES, known.ROWS))
-    return selection.table_uri(output)
+    return made[selection.TABLE]
 
 
-def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similarities: Similarities) -> str:
-    """Put what new clips add beside what is there; URI of the table of all duplicates."""
+def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similarities: Similarities) -> bytes:
+    """Put what new clips add beside what is there; the table of all duplicates as written."""
     root = layout.dedup_dir(output)
     earlier = step_io.read(found[0].known_uri, Known)
     new = [one.new for one in found if one.new is not None]
@@ -80,7 +80,7 @@ def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similar
     _note_files(files, known.read_files(earlier, output), now, output)
     _put(made, similarities.model_copy(update={"counts": counts}), now, output)
     _remove_others(root, _row_files(now), (known.ROWS,))
-    return selection.table_uri(output)
+    return made[selection.TABLE]
 
 
 def _note_files(uri: str, earlier: Collection[step_io.InputFile], now: Known, output: str) -> None:

@@ -158,6 +158,15 @@ class Found(_Handover):
     known_uri: str = ""
 
 
+class RunResult(_Handover):
+    """The duplicates of one run and the ids that it compared, as they were written."""
+
+    table_uri: str
+    table_digest: str
+    ids_uri: str
+    ids_digest: str
+
+
 def input_files(files: Iterable[store.FileEntry]) -> InputFiles:
     """The entries of a listing, to know them again."""
     return InputFiles(files=tuple(map(input_file, sorted(files))))

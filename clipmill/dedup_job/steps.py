@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from clipmill import layout
 from clipmill.dedup.copies.thresholds import eps_for
 from clipmill.dedup.nearest import Search
-from clipmill.dedup_job import assign, fit, links, selection, step_io
+from clipmill.dedup_job import assign, fit, links, result, selection, step_io
 from clipmill.dedup_job.find_group import search
 from clipmill.dedup_job.previous.run import read_known, rows_dir
 from clipmill.dedup_job.publish import publish_all, publish_new
@@ -147,17 +147,36 @@ def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, a
     holds. All is known before the first file is replaced; files that hold what they should stay as they are;
     those of earlier runs that no longer belong go last.
     """
+    _selected(found_uris, output, spec, algorithm=algorithm)
+    return selection.table_uri(store.normalise(output))
+
+
+def hand_over_duplicates(
+    found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str, ids_uri: str
+) -> str:
+    """As ``select_keepers``; URI of the run's own copy of the duplicates, for ``result.read_result``.
+
+    ``ids_uri`` names the clips of the run, as ``result.export_ids`` wrote them. StaleDuplicates where others
+    were compared.
+    """
+    table = _selected(found_uris, output, spec, algorithm=algorithm)
+    is_whole = not step_io.read(found_uris[0], step_io.Found).known_uri
+    return result.hand_over(table, ids_uri, store.normalise(output), is_whole=is_whole)
+
+
+def _selected(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> bytes:
+    """Writes the tree; returns the table of duplicates as written."""
     apply_verbose([spec])
     eps = eps_for(algorithm) if spec.eps is None else spec.eps
     found = [step_io.read(uri, step_io.Found) for uri in found_uris]
     output = store.normalise(output)
     select = _select_new if found[0].known_uri else _select_all
-    uri = select(found, output, spec, eps=eps)
+    table = select(found, output, spec, eps=eps)
     selection.remove_earlier_work(found[0].folder)
-    return uri
+    return table
 
 
-def _select_all(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> str:
+def _select_all(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> bytes:
     members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
     chosen = links.select(members, eps=eps)
     table = selection.duplicates(chosen.links, members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
@@ -166,10 +185,10 @@ def _select_all(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *,
     return publish_all(found, table, output, spec, similarities=similarities)
 
 
-def _select_new(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> str:
+def _select_new(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> bytes:
     new = [part.new for part in found if part.new is not None]
     if not new:
-        return selection.table_uri(output)
+        return store.read_bytes(selection.table_uri(output))
     chosen = links.select_new(new, eps=eps)
     table = selection.new_duplicates(
         chosen.links,

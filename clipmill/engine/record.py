@@ -2,10 +2,8 @@
 
 import json
 import platform
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from clipmill import layout
 from clipmill.engine.chunk import Chunk
@@ -23,12 +21,16 @@ def stream_recorded(
     *,
     output: str,
     engine: Engine,
+    run_id: str,
+    part: str,
     on_chunk: Callable[[Chunk], None] | None = None,
 ) -> str:
-    """Runs the engine over ``items`` into the state of ``output``; returns the URI of its metrics."""
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"  # later runs sort behind
+    """Runs the engine over ``items`` into the state of ``output``; returns the URI of its metrics.
+
+    ``part`` tells the metrics of one run's parts apart, which may be on several clusters.
+    """
     report = stream(items, plan, engine=engine, state=ResultStore(output), run_id=run_id, on_chunk=on_chunk)
-    uri = layout.run_path(output, f"{run_id}.stream")
+    uri = layout.run_path(output, f"{run_id}.{part}.stream")
     store.put_bytes(uri, json.dumps(_record(items, report), indent=1).encode())
     return uri
 

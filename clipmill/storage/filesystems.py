@@ -26,8 +26,8 @@ _LIBRARIES = {
 }
 """Scheme -> its library, and the extra of clipmill that installs it."""
 
-VERSION_KEYS = ("VersionId", "ETag", "etag", "generation", "LastModified", "mtime", "created")
-"""What file systems call the version of a file, best first."""
+VERSION_KEYS = ("VersionId", "ETag", "generation", "etag", "LastModified", "mtime", "created")
+"""What file systems call the version of a file, best first; GCS's etag changes with what is noted of it."""
 
 
 def scheme_of(uri: str) -> str:

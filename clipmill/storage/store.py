@@ -8,7 +8,6 @@ Faults are raised as StoreError, or as TransientStoreError where another try may
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import BinaryIO, cast
 from fsspec.implementations.local import LocalFileSystem
 
 from clipmill import layout
-from clipmill.errors import OutputError, StoreError, TransientStoreError
+from clipmill.errors import OutputError, StoreError
 from clipmill.storage import faults, local
 from clipmill.storage.filesystems import filesystem_of as _remote
 from clipmill.storage.filesystems import is_http, is_local, normalise, versions_of
@@ -97,20 +96,6 @@ def put_if_changed(uri: str, data: bytes) -> bool:
         return False
     put_bytes(uri, data)
     return True
-
-
-def swap(uri: str, old: bytes | None, new: bytes) -> None:
-    """Write ``new`` where the file still holds ``old`` (None: is not there); equal ones write nothing.
-
-    TransientStoreError when another writer was first. Local writers wait for each other; on an object store
-    two that come within the same request may both win, and the later one stays.
-    """
-    if old == new:
-        return
-    with local.turns(normalise(uri)) if is_local(uri) else nullcontext():
-        if (read_bytes(uri) if exists(uri) else None) != old:
-            raise TransientStoreError(uri, "another run wrote it meanwhile")
-        put_bytes(uri, new)
 
 
 def exists(uri: str) -> bool:

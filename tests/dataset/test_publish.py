@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipmill import identity
-from clipmill.base_columns import DUPLICATES
 from clipmill.dataset import publish as publishing
 from clipmill.dataset.assemble import assemble
 from clipmill.dataset.exports.embeddings import (
@@ -20,10 +19,10 @@ from clipmill.dataset.exports.embeddings import (
 )
 from clipmill.dataset.exports.video_json import chunked
 from clipmill.dataset.funnel import Funnel
-from clipmill.dataset.publish import publish
+from clipmill.dataset.publish import Guard, publish
 from clipmill.dataset.run_record import RunRecord
 from clipmill.dataset.schemas import TABLES
-from clipmill.errors import ConservationError
+from clipmill.errors import ConservationError, Fenced, StaleDuplicates, WriteConflict
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from tests.support.state_rows import Project
@@ -268,6 +267,59 @@ def test_clips_for_ranking_are_there_before_deduplication(project: Project) -> N
     assert table["sharpness"].to_pylist() == [5.0, 5.0]
 
 
-def test_duplicates_are_read_from_where_dedup_wrote_them(project: Project, tmp_path: Path) -> None:
-    pq.write_table(DUPLICATES.empty_table(), tmp_path / "duplicates.parquet")
-    assert publishing.read_duplicates(str(tmp_path / "duplicates.parquet")).schema == DUPLICATES
+def test_clips_for_ranking_keep_their_name_until_they_change(project: Project) -> None:
+    first = export_clips_for_ranking(project.collect())
+    before = Path(first).stat()
+    assert export_clips_for_ranking(project.collect()) == first
+    assert Path(first).stat().st_mtime_ns == before.st_mtime_ns
+    project.inspect("other.mp4", reason="unreadable", message="other.mp4: truncated")
+    project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
+    assert export_clips_for_ranking(project.collect()) != first
+    assert not Path(first).exists()
+
+
+def test_a_fenced_run_writes_nothing(project: Project) -> None:
+    publish_it(project)
+    before = tree(project)
+    project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
+
+    def fenced() -> None:
+        raise Fenced(project.output, "r2", "run r3 has taken it")
+
+    with pytest.raises(Fenced):
+        publish(project.collect(), run=run("r2"), guard=Guard(writes=fenced))
+    assert tree(project) == before
+
+
+def test_a_run_that_is_fenced_while_it_publishes_leaves_the_manifest(project: Project) -> None:
+    publish_it(project)
+    manifest = (Path(project.output) / "manifest.json").read_bytes()
+    project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
+    answers = iter([False, True])
+
+    def fenced_later() -> None:
+        if next(answers):
+            raise Fenced(project.output, "r2", "run r3 has taken it")
+
+    with pytest.raises(Fenced):
+        publish(project.collect(), run=run("r2"), guard=Guard(writes=fenced_later))
+    assert (Path(project.output) / "manifest.json").read_bytes() == manifest
+
+
+def test_a_manifest_that_another_run_replaced_meanwhile_stays(project: Project) -> None:
+    publish_it(project)
+    project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
+    collection = project.collect()
+    (Path(project.output) / "manifest.json").write_text("theirs")
+    with pytest.raises(WriteConflict, match="another writer was first"):
+        publish(collection, run=run("r2"))
+    assert (Path(project.output) / "manifest.json").read_text() == "theirs"
+
+
+def test_clips_that_the_guard_refuses_are_not_published(project: Project) -> None:
+    def refuse(clips: pa.Table) -> None:
+        raise StaleDuplicates(f"{len(clips)} clips")
+
+    with pytest.raises(StaleDuplicates, match="2 clips"):
+        publish(project.collect(), run=run(), guard=Guard(clips=refuse))
+    assert not (Path(project.output) / "manifest.json").exists()

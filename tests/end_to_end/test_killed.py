@@ -55,6 +55,12 @@ def die_at(place):
             os.kill(os.getpid(), signal.SIGKILL)
         whole(path, halfway)
     local.replace = replace
+    linked = os.link
+    def link(source, target):
+        if place in target:  # a file that is made for the first time gets its name at the end
+            os.kill(os.getpid(), signal.SIGKILL)
+        linked(source, target)
+    os.link = link
 
 for moment, place in moments.items():
     pid = os.fork()

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from clipmill.cli.exits import MISUSE, STOPPED
+from clipmill.runs.lease import take
+from clipmill.runs.run_id import new_run_id
 from clipmill.spec_file import load_spec
 from tests.support.runs.curation import ROOT, environment, run_python
 from workflows import command
@@ -31,7 +34,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """What ``python -m workflows.curate`` says on standard error; it ends with 2."""
-    assert command.main(arguments) == command.MISUSE
+    assert command.main(arguments) == MISUSE
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.count("\n") == 1
@@ -59,6 +62,17 @@ def test_bad_spec_is_told_in_one_line(
     said = told(capsys, "--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec)
     assert message in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_output_of_another_run_is_told_in_one_line(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lease = take(str(tmp_path / "out"), new_run_id())
+    assert command.main(["--source", str(source), "--output", str(tmp_path / "out")]) == STOPPED
+    said = capsys.readouterr().err
+    assert said.startswith(f"clipmill: run {lease.run_id} on ")
+    assert said.count("\n") == 1
 
 
 @pytest.mark.usefixtures("nothing_runs")

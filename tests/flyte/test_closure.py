@@ -27,6 +27,7 @@ from tasks.hardware import MACHINES, Hardware, Machine
 from tests.support.stand_ins.flyte_stand_in import plain_name
 from workflows import launch_plans
 from workflows.curate import curate
+from workflows.dedup import dedup
 
 HARDWARE = {
     "tasks.shards.plan_shards": hardware.PLAN,
@@ -47,6 +48,10 @@ HARDWARE = {
     "tasks.dedupe.cluster_groups": hardware.PLAN,
     "tasks.dedupe.map_find_duplicates": hardware.PAIRS,
     "tasks.dedupe.select_keepers": hardware.PLAN,
+    "tasks.publish.fail_curation": hardware.PLAN,
+    "tasks.dedupe.start_dedup": hardware.PLAN,
+    "tasks.dedupe.finish_dedup": hardware.PLAN,
+    "tasks.dedupe.fail_dedup": hardware.PLAN,
 }
 ENVIRONMENTS = {f"tasks.stream.stream_with_{name}": name for name in ("nvdec", "models", "legacy", "vllm")}
 EVERY_TASK = pytest.mark.parametrize("name", HARDWARE)
@@ -54,11 +59,12 @@ EVERY_ENVIRONMENT = pytest.mark.parametrize("environment", IMAGES)
 
 
 class Closure:
-    """Everything that ``curate`` compiles to; a map task by its name without the digest of its arguments."""
+    """All that ``curate`` and ``dedup`` compile to; a map task by its name without its arguments' digest."""
 
     def __init__(self) -> None:
         self._entities = OrderedDict[object, object]()
-        get_serializable(self._entities, self._settings, curate)
+        for workflow in (curate, dedup):
+            get_serializable(self._entities, self._settings, workflow)
         # Streamed tasks are compiled where the dynamic task runs: here they are looked at by hand.
         from tasks.stream import STREAMS
 
@@ -170,20 +176,22 @@ def test_curate_has_the_designed_topology(closure: Closure) -> None:
         ("plan_shards", "admit"),
         ("map inspect", "admit"),
         ("admit", "stream_all"),
+        ("plan_shards", "stream_all"),
         ("plan_shards", "collect_embeddings"),
         ("stream_all", "collect_embeddings"),
-        ("collect_embeddings", "dedup"),
+        ("plan_shards", "find_all_duplicates"),
+        ("collect_embeddings", "find_all_duplicates"),
         ("plan_shards", "admit_unique"),
-        ("dedup", "admit_unique"),
+        ("find_all_duplicates", "admit_unique"),
         ("admit_unique", "stream_all"),
         ("plan_shards", "publish"),
         ("stream_all", "publish"),
-        ("dedup", "publish"),
+        ("find_all_duplicates", "publish"),
     }
 
 
 def test_dedup_has_the_designed_topology(closure: Closure) -> None:
-    assert edges(closure.workflows["workflows.dedup.dedup"]) == {
+    assert edges(closure.workflows["workflows.dedup.find_all_duplicates"]) == {
         ("fit_clusters", "embedding_shards"),
         ("embedding_shards", "map assign_clusters"),
         ("fit_clusters", "cluster_groups"),
@@ -191,6 +199,29 @@ def test_dedup_has_the_designed_topology(closure: Closure) -> None:
         ("cluster_groups", "map find_duplicates"),
         ("map find_duplicates", "select_keepers"),
     }
+
+
+def test_a_run_that_only_deduplicates_takes_the_output_and_gives_it_back(closure: Closure) -> None:
+    assert edges(closure.workflows["workflows.dedup.dedup"]) == {
+        ("start_dedup", "find_all_duplicates"),
+        ("start_dedup", "finish_dedup"),
+        ("find_all_duplicates", "finish_dedup"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("workflow", "handler"), [("curate.curate", "fail_curation"), ("dedup.dedup", "fail_dedup")]
+)
+def test_a_run_that_fails_gives_the_output_back(closure: Closure, workflow: str, handler: str) -> None:
+    assert _target(closure.workflows[f"workflows.{workflow}"].failure_node) == handler
+
+
+@pytest.mark.parametrize(
+    "task", ["shards.map_inspect", "dedupe.fit_clusters", "dedupe.map_assign_clusters",
+             "dedupe.map_find_duplicates"],
+)  # fmt: skip
+def test_a_task_that_may_be_cached_knows_no_run(closure: Closure, task: str) -> None:
+    assert "run_id" not in closure.tasks[f"tasks.{task}"].interface.inputs.variables
 
 
 def array_nodes(workflow: "workflow_pb2.WorkflowTemplate") -> dict[str, "workflow_pb2.ArrayNode"]:
@@ -204,7 +235,7 @@ def test_what_all_elements_share_is_bound_once(closure: Closure) -> None:
     assert sorted(node.bound_inputs) == ["output", "spec"]
 
 
-@pytest.mark.parametrize("workflow", ["workflows.curate.curate", "workflows.dedup.dedup"])
+@pytest.mark.parametrize("workflow", ["workflows.curate.curate", "workflows.dedup.find_all_duplicates"])
 def test_no_element_of_a_map_may_be_lost(closure: Closure, workflow: str) -> None:
     assert {node.min_success_ratio for node in array_nodes(closure.workflows[workflow]).values()} == {1.0}
 

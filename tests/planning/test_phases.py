@@ -64,12 +64,16 @@ PHASE = """
 import json, sys
 from clipmill.curation import RunOptions, run_phase
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.runs.lease import take
+from clipmill.runs.run_id import new_run_id
 from clipmill.specs import CurateSpec
 phase, source, output, listing, spec, passed = json.loads(sys.argv[1])
 if __name__ == "__main__":
     plan = plan_of_spec(CurateSpec.model_validate_json(spec), source=source, output=output)
     clips = None if passed is None else frozenset(passed)
-    run_phase(plan, phase, listing, output=output, options=RunOptions(), passed=clips)
+    lease = take(output, new_run_id())
+    run_phase(plan, phase, listing, lease=lease, options=RunOptions(), passed=clips)
+    lease.release()
 """
 
 

@@ -118,19 +118,6 @@ def test_put_if_changed_replaces_another_content(root: str) -> None:
     assert store.read_bytes(f"{root}/t") == b"new"
 
 
-def test_swap_replaces_what_it_was_told_to_replace(root: str) -> None:
-    store.swap(f"{root}/m", None, b"first")
-    store.swap(f"{root}/m", b"first", b"second")
-    assert store.read_bytes(f"{root}/m") == b"second"
-
-
-def test_swap_refuses_when_another_writer_was_first(root: str) -> None:
-    store.put_bytes(f"{root}/m", b"theirs")
-    with pytest.raises(TransientStoreError, match="another run"):
-        store.swap(f"{root}/m", b"mine as I read it", b"mine")
-    assert store.read_bytes(f"{root}/m") == b"theirs"
-
-
 def test_delete_twice(root: str) -> None:
     store.put_bytes(f"{root}/a", b"x")
     store.delete(f"{root}/a")

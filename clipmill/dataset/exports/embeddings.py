@@ -4,7 +4,7 @@ import math
 
 import pyarrow as pa
 
-from clipmill import arrow, layout
+from clipmill import arrow, identity, layout
 from clipmill.dataset.assemble import assemble
 from clipmill.dataset.collect import Collection
 from clipmill.dataset.exports.folders import fill_folder
@@ -18,6 +18,8 @@ from clipmill.storage import parquet, store
 _ROWS_PER_PART = 100_000
 VECTOR, FINGERPRINT = "embedding", "fingerprint"
 """Roles of the columns that deduplication reads."""
+
+_RANKED = "clips-"
 
 
 def embedders(plan: Plan) -> list[Node]:
@@ -85,7 +87,16 @@ def _column(node: Node, role: str) -> str:
 
 
 def export_clips_for_ranking(collection: Collection) -> str:
-    """Writes the clips as they are before deduplication, for ``which_to_keep: columns``; returns the URI."""
-    uri = layout.join(layout.work_dir(collection.output), "clips.parquet")
-    store.put_if_changed(uri, parquet.encode(assemble(collection).clips))
+    """Writes the clips as they are before deduplication, for ``which_to_keep: columns``; returns the URI.
+
+    The name follows from the content: a step that has read the same clips is not done again.
+    """
+    data = parquet.encode(assemble(collection).clips)
+    name = f"{_RANKED}{identity.bytes_digest(data)[:24]}.parquet"
+    folder = layout.work_dir(collection.output)
+    uri = layout.join(folder, name)
+    store.put_if_changed(uri, data)
+    for file in store.find(folder, (".parquet",)):
+        if file.uri.removeprefix(f"{folder}/").startswith(_RANKED) and file.uri != uri:
+            store.delete(file.uri)
     return uri

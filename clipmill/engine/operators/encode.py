@@ -3,7 +3,6 @@
 Clips that the scan encoded in its pass are left as they are.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, CutClip
 from clipmill.sandbox.runner import codec_runner
+from clipmill.scratch import ScratchFolder
 from clipmill.stages.base import Failed, Item, Results
 from clipmill.storage import store
 
@@ -53,8 +53,8 @@ class EncodeOperator:
             yield chunk if self._plan.output is None else chunk.without_samples(self._later)
 
     def _cut(self, chunk: Chunk, node: Node, clips: Sequence[ClipSpan]) -> Chunk:
-        with tempfile.TemporaryDirectory(prefix="clipmill-cut-") as out_dir:
-            cuts = list(self._cut_all(chunk, node, clips, out_dir))
+        with ScratchFolder("cut") as folder:
+            cuts = list(self._cut_all(chunk, node, clips, folder.path))
             return with_cuts(chunk, node, clips, cuts, self._plan)
 
     def _cut_all(

@@ -1,7 +1,6 @@
 """The scan: one pass over a video, its split, and the stages that need neither weights nor a GPU."""
 
 import logging
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -36,6 +35,7 @@ from clipmill.planning.decode_plan import DecodeReads, decode_reads
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import VideoReason
+from clipmill.scratch import ScratchFolder
 from clipmill.stages.process_stage import ProcessStage
 from clipmill.stages.roles import ExtractorStage
 from clipmill.state.split_outcome import SplitOutcome
@@ -95,8 +95,8 @@ class ScanOperator:
             Splitting(work.video_id, self._plan.extractor, self._context) if work.lacks_split else None
         )
         video = VideoChunker(work, self._plan, chunk.known, splitting=splitting)
-        with tempfile.TemporaryDirectory(prefix="clipmill-scan-") as spool_dir:
-            for found in self._found(work, reads, spool_dir):
+        with ScratchFolder("scan") as spool:
+            for found in self._found(work, reads, spool.path):
                 if isinstance(found, SplitOutcome):
                     yield self._rejected(work, found, video)
                 elif isinstance(found, Mark):
@@ -118,9 +118,9 @@ class ScanOperator:
         spans = [] if sees_all else wanted_spans(work, plan)
         if not spans:
             return []
-        with tempfile.TemporaryDirectory(prefix="clipmill-scan-") as spool_dir:
+        with ScratchFolder("scan") as spool:
             try:
-                parts = self._passes.spans(work, plan, spans, spool_dir)
+                parts = self._passes.spans(work, plan, spans, spool.path)
             except ClipmillError as error:
                 logger.info("%s is decoded as a whole: %s", work.source.uri, error)
                 return []

@@ -1,6 +1,5 @@
 """What a worker process lends to the stages that it opens."""
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar, cast
@@ -8,6 +7,7 @@ from typing import TypeVar, cast
 from clipmill import layout
 from clipmill.errors import SpecError
 from clipmill.planning.nodes import Node
+from clipmill.scratch import ScratchFolder
 from clipmill.stages.base import Artifact, Item
 from clipmill.storage import store
 
@@ -50,7 +50,7 @@ class WorkerContext:
         self.gpu_share = gpu_share
         self.num_threads = num_threads
         self.log = node.stage.log()
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: ScratchFolder | None = None
         self._files: dict[str, bytes] = {}
         self._places: dict[str, dict[str, str]] = {}
 
@@ -66,8 +66,8 @@ class WorkerContext:
     @property
     def scratch_dir(self) -> Path:
         """A folder of this worker process; it goes with the context."""
-        self._scratch = self._scratch or tempfile.TemporaryDirectory(prefix=f"clipmill-{self._node.key}-")
-        return Path(self._scratch.name)
+        self._scratch = self._scratch or ScratchFolder(self._node.key)
+        return Path(self._scratch.path)
 
     def weights(self, name: str) -> Path:
         """Returns the folder of a model that the stage names in ``models()``."""

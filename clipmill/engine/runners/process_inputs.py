@@ -1,7 +1,6 @@
 """Bytes and pixels that are lent to an object with ``process(task)`` while it runs."""
 
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -21,6 +20,7 @@ from clipmill.media.io.source import open_source
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.sandbox.runner import codec_runner
+from clipmill.scratch import ScratchFolder
 from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.process_stage import ProcessStage
 from clipmill.stages.roles import EncoderStage
@@ -94,8 +94,8 @@ class Lender:
 
     def _lend_windows(self, clip: Clip, data: bytes, options: EncodeOptions) -> Iterator[tuple[str, str]]:
         assert clip.place is not None
-        with tempfile.TemporaryDirectory(prefix="clipmill-window-") as folder:
-            path = Path(folder, "clip.mp4")
+        with ScratchFolder("window") as folder:
+            path = Path(folder.path, "clip.mp4")
             for window in clip.windows:
                 if window.end_frame - window.start_frame + 1 == clip.place.frames.num_frames:
                     window.mp4_bytes = data

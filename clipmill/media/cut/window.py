@@ -1,6 +1,5 @@
 """The mp4 of one window of a clip, for readers that take files rather than frames."""
 
-import tempfile
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from clipmill.media.decode.seek import ClipSource
 from clipmill.media.encode.clip_encoder import SourceEncoding, source_encoding
 from clipmill.media.io.source import open_source
 from clipmill.records import ClipSpan, FrameSpan
+from clipmill.scratch import ScratchFolder
 from clipmill.stages.encode_options import DEFAULT_ENCODER, EncodeOptions
 
 
@@ -53,12 +53,12 @@ def _encoded(source: ClipSource, span: FrameSpan, times: list[int], encoding: So
     start_pts, end_pts = times[span.start_frame], times[span.end_frame]
     start_s, end_s = (float((pts - times[0]) * source.time_base) for pts in (start_pts, end_pts))
     clip = ClipSpan("window", span, start_pts, end_pts, start_s, end_s)
-    with tempfile.TemporaryDirectory() as directory:
-        job = CutJob(source, None, encoding, directory, lambda: None)
+    with ScratchFolder("window-cut") as folder:
+        job = CutJob(source, None, encoding, folder.path, lambda: None)
         message = cut_exactly(job, [clip])[clip.clip_id].message
         if message:
             raise EncodeFailed(f"frames {span.start_frame} to {span.end_frame} of {source.uri}: {message}")
-        return Path(encoded_path(directory, clip)).read_bytes()
+        return Path(encoded_path(folder.path, clip)).read_bytes()
 
 
 def _times(source: ClipSource) -> list[int]:

@@ -145,21 +145,23 @@ class _S3File:
 
 
 class _RemoteFile:
-    """A file of any store of fsspec, looked at again now and then and at the end."""
+    """A file of any store of fsspec, looked at again now and then and at the end; on GCS one generation."""
 
     is_verified = True
 
     def __init__(self, files: AbstractFileSystem, path: str, source: SourceFile) -> None:
         facts = _facts(files, path, source)
         self._files, self._path, self._source = files, path, source
-        self._versions = versions_of(facts)
+        self._versions = versions_of(facts)[:1]
+        is_pinned = scheme_of(path) in ("gs", "gcs") and "generation" in facts
+        self._pinned = {"generation": str(facts["generation"])} if is_pinned else {}
         self._num_reads = 0
         self.size_bytes = int(str(facts["size"]))
 
     def fetch(self, start: int, end: int) -> bytes:
         self._num_reads += 1
         try:
-            data = bytes(cast(bytes, self._files.cat_file(self._path, start=start, end=end)))
+            data = bytes(cast(bytes, self._files.cat_file(self._path, start, end, **self._pinned)))
         except FileNotFoundError:
             raise ChangedFile(GONE) from None
         if len(data) != end - start or self._num_reads % LOOK_EVERY == 0:
@@ -171,7 +173,7 @@ class _RemoteFile:
             facts = cast("Mapping[str, object]", self._files.info(self._path))
         except FileNotFoundError:
             raise ChangedFile(GONE) from None
-        if (versions_of(facts), int(str(facts["size"]))) != (self._versions, self.size_bytes):
+        if (versions_of(facts)[:1], int(str(facts["size"]))) != (self._versions, self.size_bytes):
             raise ChangedFile(REPLACED)
 
     def close(self) -> None:

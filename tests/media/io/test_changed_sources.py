@@ -25,6 +25,7 @@ from tests.support import changing_files as changing
 from tests.support.changing_files import LAST, LOCAL, REMOTE, Change, Moment, listed
 from tests.support.films.container_films import PLAIN_X264
 from tests.support.films.scan_films import write_film
+from tests.support.stand_ins.gcs_server import gcs_server
 from tests.support.stand_ins.object_store import s3_server
 
 pytestmark = pytest.mark.integration
@@ -212,3 +213,19 @@ def test_file_of_any_store_that_changes_under_its_reader(
     with pytest.raises((SourceChanged, StoreError)) as caught:
         _scan(source, tmp_path)
     assert type(caught.value) is SourceChanged
+
+
+def test_gcs_object_is_read_by_its_generation(
+    films: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gcs_server("films") as objects:
+        data = films[0].read_bytes()
+        objects["raw/a.mp4"] = 7, data
+        source = listed("gs://films/raw/a.mp4")
+        assert (source.version, source.size_bytes) == ("7", len(data))
+        _scan(source, tmp_path)
+        changing.at(monkeypatch, Moment(2, lambda: objects.update({"raw/a.mp4": (8, data)})))
+        with pytest.raises(SourceChanged, match="it is gone"):
+            _scan(source, tmp_path)
+        with pytest.raises(SourceChanged, match="it was replaced"):
+            _scan(source, tmp_path)

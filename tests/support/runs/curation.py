@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from clipmill.specs import CurateSpec
 
 ROOT = Path(__file__).parents[3]
 Row = dict[str, object]
+OF_ONE_RUN = re.compile(r"lease\.json|work/\d{8}T\d{6}\.\d{6}Z-")
 
 
 def small_spec(**fields: object) -> CurateSpec:
@@ -67,14 +69,18 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def stamps(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file below a folder: relative name -> mtime in ns and inode. A file written anew changes both."""
+    """Every file below a folder: relative name -> mtime in ns and inode. A file written anew changes both.
+
+    Without what belongs to one run alone: the lease, and what its steps hand to each other.
+    """
     facts = {str(path.relative_to(folder)): path.stat() for path in _walk(folder)}
+    facts = {name: fact for name, fact in facts.items() if not OF_ONE_RUN.match(name)}
     return {name: (fact.st_mtime_ns, fact.st_ino) for name, fact in facts.items()}
 
 
 def published_files(output: Path) -> dict[str, bytes]:
     """What readers see: all but the state, the hand-overs between tasks and the records of runs."""
-    inner = ("state/", "work/", "runs/")
+    inner = ("state/", "work/", "runs/", "lease.json")
     return {name: data for name, data in files(output).items() if not name.startswith(inner)}
 
 

@@ -1,0 +1,75 @@
+"""Folders for files of the moment, in the system's folder for them, which go with the process that made them.
+
+Each is locked by its process for as long as that lives. A folder that nobody locks was left by a process that
+was killed, and is swept.
+"""
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import tempfile
+import time
+import weakref
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "clipmill-scratch-"
+MIN_AGE_S = 3600.0
+"""A younger one may be about to be locked."""
+
+
+class ScratchFolder:
+    """A new folder at ``path``: a context, or there until ``close`` or the end of the object or process."""
+
+    def __init__(self, purpose: str) -> None:
+        _sweep_once()
+        self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{purpose}-")
+        self.path = self._folder.name
+        lock = os.open(self.path, os.O_RDONLY)
+        self._unlock = weakref.finalize(self, os.close, lock)
+        with contextlib.suppress(OSError):  # a file system without locks: such a folder is never swept
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def close(self) -> None:
+        """Deletes the folder."""
+        self._folder.cleanup()
+        self._unlock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def sweep(*, min_age_s: float = MIN_AGE_S) -> None:
+    """Deletes the scratch folders of dead processes that have not changed for ``min_age_s``."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):  # another process holds it or sweeps too, or another user owns it
+            if time.time() - folder.stat().st_mtime >= min_age_s:
+                _remove_unlocked(folder)
+
+
+def _remove_unlocked(folder: Path) -> None:
+    """BlockingIOError where a process holds the folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(folder, ignore_errors=True)
+        logger.info("removed %s, which a process that was killed had left", folder)
+    finally:
+        os.close(descriptor)
+
+
+@cache
+def _sweep_once() -> None:
+    """Once in the life of a process, on whatever machine it works."""
+    sweep()

@@ -1,0 +1,184 @@
+"""Writes that succeed for one writer only: of a new file, or over a file that is as it was read.
+
+Local files: a hard link makes, a lock on the folder guards a replacement. Object stores: the conditions of
+their own protocols. Other stores have no such writes.
+"""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from clipmill import identity
+from clipmill.errors import OutputError, TransientStoreError, WriteConflict
+from clipmill.storage import local, store
+from clipmill.storage.faults import named_faults
+from clipmill.storage.object_writes import AzureWrites, GoogleWrites, S3Writes
+
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+_MAX_WAIT_S = 30.0
+_POLL_S = 0.01
+
+
+class ConditionalWrites(Protocol):
+    """What one kind of store offers. A version is an opaque string that changes with every write."""
+
+    def create(self, uri: str, data: bytes) -> bool:
+        """Makes a file; False where there is one."""
+        ...
+
+    def replace(self, uri: str, data: bytes, *, if_version: str) -> bool:
+        """Replaces a file; False where it is gone or its version is another one."""
+        ...
+
+    def read(self, uri: str) -> tuple[bytes, str]:
+        """Returns content and version, which belong together."""
+        ...
+
+
+class LocalWrites:
+    """Files of this machine or of a mounted share; the version is the digest of the content."""
+
+    def create(self, uri: str, data: bytes) -> bool:
+        """Links a whole file to its name, which fails where the name is taken."""
+        path = store.normalise(uri)
+        trial = os.path.join(os.path.dirname(path), local.temporary_name())
+        local.replace(trial, lambda file: file.write(data))
+        try:
+            os.link(trial, path)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            return _create_in_turn(path, trial)
+        finally:
+            Path(trial).unlink(missing_ok=True)
+        return True
+
+    def replace(self, uri: str, data: bytes, *, if_version: str) -> bool:
+        """Compares and replaces while no other process does."""
+        path = store.normalise(uri)
+        with _turn(path):
+            try:
+                if identity.bytes_digest(Path(path).read_bytes()) != if_version:
+                    return False
+            except FileNotFoundError:
+                return False
+            local.replace(path, lambda file: file.write(data))
+        return True
+
+    def read(self, uri: str) -> tuple[bytes, str]:
+        """Reads a file, which never changes under its reader: it is replaced as a whole."""
+        data = Path(store.normalise(uri)).read_bytes()
+        return data, identity.bytes_digest(data)
+
+
+def _create_in_turn(path: str, trial: str) -> bool:
+    """For file systems without hard links."""
+    with _turn(path):
+        if os.path.exists(path):
+            return False
+        os.replace(trial, path)
+    return True
+
+
+@contextmanager
+def _turn(path: str) -> Generator[None]:
+    """Holds the lock of a file's folder. A process that was stopped may keep it: then the wait has an end."""
+    descriptor = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        _lock(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: str) -> None:
+    until_s = time.monotonic() + _MAX_WAIT_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > until_s:
+                cause = f"another process has kept its folder locked for {_MAX_WAIT_S:.0f} s"
+                raise TransientStoreError(path, cause) from error
+            time.sleep(_POLL_S)
+        else:
+            return
+
+
+_BY_SCHEME: dict[str, Callable[[], ConditionalWrites]] = {
+    "file": LocalWrites,
+    **dict.fromkeys(("s3", "s3a"), S3Writes),
+    **dict.fromkeys(("gs", "gcs"), GoogleWrites),
+    **dict.fromkeys(("az", "abfs", "abfss"), AzureWrites),
+}
+
+
+def is_supported(uri: str) -> bool:
+    """Returns True if the store of ``uri`` has conditional writes."""
+    return _scheme(uri) in _BY_SCHEME
+
+
+def create(uri: str, data: bytes) -> bool:
+    """Makes a file that appears whole; returns False, and writes nothing, where there is one already.
+
+    OutputError for a store without conditional writes.
+    """
+    with named_faults(uri):
+        return _writes(uri).create(uri, data)
+
+
+def replace(uri: str, data: bytes, *, if_version: str) -> None:
+    """Replaces a file that still has the version that ``read_versioned`` returned.
+
+    WriteConflict where it is gone or another writer was first. OutputError for a store without conditional
+    writes.
+    """
+    with named_faults(uri):
+        if _writes(uri).replace(uri, data, if_version=if_version):
+            return
+        # A request that was repeated after its answer got lost meets what it wrote itself.
+        with suppress(FileNotFoundError):
+            if _writes(uri).read(uri)[0] == data:
+                return
+    raise WriteConflict(uri, "another writer was first")
+
+
+def read_versioned(uri: str) -> tuple[bytes, str] | None:
+    """Returns the content of a file and its version for ``replace``; None where there is no file.
+
+    OutputError for a store without conditional writes.
+    """
+    with named_faults(uri):
+        try:
+            return _writes(uri).read(uri)
+        except FileNotFoundError:
+            return None
+
+
+def put_versioned(uri: str, data: bytes, *, if_version: str | None) -> None:
+    """Makes a file where ``if_version`` is None, else replaces that version of it; WriteConflict as above."""
+    if if_version is not None:
+        replace(uri, data, if_version=if_version)
+    elif not create(uri, data):
+        raise WriteConflict(uri, "another writer was first")
+
+
+def _scheme(uri: str) -> str:
+    return "file" if store.is_local(uri) else uri.split("://", 1)[0]
+
+
+def _writes(uri: str) -> ConditionalWrites:
+    kind = _BY_SCHEME.get(_scheme(uri))
+    if kind is None:
+        known = ", ".join(f"{scheme}://" for scheme in _BY_SCHEME)
+        raise OutputError(
+            f"{uri}: a store of kind {_scheme(uri)}:// cannot keep two writers apart; write to one of {known}"
+        )
+    return kind()

@@ -1,0 +1,65 @@
+"""How a task takes part in its run: it enters the run's lease and keeps it while it works."""
+
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
+
+from flytekit import current_context
+
+from clipmill.limits import LimitsSpec
+from clipmill.runs.lease import TERM_S, Lease, release_owned, take
+from clipmill.runs.process_name import this_process
+from clipmill.runs.run_id import new_run_id
+from tasks.faults import retried_by_flyte
+
+_LOCAL = "local"
+"""Name that flytekit gives to every execution on this machine."""
+
+
+@contextmanager
+def first_step(output: str, limits: LimitsSpec) -> Generator[Lease]:
+    """Takes the output for the run that starts here, and keeps it for the step.
+
+    A task that is tried again enters the lease of its first try, under that one's run id. On a cluster the
+    term is long: a task may wait for its machine for hours, and no other task renews the lease then.
+    """
+    term_s, process = limits.lease_hours * 3600, ""
+    if _is_local():
+        term_s, process = TERM_S, this_process()
+    with retried_by_flyte():
+        lease = take(output, new_run_id(), term_s=term_s, owner=_owner(), process=process)
+        with lease.kept():
+            yield lease
+
+
+@contextmanager
+def run_step(output: str, run_id: str) -> Generator[Lease]:
+    """Keeps the run's lease while a step of it works; what Flyte may try again is named as such."""
+    lease = Lease(output, run_id)
+    with retried_by_flyte(), lease.kept():
+        yield lease
+
+
+def release_failed(output: str) -> None:
+    """Gives the output back if this execution took it."""
+    with retried_by_flyte():
+        release_owned(output, _owner())
+
+
+def _owner() -> str:
+    """The execution: known to each of its tasks and to its failure handler, which gets no run id."""
+    if _is_local():
+        return _name_of_process()
+    execution = current_context().execution_id
+    return f"{execution.project}/{execution.domain}/{execution.name}"
+
+
+def _is_local() -> bool:
+    return current_context().execution_id.name == _LOCAL
+
+
+@cache
+def _name_of_process() -> str:
+    """On this machine all tasks of a run are in one process."""
+    return secrets.token_hex(8)

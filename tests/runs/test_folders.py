@@ -1,0 +1,40 @@
+"""Hand-over folders: a run clears its own, and those of runs that died a day ago."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from clipmill import layout
+from clipmill.runs.folders import remove_folder, sweep_folders
+from clipmill.runs.lease_file import now
+from clipmill.runs.run_id import new_run_id
+from clipmill.storage import store
+
+OWN, RECENT = new_run_id(), new_run_id()
+OLD = f"{now() - timedelta(days=2):%Y%m%dT%H%M%S.%fZ}-1f2e3d4c"
+
+
+@pytest.fixture
+def work(output: Path) -> Path:
+    for name in (OWN, RECENT, OLD, "dedup"):
+        store.put_bytes(f"{output}/work/{name}/a/ids.parquet", b"x")
+    store.put_bytes(f"{output}/work/sources-abc.json", b"x")
+    return output / "work"
+
+
+def test_folders_of_runs_a_day_ago_are_swept(output: Path, work: Path) -> None:
+    sweep_folders(str(output), run_id=OWN)
+    assert {path.name for path in work.iterdir()} == {OWN, RECENT, "dedup", "sources-abc.json"}
+
+
+def test_a_run_of_more_than_a_day_keeps_its_own(output: Path, work: Path) -> None:
+    sweep_folders(str(output), run_id=OLD)
+    assert (work / OLD).exists()
+
+
+def test_a_run_removes_its_own_folder(output: Path, work: Path) -> None:
+    remove_folder(str(output), OWN)
+    remove_folder(str(output), OWN)
+    assert {path.name for path in work.iterdir()} == {RECENT, OLD, "dedup", "sources-abc.json"}
+    assert layout.run_folder(str(output), OWN) == str(work / OWN)

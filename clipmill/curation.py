@@ -38,8 +38,8 @@ from clipmill.intake.manifests import get_sources, get_work
 from clipmill.intake.shards import plan_shards
 from clipmill.machine import num_cores
 from clipmill.planning.judgement import RESULT
-from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.preflight import check_dedup, compared, compared_embeddings
 from clipmill.report.plan_view import plan_view
 from clipmill.report.render import write_report
 from clipmill.report.view import ReportOptions, ReportTables, SimilarityCounts
@@ -95,11 +95,13 @@ def run_curation(
 ) -> Published:
     """Carries out a plan in this process, step by step as the workflow does; returns what it left.
 
-    ``on_chunk`` sees every finished chunk. SpecError for a plan without a writer. OutputBusy, at once, where
-    another run writes the output; Fenced where this one lost it meanwhile.
+    ``on_chunk`` sees every finished chunk. SpecError, before any work, for a plan without a writer and for
+    what deduplication could not do. OutputBusy, at once, where another run writes the output; Fenced where
+    this one lost it meanwhile.
     """
     if plan.output is None:
         raise SpecError("nothing is published without a writer: add a ClipWriterStage")
+    check_dedup(plan, options.dedup)
     scratch.sweep()
     with terminable():
         lease = take(
@@ -227,39 +229,26 @@ def dedup_input(listing_uri: str, plan: Plan, *, lease: Lease, dedup: DedupSpec 
     """Writes what deduplication reads: a folder without embeddings where any of it is off."""
     lease.hold()
     output, folder = lease.output, layout.run_folder(store.normalise(lease.output), lease.run_id)
-    nodes = embedders(plan) if writes_embeddings(plan) else []
-    if not nodes:
+    nodes = compared_embeddings(plan)
+    if not (nodes or (dedup and dedup.rank_columns)):
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, "", "none", export_ids(nothing, folder))
     collection = collection_of(listing_uri, plan, output=output)
     folders = {node.key: export_embeddings(collection, node) for node in nodes}
     columns_uri = export_clips_for_ranking(collection)
+    if not nodes:
+        nothing = export_no_embeddings(output)
+        return DedupInput(nothing, columns_uri, "none", export_ids(nothing, folder))
     chosen = compared(nodes, dedup)
     embeddings_uri = folders[chosen.key] if dedup else export_no_embeddings(output)
     ids_uri = export_ids(embeddings_uri, folder)
     return DedupInput(embeddings_uri, columns_uri, algorithm_of(chosen), ids_uri)
 
 
-def compared(nodes: Sequence[Node], dedup: DedupSpec | None) -> Node:
-    """Returns the embedding that clips are compared by. SpecError for a key that none of ``nodes`` has."""
-    if dedup is None or dedup.embedding is None:
-        return nodes[0]
-    found = next((node for node in nodes if node.key == dedup.embedding), None)
-    if found is None:
-        keys = ", ".join(node.key for node in nodes)
-        raise SpecError(f"dedup.embedding: no embedding has the key {dedup.embedding}; there are {keys}")
-    return found
-
-
-def writes_embeddings(plan: Plan) -> bool:
-    """Returns True if embeddings are published."""
-    return plan.output is None or (plan.output.generate_embeddings and not plan.output.dry_run)
-
-
 def find_duplicates(found: DedupInput, lease: Lease, spec: DedupSpec) -> RunDuplicates:
     """Compares clips, step by step as the workflow does; returns the duplicates."""
     output, held = lease.output, partial(_held, lease)
-    fit = dedup.fit_clusters(found.embeddings_uri, output, spec)
+    fit = dedup.fit_clusters(found.embeddings_uri, output, spec, columns_uri=found.columns_uri)
     assigned = [dedup.assign_clusters(shard) for shard in held(dedup.embedding_shards(fit))]
     groups = dedup.cluster_groups(fit, assigned, spec, columns_uri=found.columns_uri)
     pairs = [dedup.find_duplicates(group) for group in held(groups)]
@@ -346,7 +335,7 @@ def _compared_check(
     plan: Plan, output: str, dedup: DedupSpec | None, duplicates: RunDuplicates | None
 ) -> Callable[[pa.Table], None]:
     """Returns a check of the table of clips: each kept one with an embedding was compared."""
-    nodes = embedders(plan) if writes_embeddings(plan) else []
+    nodes = compared_embeddings(plan)
     if dedup is None or duplicates is None or not nodes:
         return lambda clips: None
     node, state = compared(nodes, dedup), ResultStore(output)

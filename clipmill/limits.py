@@ -21,15 +21,15 @@ class LimitsSpec(Spec):
     max_size_bytes: int = Field(default=1 << 40, ge=1)
     max_framerate: float = Field(default=2000.0, gt=0)
     """Frames for each second shown, over a whole video: what bounds the work and the disk of a short one."""
-    decode_timeout_s: Annotated[float, Field(gt=0), SPEED] = 60.0
+    decode_timeout_s: Annotated[float, Field(gt=0, le=1e6), SPEED] = 60.0
     """Fixed part of the time one video may take; the rest grows with its megapixel-seconds."""
-    decode_stall_s: Annotated[float, Field(gt=0), SPEED] = 60.0
+    decode_stall_s: Annotated[float, Field(gt=0, le=1e6), SPEED] = 60.0
     """Longest time without one more decoded frame."""
     max_child_bytes: Annotated[int, Field(ge=512 << 20), SPEED] = 4 << 30
     """Address space of a codec process; its libraries alone take about 450 MiB of it."""
     isolation: Annotated[Literal["process", "none"], SPEED] = "process"
     """``none`` runs codecs in the worker itself, for a debugger: a crash there ends the run."""
-    max_attempts: Annotated[int, Field(ge=1), SPEED] = 2
+    max_attempts: Annotated[int, Field(ge=1, le=100), SPEED] = 2
     max_work_per_run: Annotated[float | None, Field(gt=0), SPEED] = None
     lease_hours: Annotated[float, Field(gt=0), SPEED] = 24.0
     """Under Flyte, time without any task of the run at work after which another run takes the output over."""

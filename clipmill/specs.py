@@ -13,6 +13,7 @@ from clipmill.dedup.backend_name import DedupBackend
 from clipmill.limits import LimitsSpec
 from clipmill.stages.base import SPEED, Spec, Stage, StageSpec
 from clipmill.stages.decoder import ANY_DECODER, Decoder
+from clipmill.stages.fault_words import nearest
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
@@ -92,14 +93,14 @@ class DedupSpec(StageSpec):
     stage_name: ClassVar[str] = "dedup"
 
     eps: float | None = Field(default=None, gt=0, lt=1)
-    n_clusters: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    n_clusters: Annotated[int, Field(ge=1, le=1_000_000)] | Literal["auto"] = "auto"
     max_iter: int = Field(default=300, ge=1)
     tol: float = Field(default=1e-4, ge=0)
-    random_state: int = 42
+    random_state: int = Field(default=42, ge=0, le=2**32 - 1)
     init: Literal["k-means||", "random"] = "k-means||"
-    n_init: int = Field(default=1, ge=1)
-    oversampling_factor: float = Field(default=2.0, gt=0)
-    max_samples_per_batch: int = Field(default=32_768, ge=1)
+    n_init: int = Field(default=1, ge=1, le=1000)
+    oversampling_factor: float = Field(default=2.0, gt=0, le=1000)
+    max_samples_per_batch: int = Field(default=32_768, ge=1, le=1 << 20)
     fit_data_fraction: float | None = Field(default=None, gt=0, le=1)
     sim_metric: Literal["cosine", "l2"] = "cosine"
     which_to_keep: Literal["hard", "easy", "random", "columns"] = "hard"
@@ -110,9 +111,10 @@ class DedupSpec(StageSpec):
     border_width: float = Field(default=0.2, ge=0, le=2)
     group_linkage: Literal["connected", "complete"] = "connected"
     backend: DedupBackend = "auto"
-    embedding: str | None = None
+    on_bad_rows: Literal["error", "skip"] = "error"
+    embedding: str | None = Field(default=None, min_length=1)
     """Key of the embedding that clips are compared by; None is the first one of the run."""
-    pairwise_batch_size: Annotated[int, Field(ge=1), SPEED] = 1024
+    pairwise_batch_size: Annotated[int, Field(ge=1, le=1 << 16), SPEED] = 1024
     max_groups: Annotated[int, Field(ge=1, le=5000), SPEED] = 64
 
     @model_validator(mode="after")
@@ -162,6 +164,16 @@ class StageUse(BaseModel):
     key: str = Field(default="", pattern=r"^([A-Za-z]\w*)?$")
     after: str = ""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _names_a_class(cls, given: object) -> object:
+        if isinstance(given, dict) and "use" not in given:
+            keys = [str(key) for key in cast("dict[object, object]", given)]
+            typo = next((key for key in keys if nearest(key, ["use"])), "")
+            remedy = f"did you mean use instead of {typo}?" if typo else "it names a class"
+            raise ValueError(f"use is missing; {remedy}")
+        return cast(object, given)
+
     @property
     def parameters(self) -> Mapping[str, object]:
         """The parameters of the stage."""
@@ -181,7 +193,7 @@ class CurateSpec(StageSpec):
 
     stage_name: ClassVar[str] = "curate"
 
-    input_list_json_path: str | None = None
+    input_list_json_path: str | None = Field(default=None, min_length=1)
     video_limit: int | None = Field(default=None, ge=1)
     decoder: Annotated[Decoder, SPEED] = ANY_DECODER
     split: SplitSpec = SplitSpec()

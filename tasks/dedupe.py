@@ -35,10 +35,10 @@ def start_dedup(embeddings: str, output: str) -> RunClips:
 
 
 @task(container_image=CPU_IMAGE, **FIT.of_task)
-def fit_clusters(embeddings: str, output: str, spec: DedupSpec) -> str:
-    """Find the centroids; the URI of the fit."""
+def fit_clusters(embeddings: str, output: str, spec: DedupSpec, columns: str) -> str:
+    """Find the centroids; the URI of the fit. ``columns`` is only checked."""
     with retried_by_flyte():
-        return steps.fit_clusters(embeddings, output, spec)
+        return steps.fit_clusters(embeddings, output, spec, columns_uri=columns)
 
 
 @task(container_image=CPU_IMAGE, **PLAN.of_task)

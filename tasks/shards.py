@@ -8,6 +8,7 @@ from clipmill import curation, scratch
 from clipmill.dedup_job.result import read_result
 from clipmill.intake import admission, inspection, shards
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.preflight import check_dedup
 from clipmill.runs.folders import sweep_folders
 from clipmill.specs import CurateSpec
 from images import CPU_IMAGE
@@ -29,6 +30,7 @@ def plan_shards(source: str, output: str, spec: CurateSpec) -> Shards:
     """Take the output, list the source and shard what is new; never cached, because a listing is news."""
     scratch.sweep()
     plan = plan_of_spec(spec, source=source, output=output)
+    check_dedup(plan, spec.dedup)
     with first_step(output, spec.limits) as lease:
         sweep_folders(output, run_id=lease.run_id)
         found = shards.plan_shards(plan, output=output, sharding=spec.sharding)

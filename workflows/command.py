@@ -13,6 +13,7 @@ from clipmill.engine.run import check_machine
 from clipmill.errors import ClipmillError
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.preflight import check_dedup
 from clipmill.runs.lease import check_output
 from clipmill.spec_file import load_spec
 from clipmill.storage import store
@@ -33,9 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         spec = load_spec(options.spec)
+        plan = plan_of_spec(spec, source=options.source, output=options.output)
         store.check_writable(options.output)
         check_output(options.output)
-        plan = plan_of_spec(spec, source=options.source, output=options.output)
+        check_dedup(plan, spec.dedup)
         environment_of(plan)
         check_machine(plan, "inline")
         list_source(plan.source, exclude=options.output)

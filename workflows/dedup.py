@@ -22,7 +22,7 @@ def find_all_duplicates(
     embeddings: str, output: str, spec: DedupSpec, algorithm: str, columns: str, run_id: str, ids: str
 ) -> str:
     """Find semantic duplicates among the clips of a run that holds the output."""
-    fit = fit_clusters(embeddings=embeddings, output=output, spec=spec)
+    fit = fit_clusters(embeddings=embeddings, output=output, spec=spec, columns=columns)
     assigned = map_task(assign_clusters)(shard=embedding_shards(fit=fit))
     groups = cluster_groups(fit=fit, assigned=assigned, spec=spec, columns=columns)
     found = map_task(find_duplicates)(group=groups)

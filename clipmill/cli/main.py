@@ -21,6 +21,7 @@ VERBS = {
     "spec": "Write, check or show a spec.",
     "models": "List the models, or fetch weights.",
     "unlock": "Say which run holds an output, and break its hold.",
+    "verify": "Compare an output with its manifest, and let lost files be made again.",
 }
 """Verb -> what it does. Each is one module of this package, imported when it is asked for."""
 

@@ -12,6 +12,8 @@ _DIGEST_ROWS = 1024  # so that the products stay in the cache
 _SMALL = 1e-20
 _BLOCK_ROWS = 16384  # so that nothing as large as the embeddings exists beside them
 
+ZEROS, NOT_FINITE = "is all zeros", "holds NaN or infinity"
+
 
 def unit_rows(embeddings: Floats) -> Unit:
     """``embeddings`` ``(N, D)`` as float32 rows of length 1.
@@ -47,6 +49,13 @@ def row_digests(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.uint64]:
     return digests
 
 
+def faults_of_rows(embeddings: Floats) -> list[str]:
+    """Returns for each row of ``(N, D)`` why it has no direction; empty for a sound one."""
+    finite = np.asarray(np.isfinite(embeddings).all(axis=1))
+    has_any = np.asarray(embeddings.any(axis=1))
+    return np.where(finite, np.where(has_any, "", ZEROS), NOT_FINITE).tolist()
+
+
 def faulty_row(embeddings: Floats) -> tuple[int, str] | None:
     """The first row of ``(N, D)`` that has no direction, and what is wrong with it; None if all are sound."""
     for start in range(0, len(embeddings), _BLOCK_ROWS):
@@ -55,7 +64,7 @@ def faulty_row(embeddings: Floats) -> tuple[int, str] | None:
         sound = finite & block.any(axis=1)
         if not sound.all():
             row = int(np.argmin(sound))
-            return start + row, "is all zeros" if finite[row] else "holds NaN or infinity"
+            return start + row, ZEROS if finite[row] else NOT_FINITE
     return None
 
 

@@ -13,6 +13,7 @@ documented tree ``<output>/dedup``. Clips are never touched.
 from collections.abc import Sequence
 
 from clipmill import layout
+from clipmill.dedup.backends.select import resolve
 from clipmill.dedup.copies.thresholds import eps_for
 from clipmill.dedup.nearest import Search
 from clipmill.dedup_job import assign, fit, links, result, selection, step_io
@@ -20,6 +21,7 @@ from clipmill.dedup_job.find_group import search
 from clipmill.dedup_job.previous.run import read_known, rows_dir
 from clipmill.dedup_job.publish import publish_all, publish_new
 from clipmill.dedup_job.refit import fit_new
+from clipmill.dedup_job.tables.bad_rows import NAME, counted, without_bad_rows
 from clipmill.dedup_job.tables.embedding_files import embedding_files, read_together
 from clipmill.dedup_job.tables.rank_columns import read_columns
 from clipmill.specs import DedupSpec
@@ -36,14 +38,30 @@ _FIT_FIELDS = (
 _RANK_FIELDS = ("which_to_keep", "rank_columns", "ascending", "random_state", "sim_metric")
 
 
-def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec) -> str:
+def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec, *, columns_uri: str = "") -> str:
     """Find the centroids of the embeddings under ``embeddings_uri``; URI of the fit.
+
+    What only later steps use is looked at first: SpecError for a backend that is not installed, and for rank
+    columns that the table at ``columns_uri`` does not have.
 
     ``output`` is the root in which ``dedup`` and ``work`` lie. Files without rows give no clusters.
     Memory is about twice that of ``spec.fit_sample`` embeddings in float32, and all ids. SourceError when
-    there is no file, BadEmbeddings names a faulty file and row.
+    there is no file, BadEmbeddings names a faulty file and row and counts all such rows; with
+    ``spec.on_bad_rows`` ``skip`` they are left out and listed in ``dedup/bad_rows.parquet``.
     """
+    resolve(spec.backend)
+    if spec.rank_columns:
+        read_columns(columns_uri, spec.rank_columns, ids=[])
     files, output = embedding_files(embeddings_uri), store.normalise(output)
+    if spec.on_bad_rows == "skip":
+        files, left_out = without_bad_rows(files, output)
+        if left_out:
+            spec.log().warning("%d rows of embeddings are left out: dedup/%s lists them", len(left_out), NAME)
+    with counted([file.uri for file in files]):
+        return _fit(files, output, spec)
+
+
+def _fit(files: Sequence[store.FileEntry], output: str, spec: DedupSpec) -> str:
     earlier = read_known(output, spec)
     if earlier is not None:
         known = step_io.encode(earlier).decode()

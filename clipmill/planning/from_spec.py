@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from clipmill.errors import OutputError, SourceError, SpecError
+from clipmill.errors import SpecError
 from clipmill.planning.nodes import Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
@@ -14,10 +14,9 @@ from clipmill.stages.base import Stage
 
 def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> Plan:
     """Returns the plan of a ``CurateSpec`` over a source and an output. SpecError for one that cannot run."""
-    if not source.strip():
-        raise SourceError("the source is empty: name a folder, a file or a URI")
-    if not output.strip():
-        raise OutputError("the output is empty: name a folder or a URI")
+    for name, uri in (("source", source), ("output", output)):
+        if not uri.strip():
+            raise SpecError(f"the {name} is empty: name a folder, a file or a URI")
     return plan_of(list(placed_stages(spec, source=source, output=output)), limits=spec.limits)
 
 

@@ -78,8 +78,15 @@ def bound(placed: Sequence[Placed]) -> list[Placed]:
     return [replace(one, key=one.name, stage=one.stage.bind(run)) for one in placed]
 
 
+def _reads(one: Placed) -> Reads:
+    try:
+        return one.stage.reads()
+    except ValueError as error:
+        raise SpecError(f"stage {one.name}: {error}") from error
+
+
 def _read_keys(one: Placed, stages: Mapping[str, Stage]) -> frozenset[str]:
-    reads = one.stage.reads()
+    reads = _reads(one)
     columns = {find_column(dict(stages), name, reader=one.name).key for name in reads.columns}
     owners = {artifact.partition(".")[0] for artifact in reads.artifacts}
     for owner in owners:
@@ -89,7 +96,7 @@ def _read_keys(one: Placed, stages: Mapping[str, Stage]) -> frozenset[str]:
 
 
 def _node(one: Placed, stages: Mapping[str, Stage], share: float) -> Node:
-    reads = one.stage.reads()
+    reads = _reads(one)
     inputs = tuple(find_column(dict(stages), name, reader=one.name) for name in reads.columns)
     return Node(one.name, one.stage, _within(reads, share), inputs, runs_for=one.stage.runs_on)
 
@@ -150,3 +157,5 @@ def _check_rules(node: Node) -> None:
                 f"stage {node.key} has a rule over {found.column.name} of type {found.column.type}: "
                 "make it float64, int64, bool or string"
             )
+        if refusal := rule.refusal(found.column):
+            raise SpecError(f"stage {node.key}: nothing can pass its rule over {rule.column}: {refusal}")

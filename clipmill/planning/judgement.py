@@ -12,6 +12,8 @@ from clipmill.stages.base import Rule, Stage
 
 RESULT, FINAL, RETRYABLE, CLEARED = "result", "final", "retryable", "cleared"
 """Outcomes of a row of the state. A cleared row takes away the failures before it."""
+LOST = "lost"
+"""Reason of a cleared row that takes away the results before it too: the files that they name are gone."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,7 @@ def _by_hook(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
 __all__ = [
     "CLEARED",
     "FINAL",
+    "LOST",
     "RESULT",
     "RETRYABLE",
     "AlignedRows",

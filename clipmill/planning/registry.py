@@ -1,15 +1,14 @@
 """The stages that a spec may name: one line for each built-in class, and classes of the user's own."""
 
-import difflib
 import importlib
 import inspect
-from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 from typing import Protocol, cast
 
 from clipmill.errors import SpecError
 from clipmill.stages.base import Stage, StageSpec
+from clipmill.stages.fault_words import nearest
 
 BUILT_IN: tuple[str, ...] = (
     "clipmill.stages.video.io.video_reader:VideoReader",
@@ -90,13 +89,6 @@ def rank_of(cls: type) -> int | None:
     """Returns the place of a built-in class in the order of a run; None for any other class."""
     path = f"{cls.__module__}:{cls.__qualname__}"
     return BUILT_IN.index(path) if path in BUILT_IN else None
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Returns ``; did you mean X?`` for the word that is most like ``word``; empty where none is."""
-    by_lower = {one.lower(): one for one in words}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[close[0]]}?" if close else ""
 
 
 def _loaded(path: str) -> object:

@@ -13,7 +13,19 @@ import pyarrow as pa
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.columns import Artifact, Column, Rule
 from clipmill.stages.reads import Frames, Measure, Motion, Reads, Sound, rate
-from clipmill.stages.spec import BOUND, SPEED, VERDICT, Cpus, Mark, Spec, StageSpec, apply_verbose, marks_of
+from clipmill.stages.spec import (
+    BOUND,
+    MIN_CLIP_S,
+    SPEED,
+    VERDICT,
+    Cpus,
+    Mark,
+    SampleRate,
+    Spec,
+    StageSpec,
+    apply_verbose,
+    marks_of,
+)
 from clipmill.stages.worker import (
     Batch,
     Failed,
@@ -32,10 +44,11 @@ Grain = Literal["run", "video", "clip", "window"]
 S = TypeVar("S", bound="Stage")
 
 __all__ = [
-    "BOUND", "SPEED", "VERDICT", "Artifact", "Batch", "Column", "Cpus", "Failed", "FrameSamples", "Frames",
-    "Grain", "Item", "Mark", "Measure", "ModelRef", "Motion", "MotionSamples", "Reads", "Resources",
-    "Results", "Rule", "RunView", "Sound", "Spec", "Stage", "StageContext", "StageSpec", "StreamWorker",
-    "VideoPart", "VideoWorker", "Worker", "apply_verbose", "marks_of", "rate",
+    "BOUND", "MIN_CLIP_S", "SPEED", "VERDICT", "Artifact", "Batch", "Column", "Cpus", "Failed",
+    "FrameSamples", "Frames", "Grain", "Item", "Mark", "Measure", "ModelRef", "Motion", "MotionSamples",
+    "Reads", "Resources", "Results", "Rule", "RunView", "SampleRate", "Sound", "Spec", "Stage",
+    "StageContext", "StageSpec", "StreamWorker", "VideoPart", "VideoWorker", "Worker",
+    "apply_verbose", "marks_of", "rate",
 ]  # fmt: skip
 
 

@@ -3,6 +3,9 @@
 FILE = "file"
 """A file relative to the output: the clip's own where the encoder writes it, a window's animated WebP."""
 
+DIGEST, SIZE = "digest", "size"
+"""SHA-256 and bytes of the file that the same row names."""
+
 CAPTION = "caption"
 """Text that describes a window."""
 

@@ -22,7 +22,8 @@ class Column:
     ``role`` names what later steps look for: ``embedding``, ``fingerprint``, ``caption``. A ``derived``
     column is made by ``Stage.published`` and is not stored. ``json`` is its path in the documented JSON of a
     clip, ``plot`` gives it a histogram in the report, ``rank`` says which end is better. ``without`` is shown
-    for an item that the stage did not run for, ``failed`` for one that it failed on.
+    for an item that the stage did not run for, ``failed`` for one that it failed on. ``low`` and ``high`` are
+    the least and the most that a value can be, None for no end: bounds that nothing can pass are refused.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Column:
     rank: RankOrder = ""
     without: str | None = None
     failed: str | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
     def can_be_bounded(self) -> bool:
@@ -71,3 +74,14 @@ class Rule:
     def is_open(self) -> bool:
         """True when no value can be rejected."""
         return self.min is None and self.max is None and not self.equals
+
+    def refusal(self, column: Column) -> str:
+        """Returns why no value of the column can pass; empty where one can."""
+        least, most = self.min, self.max
+        if least is not None and most is not None and least > most:
+            return f"min {least:g} is above max {most:g}"
+        if least is not None and column.high is not None and least > column.high:
+            return f"min {least:g} is above {column.high:g}, the most that it can be"
+        if most is not None and column.low is not None and most < column.low:
+            return f"max {most:g} is below {column.low:g}, the least that it can be"
+        return ""

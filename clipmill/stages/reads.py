@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+MAX_RATE = 1000
 RATE_DENOMINATOR = 1000
 """Rates are fractions of at most this denominator: 23.976 is 23976/1000 = 2997/125."""
 
@@ -12,10 +13,13 @@ MotionSource = Literal["blocks", "vectors"]
 
 
 def rate(fps: float | Fraction) -> Fraction:
-    """Returns a rate as the exact fraction that a time grid ``k / fps`` uses. ValueError unless above 0."""
+    """Returns a rate as the exact fraction that a time grid ``k / fps`` uses.
+
+    ValueError unless it is 0.001 to 1000 frames a second.
+    """
     exact = Fraction(fps).limit_denominator(RATE_DENOMINATOR)
-    if exact <= 0:
-        raise ValueError(f"a rate must be above 0 frames a second, got {fps}")
+    if not Fraction(1, RATE_DENOMINATOR) <= exact <= MAX_RATE:
+        raise ValueError(f"a rate must be 0.001 to {MAX_RATE} frames a second, got {fps}")
     return exact
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from enum import Enum
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from clipmill import identity
+from clipmill.stages.value_kinds import CheckedModel
 
 
 class Mark(Enum):
@@ -26,8 +27,14 @@ class Mark(Enum):
 
 VERDICT, SPEED, BOUND = Mark.VERDICT, Mark.SPEED, Mark.BOUND
 
-Cpus = Annotated[float, Field(gt=0), SPEED]
-"""CPU cores a stage asks for; clamped to the machine where it runs."""
+Cpus = Annotated[float, Field(ge=0.01), SPEED]
+"""CPU cores a stage asks for; clamped to the machine where it runs. Ray counts in 1/10,000."""
+
+SampleRate = Annotated[float, Field(ge=0.001, le=60)]
+"""Samples a second: at most 1000 s lie between two of them."""
+
+MIN_CLIP_S = 0.1
+"""Shortest length and distance of clips that a run may ask for: a day of video gives a million clips."""
 
 
 def marks_of(field: FieldInfo) -> frozenset[Mark]:
@@ -35,10 +42,8 @@ def marks_of(field: FieldInfo) -> frozenset[Mark]:
     return frozenset(mark for mark in field.metadata if isinstance(mark, Mark))
 
 
-class Spec(BaseModel):
+class Spec(CheckedModel):
     """A group of parameters that is checked when it is made."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     stage_name: ClassVar[str]
     STAGE_VERSION: ClassVar[int] = 1

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow, identity, layout
-from clipmill.planning.judgement import CLEARED, FINAL, RESULT, RETRYABLE
+from clipmill.planning.judgement import CLEARED, FINAL, LOST, RESULT, RETRYABLE
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.storage import parquet, store
 
@@ -51,10 +51,10 @@ class ResultStore:
         ``among`` names the ids that are wanted; None stands for all. Of several rows for one id a result
         counts before a final failure, that before a retryable one, then the smallest run id; the largest
         where rows note the clips that they were judged with. A cleared row takes away the failures of its
-        own run and of earlier ones, and is not returned.
+        own run and of earlier ones, one for the reason ``lost`` their results too; it is not returned.
         """
         wanted = list(columns or schema.names)
-        needed = list(dict.fromkeys([*wanted, "id", "outcome", "run_id"]))
+        needed = list(dict.fromkeys([*wanted, "id", "outcome", "run_id", "reason"]))
         rows = self._parts(key, digest, schema=schema, columns=needed)
         if among is not None:
             rows = rows.filter(arrow.is_in(rows["id"], among))
@@ -90,16 +90,26 @@ def best_rows(rows: pa.Table, *, newest: bool = False) -> pa.Table:
 
 
 def without_cleared(rows: pa.Table) -> pa.Table:
-    """Returns rows without the failures that a cleared row takes away, and without the cleared rows."""
+    """Returns rows without what a cleared row takes away, and without the cleared rows.
+
+    It takes away the failures of its id from its own run and earlier ones; for the reason ``lost`` also the
+    results.
+    """
     is_cleared = arrow.flags(arrow.equal(rows["outcome"], CLEARED))
     if not is_cleared.any():
         return rows
-    cleared: dict[str, str] = {}
-    for item, run_id in _pairs(rows.filter(pa.array(is_cleared))):
-        cleared[item] = max(run_id, cleared.get(item, ""))
+    is_lost = is_cleared & arrow.flags(arrow.equal(rows["reason"], LOST))
     is_result = arrow.flags(arrow.equal(rows["outcome"], RESULT))
-    is_later = np.array([run_id > cleared.get(item, "") for item, run_id in _pairs(rows)], bool)
-    return rows.filter(pa.array(~is_cleared & (is_result | is_later)))
+    stays = np.where(is_result, _is_later(rows, is_lost), _is_later(rows, is_cleared))
+    return rows.filter(pa.array(~is_cleared & stays))
+
+
+def _is_later(rows: pa.Table, is_end: np.ndarray) -> np.ndarray:
+    """Returns bool ``(N,)``: rows of a later run than the last one of their id among ``is_end``."""
+    last: dict[str, str] = {}
+    for item, run_id in _pairs(rows.filter(pa.array(is_end))):
+        last[item] = max(run_id, last.get(item, ""))
+    return np.array([item not in last or run_id > last[item] for item, run_id in _pairs(rows)], bool)
 
 
 def _pairs(rows: pa.Table) -> Iterator[tuple[str, str]]:

@@ -48,6 +48,15 @@ def read(uri: str, *, schema: pa.Schema, columns: list[str] | None = None) -> pa
     return pa.Table.from_arrays(arrays, schema=wanted)
 
 
+def read_all(uri: str) -> pa.Table:
+    """Returns the file as it is. StoreError names a file that is no parquet or is cut off."""
+    data = store.read_bytes(uri)
+    try:
+        return pq.ParquetFile(pa.BufferReader(data)).read()
+    except pa.ArrowException as error:
+        raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+
+
 def _column(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
     if field.name in table.column_names:
         return table[field.name].cast(field.type)

@@ -42,8 +42,11 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 SPECS = {
-    "unknown key": ('{"spilt": {}}', "spilt: Extra inputs are not permitted"),
-    "unknown key inside": ('{"split": {"content": {"treshold": 1}}}', "split.content.treshold"),
+    "unknown key": ('{"spilt": {}}', "there is no parameter spilt; did you mean split?"),
+    "unknown key inside": (
+        '{"split": {"content": {"treshold": 1}}}',
+        "split.content: there is no parameter treshold; did you mean threshold?",
+    ),
     "impossible value": ('{"embedding": {"target_fps": -1}}', "embedding.target_fps"),
     "impossible pair": ('{"split": {"content": {"min_length_s": 9, "max_length_s": 5}}}', "no clip fits"),
     "not a number": ('{"preview": {"target_height": "tall"}}', "preview.target_height"),
@@ -143,7 +146,7 @@ def last_words(source: Path, output: Path, *spec: str) -> str:
 
 def test_bare_pyflyte_ends_with_field_and_cause(source: Path, tmp_path: Path) -> None:
     said = last_words(source, tmp_path / "out", "--spec", '{"embedding": {"target_fps": -1}}')
-    assert "embedding.(perceptual).target_fps\n  Input should be greater than 0" in said
+    assert "embedding.(perceptual).target_fps\n  Input should be greater than or equal to 0.001" in said
 
 
 def test_bare_pyflyte_reads_a_spec_file_and_ends_with_the_missing_source(tmp_path: Path) -> None:

@@ -197,6 +197,18 @@ def test_a_cleared_row_takes_away_the_failures_before_it_and_no_result(rows: Row
     ]
 
 
+def test_a_lost_row_takes_away_the_results_before_it_too(rows: Rows) -> None:
+    rows.put({"id": "a"}, {"id": "b"}, {"id": "c", "outcome": "final"}, run_id="1")
+    rows.put(*({"id": name, "outcome": "cleared", "reason": "lost"} for name in "ac"), run_id="2")
+    rows.put({"id": "b", "outcome": "cleared"}, run_id="2")
+    assert rows.read()["id"].to_pylist() == ["b"]
+    rows.put({"id": "a"}, run_id="3")
+    assert rows.read().select(["id", "run_id"]).to_pylist() == [
+        {"id": "a", "run_id": "3"},
+        {"id": "b", "run_id": "1"},
+    ]
+
+
 def test_only_the_wanted_ids_come_back(rows: Rows) -> None:
     rows.put({"id": "a"}, {"id": "b"}, {"id": "c"})
     found = rows.store.read(rows.key, "d", schema=MOTION, columns=["id"], among=pa.array(["c", "a", "x"]))

@@ -194,6 +194,20 @@ def _batch(uri: str, names: Sequence[str], part: pa.RecordBatch, *, first_row: i
     return Batch(ids, rows, first_row, sketches)
 
 
+def raw_batches(uri: str) -> Iterator[tuple[int, pa.Array, pa.Array]]:
+    """Yields (number of the first row, ids, lists of numbers) of a file, whatever the rows hold.
+
+    BadEmbeddings for a file that is no table of embeddings.
+    """
+    with _opened(uri) as file:
+        names = _columns(uri, file.schema_arrow.names)
+        _check_lists(uri, names[1], file.schema_arrow.field(names[1]).type)
+        first_row = 0
+        for part in file.iter_batches(BATCH_ROWS, columns=list(names)):
+            yield first_row, part[names[0]].cast(pa.string()), part[names[1]]
+            first_row += len(part)
+
+
 @contextmanager
 def _opened(uri: str) -> Generator[pq.ParquetFile]:
     """A file read piece by piece where it is local, else from memory."""
@@ -226,10 +240,7 @@ def _whole(uri: str, name: str, column: pa.ChunkedArray | pa.Array, *, first_row
 
 
 def _matrix(uri: str, name: str, lists: pa.Array, *, first_row: int) -> Rows:
-    kind = lists.type
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
-        raise BadEmbeddings(uri, f"column {name} holds {kind}, not lists of numbers")
+    _check_lists(uri, name, lists.type)
     if not len(lists):
         return np.zeros((0, 0), dtype=np.float32)
     lengths = lists.value_lengths().to_numpy()
@@ -240,6 +251,12 @@ def _matrix(uri: str, name: str, lists: pa.Array, *, first_row: int) -> Rows:
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is named as that
         values = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
     return values.reshape(len(lists), int(lengths[0]))
+
+
+def _check_lists(uri: str, name: str, kind: pa.DataType) -> None:
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not is_list or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise BadEmbeddings(uri, f"column {name} holds {kind}, not lists of numbers")
 
 
 def _check_unique(parts: Sequence[tuple[str, int]], ids: pa.Array, order: pa.Array) -> None:

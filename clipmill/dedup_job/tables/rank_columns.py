@@ -20,6 +20,8 @@ def read_columns(uri: str, names: Sequence[str], *, ids: Sequence[str]) -> list[
     ``uri`` is a parquet file or a folder of them, keyed by ``clip_id`` or ``id``. SpecError names a column
     that is not there or holds no numbers.
     """
+    if not uri:
+        raise SpecError("dedup.rank_columns need a table of clips: name one by columns")
     files = [entry.uri for entry in store.find(uri, (".parquet",))]
     if not files:
         raise SpecError(f"dedup.rank_columns: there is no table at {uri}")

@@ -35,7 +35,7 @@ class Answered:
 def checked(node: Node, items: Sequence[Item], answer: object) -> Answered:
     """Returns a worker's answer in the declared types. BadResults says what does not fit.
 
-    An item whose value is NaN failed.
+    An item whose value is NaN failed, and one whose value is null in a column that is not nullable.
     """
     results = answer if isinstance(answer, Results) else Results(_as_mapping(answer))
     declared = {column.name: column for column in node.stored}
@@ -45,7 +45,7 @@ def checked(node: Node, items: Sequence[Item], answer: object) -> Answered:
     columns = {
         name: _typed(column, results.columns.get(name), len(items)) for name, column in declared.items()
     }
-    failed = {**dict(_nan_items(node, columns)), **results.failed}
+    failed = {**dict(_null_items(node, columns)), **dict(_nan_items(node, columns)), **results.failed}
     if wrong := [index for index in failed if not 0 <= index < len(items)]:
         raise BadResults(f"it names item {wrong[0]} of {len(items)} as failed")
     return Answered(tuple(items), columns, failed)
@@ -84,6 +84,13 @@ def _plain(values: Iterable[object]) -> Iterable[object]:
 def bad_result(node: Node, cause: object) -> Failed:
     """Returns the failure of an item whose answer does not fit; the next run tries again."""
     return Failed("retryable", BAD_RESULT, f"stage {node.key}: {cause}")
+
+
+def _null_items(node: Node, columns: Mapping[str, pa.Array]) -> Iterator[tuple[int, Failed]]:
+    for column in node.stored:
+        if not column.nullable and columns[column.name].null_count:
+            missing = np.flatnonzero(columns[column.name].is_null().to_numpy(zero_copy_only=False))
+            yield from ((int(one), bad_result(node, f"column {column.name} is null")) for one in missing)
 
 
 def _nan_items(node: Node, columns: Mapping[str, pa.Array]) -> Iterator[tuple[int, Failed]]:

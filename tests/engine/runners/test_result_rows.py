@@ -1,11 +1,14 @@
 """What a worker answers becomes rows, or the named failure of its stage."""
 
+from typing import ClassVar
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from clipmill.engine.runners.result_rows import BadResults, checked, rows_of
-from clipmill.stages.base import Failed, Results
+from clipmill.planning.nodes import Node
+from clipmill.stages.base import Column, Failed, Grain, Reads, Results, Stage
 from tests.support.stages.engine_stages import items, scorer
 
 NODE = scorer()
@@ -108,3 +111,17 @@ def test_items_that_failed_before_have_rows_too() -> None:
 def test_a_column_with_a_rule_is_rounded_once() -> None:
     assert values(made({"score": [0.12345678, -0.0]}), "score") == [0.123457, 0.0]
     assert values(made({"vector": [[0.1, 0.2]] * 2}), "vector")[0] == [np.float32(0.1), np.float32(0.2)]
+
+
+def test_a_null_in_a_column_that_is_not_nullable_fails_its_item() -> None:
+    class Strict(Stage):
+        name: ClassVar[str] = "strict"
+        grain: ClassVar[Grain] = "clip"
+        writes: ClassVar[tuple[Column, ...]] = (Column("label", pa.string(), "a word", nullable=False),)
+
+    node = Node("strict", Strict(), Reads())
+    answer = Results({"label": ["a", None, None]}, {2: Failed("final", "blurred", "no word")})
+    rows = rows_of(node, checked(node, items(3), answer), {})
+    assert values(rows, "outcome") == ["result", "retryable", "final"]
+    assert values(rows, "reason") == [None, "bad_result", "blurred"]
+    assert values(rows, "message")[1] == "stage strict: column label is null"

@@ -47,7 +47,7 @@ def write_copies(folder: Path, *, num_files: int = 2, num_films: int = 12) -> No
 
 
 def run(embeddings: str | Path, output: str | Path, spec: DedupSpec = SPEC, *, columns: str = "") -> str:
-    fitted = steps.fit_clusters(str(embeddings), str(output), spec)
+    fitted = steps.fit_clusters(str(embeddings), str(output), spec, columns_uri=columns)
     assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
     groups = steps.cluster_groups(fitted, assigned, spec, columns_uri=columns)
     found = [steps.find_duplicates(group) for group in groups]

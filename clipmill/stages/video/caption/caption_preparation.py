@@ -8,6 +8,7 @@ from pydantic import Field
 from clipmill.models.captioning.frames import WindowOptions
 from clipmill.models.captioning.prompts import CAPTION_PROMPTS, PromptVariant
 from clipmill.records import ClipSpan, FrameSpan
+from clipmill.stages.base import SampleRate
 from clipmill.stages.roles import WindowStage
 from clipmill.stages.video.caption.text_model import VARIANT_PATTERN
 from clipmill.timeline import split_windows
@@ -34,7 +35,7 @@ class CaptionPreparationStage(WindowStage):
     model_variant: str = Field(default="qwen", pattern=VARIANT_PATTERN)
     prompt_variant: PromptVariant = "default"
     prompt_text: str | None = Field(default=None, min_length=1)
-    sampling_fps: float = Field(default=2.0, gt=0, le=60)
+    sampling_fps: SampleRate = 2.0
     window_size: int = Field(default=256, ge=4)
     remainder_threshold: int = Field(default=128, ge=1)
     model_does_preprocess: bool = False

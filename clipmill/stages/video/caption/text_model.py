@@ -36,9 +36,9 @@ class ServedModel(Stage, abstract=True):
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/qwen"
     model_variant: str = Field(default="qwen", pattern=VARIANT_PATTERN)
     model: str | None = Field(default=None, min_length=1)
-    revision: str | None = None
+    revision: str | None = Field(default=None, min_length=1)
     fp8: bool = False
-    max_output_tokens: int = Field(default=512, ge=1)
+    max_output_tokens: int = Field(default=512, ge=1, le=1 << 20)
     temperature: float = Field(default=0.1, ge=0)
     top_p: float = Field(default=0.001, gt=0, le=1)
     repetition_penalty: float = Field(default=1.05, gt=0)
@@ -54,7 +54,7 @@ class ServedModel(Stage, abstract=True):
     endpoint_url: Annotated[str | None, Field(pattern=r"^https?://[^/@]+(/|$)"), SPEED] = None
     endpoint_key_variable: Annotated[str | None, Field(pattern=r"^[A-Za-z_]\w*$"), SPEED] = None
     endpoint_concurrency: Annotated[int, Field(ge=1, le=1024), SPEED] = 32
-    endpoint_timeout_s: Annotated[float, Field(gt=0), SPEED] = 300.0
+    endpoint_timeout_s: Annotated[float, Field(gt=0, le=86_400), SPEED] = 300.0
     endpoint_max_attempts: Annotated[int, Field(ge=1, le=20), SPEED] = 6
     device: Annotated[Device, SPEED] = "auto"
     tensor_parallel_size: Annotated[int, Field(ge=1), SPEED] = 1

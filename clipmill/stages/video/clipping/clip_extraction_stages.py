@@ -7,11 +7,15 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from clipmill.records import CutClip
-from clipmill.stages.base import SPEED, Artifact, Column, Cpus, Reads, Resources, StageContext
+from clipmill.stages.base import MIN_CLIP_S, SPEED, Artifact, Column, Cpus, Reads, Resources, StageContext
 from clipmill.stages.encode_options import DEFAULT_ENCODER, EncodeOptions, EncoderName, Preset
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage, record_of
 
 CROP_COLUMNS = ("crop_x", "crop_y", "crop_width", "crop_height")
+
+
+MAX_OVERLAP = 1000
+"""Most clips that one picture may be in."""
 
 
 class FixedStrideExtractorStage(ExtractorStage):
@@ -23,10 +27,24 @@ class FixedStrideExtractorStage(ExtractorStage):
 
     name: ClassVar[str] = "fixed_stride"
 
-    clip_len_s: float = Field(default=10.0, gt=0)
-    clip_stride_s: float = Field(default=10.0, gt=0)
+    clip_len_s: float = Field(default=10.0, ge=MIN_CLIP_S)
+    clip_stride_s: float = Field(default=10.0, ge=MIN_CLIP_S)
     min_clip_length_s: float = Field(default=2.0, ge=0)
     limit_clips: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _lengths_fit(self) -> Self:
+        if self.min_clip_length_s > self.clip_len_s:
+            raise ValueError(
+                f"min_clip_length_s {self.min_clip_length_s:g} exceeds clip_len_s {self.clip_len_s:g}: "
+                "no clip fits"
+            )
+        if self.clip_len_s > MAX_OVERLAP * self.clip_stride_s:
+            raise ValueError(
+                f"clip_len_s {self.clip_len_s:g} is more than {MAX_OVERLAP} times clip_stride_s "
+                f"{self.clip_stride_s:g}: every picture would be in as many clips"
+            )
+        return self
 
     def clip_rules(self) -> ClipRules:
         """Returns the grid on which clips lie."""
@@ -86,7 +104,7 @@ class ClipTranscodingStage(EncoderStage):
     failure_reason: ClassVar[str] = "encode_failed"
     writes: ClassVar[tuple[Column, ...]] = (
         Column("clip_uri", pa.string(), "path of the clip's file", json="clip_location", role="file"),
-        Column("clip_digest", pa.string(), "SHA-256 of the file"),
+        Column("clip_digest", pa.string(), "SHA-256 of the file", role="digest"),
         Column("clip_mode", pa.string(), "`encode`, `smart` (only the ends were encoded) or `copy`"),
         Column("mode_reason", pa.string(), "why another mode than the one asked for; else empty"),
         Column("file_start_s", pa.float64(), "source time of the file's first frame, in seconds"),
@@ -94,7 +112,7 @@ class ClipTranscodingStage(EncoderStage):
         Column("height", pa.int32(), "height of the file's pictures, in pixels", json="height", rank="desc"),
         Column("framerate", pa.float64(), "average frames a second of the file", json="framerate"),
         Column("num_frames", pa.int64(), "frames of the file", json="num_frames"),
-        Column("num_bytes", pa.int64(), "size of the file, in bytes", json="num_bytes"),
+        Column("num_bytes", pa.int64(), "size of the file, in bytes", json="num_bytes", role="size"),
         Column("video_codec", pa.string(), "codec of the file", json="video_codec"),
         Column("has_audio", pa.bool_(), "whether the file has sound"),
         Column("crop_x", pa.int32(), "left edge of the part shown, in pixels of the upright source"),
@@ -111,7 +129,7 @@ class ClipTranscodingStage(EncoderStage):
     nb_streams_per_gpu: Annotated[int, Field(ge=1), SPEED] = 3
     use_hwaccel: Annotated[bool, SPEED] = False
     use_input_bit_rate: bool = False
-    bit_rate_k: int | None = Field(default=None, ge=1)
+    bit_rate_k: int | None = Field(default=None, ge=1, le=1_000_000)
     num_clips_per_chunk: int = Field(default=32, ge=1)
     ffmpeg_verbose: Annotated[bool, SPEED] = False
     preset: Preset = "veryfast"
@@ -119,7 +137,7 @@ class ClipTranscodingStage(EncoderStage):
     crop_letterbox: bool = False
     max_height: int | None = Field(default=None, ge=16)
     multiple_of: int | None = Field(default=None, ge=2, le=256, multiple_of=2)
-    target_fps: float | None = Field(default=None, gt=0, le=240)
+    target_fps: float | None = Field(default=None, ge=0.1, le=240)
     strip_audio: bool = False
 
     def reads(self) -> Reads:

@@ -21,6 +21,7 @@ from clipmill.stages.base import (
     Item,
     Reads,
     Resources,
+    SampleRate,
     Stage,
     StageContext,
     VideoPart,
@@ -65,20 +66,13 @@ class FrameSampling(Stage, abstract=True):
         default_factory=lambda: [FrameExtractionPolicy.SEQUENCE]
     )
     extract_purposes: list[FramePurpose] = Field(default_factory=list[FramePurpose])
-    target_fps: list[float] = Field(default_factory=list[float])
+    target_fps: list[SampleRate] = Field(default_factory=list[float])
     target_height_px: int = Field(default=240, ge=16, le=4320)
 
     @field_validator("extract_purposes", "target_fps", mode="before")
     @classmethod
     def _none_is_no_choice(cls, chosen: object) -> object:
         return [] if chosen is None else chosen
-
-    @field_validator("target_fps")
-    @classmethod
-    def _positive(cls, fps: list[float]) -> list[float]:
-        if any(rate <= 0 for rate in fps):
-            raise ValueError(f"target_fps must be greater than 0, got {fps}")
-        return fps
 
     @field_validator("extraction_policies")
     @classmethod

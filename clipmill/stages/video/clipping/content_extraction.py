@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from pydantic import Field, model_validator
 
 from clipmill.shots.online_detector import ContentCutFinder, ContentOptions
-from clipmill.stages.base import Reads, StageContext
+from clipmill.stages.base import MIN_CLIP_S, Reads, StageContext
 from clipmill.stages.clip_rules import ClipRules, MaxLengthMode
 from clipmill.stages.roles import ExtractorStage, record_of
 
@@ -20,7 +20,7 @@ class ShotClipRules(ExtractorStage, abstract=True):
     """
 
     min_length_s: float | None = Field(default=2.0, gt=0)
-    max_length_s: float | None = Field(default=10.0, gt=0)
+    max_length_s: float | None = Field(default=10.0, ge=MIN_CLIP_S)
     max_length_mode: MaxLengthMode = "stride"
     crop_s: float | None = Field(default=0.5, ge=0)
     entire_scene_as_clip: bool = True

@@ -32,7 +32,7 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
 
     # Where weights lie changes nothing; which ones they are is said by the revision.
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models"
-    revision: str | None = None
+    revision: str | None = Field(default=None, min_length=1)
     threshold: float = Field(default=0.4, gt=0, lt=1)
     cascade: bool = True
     cascade_threshold: float = Field(default=0.02, gt=0, lt=1)

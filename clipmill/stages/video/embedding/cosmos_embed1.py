@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.stages.base import BOUND, SPEED, Cpus, RunView, Stage
+from clipmill.stages.base import BOUND, SPEED, Cpus, RunView, SampleRate, Stage
 from clipmill.stages.video.embedding.learned_model import LearnedAlgorithm, LearnedEmbedding
 
 Variant = Literal["224p", "336p", "448p"]
@@ -23,7 +23,7 @@ class CosmosEmbed1FrameCreationStage(Stage):
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/cosmos_embed1"
     variant: Variant = "336p"
-    target_fps: float = Field(default=2.0, gt=0, le=60)
+    target_fps: SampleRate = 2.0
     num_cpus: Cpus = 3
 
     def bind(self, run: RunView) -> Self:
@@ -46,7 +46,7 @@ class CosmosEmbed1EmbeddingStage(LearnedEmbedding):
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/cosmos_embed1"
     variant: Variant = "336p"
-    target_fps: Annotated[float, Field(gt=0, le=60), BOUND] = 2.0
+    target_fps: Annotated[SampleRate, BOUND] = 2.0
 
     def model_name(self) -> LearnedAlgorithm:
         """Returns the model of the variant."""

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.stages.base import BOUND, SPEED, RunView, Stage
+from clipmill.stages.base import BOUND, SPEED, RunView, SampleRate, Stage
 from clipmill.stages.video.embedding.learned_model import LearnedAlgorithm, LearnedEmbedding
 
 
@@ -16,7 +16,7 @@ class InternVideo2FrameCreationStage(Stage):
     grain: ClassVar = "run"
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "InternVideo2"
-    target_fps: float = Field(default=2.0, gt=0, le=60)
+    target_fps: SampleRate = 2.0
 
     def bind(self, run: RunView) -> Self:
         """Returns this stage. SpecError for a run in which no stage embeds the frames."""
@@ -37,7 +37,7 @@ class InternVideo2EmbeddingStage(LearnedEmbedding):
     environment: ClassVar = "legacy"
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "InternVideo2"
-    target_fps: Annotated[float, Field(gt=0, le=60), BOUND] = 2.0
+    target_fps: Annotated[SampleRate, BOUND] = 2.0
     gpu_memory_gb: Annotated[float, Field(ge=0), SPEED] = 10
 
     def model_name(self) -> LearnedAlgorithm:

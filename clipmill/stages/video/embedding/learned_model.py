@@ -24,6 +24,7 @@ from clipmill.stages.base import (
     Resources,
     Results,
     RunView,
+    SampleRate,
     StageContext,
     Worker,
     rate,
@@ -71,8 +72,8 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
 
     # Where weights lie changes nothing; which ones they are is said by the revision.
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models"
-    revision: str | None = None
-    target_fps: float = Field(default=2.0, gt=0, le=60)
+    revision: str | None = Field(default=None, min_length=1)
+    target_fps: SampleRate = 2.0
     num_frames: int | None = Field(default=None, ge=1, le=256)
     texts_to_verify: list[str] | None = Field(default=None, min_length=1)
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"

@@ -3,10 +3,9 @@
 from typing import ClassVar, Literal
 
 import pyarrow as pa
-from pydantic import Field
 
 from clipmill.models.embedding.perceptual import PerceptualEmbedder, describe_and_sketch, describe_either_way
-from clipmill.stages.base import Batch, Column, Frames, Reads, StageContext, Worker, rate
+from clipmill.stages.base import Batch, Column, Frames, Reads, SampleRate, StageContext, Worker, rate
 from clipmill.stages.roles import EmbedderStage
 from clipmill.stages.video.embedding.columns import ALGORITHM, EMBEDDING
 
@@ -30,7 +29,7 @@ class PerceptualEmbeddingStage(EmbedderStage):
     writes: ClassVar = (EMBEDDING, SKETCH, ALGORITHM)
 
     algorithm: Literal["perceptual"] = "perceptual"
-    target_fps: float = Field(default=2.0, gt=0, le=60)
+    target_fps: SampleRate = 2.0
     mirrored: bool = False
 
     @property

@@ -25,6 +25,7 @@ from clipmill.stages.base import (
     Resources,
     Results,
     Rule,
+    SampleRate,
     Stage,
     StageContext,
     Worker,
@@ -61,7 +62,7 @@ class ClipAestheticFilterStage(Stage):
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/clip_aesthetic"
     score_threshold: Annotated[float, VERDICT] = 0.5
     reduction: Annotated[Literal["min", "mean"], VERDICT] = "min"
-    target_fps: float = Field(default=1.0, gt=0, le=60)
+    target_fps: SampleRate = 1.0
     num_gpus_per_worker: Annotated[float, Field(ge=0), SPEED] = 0.25
     score_only: Annotated[bool, VERDICT] = False
     device: Annotated[Device, SPEED] = "auto"

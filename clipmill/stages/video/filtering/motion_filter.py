@@ -19,6 +19,7 @@ from clipmill.stages.base import (
     Resources,
     Results,
     Rule,
+    SampleRate,
     Stage,
     StageContext,
     Worker,
@@ -29,7 +30,7 @@ NO_DATA = Failed("final", "no_motion_data", "no motion data")
 
 
 def _score(name: str, doc: str) -> Column:
-    return Column(f"motion_{name}", pa.float64(), doc, json=f"motion_score.{name}", plot=True)
+    return Column(f"motion_{name}", pa.float64(), doc, json=f"motion_score.{name}", plot=True, low=0, high=1)
 
 
 class MotionVectorDecodeStage(Stage):
@@ -46,7 +47,7 @@ class MotionVectorDecodeStage(Stage):
     runs_on: ClassVar = "all"
 
     num_cpus_per_worker: Cpus = 6.0
-    target_fps: float = Field(default=2.0, gt=0, le=60)
+    target_fps: SampleRate = 2.0
     target_duration_ratio: float = Field(default=1.0, gt=0, le=1)
     motion_source: Literal["blocks", "vectors"] = "blocks"
     separate_camera: bool = False

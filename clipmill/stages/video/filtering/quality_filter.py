@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Annotated, ClassVar, Literal, Self
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import model_validator
 
 from clipmill.scores.quality import FRAME_MEASURES, clip_quality
 from clipmill.stages.base import (
@@ -15,17 +15,17 @@ from clipmill.stages.base import (
     Measure,
     Reads,
     Rule,
+    SampleRate,
     Stage,
     StageContext,
     Worker,
     rate,
 )
+from clipmill.stages.value_kinds import CheckedModel
 
 
-class Bounds(BaseModel):
+class Bounds(CheckedModel):
     """Inclusive limits of a score; None leaves a side open."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min: float | None = None
     max: float | None = None
@@ -43,8 +43,10 @@ _REASONS = {"black_ratio": "black", "frozen_ratio": "frozen"}
 """Of the scores that have a reason of their own; they are named first."""
 
 
-def _score(name: str, doc: str, rank: Literal["", "asc", "desc"] = "") -> Column:
-    return Column(name, pa.float64(), doc, plot=True, rank=rank)
+def _score(
+    name: str, doc: str, rank: Literal["", "asc", "desc"] = "", *, high: float | None = None
+) -> Column:
+    return Column(name, pa.float64(), doc, plot=True, rank=rank, low=0, high=high)
 
 
 class QualityFilterStage(Stage):
@@ -65,7 +67,7 @@ class QualityFilterStage(Stage):
     runs_on: ClassVar = "all"
 
     score_only: Annotated[bool, VERDICT] = False
-    sample_fps: float = Field(default=1.0, gt=0, le=60)
+    sample_fps: SampleRate = 1.0
     sharpness: Annotated[Bounds, VERDICT] = OPEN
     exposure: Annotated[Bounds, VERDICT] = OPEN
     colourfulness: Annotated[Bounds, VERDICT] = OPEN
@@ -77,13 +79,13 @@ class QualityFilterStage(Stage):
 
     writes: ClassVar = (
         _score("sharpness", "mean log-variance of the Laplacian, 0 (flat) to about 11", "desc"),
-        _score("exposure", "mean luma; 0 black, 1 white"),
+        _score("exposure", "mean luma; 0 black, 1 white", high=1),
         _score("colourfulness", "by Hasler and Suesstrunk; 0 is grey, above 80 is vivid"),
         _score("blockiness", "steps at 8 px borders over steps inside; 1 is none", "asc"),
-        _score("black_ratio", "share of the samples that are black, 0 to 1", "asc"),
-        _score("frozen_ratio", "share of the samples in which nothing moves, 0 to 1", "asc"),
-        _score("letterbox_ratio", "share of the picture that is bars, 0 to 1", "asc"),
-        _score("text_likeness", "share of picture and time like overlaid text, 0 to 1", "asc"),
+        _score("black_ratio", "share of the samples that are black, 0 to 1", "asc", high=1),
+        _score("frozen_ratio", "share of the samples in which nothing moves, 0 to 1", "asc", high=1),
+        _score("letterbox_ratio", "share of the picture that is bars, 0 to 1", "asc", high=1),
+        _score("text_likeness", "share of picture and time like overlaid text, 0 to 1", "asc", high=1),
     )
 
     def reads(self) -> Reads:

@@ -22,7 +22,7 @@ class VideoReader(ReaderStage):
     name: ClassVar[str] = "read"
 
     input_video_path: str = Field(min_length=1)
-    input_list_json_path: str | None = None
+    input_list_json_path: str | None = Field(default=None, min_length=1)
     video_limit: Annotated[int | None, Field(ge=1), SPEED] = None
     decoder: Annotated[Decoder, SPEED] = ANY_DECODER
 

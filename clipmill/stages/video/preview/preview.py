@@ -22,6 +22,7 @@ from clipmill.stages.base import (
     Reads,
     Resources,
     Results,
+    SampleRate,
     Stage,
     StageContext,
     rate,
@@ -50,7 +51,7 @@ class PreviewStage(Stage):
         Artifact("preview", "previews/{clip_id}/{start}_{end}.webp"),
     )
 
-    target_fps: float = Field(default=1.0, gt=0, le=60)
+    target_fps: SampleRate = 1.0
     target_height: int = Field(default=240, ge=16, le=2160)
     compression_level: int = Field(default=6, ge=0, le=6)
     quality: int = Field(default=50, ge=0, le=100)

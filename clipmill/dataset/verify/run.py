@@ -1,0 +1,64 @@
+"""One verification of an output, and what lets the next run redo what is lost."""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from clipmill import layout
+from clipmill.dataset.verify.documents import check_documents
+from clipmill.dataset.verify.files import check_files
+from clipmill.dataset.verify.findings import Finding, Report
+from clipmill.dataset.verify.published import Published, read_published
+from clipmill.dataset.verify.tables import check_tables
+from clipmill.planning.judgement import CLEARED, LOST
+from clipmill.state.schema import OUTCOME
+from clipmill.state.store import ResultStore
+from clipmill.storage import store
+
+DEFAULT_SAMPLE = 100
+
+
+def verify(output: str, *, sample: int | None = DEFAULT_SAMPLE) -> tuple[Published, Report]:
+    """Returns the manifest of an output and what is wrong with it; nothing is changed.
+
+    ``sample`` files are read and compared with their digests, all for None.
+    """
+    output = store.normalise(output)
+    published = read_published(output)
+    report = check_files(published, output, sample=sample)
+    report.looked_at["parts of tables"] = len(published.parts)
+    report.findings = [
+        *check_tables(published, output),
+        *report.findings,
+        *check_documents(published, output),
+    ]
+    return published, report
+
+
+def let_redo(published: Published, output: str, findings: Iterable[Finding]) -> int:
+    """Takes lost results out of the state and deletes damaged files; returns how many results.
+
+    The next run makes them again, and publishes tables and JSON that are missing or damaged. The state goes
+    first: a file without a row is made again, a row without a file is not.
+    """
+    output = store.normalise(output)
+    findings = list(findings)
+    lost: defaultdict[str, set[str]] = defaultdict(set)
+    for one in findings:
+        for key in one.keys if one.is_wrong else ():
+            lost[key].add(one.item_id)
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"  # behind all runs before
+    for key, ids in lost.items():
+        ResultStore(output).append(key, published.digests[key], _lost_rows(sorted(ids)), run_id=run_id)
+    for one in findings:
+        if one.cause == "damaged" and one.kind in ("file", "table"):
+            store.delete(layout.join(output, one.path))
+    return len({(one.path, one.item_id) for one in findings if one.keys})
+
+
+def _lost_rows(ids: Sequence[str]) -> pa.Table:
+    rows = [{"id": one, "outcome": CLEARED, "reason": LOST} for one in ids]
+    return pa.Table.from_pylist(rows, schema=OUTCOME)

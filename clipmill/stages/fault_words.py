@@ -1,0 +1,124 @@
+"""What is wrong with values that a user gave, in plain words and one line."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from clipmill.stages.spec import Mark, marks_of
+from clipmill.stages.value_kinds import kinds
+
+Place = tuple[int | str, ...]
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Returns ``; did you mean X?`` for the word that is most like ``word``; empty where none is."""
+    by_lower = {one.lower(): one for one in words}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[close[0]]}?" if close else ""
+
+
+def faults_in_words(error: ValidationError, model: type[BaseModel]) -> str:
+    """Returns the faults of values for ``model`` in one line: ``threshold must be a number, got 'x'``.
+
+    A value that fits none of several kinds is one fault.
+    """
+    found: dict[Place, list[ErrorDetails]] = {}
+    for fault in error.errors(include_url=False):
+        is_unknown = fault["type"] == "extra_forbidden"
+        place = (*_place(model, fault["loc"][:-1]).names, fault["loc"][-1]) if is_unknown else ()
+        found.setdefault(place or _place(model, fault["loc"]).names, []).append(fault)
+    return "; ".join(_in_words(model, place, faults) for place, faults in found.items())
+
+
+def _in_words(model: type[BaseModel], place: Place, faults: list[ErrorDetails]) -> str:
+    first = faults[0]
+    name = ".".join(map(str, place))
+    if first["type"] == "extra_forbidden":
+        return _unknown(model, first["loc"], ".".join(map(str, place[:-1])))
+    if first["type"] == "missing":
+        return f"{name} is missing"
+    if first["type"] in ("value_error", "assertion_error"):
+        message = " ".join(first["msg"].partition(", ")[2].split())
+        return f"{name}: {message}" if name else message
+    wanted = " or ".join(dict.fromkeys(_wanted(fault) for fault in faults))
+    return f"{name or 'the whole'} must be {wanted}, got {first['input']!r:.80}"
+
+
+def _unknown(model: type[BaseModel], loc: Place, group: str) -> str:
+    name = str(loc[-1])
+    known = [one for kind in _place(model, loc[:-1]).models for one in free_fields(kind)]
+    said = f"there is no parameter {name}" + (nearest(name, known) or f"; it has {', '.join(known)}")
+    return f"{group}: {said}" if group else said
+
+
+def free_fields(model: type[BaseModel]) -> list[str]:
+    """Returns the names of the fields that a user may set."""
+    return [name for name, field in model.model_fields.items() if Mark.BOUND not in marks_of(field)]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A place as people write it, and the kinds of values that may stand there."""
+
+    names: Place
+    kinds: tuple[object, ...]
+
+    @property
+    def models(self) -> list[type[BaseModel]]:
+        return [one for one in self.kinds if isinstance(one, type) and issubclass(one, BaseModel)]
+
+    def step(self, part: int | str) -> "_Found":
+        """Goes into a field, an item or a key; the name of a kind of a union is no step."""
+        if isinstance(part, int):
+            return _Found((*self.names, part), self.kinds)
+        fields = [one.model_fields[part] for one in self.models if part in one.model_fields]
+        if fields:
+            return _Found(
+                (*self.names, part), tuple(kind for one in fields for kind in kinds(one.annotation))
+            )
+        return _Found((*self.names, part), (object,)) if dict in map(get_origin, self.kinds) else self
+
+
+def _place(model: type[BaseModel], loc: Place) -> _Found:
+    found = _Found((), (model,))
+    for part in loc:
+        found = found.step(part)
+    return found
+
+
+_KINDS = {
+    "float": "a number", "finite": "a finite number", "int": "a whole number", "bool": "true or false",
+    "string": "text", "list": "a list", "tuple": "a list", "set": "a list", "dict": "a mapping",
+    "none": "null", "model": "a group of parameters",
+}  # fmt: skip
+_BOUNDS = {"greater_than": ("above", "gt"), "greater_than_equal": ("at least", "ge"),
+           "less_than": ("below", "lt"), "less_than_equal": ("at most", "le"),
+           "multiple_of": ("a multiple of", "multiple_of")}  # fmt: skip
+
+
+def _wanted(fault: ErrorDetails) -> str:
+    """Returns what a value must be, as it follows ``must be``."""
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return f"{words} {context[bound]:g}"
+    if "expected" in context:
+        return str(context["expected"])
+    word = _KINDS.get(kind.partition("_")[0])
+    is_kind = kind.endswith(("_type", "_parsing", "_number", "_from_float", "_required"))
+    return word if word and is_kind else _reworded(fault["msg"])
+
+
+def _reworded(message: str) -> str:
+    for start, words in (
+        ("Input should be ", ""),
+        ("String should have ", "text with "),
+        ("List should have ", "a list with "),
+    ):
+        if message.startswith(start):
+            return words + message.removeprefix(start)
+    return f"valid ({message})"

@@ -15,6 +15,7 @@ from clipmill import layout, scratch
 from clipmill.arrow import equal
 from clipmill.dataset.assemble import assemble
 from clipmill.dataset.collect import Collection, collect
+from clipmill.dataset.ending import end_of_run
 from clipmill.dataset.exports.embeddings import (
     algorithm_of,
     embedders,
@@ -24,19 +25,20 @@ from clipmill.dataset.exports.embeddings import (
 )
 from clipmill.dataset.funnel import Funnel
 from clipmill.dataset.publish import Guard, publish
-from clipmill.dataset.run_record import RunRecord
+from clipmill.dataset.run_record import RunRecord, end_of_record
 from clipmill.dedup_job import steps as dedup
 from clipmill.dedup_job.result import RunDuplicates, export_ids, read_result
 from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.record import stream_recorded
 from clipmill.engine.run import Engine
-from clipmill.errors import SpecError
+from clipmill.errors import RunStopped, SpecError
 from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import get_sources, get_work
 from clipmill.intake.shards import plan_shards
 from clipmill.machine import num_cores
+from clipmill.outcomes.run_end import RunEnd
 from clipmill.planning.judgement import RESULT
 from clipmill.planning.plan import Plan
 from clipmill.preflight import check_dedup, compared, compared_embeddings
@@ -65,6 +67,7 @@ class Published:
     funnel: Funnel
     video_s_per_s: float
     """Seconds of video per second of streaming; 0 when nothing was to do."""
+    end: RunEnd
 
     def summary(self) -> str:
         """Returns what a person wants to know at the end."""
@@ -72,7 +75,8 @@ class Published:
             f"{self.video_s_per_s:.1f} s of video per second" if self.video_s_per_s else "nothing new to do"
         )
         places = {"report": self.report_uri, "manifest": self.manifest_uri, "run": self.run_uri}
-        lines = [*self.funnel.lines(), f"speed: {speed}", *(f"{name}: {uri}" for name, uri in places.items())]
+        named = (f"{name}: {uri}" for name, uri in places.items())
+        lines = [*self.funnel.lines(), *self.end.lines(), f"speed: {speed}", *named]
         return "\n".join(lines)
 
 
@@ -122,7 +126,7 @@ def _carried_out(
     sweep_folders(output, run_id=lease.run_id)
     shards = plan_shards(plan, output=output, sharding=options.sharding)
     for manifest_uri in shards.manifest_uris:
-        inspect_manifest(manifest_uri, output=output, limits=plan.limits)
+        inspect_manifest(manifest_uri, output=output, limits=plan.limits, run_id=lease.run_id)
     streams = run_phase(plan, 0, shards.listing_uri, lease=lease, options=options, on_chunk=on_chunk)
     found = dedup_input(shards.listing_uri, plan.up_to(0), lease=lease, dedup=options.dedup)
     duplicates = find_duplicates(found, lease, options.dedup) if options.dedup else None
@@ -302,9 +306,11 @@ def publish_snapshot(
     """
     output = lease.output
     streams = [cast(dict[str, object], json.loads(store.read_bytes(uri))) for uri in stream_uris]
-    run = _run_record(lease.run_id, streams)
+    collection = collection_of(listing_uri, plan, output=output)
+    end = end_of_run(collection, streams)
+    run = _run_record(lease.run_id, streams, end)
     tables, funnel = publish(
-        collection_of(listing_uri, plan, output=output),
+        collection,
         run=run,
         duplicates=duplicates and duplicates.table,
         writes_clip_json=writes_clip_json,
@@ -328,6 +334,7 @@ def publish_snapshot(
         run_uri=layout.run_path(store.normalise(output), run.run_id),
         funnel=funnel,
         video_s_per_s=run.numbers["video_s_per_s"],
+        end=end,
     )
 
 
@@ -349,7 +356,15 @@ def _compared_check(
     return check
 
 
-def _run_record(run_id: str, streams: Sequence[dict[str, object]]) -> RunRecord:
+def conclude(run_uri: str) -> str:
+    """Returns how the run of a record ended, in words. RunStopped for one that ended early."""
+    end = end_of_record(run_uri)
+    if end.kind == "stopped":
+        raise RunStopped(end.stopped)
+    return end.sentence()
+
+
+def _run_record(run_id: str, streams: Sequence[dict[str, object]], end: RunEnd) -> RunRecord:
     video_s, wall_s = (sum(float(str(one[name])) for one in streams) for name in ("video_s", "wall_s"))
     laps = [lap for one in streams for lap in cast(list[dict[str, str | int | float]], one["laps"])]
     return RunRecord(
@@ -365,6 +380,7 @@ def _run_record(run_id: str, streams: Sequence[dict[str, object]]) -> RunRecord:
             "cpu_s": sum(float(lap["cpu_s"]) for lap in laps),
         },
         stage_metrics=tuple(laps),
+        end=end,
     )
 
 

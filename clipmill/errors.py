@@ -11,13 +11,16 @@
     ├── Fenced               a run that lost its output to another one; it publishes nothing
     ├── StaleDuplicates      duplicates that were found among other clips than those of the run
     ├── StageBroken          a stage that fails on everything; the run stops and keeps what is done
+    ├── StoreOutage          a store that fails video after video; the run stops and keeps what is done
+    ├── RunStopped           a run that ended early, after it published the results that it has
     ├── WorkerDied           a process of Ray that ran a stage is gone, and so were those that took its place
     ├── EngineDied           a model that was running is gone; who holds it may open another
     ├── FileFault            something about one file
     │   ├── StoreError           a store that failed while work was under way
     │   │   ├── TransientStoreError   ... in a way that is worth another try
     │   │   ├── SourceChanged         a source that is no longer the file that was listed
-    │   │   └── WriteConflict         a file that another writer made or replaced first
+    │   │   ├── WriteConflict         a file that another writer made or replaced first
+    │   │   └── OutputFault           the output could not be written while work was under way
     │   └── BadEmbeddings        a file of embeddings holds rows that cannot be compared
     ├── UnreadableVideo      a container or video stream that could not be read
     ├── CodecChildDied       the child process that runs codecs crashed
@@ -102,6 +105,14 @@ class StageBroken(ClipmillError):
         return type(self), (self.key, self.cause)
 
 
+class StoreOutage(ClipmillError):
+    """A store failed on one video after another: the run stops early and keeps what is done."""
+
+
+class RunStopped(ClipmillError):
+    """A run ended early. The results that it has are published; the message says why it stopped."""
+
+
 class WorkerDied(ClipmillError):
     """A process of Ray died while it ran operator ``name``, as did those that Ray started in its place."""
 
@@ -114,15 +125,19 @@ class WorkerDied(ClipmillError):
 
 
 class EngineDied(ClipmillError):
-    """A model that was running is gone; who holds it may open another one and ask again."""
+    """A model that was running is gone; the caller may open another one and ask again.
 
-    def __init__(self, model: str, cause: str) -> None:
+    ``is_remote`` says that another one would ask the same server: the run stops at once.
+    """
+
+    def __init__(self, model: str, cause: str, is_remote: bool = False) -> None:
         super().__init__(f"model {model} is gone: {cause}")
         self.model = model
         self.cause = cause
+        self.is_remote = is_remote
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.model, self.cause)
+    def __reduce__(self) -> tuple[type, tuple[str, str, bool]]:
+        return type(self), (self.model, self.cause, self.is_remote)
 
 
 class FileFault(ClipmillError):
@@ -153,6 +168,10 @@ class WriteConflict(StoreError):
     """A conditional write found that another writer was first."""
 
 
+class OutputFault(StoreError):
+    """The output could not be written while work was under way; no fault of the video."""
+
+
 TRANSIENT_ERRNOS = frozenset(
     {
         errno.EAGAIN, errno.EBUSY, errno.ECONNABORTED, errno.ECONNREFUSED, errno.ECONNRESET, errno.EINTR,
@@ -181,25 +200,29 @@ class UnreadableVideo(ClipmillError):
 class CodecChildDied(ClipmillError):
     """The child process that runs codecs died before it answered."""
 
-    def __init__(self, exit_code: int | None, cause: str = "") -> None:
+    def __init__(self, exit_code: int | None, cause: str = "", *, is_memory: bool = False) -> None:
         how = f"signal {-exit_code}" if exit_code is not None and exit_code < 0 else f"exit code {exit_code}"
         super().__init__(f"the codec process died ({cause or how})")
         self.exit_code = exit_code
         self.cause = cause
+        self.is_memory = is_memory
+        """True where the process ran into its memory limit."""
 
-    def __reduce__(self) -> tuple[type, tuple[int | None, str]]:
-        return type(self), (self.exit_code, self.cause)
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.exit_code, self.cause), {"is_memory": self.is_memory}
 
 
 class CodecChildTimeout(ClipmillError):
     """The child process that runs codecs did not answer in time and was killed."""
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, is_stall: bool = False) -> None:
         super().__init__(f"the codec process did not answer within {limit_s:.0f} s and was killed")
         self.limit_s = limit_s
+        self.is_stall = is_stall
+        """True where it was the time without progress."""
 
-    def __reduce__(self) -> tuple[type, tuple[float]]:
-        return type(self), (self.limit_s,)
+    def __reduce__(self) -> tuple[type, tuple[float, bool]]:
+        return type(self), (self.limit_s, self.is_stall)
 
 
 class CodecChildError(ClipmillError):

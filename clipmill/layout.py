@@ -79,6 +79,11 @@ def state_dir(root: str) -> str:
     return join(root, "state")
 
 
+def attempts_dir(root: str) -> str:
+    """Folder of the notes of what runs work on."""
+    return join(state_dir(root), "attempts")
+
+
 def dedup_dir(root: str) -> str:
     """Folder of the documented dedup tree."""
     return join(root, "dedup")
@@ -99,9 +104,14 @@ def report_path(root: str) -> str:
     return join(root, "report.html")
 
 
+def runs_dir(root: str) -> str:
+    """Folder of the records of runs."""
+    return join(root, "runs")
+
+
 def run_path(root: str, run_id: str) -> str:
     """What one run took, and when: the only file that differs between equal runs."""
-    return join(root, "runs", f"{run_id}.json")
+    return join(runs_dir(root), f"{run_id}.json")
 
 
 def lease_path(root: str) -> str:

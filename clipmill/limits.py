@@ -30,6 +30,11 @@ class LimitsSpec(Spec):
     isolation: Annotated[Literal["process", "none"], SPEED] = "process"
     """``none`` runs codecs in the worker itself, for a debugger: a crash there ends the run."""
     max_attempts: Annotated[int, Field(ge=1, le=100), SPEED] = 2
+    max_failed_runs: Annotated[int, Field(ge=1, le=1000), SPEED] = 3
+    """Runs in which an item fails while its stage works on others; then the failure is final."""
+    max_failed_ratio: Annotated[float, Field(gt=0, le=1), SPEED] = 0.5
+    """Share of the videos that may fail for passing reasons; a run with more of them ends as stopped. Above a
+    half, the fault is rarely in the files: a wrong key, a full disk, a limit that fits no video."""
     max_work_per_run: Annotated[float | None, Field(gt=0), SPEED] = None
     lease_hours: Annotated[float, Field(gt=0), SPEED] = 24.0
     """Under Flyte, time without any task of the run at work after which another run takes the output over."""

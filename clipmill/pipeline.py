@@ -10,7 +10,7 @@ from clipmill.curation import RunOptions, run_curation
 from clipmill.dataset.exports.embeddings import algorithm_of, embedders
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.run import Engine, check_machine, stream
-from clipmill.errors import SpecError
+from clipmill.errors import RunStopped, SpecError
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all
 from clipmill.limits import LimitsSpec
@@ -61,7 +61,7 @@ class Pipeline:
         With a ClipWriterStage the output is written, resumed and published like a workflow's, without dedup,
         and the tasks come back without pixels. Without one nothing is written, and clips keep buffers and
         frames. ``engine`` ``ray`` needs a running Ray. SpecError, before any work, for an encoder that does
-        not work here.
+        not work here. RunStopped, after the results were published, for a run that ended early.
         """
         plan = self.plan()
         check_machine(plan, engine)
@@ -77,7 +77,11 @@ class Pipeline:
             else:
                 _warn_of_other_embeddings(plan)
                 _check_input_path(plan)
-                run_curation(plan, RunOptions(engine=engine), on_chunk=lambda chunk: take(_light(chunk)))
+                done = run_curation(
+                    plan, RunOptions(engine=engine), on_chunk=lambda chunk: take(_light(chunk))
+                )
+                if done.end.kind == "stopped":
+                    raise RunStopped(done.end.stopped)
         return tasks
 
 

@@ -21,7 +21,11 @@ class VideoReason(StrEnum):
     DECODER_CRASHED = "decoder_crashed"
     DECODER_TIMEOUT = "decoder_timeout"
     STORE_ERROR = "store_error"
+    STORE_UNAVAILABLE = "store_unavailable"
     SOURCE_CHANGED = "source_changed"
+    OUTPUT_ERROR = "output_error"
+    WORKER_LOST = "worker_lost"
+    UNEXPECTED = "unexpected"
 
 
 class DropCause(StrEnum):
@@ -170,7 +174,11 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What one look at a source's headers and byte ranges found: facts, or a rejection."""
+    """What one look at a source's headers and byte ranges found: facts, or why there are none.
+
+    ``is_retryable`` says that the failure does not follow from the bytes; ``limit`` and ``limit_value`` name
+    the limit that was hit.
+    """
 
     source: SourceFile
     video_id: str | None
@@ -178,6 +186,9 @@ class Inspection:
     reason: VideoReason | None = None
     message: str = ""
     bytes_read: int = 0
+    is_retryable: bool = False
+    limit: str = ""
+    limit_value: float | None = None
 
 
 @dataclass(frozen=True)

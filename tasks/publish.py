@@ -11,6 +11,7 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec, DedupSpec
 from clipmill.storage import store
 from images import CPU_IMAGE
+from tasks.faults import retried_by_flyte
 from tasks.hardware import PLAN, PUBLISH
 from tasks.leases import release_failed, run_step
 
@@ -74,9 +75,17 @@ def publish(
             writes_clip_json=spec.write.write_clip_json,
         )
         Deck("report", store.read_bytes(done.report_uri).decode())
+        Deck("end", "<br>".join(done.end.lines()))
     lease.release()
     print(done.summary())
     return Publication(done.manifest_uri, done.report_uri, done.run_uri)
+
+
+@task(container_image=CPU_IMAGE, **PLAN.of_task)
+def conclude(run: str) -> str:
+    """Say how a run ended. One that stopped early fails here, after its snapshot stands."""
+    with retried_by_flyte():
+        return curation.conclude(run)
 
 
 @task(container_image=CPU_IMAGE, **PLAN.of_task)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
-from clipmill.cli.exits import exit_code
+from clipmill.cli.exits import DONE, FAILURES_LEFT, STOPPED, exit_code
+from clipmill.dataset.run_record import end_of_record, latest_run
 from clipmill.engine.run import check_machine
 from clipmill.errors import ClipmillError
+from clipmill.outcomes.run_end import RunEnd
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.preflight import check_dedup
@@ -24,7 +26,7 @@ ROOT = WORKFLOW.parent.parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check source, output and spec before anything starts, then run the workflow; its exit code."""
+    """Check source, output and spec before anything starts, then run the workflow; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m workflows.curate", description="Curate a folder of videos."
     )
@@ -44,9 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClipmillError as error:
         print(f"clipmill: {error}", file=sys.stderr)
         return exit_code(error)
-    return _run_workflow(
+    before = latest_run(options.output)
+    code = _run_workflow(
         "--source", options.source, "--output", options.output, "--spec", spec.model_dump_json()
     )
+    run = latest_run(options.output)
+    return code if run == before else exit_of(end_of_record(run), code)
+
+
+def exit_of(end: RunEnd, code: int) -> int:
+    """Returns the exit code for the end of a run whose workflow ended with ``code``."""
+    if end.kind == "stopped":
+        return STOPPED
+    return FAILURES_LEFT if code == DONE and end.kind == "failures_left" else code
 
 
 def _run_workflow(*arguments: str) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from flytekit import map_task, workflow
 
 from clipmill.specs import CurateSpec
-from tasks.publish import collect_embeddings, fail_curation, publish
+from tasks.publish import collect_embeddings, conclude, fail_curation, publish
 from tasks.shards import admit, admit_unique, inspect, plan_shards
 from tasks.stream import stream_all
 from workflows.dedup import find_all_duplicates
@@ -65,6 +65,7 @@ def curate(source: str, output: str, spec: CurateSpec = CurateSpec()) -> Curated
         spec=spec,
         run_id=run_id,
     )
+    conclude(run=published.run)
     return Curated(published.manifest, published.report, published.run)
 
 

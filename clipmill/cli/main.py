@@ -22,6 +22,7 @@ VERBS = {
     "models": "List the models, or fetch weights.",
     "unlock": "Say which run holds an output, and break its hold.",
     "verify": "Compare an output with its manifest, and let lost files be made again.",
+    "retry": "Try failures again that were given up.",
 }
 """Verb -> what it does. Each is one module of this package, imported when it is asked for."""
 

@@ -27,16 +27,18 @@ def manifest_bytes(
     *,
     table_files: Mapping[str, bytes],
     names: Mapping[str, str],
+    is_complete: bool = True,
 ) -> bytes:
     """Returns the manifest. ``table_files`` maps a table to its content, ``names`` to its relative path.
 
-    The digest of weights is null where this machine cannot see them, the licence where the table of models
-    does not know it.
+    ``is_complete`` says that the next run has nothing to try again. The digest of weights is null where this
+    machine cannot see them, the licence where the table of models does not know it.
     """
     counts = tables.by_name()
     return as_json(
         {
             "schema_version": SCHEMA_VERSION,
+            "complete": is_complete,
             "tables": {
                 table: {
                     "path": names[table],

@@ -61,7 +61,10 @@ def publish(
         store.put_if_changed(layout.table_path(output, name), data)
     _export(collection, tables, writes_clip_json=writes_clip_json)
     names = {name: layout.table_path("", name).lstrip("/") for name in files}
-    manifest = manifest_bytes(collection.plan, tables, funnel, table_files=files, names=names)
+    is_complete = run.end.kind == "done"
+    manifest = manifest_bytes(
+        collection.plan, tables, funnel, table_files=files, names=names, is_complete=is_complete
+    )
     guard.writes()
     collection.manifest.swap(manifest)
     write_run(output, run)

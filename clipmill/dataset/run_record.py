@@ -1,11 +1,18 @@
 """What differs from run to run: the only place for times, hosts and dates."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from pydantic import TypeAdapter
+
 from clipmill import layout
 from clipmill.dataset.exports.clip_json import as_json
+from clipmill.outcomes.run_end import RunEnd
 from clipmill.storage import store
+
+STREAM_SUFFIX = ".stream.json"
+"""How the names of the records of streaming tasks end."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +20,7 @@ class RunRecord:
     """One run. Times are UTC in ISO 8601.
 
     ``numbers`` are totals of the run (seconds, bytes read, videos decoded); ``stage_metrics`` one record per
-    operator and video, or sums of them.
+    operator and video, or sums of them. ``end`` says how it ended and what the next run will do.
     """
 
     run_id: str
@@ -23,6 +30,7 @@ class RunRecord:
     num_cpus: int = 0
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
     stage_metrics: tuple[Mapping[str, str | int | float], ...] = ()
+    end: RunEnd = field(default_factory=RunEnd)
 
 
 def write_run(output: str, run: RunRecord) -> str:
@@ -30,3 +38,15 @@ def write_run(output: str, run: RunRecord) -> str:
     uri = layout.run_path(output, run.run_id)
     store.put_bytes(uri, as_json(asdict(run)))
     return uri
+
+
+def end_of_record(uri: str) -> RunEnd:
+    """Returns how the run of a record ended."""
+    return TypeAdapter(RunEnd).validate_python(json.loads(store.read_bytes(uri))["end"])
+
+
+def latest_run(output: str) -> str:
+    """Returns the URI of the newest record of a whole run; empty where there is none."""
+    folder = layout.runs_dir(store.normalise(output))
+    found = (entry.uri for entry in store.find(folder, (".json",)) if not entry.uri.endswith(STREAM_SUFFIX))
+    return max(found, default="")

@@ -58,13 +58,14 @@ def build_operators(
     num_gpus: float = 0.0,
     num_videos: int | None = None,
     has_own_gpu: bool = False,
+    notes_uri: str = "",
 ) -> list[OperatorNode]:
     """Returns the operators of a plan for a machine or cluster of so many cores and GPUs.
 
     Every worker reserves a fraction of a core, and all operators together less than half of the cores: Ray
     Data hangs when operators reserve more than there is. The work itself happens in codec processes, or on a
     GPU. Cores that ``num_videos`` leave idle scan segments of long ones. With ``has_own_gpu`` all workers are
-    in one process and share its GPU; none is reserved.
+    in one process and share its GPU; none is reserved. Workers note below ``notes_uri`` what they work on.
     """
     _log_clamped(plan, num_cpus)
     groups = groups_of(plan)
@@ -78,7 +79,7 @@ def build_operators(
     width = max(1, int(num_cpus) // num_videos) if num_videos else 1
     scan = OperatorNode(
         name=SCAN,
-        make=_Make(ScanOperator, plan, (groups, width)),
+        make=_Make(ScanOperator, plan, (groups, width, notes_uri)),
         batch_size=1,
         num_cpus=cpus,
         max_workers=_most_workers(None, num_cpus, shares.get(SCAN)),

@@ -1,18 +1,22 @@
 """A streaming run that leaves a record of what it took under ``runs/``."""
 
 import json
+import logging
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 
 from clipmill import layout
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.run import Engine, StreamReport, stream
+from clipmill.engine.run import Engine, StreamReport, StreamRun
 from clipmill.engine.work import Work
+from clipmill.errors import EngineDied, StageBroken, StoreOutage, WorkerDied
 from clipmill.machine import num_cores
 from clipmill.planning.plan import Plan
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
+
+logger = logging.getLogger(__name__)
 
 
 def stream_recorded(
@@ -25,13 +29,20 @@ def stream_recorded(
     part: str,
     on_chunk: Callable[[Chunk], None] | None = None,
 ) -> str:
-    """Runs the engine over ``items`` into the state of ``output``; returns the URI of its metrics.
+    """Runs the engine over ``items`` into the state of ``output``; returns the URI of its record.
 
-    ``part`` tells the metrics of one run's parts apart, which may be on several clusters.
+    ``part`` tells the records of one run's parts apart, which may be on several clusters. A stage, a store or
+    a server that fails on everything ends it early: the record says ``stopped``, and why.
     """
-    report = stream(items, plan, engine=engine, state=ResultStore(output), run_id=run_id, on_chunk=on_chunk)
+    run, stopped = StreamRun(items, plan, engine=engine, state=ResultStore(output), run_id=run_id), ""
+    try:
+        run.do(on_chunk)
+    except (StageBroken, StoreOutage, WorkerDied, EngineDied) as error:
+        stopped = str(error)
+        logger.error("the run stops: %s", error)
+    record = {**_record(items, run.report()), "num_phases": plan.num_phases, "stopped": stopped}
     uri = layout.run_path(output, f"{run_id}.{part}.stream")
-    store.put_bytes(uri, json.dumps(_record(items, report), indent=1).encode())
+    store.put_bytes(uri, json.dumps(record, indent=1).encode())
     return uri
 
 
@@ -45,6 +56,6 @@ def _record(items: Sequence[Work], report: StreamReport) -> Mapping[str, object]
         "video_s": sum(item.facts.duration_s for item in items),
         "wall_s": report.wall_s,
         "cpu_s_by_operator": report.cpu_s_by_operator(),
-        "failures": dict(report.failures),
+        "failures": [asdict(tally) for tally in report.tallies],
         "laps": [asdict(metric) for metric in report.metrics],
     }

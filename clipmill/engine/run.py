@@ -8,20 +8,23 @@ from typing import Literal
 
 import pyarrow as pa
 
+from clipmill.engine.attempts.failure_count import FailureCount
+from clipmill.engine.attempts.lost_work import Queue, give_up, queue_of
+from clipmill.engine.attempts.notes import new_notes
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import OperatorNode, build_operators
 from clipmill.engine.inline import run_inline
 from clipmill.engine.known_rows import known_of
 from clipmill.engine.metrics import StageMetric
 from clipmill.engine.progress import Progress
-from clipmill.engine.runners.failures import FailureCount
 from clipmill.engine.stage_log import log_chunk
 from clipmill.engine.state_writer import StateWriter
 from clipmill.engine.work import Work
-from clipmill.errors import ClipmillError
+from clipmill.errors import ClipmillError, WorkerDied
 from clipmill.machine import num_cores
 from clipmill.media.encode.availability import check_encoder
 from clipmill.models.runtime.devices import num_gpus_here
+from clipmill.outcomes.run_end import Tally
 from clipmill.planning.plan import Plan
 from clipmill.progress import LogStatus, Show
 from clipmill.stages.base import apply_verbose
@@ -35,8 +38,7 @@ Engine = Literal["inline", "ray"]
 class StreamReport:
     """What a run took: items, seconds of wall clock and of CPU per operator, and every lap.
 
-    ``failures`` maps the key of a stage to the number of items without a result; ``stopped`` says why the run
-    ended early, and is empty otherwise.
+    ``tallies`` count the items without a result by stage and reason.
     """
 
     num_videos: int
@@ -44,8 +46,7 @@ class StreamReport:
     wall_s: float
     engine: Engine
     metrics: tuple[StageMetric, ...] = field(default=(), repr=False)
-    failures: Mapping[str, int] = field(default_factory=dict[str, int])
-    stopped: str = ""
+    tallies: tuple[Tally, ...] = ()
 
     def cpu_s_by_operator(self) -> dict[str, float]:
         """Returns the CPU seconds spent in each operator and stage, codec processes included."""
@@ -69,37 +70,99 @@ def stream(
 
     ``run_id`` names the parts that this run writes. ``on_chunk`` sees every finished chunk, ``show`` how far
     it is; without one that is logged. SpecError, before any work, where the encoder asked for does not work
-    here. StageBroken, when a stage fails on everything, and any other error of ours comes after the rows that
-    are done are safe.
+    here. StageBroken, when a stage fails on everything, StoreOutage, when a store does, and any other error
+    of ours comes after the rows that are done are safe.
     """
-    if items:
-        check_machine(plan, engine)
-    apply_verbose(plan.stages)
-    started_s = time.monotonic()
-    writer = StateWriter(state, plan, run_id)
-    progress, failures = Progress(items, show or LogStatus()), FailureCount()
-    metrics: list[StageMetric] = []
-    num_clips = 0
-    known = known_of(state, plan, items) if state else {}
-    try:
-        for chunk in run_graph(items, plan, engine=engine, known=known):
-            progress.saw(chunk)
-            if chunk.mark:
-                continue
-            writer.add(chunk)
-            log_chunk(chunk, plan)
-            failures.saw(chunk)
-            metrics.extend(chunk.metrics)
-            num_clips += len(chunk.clips) - len(chunk.rejected)
-            if on_chunk:
-                on_chunk(chunk)
-        failures.check()
-    except ClipmillError:
-        writer.flush()
-        raise
-    writer.flush()
-    wall_s = time.monotonic() - started_s
-    return StreamReport(len(items), num_clips, wall_s, engine, tuple(metrics), failures.by_key())
+    run = StreamRun(items, plan, engine=engine, state=state, run_id=run_id)
+    run.do(on_chunk, show)
+    return run.report()
+
+
+class StreamRun:
+    """One run: its report says what was done, also after an error that ended it early."""
+
+    def __init__(
+        self, items: Sequence[Work], plan: Plan, *, engine: Engine, state: ResultStore | None, run_id: str
+    ) -> None:
+        self._items, self._plan, self._state = items, plan, state
+        self._engine: Engine = engine
+        self._run_id = run_id
+        self._notes = new_notes(state.root_uri, run_id) if state else None
+        self._writer = StateWriter(state, plan, run_id)
+        self._failures = FailureCount(plan.extractor.key)
+        self._metrics: list[StageMetric] = []
+        self._num_clips = 0
+        self._started_s = time.monotonic()
+
+    def do(self, on_chunk: Callable[[Chunk], None] | None = None, show: Show | None = None) -> None:
+        """Does the work; errors as in ``stream``."""
+        if not self._items:
+            return
+        check_machine(self._plan, self._engine)
+        apply_verbose(self._plan.stages)
+        is_dead = False
+        try:
+            self._work(on_chunk, show or LogStatus())
+        except WorkerDied:
+            is_dead = True  # the notes stay: the next run tries these videos last
+            self._writer.flush()
+            raise
+        except ClipmillError:
+            self._writer.flush()
+            if self._notes:
+                self._notes.stop()
+            raise
+        finally:
+            if self._notes and not is_dead:
+                self._notes.remove()
+
+    def report(self) -> StreamReport:
+        """Returns what was done so far."""
+        wall_s = time.monotonic() - self._started_s
+        metrics, tallies = tuple(self._metrics), self._failures.tallies()
+        return StreamReport(len(self._items), self._num_clips, wall_s, self._engine, metrics, tallies)
+
+    def _work(self, on_chunk: Callable[[Chunk], None] | None, show: Show) -> None:
+        queue = self._queue()
+        for key, rows in queue.given_up.items():
+            self._failures.count(key, rows)
+        progress = Progress(self._items, show)
+        for group in self._groups(queue):
+            for chunk in self._graph(group):
+                progress.saw(chunk)
+                if chunk.mark:
+                    continue
+                self._take(chunk)
+                if on_chunk:
+                    on_chunk(chunk)
+            self._writer.flush()  # a video that ends the process takes nothing of the others with it
+        self._failures.check()
+        if self._state:
+            given_up = give_up(self._state, self._plan, self._failures.retryable(), self._run_id)
+            for key, rows in given_up.items():
+                self._failures.gave_up(key, rows)
+
+    def _queue(self) -> Queue:
+        if self._state is None:
+            return Queue(tuple(self._items))
+        return queue_of(self._state, self._plan, self._items, self._run_id)
+
+    def _groups(self, queue: Queue) -> list[Sequence[Work]]:
+        """What runs at once: videos that a run died of go last, and inline each of them alone."""
+        last = [queue.last] if self._engine == "ray" else [[item] for item in queue.last]
+        return [group for group in (queue.first, *last) if group]
+
+    def _graph(self, items: Sequence[Work]) -> Iterator[Chunk]:
+        known = known_of(self._state, self._plan, items) if self._state else {}
+        notes_uri = self._notes.uri if self._notes else ""
+        return run_graph(items, self._plan, engine=self._engine, known=known, notes_uri=notes_uri)
+
+    def _take(self, chunk: Chunk) -> None:
+        self._writer.add(chunk)
+        log_chunk(chunk, self._plan)
+        self._metrics.extend(chunk.metrics)
+        self._num_clips += len(chunk.clips) - len(chunk.rejected)
+        self._failures.saw(chunk)
 
 
 def check_machine(plan: Plan, engine: Engine) -> None:
@@ -112,20 +175,36 @@ def check_machine(plan: Plan, engine: Engine) -> None:
 
 
 def run_graph(
-    items: Sequence[Work], plan: Plan, *, engine: Engine, known: Mapping[str, Mapping[str, pa.Table]]
+    items: Sequence[Work],
+    plan: Plan,
+    *,
+    engine: Engine,
+    known: Mapping[str, Mapping[str, pa.Table]],
+    notes_uri: str = "",
 ) -> Iterator[Chunk]:
-    """Yields the finished chunks of ``items``, as they come. ``known`` maps a video to rows by stage."""
+    """Yields the finished chunks of ``items``, as they come.
+
+    ``known`` maps a video to rows by stage. Below ``notes_uri`` workers note the videos that they take.
+    """
     chunks = [Chunk(item, known=known.get(item.video_id, {})) for item in items]
     if not items:
         return iter(())
     if engine == "inline":
         has_gpu = num_gpus_here() > 0
-        nodes = build_operators(plan, num_cpus=num_cores(), num_videos=len(items), has_own_gpu=has_gpu)
+        nodes = build_operators(
+            plan, num_cpus=num_cores(), num_videos=len(items), has_own_gpu=has_gpu, notes_uri=notes_uri
+        )
         return run_inline(nodes, chunks, one_worker=_one_worker(nodes, plan))
     # Ray takes seconds to import; a laptop's inline run never needs it.
     from clipmill.engine.ray_engine import cluster_cpus, cluster_gpus, run_on_ray
 
-    nodes = build_operators(plan, num_cpus=cluster_cpus(), num_gpus=cluster_gpus(), num_videos=len(items))
+    nodes = build_operators(
+        plan,
+        num_cpus=cluster_cpus(),
+        num_gpus=cluster_gpus(),
+        num_videos=len(items),
+        notes_uri=notes_uri,
+    )
     return run_on_ray(nodes, chunks)
 
 

@@ -33,8 +33,8 @@ def _said_by_setting(stage: Stage, chunk: Chunk, plan: Plan) -> Iterator[str]:
     if isinstance(stage, ReaderStage):
         if chunk.index == 0:
             yield f"read {described(chunk.work)}"
-        if split and split.reason:
-            yield f"rejected, {split.reason}: {split.message}"
+        if split and split.failed:
+            yield f"rejected, {split.failed.reason}: {split.failed.message}"
     elif isinstance(stage, WindowStage):
         yield from (f"{clip.clip_id}: {len(plan.windows_of(clip))} windows" for clip in chunk.clips)
     elif isinstance(stage, WriterStage):

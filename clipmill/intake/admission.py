@@ -17,6 +17,7 @@ from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.missing import Known, lacking
 from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import ClipSpan, Inspection, SourceFile
+from clipmill.state.clearing import clear_raised
 from clipmill.state.schema import SPLIT_STATE, light_columns, schema_of
 from clipmill.state.split_rows import clip_spans
 from clipmill.state.store import ResultStore
@@ -67,9 +68,11 @@ def admit(
 ) -> list[str]:
     """Returns the work of this run as at most ``num_groups`` manifests; empty when nothing is to do.
 
+    Final failures whose limit was raised since then are tried again.
     ``passed`` as in ``read_known``.
     """
     check_copies(get_sources(listing_uri), plan, output)
+    clear_raised(ResultStore(output), plan.digests(), plan.limits)
     items = missing_work(get_sources(listing_uri), read_known(plan, output, passed=passed), plan)
     items = within_budget(items, plan.limits.max_work_per_run)
     if not items:

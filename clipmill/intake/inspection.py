@@ -1,20 +1,30 @@
 """A look at headers and identity bytes of the sources of one manifest, in codec processes."""
 
 import logging
+import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from math import ceil
 from pathlib import PurePosixPath
 
-from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreError, TransientStoreError
+import pyarrow as pa
+
+from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
 from clipmill.intake.manifests import get_sources
 from clipmill.limits import LimitsSpec
 from clipmill.machine import num_cores
 from clipmill.media.io.probe import inspect_source
+from clipmill.outcomes.failures import failure_of, is_of_item, is_outage
+from clipmill.planning.judgement import FINAL, RESULT, RETRYABLE
 from clipmill.planning.plan import inspect_digest
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
+from clipmill.runs.run_id import new_run_id
 from clipmill.sandbox.runner import CodecRunner, codec_runner
+from clipmill.state.failures import make_final
+from clipmill.state.schema import OUTCOME
+from clipmill.state.store import ResultStore
 from clipmill.storage.filesystems import is_http
 from clipmill.storage.state import State
 
@@ -24,67 +34,130 @@ MAX_CHILDREN = 8
 FILES_PER_CHILD = 4
 """A process takes longer to start than to look at a few files."""
 INSPECT_S = 60.0
-"""Limit for one file's headers, over a slow network too."""
+"""Least limit for one file's headers, over a slow network too."""
 COPY_BYTES_PER_S = 1 << 20
 """For a file on a web server, which may have to be copied as a whole before it can be looked at."""
+OUTAGE_SOURCES = 3
+"""Sources in a row that a store does not deliver: then it is not they that are at fault."""
+
+INSPECT = "inspect"
+"""Key of these rows in the state."""
+_FAILURE = ("id", "outcome", "reason", "message", "limit", "limit_value")
 
 InspectRow = dict[str, object]
 """Column name -> value of the inspect state."""
 
 
-def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec) -> int:
-    """Inspect the sources of a manifest and write their rows as one part; return how many were readable."""
+def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec, run_id: str = "") -> int:
+    """Inspects the sources of a manifest and writes their rows as one part; returns how many were readable.
+
+    A store that does not answer ends it early: the sources that are left are looked at by the next run.
+    """
     inspections = inspect_all(get_sources(manifest_uri), limits)
-    rows = [row_of(inspection) for inspection in inspections]
+    run_id = run_id or new_run_id()
+    rows = [{**row_of(inspection), "run_id": run_id} for inspection in inspections]
     attempt = PurePosixPath(manifest_uri).stem
-    State(output).append("inspect", rows, digest=inspect_digest(limits), attempt=attempt)
+    digest = inspect_digest(limits)
+    State(output).append(INSPECT, rows, digest=digest, attempt=attempt)
+    failed = [{name: row[name] for name in _FAILURE} for row in rows if row["outcome"] == RETRYABLE]
+    if failed:
+        make_final(
+            ResultStore(output),
+            INSPECT,
+            digest,
+            pa.Table.from_pylist(failed, schema=OUTCOME),
+            max_runs=limits.max_failed_runs,
+            stopped_runs=frozenset(),  # an outage ends it early, and no failure of a store counts
+            run_id=run_id,
+        )
     return sum(inspection.reason is None for inspection in inspections)
 
 
 def inspect_all(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:
-    """Inspect sources, a few at once, each in a codec process; sorted by URI."""
+    """Inspects sources, a few at once, each in a codec process; sorted by URI.
+
+    After ``OUTAGE_SOURCES`` in a row that the store did not deliver, the others are left out.
+    """
     workers = max(1, min(MAX_CHILDREN, 2 * num_cores(), ceil(len(sources) / FILES_PER_CHILD)))
     shares = [sources[index::workers] for index in range(workers)]
+    outage = StoreStreak()
     with ThreadPoolExecutor(workers) as pool:
-        results = pool.map(lambda share: _inspect_share(share, limits), shares)
+        results = pool.map(lambda share: _inspect_share(share, limits, outage), shares)
         return sorted((one for share in results for one in share), key=lambda one: one.source.uri)
 
 
-def _inspect_share(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:
+class StoreStreak:
+    """Counts sources in a row that a store did not deliver, over every thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._num_failed = 0
+
+    @property
+    def is_outage(self) -> bool:
+        """True once it was too many: then it is not the sources that are at fault."""
+        return self._num_failed >= OUTAGE_SOURCES
+
+    def saw(self, found: Inspection) -> None:
+        """Counts one source. Once there is an outage, it stays one."""
+        with self._lock:
+            if not self.is_outage:
+                is_failed = found.reason == VideoReason.STORE_UNAVAILABLE
+                self._num_failed = self._num_failed + 1 if is_failed else 0
+
+
+def _inspect_share(
+    sources: Sequence[SourceFile], limits: LimitsSpec, outage: StoreStreak
+) -> list[Inspection]:
     child = codec_runner(limits)
-    return [_inspect(source, limits, child) for source in sources]
+    found: list[Inspection] = []
+    for source in sources:
+        if outage.is_outage:
+            break
+        found.append(_inspect(source, limits, child))
+        outage.saw(found[-1])
+    return found
 
 
 def _inspect(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspection:
     """Never raises for a bad file: a header can crash or stall a parser as well as a decoder."""
     try:
         return _tried(source, limits, child)
-    except CodecChildDied as error:
-        return _rejected(source, VideoReason.DECODER_CRASHED, error)
-    except CodecChildTimeout as error:
-        return _rejected(source, VideoReason.DECODER_TIMEOUT, error)
-    except StoreError as error:
-        return _rejected(source, VideoReason.STORE_ERROR, error)
+    except Exception as error:  # a demuxer may raise anything: it costs this source
+        if not is_of_item(error):
+            raise
+        failed = failure_of(error, uri=source.uri, limits=limits)
+        logger.warning("%s", failed.message.splitlines()[0])
+        return Inspection(
+            source,
+            None,
+            None,
+            VideoReason(failed.reason),
+            failed.message,
+            is_retryable=failed.kind == "retryable",
+            limit=failed.limit,
+            limit_value=failed.limit_value,
+        )
 
 
 def _tried(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspection:
     """One look, again while its process dies or stalls or the store falters, up to the limit of attempts."""
-    for attempt in range(1, limits.max_attempts):
+    for attempt in range(1, limits.max_attempts + 1):
+        started_s = time.monotonic()
         try:
             return _looked(source, limits, child)
         except (CodecChildDied, CodecChildTimeout, TransientStoreError) as error:
             logger.warning("%s, attempt %d of %d: %s", source.uri, attempt, limits.max_attempts, error)
-    return _looked(source, limits, child)
+            if attempt == limits.max_attempts or is_outage(error, started_s):
+                raise
+    raise AssertionError("max_attempts is at least 1")
 
 
 def _looked(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspection:
     num_copied = source.size_bytes if is_http(source.uri) else 0
-    timeout_s = INSPECT_S + num_copied / COPY_BYTES_PER_S
-    return child.run(inspect_source, source, limits=limits, timeout_s=timeout_s, stall_s=INSPECT_S)
-
-
-def _rejected(source: SourceFile, reason: VideoReason, error: Exception) -> Inspection:
-    return Inspection(source, None, None, reason, f"{source.uri}: {error}")
+    timeout_s = max(INSPECT_S, limits.decode_timeout_s) + num_copied / COPY_BYTES_PER_S
+    stall_s = max(INSPECT_S, limits.decode_stall_s)
+    return child.run(inspect_source, source, limits=limits, timeout_s=timeout_s, stall_s=stall_s)
 
 
 def row_of(inspection: Inspection) -> InspectRow:
@@ -95,11 +168,20 @@ def row_of(inspection: Inspection) -> InspectRow:
         "uri": source.uri,
         "size_bytes": source.size_bytes,
         "video_id": inspection.video_id,
+        "outcome": _outcome(inspection),
+        "limit": inspection.limit or None,
+        "limit_value": inspection.limit_value,
         "reason": inspection.reason,
         "message": inspection.message or None,
         "bytes_read": inspection.bytes_read,
     }
     return row | (_facts_row(facts) if facts else {})
+
+
+def _outcome(inspection: Inspection) -> str:
+    if inspection.reason is None:
+        return RESULT
+    return RETRYABLE if inspection.is_retryable else FINAL
 
 
 def _facts_row(facts: VideoFacts) -> InspectRow:

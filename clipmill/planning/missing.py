@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from clipmill import identity
+from clipmill import arrow, identity
 from clipmill.planning.judgement import RETRYABLE, Rejection, judge
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
@@ -24,6 +24,7 @@ class Known:
     tables: Mapping[str, pa.Table]
     passed: frozenset[str] | None = None
     _done: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]], repr=False)
+    _settled: dict[str, pa.Table] = field(default_factory=dict[str, pa.Table], repr=False)
     _there: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]], repr=False)
 
     def done(self, key: str) -> frozenset[str]:
@@ -31,6 +32,13 @@ class Known:
         if key not in self._done:
             self._done[key] = frozenset(_ids(self.tables.get(key), but=RETRYABLE))
         return self._done[key]
+
+    def settled(self) -> Mapping[str, pa.Table]:
+        """Returns the tables without the failures that are tried again: those reject nothing yet."""
+        for key, table in self.tables.items():
+            if key not in self._settled:
+                self._settled[key] = table.filter(arrow.not_equal(table["outcome"], RETRYABLE))
+        return self._settled
 
     def has_passed(self, clip_id: str) -> bool:
         """Returns True if no barrier stopped a clip."""
@@ -61,11 +69,11 @@ def lacking(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> Lacking:
     """Returns clip id -> keys of the stages that each clip of a video needs and lacks, where it lacks any.
 
     A clip needs a stage unless an earlier stage rejected it, or the stage runs for all. A row that may be
-    tried again counts as lacking.
+    tried again counts as lacking, and so do the rows of the stages behind it.
     """
     ids = [clip.clip_id for clip in clips]
     clip_nodes = [node for node in plan.nodes if node.stage.grain == "clip"]
-    rejected = judge(clip_nodes, known.tables, ids)
+    rejected = judge(clip_nodes, known.settled(), ids)
     found = {clip.clip_id: frozenset(_lacks(plan, known, clip, rejected.get(clip.clip_id))) for clip in clips}
     for key, stale in _judged_as_others(plan, known, rejected, ids):
         found |= {clip_id: found[clip_id] | {key} for clip_id in stale}

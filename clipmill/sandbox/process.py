@@ -184,9 +184,10 @@ class _Exchange:
         until_stall_s = self._progress_s + self._stall_s - now_s
         poll = select.poll()  # not select: a worker may have thousands of open files
         poll.register(descriptor, event)
-        left_s, limit_s = min((until_timeout_s, self._timeout_s), (until_stall_s, self._stall_s))
+        is_stall = until_stall_s < until_timeout_s
+        left_s = min(until_timeout_s, until_stall_s)
         if left_s <= 0 or not poll.poll(left_s * 1000):
-            raise CodecChildTimeout(limit_s)
+            raise CodecChildTimeout(self._stall_s if is_stall else self._timeout_s, is_stall)
 
     def _died(self) -> CodecChildDied:
         return CodecChildDied(self._process.wait())
@@ -216,7 +217,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _named(error: Exception, trace: str) -> Exception:
     if isinstance(error, MemoryError):
-        return CodecChildDied(None, "it ran into its memory limit")
+        return CodecChildDied(None, "it ran into its memory limit", is_memory=True)
     if not isinstance(error, ClipmillError):
         error.add_note(f"in the codec process:\n{trace}")
     return error

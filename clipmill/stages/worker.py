@@ -19,12 +19,15 @@ T = TypeVar("T")
 class Failed:
     """Why a stage has no result for an item.
 
-    ``final`` follows from the bytes and the parameters; anything else is ``retryable``.
+    ``final`` follows from the bytes and the parameters; anything else is ``retryable``. ``limit`` is the name
+    of the limit that was hit, and ``limit_value`` its value; a run with a larger one tries again at once.
     """
 
     kind: FailureKind
     reason: str
     message: str
+    limit: str = ""
+    limit_value: float | None = None
 
 
 @dataclass(frozen=True)

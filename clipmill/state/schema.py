@@ -7,11 +7,13 @@ from clipmill.planning.nodes import Node
 OUTCOME = pa.schema(
     [
         ("id", pa.string()), ("stage_digest", pa.string()), ("run_id", pa.string()), ("outcome", pa.string()),
-        ("reason", pa.string()), ("message", pa.string()),
+        ("reason", pa.string()), ("message", pa.string()), ("limit", pa.string()),
+        ("limit_value", pa.float64()),
     ]
 )  # fmt: skip
 """Columns of every row. ``outcome`` is ``result``, ``final``, ``retryable`` or ``cleared``; ``reason`` and
-``message`` say why there is no result. ``id`` names the video, the clip or the window."""
+``message`` say why there is no result. ``limit`` names the limit that was hit, ``limit_value`` its value.
+``id`` names the video, the clip or the window."""
 
 WINDOW = pa.schema([("clip_id", pa.string()), ("start_frame", pa.int64()), ("end_frame", pa.int64())])
 """More columns of a window's row."""

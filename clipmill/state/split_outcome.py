@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from clipmill.media.types import ScanFacts
-from clipmill.records import ClipSpan, DroppedSpan, Shot, VideoReason
+from clipmill.records import ClipSpan, DroppedSpan, Shot
+from clipmill.stages.worker import Failed
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,10 @@ class TimedDrop:
 
 @dataclass(frozen=True)
 class SplitOutcome:
-    """The split of one video, or the reason of its rejection."""
+    """The split of one video, or why it has none; ``facts`` of a video that is too short are there too."""
 
     facts: ScanFacts | None = None
-    reason: VideoReason | None = None
-    message: str = ""
+    failed: Failed | None = None
     detector: str = ""
     shots: tuple[TimedShot, ...] = ()
     clips: tuple[ClipSpan, ...] = ()

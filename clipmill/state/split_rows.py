@@ -4,24 +4,19 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from clipmill.planning.judgement import FINAL, RESULT, RETRYABLE
-from clipmill.records import ClipSpan, FrameSpan, VideoReason
+from clipmill.planning.judgement import RESULT
+from clipmill.records import ClipSpan, FrameSpan
+from clipmill.stages.worker import Failed
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot
-
-RETRYABLE_REASONS = frozenset({VideoReason.STORE_ERROR, VideoReason.SOURCE_CHANGED})
-"""Reasons that do not follow from the bytes: the next run tries again."""
 
 
 def split_row(video_id: str, outcome: SplitOutcome) -> pa.Table:
     """Returns the row of a split, or of a rejected video."""
     facts = outcome.facts
-    row: dict[str, object] = {
-        "id": video_id,
-        "outcome": _outcome(outcome.reason),
-        "reason": outcome.reason,
-        "message": outcome.message,
-    }
+    row: dict[str, object] = {"id": video_id, "outcome": RESULT}
+    if outcome.failed is not None:
+        row |= failure_columns(outcome.failed)
     if facts is not None:
         row |= {
             "content_digest": facts.content_digest,
@@ -43,10 +38,15 @@ def split_row(video_id: str, outcome: SplitOutcome) -> pa.Table:
     return pa.Table.from_pylist([row], schema=SPLIT_STATE)
 
 
-def _outcome(reason: VideoReason | None) -> str:
-    if reason is None:
-        return RESULT
-    return RETRYABLE if reason in RETRYABLE_REASONS else FINAL
+def failure_columns(failed: Failed) -> dict[str, object]:
+    """Returns the columns of a failure: its outcome, and why."""
+    return {
+        "outcome": failed.kind,
+        "reason": failed.reason,
+        "message": failed.message,
+        "limit": failed.limit or None,
+        "limit_value": failed.limit_value,
+    }
 
 
 def _shot(shot: TimedShot) -> Mapping[str, object]:

@@ -54,11 +54,25 @@ class ResultStore:
         own run and of earlier ones, one for the reason ``lost`` their results too; it is not returned.
         """
         wanted = list(columns or schema.names)
-        needed = list(dict.fromkeys([*wanted, "id", "outcome", "run_id", "reason"]))
-        rows = self._parts(key, digest, schema=schema, columns=needed)
-        if among is not None:
-            rows = rows.filter(arrow.is_in(rows["id"], among))
+        rows = self.all_rows(key, digest, schema=schema, columns=wanted, among=among)
         return best_rows(rows, newest=SEEN_CLIPS in schema.names).select(wanted)
+
+    def all_rows(
+        self,
+        key: str,
+        digest: str,
+        *,
+        schema: pa.Schema,
+        columns: Sequence[str],
+        among: pa.Array | None = None,
+    ) -> pa.Table:
+        """Returns every row of the wanted ids, those that do not count too, in the order of the parts.
+
+        ``id``, ``outcome`` and ``run_id`` are there beside ``columns``.
+        """
+        needed = list(dict.fromkeys([*columns, "id", "outcome", "run_id"]))
+        rows = self._parts(key, digest, schema=schema, columns=needed)
+        return rows if among is None else rows.filter(arrow.is_in(rows["id"], among))
 
     def _parts(self, key: str, digest: str, *, schema: pa.Schema, columns: list[str]) -> pa.Table:
         entries = store.find(self._folder(key, digest), (".parquet",))

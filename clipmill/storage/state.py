@@ -4,7 +4,7 @@
 rows speak of, and never changed. A retry writes the same rows under the same name, or rows a reader drops.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
@@ -41,7 +41,7 @@ class State:
     def read(self, stage: str, digest: str, *, among: pa.Array | None = None) -> pa.Table:
         """One row per id of ``among`` (all by default), sorted by id.
 
-        A row without a ``reason`` wins, then that of the first part.
+        A result wins, then a final failure, then that of the first part. A cleared row takes away failures.
         """
         rows = self._parts(stage, digest, columns=None)
         return _one_per_id(rows if among is None else rows.filter(arrow.is_in(rows["id"], among)))
@@ -74,13 +74,31 @@ def _typed(stage: str, rows: Sequence[Mapping[str, object]] | pa.Table, *, diges
 
 def _one_per_id(table: pa.Table) -> pa.Table:
     """Rows in the order of the parts in, the winner of each id out."""
-    winners: dict[str, tuple[bool, int]] = {}
-    for place, (name, is_failure) in enumerate(zip(table["id"].to_pylist(), _failures(table), strict=True)):
-        winners[name] = min(winners.get(name, (True, len(table))), (is_failure, place))
+    winners: dict[str, tuple[int, int]] = {}
+    cleared = _cleared(table)
+    for place, (name, run_id, rank) in enumerate(_ranked(table)):
+        if rank == _RANKS["result"] or name not in cleared or run_id > cleared[name]:
+            winners[name] = min(winners.get(name, (rank, place)), (rank, place))
     return table.take(pa.array([winners[name][1] for name in sorted(winners)], pa.int64()))
 
 
-def _failures(table: pa.Table) -> list[bool]:
-    if "reason" not in table.column_names:
-        return [False] * len(table)
-    return [reason is not None for reason in table["reason"].to_pylist()]
+_RANKS = {"result": 0, "final": 1, "retryable": 2, "cleared": 3}
+
+
+def _cleared(table: pa.Table) -> dict[str, str]:
+    """Id -> the last run whose failures are taken away."""
+    found: dict[str, str] = {}
+    for name, run_id, rank in _ranked(table):
+        if rank == _RANKS["cleared"]:
+            found[name] = max(run_id, found.get(name, ""))
+    return found
+
+
+def _ranked(table: pa.Table) -> Iterator[tuple[str, str, int]]:
+    """(Id, run, rank of the outcome) of each row; rows without an outcome hold results, or reasons."""
+    names = ("id", "run_id", "outcome", "reason")
+    columns = (
+        table[name].to_pylist() if name in table.column_names else [None] * len(table) for name in names
+    )
+    for name, run_id, outcome, reason in zip(*columns, strict=True):
+        yield name, run_id or "", _RANKS[outcome or ("result" if reason is None else "final")]

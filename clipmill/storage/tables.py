@@ -13,7 +13,7 @@ INSPECT_STATE = _schema(
     id=_STR, stage_digest=_STR, uri=_STR, size_bytes=_I64, video_id=_STR, reason=_STR, message=_STR,
     container=_STR, video_codec=_STR, pixel_format=_STR, width=_I32, height=_I32, rotation_deg=_I32, sar=_STR,
     framerate=_STR, time_base=_STR, duration_s=_F64, num_frames=_I64, bit_rate_k=_I64, audio_codec=_STR,
-    bytes_read=_I64,
+    bytes_read=_I64, outcome=_STR, run_id=_STR, limit=_STR, limit_value=_F64,
 )  # fmt: skip
 """id is the source_version."""
 

@@ -98,7 +98,7 @@ def test_flyte_finds_the_root() -> None:
 
 def test_tasks_and_workflows_are_found() -> None:
     assert (len(TASKS), names(WORKFLOWS)) == (
-        24,
+        25,
         ["curate", "find_all_duplicates", "dedup", "fetch", "search"],
     )
 

@@ -1,13 +1,15 @@
 """A decoder that crashes or hangs costs its own video two attempts, and nobody else anything."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from clipmill.outcomes.run_end import RunEnd
 from clipmill.stages.video.preview import preview
 from tests.support.films.small_films import draw_film
-from tests.support.runs.curation import curate_here, fates, plain_spec, rows, small_spec
+from tests.support.runs.curation import curate_here, fates, plain_spec, published_files, rows, small_spec
 from tests.support.runs.one_codec import new_codec_processes
 from tests.support.stand_ins import sabotage
 
@@ -22,10 +24,16 @@ STALL_S = 4.0
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run over bad films, a good one and one that cannot be cut: ``source``, ``out`` and ``saboteur``."""
+    """A run over bad films, a good one and one that cannot be cut: ``source``, ``out`` and ``saboteur``.
+
+    ``undisturbed`` is what a run under good conditions publishes in the same place.
+    """
     folder = tmp_path_factory.mktemp("faults")
     for seed, name in enumerate([*BAD, "CUT_CRASH.mp4", "SCAN_FLAKY.mp4", "good.mp4"], start=20):
         draw_film(folder / "source" / name, seed=seed, shots=(30,))
+    with new_codec_processes():
+        curate_here(folder / "source", folder / "out", plain_spec())
+    (folder / "out").rename(folder / "undisturbed")
     with new_codec_processes(), pytest.MonkeyPatch.context() as patch:
         _set(patch, sabotage.lay(folder / "saboteur"))
         curate_here(folder / "source", folder / "out", plain_spec(limits={"decode_stall_s": STALL_S}))
@@ -50,7 +58,9 @@ def test_bad_film_had_two_attempts(folder: Path, name: str) -> None:
 CAUSES = {
     "SCAN_CRASH.mp4": "the codec process died (signal 11)",
     "INSPECT_CRASH.mp4": "the codec process died (signal 11)",
-    "SCAN_HANG.mp4": "the codec process did not answer within 4 s and was killed",
+    "SCAN_HANG.mp4": (
+        "the codec process did not answer within 4 s and was killed (limits.decode_stall_s is 4)"
+    ),
 }
 
 
@@ -77,19 +87,32 @@ def test_store_that_falters_once_costs_an_attempt(folder: Path) -> None:
     assert fates(folder / "out", folder / "source")["SCAN_FLAKY.mp4"] == "curated"
 
 
-def test_bad_film_is_not_tried_again_by_the_next_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clip whose process died while it was cut is: another process may cut it."""
-    _set(monkeypatch, {"PYTHONPATH": str(folder / "saboteur"), "SABOTAGE_LOG": str(folder / "log-2")})
-    with new_codec_processes():
-        curate_here(folder / "source", folder / "out", plain_spec(limits={"decode_stall_s": STALL_S}))
-    assert set((folder / "log-2").read_text().splitlines()) == {"CUT_CRASH.mp4"}
+def test_end_counts_what_is_left(folder: Path) -> None:
+    (record,) = [path for path in (folder / "out" / "runs").glob("*.json") if ".stream." not in path.name]
+    end = json.loads(record.read_text())["end"]
+    found = {(one["stage"], one["reason"]): one["num_items"] for one in end["tallies"]}
+    assert end["kind"] == "failures_left"
+    assert found == {
+        ("inspect", "decoder_crashed"): 1,
+        ("fixed_stride", "decoder_crashed"): 1,
+        ("fixed_stride", "decoder_timeout"): 1,
+        ("encode", "decoder_crashed"): 1,
+    }
+    assert json.loads((folder / "out" / "manifest.json").read_text())["complete"] is False
 
 
-def test_clip_that_could_not_be_cut_is_cut_by_a_run_that_can(folder: Path) -> None:
+def test_next_run_tries_all_of_them_again_and_ends_as_if_nothing_had_happened(folder: Path) -> None:
     with new_codec_processes():
-        curate_here(folder / "source", folder / "out", plain_spec(limits={"decode_stall_s": STALL_S}))
-    clips = rows(folder / "out", "clips")
-    assert {(clip["status"], clip["reason"]) for clip in clips} == {("kept", None)}
+        done = curate_here(folder / "source", folder / "out", plain_spec())
+    assert done.end == RunEnd()
+    published, expected = (without_history(published_files(folder / name)) for name in ("out", "undisturbed"))
+    assert published.keys() == expected.keys()
+    assert published == expected
+
+
+def without_history(found: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Without the clips that deduplication compared run by run."""
+    return {name: data for name, data in found.items() if not name.startswith("dedup/known")}
 
 
 def test_film_that_decodes_without_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,10 +151,12 @@ def test_preview_whose_process_died_is_made_by_the_next_run(without_previews: Pa
     assert [clip["errors"] for clip in rows(without_previews, "clips")] == ["{}", "{}"]
 
 
-def test_preview_that_cannot_be_encoded_is_not_tried_again(
+def test_preview_that_met_an_unforeseen_error_says_which_and_is_made_later(
     tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preview, "encode_preview", sabotage.fail)
-    curate_here(film, tmp_path / "out", small_spec())
+    with monkeypatch.context() as patch:
+        patch.setattr(preview, "encode_preview", sabotage.fail)
+        curate_here(film, tmp_path / "out", small_spec())
     assert "no such picture" in str(rows(tmp_path / "out", "clips")[0]["errors"])
-    assert curate_here(film, tmp_path / "out", small_spec()).video_s_per_s == 0
+    assert curate_here(film, tmp_path / "out", small_spec()).end.kind == "done"
+    assert all(window["preview_uri"] for window in rows(tmp_path / "out", "windows"))

@@ -7,9 +7,14 @@ from pathlib import Path
 import pytest
 
 from clipmill.cli.exits import MISUSE, STOPPED
+from clipmill.dataset.run_record import RunRecord, latest_run, write_run
+from clipmill.errors import RunStopped
+from clipmill.layout import run_path
+from clipmill.outcomes.run_end import RunEnd, Tally
 from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
 from clipmill.spec_file import load_spec
+from tasks.publish import conclude
 from tests.support.runs.curation import ROOT, environment, run_python
 from workflows import command
 
@@ -181,3 +186,31 @@ def test_command_hands_the_whole_spec_to_the_workflow(
     arguments = ["--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec]
     assert command.main(arguments) == 0
     assert load_spec(calls[0][-1]) == load_spec(spec)
+
+
+ENDED_EARLY = RunEnd("stopped", (), "the store is gone")
+LEFT = RunEnd("failures_left", (Tally("content", "decoder_crashed", "retryable", 1),))
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "expected"),
+    [(RunEnd(), 0, 0), (LEFT, 0, 3), (LEFT, 1, 1), (ENDED_EARLY, 1, 4)],
+    ids=["done", "failures left", "a bug after publishing", "stopped"],
+)
+def test_exit_code_tells_how_the_run_ended(end: RunEnd, code: int, expected: int) -> None:
+    assert command.exit_of(end, code) == expected
+
+
+def test_last_task_fails_for_a_run_that_stopped_and_for_no_other(tmp_path: Path) -> None:
+    for name, end in (("stopped", ENDED_EARLY), ("left", LEFT)):
+        write_run(str(tmp_path), RunRecord(name, "", "", end=end))
+    with pytest.raises(RunStopped, match="the store is gone"):
+        conclude.task_function(run=run_path(str(tmp_path), "stopped"))
+    assert "tries them again" in conclude.task_function(run=run_path(str(tmp_path), "left"))
+
+
+def test_newest_record_of_a_whole_run_is_found(tmp_path: Path) -> None:
+    assert latest_run(str(tmp_path)) == ""
+    for name in ("20260101T000000Z-a", "20260201T000000Z-a", "20260301T000000Z-b.stream"):
+        write_run(str(tmp_path), RunRecord(name, "", ""))
+    assert latest_run(str(tmp_path)) == run_path(str(tmp_path), "20260201T000000Z-a")

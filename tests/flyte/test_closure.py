@@ -41,6 +41,7 @@ HARDWARE = {
     "tasks.stream.stream_with_legacy": hardware.STREAM,
     "tasks.stream.stream_with_vllm": hardware.STREAM,
     "tasks.publish.collect_embeddings": hardware.PUBLISH,
+    "tasks.publish.conclude": hardware.PLAN,
     "tasks.publish.publish": hardware.PUBLISH,
     "tasks.dedupe.fit_clusters": hardware.FIT,
     "tasks.dedupe.embedding_shards": hardware.PLAN,
@@ -187,6 +188,7 @@ def test_curate_has_the_designed_topology(closure: Closure) -> None:
         ("plan_shards", "publish"),
         ("stream_all", "publish"),
         ("find_all_duplicates", "publish"),
+        ("publish", "conclude"),
     }
 
 

@@ -146,14 +146,18 @@ def test_a_clip_that_could_not_be_encoded_has_no_file_of_a_rejected_clip() -> No
     assert "encode_filtered" not in keys(plan(*FULL, asked), Rejection("encode", "encode_failed", ""))
 
 
-@pytest.mark.parametrize(("outcome", "lacks"), [("retryable", frozenset({"encode"})), ("final", frozenset())])
-def test_a_clip_that_could_not_be_encoded_for_now_is_rejected_and_tried_again(
-    outcome: str, lacks: frozenset[str]
-) -> None:
+def test_a_clip_that_cannot_be_encoded_is_rejected_and_needs_nothing_behind_it() -> None:
     of = plan(ClipTranscodingStage(), PerceptualEmbeddingStage())
-    found = lacking(of, outcomes(of, encode={A: outcome}), SPANS[:1])
+    found = lacking(of, outcomes(of, encode={A: "final"}), SPANS[:1])
     assert found.rejected[A].reason == "encode_failed"
-    assert found.stages == ({A: lacks} if lacks else {})
+    assert found.stages == {}
+
+
+def test_a_clip_that_could_not_be_encoded_for_now_lacks_its_file_and_what_lies_behind_it() -> None:
+    of = plan(ClipTranscodingStage(), PerceptualEmbeddingStage())
+    found = lacking(of, outcomes(of, encode={A: "retryable"}), SPANS[:1])
+    assert found.rejected == {}
+    assert found.stages == {A: {"encode", "embedding"}}
 
 
 def test_a_clip_lacks_previews_until_each_window_has_one() -> None:

@@ -12,7 +12,7 @@ from clipmill.media.encode.jpeg import frame_jpeg
 from clipmill.media.encode.preview import encode_preview
 from clipmill.records import FrameSpan
 from clipmill.sandbox.runner import InThisProcess
-from clipmill.stages.base import Batch, Failed, Frames, FrameSamples, VideoPart
+from clipmill.stages.base import Batch, Frames, FrameSamples, VideoPart
 from clipmill.stages.video.clipping.clip_frame_extraction import (
     ClipFrameExtractionStage,
     FrameExtractionPolicy,
@@ -68,14 +68,15 @@ def test_previews_read_frames_of_at_least_240_lines(height: int, expected: int) 
 
 
 @pytest.mark.parametrize(
-    ("error", "kind"),
-    [(CodecChildDied(-9), "retryable"), (CodecChildError("ValueError", "bad frame"), "final")],
+    ("error", "reason"),
+    [(CodecChildDied(-9), "decoder_crashed"), (CodecChildError("ValueError", "bad frame"), "unexpected")],
     ids=["killed", "an error of the code"],
 )
-def test_a_preview_that_fails_is_named(error: Exception, kind: str) -> None:
+def test_a_preview_that_fails_is_named_and_tried_again(error: Exception, reason: str) -> None:
     found = PreviewStage().open(context(Failing(error)))(Batch((window_item("a"),)))
     assert found.columns == {"preview_uri": [None]}
-    assert found.failed == {0: Failed(kind, "preview_failed", str(error))}
+    assert (found.failed[0].kind, found.failed[0].reason) == ("retryable", reason)
+    assert str(error) in found.failed[0].message
 
 
 def test_a_low_source_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:

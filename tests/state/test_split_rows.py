@@ -2,10 +2,9 @@
 
 from fractions import Fraction
 
-import pytest
-
 from clipmill.media.types import ScanFacts
 from clipmill.records import ClipSpan, DropCause, DroppedSpan, FrameSpan, Shot, VideoReason
+from clipmill.stages.worker import Failed
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot
 from clipmill.state.split_rows import clip_spans, split_row
@@ -66,11 +65,9 @@ def test_facts_shots_and_dropped_stretches_are_kept() -> None:
     assert row["dropped"] == [{"start_s": 0.8, "end_s": 1.0, "cause": "cropped"}]
 
 
-@pytest.mark.parametrize(
-    ("reason", "outcome"),
-    [(VideoReason.DECODER_CRASHED, "final"), (VideoReason.STORE_ERROR, "retryable")],
-)
-def test_a_rejected_video_says_whether_it_is_tried_again(reason: VideoReason, outcome: str) -> None:
-    row = row_of(SplitOutcome(reason=reason, message="v.mp4: no"))
-    assert (row["outcome"], row["reason"], row["message"]) == (outcome, reason.value, "v.mp4: no")
+def test_a_video_without_a_split_says_why_and_by_which_limit() -> None:
+    failed = Failed("retryable", VideoReason.DECODER_TIMEOUT, "v.mp4: no", "decode_stall_s", 60.0)
+    row = row_of(SplitOutcome(failed=failed))
+    assert (row["outcome"], row["reason"], row["message"]) == ("retryable", "decoder_timeout", "v.mp4: no")
+    assert (row["limit"], row["limit_value"]) == ("decode_stall_s", 60.0)
     assert row["clips"] is None

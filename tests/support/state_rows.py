@@ -87,7 +87,8 @@ class Project:
             "num_frames": 250, "bit_rate_k": 800,
         }  # fmt: skip
         video = video_id or f"id-{name}"
-        found = {"id": source.source_version, "uri": source.uri, "video_id": video, **facts, **row}
+        found = {"id": source.source_version, "uri": source.uri, "video_id": video, "outcome": "result"}
+        found |= {**facts, **row}
         State(self.output).append("inspect", [found], digest=self.plan.digests()["inspect"], attempt="0")
         return video
 

@@ -3,7 +3,7 @@
 Clips that the scan encoded in its pass are left as they are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +13,15 @@ from clipmill import identity, layout
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.groups import Group, behind
 from clipmill.engine.metrics import Stopwatch
+from clipmill.engine.runners.context import output_faults
 from clipmill.engine.runners.result_rows import checked, rows_of
 from clipmill.engine.scan.encoder import ENCODE_S_PER_MEGAPIXEL_FRAME, encoder_of, shortest_clip_s
-from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StoreError
+from clipmill.errors import OutputFault, StoreError
 from clipmill.media.cut.cut import cut_clips
+from clipmill.outcomes.failures import failure_of, is_of_item
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
-from clipmill.records import ClipSpan, CutClip
+from clipmill.records import ClipSpan, CutClip, VideoReason
 from clipmill.sandbox.runner import codec_runner
 from clipmill.scratch import ScratchFolder
 from clipmill.stages.base import Failed, Item, Results
@@ -60,16 +62,25 @@ class EncodeOperator:
     def _cut_all(
         self, chunk: Chunk, node: Node, clips: Sequence[ClipSpan], out_dir: str
     ) -> Iterator[CutClip | Failed]:
-        """All clips in one child call; when that fails, clip by clip, so that one cannot cost the others."""
+        """All clips in one child call; when that fails, clip by clip, so that one cannot cost the others.
+
+        A store that failed would fail for each of them.
+        """
         try:
             found = {cut.clip_id: cut for cut in self._cut_in_child(chunk, node, clips, out_dir)}
             yield from (found.get(clip.clip_id, CutClip(clip.clip_id, "", NOT_CUT)) for clip in clips)
-        except ClipmillError as error:
-            if len(clips) > 1:
-                for clip in clips:
-                    yield from self._cut_all(chunk, node, [clip], out_dir)
-            else:
-                yield failure_of(node, chunk, error)
+        except Exception as error:  # an encoder may raise anything: it costs this clip
+            if not is_of_item(error):
+                raise
+            if len(clips) == 1 or isinstance(error, StoreError):
+                yield from [self._failure(node, chunk, error)] * len(clips)
+                return
+            for clip in clips:
+                yield from self._cut_all(chunk, node, [clip], out_dir)
+
+    def _failure(self, node: Node, chunk: Chunk, error: Exception) -> Failed:
+        uri, limits = chunk.work.source.uri, self._plan.limits
+        return failure_of(error, uri=uri, limits=limits, final_reason=reason_of(node))
 
     def _cut_in_child(
         self, chunk: Chunk, node: Node, clips: Sequence[ClipSpan], out_dir: str
@@ -97,13 +108,6 @@ def wanted_clips(chunk: Chunk, node: Node) -> list[ClipSpan]:
     return [clip for clip in chunk.clips if chunk.wants(node, clip.clip_id) and clip.clip_id not in made]
 
 
-def failure_of(node: Node, chunk: Chunk, error: ClipmillError) -> Failed:
-    """Returns why a clip was not cut. A dead process, a limit and a store are tried again."""
-    passing = isinstance(error, CodecChildDied | CodecChildTimeout | StoreError)
-    kind = "retryable" if passing else "final"
-    return Failed(kind, reason_of(node), f"{chunk.work.source.uri}: {error}")
-
-
 def reason_of(node: Node) -> str:
     """Returns the reason of an encoder's failures."""
     return node.stage.failure_reason or f"{node.key}_failed"
@@ -112,18 +116,21 @@ def reason_of(node: Node) -> str:
 def with_cuts(
     chunk: Chunk, node: Node, clips: Sequence[ClipSpan], cuts: Sequence[CutClip | Failed], plan: Plan
 ) -> Chunk:
-    """Returns the chunk with stored clip files and their rows."""
+    """Returns the chunk with stored clip files and their rows.
+
+    An output that failed is not tried for each clip that follows.
+    """
     rows: list[pa.Table] = []
+    lost: Failed | None = None
     files = dict(chunk.files)
     for clip, cut in zip(clips, cuts, strict=True):
         item = Item(clip.clip_id, clip, chunk.work.facts, chunk.work.source.uri)
-        if isinstance(cut, CutClip) and not cut.path:
-            cut = Failed("final", reason_of(node), cut.message)
-        if isinstance(cut, Failed):
-            answer = Results({}, {0: cut})
+        found = lost or _stored(node, cut, plan)
+        lost = found if isinstance(found, Failed) and found.reason == VideoReason.OUTPUT_ERROR else None
+        if isinstance(found, Failed):
+            answer = Results({}, {0: found})
         else:
-            uri, data = stored_clip(cut, filtered=node.runs_for == "rejected", output_uri=plan.output_uri)
-            values = encoder_of(node).row(cut, clip_uri=uri, clip_digest=identity.bytes_digest(data))
+            values, data = found
             answer = Results({name: [value] for name, value in values.items()})
             if plan.output_uri is None:
                 files[clip.clip_id] = data
@@ -131,11 +138,25 @@ def with_cuts(
     return replace(chunk, files=files).with_rows(node.key, pa.concat_tables(rows), plan.nodes)
 
 
+def _stored(node: Node, cut: CutClip | Failed, plan: Plan) -> tuple[Mapping[str, object], bytes] | Failed:
+    """The columns and the bytes of a clip's file, once it is stored, or why there is none."""
+    if isinstance(cut, Failed):
+        return cut
+    if not cut.path:
+        return Failed("final", reason_of(node), cut.message)
+    try:
+        uri, data = stored_clip(cut, filtered=node.runs_for == "rejected", output_uri=plan.output_uri)
+    except OutputFault as error:
+        return failure_of(error, uri=error.uri)
+    return encoder_of(node).row(cut, clip_uri=uri, clip_digest=identity.bytes_digest(data)), data
+
+
 def stored_clip(cut: CutClip, *, filtered: bool, output_uri: str | None) -> tuple[str, bytes]:
-    """Stores the file of a clip; returns its path relative to the output, and its bytes."""
+    """Stores the file of a clip; returns its path relative to the output, and its bytes. Or OutputFault."""
     suffix = cut.path[cut.path.rindex(".") :]
     relative = layout.clip_path("", cut.clip_id, filtered=filtered, suffix=suffix).lstrip("/")
     data = Path(cut.path).read_bytes()
     if output_uri is not None:
-        store.put_file(layout.join(output_uri, relative), cut.path)
+        with output_faults():
+            store.put_file(layout.join(output_uri, relative), cut.path)
     return relative, data

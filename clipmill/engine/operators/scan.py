@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from clipmill.engine.attempts.notes import WorkerNotes
 from clipmill.engine.chunk import Chunk, Mark, WholeVideo
 from clipmill.engine.groups import Group, behind
 from clipmill.engine.metrics import Stopwatch
@@ -11,6 +12,7 @@ from clipmill.engine.operators.encode import with_cuts
 from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.engine.runners.stage_group import StageGroup
 from clipmill.engine.scan.chunker import START, Chunker, ChunkOffset
+from clipmill.engine.scan.failed_clips import with_failures
 from clipmill.engine.scan.scan_driver import WHOLE, Done, Passes
 from clipmill.engine.scan.single_pass import IN_THE_PASS
 from clipmill.engine.scan.span_pass import PARTIAL, is_inside, wanted_spans
@@ -18,24 +20,18 @@ from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.scan.video_chunker import VideoChunker
 from clipmill.engine.scan.video_stages import VideoStages
 from clipmill.engine.work import Work
-from clipmill.errors import (
-    ClipmillError,
-    CodecChildDied,
-    CodecChildTimeout,
-    SourceChanged,
-    StoreError,
-    UnreadableVideo,
-)
+from clipmill.errors import StoreError
 from clipmill.media.cut.single_pass import SamePassClips
 from clipmill.media.decode.backends import is_cpu
 from clipmill.media.scan.span_scan import SourceSpan
 from clipmill.media.scan.spool import ScanSegment
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
+from clipmill.outcomes.failures import failure_of, is_of_item
 from clipmill.planning.decode_plan import DecodeReads, decode_reads
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
-from clipmill.records import VideoReason
 from clipmill.scratch import ScratchFolder
+from clipmill.stages.base import Failed
 from clipmill.stages.process_stage import ProcessStage
 from clipmill.stages.roles import ExtractorStage
 from clipmill.state.split_outcome import SplitOutcome
@@ -52,10 +48,11 @@ PIECE_FRAMES = 1500
 class ScanOperator:
     """Takes chunks without clips, one for each video; gives at least one for each, rejected videos too.
 
-    ``width`` is how many codec processes may work on one long video.
+    ``width`` is how many codec processes may work on one long video. With a ``notes_uri`` each worker notes
+    the videos that it takes.
     """
 
-    def __init__(self, plan: Plan, groups: Sequence[Group], width: int = 1) -> None:
+    def __init__(self, plan: Plan, groups: Sequence[Group], width: int = 1, notes_uri: str = "") -> None:
         assert isinstance(plan.extractor.stage, ExtractorStage)
         self._plan = plan
         self._extractor = plan.extractor.stage
@@ -65,11 +62,13 @@ class ScanOperator:
         self._video_stages = VideoStages(plan)
         nodes = groups[0].nodes
         self._shows_source = any(isinstance(n.stage, ProcessStage) and n.stage.sees_source for n in nodes)
+        self._notes = WorkerNotes(notes_uri)
         self._context = WorkerContext(plan.extractor, Shared(), output_uri=plan.output_uri)
 
     def __call__(self, chunks: Sequence[Chunk]) -> Iterator[Chunk]:
         """Scans each video. Its failures are values."""
         for chunk in chunks:
+            self._notes.take(chunk.work.video_id)
             watch, self._passes.detail = Stopwatch(SCAN, self._passes), ""
             for found in self._one(chunk):
                 if found.mark:
@@ -88,18 +87,23 @@ class ScanOperator:
             self._passes.detail = NOTHING_DECODED
             yield Chunker(work, self._plan, chunk.known).without_samples(work.clips)
             return
-        if partial := self._partial(chunk, reads):
-            yield from partial
-            return
         splitting = (
             Splitting(work.video_id, self._plan.extractor, self._context) if work.lacks_split else None
         )
         video = VideoChunker(work, self._plan, chunk.known, splitting=splitting)
+        try:
+            yield from self._partial(chunk, reads) or self._scanned(work, reads, video)
+        except Exception as error:  # a decoder and an extractor may raise anything: it costs this video
+            if not is_of_item(error):
+                raise
+            failed = failure_of(error, uri=work.source.uri, limits=self._plan.limits)
+            logger.warning("%s", failed.message.splitlines()[0])
+            yield self._failed(chunk, failed, video)
+
+    def _scanned(self, work: Work, reads: DecodeReads, video: VideoChunker) -> Iterator[Chunk]:
         with ScratchFolder("scan") as spool:
-            for found in self._found(work, reads, spool.path):
-                if isinstance(found, SplitOutcome):
-                    yield self._rejected(work, found, video)
-                elif isinstance(found, Mark):
+            for found in self._pieces(work, reads, spool.path):
+                if isinstance(found, Mark):
                     yield Chunk(Work(work.source, work.video_id, work.facts), mark=found)
                 elif isinstance(found, ScanSegment):
                     self._video_stages.feed(found)
@@ -121,7 +125,9 @@ class ScanOperator:
         with ScratchFolder("scan") as spool:
             try:
                 parts = self._passes.spans(work, plan, spans, spool.path)
-            except ClipmillError as error:
+            except StoreError:
+                raise  # a pass over the whole video would ask the same store
+            except Exception as error:  # noqa: BLE001 - a demuxer may raise anything; the whole video may do
                 logger.info("%s is decoded as a whole: %s", work.source.uri, error)
                 return []
             self._passes.detail = PARTIAL
@@ -146,30 +152,16 @@ class ScanOperator:
         keys = work.keys | work.video_lacks
         return [node for node in self._plan.sampled if work.lacks_split or node.key in keys]
 
-    def _found(
-        self, work: Work, reads: DecodeReads, spool_dir: str
-    ) -> Iterator[ScanSegment | Mark | Done | SplitOutcome]:
-        """The pieces of a pass, marks, and what it counted, or why the video is rejected."""
+    def _pieces(self, work: Work, reads: DecodeReads, spool_dir: str) -> Iterator[ScanSegment | Mark | Done]:
+        """The pieces of a pass and marks, then what it counted."""
         plan = ScanPlan(
             thumbnails=reads.thumbnails,
             samples=reads.samples,
             decoder=self._plan.source.decoder,
             piece_frames=self._piece_frames(work),
         )
-        uri = work.source.uri
         self._video_stages.begin(work)
-        try:
-            yield (yield from self._passes.pieces(work, plan, spool_dir))
-        except UnreadableVideo as error:
-            yield SplitOutcome(reason=VideoReason(error.reason), message=str(error))
-        except SourceChanged as error:
-            yield SplitOutcome(reason=VideoReason.SOURCE_CHANGED, message=str(error))
-        except StoreError as error:
-            yield SplitOutcome(reason=VideoReason.STORE_ERROR, message=str(error))
-        except CodecChildDied as error:
-            yield SplitOutcome(reason=VideoReason.DECODER_CRASHED, message=f"{uri}: {error}")
-        except CodecChildTimeout as error:
-            yield SplitOutcome(reason=VideoReason.DECODER_TIMEOUT, message=f"{uri}: {error}")
+        yield (yield from self._passes.pieces(work, plan, spool_dir))
 
     def _piece_frames(self, work: Work) -> int:
         """How many frames of a video are looked at at a time.
@@ -187,8 +179,8 @@ class ScanOperator:
     ) -> Iterator[Chunk]:
         self._passes.detail = IN_THE_PASS if cut.clips else cut.gave_up
         for chunk in video.finish(facts):
-            if chunk.split and chunk.split.reason:
-                chunk = replace(chunk, error=chunk.split.message)
+            if chunk.split and chunk.split.failed:
+                chunk = replace(chunk, error=chunk.split.failed.message)
             if self._shows_source and video.is_whole:
                 chunk = replace(chunk, whole=WholeVideo(video.buffer.part(0, facts.num_frames).thumbnails))
             chunk = self._with_files(chunk, cut)
@@ -205,6 +197,13 @@ class ScanOperator:
             return chunk
         return with_cuts(chunk, encoder, clips, [made[clip.clip_id] for clip in clips], self._plan)
 
-    def _rejected(self, work: Work, why: SplitOutcome, video: VideoChunker) -> Chunk:
-        chunk = Chunker(work, self._plan, {}).empty(error=why.message, before=video.given)
-        return replace(chunk, split=why, share=video.share_left)
+    def _failed(self, chunk: Chunk, failed: Failed, video: VideoChunker) -> Chunk:
+        """The last chunk of a video that failed: of one that was split before, its clips lack their rows."""
+        work = chunk.work
+        last = Chunker(work, self._plan, chunk.known).empty(error=failed.message, before=video.given)
+        last = replace(last, share=video.share_left)
+        if work.lacks_split:
+            return replace(last, split=SplitOutcome(failed=failed))
+        clips = video.left
+        last = replace(last, clips=clips, num_clips=last.num_clips + len(clips)).judged(self._plan.nodes)
+        return with_failures(last, self._lacking(work), self._plan, failed)

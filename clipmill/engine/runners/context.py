@@ -1,11 +1,12 @@
 """What a worker process lends to the stages that it opens."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar, cast
 
 from clipmill import layout
-from clipmill.errors import SpecError
+from clipmill.errors import OutputFault, SpecError, StoreError
 from clipmill.planning.nodes import Node
 from clipmill.scratch import ScratchFolder
 from clipmill.stages.base import Artifact, Item
@@ -87,7 +88,7 @@ class WorkerContext:
         """Stores a file of an item; returns its path relative to the output.
 
         ``place`` fills the fields of the artefact's path that tell several files of an item apart. SpecError
-        for an item that is not of this call.
+        for an item that is not of this call; OutputFault where the output cannot be written.
         """
         known = self._places.get(item_id)
         if known is None:
@@ -97,10 +98,12 @@ class WorkerContext:
         path = artifact_path(self._artifact(artifact), {**known, **place})
         if self._output_uri is None:
             self._files[path] = data if isinstance(data, bytes) else data.read_bytes()
-        elif isinstance(data, bytes):
-            store.put_bytes(layout.join(self._output_uri, path), data)
-        else:
-            store.put_file(layout.join(self._output_uri, path), str(data))
+            return path
+        with output_faults():
+            if isinstance(data, bytes):
+                store.put_bytes(layout.join(self._output_uri, path), data)
+            else:
+                store.put_file(layout.join(self._output_uri, path), str(data))
         return path
 
     def _artifact(self, name: str) -> Artifact:
@@ -108,6 +111,15 @@ class WorkerContext:
         if found is None:
             raise SpecError(f"stage {self._node.key} puts a file {name}, which its artifacts do not name")
         return found
+
+
+@contextmanager
+def output_faults() -> Generator[None]:
+    """Raises OutputFault for what a store raises inside: the output failed, not the item's bytes."""
+    try:
+        yield
+    except StoreError as error:
+        raise OutputFault(error.uri, error.cause) from error
 
 
 def place_of(item: Item) -> dict[str, str]:

@@ -60,12 +60,13 @@ def item_places(plan: Plan, node: Node, clip: ClipSpan) -> Iterator[tuple[str, F
 
 
 def _done(chunk: Chunk, node: Node) -> frozenset[str]:
-    """Ids that have a row that is not to be tried again."""
-    rows = chunk.rows.get(node.key)
-    if rows is None:
-        return frozenset()
-    pairs = zip(rows["id"].to_pylist(), rows["outcome"].to_pylist(), strict=True)
-    return frozenset(item for item, outcome in pairs if outcome != RETRYABLE)
+    """Ids that have a row of this run, or one of an earlier run that is not to be tried again."""
+    made, known = chunk.made.get(node.key), chunk.known.get(node.key)
+    ids: set[str] = set() if made is None else set(made["id"].to_pylist())
+    if known is not None:
+        pairs = zip(known["id"].to_pylist(), known["outcome"].to_pylist(), strict=True)
+        ids |= {item for item, outcome in pairs if outcome != RETRYABLE}
+    return frozenset(ids)
 
 
 class _Columns:

@@ -1,7 +1,6 @@
 """Runs one stage over chunks: items in, checked rows out; what a stage raises is its own failure."""
 
 import logging
-import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeGuard
@@ -20,9 +19,11 @@ from clipmill.engine.runners.result_rows import (
     checked,
     rows_of,
 )
-from clipmill.errors import ClipmillError, StageBroken
+from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StageBroken, StoreError
+from clipmill.outcomes import failures
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.records import VideoReason
 from clipmill.stages.base import Batch, Failed, Item, StreamWorker, Worker
 
 logger = logging.getLogger(__name__)
@@ -66,9 +67,12 @@ class NodeRunner:
         return {column.name: pa.nulls(0, column.type) for column in self.node.stored}
 
     def _answers(self, items: Sequence[Item]) -> Iterator[pa.Table]:
-        """One row for each item, in order."""
+        """One row for each item, in order. An output that failed is not tried for each item that follows."""
+        lost: Failed | None = None
         for start in range(0, len(items), self._batch_items):
-            rows = self._batch(items[start : start + self._batch_items])
+            batch = items[start : start + self._batch_items]
+            rows = self._failed(batch, lost) if lost else self._batch(batch)
+            lost = lost or _output_fault(rows)
             yield from (rows.slice(index, 1) for index in range(len(rows)))
 
     def _batch(self, items: Sequence[Item]) -> pa.Table:
@@ -88,7 +92,10 @@ class NodeRunner:
         except StageBroken:
             raise
         except Exception as error:  # noqa: BLE001 - a stage may raise anything; the run goes on
-            return None if len(items) > 1 else self._failed(items, failure_of(self.node.key, error))
+            is_shared = isinstance(error, StoreError)  # the store would fail for each of them
+            if len(items) > 1 and not is_shared:
+                return None
+            return self._failed(items, failure_of(self.node.key, error))
 
     def _called(self, items: Sequence[Item]) -> pa.Table:
         self._context.expect(items)
@@ -122,9 +129,21 @@ def is_stream(worker: object) -> TypeGuard[StreamWorker]:
 
 def failure_of(key: str, error: Exception) -> Failed:
     """Returns what an exception of a stage's own means: the next run tries again."""
-    frames = traceback.format_exception(error)
+    if isinstance(error, _FOREIGN):
+        return failures.failure_of(error, uri=f"stage {key}")
     text = f"stage {key}: {type(error).__name__}: {error}"
-    return Failed("retryable", STAGE_ERROR, f"{text}\n{''.join(frames[-6:])}".rstrip())
+    return Failed("retryable", STAGE_ERROR, f"{text}\n{failures.last_frames(error)}")
+
+
+_FOREIGN = (StoreError, CodecChildDied, CodecChildTimeout)
+"""Errors that a stage passes on and that are not its own."""
+
+
+def _output_fault(rows: pa.Table) -> Failed | None:
+    columns = (rows[name].to_pylist() for name in ("reason", "message"))
+    found = (text for reason, text in zip(*columns, strict=True) if reason == VideoReason.OUTPUT_ERROR)
+    text = next(found, None)
+    return None if text is None else Failed("retryable", VideoReason.OUTPUT_ERROR, text)
 
 
 class FailureStreak:

@@ -9,11 +9,13 @@ import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.runners.context import WorkerContext
-from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS, failure_of
+from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS
+from clipmill.engine.runners.node_runner import failure_of as failure_of_stage
 from clipmill.engine.runners.process_changes import Kept, Settled, Snapshot, settle
 from clipmill.engine.runners.process_inputs import Lender
 from clipmill.engine.runners.result_rows import checked, rows_of
 from clipmill.errors import SpecError, StageBroken, StoreError
+from clipmill.outcomes.failures import failure_of
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.missing import shown_to
 from clipmill.planning.nodes import Node
@@ -29,7 +31,6 @@ logger = logging.getLogger(__name__)
 
 PROCESS_ERROR = "process_error"
 """Reason of clips whose call raised an error: the clips stay, and the next run calls again."""
-STORE_ERROR = "store_error"
 NOT_WHOLE = Failed("retryable", "not_whole", "the stage needs all clips of the video in one call")
 
 
@@ -94,7 +95,7 @@ class ProcessRunner:
         try:
             failed_windows = self._lender.lend(task, chunk)
         except StoreError as error:
-            return _all_failed(items, Failed("retryable", STORE_ERROR, str(error)))
+            return _all_failed(items, failure_of(error, uri=chunk.work.source.uri))
         before = Snapshot.of(task)
         for clip in task.data.clips:
             clip.errors |= failed_windows[str(clip.uuid)]
@@ -132,7 +133,7 @@ class ProcessRunner:
         }
 
     def _failure(self, error: Exception) -> Failed:
-        why = replace(failure_of(self.node.key, error), reason=PROCESS_ERROR)
+        why = replace(failure_of_stage(self.node.key, error), reason=PROCESS_ERROR)
         self._num_raised += 1
         if self._num_raised >= SYSTEMATIC_ITEMS:
             text = f"{self._num_raised} calls in a row failed; the last: {why.message}"

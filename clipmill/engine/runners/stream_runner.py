@@ -13,7 +13,7 @@ from clipmill.engine.runners.context import WorkerContext
 from clipmill.engine.runners.items import Wanted, wanted_items
 from clipmill.engine.runners.node_runner import FailureStreak, failure_of, open_worker
 from clipmill.engine.runners.result_rows import Answered, BadResults, bad_result, checked, rows_of
-from clipmill.errors import ClipmillError, EngineDied, StageBroken
+from clipmill.errors import ClipmillError, EngineDied, StageBroken, StoreError
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import Failed, Item, Results, StreamWorker
@@ -83,6 +83,9 @@ class StreamRunner:
             return
         except EngineDied as error:
             self._count_death(error, num_open=len(still_open))
+        except StoreError as error:
+            self._raised = failure_of(self.node.key, error)
+            return
         except ClipmillError:
             raise
         except Exception as error:  # noqa: BLE001 - a stage may raise anything; the run goes on
@@ -103,10 +106,10 @@ class StreamRunner:
             yield item_id, answer
 
     def _count_death(self, error: EngineDied, *, num_open: int) -> None:
-        """Raises the error again where model after model died without an answer."""
+        """Raises the error again where model after model died, or another one would ask the same server."""
         self._num_deaths += 1
         logger.warning("%s; %d items are open", error, num_open)
-        if self._num_deaths >= MAX_DEATHS:
+        if self._num_deaths >= MAX_DEATHS or error.is_remote:
             raise error
 
     def _with_rows(self, chunk: Chunk, wanted: Wanted, answers: Mapping[str, Answer]) -> Chunk:

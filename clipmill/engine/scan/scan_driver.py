@@ -21,6 +21,7 @@ from clipmill.media.decode.backends import is_cpu
 from clipmill.media.scan.span_scan import SourceSpan, load_span, scan_spans
 from clipmill.media.scan.spool import ScanSegment, drop_piece, load_piece
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
+from clipmill.outcomes.failures import is_outage
 from clipmill.planning.plan import Plan
 from clipmill.sandbox.runner import codec_runner
 from clipmill.storage.store import is_local
@@ -149,6 +150,7 @@ class Passes:
         """One pass, again while its process dies or stalls or the store falters, up to the limit."""
         limits = self._plan.limits
         for attempt in range(1, limits.max_attempts + 1):
+            started_s = time.monotonic()
             try:
                 # The last attempt cuts nothing, for an encoder may have crashed.
                 return self._scan_once(work, plan, spool_dir, cuts=attempt < limits.max_attempts)
@@ -156,7 +158,7 @@ class Passes:
                 logger.warning(
                     "%s, attempt %d of %d: %s", work.source.uri, attempt, limits.max_attempts, error
                 )
-                if attempt == limits.max_attempts or given_up.is_set():
+                if attempt == limits.max_attempts or given_up.is_set() or is_outage(error, started_s):
                     raise
         raise AssertionError("max_attempts is at least 1")
 

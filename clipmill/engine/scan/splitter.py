@@ -9,7 +9,7 @@ from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.planning.nodes import Node
 from clipmill.records import ClipSpan, FrameSpan, Shot, Split, VideoReason
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState
-from clipmill.stages.base import StageContext
+from clipmill.stages.base import Failed, StageContext
 from clipmill.stages.roles import ExtractorStage
 from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot
 
@@ -60,12 +60,11 @@ def outcome_of(
     video_id: str, facts: ScanFacts, times: FrameTimes, extractor: Node, split: Split
 ) -> SplitOutcome:
     """A split with times and ids; a video too short for one clip is rejected, and says so."""
-    rejected = _too_short(split, facts, extractor)
+    too_short = _too_short(split, facts, extractor)
     found = zip(split.clips, split.shot_of_clip, strict=True)
     return SplitOutcome(
         facts=facts,
-        reason=VideoReason.TOO_SHORT if rejected else None,
-        message=rejected,
+        failed=Failed("final", VideoReason.TOO_SHORT, too_short) if too_short else None,
         detector=extractor.key,
         shots=tuple(_timed_shot(shot, times) for shot in split.shots),
         clips=tuple(_clip_span(video_id, span, times, shot_index) for span, shot_index in found),

@@ -46,6 +46,11 @@ class VideoChunker:
         """Share of the video's work that no chunk has ended."""
         return 1.0 - self._share
 
+    @property
+    def left(self) -> tuple[ClipSpan, ...]:
+        """Clips that are known and that no chunk was given for."""
+        return tuple(self._waiting)
+
     def take(self, piece: ScanSegment) -> Iterator[Chunk]:
         """Yields the chunks of clips that are certain without the piece."""
         before, self._next = self._next, piece
@@ -79,9 +84,10 @@ class VideoChunker:
         release_pages(piece.arrays)
 
     def _named(self, outcome: SplitOutcome | None) -> SplitOutcome | None:
-        if outcome is None or not outcome.reason:
+        if outcome is None or outcome.failed is None:
             return outcome
-        return replace(outcome, message=f"{self._work.source.uri}: {outcome.message}")
+        message = f"{self._work.source.uri}: {outcome.failed.message}"
+        return replace(outcome, failed=replace(outcome.failed, message=message))
 
     def _chunks(self, work: Work, clips: Sequence[ClipSpan], *, reached: float) -> Iterator[Chunk]:
         start = min((clip.frames.start_frame for clip in clips), default=0)

@@ -9,6 +9,7 @@ from clipmill.engine.chunk import Chunk
 from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.engine.runners.node_runner import failure_of
 from clipmill.engine.runners.result_rows import Answered, BadResults, bad_result, checked, rows_of
+from clipmill.engine.scan.failed_clips import whole_video
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.work import Work
 from clipmill.media.scan.clip_samples import clip_samples
@@ -16,7 +17,7 @@ from clipmill.media.scan.spool import ScanSegment
 from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
-from clipmill.records import ClipSpan, FrameSpan
+from clipmill.records import FrameSpan
 from clipmill.stages.base import Failed, FrameSamples, Item, VideoPart, VideoWorker
 
 
@@ -43,7 +44,7 @@ class VideoStages:
         for node in self._nodes:
             if node.key in work.video_lacks or work.lacks_split:
                 context = WorkerContext(node, self._shared, output_uri=self._plan.output_uri)
-                context.expect([_item(work)])
+                context.expect([whole_video(work)])
                 self._contexts[node.key] = context
                 self._guarded(node, lambda node=node, context=context: self._open(node, context, work))
 
@@ -80,7 +81,7 @@ class VideoStages:
         return chunk
 
     def _with_row(self, chunk: Chunk, node: Node, facts: ScanFacts) -> Chunk:
-        rows = self._rows(node, _item(chunk.work), facts)
+        rows = self._rows(node, whole_video(chunk.work), facts)
         files = {**chunk.files, **self._contexts[node.key].take_files()}
         return replace(chunk, files=files).with_rows(node.key, rows, self._plan.nodes)
 
@@ -104,14 +105,6 @@ class VideoStages:
         except Exception as error:  # noqa: BLE001 - a stage may raise anything; the run goes on
             self._failed.setdefault(node.key, failure_of(node.key, error))
             self._workers.pop(node.key, None)
-
-
-def _item(work: Work) -> Item:
-    """A whole video as an item."""
-    whole = ClipSpan(
-        work.video_id, FrameSpan(0, max(1, work.facts.num_frames)), 0, 0, 0.0, work.facts.duration_s
-    )
-    return Item(work.video_id, whole, work.facts, work.source.uri)
 
 
 def _part(node: Node, arrays: ScanArrays, span: FrameSpan) -> VideoPart:

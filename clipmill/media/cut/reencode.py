@@ -191,6 +191,11 @@ class _Bench:
 
 
 def raise_disk_fault(error: Exception, out_dir: str) -> None:
-    """Raise StoreError for a fault of the place written to; a clip's own fault passes."""
+    """Raise StoreError for a fault of the place written to, MemoryError for memory that ran out.
+
+    A clip's own fault passes.
+    """
+    if isinstance(error, MemoryError):
+        raise MemoryError(str(error)) from error
     if isinstance(error, FFmpegError) and error.errno in DISK_FAULTS:
         raise StoreError(out_dir, str(error)) from error

@@ -64,6 +64,8 @@ def open_container(reader: CountingReader, *, hwaccel: HWAccel | None = None) ->
             hwaccel=hwaccel,
         )
     except (FFmpegError, ValueError, StoreError) as error:
+        if isinstance(error, MemoryError):
+            raise MemoryError(str(error)) from error
         raise reader.failure or _not_opened(reader, error) from error
     with container:
         yield container

@@ -10,7 +10,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from clipmill import identity
-from clipmill.errors import SourceChanged, StoreError, TransientStoreError, UnreadableVideo
+from clipmill.errors import UnreadableVideo
 from clipmill.limits import LimitsSpec
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.io.container import demuxed, open_container, pixel_aspect, store_first, video_stream
@@ -41,22 +41,15 @@ def read_identity(reader: CountingReader, size_bytes: int) -> str:
 
 
 def inspect_source(source: SourceFile, *, limits: LimitsSpec) -> Inspection:
-    """Look at one source. A file that is no good is a rejection, not an exception.
+    """Look at one source. A file that is no good is a rejection, a store that failed a StoreError.
 
-    A store failure that is worth another try is raised as TransientStoreError; any other is ``store_error``,
-    or ``source_changed`` for a file that is not the one that was listed.
+    SourceChanged for a file that is not the one that was listed.
     """
     try:
         with open_source(source, max_bytes=limits.max_size_bytes) as reader:
             return _inspect(source, reader, limits)
-    except TransientStoreError:
-        raise
-    except SourceChanged as error:
-        return Inspection(source, None, None, VideoReason.SOURCE_CHANGED, str(error))
     except UnreadableVideo as error:
         return Inspection(source, None, None, VideoReason(error.reason), str(error))
-    except StoreError as error:
-        return Inspection(source, None, None, VideoReason.STORE_ERROR, str(error))
 
 
 def check_limits(facts: VideoFacts, uri: str, limits: LimitsSpec) -> None:

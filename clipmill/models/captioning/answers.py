@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 
 from clipmill.models.captioning.base import Caption, CaptionRequest
 from clipmill.models.captioning.frames import WindowOptions, window_frames
+from clipmill.outcomes.failures import ENDPOINT_ERROR
 from clipmill.records import FrameSpan
 from clipmill.stages.worker import Failed, Item
 
 MODEL_FAILED = "model_failed"
-"""Reason of an item about which the model or its server could not be asked."""
+"""Reason of an item about which a model of this machine could not be asked."""
 
 Values = Mapping[str, object]
 
@@ -32,5 +33,6 @@ def whole_clip(item: Item) -> FrameSpan:
 def values_or_failure(answer: Caption, values: Callable[[Caption], Values]) -> Values | Failed:
     """Returns ``values`` of an answer, or a failure that another run may not have."""
     if answer.is_retryable:
-        return Failed("retryable", MODEL_FAILED, answer.message)
+        reason = ENDPOINT_ERROR if answer.is_remote else MODEL_FAILED
+        return Failed("retryable", reason, answer.message)
     return values(answer)

@@ -33,7 +33,7 @@ class Caption:
     """The answer of one window: text when ``success`` or ``truncated``, otherwise ``message`` says why not.
 
     Tokens are None where they were not counted. An error ``is_retryable`` when it does not follow from
-    what was asked: the server, the engine or the memory failed.
+    what was asked: the server, the engine or the memory failed. ``is_remote`` says that it was a server.
     """
 
     window_id: str
@@ -43,6 +43,7 @@ class Caption:
     output_tokens: int | None = None
     message: str = ""
     is_retryable: bool = False
+    is_remote: bool = False
 
 
 class Captioner(Protocol):

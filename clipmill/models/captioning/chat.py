@@ -155,9 +155,9 @@ def answered(chat: ChatModel, requests: Iterable[ChatRequest]) -> Iterator[Capti
         yield failed(window_id, "the model gave no answer", is_retryable=True)
 
 
-def failed(window_id: str, message: str, *, is_retryable: bool = False) -> Caption:
+def failed(window_id: str, message: str, *, is_retryable: bool = False, is_remote: bool = False) -> Caption:
     """The answer of a window that could not be answered."""
-    return Caption(window_id, "", "error", message=message, is_retryable=is_retryable)
+    return Caption(window_id, "", "error", message=message, is_retryable=is_retryable, is_remote=is_remote)
 
 
 def _counted(requests: Iterable[ChatRequest], waiting: set[str]) -> Iterator[ChatRequest]:

@@ -194,7 +194,6 @@ def test_the_next_run_tries_only_what_failed(faults: Faults) -> None:
 
 def test_a_stage_that_fails_on_everything_stops_the_run(faults: Faults) -> None:
     stopped = faults.broken.stopped
-    assert stopped is not None
     assert "stage dark is broken" in str(stopped)
     assert "Traceback" in str(stopped)
     assert "this clip is too bright for me" in str(stopped)
@@ -214,7 +213,7 @@ def test_it_stops_early_and_keeps_what_is_done(tmp_path: Path) -> None:
                 film + b"\0\0\0\x10free" + bytes([number] * 8)
             )
         broken = place.run(counted(), fails_above=0.0)
-        assert broken.stopped is not None
+        assert broken.stopped
         assert "20 items in a row" in str(broken.stopped)
         assert len(set(broken.calls)) < 5 * NUM
         mended = place.run(counted())

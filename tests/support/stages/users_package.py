@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from clipmill.engine.run import Engine
-from clipmill.errors import StageBroken
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.spec_file import load_spec
 from clipmill.specs import CurateSpec
@@ -131,7 +130,7 @@ class Ran:
     """By the place of the clip in the film."""
     messages: dict[str, str]
     """Why clips were rejected."""
-    stopped: StageBroken | None = None
+    stopped: str = ""
 
     @property
     def rejected(self) -> list[int]:
@@ -174,11 +173,8 @@ class Workplace:
         calls.write_text("")
         (self.folder / "fails_above.txt").write_text(str(fails_above))
         forget_package()
-        before, stopped = set(records(self.output)), None
-        try:
-            curate_here(self.source, self.output, spec, engine=engine)
-        except StageBroken as error:
-            stopped = error
+        before = set(records(self.output))
+        stopped = curate_here(self.source, self.output, spec, engine=engine).end.stopped
         laps = [
             lap for path in set(records(self.output)) - before for lap in json.loads(path.read_text())["laps"]
         ]

@@ -62,16 +62,16 @@ class EndpointModel:
 
     def _caption(self, request: ChatRequest) -> Caption:
         if self._failures.are_too_many:
-            raise EngineDied(self._endpoint.model, self._failures.last)
+            raise EngineDied(self._endpoint.model, self._failures.last, is_remote=True)
         started = time.monotonic()
         try:
             answer = self._endpoint.complete(self._body(request), request_id=request.window_id)
         except Refused as error:
             if not error.is_final and not is_there(self._endpoint):
-                raise EngineDied(self._endpoint.model, str(error)) from error
+                raise EngineDied(self._endpoint.model, str(error), is_remote=True) from error
             self._failures.count(str(error), is_final=error.is_final)
             message = f"{error} after {time.monotonic() - started:.0f} s"
-            return failed(request.window_id, message, is_retryable=not error.is_of_request)
+            return failed(request.window_id, message, is_retryable=not error.is_of_request, is_remote=True)
         self._failures.reset()
         return caption_of(request.window_id, answer)
 

@@ -17,7 +17,7 @@ def caption_of(window_id: str, answer: JsonValue) -> Caption:
     choice = _record(choices[0]) if isinstance(choices, list) and choices else {}
     message = _record(choice.get("message"))
     if not message:
-        return failed(window_id, "the answer has no message", is_retryable=True)
+        return failed(window_id, "the answer has no message", is_retryable=True, is_remote=True)
     usage = _record(record.get("usage"))
     reason = str(choice.get("finish_reason") or "")
     refusal = message.get("refusal")

@@ -22,7 +22,10 @@ logger = logging.getLogger(__name__)
 FIRST_DELAY_S = 0.5
 MAX_DELAY_S = 30.0
 MAX_RETRY_AFTER_S = 300.0
+OUTAGE_S = 10.0
+"""Without any answer, over all threads: from then on each request has one attempt."""
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+_THROTTLED = frozenset({408, 425, 429})
 _OF_THE_REQUEST = frozenset({400, 413, 415, 422})
 _MESSAGE_CHARACTERS = 300
 
@@ -42,9 +45,11 @@ class Refused(Exception):
 class _TryAgain(Exception):
     """An attempt that may go better the next time, not before ``retry_after_s`` where the server says so."""
 
-    def __init__(self, cause: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, cause: str, retry_after_s: float | None = None, *, is_down: bool = True) -> None:
         super().__init__(cause)
         self.retry_after_s = retry_after_s
+        self.is_down = is_down
+        """False for a server that only asks to wait."""
 
 
 @dataclass
@@ -70,6 +75,24 @@ def _pool() -> httpx.Client:
     return httpx.Client(limits=limits, follow_redirects=True)
 
 
+@dataclass
+class _Outage:
+    """How long a server has answered nothing, over every thread that asks it."""
+
+    since: float | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answered(self) -> None:
+        with self.lock:
+            self.since = None
+
+    def failed(self) -> bool:
+        """Notes a failed attempt; returns True once there was no answer for too long."""
+        with self.lock:
+            self.since = self.since or time.monotonic()
+            return time.monotonic() - self.since > OUTAGE_S
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """An OpenAI-compatible server, up to and with ``/v1``. The key never enters a message or a log.
@@ -84,6 +107,7 @@ class Endpoint:
     max_attempts: int = 6
     _pause: _Pause = field(default_factory=_Pause, repr=False)
     _client: httpx.Client = field(default_factory=_pool, repr=False)
+    _outage: _Outage = field(default_factory=_Outage, repr=False)
 
     def complete(self, body: dict[str, JsonValue], *, request_id: str) -> JsonValue:
         """The answer to a chat request. Refused when there is none after all attempts."""
@@ -101,9 +125,15 @@ class Endpoint:
         for number in range(1, self.max_attempts + 1):
             self._pause.wait()
             try:
-                return self._attempt(path, data, request_id)
+                answer = self._attempt(path, data, request_id)
+                self._outage.answered()
+                return answer
+            except Refused:
+                self._outage.answered()
+                raise
             except _TryAgain as error:
-                if number == self.max_attempts:
+                is_down = error.is_down and self._outage.failed()
+                if number == self.max_attempts or is_down:
                     raise Refused(f"{error}, {number} times", is_final=False) from error
                 self._wait(error, number, request_id)
         raise AssertionError("an endpoint has at least one attempt")
@@ -182,7 +212,8 @@ def _refusal(response: httpx.Response, said: bytes) -> Exception:
     code = response.status_code
     cause = f"HTTP {code}: {_message_in(said.decode(errors='replace'))}"
     if code in _WORTH_ANOTHER_TRY:
-        return _TryAgain(cause, retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC)))
+        wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
+        return _TryAgain(cause, wait_s, is_down=wait_s is None and code not in _THROTTLED)
     return Refused(cause, is_final=True, is_of_request=code in _OF_THE_REQUEST)
 
 

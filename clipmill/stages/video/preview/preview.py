@@ -5,10 +5,10 @@ from typing import ClassVar, Literal
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.errors import ClipmillError, CodecChildError
 from clipmill.limits import LimitsSpec
 from clipmill.media.encode.preview import PreviewOptions, encode_preview, frames_of_window, preview_warnings
 from clipmill.models.captioning.answers import whole_clip
+from clipmill.outcomes.failures import failure_of, is_of_item
 from clipmill.sandbox.runner import CODEC_RUNNER, CodecRunner, codec_runner
 from clipmill.stages.base import (
     Artifact,
@@ -105,11 +105,11 @@ class PreviewWorker:
             webp = self._codecs.run(
                 encode_preview, frames, options=self._options, timeout_s=PREVIEW_S, stall_s=PREVIEW_S
             )
-        except ClipmillError as error:
+        except Exception as error:  # an encoder may raise anything: it costs this preview
+            if not is_of_item(error):
+                raise
             self._context.log.warning("no preview of window %s: %s", item.id, error)
-            # Code that raised an error does so again; a process that died or hung may not.
-            kind = "final" if isinstance(error, CodecChildError) else "retryable"
-            return Failed(kind, "preview_failed", str(error))
+            return failure_of(error, uri=item.source_uri, final_reason="preview_failed")
         self._context.log.debug(
             "%s, frames %d to %d: %d bytes",
             item.clip.clip_id, window.start_frame, window.end_frame - 1, len(webp),

@@ -1,4 +1,4 @@
-# demo: curate footage end to end.  test: all but models.  test-fast: units only.  test-models: learned models, tiny.  lint: format, rules, types, imports.  bench: measure.
+# demo: curate footage end to end.  test: all but models.  test-fast: units only.  test-faults: real faults, 30 minutes.  test-models: learned models, tiny.  lint: format, rules, types, imports.  bench: measure.
 SOURCE ?=
 OUTPUT ?= data/curated
 SPEC ?= examples/demo.yaml
@@ -21,7 +21,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # Codec processes and Ray's workers start many times: compiled once, each takes half a second less.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast test-models test-vllm lint bench
+.PHONY: demo test test-fast test-faults test-models test-vllm lint bench
 
 demo: .venv/.ready $(if $(SOURCE),,data/footage/ground_truth.json)
 	@$(BIN)/python -m workflows.curate --source "$(or $(SOURCE),data/footage)" --output "$(OUTPUT)" --spec "$(SPEC)"
@@ -32,6 +32,10 @@ test: .venv/.ready
 # Not even imported: what whole runs need takes longer to import than all units to run.
 test-fast: .venv/.ready
 	@$(BIN)/python -m pytest -m unit --durations=0 --durations-min=0.5 $(addprefix --ignore=tests/,end_to_end flyte golden footage)
+
+# Whole runs with real faults: killed, cut off, starved, two at once. Ordinary tests run a sample of them.
+test-faults: .venv/.ready
+	@$(BIN)/python -m pytest -m faults tests/faults
 
 test-models: $(MODELS)/.ready
 	@$(MODELS)/bin/python -m pytest tests/env_models

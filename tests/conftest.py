@@ -16,7 +16,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 TESTS = Path(__file__).parent
 TIERS = ("unit", "integration", "end_to_end")
-WHOLE_RUNS = {"end_to_end", "flyte", "golden"}
+WHOLE_RUNS = {"end_to_end", "faults", "flyte", "golden"}
 """Folders whose tests carry out whole runs."""
 
 

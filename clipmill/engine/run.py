@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Literal
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from clipmill.engine.progress import Progress
 from clipmill.engine.stage_log import log_chunk
 from clipmill.engine.state_writer import StateWriter
 from clipmill.engine.work import Work
-from clipmill.errors import ClipmillError, WorkerDied
+from clipmill.errors import ClipmillError, SpecError, WorkerDied
 from clipmill.machine import num_cores
 from clipmill.media.encode.availability import check_encoder
 from clipmill.models.runtime.devices import num_gpus_here
@@ -167,6 +168,8 @@ class StreamRun:
 
 def check_machine(plan: Plan, engine: Engine) -> None:
     """Raises SpecError or ModelUnavailable for what a run needs and this machine does not have."""
+    if engine == "ray" and find_spec("ray") is None:
+        raise SpecError("the engine ray needs Ray, which is not installed: pip install 'clipmill[ray]'")
     encoder = plan.encoder
     if encoder is not None and isinstance(encoder.stage, EncoderStage):
         check_encoder(encoder.stage.options())

@@ -19,6 +19,8 @@ from clipmill.storage.urls import is_written_out, without_secrets
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LIBRARIES = {
+    "s3": ("s3fs", "s3"),
+    "s3a": ("s3fs", "s3"),
     "gs": ("gcsfs", "gcs"),
     "gcs": ("gcsfs", "gcs"),
     "az": ("adlfs", "azure"),

@@ -5,7 +5,6 @@ from typing import Protocol, cast
 from urllib.parse import quote
 
 import fsspec
-from botocore.exceptions import ClientError
 from fsspec.asyn import sync
 
 _REFUSED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
@@ -69,8 +68,8 @@ async def _get_object(filesystem: _S3, uri: str) -> tuple[bytes, str]:
 
 def _code(error: OSError) -> str:
     """The code of the S3 error behind what s3fs made of it."""
-    cause = error.__cause__
-    return str(cause.response.get("Error", {}).get("Code", "")) if isinstance(cause, ClientError) else ""
+    answer = cast(dict[str, dict[str, str]], getattr(error.__cause__, "response", {}))
+    return str(answer.get("Error", {}).get("Code", ""))
 
 
 class _Google(Protocol):

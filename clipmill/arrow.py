@@ -69,4 +69,4 @@ def coalesce(*values: Values) -> pa.Array:
 def flags(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Returns bool ``(N,)``: where a value is true; a null is not."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    return np.array([bool(value) for value in array.to_pylist()], dtype=bool)
+    return np.asarray(array.fill_null(False), dtype=bool)

@@ -33,7 +33,7 @@ from clipmill.engine.chunk import Chunk
 from clipmill.engine.record import stream_recorded
 from clipmill.engine.run import Engine
 from clipmill.errors import RunStopped, SpecError
-from clipmill.intake.admission import admit
+from clipmill.intake.admission import admit, note_complete_videos
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import get_sources, get_work
 from clipmill.intake.shards import plan_shards
@@ -328,6 +328,7 @@ def publish_snapshot(
             output_root=store.normalise(output),
         ),
     )
+    note_complete_videos(listing_uri, plan, output=output)
     return Published(
         manifest_uri=layout.manifest_path(store.normalise(output)),
         report_uri=report_uri,

@@ -13,6 +13,8 @@ MIB = 1 << 20
 EDGE_BYTES = MIB
 MIDDLE_RANGES = 16
 MIDDLE_BYTES = 64 << 10
+WHOLE_BYTES = 2 * EDGE_BYTES + MIDDLE_RANGES * MIDDLE_BYTES
+"""A file of at most so many bytes enters its ``video_id`` whole."""
 
 _CLIP_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://clipmill/clip")
 
@@ -27,8 +29,7 @@ def identity_ranges(size_bytes: int) -> list[tuple[int, int]]:
 
     A file no larger than all of them together is one range. Ranges never overlap.
     """
-    whole = 2 * EDGE_BYTES + MIDDLE_RANGES * MIDDLE_BYTES
-    if size_bytes <= whole:
+    if size_bytes <= WHOLE_BYTES:
         return [(0, size_bytes)] if size_bytes else []
     inner = size_bytes - 2 * EDGE_BYTES
     slot = inner // MIDDLE_RANGES

@@ -23,6 +23,7 @@ VERBS = {
     "unlock": "Say which run holds an output, and break its hold.",
     "verify": "Compare an output with its manifest, and let lost files be made again.",
     "retry": "Try failures again that were given up.",
+    "compact": "Join many small parts of the state into few.",
 }
 """Verb -> what it does. Each is one module of this package, imported when it is asked for."""
 

@@ -10,11 +10,10 @@ from clipmill.planning.missing import Known
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
+from clipmill.state.inspections import read_inspections
 from clipmill.state.schema import SPLIT_STATE, schema_of
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
-from clipmill.storage.inspections import read_inspections
-from clipmill.storage.state import State
 from clipmill.storage.swap import Standing, standing
 
 Row = Mapping[str, object]
@@ -49,7 +48,7 @@ def collect(output: str, *, plan: Plan, sources: Sequence[SourceFile]) -> Collec
         output=output,
         plan=plan,
         sources=tuple(sorted(sources)),
-        inspections=_by_id(read_inspections(State(output), plan.digests()["inspect"])),
+        inspections=_by_id(read_inspections(state, plan.digests()["inspect"])),
         splits=_by_id(state.read(extractor.key, extractor.digest, schema=SPLIT_STATE)),
         known=Known(
             {

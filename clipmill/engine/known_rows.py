@@ -1,7 +1,8 @@
 """The rows of earlier runs that the stages of this run read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
@@ -21,25 +22,37 @@ def known_of(state: ResultStore, plan: Plan, items: Sequence[Work]) -> dict[str,
     out: a failure of the last time does not reject a clip before its stage ran.
     """
     wanted = [item for item in items if item.clips]
-    if not wanted:
-        return {}
-    tables = {node.key: _read(state, plan, node) for node in plan.rowed if node.stage.grain != "video"}
-    return {item.video_id: _of_video(item, plan, tables) for item in wanted}
+    found: dict[str, dict[str, pa.Table]] = {item.video_id: {} for item in wanted}
+    for node in plan.rowed:
+        if wanted and node.stage.grain != "video":
+            for item, rows in _by_video(state, plan, node, wanted):
+                found[item.video_id][node.key] = rows
+    return found
 
 
-def _read(state: ResultStore, plan: Plan, node: Node) -> pa.Table:
+def _by_video(
+    state: ResultStore, plan: Plan, node: Node, items: Sequence[Work]
+) -> Iterator[tuple[Work, pa.Table]]:
+    """Yields the items that have rows of a stage, with these rows."""
+    ids = [
+        [one for clip in item.clips or () for one in item_ids(plan, plan.by_key[node.key], clip)]
+        for item in items
+    ]
+    wanted = pa.array([one for of_item in ids for one in of_item], pa.string())
+    owners = np.repeat(np.arange(len(items)), [len(of_item) for of_item in ids])
+    rows = _read(state, plan, node, wanted)
+    rows = rows.filter(arrow.not_equal(rows["outcome"], RETRYABLE))
+    of_row = owners[np.asarray(arrow.index_in(rows["id"].combine_chunks(), wanted), dtype=int)]
+    order = np.argsort(of_row, kind="stable")
+    rows, of_row = rows.take(pa.array(order)).combine_chunks(), of_row[order]
+    starts = np.flatnonzero(np.diff(of_row, prepend=-1))
+    ends = [*starts[1:], len(of_row)] if len(starts) else []
+    for start, end in zip(starts, ends, strict=True):
+        yield items[of_row[start]], rows.slice(start, end - start).combine_chunks()
+
+
+def _read(state: ResultStore, plan: Plan, node: Node, wanted: pa.Array) -> pa.Table:
     read = {ref.column.name for other in plan.nodes for ref in other.inputs if ref.key == node.key}
     schema = schema_of(node)
     columns = [name for name in schema.names if name in light_columns(node) or name in read]
-    return state.read(node.key, node.digest, schema=schema, columns=columns)
-
-
-def _of_video(item: Work, plan: Plan, tables: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-    found: dict[str, pa.Table] = {}
-    for key, table in tables.items():
-        ids = [one for clip in item.clips or () for one in item_ids(plan, plan.by_key[key], clip)]
-        of_video = arrow.is_in(table["id"], pa.array(ids, pa.string()))
-        rows = table.filter(arrow.both(of_video, arrow.not_equal(table["outcome"], RETRYABLE)))
-        if len(rows):
-            found[key] = rows.combine_chunks()
-    return found
+    return state.read(node.key, node.digest, schema=schema, columns=columns, among=wanted)

@@ -1,66 +1,40 @@
 """From what is known to what is to do: the anti-join of the rows a plan expects with the rows that are there.
 
 Nothing else says that a video is complete. A run that was killed, a new stage, a changed parameter and a new
-file all show as rows that are missing.
+file all show as rows that are missing. Memory is that of a range of videos, whatever their number.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 
 from clipmill.engine.work import Work
 from clipmill.intake.copies import verify_copies
 from clipmill.intake.inspection import facts_of
-from clipmill.intake.manifests import get_sources, in_groups, put_work
+from clipmill.intake.known_clips import KnownClips
+from clipmill.intake.known_videos import (
+    drop_complete,
+    load_inspections,
+    load_sources,
+    load_splits,
+    make_videos,
+)
+from clipmill.intake.manifests import get_sources, source_of, work_spool
+from clipmill.planning.block import ClipBlock, lacks_of
 from clipmill.planning.judgement import RETRYABLE
-from clipmill.planning.missing import Known, lacking
-from clipmill.planning.plan import Plan, inspect_digest
-from clipmill.records import ClipSpan, Inspection, SourceFile
+from clipmill.planning.missing import keys_by_clip
+from clipmill.planning.plan import Plan
+from clipmill.records import Inspection, SourceFile
+from clipmill.state import completeness
 from clipmill.state.clearing import clear_raised
-from clipmill.state.schema import SPLIT_STATE, light_columns, schema_of
+from clipmill.state.database import Database, scratch_database
 from clipmill.state.split_rows import clip_spans
 from clipmill.state.store import ResultStore
-from clipmill.storage.inspections import read_inspections
-from clipmill.storage.state import State
 
 Row = Mapping[str, object]
 
-
-@dataclass(frozen=True)
-class KnownRun:
-    """What an output knows of a plan's sources: inspections and splits by id, and the rows of clips."""
-
-    inspections: Mapping[str, Row]
-    splits: Mapping[str, Row]
-    clips: Known
-    videos: Mapping[str, frozenset[str]]
-    """Key of a stage of whole videos -> ids that are done."""
-
-
-def read_known(plan: Plan, output: str, *, passed: frozenset[str] | None = None) -> KnownRun:
-    """Returns the state of every stage of a plan, without its heavy columns.
-
-    ``passed`` are the clips that passed the barriers of the plan; None stands for all.
-    """
-    state = ResultStore(output)
-    extractor = plan.extractor
-    clip_nodes = [node for node in plan.rowed if node.stage.grain != "video"]
-    tables = {
-        node.key: state.read(node.key, node.digest, schema=schema_of(node), columns=light_columns(node))
-        for node in clip_nodes
-    }
-    videos = {
-        node.key: state.read(node.key, node.digest, schema=schema_of(node), columns=["id", "outcome"])
-        for node in plan.rowed
-        if node.stage.grain == "video"
-    }
-    return KnownRun(
-        inspections=_by_id(read_inspections(State(output), inspect_digest(plan.limits))),
-        splits=_by_id(state.read(extractor.key, extractor.digest, schema=SPLIT_STATE)),
-        clips=Known(tables, passed),
-        videos={key: Known({key: table}).done(key) for key, table in videos.items()},
-    )
+_VIDEOS_AT_ONCE = 2_000
 
 
 def admit(
@@ -68,40 +42,125 @@ def admit(
 ) -> list[str]:
     """Returns the work of this run as at most ``num_groups`` manifests; empty when nothing is to do.
 
-    Final failures whose limit was raised since then are tried again.
-    ``passed`` as in ``read_known``.
+    ``passed`` are the clips that passed the barriers of the plan; None stands for all. Final failures whose
+    limit was raised since then are tried again.
     """
-    check_copies(get_sources(listing_uri), plan, output)
     clear_raised(ResultStore(output), plan.digests(), plan.limits)
-    items = missing_work(get_sources(listing_uri), read_known(plan, output, passed=passed), plan)
-    items = within_budget(items, plan.limits.max_work_per_run)
-    if not items:
-        return []
-    size = -(-len(items) // num_groups)
-    return [put_work(output, group) for group in in_groups(items, size)]
+    items = missing_work(get_sources(listing_uri), plan, output, passed=passed)
+    with work_spool() as spool:
+        for item in within_budget(items, plan.limits.max_work_per_run):
+            spool.add(item)
+        return spool.put(output, num_groups)
 
 
-def check_copies(sources: Sequence[SourceFile], plan: Plan, output: str) -> None:
-    """Reads sources that look alike in full, once, so that their ids hold."""
-    state = State(output)
-    table = state.read("inspect", inspect_digest(plan.limits))
-    pairs = zip(table["id"].to_pylist(), table["video_id"].to_pylist(), strict=True)
-    verify_copies(sources, dict(pairs), state)
+def note_complete_videos(listing_uri: str, plan: Plan, *, output: str) -> None:
+    """Notes the videos of a run that lack nothing, so that the next admission looks at the others only."""
+    for _ in missing_work(get_sources(listing_uri), plan.up_to(0), output):
+        pass
 
 
-def missing_work(sources: Iterable[SourceFile], known: KnownRun, plan: Plan) -> list[Work]:
-    """Returns one item per video that lacks rows, by URI; of copies the smallest URI stands for all."""
-    items: list[Work] = []
-    seen: set[str] = set()
-    for source in sorted(sources):
-        row = known.inspections.get(source.source_version)
-        if row is None or row["reason"] is not None or row["video_id"] in seen:
-            continue
-        seen.add(str(row["video_id"]))
-        item = _work(source, row, known, plan)
-        if item is not None:
-            items.append(item)
-    return items
+def missing_work(
+    sources: Sequence[SourceFile], plan: Plan, output: str, *, passed: frozenset[str] | None = None
+) -> Iterator[Work]:
+    """Yields one item per video that lacks rows, by URI; of copies the smallest URI stands for all.
+
+    Sources that look alike are read in full, once, so that their ids hold. Videos that lack nothing are noted
+    for the next time, where no barrier decides about their clips.
+    """
+    with scratch_database() as database:
+        load_sources(database, sources)
+        load_inspections(database, plan, output)
+        if verify_copies(database, output):
+            load_inspections(database, plan, output)
+        make_videos(database)
+        is_short = passed is None and drop_complete(database, plan, output)
+        if not database.number("SELECT count(*) FROM videos"):
+            return
+        known = KnownClips(database, plan, passed)
+        is_whole = load_splits(database, plan, output) & known.load(output)
+        if is_whole or not is_short:
+            yield from _work_of_videos(known, output)
+            return
+    # A part was damaged that rows of other videos may have been in: they are looked at too.
+    yield from missing_work(sources, plan, output, passed=passed)
+
+
+def _work_of_videos(known: KnownClips, output: str) -> Iterator[Work]:
+    for first, last in known.ranges():
+        lacking = set[int]()
+        for place, item in _work_of_range(known, first, last):
+            lacking.add(place)
+            yield item
+        if known.passed is None:
+            _note_complete(known, output, first=first, last=last, lacking=lacking)
+
+
+def _work_of_range(known: KnownClips, first: int, last: int) -> Iterator[tuple[int, Work]]:
+    """Yields (place, item) of the videos of a range that lack rows, by place."""
+    block = known.block(first, last)
+    lacks = lacks_of(known.plan, block)
+    of_videos = known.videos_lacking(first, last)
+    lacking = set(
+        np.unique(block.videos[np.logical_or.reduce([*lacks.values(), np.zeros(len(block), bool)])])
+    )
+    unsplit = known.database.rows(
+        f"SELECT place FROM videos v LEFT JOIN splits s USING (id) WHERE place BETWEEN {first} AND {last} "
+        f"AND (s.outcome IS NULL OR s.outcome = '{RETRYABLE}')"
+    )
+    places = sorted(map(int, lacking.union(unsplit["place"].to_pylist(), *of_videos.values())))
+    for start in range(0, len(places), _VIDEOS_AT_ONCE):
+        for row in _facts(known.database, places[start : start + _VIDEOS_AT_ONCE]):
+            place = int(str(row["place"]))
+            item = _work(
+                row, block, lacks, frozenset(key for key, found in of_videos.items() if place in found)
+            )
+            if item is not None:
+                yield place, item
+
+
+def _facts(database: Database, places: list[int]) -> list[dict[str, object]]:
+    """Returns what is known of videos and of their splits, by place."""
+    wanted = pa.table({"place": pa.array(places, pa.int64())})
+    return database.rows(
+        "WITH picked AS (SELECT v.* FROM videos v JOIN chosen c USING (place)) "
+        "SELECT p.*, s.* EXCLUDE (id) FROM picked p "
+        "LEFT JOIN (SELECT * FROM splits WHERE id IN (SELECT id FROM picked)) s USING (id) ORDER BY place",
+        chosen=wanted,
+    ).to_pylist()
+
+
+def _work(
+    row: Row, block: ClipBlock, lacks: Mapping[str, np.ndarray], video_lacks: frozenset[str]
+) -> Work | None:
+    source, video_id, facts = source_of(str(row["record"])), str(row["video_id"]), facts_of(dict(row))
+    if row["outcome"] is None or row["outcome"] == RETRYABLE:
+        return Work(source, video_id, facts, video_lacks=video_lacks)
+    if row["reason"] is not None:
+        return None
+    chosen = np.flatnonzero(block.videos == row["place"])
+    ids = block.ids.take(pa.array(chosen)).to_pylist()
+    found = keys_by_clip(ids, {key: mask[chosen] for key, mask in lacks.items()})
+    clips = row["clips"]
+    assert clips is None or isinstance(clips, list)
+    return Work(
+        source,
+        video_id,
+        facts,
+        clips=tuple(clip for clip in clip_spans(clips) if clip.clip_id in found),
+        lacks=found,
+        video_lacks=video_lacks,
+        repaired_times=str(row["repaired_times"] or ""),
+        is_plain=not (row["is_partial"] or row["repaired_times"] or row["oddities"]),
+    )
+
+
+def _note_complete(known: KnownClips, output: str, *, first: int, last: int, lacking: set[int]) -> None:
+    rows = known.database.rows(
+        f"SELECT place, video_id FROM videos WHERE place BETWEEN {first} AND {last} ORDER BY place"
+    )
+    is_complete = ~np.isin(np.asarray(rows["place"]), list(lacking))
+    ids = rows["video_id"].combine_chunks().filter(pa.array(is_complete))
+    completeness.note_complete(known.plan, output, ids)
 
 
 def first_work(inspections: Iterable[Inspection], plan: Plan) -> list[Work]:
@@ -114,50 +173,11 @@ def first_work(inspections: Iterable[Inspection], plan: Plan) -> list[Work]:
     ]
 
 
-def within_budget(items: Sequence[Work], max_work: float | None) -> list[Work]:
-    """Returns the first items whose estimated work, in megapixel-seconds, fits; at least one."""
-    if max_work is None:
-        return list(items)
-    kept: list[Work] = []
+def within_budget(items: Iterable[Work], max_work: float | None) -> Iterator[Work]:
+    """Yields the first items whose estimated work, in megapixel-seconds, fits; at least one."""
     spent = 0.0
-    for item in items:
+    for index, item in enumerate(items):
         spent += item.facts.width_px * item.facts.height_px / 1e6 * item.facts.duration_s
-        if kept and spent > max_work:
-            break
-        kept.append(item)
-    return kept
-
-
-def _work(source: SourceFile, row: Row, known: KnownRun, plan: Plan) -> Work | None:
-    video_id, facts = str(row["video_id"]), facts_of(dict(row))
-    split = known.splits.get(video_id)
-    video_lacks = frozenset(key for key, done in known.videos.items() if video_id not in done)
-    if split is None or split["outcome"] == RETRYABLE:
-        return Work(source, video_id, facts, video_lacks=video_lacks)
-    if split["reason"] is not None:
-        return None
-    clips = split_clips(split)
-    found = lacking(plan, known.clips, clips)
-    if not (found.stages or video_lacks):
-        return None
-    return Work(
-        source,
-        video_id,
-        facts,
-        clips=tuple(clip for clip in clips if clip.clip_id in found.stages),
-        lacks=found.stages,
-        video_lacks=video_lacks,
-        repaired_times=str(split["repaired_times"] or ""),
-        is_plain=not (split["is_partial"] or split["repaired_times"] or split["oddities"]),
-    )
-
-
-def split_clips(split: Row) -> tuple[ClipSpan, ...]:
-    """Returns the clips of a row of the split, in order of their frames."""
-    rows = split["clips"]
-    assert rows is None or isinstance(rows, list)
-    return clip_spans(rows)
-
-
-def _by_id(table: pa.Table) -> dict[str, Row]:
-    return {str(row["id"]): row for row in table.to_pylist()}
+        if index and max_work is not None and spent > max_work:
+            return
+        yield item

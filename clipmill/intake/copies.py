@@ -2,54 +2,61 @@
 
 import hashlib
 import logging
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from clipmill import identity
 from clipmill.errors import StoreError
+from clipmill.intake.manifests import source_of
 from clipmill.media.io.source import open_source
+from clipmill.planning.judgement import RESULT
 from clipmill.records import SourceFile
-from clipmill.storage.inspections import file_digests, verify_digest
-from clipmill.storage.state import State
+from clipmill.state.database import Database
+from clipmill.state.inspections import FIRST_RUN, VERIFY, verify_digest
+from clipmill.state.schema import VERIFY_STATE
+from clipmill.state.store import ResultStore
 
 logger = logging.getLogger(__name__)
 
 PIECE_BYTES = 8 << 20
 READS_AT_ONCE = 4
+_FILES_AT_ONCE = 1_000
 
 
-def verify_copies(sources: Iterable[SourceFile], video_ids: Mapping[str, str | None], state: State) -> int:
-    """Digest every large source that shares its ``video_id`` (by source_version); how many were read.
+def verify_copies(database: Database, output: str) -> int:
+    """Digests every large source that shares its ``video_id``; returns how many were read.
 
-    Small files enter their id whole, and a file is read once in its life.
+    ``database`` has the tables ``sources``, ``inspected`` and ``verified``. Small files enter their id whole,
+    and a file is read once in its life.
     """
-    known = file_digests(state)
-    alike: dict[str, list[SourceFile]] = defaultdict(list)
-    for source in sources:
-        video_id = video_ids.get(source.source_version)
-        if video_id is not None and (not source.size_bytes or is_sampled(source.size_bytes)):
-            alike[video_id].append(source)
-    unread = [
-        (video_id, source)
-        for video_id, group in sorted(alike.items())
-        for source in group
-        if len(group) > 1 and source.source_version not in known
-    ]
+    large = f"(s.size_bytes = 0 OR s.size_bytes > {identity.WHOLE_BYTES})"
+    unread = database.rows(
+        "SELECT record, video_id_text FROM (SELECT s.*, i.video_id, i.video_id_text "
+        f"FROM sources s JOIN inspected i USING (id) WHERE i.video_id IS NOT NULL AND {large} "
+        "QUALIFY count(*) OVER (PARTITION BY i.video_id) > 1) "
+        "WHERE id NOT IN (SELECT id FROM verified) ORDER BY video_id_text, uri"
+    )
+    for start in range(0, len(unread), _FILES_AT_ONCE):
+        _digest_files(unread.slice(start, _FILES_AT_ONCE).to_pylist(), output)
+    return len(unread)
+
+
+def _digest_files(rows: list[dict[str, object]], output: str) -> None:
+    sources = [source_of(str(row["record"])) for row in rows]
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        digests = list(pool.map(lambda pair: _digest_or_none(pair[1]), unread))
-    rows = [
-        {"id": source.source_version, "video_id": video_id, "file_digest": digest}
-        for (video_id, source), digest in zip(unread, digests, strict=True)
+        digests = list(pool.map(_digest_or_none, sources))
+    records = [
+        {
+            "id": source.source_version,
+            "outcome": RESULT,
+            "video_id": row["video_id_text"],
+            "file_digest": digest,
+        }
+        for row, source, digest in zip(rows, sources, digests, strict=True)
         if digest is not None
     ]
-    state.append("verify", rows, digest=verify_digest(), attempt="copies")
-    return len(rows)
-
-
-def is_sampled(size_bytes: int) -> bool:
-    """Whether the id of a file of this size is made of parts of it."""
-    return len(identity.identity_ranges(size_bytes)) > 1
+    ResultStore(output).append_records(
+        VERIFY, verify_digest(), records, schema=VERIFY_STATE, run_id=FIRST_RUN
+    )
 
 
 def _digest_or_none(source: SourceFile) -> str | None:
@@ -62,7 +69,7 @@ def _digest_or_none(source: SourceFile) -> str | None:
 
 
 def file_digest(source: SourceFile) -> str:
-    """BLAKE2b-256 of a whole file, in hex. SourceChanged where it is not the one that was listed."""
+    """Returns the BLAKE2b-256 of a whole file, in hex. SourceChanged where it is not what was listed."""
     digest = hashlib.blake2b(digest_size=32)
     with open_source(source) as reader:
         while piece := reader.read(PIECE_BYTES):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from math import ceil
-from pathlib import PurePosixPath
 
 import pyarrow as pa
 
@@ -23,10 +22,10 @@ from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 from clipmill.runs.run_id import new_run_id
 from clipmill.sandbox.runner import CodecRunner, codec_runner
 from clipmill.state.failures import make_final
-from clipmill.state.schema import OUTCOME
+from clipmill.state.inspections import INSPECT
+from clipmill.state.schema import INSPECT_STATE, OUTCOME
 from clipmill.state.store import ResultStore
 from clipmill.storage.filesystems import is_http
-from clipmill.storage.state import State
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +39,6 @@ COPY_BYTES_PER_S = 1 << 20
 OUTAGE_SOURCES = 3
 """Sources in a row that a store does not deliver: then it is not they that are at fault."""
 
-INSPECT = "inspect"
-"""Key of these rows in the state."""
 _FAILURE = ("id", "outcome", "reason", "message", "limit", "limit_value")
 
 InspectRow = dict[str, object]
@@ -55,14 +52,13 @@ def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec, run_
     """
     inspections = inspect_all(get_sources(manifest_uri), limits)
     run_id = run_id or new_run_id()
-    rows = [{**row_of(inspection), "run_id": run_id} for inspection in inspections]
-    attempt = PurePosixPath(manifest_uri).stem
-    digest = inspect_digest(limits)
-    State(output).append(INSPECT, rows, digest=digest, attempt=attempt)
+    rows = [row_of(inspection) for inspection in inspections]
+    digest, state = inspect_digest(limits), ResultStore(output)
+    state.append_records(INSPECT, digest, rows, schema=INSPECT_STATE, run_id=run_id)
     failed = [{name: row[name] for name in _FAILURE} for row in rows if row["outcome"] == RETRYABLE]
     if failed:
         make_final(
-            ResultStore(output),
+            state,
             INSPECT,
             digest,
             pa.Table.from_pylist(failed, schema=OUTCOME),

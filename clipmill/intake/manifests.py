@@ -1,7 +1,12 @@
-"""Manifests: content-addressed files that list records and travel between tasks by URI."""
+"""Manifests: content-addressed files of records, one JSON per line, that travel between tasks by URI."""
 
-from collections.abc import Sequence
-from typing import TypeVar
+import hashlib
+import tempfile
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import IO, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -12,36 +17,86 @@ from clipmill.storage import store
 
 Record = TypeVar("Record", SourceFile, Work)
 
-_SOURCES = TypeAdapter(list[SourceFile])
-_WORK = TypeAdapter(list[Work])
+_SOURCE = TypeAdapter(SourceFile)
+_WORK = TypeAdapter(Work)
 
 
 def put_sources(output: str, sources: Sequence[SourceFile]) -> str:
-    """Store a list of sources; return its URI."""
-    return _put(output, "sources", _SOURCES.dump_json(list(sources), indent=1))
+    """Stores a list of sources; returns its URI."""
+    data = b"".join(source_line(one) for one in sources)
+    uri = _uri(output, "sources", identity.bytes_digest(data))
+    store.put_if_changed(uri, data)
+    return uri
 
 
 def get_sources(uri: str) -> list[SourceFile]:
-    """The sources of a manifest."""
-    return _SOURCES.validate_json(store.read_bytes(uri))
+    """Returns the sources of a manifest."""
+    return [source_of(line) for line in store.read_bytes(uri).splitlines()]
 
 
-def put_work(output: str, items: Sequence[Work]) -> str:
-    """Store a list of work items; return its URI."""
-    return _put(output, "videos", _WORK.dump_json(list(items), indent=1))
+def source_line(source: SourceFile) -> bytes:
+    """Returns the line of a source in a manifest."""
+    return _SOURCE.dump_json(source) + b"\n"
+
+
+def source_of(line: str | bytes) -> SourceFile:
+    """Returns the source of a line."""
+    return _SOURCE.validate_json(line)
 
 
 def get_work(uri: str) -> list[Work]:
-    """The work items of a manifest."""
-    return _WORK.validate_json(store.read_bytes(uri))
+    """Returns the work items of a manifest."""
+    return [_WORK.validate_json(line) for line in store.read_bytes(uri).splitlines()]
+
+
+@dataclass
+class WorkSpool:
+    """Work items in a file of scratch space, until their number is known."""
+
+    file: IO[bytes]
+    num_items: int = 0
+
+    def add(self, item: Work) -> None:
+        """Takes one more item."""
+        self.file.write(_WORK.dump_json(item) + b"\n")
+        self.num_items += 1
+
+    def put(self, output: str, num_groups: int) -> list[str]:
+        """Stores the items as at most ``num_groups`` manifests; returns their URIs."""
+        self.file.seek(0)
+        size = max(1, -(-self.num_items // num_groups))
+        return [_put_lines(output, islice(self.file, size)) for _ in range(0, self.num_items, size)]
+
+
+@contextmanager
+def work_spool() -> Generator[WorkSpool]:
+    """A spool that is deleted at the end."""
+    with tempfile.TemporaryFile(prefix="clipmill-work-") as file:
+        yield WorkSpool(file)
 
 
 def in_groups(records: Sequence[Record], size: int) -> list[Sequence[Record]]:
-    """Consecutive groups of at most ``size``."""
+    """Returns consecutive groups of at most ``size``."""
     return [records[start : start + size] for start in range(0, len(records), size)]
 
 
-def _put(output: str, kind: str, data: bytes) -> str:
-    uri = layout.join(layout.work_dir(output), f"{kind}-{identity.bytes_digest(data)[:24]}.json")
-    store.put_if_changed(uri, data)
-    return uri
+def _put_lines(output: str, lines: Iterator[bytes]) -> str:
+    with tempfile.NamedTemporaryFile(prefix="clipmill-work-") as file:
+        digest = _copied(lines, file)
+        file.flush()
+        uri = _uri(output, "videos", digest)
+        if not store.exists(uri):
+            store.put_file(uri, file.name)
+        return uri
+
+
+def _copied(lines: Iterable[bytes], file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line)
+        file.write(line)
+    return digest.hexdigest()
+
+
+def _uri(output: str, kind: str, digest: str) -> str:
+    return layout.join(layout.work_dir(output), f"{kind}-{digest[:24]}.jsonl")

@@ -1,20 +1,22 @@
 """First step of a run: the listing, and which of it nobody has looked into yet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import pyarrow as pa
 
 from clipmill.intake.manifests import in_groups, put_sources
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.plan import Plan, inspect_digest
-from clipmill.records import VideoReason
+from clipmill.records import SourceFile
 from clipmill.specs import ShardingSpec
 from clipmill.state.clearing import clear_raised
+from clipmill.state.database import key_of, scratch_database
+from clipmill.state.inspections import INSPECT
+from clipmill.state.schema import INSPECT_STATE
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
-from clipmill.storage.state import State
-
-RETRIED = frozenset({VideoReason.STORE_ERROR, VideoReason.SOURCE_CHANGED})
-"""Reasons that do not follow from the bytes."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,28 @@ def plan_shards(plan: Plan, *, output: str, sharding: ShardingSpec) -> Shards:
     """
     store.check_writable(output)
     sources = list_source(plan.source, exclude=output)
-    digest = inspect_digest(plan.limits)
-    clear_raised(ResultStore(output), {"inspect": digest}, plan.limits)
-    seen = _inspected(State(output), digest)
-    unseen = [source for source in sources if source.source_version not in seen]
+    clear_raised(ResultStore(output), {INSPECT: inspect_digest(plan.limits)}, plan.limits)
+    unseen = not_inspected(sources, plan, output)
     size = max(sharding.videos_per_shard, -(-len(unseen) // sharding.max_shards))
     nothing = put_sources(output, [])  # every run puts it, so that one that finds nothing new writes no file
     manifests = [put_sources(output, group) for group in in_groups(unseen, size)]
     return Shards(put_sources(output, sources), manifests or [nothing])
 
 
-def _inspected(state: State, digest: str) -> set[str]:
-    table = state.read("inspect", digest)
-    rows = zip(table["id"].to_pylist(), table["outcome"].to_pylist(), strict=True)
-    return {str(version) for version, outcome in rows if outcome != RETRYABLE}
+def not_inspected(sources: Sequence[SourceFile], plan: Plan, output: str) -> list[SourceFile]:
+    """Returns the sources without an inspection, and those whose inspection may be tried again."""
+    parts = ResultStore(output).parts(INSPECT, inspect_digest(plan.limits))
+    if not parts.live:
+        return list(sources)
+    with scratch_database() as database:
+        database.load("inspected", parts, select="id, outcome, run_id", schema=INSPECT_STATE)
+        database.settle("inspected")
+        versions = pa.table({"version": pa.array([one.source_version for one in sources], pa.string())})
+        done = f"SELECT id FROM inspected WHERE outcome <> '{RETRYABLE}'"
+        listed = (
+            f"SELECT row_number() OVER () - 1 AS place, {key_of('version', 'VARCHAR')} AS id FROM versions"
+        )
+        places = database.rows(
+            f"SELECT place FROM ({listed}) WHERE id NOT IN ({done}) ORDER BY place", versions=versions
+        )
+    return [sources[place] for place in places["place"].to_pylist()]

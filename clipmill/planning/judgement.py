@@ -1,6 +1,6 @@
 """Which items the rules of a run reject, from the rows that its stages left. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,9 @@ from clipmill import arrow
 from clipmill.planning.nodes import Node, find_column
 from clipmill.stages.base import Rule, Stage
 
-RESULT, FINAL, RETRYABLE, CLEARED = "result", "final", "retryable", "cleared"
-"""Outcomes of a row of the state. A cleared row takes away the failures before it."""
-LOST = "lost"
-"""Reason of a cleared row that takes away the results before it too: the files that they name are gone."""
+RESULT, FINAL, RETRYABLE, CLEARED, LOST = "result", "final", "retryable", "cleared", "lost"
+"""Outcomes of a row of the state. A cleared row takes away the failures before it, a lost row the results
+before it too: the files that they name are gone."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,28 @@ def judge(nodes: Sequence[Node], tables: Mapping[str, pa.Table], ids: Sequence[s
     return found
 
 
+def first_rejecting(nodes: Sequence[Node], rows: "AlignedRows", num_items: int) -> np.ndarray:
+    """Returns int ``(N,)``: the index of the first of ``nodes`` that rejects an item, their number for none.
+
+    The same verdict as ``judge``, without its words.
+    """
+    found = np.full(num_items, len(nodes))
+    for index in reversed(range(len(nodes))):
+        for mask in _rejecting(nodes[index], rows):
+            found[mask] = index
+    return found
+
+
+def _rejecting(node: Node, rows: "AlignedRows") -> Iterator[np.ndarray]:
+    if node.stage.on_failure == "drop" and (table := rows.of(node.key)) is not None:
+        yield arrow.flags(arrow.not_equal(table["outcome"], RESULT))
+    for rule in node.rules:
+        if (values := _values(node, rule, rows)) is not None:
+            yield breaks(rule, values)
+    if (verdicts := _hook_verdicts(node, rows)) is not None:
+        yield ~np.asarray(verdicts["reason"].is_null())
+
+
 class AlignedRows:
     """Columns of several stages, one value for each id; null where a stage has no row for it."""
 
@@ -47,6 +68,16 @@ class AlignedRows:
         self._ids = pa.array(ids, pa.string())
         self._tables = tables
         self._aligned: dict[str, pa.Table] = {}
+
+    @classmethod
+    def of_places(cls, nodes: Iterable[Node], tables: Mapping[str, pa.Table], ids: pa.Array) -> "AlignedRows":
+        """Returns rows of tables that already have one row for each id."""
+        made = cls(nodes, tables, ())
+        made._ids = ids
+        for key, table in tables.items():
+            node = made._nodes.get(key)
+            made._aligned[key] = with_derived(node.stage, table) if node else table
+        return made
 
     def of(self, key: str) -> pa.Table | None:
         """Returns a stage's rows with its derived columns, aligned with the ids; None where it has none."""
@@ -167,9 +198,7 @@ def _column_place(node: Node, rule: Rule) -> int:
 
 
 def _by_hook(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
-    if type(node.stage).rejects is Stage.rejects or (table := rows.read_by(node)) is None:
-        return []
-    verdicts = node.stage.rejects(table)
+    verdicts = _hook_verdicts(node, rows)
     if verdicts is None:
         return []
     pairs = zip(verdicts["reason"].to_pylist(), verdicts["message"].to_pylist(), strict=True)
@@ -178,6 +207,12 @@ def _by_hook(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
         for index, (reason, message) in enumerate(pairs)
         if reason is not None
     ]
+
+
+def _hook_verdicts(node: Node, rows: AlignedRows) -> pa.Table | None:
+    if type(node.stage).rejects is Stage.rejects or (table := rows.read_by(node)) is None:
+        return None
+    return node.stage.rejects(table)
 
 
 __all__ = [
@@ -190,5 +225,6 @@ __all__ = [
     "Rejection",
     "breaks",
     "find_column",
+    "first_rejecting",
     "judge",
 ]

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow, identity
-from clipmill.planning.judgement import RETRYABLE, Rejection, judge
+from clipmill.planning.block import ClipBlock, lacks_of
+from clipmill.planning.judgement import RETRYABLE, AlignedRows, Rejection, judge
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
-from clipmill.planning.process_stages import clips_digest
 from clipmill.records import ClipSpan
-from clipmill.stages.process_stage import SEEN_CLIPS, ProcessStage
 
 
 @dataclass(frozen=True)
@@ -57,27 +57,37 @@ def _ids(rows: pa.Table | None, *, but: str = "") -> Iterator[str]:
         yield from (item for item, outcome in pairs if outcome != but)
 
 
-@dataclass(frozen=True)
-class Lacking:
-    """The stages that clips lack, and the clips that are rejected by what is known."""
-
-    stages: Mapping[str, frozenset[str]]
-    rejected: Mapping[str, Rejection]
-
-
-def lacking(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> Lacking:
+def lacking(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> dict[str, frozenset[str]]:
     """Returns clip id -> keys of the stages that each clip of a video needs and lacks, where it lacks any.
 
-    A clip needs a stage unless an earlier stage rejected it, or the stage runs for all. A row that may be
-    tried again counts as lacking, and so do the rows of the stages behind it.
+    ``block.lacks_of`` says what a clip needs.
     """
     ids = [clip.clip_id for clip in clips]
-    clip_nodes = [node for node in plan.nodes if node.stage.grain == "clip"]
-    rejected = judge(clip_nodes, known.settled(), ids)
-    found = {clip.clip_id: frozenset(_lacks(plan, known, clip, rejected.get(clip.clip_id))) for clip in clips}
-    for key, stale in _judged_as_others(plan, known, rejected, ids):
-        found |= {clip_id: found[clip_id] | {key} for clip_id in stale}
-    return Lacking({clip_id: keys for clip_id, keys in found.items() if keys}, rejected)
+    nodes = [node for node in plan.rowed if node.stage.grain != "video"]
+    aligned = AlignedRows((), known.tables, ids)
+    rows = {node.key: aligned.of(node.key) for node in nodes if node.stage.grain == "clip"}
+    block = ClipBlock(
+        ids=pa.array(ids, pa.string()),
+        videos=np.zeros(len(ids), int),
+        rows={key: table for key, table in rows.items() if table is not None},
+        done={node.key: np.array([_is_done(plan, known, node, clip) for clip in clips]) for node in nodes},
+        passed=np.array([known.has_passed(clip_id) for clip_id in ids]),
+    )
+    return keys_by_clip(ids, lacks_of(plan, block))
+
+
+def keys_by_clip(ids: Sequence[str], lacks: Mapping[str, np.ndarray]) -> dict[str, frozenset[str]]:
+    """Returns clip id -> keys of the stages that it lacks, of clips that lack any."""
+    found: dict[str, set[str]] = {}
+    for key, mask in lacks.items():
+        for place in np.flatnonzero(mask):
+            found.setdefault(ids[int(place)], set()).add(key)
+    return {one: frozenset(found[one]) for one in ids if one in found}
+
+
+def _is_done(plan: Plan, known: Known, node: Node, clip: ClipSpan) -> bool:
+    done = known.done(node.key)
+    return all(item in done for item in item_ids(plan, node, clip))
 
 
 def waiting(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> dict[str, frozenset[str]]:
@@ -90,22 +100,6 @@ def waiting(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> dict[str, fr
     rejected = judge(clip_nodes, known.tables, ids)
     found = {clip.clip_id: frozenset(_waits(plan, known, clip, rejected.get(clip.clip_id))) for clip in clips}
     return {clip_id: keys for clip_id, keys in found.items() if keys}
-
-
-def _judged_as_others(
-    plan: Plan, known: Known, rejected: Mapping[str, Rejection], ids: Sequence[str]
-) -> Iterator[tuple[str, list[str]]]:
-    """Yields (key, clips) of stages for whole videos that saw other clips than there are now."""
-    for node in plan.nodes:
-        if isinstance(node.stage, ProcessStage) and node.stage.wants_whole_video:
-            seen_now = shown_to(plan, node, rejected, ids)
-            rows = known.tables.get(node.key)
-            pairs = (
-                () if rows is None else zip(rows["id"].to_pylist(), rows[SEEN_CLIPS].to_pylist(), strict=True)
-            )
-            noted = dict(pairs)
-            if any(noted.get(clip_id) != clips_digest(seen_now) for clip_id in seen_now):
-                yield node.key, seen_now
 
 
 def shown_to(plan: Plan, node: Node, rejected: Mapping[str, Rejection], ids: Sequence[str]) -> list[str]:
@@ -122,13 +116,6 @@ def _waits(plan: Plan, known: Known, clip: ClipSpan, rejection: Rejection | None
             blocked.add(node.key)
         is_blocked = any(ref.key in blocked for ref in node.inputs)
         if not is_blocked and any(item not in known.there(node.key) for item in items):
-            yield node.key
-
-
-def _lacks(plan: Plan, known: Known, clip: ClipSpan, rejection: Rejection | None) -> Iterator[str]:
-    for node in needed(plan, rejection, has_passed=known.has_passed(clip.clip_id)):
-        done = known.done(node.key)
-        if any(item not in done for item in item_ids(plan, node, clip)):
             yield node.key
 
 

@@ -123,6 +123,10 @@ class Plan:
         """Returns the windows of a clip, in frames of the clip."""
         return self.windows.windows(clip)
 
+    def num_windows(self, num_frames: int) -> int:
+        """Returns how many windows a clip of so many frames has; their places depend on nothing else."""
+        return len(self.windows_of(ClipSpan("", FrameSpan(0, num_frames), 0, num_frames, 0.0, 1.0)))
+
 
 def inspect_digest(limits: LimitsSpec) -> str:
     """Returns the digest of what a look at the headers finds; the limits decide what is over them."""

@@ -12,6 +12,7 @@ from clipmill.limits import LimitsSpec
 from clipmill.outcomes.patience import is_raised
 from clipmill.planning.judgement import CLEARED, FINAL
 from clipmill.state.failures import Failure, failures
+from clipmill.state.part_set import COMPLETE
 from clipmill.state.schema import OUTCOME
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
@@ -61,7 +62,8 @@ def stage_digests(output: str) -> Iterator[tuple[str, str]]:
     """Yields (key, digest) of every stage that has rows under an output."""
     root = layout.state_dir(store.normalise(output))
     names = (entry.uri.removeprefix(f"{root}/").split("/") for entry in store.find(root, (".parquet",)))
-    yield from sorted({(parts[0], parts[1]) for parts in names if len(parts) == 3})
+    found = {(parts[0], parts[1]) for parts in names if len(parts) == 3}
+    yield from sorted(place for place in found if place[0] != COMPLETE)
 
 
 def _clear(

@@ -9,7 +9,8 @@ from clipmill import arrow
 from clipmill.outcomes.patience import counted_runs
 from clipmill.planning.judgement import FINAL, RESULT
 from clipmill.state.schema import OUTCOME
-from clipmill.state.store import ResultStore, without_cleared
+from clipmill.state.store import ResultStore
+from clipmill.state.winners import without_cleared
 
 _COLUMNS = ("id", "outcome", "run_id", "reason", "limit", "limit_value")
 

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from clipmill.planning.nodes import Node
+from clipmill.state.part_file import is_heavy
 
 OUTCOME = pa.schema(
     [
@@ -28,11 +29,7 @@ def schema_of(node: Node) -> pa.Schema:
 
 def light_columns(node: Node) -> list[str]:
     """Returns the columns of a node's rows that hold no vectors, bytes or lists."""
-    return [field.name for field in schema_of(node) if not _is_heavy(field.type)]
-
-
-def _is_heavy(kind: pa.DataType) -> bool:
-    return pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return [field.name for field in schema_of(node) if not is_heavy(field.type)]
 
 
 _STR, _I64, _I32, _F64, _BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
@@ -60,3 +57,17 @@ SPLIT_STATE = pa.schema(
     ]
 )  # fmt: skip
 """Columns of the split of a video; ``id`` is the video_id."""
+
+INSPECT_STATE = pa.schema(
+    [
+        *OUTCOME, ("uri", _STR), ("size_bytes", _I64), ("video_id", _STR), ("container", _STR),
+        ("video_codec", _STR), ("pixel_format", _STR), ("width", _I32), ("height", _I32),
+        ("rotation_deg", _I32), ("sar", _STR), ("framerate", _STR), ("time_base", _STR),
+        ("duration_s", _F64), ("num_frames", _I64), ("bit_rate_k", _I64), ("audio_codec", _STR),
+        ("bytes_read", _I64),
+    ]
+)  # fmt: skip
+"""Columns of a look at a source's headers; ``id`` is the source_version. Times are as headers say."""
+
+VERIFY_STATE = pa.schema([*OUTCOME, ("video_id", _STR), ("file_digest", _STR)])
+"""Columns of a source that shares its sampled video_id with another; ``id`` is the source_version."""

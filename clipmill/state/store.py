@@ -4,20 +4,25 @@ A part is written by one PUT, after the files that its rows name, and never chan
 rows under the same name, or rows that a reader drops.
 """
 
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 
-from clipmill import arrow, identity, layout
-from clipmill.planning.judgement import CLEARED, FINAL, LOST, RESULT, RETRYABLE
+from clipmill import arrow, layout
+from clipmill.planning.judgement import CLEARED, LOST
 from clipmill.stages.process_stage import SEEN_CLIPS
-from clipmill.storage import parquet, store
+from clipmill.state import part_file
+from clipmill.state.part_file import DamagedPart
+from clipmill.state.part_set import PartSet, forget_complete, parts_of
+from clipmill.state.winners import best_rows
+from clipmill.storage import store
 
-_READS_AT_ONCE = 16
-_RANK = {RESULT: 0, FINAL: 1, RETRYABLE: 2}
+logger = logging.getLogger(__name__)
+
+READS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -27,15 +32,33 @@ class ResultStore:
     root_uri: str
 
     def append(self, key: str, digest: str, rows: pa.Table, *, run_id: str) -> None:
-        """Writes rows as one part; no rows write nothing. ``stage_digest`` and ``run_id`` are filled in."""
+        """Writes rows as one part; no rows write nothing. ``stage_digest`` and ``run_id`` are filled in.
+
+        Rows that clear failures also end what is noted of complete videos: some lack rows again.
+        """
         if not len(rows):
             return
         for name, value in (("stage_digest", digest), ("run_id", run_id)):
             place = rows.schema.get_field_index(name)
             rows = rows.set_column(place, name, pa.array([value] * len(rows), pa.string()))
-        data = parquet.encode(rows)
-        name = f"{run_id}-{identity.bytes_digest(data)[:16]}.parquet"
-        store.put_bytes(layout.join(self._folder(key, digest), name), data)
+        if arrow.flags(arrow.is_in(rows["outcome"], pa.array([CLEARED, LOST]))).any():
+            forget_complete(layout.state_dir(self.root_uri))
+        data = part_file.encode(rows)
+        store.put_bytes(layout.join(self.folder(key, digest), part_file.part_name(run_id, data)), data)
+
+    def append_records(
+        self,
+        key: str,
+        digest: str,
+        records: Sequence[Mapping[str, object]],
+        *,
+        schema: pa.Schema,
+        run_id: str,
+    ) -> None:
+        """Writes records as one part. ValueError for a column that ``schema`` does not have."""
+        if unknown := {name for row in records for name in row} - set(schema.names):
+            raise ValueError(f"the state of {key!r} has no column {', '.join(sorted(unknown))}")
+        self.append(key, digest, pa.Table.from_pylist(list(records), schema=schema), run_id=run_id)
 
     def read(
         self,
@@ -44,14 +67,15 @@ class ResultStore:
         *,
         schema: pa.Schema,
         columns: Sequence[str] | None = None,
-        among: pa.Array | None = None,
+        among: pa.Array | pa.ChunkedArray | None = None,
     ) -> pa.Table:
         """Returns one row for each id, sorted by id, with ``columns`` of ``schema`` (all by default).
 
         ``among`` names the ids that are wanted; None stands for all. Of several rows for one id a result
         counts before a final failure, that before a retryable one, then the smallest run id; the largest
         where rows note the clips that they were judged with. A cleared row takes away the failures of its
-        own run and of earlier ones, one for the reason ``lost`` their results too; it is not returned.
+        own run and of earlier ones, a lost row their results too; neither is returned. A damaged part is
+        named in a warning and left out.
         """
         wanted = list(columns or schema.names)
         rows = self.all_rows(key, digest, schema=schema, columns=wanted, among=among)
@@ -64,67 +88,47 @@ class ResultStore:
         *,
         schema: pa.Schema,
         columns: Sequence[str],
-        among: pa.Array | None = None,
+        among: pa.Array | pa.ChunkedArray | None = None,
     ) -> pa.Table:
         """Returns every row of the wanted ids, those that do not count too, in the order of the parts.
 
         ``id``, ``outcome`` and ``run_id`` are there beside ``columns``.
         """
         needed = list(dict.fromkeys([*columns, "id", "outcome", "run_id"]))
-        rows = self._parts(key, digest, schema=schema, columns=needed)
-        return rows if among is None else rows.filter(arrow.is_in(rows["id"], among))
-
-    def _parts(self, key: str, digest: str, *, schema: pa.Schema, columns: list[str]) -> pa.Table:
-        entries = store.find(self._folder(key, digest), (".parquet",))
-        with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
-            parts = list(
-                pool.map(lambda entry: parquet.read(entry.uri, schema=schema, columns=columns), entries)
-            )
-        empty = pa.schema([schema.field(name) for name in columns]).empty_table()
+        reader = _PartReader(schema, needed, _lookup(among))
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            parts = list(pool.map(reader.read, self.parts(key, digest).live))
+        empty = pa.schema([schema.field(name) for name in needed]).empty_table()
         return pa.concat_tables([empty, *parts])
 
-    def _folder(self, key: str, digest: str) -> str:
+    def parts(self, key: str, digest: str) -> PartSet:
+        """Returns the parts of a stage."""
+        return parts_of(self.folder(key, digest))
+
+    def folder(self, key: str, digest: str) -> str:
+        """Returns the folder of the parts of a stage."""
         return layout.join(layout.state_dir(self.root_uri), key, digest)
 
 
-def best_rows(rows: pa.Table, *, newest: bool = False) -> pa.Table:
-    """Returns the row of each id that counts, sorted by id; ``newest`` prefers later runs among equals."""
-    rows = without_cleared(rows)
-    if not len(rows):
-        return rows
-    ranks = pa.array([_RANK[str(outcome)] for outcome in rows["outcome"].to_pylist()], pa.int8())
-    keys = pa.table(
-        [rows["id"], ranks, rows["run_id"], np.arange(len(rows))], ["id", "rank", "run_id", "row"]
-    )
-    by_run = "descending" if newest else "ascending"
-    ranked = keys.sort_by([("id", "ascending"), ("rank", "ascending"), ("run_id", by_run)])
-    ids = ranked["id"].to_numpy()
-    first = np.concatenate([[True], ids[1:] != ids[:-1]])
-    return rows.take(pa.array(ranked["row"].to_numpy()[first]))
+@dataclass(frozen=True)
+class _PartReader:
+    """Reads the rows of parts that are wanted."""
+
+    schema: pa.Schema
+    columns: list[str]
+    is_wanted: Callable[[pa.Table], pa.Array] | None
+
+    def read(self, uri: str) -> pa.Table:
+        try:
+            rows = part_file.decode(uri, store.read_bytes(uri), schema=self.schema, columns=self.columns)
+        except DamagedPart as error:
+            logger.warning("%s; its rows are left out", error)
+            return pa.schema([self.schema.field(name) for name in self.columns]).empty_table()
+        return rows if self.is_wanted is None else rows.filter(self.is_wanted(rows))
 
 
-def without_cleared(rows: pa.Table) -> pa.Table:
-    """Returns rows without what a cleared row takes away, and without the cleared rows.
-
-    It takes away the failures of its id from its own run and earlier ones; for the reason ``lost`` also the
-    results.
-    """
-    is_cleared = arrow.flags(arrow.equal(rows["outcome"], CLEARED))
-    if not is_cleared.any():
-        return rows
-    is_lost = is_cleared & arrow.flags(arrow.equal(rows["reason"], LOST))
-    is_result = arrow.flags(arrow.equal(rows["outcome"], RESULT))
-    stays = np.where(is_result, _is_later(rows, is_lost), _is_later(rows, is_cleared))
-    return rows.filter(pa.array(~is_cleared & stays))
-
-
-def _is_later(rows: pa.Table, is_end: np.ndarray) -> np.ndarray:
-    """Returns bool ``(N,)``: rows of a later run than the last one of their id among ``is_end``."""
-    last: dict[str, str] = {}
-    for item, run_id in _pairs(rows.filter(pa.array(is_end))):
-        last[item] = max(run_id, last.get(item, ""))
-    return np.array([item not in last or run_id > last[item] for item, run_id in _pairs(rows)], bool)
-
-
-def _pairs(rows: pa.Table) -> Iterator[tuple[str, str]]:
-    return zip(rows["id"].to_pylist(), rows["run_id"].to_pylist(), strict=True)
+def _lookup(among: pa.Array | pa.ChunkedArray | None) -> Callable[[pa.Table], pa.Array] | None:
+    if among is None:
+        return None
+    wanted = among.combine_chunks() if isinstance(among, pa.ChunkedArray) else among
+    return lambda rows: arrow.is_in(rows["id"], wanted)

@@ -33,6 +33,24 @@ def replace(path: str, write: Callable[[BinaryIO], object]) -> None:
         Path(temporary).unlink(missing_ok=True)
 
 
+def create(path: str, data: bytes) -> bool:
+    """Make the file ``path``, whole and on disk, unless it is there; says whether it was made."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, temporary_name())
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # unlike a rename it fails where the name is taken
+    except FileExistsError:
+        return False
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return True
+
+
 @contextmanager
 def turns(path: str) -> Generator[None]:
     """Let writers of files beside ``path`` go one after the other, across processes."""

@@ -9,18 +9,18 @@ from clipmill.storage import store
 _ROW_GROUP_ROWS = 1 << 17
 
 
-def encode(table: pa.Table) -> bytes:
+def encode(table: pa.Table, *, row_group_rows: int = _ROW_GROUP_ROWS) -> bytes:
     """A parquet file; nothing in it depends on time, host or how ``table`` is chunked in memory."""
     sink = pa.BufferOutputStream()
     whole = table.combine_chunks().replace_schema_metadata(None)
     pq.write_table(
-        whole, sink, version="2.6", compression="zstd", row_group_size=_ROW_GROUP_ROWS,
-        use_dictionary=_repeating(whole.schema),  # pyright: ignore[reportArgumentType] names are fine too
+        whole, sink, version="2.6", compression="zstd", row_group_size=row_group_rows,
+        use_dictionary=repeating(whole.schema),  # pyright: ignore[reportArgumentType] names are fine too
     )  # fmt: skip
     return sink.getvalue().to_pybytes()
 
 
-def _repeating(schema: pa.Schema) -> list[str] | bool:
+def repeating(schema: pa.Schema) -> list[str] | bool:
     """Columns worth a dictionary: numbers of embeddings hardly repeat, and to look for that takes longest."""
     if not any(_holds_numbers(field.type) for field in schema):
         return True

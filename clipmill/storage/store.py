@@ -90,6 +90,18 @@ def put_file(uri: str, local_path: str) -> None:
             local.replace(normalise(uri), lambda file: shutil.copyfileobj(source, file, _COPY_BYTES))
 
 
+def create(uri: str, data: bytes) -> bool:
+    """Write a file, whole, if there is none of that name; says whether it was written."""
+    with named_faults(uri):
+        if is_local(uri):
+            return local.create(normalise(uri), data)
+        try:
+            _remote(uri).pipe_file(uri, data, mode="create")
+        except FileExistsError:
+            return False
+        return True
+
+
 def put_if_changed(uri: str, data: bytes) -> bool:
     """Write a file unless it already holds exactly ``data``; says whether it was written."""
     if exists(uri) and read_bytes(uri) == data:

@@ -98,8 +98,8 @@ def test_flyte_finds_the_root() -> None:
 
 def test_tasks_and_workflows_are_found() -> None:
     assert (len(TASKS), names(WORKFLOWS)) == (
-        25,
-        ["curate", "find_all_duplicates", "dedup", "fetch", "search"],
+        26,
+        ["curate", "find_all_duplicates", "dedup", "fetch", "search", "compact_state"],
     )
 
 

@@ -13,9 +13,10 @@ from clipmill.base_columns import DUPLICATES
 from clipmill.dataset.assemble import Tables, assemble
 from clipmill.dataset.schemas import TABLES, table_schemas
 from clipmill.specs import CurateSpec
+from clipmill.state.inspections import verify_digest
+from clipmill.state.schema import VERIFY_STATE
+from clipmill.state.store import ResultStore
 from clipmill.storage import parquet
-from clipmill.storage.inspections import verify_digest
-from clipmill.storage.state import State
 from tests.support.state_rows import Project
 
 pytestmark = pytest.mark.integration
@@ -189,10 +190,11 @@ def test_files_told_apart_by_their_whole_content_are_no_duplicates(project: Proj
     for name in ("a.mp4", "b.mp4"):
         project.inspect(name, video_id="same")
     rows = [
-        {"id": source.source_version, "video_id": "same", "file_digest": source.uri}
+        {"id": source.source_version, "outcome": "result", "video_id": "same", "file_digest": source.uri}
         for source in project.sources
     ]
-    State(project.output).append("verify", rows, digest=verify_digest(), attempt="test")
+    store = ResultStore(project.output)
+    store.append_records("verify", verify_digest(), rows, schema=VERIFY_STATE, run_id="0")
     assert set(statuses(assemble(project.collect()).videos).values()) == {"pending"}
 
 

@@ -1,12 +1,16 @@
 """From what is known to what is to do: the work of a run, from hand-made state."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clipmill.engine.work import Work
-from clipmill.intake.admission import first_work, missing_work, read_known, within_budget
+from clipmill.intake import admission, known_clips
+from clipmill.intake.admission import admit, first_work, missing_work, within_budget
+from clipmill.intake.manifests import get_work, put_sources
+from clipmill.intake.shards import not_inspected
 from clipmill.records import Inspection
 from clipmill.specs import CurateSpec
 from tests.support.state_rows import Project
@@ -21,8 +25,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def work(project: Project) -> list[Work]:
-    plan = project.plan
-    return missing_work(project.sources, read_known(plan, project.output), plan)
+    return list(missing_work(project.sources, project.plan, project.output))
 
 
 def names(found: list[Work]) -> list[str]:
@@ -124,9 +127,9 @@ def test_a_budget_keeps_the_first_items_and_at_least_one(project: Project) -> No
         project.inspect(name)
     items = work(project)
     one = 640 * 360 / 1e6 * 10
-    assert within_budget(items, None) == items
-    assert names(within_budget(items, 2.5 * one)) == ["a.mp4", "b.mp4"]
-    assert names(within_budget(items, 0.1)) == ["a.mp4"]
+    assert list(within_budget(items, None)) == items
+    assert names(list(within_budget(items, 2.5 * one))) == ["a.mp4", "b.mp4"]
+    assert names(list(within_budget(items, 0.1))) == ["a.mp4"]
 
 
 def test_a_run_without_state_does_everything_of_readable_sources(project: Project) -> None:
@@ -135,3 +138,91 @@ def test_a_run_without_state_does_everything_of_readable_sources(project: Projec
     readable = Inspection(item.source, "v", item.facts)
     broken = replace(readable, video_id=None, facts=None)
     assert first_work([readable, broken], project.plan) == [Work(item.source, "v", item.facts)]
+
+
+def test_a_complete_video_is_noted_and_not_looked_at_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.curate("a.mp4")
+    assert work(project) == []
+    monkeypatch.setattr(admission, "load_splits", lambda *_: pytest.fail("a noted video was looked at"))
+    assert work(project) == []
+    monkeypatch.undo()
+    project.inspect("b.mp4")
+    assert names(work(project)) == ["b.mp4"]
+
+
+def test_a_cleared_failure_of_a_complete_video_is_work(project: Project) -> None:
+    first, second = project.split(project.inspect("a.mp4"), [(0, 100), (100, 250)])
+    project.finish(first)
+    project.finish(second, but="quality")
+    project.put("quality", id=second, **FINAL)
+    assert work(project) == work(project) == []
+    project.put("quality", id=second, outcome="cleared")
+    (item,) = work(project)
+    assert item.lacks == {second: frozenset({"quality"})}
+
+
+def test_rows_that_a_user_deleted_are_made_again(project: Project) -> None:
+    clips = project.curate("a.mp4")
+    assert work(project) == work(project) == []
+    shutil.rmtree(Path(project.output) / "state" / "encode")
+    (item,) = work(project)
+    assert item.lacks == dict.fromkeys(clips, frozenset({"encode"}))
+
+
+@pytest.mark.parametrize("stage", ["quality", "preview", "content", "inspect"])
+def test_rows_of_a_damaged_part_are_made_again(
+    project: Project, stage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.curate("a.mp4")
+    project.curate("b.mp4")
+    assert work(project) == []
+    part = sorted((Path(project.output) / "state" / stage).rglob("*.parquet"))[0]
+    part.write_bytes(part.read_bytes()[:-9])
+    if stage == "inspect":
+        (again,) = not_inspected(project.sources, project.plan, project.output)
+        assert again in project.sources
+    else:
+        assert len(work(project)) == len(work(project)) == 1
+    assert str(part) in caplog.text
+
+
+def test_damage_inside_a_part_is_noticed_when_its_rows_are_read(project: Project) -> None:
+    project.curate("a.mp4")
+    assert work(project) == []
+    part = next((Path(project.output) / "state" / "quality").rglob("*.parquet"))
+    data = bytearray(part.read_bytes())
+    data[4:200] = bytes(196)
+    part.write_bytes(bytes(data))
+    assert work(project) == []
+    project.inspect("b.mp4")
+    assert names(work(project)) == ["a.mp4", "b.mp4"]
+
+
+def test_admission_looks_at_ranges_of_videos(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(5):
+        project.curate(f"{index}.mp4", but="quality" if index % 2 else "")
+    whole = work(project)
+    monkeypatch.setattr(known_clips, "CLIPS_AT_ONCE", 20)
+    assert work(project) == whole
+    assert names(whole) == ["1.mp4", "3.mp4"]
+
+
+@pytest.mark.parametrize("num_groups", [1, 2, 10])
+def test_manifests_of_work_hold_every_item_in_order(project: Project, num_groups: int) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4"):
+        project.inspect(name)
+    listing = put_sources(project.output, project.sources)
+    uris = admit(listing, project.plan, output=project.output, num_groups=num_groups)
+    assert len(uris) == min(num_groups, 3)
+    assert [item for uri in uris for item in get_work(uri)] == work(project)
+
+
+def test_clips_that_did_not_pass_a_barrier_lack_nothing_behind_it(project: Project) -> None:
+    light = {"use": "tests.support.stages.light_stage:LightFilter", "after": "dedup"}
+    project.spec = CurateSpec.model_validate({"stages": [light]})
+    first, second = project.curate("a.mp4")
+    found = list(missing_work(project.sources, project.plan, project.output, passed=frozenset({second})))
+    assert [item.lacks for item in found] == [{second: frozenset({"light"})}]
+    assert work(project)[0].lacks == dict.fromkeys((first, second), frozenset({"light"}))

@@ -64,26 +64,25 @@ def keys(of: Plan, rejection: Rejection | None) -> list[str]:
 def test_a_clip_without_rows_lacks_every_stage_that_leaves_some() -> None:
     found = lacking(plan(*FULL), Known({}), SPANS)
     every = frozenset({"motion", "quality", "encode", "embedding", "preview"})
-    assert found.stages == dict.fromkeys(IDS, every)
-    assert found.rejected == {}
+    assert found == dict.fromkeys(IDS, every)
 
 
 def test_a_clip_with_all_rows_lacks_nothing() -> None:
     of = plan(Score(), Reader())
-    assert lacking(of, outcomes(of, score="result", reader="final"), SPANS).stages == {}
+    assert lacking(of, outcomes(of, score="result", reader="final"), SPANS) == {}
 
 
 def test_a_row_that_may_be_tried_again_is_lacking() -> None:
     of = plan(Score())
     known = outcomes(of, score={A: "result", B: "retryable", C: "final"})
-    assert lacking(of, known, SPANS).stages == {B: frozenset({"score"})}
+    assert lacking(of, known, SPANS) == {B: frozenset({"score"})}
     assert waiting(of, known, SPANS) == {}
 
 
 def test_a_stage_that_reads_a_retryable_row_is_lacking_and_not_waited_for() -> None:
     of = plan(Score(), Reader())
     known = outcomes(of, score={A: "retryable", B: "result", C: "final"})
-    assert lacking(of, known, SPANS).stages == {
+    assert lacking(of, known, SPANS) == {
         A: frozenset({"score", "reader"}),
         B: frozenset({"reader"}),
         C: frozenset({"reader"}),
@@ -124,8 +123,7 @@ def test_clips_that_newly_pass_lack_only_what_they_never_had() -> None:
         }
     )
     found = lacking(of, known, SPANS)
-    assert found.rejected[C].reason == "low_quality"
-    assert found.stages == {
+    assert found == {
         A: frozenset({"preview"}),
         B: frozenset({"encode", "embedding", "preview"}),
         C: frozenset({"preview"}),
@@ -146,18 +144,17 @@ def test_a_clip_that_could_not_be_encoded_has_no_file_of_a_rejected_clip() -> No
     assert "encode_filtered" not in keys(plan(*FULL, asked), Rejection("encode", "encode_failed", ""))
 
 
-def test_a_clip_that_cannot_be_encoded_is_rejected_and_needs_nothing_behind_it() -> None:
+@pytest.mark.parametrize(
+    ("outcome", "lacks"),
+    [("final", set[str]()), ("retryable", {"encode", "embedding"})],
+    ids=["never", "for now"],
+)
+def test_a_clip_that_was_not_encoded_lacks_its_file_and_what_lies_behind_it_or_nothing(
+    outcome: str, lacks: set[str]
+) -> None:
     of = plan(ClipTranscodingStage(), PerceptualEmbeddingStage())
-    found = lacking(of, outcomes(of, encode={A: "final"}), SPANS[:1])
-    assert found.rejected[A].reason == "encode_failed"
-    assert found.stages == {}
-
-
-def test_a_clip_that_could_not_be_encoded_for_now_lacks_its_file_and_what_lies_behind_it() -> None:
-    of = plan(ClipTranscodingStage(), PerceptualEmbeddingStage())
-    found = lacking(of, outcomes(of, encode={A: "retryable"}), SPANS[:1])
-    assert found.rejected == {}
-    assert found.stages == {A: {"encode", "embedding"}}
+    found = lacking(of, outcomes(of, encode={A: outcome}), SPANS[:1])
+    assert found == ({A: lacks} if lacks else {})
 
 
 def test_a_clip_lacks_previews_until_each_window_has_one() -> None:
@@ -166,5 +163,5 @@ def test_a_clip_lacks_previews_until_each_window_has_one() -> None:
     (window,) = of.windows_of(SPANS[0])
     ids = list(item_ids(of, node, SPANS[0]))
     assert ids == [identity.window_id(A, window.start_frame, window.end_frame)]
-    assert lacking(of, Known({}), SPANS[:1]).stages == {A: frozenset({"preview"})}
-    assert lacking(of, Known({"preview": rows(node, {}, ids=ids)}), SPANS[:1]).stages == {}
+    assert lacking(of, Known({}), SPANS[:1]) == {A: frozenset({"preview"})}
+    assert lacking(of, Known({"preview": rows(node, {}, ids=ids)}), SPANS[:1]) == {}

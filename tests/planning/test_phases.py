@@ -121,10 +121,12 @@ def _inspect(manifests: list[str], output: Path) -> None:
 
 
 def _state(output: Path) -> dict[str, list[dict[str, object]]]:
-    """Stage -> rows of the state, without the run that wrote them."""
+    """Stage -> rows of the state, without the run that wrote them and the notes of publishing."""
     found: dict[str, list[dict[str, object]]] = {}
     for part in sorted((output / "state").rglob("*.parquet")):
         stage = part.relative_to(output / "state").parts[0]
+        if stage == "complete":
+            continue
         for row in pq.read_table(part).to_pylist():
             row.pop("run_id", None)
             row.pop("stage_digest", None)

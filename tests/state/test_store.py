@@ -1,5 +1,6 @@
 """The state: parts appear whole, a reader sees one row per id whatever the order and number of attempts."""
 
+from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 
@@ -7,14 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clipmill.errors import StoreError
+from clipmill import identity
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from clipmill.stages.process_stage import SEEN_CLIPS
-from clipmill.state.schema import OUTCOME, SPLIT_STATE, light_columns, schema_of
+from clipmill.state.schema import INSPECT_STATE, OUTCOME, SPLIT_STATE, light_columns, schema_of
 from clipmill.state.store import ResultStore
-from clipmill.storage.state import State
-from clipmill.storage.tables import STATE_SCHEMAS
 
 PLAN = plan_of_spec(CurateSpec(), source="/videos", output="/out")
 MOTION = schema_of(PLAN.by_key["motion"])
@@ -137,16 +136,65 @@ def test_a_column_that_older_parts_lack_is_null(rows: Rows, tmp_path: Path) -> N
     folder = tmp_path / "state" / "motion" / "d"
     folder.mkdir(parents=True)
     old = {"id": ["a"], "stage_digest": ["d"], "outcome": ["result"], "run_id": ["0"]}
-    pq.write_table(pa.table(old), folder / "0-old.parquet")
+    pq.write_table(pa.table(old), folder / "0-0123456789abcdef.parquet")
     assert rows.read()["motion_camera_mean"].to_pylist() == [None]
 
 
-def test_a_half_part_is_named(rows: Rows, tmp_path: Path) -> None:
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: data[:0],
+    "cut off": lambda data: data[:-20],
+    "other bytes": lambda data: b"no part" * len(data),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_part_is_named_and_left_out(
+    rows: Rows, caplog: pytest.LogCaptureFixture, damage: Callable[[bytes], bytes]
+) -> None:
     rows.put({"id": "a"})
-    (part,) = tmp_path.rglob("*.parquet")
-    part.write_bytes(part.read_bytes()[:-20])
-    with pytest.raises(StoreError, match=f"{part}: not a readable table"):
-        rows.read()
+    (part,) = rows.store.parts(rows.key, "d").live
+    rows.put({"id": "b"})
+    Path(part).write_bytes(damage(Path(part).read_bytes()))
+    assert rows.read()["id"].to_pylist() == ["b"]
+    assert part in caplog.text
+
+
+def test_a_part_that_was_set_aside_is_not_read_again(rows: Rows) -> None:
+    rows.put({"id": "a"})
+    (part,) = rows.store.parts(rows.key, "d").live
+    rows.put({"id": "b"})
+    (left,) = rows.store.parts(rows.key, "d").set_aside([part]).live
+    assert left != part
+    assert rows.read()["id"].to_pylist() == ["b"]
+
+
+def test_foreign_files_are_not_read(rows: Rows) -> None:
+    rows.put({"id": "a"})
+    folder = Path(rows.store.folder(rows.key, "d"))
+    pq.write_table(pa.table({"id": [1], "outcome": [2.0]}), folder / "export.parquet")
+    (folder / "notes.json").write_text("{}")
+    (folder / "deeper").mkdir()
+    pq.write_table(pa.table({"x": [1]}), folder / "deeper" / "0-0123456789abcdef.parquet")
+    assert rows.read()["id"].to_pylist() == ["a"]
+
+
+def test_ids_are_16_bytes_in_a_part_and_text_in_a_table(tmp_path: Path) -> None:
+    clip, video = identity.clip_id("v", 0, 1), "0123456789abcdef" * 2
+    schema = pa.schema([*OUTCOME, ("clip_id", pa.string()), ("video_id", pa.string())])
+    rows = Rows(tmp_path, "x", schema)
+    source = identity.source_version("a.mp4", 1, "")
+    rows.put({"id": source, "clip_id": clip, "video_id": video}, {"id": source[:-1] + "0", "video_id": video})
+    (part,) = rows.store.parts("x", "d").live
+    stored = pq.read_schema(part)
+    assert {stored.field(name).type for name in ("id", "clip_id", "video_id")} == {pa.uuid()}
+    found = {row["id"]: (row["clip_id"], row["video_id"]) for row in rows.read().to_pylist()}
+    assert found == {source: (clip, video), source[:-1] + "0": (None, video)}
+
+
+@pytest.mark.parametrize("odd", ["a", "A" * 32, "sv2:" + "0" * 32, "0" * 31 + "g"])
+def test_ids_of_no_known_form_stay_text(rows: Rows, odd: str) -> None:
+    rows.put({"id": odd}, {"id": "0" * 32})
+    assert rows.read()["id"].to_pylist() == sorted([odd, "0" * 32])
 
 
 def test_a_temporary_file_of_a_killed_writer_is_not_read(rows: Rows, tmp_path: Path) -> None:
@@ -171,19 +219,28 @@ def test_light_columns_hold_no_vectors_and_bytes() -> None:
 
 
 def test_facts_of_a_header_come_back_typed_and_a_readable_one_wins(tmp_path: Path) -> None:
-    state = State(str(tmp_path))
-    state.append("inspect", [{"id": "v", "reason": "store_error"}], digest="d", attempt="0")
-    state.append("inspect", [{"id": "v", "width": 64}], digest="d", attempt="1")
-    assert state.read("inspect", "d").schema == STATE_SCHEMAS["inspect"]
-    assert state.read("inspect", "d").select(["reason", "width"]).to_pylist() == [
-        {"reason": None, "width": 64}
-    ]
-    assert state.ids("inspect", "d") == {"v"}
+    store = ResultStore(str(tmp_path))
+    failed = {"outcome": "retryable", "reason": "store_error"}
+    for row in ({"id": "v", **failed}, {"id": "v", "outcome": "result", "width": 64}):
+        store.append_records("inspect", "d", [row], schema=INSPECT_STATE, run_id="0")
+    found = store.read("inspect", "d", schema=INSPECT_STATE)
+    assert found.schema == INSPECT_STATE
+    assert found.select(["reason", "width"]).to_pylist() == [{"reason": None, "width": 64}]
 
 
 def test_a_fact_that_headers_do_not_have_is_an_error(tmp_path: Path) -> None:
+    row = {"id": "a", "outcome": "result", "widht": 1}
     with pytest.raises(ValueError, match="has no column widht"):
-        State(str(tmp_path)).append("inspect", [{"id": "a", "widht": 1}], digest="d", attempt="0")
+        ResultStore(str(tmp_path)).append_records("inspect", "d", [row], schema=INSPECT_STATE, run_id="0")
+
+
+def test_inspections_of_clipmill_0_1_have_an_outcome_by_their_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "inspect" / "d"
+    folder.mkdir(parents=True)
+    old = pa.table({"id": ["a", "b", "c"], "reason": [None, "store_error", "not_a_video"]})
+    pq.write_table(old, folder / "sources-0123456789abcdef.parquet")
+    found = ResultStore(str(tmp_path)).read("inspect", "d", schema=INSPECT_STATE)
+    assert found["outcome"].to_pylist() == ["result", "retryable", "final"]
 
 
 def test_a_cleared_row_takes_away_the_failures_before_it_and_no_result(rows: Rows) -> None:
@@ -199,7 +256,7 @@ def test_a_cleared_row_takes_away_the_failures_before_it_and_no_result(rows: Row
 
 def test_a_lost_row_takes_away_the_results_before_it_too(rows: Rows) -> None:
     rows.put({"id": "a"}, {"id": "b"}, {"id": "c", "outcome": "final"}, run_id="1")
-    rows.put(*({"id": name, "outcome": "cleared", "reason": "lost"} for name in "ac"), run_id="2")
+    rows.put(*({"id": name, "outcome": "lost"} for name in "ac"), run_id="2")
     rows.put({"id": "b", "outcome": "cleared"}, run_id="2")
     assert rows.read()["id"].to_pylist() == ["b"]
     rows.put({"id": "a"}, run_id="3")

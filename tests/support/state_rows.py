@@ -12,9 +12,9 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, FrameSpan, SourceFile
 from clipmill.specs import CurateSpec
-from clipmill.state.schema import SPLIT_STATE, schema_of
+from clipmill.state.part_file import outcome_of
+from clipmill.state.schema import INSPECT_STATE, SPLIT_STATE, schema_of
 from clipmill.state.store import ResultStore
-from clipmill.storage.state import State
 
 FPS = 25
 Row = dict[str, object]
@@ -87,9 +87,10 @@ class Project:
             "num_frames": 250, "bit_rate_k": 800,
         }  # fmt: skip
         video = video_id or f"id-{name}"
-        found = {"id": source.source_version, "uri": source.uri, "video_id": video, "outcome": "result"}
-        found |= {**facts, **row}
-        State(self.output).append("inspect", [found], digest=self.plan.digests()["inspect"], attempt="0")
+        found = {"id": source.source_version, "uri": source.uri, "video_id": video, **facts, **row}
+        found = {"outcome": outcome_of(found.get("reason")), **found}
+        digest = self.plan.digests()["inspect"]
+        ResultStore(self.output).append_records("inspect", digest, [found], schema=INSPECT_STATE, run_id="0")
         return video
 
     def split(

@@ -13,7 +13,7 @@ from clipmill.dataset.verify.files import check_files
 from clipmill.dataset.verify.findings import Finding, Report
 from clipmill.dataset.verify.published import Published, read_published
 from clipmill.dataset.verify.tables import check_tables
-from clipmill.planning.judgement import CLEARED, LOST
+from clipmill.planning.judgement import LOST
 from clipmill.state.schema import OUTCOME
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
@@ -60,5 +60,5 @@ def let_redo(published: Published, output: str, findings: Iterable[Finding]) -> 
 
 
 def _lost_rows(ids: Sequence[str]) -> pa.Table:
-    rows = [{"id": one, "outcome": CLEARED, "reason": LOST} for one in ids]
+    rows = [{"id": one, "outcome": LOST} for one in ids]
     return pa.Table.from_pylist(rows, schema=OUTCOME)

@@ -227,7 +227,7 @@ def test_dropped_clip_costs_no_encoding() -> None:
 
 def test_dropped_clip_is_not_looked_at_again() -> None:
     done, of = run(Change(move, name="drop"))
-    assert lacking(of, Known(done.rows), SPANS).stages == {}
+    assert lacking(of, Known(done.rows), SPANS) == {}
 
 
 def test_clip_with_a_row_is_not_judged_again() -> None:
@@ -391,8 +391,8 @@ def test_stage_for_whole_videos_runs_again_when_other_clips_pass() -> None:
     scores = {"quality": rows(first.by_key["quality"], {"sharpness": [2.0, 4.0, 4.0]})}
     (done,) = runner(first, "whole")([chunk(made=scores).judged(first.nodes)])
     assert done.rejected.keys() == {IDS[2]}
-    assert lacking(first, Known(done.rows), SPANS).stages == {}
-    lacks = lacking(second, Known(done.rows), SPANS).stages
+    assert lacking(first, Known(done.rows), SPANS) == {}
+    lacks = lacking(second, Known(done.rows), SPANS)
     assert lacks == dict.fromkeys(IDS[1:], frozenset({"whole"}))
     again = chunk(work=work(clips=SPANS[1:], lacks=lacks), clips=SPANS[1:], known=done.rows)
     (done,) = runner(second, "whole")([again.judged(second.nodes)])

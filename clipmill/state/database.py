@@ -1,0 +1,191 @@
+"""A database in scratch space for joins over rows: its memory is limited, whatever the number of rows."""
+
+import tempfile
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import fsspec
+import pyarrow as pa
+
+from clipmill.errors import StoreError
+from clipmill.machine import num_cores
+from clipmill.state import ids, part_file
+from clipmill.state.part_set import PartSet, damaged_among
+from clipmill.storage import store
+
+MEMORY_MB = 500
+"""The process peaks up to 200 MB above it."""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A connection to a database that lives as long as the ``with`` block of ``scratch_database``."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def run(self, query: str, **tables: pa.Table) -> None:
+        """Carries out a statement that returns nothing. ``tables`` go by their names in it."""
+        with self._named(tables):
+            self.connection.execute(query)
+
+    def rows(self, query: str, **tables: pa.Table) -> pa.Table:
+        """Returns the rows of a query."""
+        with self._named(tables):
+            return self.connection.sql(query).to_arrow_table()
+
+    def number(self, query: str) -> int:
+        """Returns the one number of a query; 0 for null."""
+        return int(self.rows(query).column(0)[0].as_py() or 0)
+
+    @contextmanager
+    def _named(self, tables: dict[str, pa.Table]) -> Generator[None]:
+        for name, table in tables.items():
+            self.connection.register(name, table)
+        try:
+            yield
+        finally:
+            for name in tables:
+                self.connection.unregister(name)
+
+    def load(
+        self, name: str, parts: PartSet, *, select: str, where: str = "true", schema: pa.Schema
+    ) -> PartSet:
+        """Makes the table ``name`` of the rows of parts; returns the parts that could be read.
+
+        ``select`` and ``where`` name columns of ``schema``; ids are UUIDs made by ``key_of``. A column that
+        no part has is null. Damaged parts are set aside.
+        """
+        while parts.live:
+            try:
+                scan = self._scan(parts, schema)
+                self.run(f"CREATE OR REPLACE TABLE {name} AS SELECT {select} FROM ({scan}) WHERE {where}")
+                return parts
+            except duckdb.Error as error:
+                damaged = damaged_among(parts.live, _read_whole)
+                if not damaged:
+                    raise StoreError(parts.folder, f"cannot be read: {str(error).splitlines()[0]}") from error
+                parts = parts.set_aside(damaged)
+        self.run(
+            f"CREATE OR REPLACE TABLE {name} AS SELECT {select} FROM nothing WHERE {where}",
+            nothing=_keyed(schema),
+        )
+        return parts
+
+    def settle(self, name: str) -> None:
+        """Takes what cleared and lost rows end, and these rows, out of a table of rows."""
+        if self.number(f"SELECT count(*) FROM {name} WHERE {_ENDS}"):
+            self.run(
+                f"DELETE FROM {name} USING (SELECT id, max(run_id) AS run, "
+                f"max(run_id) FILTER (WHERE outcome = 'lost') AS lost FROM {name} "
+                f"WHERE {_ENDS} GROUP BY id) over WHERE {name}.id = over.id "
+                "AND run_id <= CASE outcome WHEN 'result' THEN over.lost ELSE over.run END"
+            )
+            self.run(f"DELETE FROM {name} WHERE {_ENDS}")
+
+    def keep_best(self, name: str) -> None:
+        """Keeps the row of each id that counts, in a table of rows."""
+        self.settle(name)
+        if self.number(f"SELECT count(*) - count(DISTINCT id) FROM {name}"):
+            best = f"SELECT arg_min(rowid, ({RANK}, run_id)) FROM {name} GROUP BY id"
+            self.run(f"DELETE FROM {name} WHERE rowid NOT IN ({best})")
+
+    def _scan(self, parts: PartSet, schema: pa.Schema) -> str:
+        """The query for every row of parts, with the columns of ``schema``."""
+        self._open_store(parts.folder)
+        source = f"read_parquet({_listed(parts)}, union_by_name=true)"
+        there = {
+            str(row[0]): str(row[1]) for row in self.connection.execute(f"DESCRIBE FROM {source}").fetchall()
+        }
+        columns = [one for field in schema for one in _columns(field, there)]
+        return f"SELECT {', '.join(columns)} FROM {source}"
+
+    def _open_store(self, folder: str) -> None:
+        if not store.is_local(folder):
+            scheme = folder.split("://", 1)[0]
+            if scheme not in self.connection.list_filesystems():
+                self.connection.register_filesystem(fsspec.filesystem(scheme, use_listings_cache=False))
+
+
+_ENDS = "outcome IN ('cleared', 'lost')"
+RANK = "CASE outcome WHEN 'result' THEN 0 WHEN 'final' THEN 1 ELSE 2 END"
+"""The rank of an outcome, as ``winners.RANKS`` has it."""
+
+
+def _listed(parts: PartSet) -> str:
+    quoted = (uri.replace("'", "''") for uri in parts.live)
+    return "[" + ", ".join(f"'{uri}'" for uri in quoted) + "]"
+
+
+def _read_whole(uri: str) -> None:
+    part_file.decode(uri, store.read_bytes(uri))
+
+
+def _keyed(schema: pa.Schema) -> pa.Table:
+    keys = [pa.field(one.name, pa.uuid()) if one.name in ids.ID_COLUMNS else one for one in schema]
+    return pa.schema([*keys, pa.field("video_id_text", pa.string())]).empty_table()
+
+
+def _columns(field: pa.Field, there: dict[str, str]) -> Iterator[str]:
+    """Yields expressions for a column; an id of a video also as text, under ``<name>_text``."""
+    name, kind = f'"{field.name}"', there.get(field.name, "NULL")
+    if field.name in ids.ID_COLUMNS:
+        yield f"{key_of(name, kind)} AS {name}"
+        if field.name == "video_id":
+            yield f"{_hex_of(name, kind)} AS video_id_text"
+    elif field.name == "outcome":
+        yield f"coalesce({name if kind != 'NULL' else 'NULL'}, {_reason_in_words(there)}) AS {name}"
+    elif field.name == "run_id":
+        yield f"coalesce({name if kind != 'NULL' else 'NULL'}, '') AS {name}"
+    else:
+        yield name if kind != "NULL" else f"NULL AS {name}"
+
+
+def _reason_in_words(there: dict[str, str]) -> str:
+    """The outcome of rows that only have a reason, as ``part_file.outcome_of`` says it."""
+    if "reason" not in there:
+        return "'result'"
+    return (
+        "CASE WHEN reason IS NULL THEN 'result' WHEN reason = 'store_error' THEN 'retryable' ELSE 'final' END"
+    )
+
+
+def _hex_of(name: str, kind: str) -> str:
+    """Returns the expression for the text of a video's id: 32 hex digits, or what it was."""
+    if kind == "NULL":
+        return "NULL::VARCHAR"
+    as_hex = f"replace({name}::VARCHAR, '-', '')"
+    if kind == "UUID":
+        return as_hex
+    return f"CASE WHEN regexp_full_match({name}, '{ids.SQL_FORMS}') THEN {as_hex} ELSE {name} END"
+
+
+def key_of(name: str, kind: str) -> str:
+    """Returns the expression for the 16 bytes of an id of an SQL type; text of no known form is hashed."""
+    if kind == "UUID":
+        return name
+    if kind == "NULL":
+        return "NULL::UUID"
+    known = f"regexp_full_match({name}, '{ids.SQL_FORMS}')"
+    return f"CASE WHEN {known} THEN replace({name}, 'sv1:', '')::UUID ELSE md5({name})::UUID END"
+
+
+@contextmanager
+def scratch_database(*, memory_mb: int = MEMORY_MB) -> Generator[Database]:
+    """A database in a temporary folder, gone at the end."""
+    with tempfile.TemporaryDirectory(prefix="clipmill-database-") as folder:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{memory_mb}MB",
+            "threads": min(num_cores(), 4),
+            "temp_directory": str(Path(folder) / "spill"),
+            "preserve_insertion_order": True,
+            "arrow_lossless_conversion": True,
+        }
+        connection = duckdb.connect(str(Path(folder) / "rows.db"), config=settings)
+        connection.execute("SET enable_progress_bar = false")
+        try:
+            yield Database(connection)
+        finally:
+            connection.close()

@@ -1,0 +1,103 @@
+"""A part: one immutable parquet file of a stage's rows, with ids as 16 bytes."""
+
+import os
+import re
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipmill import identity
+from clipmill.errors import StoreError
+from clipmill.planning.judgement import FINAL, RESULT, RETRYABLE
+from clipmill.state import ids
+from clipmill.storage import parquet
+
+NAME = re.compile(r"[^/]+-([0-9a-f]{16})\.parquet")
+"""Run and content; any other file in a folder of parts is foreign."""
+_END = b"PAR1"
+NARROW_ROWS, HEAVY_ROWS = 122_880, 10_000
+"""Rows of a row group: of columns of single values, and where a column holds vectors or bytes."""
+
+
+class DamagedPart(StoreError):
+    """A part is empty, cut off, or holds no rows of a stage."""
+
+
+def encode(rows: pa.Table) -> bytes:
+    """Returns the part of rows: the same rows give the same bytes."""
+    return parquet.encode(ids.encoded(rows), row_group_rows=group_rows(rows.schema))
+
+
+def part_name(run_id: str, data: bytes) -> str:
+    """Returns the name of a part."""
+    return f"{run_id}-{identity.bytes_digest(data)[:16]}.parquet"
+
+
+def group_rows(schema: pa.Schema) -> int:
+    """Returns the rows of a row group for a schema."""
+    return HEAVY_ROWS if any(is_heavy(field.type) for field in schema) else NARROW_ROWS
+
+
+def is_heavy(kind: pa.DataType) -> bool:
+    """Returns True for columns of vectors, bytes or lists."""
+    return pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def has_end(path: str) -> bool:
+    """Returns True if a local file ends like a part: one that is empty or cut off does not."""
+    with open(path, "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - len(_END)))
+        return file.read() == _END
+
+
+def decode(
+    uri: str, data: bytes, *, schema: pa.Schema | None = None, columns: list[str] | None = None
+) -> pa.Table:
+    """Returns a part's rows in the types of ``schema``, its own by default, with ids as text.
+
+    A column that the part lacks is null. DamagedPart names a file that is no part.
+    """
+    try:
+        file = pq.ParquetFile(pa.BufferReader(data))
+        names = file.schema_arrow.names if columns is None else columns
+        rows = ids.decoded(file.read(columns=[*names, "reason"]))
+        if schema is None:
+            return rows
+        wanted = pa.schema([schema.field(name) for name in columns or schema.names])
+        return pa.Table.from_arrays([_column(rows, field) for field in wanted], schema=wanted)
+    except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
+        raise DamagedPart(uri, f"not a readable part: {str(error).splitlines()[0]}") from error
+
+
+def schema_of(uri: str, data: bytes) -> pa.Schema:
+    """Returns the schema of a part. DamagedPart for a file that is none."""
+    try:
+        return pq.read_schema(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedPart(uri, f"not a readable part: {str(error).splitlines()[0]}") from error
+
+
+def _column(rows: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    if field.name in rows.column_names:
+        return rows[field.name].cast(field.type)
+    if field.name == "id":
+        raise KeyError("it has no column id")
+    if field.name == "outcome":  # clipmill 0.1.0 wrote inspections without
+        return outcomes_of(rows)
+    if field.name == "run_id":
+        return pa.array([""] * len(rows), pa.string())
+    return pa.nulls(len(rows), field.type)
+
+
+def outcomes_of(rows: pa.Table) -> pa.Array:
+    """Returns the outcomes of rows that only have a reason."""
+    reasons = rows["reason"].to_pylist() if "reason" in rows.column_names else [None] * len(rows)
+    return pa.array([outcome_of(reason) for reason in reasons], pa.string())
+
+
+def outcome_of(reason: str | None) -> str:
+    """Returns the outcome of a source without a result for a reason, or with one."""
+    if reason is None:
+        return RESULT
+    return RETRYABLE if reason == "store_error" else FINAL

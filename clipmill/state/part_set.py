@@ -1,0 +1,153 @@
+"""The parts of one stage and digest, and the index that says which of them count.
+
+``index-<n>.json`` names live, replaced and damaged parts. A reader takes the highest index and reads the live
+parts and those that it does not know. An index never changes: a writer makes the next one, or finds that
+another writer did and starts again.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from pydantic import TypeAdapter
+
+from clipmill import layout
+from clipmill.errors import TransientStoreError
+from clipmill.state import part_file
+from clipmill.storage import store
+
+logger = logging.getLogger(__name__)
+
+_INDEX = re.compile(r"index-(\d+)\.json")
+_TRIES = 20
+COMPLETE = "complete"
+"""Folder beside the stages: videos that lack nothing."""
+
+
+@dataclass(frozen=True)
+class PartIndex:
+    """Which parts count.
+
+    ``live`` are those that compaction wrote, with their numbers of rows; ``replaced`` maps the others to the
+    time, in seconds since 1970, at which they stopped to count; ``damaged`` are unreadable.
+    """
+
+    number: int = 0
+    live: Mapping[str, int] = field(default_factory=dict[str, int])
+    replaced: Mapping[str, float] = field(default_factory=dict[str, float])
+    damaged: tuple[str, ...] = ()
+
+
+_JSON = TypeAdapter(PartIndex)
+
+
+@dataclass(frozen=True)
+class PartSet:
+    """The parts under a folder, listed once."""
+
+    folder: str
+    files: tuple[store.FileEntry, ...]
+
+    @cached_property
+    def index(self) -> PartIndex:
+        """The highest index."""
+        numbers = [int(found[1]) for name in self._names if (found := _INDEX.fullmatch(name))]
+        if not numbers:
+            return PartIndex()
+        return _JSON.validate_json(store.read_bytes(self.uri(f"index-{max(numbers)}.json")))
+
+    @cached_property
+    def live(self) -> tuple[str, ...]:
+        """URIs of the parts that count, sorted by name."""
+        unread = {*self.index.replaced, *self.index.damaged}
+        found = {name for name in self._names if part_file.NAME.fullmatch(name)}
+        return tuple(self.uri(name) for name in sorted((found - unread) | set(self.index.live)))
+
+    @cached_property
+    def sizes(self) -> Mapping[str, int]:
+        """URI -> bytes of every listed file."""
+        return {entry.uri: entry.size_bytes for entry in self.files}
+
+    @property
+    def _names(self) -> list[str]:
+        return [self.name(entry.uri) for entry in self.files]
+
+    def uri(self, name: str) -> str:
+        """Returns the URI of a file of the folder."""
+        return layout.join(self.folder, name)
+
+    @staticmethod
+    def name(uri: str) -> str:
+        """Returns the name of a file of the folder."""
+        return uri.rpartition("/")[2]
+
+    @property
+    def older_indexes(self) -> list[str]:
+        """URIs of the indexes before the one that this one follows: a reader may be about to read that."""
+        found = ((name, _INDEX.fullmatch(name)) for name in self._names)
+        return [self.uri(name) for name, match in found if match and int(match[1]) < self.index.number - 1]
+
+    def set_aside(self, uris: Iterable[str]) -> "PartSet":
+        """Names damaged parts in the next index; returns the parts that are left.
+
+        Their rows are missing from now on: what was noted of complete videos is forgotten first.
+        """
+        forget_complete(self.folder.rsplit("/", 2)[0])
+        names = sorted(map(self.name, uris))
+        for name in names:
+            logger.warning("%s: damaged, set aside; its rows are made again", self.uri(name))
+        return self.changed(
+            lambda index: replace(
+                index,
+                damaged=tuple(sorted({*index.damaged, *names})),
+                live={name: num for name, num in index.live.items() if name not in names},
+            )
+        )
+
+    def checked(self) -> "PartSet":
+        """Returns the parts without those of a local disk that are empty or cut off, which are set aside.
+
+        An object store has an object whole or not at all: there nothing is read.
+        """
+        if not store.is_local(self.folder):
+            return self
+        damaged = [uri for uri in self.live if not part_file.has_end(uri)]
+        return self.set_aside(damaged) if damaged else self
+
+    def changed(self, change: Callable[[PartIndex], PartIndex]) -> "PartSet":
+        """Writes the next index; where another writer wrote it, ``change`` is applied to that one."""
+        parts = self
+        for _ in range(_TRIES):
+            index = replace(change(parts.index), number=parts.index.number + 1)
+            uri = parts.uri(f"index-{index.number}.json")
+            is_first = store.create(uri, _JSON.dump_json(index))
+            parts = parts_of(self.folder)
+            if is_first:
+                return parts
+        raise TransientStoreError(self.folder, "other writers change its index all the time")
+
+
+def parts_of(folder: str) -> PartSet:
+    """Lists the parts under a folder."""
+    found = store.find(folder, (".parquet", ".json"))
+    depth = store.normalise(folder).count("/") + 1
+    return PartSet(store.normalise(folder), tuple(one for one in found if one.uri.count("/") == depth))
+
+
+def forget_complete(state_uri: str) -> None:
+    """Deletes every note of complete videos, of all plans."""
+    for entry in store.find(layout.join(state_uri, COMPLETE)):
+        store.delete(entry.uri)
+
+
+def damaged_among(uris: Sequence[str], check: Callable[[str], object]) -> list[str]:
+    """Returns the parts that ``check`` cannot read."""
+    found: list[str] = []
+    for uri in uris:
+        try:
+            check(uri)
+        except part_file.DamagedPart:
+            found.append(uri)
+    return found

@@ -1,0 +1,15 @@
+"""Care of the state of an output."""
+
+from flytekit import task
+
+from clipmill.state import compaction
+from images import CPU_IMAGE
+from tasks.faults import retried_by_flyte
+from tasks.hardware import PLAN
+
+
+@task(container_image=CPU_IMAGE, **PLAN.of_task)
+def compact(output: str) -> int:
+    """Join the small parts of an output's state; how many parts are left."""
+    with retried_by_flyte():
+        return sum(done.num_after for done in compaction.compact(output))

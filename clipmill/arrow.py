@@ -1,5 +1,6 @@
 """Arrow's compute functions with types: Arrow makes them at import time, where no checker sees them."""
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -24,7 +25,7 @@ def not_equal(values: Values, other: object) -> pa.Array:
     return _array("not_equal", values, pa.scalar(other))
 
 
-def less(values: Values, other: float) -> pa.Array:
+def less(values: Values, other: float | str) -> pa.Array:
     """Returns bool ``(N,)``, null where a value is null."""
     return _array("less", values, pa.scalar(other))
 
@@ -64,6 +65,13 @@ def if_else(mask: Values, left: Values, right: Values) -> pa.Array:
 def coalesce(*values: Values) -> pa.Array:
     """Returns the first value of each place that is not null."""
     return _array("coalesce", *values)
+
+
+def placed(values: pa.Array, places: Sequence[int], num_rows: int, fill: object) -> pa.Array:
+    """Returns ``(N,)`` with ``values`` at ``places`` and ``fill`` everywhere else."""
+    index = np.full(num_rows, len(values))
+    index[list(places)] = np.arange(len(values))
+    return pa.concat_arrays([values, pa.array([fill], values.type)]).take(pa.array(index))
 
 
 def flags(values: pa.Array | pa.ChunkedArray) -> np.ndarray:

@@ -13,19 +13,19 @@ import pyarrow as pa
 
 from clipmill import layout, scratch
 from clipmill.arrow import equal
-from clipmill.dataset.assemble import assemble
-from clipmill.dataset.collect import Collection, collect
 from clipmill.dataset.ending import end_of_run
 from clipmill.dataset.exports.embeddings import (
     algorithm_of,
     embedders,
-    export_clips_for_ranking,
+    export_clips,
     export_embeddings,
     export_no_embeddings,
 )
 from clipmill.dataset.funnel import Funnel
-from clipmill.dataset.publish import Guard, publish
+from clipmill.dataset.kept import kept_clips
+from clipmill.dataset.publish import Guard, PublishOptions, publish
 from clipmill.dataset.run_record import RunRecord, end_of_record
+from clipmill.dataset.snapshots.record import current_snapshot, read_table
 from clipmill.dedup_job import steps as dedup
 from clipmill.dedup_job.result import RunDuplicates, export_ids, read_result
 from clipmill.dedup_job.similarity_histogram import read_similarities
@@ -206,14 +206,8 @@ def admit_unique(
 
 def passed_clips(listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None) -> frozenset[str]:
     """Returns the clips that the filters and deduplication keep."""
-    tables = assemble(collection_of(listing_uri, plan, output=output), duplicates=duplicates)
-    columns = (tables.clips[name].to_pylist() for name in ("clip_id", "status"))
-    return frozenset(clip_id for clip_id, status in zip(*columns, strict=True) if status == "kept")
-
-
-def collection_of(listing_uri: str, plan: Plan, *, output: str) -> Collection:
-    """Returns what the state knows of the sources of a listing, for the stages of a plan."""
-    return collect(output, plan=plan, sources=get_sources(listing_uri))
+    kept = kept_clips(output, plan, get_sources(listing_uri), duplicates=duplicates)
+    return frozenset(kept.to_pylist())
 
 
 @dataclass(frozen=True)
@@ -237,16 +231,15 @@ def dedup_input(listing_uri: str, plan: Plan, *, lease: Lease, dedup: DedupSpec 
     if not (nodes or (dedup and dedup.rank_columns)):
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, "", "none", export_ids(nothing, folder))
-    collection = collection_of(listing_uri, plan, output=output)
-    folders = {node.key: export_embeddings(collection, node) for node in nodes}
-    columns_uri = export_clips_for_ranking(collection)
+    clips = export_clips(output, plan, get_sources(listing_uri))
     if not nodes:
         nothing = export_no_embeddings(output)
-        return DedupInput(nothing, columns_uri, "none", export_ids(nothing, folder))
+        return DedupInput(nothing, clips.uri, "none", export_ids(nothing, folder))
+    folders = {node.key: export_embeddings(output, node, clips.kept) for node in nodes}
     chosen = compared(nodes, dedup)
     embeddings_uri = folders[chosen.key] if dedup else export_no_embeddings(output)
     ids_uri = export_ids(embeddings_uri, folder)
-    return DedupInput(embeddings_uri, columns_uri, algorithm_of(chosen), ids_uri)
+    return DedupInput(embeddings_uri, clips.uri, algorithm_of(chosen), ids_uri)
 
 
 def find_duplicates(found: DedupInput, lease: Lease, spec: DedupSpec) -> RunDuplicates:
@@ -306,33 +299,36 @@ def publish_snapshot(
     """
     output = lease.output
     streams = [cast(dict[str, object], json.loads(store.read_bytes(uri))) for uri in stream_uris]
-    collection = collection_of(listing_uri, plan, output=output)
-    end = end_of_run(collection, streams)
+    sources = get_sources(listing_uri)
+    end = end_of_run(output, plan, sources, streams)
     run = _run_record(lease.run_id, streams, end)
-    tables, funnel = publish(
-        collection,
+    funnel = publish(
+        output,
+        plan=plan,
+        sources=sources,
         run=run,
         duplicates=duplicates and duplicates.table,
-        writes_clip_json=writes_clip_json,
+        options=PublishOptions(writes_clip_json=writes_clip_json),
         guard=Guard(clips=_compared_check(plan, output, dedup, duplicates), writes=lease.hold),
     )
     lease.hold()
+    output = store.normalise(output)
+    snapshot = current_snapshot(output)
     report_uri = write_report(
-        store.normalise(output),
-        ReportTables(**tables.by_name()),
+        output,
+        ReportTables(**{name: read_table(output, name, snapshot=snapshot) for name in layout.TABLES}),
         options=ReportOptions(
             view=plan_view(plan),
             facts=tuple(_facts(plan)),
-            dropped_s=tables.dropped_s,
+            dropped_s=funnel.dropped_s,
             similarity=None if duplicates is None else _similarity(output),
-            output_root=store.normalise(output),
         ),
     )
     note_complete_videos(listing_uri, plan, output=output)
     return Published(
-        manifest_uri=layout.manifest_path(store.normalise(output)),
+        manifest_uri=layout.manifest_path(output),
         report_uri=report_uri,
-        run_uri=layout.run_path(store.normalise(output), run.run_id),
+        run_uri=layout.run_path(output, run.run_id),
         funnel=funnel,
         video_s_per_s=run.numbers["video_s_per_s"],
         end=end,

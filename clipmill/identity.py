@@ -17,6 +17,7 @@ WHOLE_BYTES = 2 * EDGE_BYTES + MIDDLE_RANGES * MIDDLE_BYTES
 """A file of at most so many bytes enters its ``video_id`` whole."""
 
 _CLIP_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://clipmill/clip")
+_NAMESPACE_BYTES = _CLIP_NAMESPACE.bytes
 
 
 def source_version(uri: str, size_bytes: int, version: str) -> str:
@@ -50,12 +51,12 @@ def disambiguated_id(video: str, file_digest: str) -> str:
 
 def clip_id(video: str, start_frame: int, end_frame: int) -> str:
     """UUID of a span of a video; it names the span, not the encoded bytes."""
-    return str(uuid.uuid5(_CLIP_NAMESPACE, f"{video}:{start_frame}:{end_frame}"))
+    return _uuid5(f"{video}:{start_frame}:{end_frame}")
 
 
 def window_id(clip: str, start_frame: int, end_frame: int) -> str:
     """UUID of a half-open run of frames of a clip."""
-    return str(uuid.uuid5(_CLIP_NAMESPACE, f"{clip}:window:{start_frame}:{end_frame}"))
+    return _uuid5(f"{clip}:window:{start_frame}:{end_frame}")
 
 
 def stage_digest(
@@ -78,6 +79,14 @@ def stage_digest(
 def bytes_digest(data: bytes) -> str:
     """SHA-256 of a file's bytes, in hex."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _uuid5(name: str) -> str:
+    """Returns ``uuid.uuid5(_CLIP_NAMESPACE, name)`` as text, three times as fast: outputs have millions."""
+    digest = bytearray(hashlib.sha1(_NAMESPACE_BYTES + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6], digest[8] = digest[6] & 0x0F | 0x50, digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _hash(parts: Iterable[bytes]) -> str:

@@ -70,8 +70,28 @@ def below(root: str) -> str:
 
 
 def table_path(root: str, table: str) -> str:
-    """One of ``TABLES``."""
+    """One of ``TABLES``, where it is a single file."""
     return join(root, "tables", f"{table}.parquet")
+
+
+def table_parts_dir(root: str, table: str) -> str:
+    """One of ``TABLES``, where it has more rows than one file holds."""
+    return join(root, "tables", table)
+
+
+def snapshots_dir(root: str) -> str:
+    """Folder of the published snapshots."""
+    return join(root, "snapshots")
+
+
+def snapshot_dir(root: str, snapshot_id: str) -> str:
+    """Folder of the tables of a snapshot."""
+    return join(snapshots_dir(root), snapshot_id)
+
+
+def snapshot_manifest_path(root: str, snapshot_id: str) -> str:
+    """The manifest of a snapshot, also after another one took its place."""
+    return join(snapshot_dir(root, snapshot_id), "manifest.json")
 
 
 def state_dir(root: str) -> str:

@@ -24,6 +24,7 @@ VERBS = {
     "verify": "Compare an output with its manifest, and let lost files be made again.",
     "retry": "Try failures again that were given up.",
     "compact": "Join many small parts of the state into few.",
+    "snapshots": "List, show and prune the snapshots of an output.",
 }
 """Verb -> what it does. Each is one module of this package, imported when it is asked for."""
 

@@ -1,12 +1,15 @@
-"""Everything a snapshot is made of, read once: the listing and the rows of the state."""
+"""Everything that a range of sources is published from, read once: the listing and the rows of the state."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 
-from clipmill import layout
-from clipmill.planning.missing import Known
+from clipmill.dataset.copies import survey
+from clipmill.dataset.splits import Row, Splits, splits_of
+from clipmill.dataset.window_places import WindowPlaces, window_places
+from clipmill.dedup.exact import ExactDuplicate
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
@@ -14,49 +17,72 @@ from clipmill.state.inspections import read_inspections
 from clipmill.state.schema import SPLIT_STATE, schema_of
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
-from clipmill.storage.swap import Standing, standing
-
-Row = Mapping[str, object]
-"""One row of a table: column name -> value."""
 
 
 @dataclass(frozen=True)
 class Collection:
     """The input of ``assemble``.
 
-    ``inspections`` and ``splits`` have one row per id; ``known`` has the rows of the stages, by the current
-    digests, without vectors and bytes. ``manifest`` is the snapshot before this one, read before the state,
-    so that a run that publishes meanwhile is noticed.
+    ``inspections`` has one row for each source version; ``tables`` has the rows of the stages of clips and
+    windows by key, by their current digests, without vectors and bytes. ``copies`` maps the URI of a copy to
+    what it duplicates, which may be a source of another range.
     """
 
     output: str
     plan: Plan
     sources: tuple[SourceFile, ...]
     inspections: Mapping[str, Row]
-    splits: Mapping[str, Row]
-    known: Known
-    manifest: Standing
+    splits: Splits
+    windows: WindowPlaces
+    tables: Mapping[str, pa.Table]
+    copies: Mapping[str, ExactDuplicate]
+
+    @cached_property
+    def clip_ids(self) -> list[str]:
+        """The clips of every split, in the order of the splits."""
+        return self.splits.clips.rows["clip_id"].to_pylist()
 
 
-def collect(output: str, *, plan: Plan, sources: Sequence[SourceFile]) -> Collection:
-    """Returns the state under ``output`` of every stage of ``plan``, by its current digest."""
+def collect(
+    output: str,
+    *,
+    plan: Plan,
+    sources: Sequence[SourceFile],
+    copies: Mapping[str, ExactDuplicate] | None = None,
+) -> Collection:
+    """Returns what the state under ``output`` knows of ``sources``.
+
+    Without ``copies`` the sources stand for all of the snapshot, and copies are looked for among them.
+    """
     output = store.normalise(output)
-    manifest = standing(layout.manifest_path(output))
-    state = ResultStore(output)
-    extractor = plan.extractor
+    if copies is None:
+        copies = survey(output, plan=plan, sources=sources).copies
+    state, extractor = ResultStore(output), plan.extractor
+    versions = pa.array([source.source_version for source in sources], pa.string())
+    inspections = read_inspections(state, plan.digests()["inspect"], among=versions)
+    video_ids = inspections["video_id"].combine_chunks().drop_null().unique()
+    splits = splits_of(state.read(extractor.key, extractor.digest, schema=SPLIT_STATE, among=video_ids))
+    windows = window_places(plan, splits.clips.rows)
+    ids = {"clip": splits.clips.rows["clip_id"].combine_chunks(), "window": windows.ids}
     return Collection(
         output=output,
         plan=plan,
         sources=tuple(sorted(sources)),
-        inspections=_by_id(read_inspections(state, plan.digests()["inspect"])),
-        splits=_by_id(state.read(extractor.key, extractor.digest, schema=SPLIT_STATE)),
-        known=Known(
-            {
-                node.key: state.read(node.key, node.digest, schema=schema_of(node), columns=_columns(node))
-                for node in plan.rowed
-            }
-        ),
-        manifest=manifest,
+        inspections={str(row["id"]): row for row in inspections.to_pylist()},
+        splits=splits,
+        windows=windows,
+        tables={
+            node.key: state.read(
+                node.key,
+                node.digest,
+                schema=schema_of(node),
+                columns=_columns(node),
+                among=ids[node.stage.grain],
+            )
+            for node in plan.rowed
+            if node.stage.grain in ids
+        },
+        copies=copies,
     )
 
 
@@ -64,7 +90,3 @@ def _columns(node: Node) -> list[str]:
     """Without what is published in the embedding files only."""
     heavy = {column.name for column in node.stage.writes if column.table == "embeddings"}
     return [name for name in schema_of(node).names if name not in heavy]
-
-
-def _by_id(table: pa.Table) -> dict[str, Row]:
-    return {str(row["id"]): row for row in table.to_pylist()}

@@ -1,24 +1,26 @@
 """Nothing is lost and nothing is counted twice: checked before anything is published. Pure."""
 
 from collections import Counter
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 
+from clipmill import arrow
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.coverage import covered_by_source
 from clipmill.errors import ConservationError
 
-VIDEO_STATUSES = {"curated", "rejected", "duplicate", "pending"}
-CLIP_STATUSES = {"kept", "filtered", "duplicate"}
+VIDEO_STATUSES = {"curated", "rejected", "failed", "duplicate", "pending"}
+CLIP_STATUSES = {"kept", "filtered", "failed", "duplicate"}
 _ROUNDING_S = 1e-3
 
 
 def check_conservation(tables: Tables, *, num_found: int) -> None:
     """Raise ConservationError naming the numbers unless everything found is accounted for.
 
-    ``num_found`` is the length of the listing. Seconds are compared for each curated video: clips (once where
-    they overlap) and dropped time make up its length, within one frame per cut.
+    ``tables`` are of a range of sources or of all; ``num_found`` is how many were listed. Seconds are
+    compared for each curated video: clips (once where they overlap) and dropped time make up its length,
+    within one frame per cut.
     """
     _check_videos(tables, num_found)
     _check_clips(tables)
@@ -36,7 +38,7 @@ def _check_videos(tables: Tables, num_found: int) -> None:
 def _check_clips(tables: Tables) -> None:
     _check_unique("clips", "clip_id", tables.clips)
     _statuses("clips", tables.clips, allowed=CLIP_STATUSES)
-    counted = Counter(cast(list[str], tables.clips["source_uri"].to_pylist()))
+    counted = _counts(tables.clips["source_uri"])
     columns = (tables.videos[name].to_pylist() for name in ("uri", "status", "num_clips"))
     for uri, status, num_clips in zip(*columns, strict=True):
         expected = num_clips if status == "curated" else 0
@@ -47,15 +49,14 @@ def _check_clips(tables: Tables) -> None:
 
 
 def _check_rejections(tables: Tables) -> None:
-    rejected = tables.videos["status"].to_pylist().count("rejected")
-    filtered = tables.clips["status"].to_pylist().count("filtered")
+    videos, clips = _counts(tables.videos["status"]), _counts(tables.clips["status"])
+    rejected, filtered = videos["rejected"], clips["filtered"]
     if len(tables.rejections) != rejected + filtered:
         raise ConservationError(
             f"{rejected} videos are rejected and {filtered} clips filtered, "
             f"the rejections table has {len(tables.rejections)} rows"
         )
-    copies = tables.videos["status"].to_pylist().count("duplicate")
-    repeats = tables.clips["status"].to_pylist().count("duplicate")
+    copies, repeats = videos["duplicate"], clips["duplicate"]
     if len(tables.duplicates) != copies + repeats:
         raise ConservationError(
             f"{copies} videos and {repeats} clips are duplicates, "
@@ -80,17 +81,22 @@ def _check_seconds(tables: Tables) -> None:
 
 
 def _check_unique(table: str, column: str, rows: pa.Table) -> None:
-    counts = Counter(cast(list[str], rows[column].to_pylist()))
-    twice = sorted(name for name, count in counts.items() if count > 1)
-    if twice:
+    counts = rows.group_by(column).aggregate([([], "count_all")])
+    again = counts.filter(arrow.greater(counts["count_all"], 1))
+    if twice := sorted(again[column].to_pylist()):
         raise ConservationError(f"the {table} table has {', '.join(twice[:5])} more than once")
 
 
 def _statuses(table: str, rows: pa.Table, *, allowed: set[str]) -> Counter[str]:
-    counts = Counter(cast(list[str], rows["status"].to_pylist()))
+    counts = _counts(rows["status"])
     if unknown := set(counts) - allowed:
         raise ConservationError(f"the {table} table has status {', '.join(sorted(map(str, unknown)))}")
     return counts
+
+
+def _counts(column: pa.ChunkedArray) -> Counter[str]:
+    pairs = cast("list[dict[str, Any]]", column.value_counts().to_pylist())
+    return Counter({pair["values"]: pair["counts"] for pair in pairs})
 
 
 def _listed(counts: Counter[str]) -> str:

@@ -1,18 +1,26 @@
 """How a run ended, from the rows of its sources and the records of its streaming tasks."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import pyarrow as pa
 from pydantic import TypeAdapter
 
-from clipmill.dataset.collect import Collection
+from clipmill import arrow
 from clipmill.outcomes.run_end import RunEnd, Tally, end_of, merged
 from clipmill.planning.judgement import RETRYABLE
+from clipmill.planning.plan import Plan, inspect_digest
+from clipmill.records import SourceFile
+from clipmill.state.inspections import INSPECT
+from clipmill.state.schema import INSPECT_STATE
+from clipmill.state.store import ResultStore
 
-INSPECT = "inspect"
 _TALLIES = TypeAdapter(list[Tally])
 
 
-def end_of_run(collection: Collection, streams: Sequence[Mapping[str, object]]) -> RunEnd:
+def end_of_run(
+    output: str, plan: Plan, sources: Sequence[SourceFile], streams: Sequence[Mapping[str, object]]
+) -> RunEnd:
     """Returns how a run ended; ``streams`` are the records of its streaming tasks.
 
     A later phase tries again what an earlier one failed on: the records of the last one count.
@@ -24,29 +32,32 @@ def end_of_run(collection: Collection, streams: Sequence[Mapping[str, object]]) 
         if one["num_phases"] == last
         for tally in _TALLIES.validate_python(one["failures"])
     ]
-    tallies = merged([*look_tallies(collection), *of_streams])
+    looks = _looks(output, plan, sources)
+    tallies = merged([*_look_tallies(looks), *of_streams])
     stopped = next((str(one["stopped"]) for one in streams if one["stopped"]), "")
-    of_videos = {INSPECT, collection.plan.extractor.key}
+    of_videos = {INSPECT, plan.extractor.key}
     return end_of(
         tallies,
-        stopped=stopped or unseen_sources(collection),
+        stopped=stopped or _unseen_sources(len(sources) - len(looks)),
         num_failed=sum(one.num_items for one in tallies if one.is_left and one.stage in of_videos),
-        num_videos=len(collection.sources),
-        max_failed_ratio=collection.plan.limits.max_failed_ratio,
+        num_videos=len(sources),
+        max_failed_ratio=plan.limits.max_failed_ratio,
     )
 
 
-def look_tallies(collection: Collection) -> list[Tally]:
-    """Returns the sources that could not be looked at and are looked at again, by reason."""
-    rows = (collection.inspections.get(source.source_version) for source in collection.sources)
-    return [
-        Tally(INSPECT, str(row["reason"]), RETRYABLE, 1)
-        for row in rows
-        if row is not None and row["outcome"] == RETRYABLE
-    ]
+def _looks(output: str, plan: Plan, sources: Sequence[SourceFile]) -> pa.Table:
+    """What is known of the outcome of looking at the sources that were looked at."""
+    versions = pa.array([source.source_version for source in sources], pa.string())
+    digest, columns = inspect_digest(plan.limits), ["id", "outcome", "reason"]
+    return ResultStore(output).read(INSPECT, digest, schema=INSPECT_STATE, columns=columns, among=versions)
 
 
-def unseen_sources(collection: Collection) -> str:
-    """Returns why the inspection ended early; empty where it did not: it leaves out no source otherwise."""
-    num = sum(source.source_version not in collection.inspections for source in collection.sources)
+def _look_tallies(looks: pa.Table) -> list[Tally]:
+    """The sources that could not be looked at and are looked at again, by reason."""
+    reasons = looks.filter(arrow.equal(looks["outcome"], RETRYABLE))["reason"].to_pylist()
+    return [Tally(INSPECT, str(reason), RETRYABLE, num) for reason, num in sorted(Counter(reasons).items())]
+
+
+def _unseen_sources(num: int) -> str:
+    """Why the inspection ended early; empty where it did not: it leaves out no source otherwise."""
     return f"the store of the sources does not answer: {num} sources were not looked at" if num else ""

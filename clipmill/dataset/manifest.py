@@ -1,18 +1,19 @@
 """The manifest: the one file that says what the snapshot is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 
-from clipmill import identity
 from clipmill.base_columns import SCHEMA_VERSION
-from clipmill.dataset.assemble import Tables
 from clipmill.dataset.exports.clip_json import as_json
 from clipmill.dataset.funnel import Funnel
+from clipmill.dataset.snapshots.parts import StagedPart
+from clipmill.dataset.snapshots.write import Staged, part_path
 from clipmill.models.registry import entry_of
 from clipmill.models.weights.stage_weights import known_of
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import ModelRef, Stage
+from clipmill.stages.column_roles import FILE
 from clipmill.storage.filesystems import is_http
 from clipmill.storage.urls import without_secrets
 
@@ -21,33 +22,20 @@ _PACKAGES = ("av", "faiss-cpu", "numpy", "pillow", "pyarrow", "scipy")
 
 
 def manifest_bytes(
-    plan: Plan,
-    tables: Tables,
-    funnel: Funnel,
-    *,
-    table_files: Mapping[str, bytes],
-    names: Mapping[str, str],
-    is_complete: bool = True,
+    plan: Plan, funnel: Funnel, *, snapshot_id: str, staged: Staged, is_complete: bool = True
 ) -> bytes:
-    """Returns the manifest. ``table_files`` maps a table to its content, ``names`` to its relative path.
+    """Returns the manifest. Paths are relative to the output.
 
     ``is_complete`` says that the next run has nothing to try again. The digest of weights is null where this
     machine cannot see them, the licence where the table of models does not know it.
     """
-    counts = tables.by_name()
     return as_json(
         {
             "schema_version": SCHEMA_VERSION,
-            "complete": is_complete,
-            "tables": {
-                table: {
-                    "path": names[table],
-                    "sha256": identity.bytes_digest(data),
-                    "rows": len(counts[table]),
-                }
-                for table, data in table_files.items()
-            },
-            "sources": _sources(tables),
+            "snapshot_id": snapshot_id,
+            "complete": is_complete and funnel.is_complete,
+            "tables": {table: _table(snapshot_id, table, parts) for table, parts in staged.items()},
+            "files": list(_files(plan)),
             "limits": plan.limits.model_dump(mode="json"),
             "stages": dict(_stages(plan)),
             "models": list(_models(plan)),
@@ -58,9 +46,28 @@ def manifest_bytes(
     )
 
 
-def _sources(tables: Tables) -> list[object]:
-    columns = ["uri", "source_version", "video_id", "content_digest", "audio_digest", "status"]
-    return tables.videos.select(columns).to_pylist()
+def _table(snapshot_id: str, table: str, parts: Sequence[StagedPart]) -> Mapping[str, object]:
+    return {
+        "rows": sum(part.num_rows for part in parts),
+        "parts": [
+            {"path": part_path(snapshot_id, table, part), "sha256": part.sha256, "rows": part.num_rows}
+            for part in parts
+        ],
+    }
+
+
+def _files(plan: Plan) -> Iterator[Mapping[str, object]]:
+    """The columns that name files: where they are published, and where the state has them."""
+    for node in plan.rowed:
+        owner = plan.encoder if node.runs_for == "rejected" and plan.encoder else node
+        for column in node.stored:
+            if column.role == FILE and node.stage.grain in ("clip", "window"):
+                yield {
+                    "table": f"{node.stage.grain}s",
+                    "column": owner.published_name(column.name),
+                    "stage": node.key,
+                    "stored": column.name,
+                }
 
 
 def _models(plan: Plan) -> Iterator[Mapping[str, object]]:
@@ -83,14 +90,16 @@ def _model(key: str, ref: ModelRef) -> Mapping[str, object]:
 
 def _stages(plan: Plan) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Key -> class, version and parameters of every stage, in run order."""
-    yield from ((stage.name, _fields(stage)) for stage in plan.settings)
+    yield from ((stage.name, _fields(plan, stage)) for stage in plan.settings)
     nodes = (plan.extractor, *(node for node in plan.nodes if node.runs_for != "rejected"))
-    yield from ((node.key, _fields(node.stage)) for node in nodes)
+    yield from ((node.key, _fields(plan, node.stage)) for node in nodes)
 
 
-def _fields(stage: Stage) -> Mapping[str, object]:
+def _fields(plan: Plan, stage: Stage) -> Mapping[str, object]:
+    """Class, version and parameters of a stage; ``.`` stands for the output, which may be moved."""
     kind = type(stage)
-    parameters = {name: _named(value) for name, value in stage.model_dump(mode="json").items()}
+    values = stage.model_dump(mode="json").items()
+    parameters = {name: "." if value == plan.output_uri else _named(value) for name, value in values}
     return {
         "class": f"{kind.__module__}:{kind.__qualname__}",
         "version": stage.version,

@@ -1,25 +1,46 @@
-"""Writes the snapshot: tables and exports first, the manifest that names them last."""
+"""Publishes a snapshot: its tables, the manifest that names them, and then the exports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from clipmill import layout
-from clipmill.dataset.assemble import Tables, assemble
-from clipmill.dataset.collect import Collection
+from clipmill import arrow, layout
+from clipmill.dataset.assemble import (
+    assemble_range,
+    kept_ids,
+    repeats_of,
+    stopped_clips,
+    usable,
+    with_repeats,
+)
+from clipmill.dataset.collect import collect
 from clipmill.dataset.conservation import check_conservation
-from clipmill.dataset.exports.clip_json import as_json, clip_files
-from clipmill.dataset.exports.folders import fill_folder
-from clipmill.dataset.exports.video_json import video_files
-from clipmill.dataset.funnel import Funnel, count_funnel
+from clipmill.dataset.copies import CLIPS_PER_RANGE, Survey, survey
+from clipmill.dataset.exports.documented import export_json
+from clipmill.dataset.exports.kept_clips import write_kept_clips
+from clipmill.dataset.funnel import Funnel, count_range, total
 from clipmill.dataset.manifest import manifest_bytes
 from clipmill.dataset.run_record import RunRecord, write_run
-from clipmill.dataset.schemas import table_columns
+from clipmill.dataset.schemas import table_schemas
+from clipmill.dataset.snapshots.parts import MAX_ROWS_PER_FILE, stage_parts
+from clipmill.dataset.snapshots.write import Staged, snapshot_id, write_snapshot
+from clipmill.dataset.spool import Spool
+from clipmill.errors import ConservationError
 from clipmill.planning.plan import Plan
-from clipmill.storage import parquet, store
+from clipmill.records import SourceFile
+from clipmill.scratch import ScratchFolder
+from clipmill.storage import store
+from clipmill.storage.swap import standing
 
-_KEPT_KEYS = ("clip_id", "clip_uri", "source_uri", "start_s", "end_s")
+
+@dataclass(frozen=True)
+class PublishOptions:
+    """How a snapshot is written: the work of one range is in memory at a time."""
+
+    writes_clip_json: bool = True
+    clips_per_range: int = CLIPS_PER_RANGE
+    max_rows_per_file: int = MAX_ROWS_PER_FILE
 
 
 def _no_check(*_: object) -> None:
@@ -36,69 +57,95 @@ class Guard:
 
 
 def publish(
-    collection: Collection,
+    output: str,
     *,
+    plan: Plan,
+    sources: Sequence[SourceFile],
     run: RunRecord,
     duplicates: pa.Table | None = None,
-    writes_clip_json: bool = True,
+    options: PublishOptions | None = None,
     guard: Guard = Guard(),
-) -> tuple[Tables, Funnel]:
-    """Assemble, check and write the snapshot; returns its tables and its funnel.
+) -> Funnel:
+    """Publishes what the state under ``output`` knows of ``sources``; returns the funnel.
 
     A run that changes nothing writes ``runs/<run_id>.json`` only. Exports follow the tables: the JSON of a
     clip or video that is no longer in the snapshot is deleted, clip files and previews never are. Raises
     ConservationError, and what ``guard`` raises of the clips, before anything is written; WriteConflict when
     another run published meanwhile.
     """
-    tables = assemble(collection, duplicates=duplicates)
-    check_conservation(tables, num_found=len(collection.sources))
-    guard.clips(tables.clips)
-    funnel = count_funnel(tables)
-    guard.writes()
-    output = collection.output
-    files = {name: parquet.encode(table) for name, table in tables.by_name().items()}
-    for name, data in files.items():
-        store.put_if_changed(layout.table_path(output, name), data)
-    _export(collection, tables, writes_clip_json=writes_clip_json)
-    names = {name: layout.table_path("", name).lstrip("/") for name in files}
-    is_complete = run.end.kind == "done"
-    manifest = manifest_bytes(
-        collection.plan, tables, funnel, table_files=files, names=names, is_complete=is_complete
-    )
-    guard.writes()
-    collection.manifest.swap(manifest)
-    write_run(output, run)
+    output, options = store.normalise(output), options or PublishOptions()
+    before = standing(layout.manifest_path(output))
+    known = survey(output, plan=plan, sources=sources, clips_per_range=options.clips_per_range)
+    with ScratchFolder("publish") as scratch:
+        spool = Spool(scratch.path)
+        funnel = _fill(spool, output, plan, known, repeats_of(duplicates), guard)
+        staged = _staged(scratch.path, spool, plan, options)
+        published = snapshot_id(staged)
+        is_complete = run.end.kind == "done"
+        manifest = manifest_bytes(plan, funnel, snapshot_id=published, staged=staged, is_complete=is_complete)
+        guard.writes()
+        write_snapshot(output, published, staged, manifest, standing=before, hold=guard.writes)
+        kept = write_kept_clips(f"{scratch.path}/kept_clips.json", spool.tables("clips"))
+        guard.writes()
+        store.put_file_if_changed(layout.kept_clips_path(output), kept)
+        export_json(output, spool, plan, writes_clip_json=options.writes_clip_json, hold=guard.writes)
+    write_run(output, replace(run, snapshot_id=published))
     store.remove_leftovers(output)
-    return tables, funnel
+    return funnel
 
 
-def _export(collection: Collection, tables: Tables, *, writes_clip_json: bool) -> None:
-    output, plan = collection.output, collection.plan
-    store.put_if_changed(layout.kept_clips_path(output), as_json(kept_clips(tables)))
-    if writes_clip_json and not (plan.output and plan.output.dry_run):
-        fill_folder(layout.metas_dir(output), clip_files(tables, plan), suffix=".json")
-    source_root = plan.output.input_path if plan.output else plan.source.path
-    videos, chunks = video_files(
-        with_documented_captions(tables, plan),
-        source_root=store.normalise(source_root),
-        clips_per_chunk=plan.clips_per_chunk or len(tables.clips) + 1,
-    )
-    fill_folder(layout.processed_videos_dir(output), videos, suffix=".json")
-    fill_folder(layout.processed_clip_chunks_dir(output), chunks, suffix=".json")
+def _fill(spool: Spool, output: str, plan: Plan, known: Survey, repeats: pa.Table, guard: Guard) -> Funnel:
+    """Puts the checked tables of every range into the spool.
+
+    Duplicates are marked once the verdicts of all ranges are known: a clip and the one that it repeats may
+    lie in different ranges.
+    """
+    named = pa.concat_arrays([repeats[name].combine_chunks() for name in ("clip_id", "duplicate_of")])
+    stopped = stopped_clips(repeats) if plan.num_phases > 1 else None
+    passed: list[pa.Array] = [pa.array([], pa.string())]
+    for part in known.ranges:
+        collection = collect(output, plan=plan, sources=known.sources[part], copies=known.copies)
+        tables = assemble_range(collection, stopped=stopped)
+        kept = kept_ids(tables)
+        passed.append(kept.filter(arrow.is_in(kept, named)))
+        spool.append(tables)
+    marked = usable(repeats, pa.concat_arrays(passed))
+    return total(_checked(spool, known, marked, guard))
 
 
-def with_documented_captions(tables: Tables, plan: Plan) -> Tables:
-    """Returns the tables as the documented JSON has them: without what the writer leaves out."""
-    windows = tables.windows
-    for node in plan.nodes:
-        if node.stage.grain == "window" and not plan.documents(node.stage):
-            for name, _, kind in table_columns(node):
-                at = windows.schema.get_field_index(name)
-                windows = windows.set_column(at, windows.schema.field(at), pa.nulls(len(windows), kind))
-    return replace(tables, windows=windows)
+def _checked(spool: Spool, known: Survey, repeats: pa.Table, guard: Guard) -> Iterator[Funnel]:
+    curated: set[str] = set()
+    num_curated = 0
+    for index, (part, tables) in enumerate(zip(known.ranges, spool.ranges(), strict=True)):
+        if len(repeats):
+            tables = with_repeats(tables, repeats)
+            spool.replace(index, tables, "clips", "duplicates")
+        check_conservation(tables, num_found=len(known.sources[part]))
+        guard.clips(tables.clips)
+        ids = tables.videos.filter(arrow.equal(tables.videos["status"], "curated"))["video_id"].to_pylist()
+        curated.update(ids)
+        num_curated += len(ids)
+        yield count_range(tables)
+    if len(curated) != num_curated:
+        raise ConservationError(f"{num_curated} videos are curated, but only {len(curated)} differ")
 
 
-def kept_clips(tables: Tables) -> list[dict[str, object]]:
-    """The kept set for readers of JSON: what passed the filters and duplicates nothing."""
-    rows = tables.clips.to_pylist()
-    return [{key: row.get(key) for key in _KEPT_KEYS} for row in rows if row["status"] == "kept"]
+def _staged(scratch: str, spool: Spool, plan: Plan, options: PublishOptions) -> Staged:
+    return {
+        name: stage_parts(
+            f"{scratch}/{name}",
+            _duplicates(spool, options.clips_per_range) if name == "duplicates" else spool.tables(name),
+            schema=schema,
+            is_one_file=spool.num_rows[name] <= options.max_rows_per_file,
+        )
+        for name, schema in table_schemas(plan).items()
+    }
+
+
+def _duplicates(spool: Spool, rows_per_part: int) -> Iterator[pa.Table]:
+    """Copies of videos by URI, then duplicate clips by id."""
+    found = pa.concat_tables(spool.tables("duplicates"))
+    copies = found.filter(arrow.equal(found["scope"], "video"))
+    clips = found.filter(arrow.equal(found["scope"], "clip")).sort_by("clip_id")
+    rows = pa.concat_tables([copies, clips])
+    return (rows.slice(start, rows_per_part) for start in range(0, len(rows), rows_per_part))

@@ -20,7 +20,8 @@ class RunRecord:
     """One run. Times are UTC in ISO 8601.
 
     ``numbers`` are totals of the run (seconds, bytes read, videos decoded); ``stage_metrics`` one record per
-    operator and video, or sums of them. ``end`` says how it ended and what the next run will do.
+    operator and video, or sums of them. ``end`` says how it ended and what the next run will do,
+    ``snapshot_id`` what it published.
     """
 
     run_id: str
@@ -31,6 +32,7 @@ class RunRecord:
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
     stage_metrics: tuple[Mapping[str, str | int | float], ...] = ()
     end: RunEnd = field(default_factory=RunEnd)
+    snapshot_id: str = ""
 
 
 def write_run(output: str, run: RunRecord) -> str:

@@ -43,6 +43,14 @@ OF_SERVICES = frozenset(
 )
 """Reasons that say nothing about the item: they are tried again in every run, without end."""
 
+PASSING = OF_SERVICES | {
+    VideoReason.DECODER_CRASHED,
+    VideoReason.DECODER_TIMEOUT,
+    VideoReason.UNEXPECTED,
+    VideoReason.WORKER_LOST,
+}
+"""Reasons that do not follow from the bytes, also where all tries are used up."""
+
 
 def failure_of(
     error: Exception, *, uri: str, limits: LimitsSpec | None = None, final_reason: str = ""

@@ -30,7 +30,11 @@ def judge(nodes: Sequence[Node], tables: Mapping[str, pa.Table], ids: Sequence[s
     ``tables`` maps a key to rows with ``id``, ``outcome``, ``reason``, ``message`` and stored columns. A null
     and a missing row never reject. A stage with ``on_failure`` ``drop`` rejects an item that it failed on.
     """
-    rows = AlignedRows(nodes, tables, ids)
+    return judge_rows(nodes, AlignedRows(nodes, tables, ids), ids)
+
+
+def judge_rows(nodes: Sequence[Node], rows: "AlignedRows", ids: Sequence[str]) -> dict[str, Rejection]:
+    """Returns what ``judge`` does, from rows that are aligned with ``ids``."""
     found: dict[str, Rejection] = {}
     for node in nodes:
         for index, rejection in (*_failures(node, rows), *_by_rules(node, rows), *_by_hook(node, rows)):
@@ -63,9 +67,11 @@ def _rejecting(node: Node, rows: "AlignedRows") -> Iterator[np.ndarray]:
 class AlignedRows:
     """Columns of several stages, one value for each id; null where a stage has no row for it."""
 
-    def __init__(self, nodes: Iterable[Node], tables: Mapping[str, pa.Table], ids: Sequence[str]) -> None:
+    def __init__(
+        self, nodes: Iterable[Node], tables: Mapping[str, pa.Table], ids: Sequence[str] | pa.Array
+    ) -> None:
         self._nodes = {node.key: node for node in nodes}
-        self._ids = pa.array(ids, pa.string())
+        self.ids: pa.Array = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
         self._tables = tables
         self._aligned: dict[str, pa.Table] = {}
 
@@ -73,7 +79,7 @@ class AlignedRows:
     def of_places(cls, nodes: Iterable[Node], tables: Mapping[str, pa.Table], ids: pa.Array) -> "AlignedRows":
         """Returns rows of tables that already have one row for each id."""
         made = cls(nodes, tables, ())
-        made._ids = ids
+        made.ids = ids
         for key, table in tables.items():
             node = made._nodes.get(key)
             made._aligned[key] = with_derived(node.stage, table) if node else table
@@ -85,7 +91,7 @@ class AlignedRows:
             return None
         if key not in self._aligned:
             table = self._tables[key]
-            places = arrow.index_in(self._ids, table["id"].combine_chunks())
+            places = arrow.index_in(self.ids, table["id"].combine_chunks())
             node = self._nodes.get(key)
             self._aligned[key] = with_derived(node.stage, table.take(places)) if node else table.take(places)
         return self._aligned[key]
@@ -105,7 +111,7 @@ class AlignedRows:
         for ref in node.inputs:
             values = self.column(ref.key, ref.column.name)
             name = ref.reference if ref.column.name in columns else ref.column.name
-            columns[name] = pa.nulls(len(self._ids), ref.column.type) if values is None else values
+            columns[name] = pa.nulls(len(self.ids), ref.column.type) if values is None else values
         return pa.table(columns) if columns else None
 
 
@@ -227,4 +233,5 @@ __all__ = [
     "find_column",
     "first_rejecting",
     "judge",
+    "judge_rows",
 ]

@@ -22,15 +22,15 @@ def short_name(uri: str | None, *, root: str) -> str:
     return wording.plain((uri or "").removeprefix(root), max_chars=240)
 
 
-def relative_link(uri: str | None, *, output_root: str) -> str:
+def relative_link(path: str | None) -> str:
     """A link from the report to a file of the same output; empty for a file that lies elsewhere.
 
-    Only paths below the output are linked, so that no URI of the data can become a script or leave the page.
+    ``path`` is relative to the output. Only paths below it are linked, so that no URI of the data can become
+    a script or leave the page.
     """
-    root = output_root.rstrip("/") + "/"
-    if not uri or not output_root or not uri.startswith(root):
+    if not path or path.startswith("/") or "://" in path or ".." in path.split("/"):
         return ""
-    return "./" + quote(uri[len(root) :])
+    return "./" + quote(path)
 
 
 _UNITS = {"s": "s", "px": "px", "fps": "frames a second"}

@@ -19,16 +19,20 @@ _MARGIN_BYTES = 4096  # what the statement about previews may grow by once their
 def write_report(output: str, tables: ReportTables, *, options: ReportOptions) -> str:
     """Write ``report.html`` under ``output``, unless it already is that page; returns its path or URI."""
     uri = layout.report_path(output)
-    store.put_if_changed(uri, render_report(tables, options=options, read_bytes=store.read_bytes).encode())
+    page = render_report(
+        tables, options=options, read_bytes=lambda path: store.read_bytes(layout.join(output, path))
+    )
+    store.put_if_changed(uri, page.encode())
     return uri
 
 
 def render_report(tables: ReportTables, *, options: ReportOptions, read_bytes: ReadBytes) -> str:
     """The page, at most ``options.max_bytes`` bytes long as UTF-8, equal for equal tables.
 
-    ``read_bytes`` gives the bytes of a preview by its URI; it is called for sampled clips only, from a few
-    threads. The page also works inside another one (a Flyte deck): styles, ids and scripts stay within its
-    own element. ValueError when it is longer than ``options.max_bytes`` even without previews.
+    ``read_bytes`` gives the bytes of a preview by its path below the output; it is called for sampled clips
+    only, from a few threads. The page also works inside another one (a Flyte deck): styles, ids and scripts
+    stay within its own element. ValueError when it is longer than ``options.max_bytes`` even without
+    previews.
     """
     page = build_page(tables, options=options)
     num_bytes = len(_draw(page, InlinedPreviews({})).encode())

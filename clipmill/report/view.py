@@ -38,7 +38,6 @@ class ReportOptions:
     ``view`` names the columns of the run's stages, and their thresholds. ``facts`` are (name, value) pairs of
     the header: what ran over what. ``dropped_s`` says, by ``DropCause``,
     how many seconds of the split videos are in no clip. ``similarity`` is what deduplication measured.
-    ``output_root`` turns clip files below it into links.
     The page has at most ``max_bytes`` bytes: previews are left out where they do not fit.
     """
 
@@ -47,7 +46,6 @@ class ReportOptions:
     view: PlanView = NO_STAGES
     dropped_s: Mapping[str, float] = field(default_factory=dict[str, float])
     similarity: SimilarityCounts | None = None
-    output_root: str = ""
     max_clips: int = 300
     max_rejections: int = 500
     max_bytes: int = 25_000_000

@@ -1,7 +1,6 @@
 """Finding clips by what they show: a text, embedded like them, against the embeddings of an output."""
 
 import heapq
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, cast
@@ -9,13 +8,14 @@ from typing import Protocol, cast
 import numpy as np
 import pyarrow as pa
 
-from clipmill import layout
+from clipmill import arrow, layout
+from clipmill.dataset.snapshots.record import current_snapshot, read_table
 from clipmill.dedup_job.tables.embedding_files import embedding_files, read_batches
 from clipmill.errors import SourceError
 from clipmill.models.embedding.base import EmbedderOptions, TextEmbedder
 from clipmill.planning import registry
 from clipmill.stages.roles import EmbedderStage
-from clipmill.storage import parquet, store
+from clipmill.storage import store
 
 _CLIPS = pa.schema(
     [
@@ -30,7 +30,10 @@ Row = Mapping[str, object]
 
 @dataclass(frozen=True)
 class Hit:
-    """A clip and the cosine of its embedding and the text's; the span is in the source, in seconds."""
+    """A clip and the cosine of its embedding and the text's; the span is in the source, in seconds.
+
+    ``clip_uri`` is the full path or URI of its file; empty without one.
+    """
 
     clip_id: str
     similarity: float
@@ -52,7 +55,7 @@ def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int)
     kept = _kept_clips(output)
     query = embedder.embed_texts([text])[0]
     best = heapq.nsmallest(num_hits, _scored(_folder(output), query, kept))
-    return [_hit(kept[clip_id], -negative) for negative, clip_id in best]
+    return [_hit(output, kept[clip_id], -negative) for negative, clip_id in best]
 
 
 def embedding_of(
@@ -76,11 +79,8 @@ def _folder(output: str) -> str:
 
 def _text_stage(output: str) -> tuple[str, EmbedderStage]:
     """Returns key and stage of the first embedding in a manifest that knows words."""
-    uri = layout.manifest_path(store.normalise(output))
-    if not store.exists(uri):
-        raise SourceError(f"{output} holds no manifest.json: nothing was published there")
-    manifest = cast(dict[str, dict[str, Row]], json.loads(store.read_bytes(uri)))
-    for key, entry in manifest["stages"].items():
+    stages = cast("dict[str, Row]", current_snapshot(output).manifest["stages"])
+    for key, entry in stages.items():
         if stage := _embedder(entry):
             return key, stage
     raise SourceError(f"the embeddings of {output} know no words: embed with a learned model")
@@ -120,16 +120,17 @@ def _of_kept(
 
 def _kept_clips(output: str) -> Mapping[str, Row]:
     """Clip id -> row of the clips table, for those that are kept."""
-    uri = layout.table_path(store.normalise(output), "clips")
-    rows = parquet.read(uri, schema=_CLIPS).to_pylist()
-    return {row["clip_id"]: row for row in rows if row["status"] == "kept"}
+    clips = read_table(output, "clips", schema=_CLIPS)
+    kept = clips.filter(arrow.equal(clips["status"], "kept")).to_pylist()
+    return {row["clip_id"]: row for row in kept}
 
 
-def _hit(clip: Row, similarity: float) -> Hit:
+def _hit(output: str, clip: Row, similarity: float) -> Hit:
+    file = clip["clip_uri"]
     return Hit(
         clip_id=str(clip["clip_id"]),
         similarity=similarity,
-        clip_uri=str(clip["clip_uri"] or ""),
+        clip_uri=layout.join(store.normalise(output), str(file)) if file else "",
         source_uri=str(clip["source_uri"]),
         start_s=float(str(clip["start_s"])),
         end_s=float(str(clip["end_s"])),

@@ -1,5 +1,7 @@
 """Tables as bytes: the same rows give the same bytes, on every run with the same library."""
 
+from collections.abc import Iterable, Sequence
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +20,29 @@ def encode(table: pa.Table, *, row_group_rows: int = _ROW_GROUP_ROWS) -> bytes:
         use_dictionary=repeating(whole.schema),  # pyright: ignore[reportArgumentType] names are fine too
     )  # fmt: skip
     return sink.getvalue().to_pybytes()
+
+
+def write_file(path: str, tables: Iterable[pa.Table], *, schema: pa.Schema) -> int:
+    """Writes tables one behind the other into a local file, as ``encode`` does; returns the rows."""
+    plain, num_rows = schema.remove_metadata(), 0
+    with pq.ParquetWriter(
+        path, plain, version="2.6", compression="zstd",
+        use_dictionary=repeating(plain),  # pyright: ignore[reportArgumentType] names are fine too
+    ) as writer:  # fmt: skip
+        for table in tables:
+            num_rows += len(table)
+            whole = table.combine_chunks().replace_schema_metadata(None)
+            writer.write_table(whole, row_group_size=_ROW_GROUP_ROWS)
+    return num_rows
+
+
+def read_columns(uri: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Returns columns of a file in its own types, all by default. StoreError names an unreadable file."""
+    data = store.read_bytes(uri)
+    try:
+        return pq.ParquetFile(pa.BufferReader(data)).read(columns=None if columns is None else list(columns))
+    except pa.ArrowException as error:
+        raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
 
 
 def repeating(schema: pa.Schema) -> list[str] | bool:

@@ -110,6 +110,22 @@ def put_if_changed(uri: str, data: bytes) -> bool:
     return True
 
 
+def put_file_if_changed(uri: str, local_path: str) -> bool:
+    """Write a copy of ``local_path`` unless the file already holds the same; says whether it was written."""
+    if exists(uri) and _holds(uri, local_path):
+        return False
+    put_file(uri, local_path)
+    return True
+
+
+def _holds(uri: str, local_path: str) -> bool:
+    with open_reader(uri) as file, open(local_path, "rb") as other:
+        while block := other.read(_COPY_BYTES):
+            if file.read(len(block)) != block:
+                return False
+        return not file.read(1)
+
+
 def exists(uri: str) -> bool:
     """Whether there is a file or a folder of that name."""
     with named_faults(uri):

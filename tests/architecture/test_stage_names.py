@@ -23,7 +23,7 @@ GENERIC = (
 MAY_NAME = {
     "planning/registry.py": "the one line for each stage",
     "dataset/exports/video_json.py": "the documented JSON of videos and chunks, a view for readers",
-    "dataset/publish.py": "the documented list of kept clips",
+    "dataset/exports/kept_clips.py": "the documented list of kept clips",
 }
 
 WORDS = {

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 
 from clipmill import identity
-from clipmill.base_columns import DUPLICATES
 from clipmill.dataset.assemble import Tables, assemble
 from clipmill.dataset.schemas import TABLES, table_schemas
 from clipmill.specs import CurateSpec
@@ -17,7 +16,7 @@ from clipmill.state.inspections import verify_digest
 from clipmill.state.schema import VERIFY_STATE
 from clipmill.state.store import ResultStore
 from clipmill.storage import parquet
-from tests.support.state_rows import Project
+from tests.support.state_rows import Project, semantic
 
 pytestmark = pytest.mark.integration
 
@@ -36,14 +35,6 @@ def only(table: pa.Table, **values: object) -> dict[str, object]:
     return row
 
 
-def semantic(*pairs: tuple[str, str]) -> pa.Table:
-    rows = [
-        {"clip_id": clip, "duplicate_of": other, "group_id": "g", "similarity": 0.99, "scope": "clip"}
-        for clip, other in pairs
-    ]
-    return pa.Table.from_pylist(rows, schema=DUPLICATES)
-
-
 def test_a_video_that_went_through_everything_is_curated(project: Project) -> None:
     ids = project.curate("a.mp4")
     tables = assemble(project.collect())
@@ -58,7 +49,7 @@ def test_a_clip_row_joins_split_file_and_scores(project: Project) -> None:
     (clip,) = project.curate("a.mp4", [(50, 150)])
     row = only(assemble(project.collect()).clips, clip_id=clip)
     assert (row["start_s"], row["end_s"], row["start_pts"], row["time_base"]) == (2.0, 6.0, 50, "1/25")
-    assert row["clip_uri"] == f"{project.output}/clips/{clip}.mp4"
+    assert row["clip_uri"] == f"clips/{clip}.mp4"
     assert (row["width"], row["motion_global_mean"], row["sharpness"]) == (640, 0.1, 5.0)
     assert (row["embedding_algorithm"], row["errors"]) == ("perceptual", "{}")
     assert row["encode_digest"] == project.plan.digests()["encode"]
@@ -130,13 +121,13 @@ def test_a_failed_clip_is_filtered_by_name(project: Project, stage: str, reason:
 
 def test_a_rejected_file_is_a_row_with_reason_and_message(project: Project) -> None:
     project.inspect("a.txt.mp4", reason="not_a_video", message="a.txt.mp4: no container")
-    failure = {"outcome": "final", "reason": "decoder_crashed", "message": "b.mp4: signal 11"}
+    failure = {"outcome": "final", "reason": "unreadable", "message": "b.mp4: cut off"}
     project.split(project.inspect("b.mp4"), [], **failure)
     tables = assemble(project.collect())
     assert statuses(tables.videos) == {"a.txt.mp4": "rejected", "b.mp4": "rejected"}
     assert [(row["stage"], row["reason"], row["message"]) for row in tables.rejections.to_pylist()] == [
         ("inspect", "not_a_video", "a.txt.mp4: no container"),
-        ("content", "decoder_crashed", "b.mp4: signal 11"),
+        ("content", "unreadable", "b.mp4: cut off"),
     ]
 
 
@@ -158,6 +149,43 @@ def test_a_score_that_failed_for_now_is_an_error_and_the_clip_stays(project: Pro
     assert statuses(tables.videos) == {"a.mp4": "curated"}
     assert (row["status"], row["sharpness"]) == ("kept", None)
     assert json.loads(str(row["errors"])) == {"quality": "no memory"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        ({"outcome": "retryable", "reason": "store_error"}, "failed"),
+        ({"outcome": "retryable", "reason": "decoder_timeout"}, "failed"),
+        ({"outcome": "final", "reason": "store_error"}, "failed"),
+        ({"outcome": "final", "reason": "no_frames"}, "rejected"),
+    ],
+    ids=["passing", "over a limit", "passing, tried often", "of the bytes"],
+)
+def test_only_a_failure_of_the_bytes_rejects_a_video(
+    project: Project, failure: dict[str, object], status: str
+) -> None:
+    project.split(project.inspect("a.mp4"), [], message="a.mp4: it failed", **failure)
+    tables = assemble(project.collect())
+    row = only(tables.videos)
+    assert (row["status"], row["reason"], row["message"]) == (status, failure["reason"], "a.mp4: it failed")
+    assert len(tables.rejections) == (status == "rejected")
+
+
+def test_a_source_that_could_not_be_inspected_for_now_has_failed(project: Project) -> None:
+    project.inspect("a.mp4", reason="store_error", message="a.mp4: 503")
+    assert statuses(assemble(project.collect()).videos) == {"a.mp4": "failed"}
+
+
+def test_a_clip_whose_encoder_failed_for_now_has_failed(project: Project) -> None:
+    first, _ = project.curate("a.mp4", but="encode")
+    failure = {"outcome": "retryable", "reason": "store_error", "message": "a.mp4: 503"}
+    for clip in project.spans:
+        project.put("encode", id=clip, **(failure if clip == first else {"clip_uri": f"clips/{clip}.mp4"}))
+    tables = assemble(project.collect())
+    row = only(tables.clips, clip_id=first)
+    assert statuses(tables.clips, "clip_id") == dict(zip(project.spans, ["failed", "kept"], strict=True))
+    assert (row["reason"], json.loads(str(row["errors"]))) == ("encode_failed", {"encode": "a.mp4: 503"})
+    assert len(tables.rejections) == 0
 
 
 def test_a_renamed_copy_is_a_duplicate_of_the_smallest_uri(project: Project) -> None:
@@ -220,7 +248,7 @@ def test_windows_follow_the_documentation(project: Project) -> None:
     table = assemble(project.collect()).windows
     rows = table.to_pylist()
     assert [(row["start_frame"], row["end_frame"]) for row in rows] == [(0, 256), (256, 600)]
-    assert rows[0]["preview_uri"] == f"{project.output}/previews/{clip}/0_99.webp"
+    assert rows[0]["preview_uri"] == f"previews/{clip}/0_99.webp"
     assert rows[1]["start_s"] == pytest.approx(256 / 25)
     assert rows[0]["window_id"] == identity.window_id(clip, 0, 256)
 

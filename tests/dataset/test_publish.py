@@ -9,31 +9,23 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipmill import identity
-from clipmill.dataset import publish as publishing
 from clipmill.dataset.assemble import assemble
 from clipmill.dataset.exports.embeddings import (
     embedders,
     embeddings_folder,
-    export_clips_for_ranking,
+    export_clips,
     export_embeddings,
 )
 from clipmill.dataset.exports.video_json import chunked
-from clipmill.dataset.funnel import Funnel
-from clipmill.dataset.publish import Guard, publish
-from clipmill.dataset.run_record import RunRecord
+from clipmill.dataset.publish import Guard
 from clipmill.dataset.schemas import TABLES
+from clipmill.dataset.snapshots.record import current_snapshot
 from clipmill.errors import ConservationError, Fenced, StaleDuplicates, WriteConflict
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from tests.support.state_rows import Project
 
 pytestmark = pytest.mark.integration
-
-
-def run(run_id: str = "r1") -> RunRecord:
-    return RunRecord(
-        run_id, started_at=f"2026-01-01T00:00:0{run_id[-1]}Z", finished_at="2026-01-01T00:01:00Z"
-    )
 
 
 @pytest.fixture
@@ -44,10 +36,6 @@ def project(tmp_path: Path) -> Project:
     project.finish(high)
     project.inspect("broken.mp4", reason="unreadable", message="broken.mp4: truncated")
     return project
-
-
-def publish_it(project: Project, run_id: str = "r1", **options: bool) -> Funnel:
-    return publish(project.collect(), run=run(run_id), **options)[1]
 
 
 def tree(project: Project) -> dict[str, tuple[int, int]]:
@@ -66,15 +54,19 @@ def clip_ids(project: Project) -> list[str]:
 
 def exported(project: Project) -> str:
     (node,) = embedders(project.plan)
-    return export_embeddings(project.collect(), node)
+    clips = export_clips(project.output, project.plan, project.sources)
+    return export_embeddings(project.output, node, clips.kept)
 
 
 def test_the_documented_tree(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     low, high = clip_ids(project)
+    snapshot = current_snapshot(project.output)
     assert sorted(tree(project)) == sorted(
         [
             *(f"tables/{name}.parquet" for name in TABLES),
+            *(part.path for parts in snapshot.tables.values() for part in parts),
+            f"snapshots/{snapshot.snapshot_id}/manifest.json",
             f"metas/v0/{low}.json",
             f"metas/v0/{high}.json",
             "processed_videos/sub/a.mp4.json",
@@ -87,26 +79,29 @@ def test_the_documented_tree(project: Project) -> None:
 
 
 def test_a_second_run_changes_no_file_but_its_own(project: Project) -> None:
-    publish_it(project, "r1")
+    project.publish("r1")
     before = tree(project)
-    publish_it(project, "r2")
+    project.publish("r2")
     after = tree(project)
     assert set(after) - set(before) == {"runs/r2.json"}
     assert {name: after[name] for name in before} == before
 
 
-def test_the_manifest_names_tables_sources_and_how_all_was_made(project: Project) -> None:
-    funnel = publish_it(project)
+def test_the_manifest_names_tables_and_how_all_was_made(project: Project) -> None:
+    funnel = project.publish()
     manifest = read_json(project, "manifest.json")
+    snapshot_id = manifest["snapshot_id"]
     for name in TABLES:
         data = (Path(project.output) / "tables" / f"{name}.parquet").read_bytes()
-        entry = manifest["tables"][name]
-        assert entry == {
-            "path": f"tables/{name}.parquet",
-            "sha256": identity.bytes_digest(data),
-            "rows": pq.read_metadata(pa.BufferReader(data)).num_rows,
+        digest, num_rows = identity.bytes_digest(data), pq.read_metadata(pa.BufferReader(data)).num_rows
+        path = f"snapshots/{snapshot_id}/{name}/part-00000-{digest[:8]}.parquet"
+        assert manifest["tables"][name] == {
+            "rows": num_rows,
+            "parts": [{"path": path, "sha256": digest, "rows": num_rows}],
         }
-    assert [source["status"] for source in manifest["sources"]] == ["rejected", "curated"]
+        assert (Path(project.output) / path).read_bytes() == data
+    assert manifest["complete"] is True
+    assert str(project.folder / "out") not in (Path(project.output) / "manifest.json").read_text()
     assert manifest["stage_digests"] == project.plan.digests()
     assert manifest["stages"]["motion_filter"]["parameters"]["global_mean_threshold"] == 0.00098
     assert manifest["funnel"]["kept"]["items"] == funnel.kept.items == 1
@@ -114,14 +109,14 @@ def test_the_manifest_names_tables_sources_and_how_all_was_made(project: Project
 
 
 def test_times_and_hosts_are_in_the_run_only(project: Project) -> None:
-    publish_it(project)
-    assert read_json(project, "runs/r1.json")["finished_at"] == "2026-01-01T00:01:00Z"
+    project.publish()
+    assert read_json(project, "runs/r1.json")["finished_at"] == "2026-01-01T00:01:01Z"
     others = [path for path in Path(project.output).rglob("*.json") if path.parent.name != "runs"]
     assert not [path for path in others if "2026-01" in path.read_text()]
 
 
 def test_the_json_of_a_clip_has_the_documented_keys(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     _, high = clip_ids(project)
     content = read_json(project, f"metas/v0/{high}.json")
     assert content == {
@@ -131,7 +126,7 @@ def test_the_json_of_a_clip_has_the_documented_keys(project: Project) -> None:
         "width_source": 640,
         "height_source": 360,
         "framerate_source": 25.0,
-        "clip_location": f"{project.output}/clips/{high}.mp4",
+        "clip_location": f"clips/{high}.mp4",
         "width": 640,
         "height": 360,
         "framerate": 25.0,
@@ -145,7 +140,7 @@ def test_the_json_of_a_clip_has_the_documented_keys(project: Project) -> None:
 
 
 def test_a_filtered_clip_is_not_valid_and_has_no_file(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     low, _ = clip_ids(project)
     content = read_json(project, f"metas/v0/{low}.json")
     assert (content["valid"], content["clip_location"]) == (False, None)
@@ -153,7 +148,7 @@ def test_a_filtered_clip_is_not_valid_and_has_no_file(project: Project) -> None:
 
 
 def test_the_json_of_a_video_and_its_chunk(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     low, high = clip_ids(project)
     assert read_json(project, "processed_videos/sub/a.mp4.json") == {
         "video": f"{project.folder}/films/sub/a.mp4", "height": 360, "width": 640, "framerate": 25.0,
@@ -176,7 +171,7 @@ def test_a_chunk_ends_with_the_clip_that_reaches_its_budget() -> None:
 
 
 def test_kept_clips_are_the_kept_set(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     (kept,) = json.loads((Path(project.output) / "kept_clips.json").read_text())
     _, high = clip_ids(project)
     assert (kept["clip_id"], kept["start_s"]) == (high, 4.0)
@@ -184,24 +179,24 @@ def test_kept_clips_are_the_kept_set(project: Project) -> None:
 
 def test_dry_run_writes_video_json_but_no_clip_json(project: Project) -> None:
     project.spec = CurateSpec.model_validate({"motion_filter": {}, "write": {"dry_run": True}})
-    publish_it(project)
+    project.publish()
     assert not [name for name in tree(project) if name.startswith("metas/")]
     assert "processed_videos/sub/a.mp4.json" in tree(project)
 
 
 def test_clip_json_can_be_turned_off(project: Project) -> None:
-    publish_it(project, writes_clip_json=False)
+    project.publish(writes_clip_json=False)
     assert not [name for name in tree(project) if name.startswith("metas/")]
 
 
 def test_exports_of_a_video_that_is_gone_go_and_its_clip_files_stay(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     low, _ = clip_ids(project)
     clip = Path(project.output) / "clips" / f"{low}.mp4"
     clip.parent.mkdir()
     clip.write_bytes(b"x")
     del project.sources[0]
-    publish_it(project, "r2")
+    project.publish("r2")
     assert not [name for name in tree(project) if name.startswith(("metas/", "processed_"))]
     assert clip.exists()
 
@@ -209,28 +204,16 @@ def test_exports_of_a_video_that_is_gone_go_and_its_clip_files_stay(project: Pro
 def test_a_name_too_long_for_another_suffix_is_shortened(tmp_path: Path) -> None:
     project = Project(tmp_path)
     project.curate("é" * 125 + ".mp4")
-    publish_it(project)
+    project.publish()
     (name,) = [name for name in tree(project) if name.startswith("processed_videos/")]
     assert len(Path(name).name.encode()) <= 255
 
 
-def test_the_manifest_comes_last(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(publishing, "fill_folder", lambda *_, **__: die())
-    with pytest.raises(KeyboardInterrupt):
-        publish_it(project)
-    assert "manifest.json" not in tree(project)
-
-
 def test_nothing_is_written_when_the_numbers_do_not_add_up(project: Project) -> None:
-    collection = project.collect()
     project.sources.append(project.sources[0])
     with pytest.raises(ConservationError):
-        publish(project.collect(), run=run())
+        project.publish()
     assert tree(project) == {}
-    assert len(collection.sources) == 2
 
 
 def test_embeddings_are_those_of_clips_that_passed(project: Project) -> None:
@@ -263,23 +246,12 @@ def test_documented_prefixes(algorithm: str, prefix: str) -> None:
 
 
 def test_clips_for_ranking_are_there_before_deduplication(project: Project) -> None:
-    table = pq.read_table(export_clips_for_ranking(project.collect()))
+    table = pq.read_table(export_clips(project.output, project.plan, project.sources).uri)
     assert table["sharpness"].to_pylist() == [5.0, 5.0]
 
 
-def test_clips_for_ranking_keep_their_name_until_they_change(project: Project) -> None:
-    first = export_clips_for_ranking(project.collect())
-    before = Path(first).stat()
-    assert export_clips_for_ranking(project.collect()) == first
-    assert Path(first).stat().st_mtime_ns == before.st_mtime_ns
-    project.inspect("other.mp4", reason="unreadable", message="other.mp4: truncated")
-    project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
-    assert export_clips_for_ranking(project.collect()) != first
-    assert not Path(first).exists()
-
-
 def test_a_fenced_run_writes_nothing(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     before = tree(project)
     project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
 
@@ -287,12 +259,12 @@ def test_a_fenced_run_writes_nothing(project: Project) -> None:
         raise Fenced(project.output, "r2", "run r3 has taken it")
 
     with pytest.raises(Fenced):
-        publish(project.collect(), run=run("r2"), guard=Guard(writes=fenced))
+        project.publish("r2", guard=Guard(writes=fenced))
     assert tree(project) == before
 
 
 def test_a_run_that_is_fenced_while_it_publishes_leaves_the_manifest(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     manifest = (Path(project.output) / "manifest.json").read_bytes()
     project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
     answers = iter([False, True])
@@ -302,17 +274,19 @@ def test_a_run_that_is_fenced_while_it_publishes_leaves_the_manifest(project: Pr
             raise Fenced(project.output, "r2", "run r3 has taken it")
 
     with pytest.raises(Fenced):
-        publish(project.collect(), run=run("r2"), guard=Guard(writes=fenced_later))
+        project.publish("r2", guard=Guard(writes=fenced_later))
     assert (Path(project.output) / "manifest.json").read_bytes() == manifest
 
 
 def test_a_manifest_that_another_run_replaced_meanwhile_stays(project: Project) -> None:
-    publish_it(project)
+    project.publish()
     project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
-    collection = project.collect()
-    (Path(project.output) / "manifest.json").write_text("theirs")
+
+    def replaced(clips: pa.Table) -> None:
+        (Path(project.output) / "manifest.json").write_text("theirs")
+
     with pytest.raises(WriteConflict, match="another writer was first"):
-        publish(collection, run=run("r2"))
+        project.publish("r2", guard=Guard(clips=replaced))
     assert (Path(project.output) / "manifest.json").read_text() == "theirs"
 
 
@@ -321,5 +295,5 @@ def test_clips_that_the_guard_refuses_are_not_published(project: Project) -> Non
         raise StaleDuplicates(f"{len(clips)} clips")
 
     with pytest.raises(StaleDuplicates, match="2 clips"):
-        publish(project.collect(), run=run(), guard=Guard(clips=refuse))
+        project.publish(guard=Guard(clips=refuse))
     assert not (Path(project.output) / "manifest.json").exists()

@@ -78,7 +78,7 @@ def test_neighbour_of_bad_films_is_curated(folder: Path) -> None:
 def test_encoder_that_crashes_costs_its_clip(folder: Path) -> None:
     clips = rows(folder / "out", "clips")
     by_name = {Path(str(clip["source_uri"])).name: (clip["status"], clip["reason"]) for clip in clips}
-    assert by_name["CUT_CRASH.mp4"] == ("filtered", "encode_failed")
+    assert by_name["CUT_CRASH.mp4"] == ("failed", "encode_failed")
     assert by_name["good.mp4"] == ("kept", None)
 
 

@@ -20,8 +20,10 @@ MOMENTS = {
     "cutting": "/clips/",
     "keeping the state": "/state/encode/",
     "exporting embeddings": "_embd_parquet/",
-    "publishing tables": "/tables/clips",
-    "publishing the manifest": "/manifest.json",
+    "publishing parts": "/windows/part-",
+    "noting the snapshot": "/manifest.json",
+    "publishing the manifest": "/out/manifest.json",
+    "naming tables": "/tables/clips",
     "reporting": "/report.html",
 }
 """What a run is doing when it is killed, and the first file that it does not finish."""

@@ -1,6 +1,5 @@
 """From clips through a learned model to its documented folder, and on to duplicates and a search."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.storage import parquet, store
 from tests.support.checkpoints.remote_repositories import save_cosmos, save_internvideo
 from tests.support.checkpoints.tiny import save_clip
+from tests.support.published import publish_by_hand
 
 SAVERS = {"cosmos-embed1-336p": save_cosmos, "internvideo2": save_internvideo, "clip": save_clip}
 PREFIXES = {"cosmos-embed1-336p": "ce1", "internvideo2": "iv2", "clip": "clip"}
@@ -66,10 +66,9 @@ def _publish(output: str, ids: list[str], spec: LearnedEmbeddingStage) -> None:
         }
         for name in ids
     ]
-    store.put_bytes(layout.table_path(output, "clips"), parquet.encode(pa.Table.from_pylist(clips)))
     path = f"{LearnedEmbeddingStage.__module__}:{LearnedEmbeddingStage.__qualname__}"
-    manifest = {"stages": {"embedding": {"class": path, "parameters": spec.model_dump(mode="json")}}}
-    store.put_bytes(layout.manifest_path(output), json.dumps(manifest).encode())
+    stages = {"embedding": {"class": path, "parameters": spec.model_dump(mode="json")}}
+    publish_by_hand(output, clips, stages)
 
 
 @EVERY

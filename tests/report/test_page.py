@@ -49,7 +49,7 @@ def steps_by_kind(steps: tuple[Step, ...]) -> dict[str, int]:
 def test_funnel_counts_videos_by_status(run: DrawnRun) -> None:
     funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={})
     assert steps_by_kind(funnel.videos) == {
-        "found": 15, "rejected": 4, "duplicate": 2, "pending": 1, "curated": 8,
+        "found": 15, "rejected": 4, "failed": 0, "duplicate": 2, "pending": 1, "curated": 8,
     }  # fmt: skip
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from clipmill.report.plan_view import plan_view
 from clipmill.report.render import render_report
 from clipmill.report.view import ReportOptions
-from tests.support.report_tables import OUTPUT, DrawnRun
+from tests.support.report_tables import DrawnRun
 from tests.support.stages.report_stages import planned
 
-OPTIONS = ReportOptions(view=plan_view(planned()), output_root=OUTPUT)
+OPTIONS = ReportOptions(view=plan_view(planned()))
 
 
 def render(run: DrawnRun, options: ReportOptions = OPTIONS) -> str:

@@ -15,7 +15,6 @@ from clipmill.report.view import ReportTables
 from tests.support.stages.report_stages import planned, published
 
 SOURCE = "/data/footage"
-OUTPUT = "/data/out"
 ODD_NAME = "<script>alert(1)</script>.mp4"
 CURATED = (
     "harbour/morning fog.mp4", "harbour/ferry at noon.mkv", "garden.mov", ODD_NAME,
@@ -120,7 +119,7 @@ def _clip(rng: random.Random, video: int, index: int) -> dict[str, object]:
         "end_frame": round((start_s + length_s) * 25),
         "status": "filtered" if reason or has_failed else "kept",
         "reason": "encode_failed" if has_failed else reason,
-        "clip_uri": None if reason or has_failed else f"{OUTPUT}/clips/{clip_id}.mp4",
+        "clip_uri": None if reason or has_failed else f"clips/{clip_id}.mp4",
         "clip_mode": "encode", "width": 1280, "height": 720, "framerate": 25.0,
         "num_frames": round(length_s * 25),
         "num_bytes": round(length_s * 210_000), "video_codec": "h264", "has_audio": video % 2 == 0,
@@ -156,7 +155,7 @@ def _window(clip: dict[str, object]) -> dict[str, object]:
     return {
         "window_id": f"w-{clip['clip_id']}", "clip_id": clip["clip_id"], "start_frame": 0,
         "end_frame": last_frame + 1,
-        "preview_uri": f"{OUTPUT}/previews/{clip['clip_id']}/0_{last_frame}.webp",
+        "preview_uri": f"previews/{clip['clip_id']}/0_{last_frame}.webp",
     }  # fmt: skip
 
 

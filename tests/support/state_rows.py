@@ -7,7 +7,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from clipmill import identity
+from clipmill.base_columns import DUPLICATES
 from clipmill.dataset.collect import Collection, collect
+from clipmill.dataset.funnel import Funnel
+from clipmill.dataset.publish import Guard, PublishOptions, publish
+from clipmill.dataset.run_record import RunRecord
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, FrameSpan, SourceFile
@@ -154,5 +158,34 @@ class Project:
             self.finish(clip, but=but)
         return ids
 
+    def publish(
+        self,
+        run_id: str = "r1",
+        *,
+        duplicates: pa.Table | None = None,
+        guard: Guard | None = None,
+        **options: bool | int,
+    ) -> Funnel:
+        """Publish what the state knows; ``options`` as in ``PublishOptions``."""
+        times = {"started_at": "2026-01-01T00:00:00Z", "finished_at": f"2026-01-01T00:01:0{run_id[-1]}Z"}
+        return publish(
+            self.output,
+            plan=self.plan,
+            sources=self.sources,
+            run=RunRecord(run_id, **times),
+            duplicates=duplicates,
+            options=PublishOptions(**options),
+            guard=guard or Guard(),
+        )
+
     def collect(self) -> Collection:
         return collect(self.output, plan=self.plan, sources=self.sources)
+
+
+def semantic(*pairs: tuple[str, str]) -> pa.Table:
+    """The duplicates table of clips that repeat another."""
+    rows = [
+        {"clip_id": clip, "duplicate_of": other, "group_id": "g", "similarity": 0.99, "scope": "clip"}
+        for clip, other in pairs
+    ]
+    return pa.Table.from_pylist(rows, schema=DUPLICATES)

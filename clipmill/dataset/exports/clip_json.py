@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.collect import Row
+from clipmill.dataset.splits import Row
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 
 Content = dict[str, object]
 """A JSON object."""
+_ROWS_AT_ONCE = 10_000
 
 
 def as_json(value: object) -> bytes:
@@ -19,25 +20,24 @@ def as_json(value: object) -> bytes:
     return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
 
 
-def clip_files(tables: Tables, plan: Plan) -> dict[str, bytes]:
-    """Returns file name -> content, for clips that passed and filtered ones alike."""
+def clip_files(tables: Tables, plan: Plan) -> Iterator[tuple[str, bytes]]:
+    """Yields (file name, content) for clips that passed and filtered ones alike."""
     videos = {row["uri"]: row for row in tables.videos.to_pylist()}
     windows: defaultdict[str, list[Row]] = defaultdict(list)
     for window in tables.windows.to_pylist():
         windows[window["clip_id"]].append(window)
-    return {
-        f"{clip['clip_id']}.json": as_json(
-            clip_json(clip, videos[clip["source_uri"]], windows[clip["clip_id"]], plan)
-        )
-        for clip in tables.clips.to_pylist()
-    }
+    for batch in tables.clips.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        for clip in batch.to_pylist():
+            content = clip_json(clip, videos[clip["source_uri"]], windows[clip["clip_id"]], plan)
+            yield f"{clip['clip_id']}.json", as_json(content)
 
 
 def clip_json(clip: Row, video: Row, windows: list[Row], plan: Plan) -> Mapping[str, object]:
     """Returns the JSON of a clip.
 
-    ``valid`` says that the clip passed all filters. ``errors`` lists the stages that had one. Windows have
-    inclusive ends here, and only here; sizes of the source are as coded.
+    ``valid`` says that the clip passed all filters. ``errors`` lists the stages that had one.
+    ``clip_location`` is relative to the output. Windows have inclusive ends here, and only here; sizes of the
+    source are as coded.
     """
     content: Content = {
         "span_uuid": clip["clip_id"],
@@ -52,8 +52,13 @@ def clip_json(clip: Row, video: Row, windows: list[Row], plan: Plan) -> Mapping[
     if errors := sorted(json.loads(str(clip["errors"]))):
         content["errors"] = errors
     content["windows"] = [_window(window, plan) for window in windows]
-    content["valid"] = clip["status"] != "filtered"
+    content["valid"] = has_passed(clip)
     return content
+
+
+def has_passed(clip: Row) -> bool:
+    """Returns True if no stage rejected a clip or failed on it."""
+    return clip["status"] not in ("filtered", "failed")
 
 
 def _window(window: Row, plan: Plan) -> Content:

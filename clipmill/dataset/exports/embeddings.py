@@ -1,15 +1,20 @@
 """The documented embedding files, for deduplication and for readers."""
 
 import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import pyarrow as pa
 
-from clipmill import arrow, identity, layout
-from clipmill.dataset.assemble import assemble
-from clipmill.dataset.collect import Collection
+from clipmill import arrow, layout
+from clipmill.dataset.assemble import assemble_range, kept_ids
+from clipmill.dataset.collect import collect
+from clipmill.dataset.copies import survey
 from clipmill.dataset.exports.folders import fill_folder
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.records import SourceFile
 from clipmill.stages.roles import EmbedderStage
 from clipmill.state.schema import schema_of
 from clipmill.state.store import ResultStore
@@ -39,22 +44,30 @@ def embeddings_folder(node: Node, output: str) -> str:
     return layout.embeddings_dir(output, node.stage.folder_prefix(node.key))
 
 
-def export_embeddings(collection: Collection, node: Node) -> str:
-    """Writes the embeddings of the clips that passed every filter and were cut; returns the folder's URI.
+def export_embeddings(output: str, node: Node, kept: pa.Array) -> str:
+    """Writes the embeddings of the clips ``kept`` by every filter; returns the folder's URI.
 
     Columns ``id: string``, ``embedding: fixed_size_list<float32>`` and, of an algorithm that makes
-    fingerprints, ``sketch: binary``, sorted by id, so that parts are the same for any order of runs. Comes
-    before deduplication, whose duplicates are there too. Where no clip passed, the folder holds no part.
+    fingerprints, ``sketch: binary``, sorted by id. A part holds a range of ids, so that neither the order of
+    runs nor what the state's parts are changes one. Comes before deduplication, whose duplicates are there
+    too. Where no clip passed, the one part holds no row.
     """
-    folder = embeddings_folder(node, collection.output)
-    table = passed_embeddings(collection, node)
-    num_parts = max(1, math.ceil(len(table) / _ROWS_PER_PART))
-    parts = {
-        f"part-{part:05d}.parquet": parquet.encode(table.slice(part * _ROWS_PER_PART, _ROWS_PER_PART))
-        for part in range(num_parts)
-    }
-    fill_folder(folder, parts, suffix=".parquet")
+    folder = embeddings_folder(node, store.normalise(output))
+    parts = (
+        (f"part-{index:05d}.parquet", parquet.encode(_embeddings(output, node, ids)))
+        for index, ids in enumerate(id_ranges(kept, max_rows=_ROWS_PER_PART))
+    )
+    fill_folder(folder, parts, suffix=".parquet", at_once=1)
     return folder
+
+
+def id_ranges(ids: pa.Array, *, max_rows: int) -> Iterator[pa.Array]:
+    """Yields sorted UUIDs in equal ranges of all UUIDs, each with about ``max_rows`` at most."""
+    ordered = ids.sort()
+    num_bits = max(0, math.ceil(math.log2(max(1, len(ids)) / max_rows)))
+    ends = [f"{(index + 1) << (32 - num_bits):08x}" for index in range((1 << num_bits) - 1)]
+    edges = [0, *(int(arrow.flags(arrow.less(ordered, end)).sum()) for end in ends), len(ids)]
+    return (ordered.slice(start, end - start) for start, end in pairwise(edges))
 
 
 def export_no_embeddings(output: str) -> str:
@@ -65,15 +78,12 @@ def export_no_embeddings(output: str) -> str:
     return folder
 
 
-def passed_embeddings(collection: Collection, node: Node) -> pa.Table:
-    """Returns ``id``, ``embedding`` and, if any clip has one, ``sketch`` of the clips that passed, by id."""
-    clips = assemble(collection).clips
-    passed = clips.filter(arrow.equal(clips["status"], "kept"))["clip_id"]
+def _embeddings(output: str, node: Node, ids: pa.Array) -> pa.Table:
+    """``id``, ``embedding`` and, if any clip has one, ``sketch``, by id."""
     vector, fingerprint = (_column(node, role) for role in (VECTOR, FINGERPRINT))
     names = ["id", *(name for name in (vector, fingerprint) if name)]
-    state = ResultStore(collection.output)
-    rows = state.read(node.key, node.digest, schema=schema_of(node), columns=names)
-    rows = rows.filter(arrow.is_in(rows["id"], passed.combine_chunks()))
+    state = ResultStore(store.normalise(output))
+    rows = state.read(node.key, node.digest, schema=schema_of(node), columns=names, among=ids)
     vectors = rows[vector].combine_chunks()
     size = len(vectors[0]) if len(vectors) else 0
     columns = {"id": rows["id"].combine_chunks(), "embedding": vectors.cast(pa.list_(pa.float32(), size))}
@@ -86,17 +96,28 @@ def _column(node: Node, role: str) -> str:
     return next((column.name for column in node.stage.writes if column.role == role), "")
 
 
-def export_clips_for_ranking(collection: Collection) -> str:
-    """Writes the clips as they are before deduplication, for ``which_to_keep: columns``; returns the URI.
+@dataclass(frozen=True)
+class ClipsBeforeDedup:
+    """The folder of the clips as they are before deduplication, and the ids of those that are kept so far."""
 
-    The name follows from the content: a step that has read the same clips is not done again.
-    """
-    data = parquet.encode(assemble(collection).clips)
-    name = f"{_RANKED}{identity.bytes_digest(data)[:24]}.parquet"
-    folder = layout.work_dir(collection.output)
-    uri = layout.join(folder, name)
-    store.put_if_changed(uri, data)
-    for file in store.find(folder, (".parquet",)):
-        if file.uri.removeprefix(f"{folder}/").startswith(_RANKED) and file.uri != uri:
-            store.delete(file.uri)
-    return uri
+    uri: str
+    kept: pa.Array
+
+
+def export_clips(output: str, plan: Plan, sources: Sequence[SourceFile]) -> ClipsBeforeDedup:
+    """Writes the clips as they are before deduplication, for ``which_to_keep: columns``."""
+    output = store.normalise(output)
+    known = survey(output, plan=plan, sources=sources)
+    kept: list[pa.Array] = [pa.array([], pa.string())]
+
+    def parts() -> Iterator[tuple[str, bytes]]:
+        for index, place in enumerate(known.ranges):
+            tables = assemble_range(
+                collect(output, plan=plan, sources=known.sources[place], copies=known.copies)
+            )
+            kept.append(kept_ids(tables))
+            yield f"part-{index:05d}.parquet", parquet.encode(tables.clips)
+
+    folder = layout.join(layout.work_dir(output), "clips")
+    fill_folder(folder, parts(), suffix=".parquet", at_once=1)
+    return ClipsBeforeDedup(folder, pa.concat_arrays(kept))

@@ -1,7 +1,8 @@
 """The documented JSON of a video and of its chunks of clips. Pure."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -9,10 +10,13 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.collect import Row
-from clipmill.dataset.exports.clip_json import as_json, framerate
+from clipmill.dataset.exports.clip_json import as_json, framerate, has_passed
+from clipmill.dataset.splits import Row
 from clipmill.tasks.video import ClipStats
 
+_CLIP_COLUMNS = (
+    "clip_id", "source_uri", "status", "reason", "start_s", "end_s", "clip_uri", "embedding_algorithm",
+)  # fmt: skip
 _CHUNK_CLIP_S = 8
 """A chunk is closed once it holds this much clip time for each clip it may hold, as in NeMo Curator."""
 
@@ -26,22 +30,33 @@ class _Told:
     enhanced: Mapping[str, Mapping[str, str]]
 
 
-def video_files(tables: Tables, *, source_root: str, clips_per_chunk: int) -> tuple[dict[str, bytes], ...]:
-    """File name -> content of ``processed_videos`` and ``processed_clip_chunks``; curated videos only."""
-    videos: dict[str, bytes] = {}
-    chunks: dict[str, bytes] = {}
+def video_files(tables: Tables, source_root: str, clips_per_chunk: int | None) -> Iterator[tuple[str, bytes]]:
+    """Yields (name, content) of the files of ``processed_videos``; curated videos only."""
+    for name, video, chunks in _curated(tables, source_root, clips_per_chunk):
+        yield f"{name}.json", as_json(video_json(video, num_chunks=len(chunks)))
+
+
+def chunk_files(tables: Tables, source_root: str, clips_per_chunk: int | None) -> Iterator[tuple[str, bytes]]:
+    """Yields (name, content) of the files of ``processed_clip_chunks``; None makes one chunk of all clips."""
     previewed = {row["clip_id"] for row in _there(tables.windows, "preview_uri") if row["preview_uri"]}
     captions, enhanced = (_texts(tables.windows, column) for column in ("caption", "enhanced_caption"))
-    clips = _by_source(tables.clips.to_pylist())
+    told = _Told(previewed, captions, enhanced)
+    for name, video, chunks in _curated(tables, source_root, clips_per_chunk):
+        for index, clips in enumerate(chunks):
+            yield f"{name}_{index}.json", as_json(chunk_json(video, index, clips, told))
+
+
+def _curated(
+    tables: Tables, source_root: str, clips_per_chunk: int | None
+) -> Iterator[tuple[str, Row, list[list[Row]]]]:
+    """Yields name, row and chunks of clips of each curated video."""
+    columns = [name for name in _CLIP_COLUMNS if name in tables.clips.column_names]
+    clips = _by_source(tables.clips.select(columns).to_pylist())
+    budget_s = math.inf if clips_per_chunk is None else clips_per_chunk * _CHUNK_CLIP_S
     for video in tables.videos.to_pylist():
         if video["status"] == "curated":
             name = layout.relative_source(video["uri"], source_root)
-            groups = chunked(clips.get(video["uri"], []), budget_s=clips_per_chunk * _CHUNK_CLIP_S)
-            videos[f"{name}.json"] = as_json(video_json(video, num_chunks=len(groups)))
-            for index, group in enumerate(groups):
-                told = _Told(previewed, captions, enhanced)
-                chunks[f"{name}_{index}.json"] = as_json(chunk_json(video, index, group, told))
-    return videos, chunks
+            yield name, video, chunked(clips.get(video["uri"], []), budget_s=budget_s)
 
 
 def chunked(clips: Iterable[Row], *, budget_s: float) -> list[list[Row]]:
@@ -109,8 +124,8 @@ def chunk_json(video: Row, index: int, clips: list[Row], told: _Told) -> Mapping
         "num_clips_with_webp": stats.num_with_webp,
         "total_clip_duration": round(stats.total_clip_duration, 6),
         "max_clip_duration": round(stats.max_clip_duration, 6),
-        "clips": [clip["clip_id"] for clip in clips if clip["status"] != "filtered"],
-        "filtered_clips": [clip["clip_id"] for clip in clips if clip["status"] == "filtered"],
+        "clips": [clip["clip_id"] for clip in clips if has_passed(clip)],
+        "filtered_clips": [clip["clip_id"] for clip in clips if not has_passed(clip)],
         "all_windows": {name: told.captions[name] for name in ids if name in told.captions},
         "all_windows_enhanced_caption": {name: told.enhanced[name] for name in ids if name in told.enhanced},
     }
@@ -119,7 +134,7 @@ def chunk_json(video: Row, index: int, clips: list[Row], told: _Told) -> Mapping
 def _stats(clips: Iterable[Row], told: _Told) -> ClipStats:
     total = ClipStats()
     for clip in clips:
-        passed = clip["status"] != "filtered"
+        passed = has_passed(clip)
         duration_s = _duration_s(clip)
         total.combine(
             ClipStats(

@@ -10,8 +10,8 @@ from clipmill.report import words
 from clipmill.report.measures import LENGTH, measure_values
 from clipmill.report.view import FunnelView, Step
 
-VIDEO_STATUSES = ("rejected", "duplicate", "pending", "curated")
-CLIP_STATUSES = ("filtered", "duplicate", "kept")
+VIDEO_STATUSES = ("rejected", "failed", "duplicate", "pending", "curated")
+CLIP_STATUSES = ("filtered", "failed", "duplicate", "kept")
 
 
 def count_funnel(videos: pa.Table, clips: pa.Table, *, dropped_s: Mapping[str, float]) -> FunnelView:

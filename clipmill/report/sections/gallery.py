@@ -52,7 +52,7 @@ def clip_views(
             preview_uri=previews.get(row["clip_id"]),
             duplicate_of=row["duplicate_of"],
             similarity=row["similarity"],
-            link=relative_link(row.get(view.clip_file), output_root=options.output_root),
+            link=relative_link(row.get(view.clip_file)),
             caption=shortened(captions.get(row["clip_id"], "")),
             note=_note(row, view.clip_columns),
         )

@@ -79,9 +79,16 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def published_files(output: Path) -> dict[str, bytes]:
-    """What readers see: all but the state, the hand-overs between tasks and the records of runs."""
+    """What readers see: all but the state, hand-overs, the lease, records of runs and earlier snapshots."""
     inner = ("state/", "work/", "runs/", "lease.json")
-    return {name: data for name, data in files(output).items() if not name.startswith(inner)}
+    published = {name: data for name, data in files(output).items() if not name.startswith(inner)}
+    manifest = output / "manifest.json"
+    current = json.loads(manifest.read_text())["snapshot_id"] if manifest.exists() else ""
+    return {
+        name: data
+        for name, data in published.items()
+        if not name.startswith("snapshots/") or name.startswith(f"snapshots/{current}/")
+    }
 
 
 def laps(output: Path) -> list[Row]:

@@ -2,73 +2,45 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
+import numpy as np
 import pyarrow as pa
 
-from clipmill import arrow, layout
+from clipmill import arrow
+from clipmill.dataset.collect import Collection
 from clipmill.dataset.schemas import table_columns
-from clipmill.planning.judgement import RESULT, AlignedRows, Rejection
-from clipmill.planning.missing import needed
+from clipmill.planning.judgement import RESULT, AlignedRows
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.column_roles import ERRORS, FILE
 
 
-@dataclass(frozen=True)
-class Shown:
-    """Which clips the rows of each stage are shown for: those that a fresh run would have made rows for."""
-
-    plan: Plan
-    rejected: Mapping[str, Rejection]
-
-    def by_node(self, clip_ids: Sequence[str]) -> dict[str, list[bool]]:
-        """Returns key -> one flag for each of ``clip_ids``."""
-        flags: dict[str, list[bool]] = {node.key: [] for node in self.plan.rowed}
-        for clip_id in clip_ids:
-            wanted = {node.key for node in needed(self.plan, self.rejected.get(clip_id))}
-            for key, shown in flags.items():
-                shown.append(key in wanted)
-        return flags
-
-
 def stage_columns(
-    plan: Plan,
-    grain: str,
-    tables: Mapping[str, pa.Table],
-    ids: Sequence[str],
-    shown: Mapping[str, Sequence[bool]],
-    *,
-    output: str,
+    plan: Plan, grain: str, rows: AlignedRows, shown: Mapping[str, np.ndarray]
 ) -> dict[str, pa.Array]:
-    """Returns published name -> values for the rows ``ids`` of a table; null where a stage has no result.
+    """Returns published name -> values for aligned rows; null where a stage has no result.
 
-    ``tables`` and ``shown`` are by key; the encoder of rejected clips fills the columns of the other one.
+    ``shown`` is by key; the encoder of rejected clips fills the columns of the other one. Paths are relative
+    to the output.
     """
-    nodes = [node for node in plan.rowed if node.stage.grain == grain]
-    aligned = AlignedRows(nodes, tables, ids)
     columns: dict[str, pa.Array] = {}
-    for node in nodes:
-        rows = aligned.of(node.key)
-        if rows is None:
+    for node in (node for node in plan.rowed if node.stage.grain == grain):
+        found = rows.of(node.key)
+        if found is None:
             continue
-        done = arrow.equal(rows["outcome"], RESULT)
-        visible = arrow.both(pa.array(shown[node.key], pa.bool_()), done.is_valid())
+        done = arrow.equal(found["outcome"], RESULT)
+        visible = arrow.both(pa.array(shown[node.key]), done.is_valid())
         prefix_of = plan.encoder if node.runs_for == "rejected" else node
         for name, column, kind in table_columns(prefix_of or node):
             declared = node.stage.column(column)
             without, failed = (declared.without, declared.failed) if declared else (None, None)
-            there = arrow.if_else(done, rows[column].combine_chunks(), pa.scalar(failed, kind))
+            there = arrow.if_else(done, found[column].combine_chunks(), pa.scalar(failed, kind))
             values = arrow.if_else(visible, there, pa.scalar(without, kind))
             if declared and declared.role == FILE:
-                values = _in_full(values, output)
+                values = arrow.if_else(arrow.equal(values, ""), pa.scalar(None, pa.string()), values)
             columns[name] = arrow.coalesce(columns[name], values) if name in columns else values
     return columns
-
-
-def _in_full(paths: pa.Array, output: str) -> pa.Array:
-    return pa.array([layout.join(output, path) if path else None for path in paths.to_pylist()], pa.string())
 
 
 def digest_column(plan: Plan, columns: Mapping[str, pa.Array], num_rows: int) -> pa.Array:
@@ -84,22 +56,25 @@ def digest_column(plan: Plan, columns: Mapping[str, pa.Array], num_rows: int) ->
     )
 
 
-def clip_errors(
-    plan: Plan, tables: Mapping[str, pa.Table], shown: Mapping[str, Mapping[str, bool]]
-) -> dict[str, str]:
-    """Returns clip_id -> JSON of stage -> message, of clips that any shown stage has a message for.
+def clip_errors(plan: Plan, collection: Collection, shown: Mapping[str, np.ndarray]) -> pa.Array:
+    """Returns for each clip JSON of stage -> message, of every shown stage that has a message for it.
 
     A window's message is named ``<stage>_<first frame>_<last frame>``.
     """
-    texts: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    texts: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    ids = collection.splits.clips.rows["clip_id"].combine_chunks()
     for node in plan.rowed:
-        rows = tables.get(node.key)
-        if rows is None or node.stage.grain == "video":
+        rows = collection.tables.get(node.key)
+        if rows is None:
             continue
-        for clip_id, name, message in (*_messages(node, rows), *_named_errors(node, rows)):
-            if shown[node.key].get(clip_id, False):
-                texts[clip_id][name] = message
-    return {clip_id: json.dumps(found, sort_keys=True) for clip_id, found in texts.items()}
+        for found in (_messages(node, rows), _named_errors(node, rows)):
+            found = list(found)
+            places = arrow.index_in(pa.array([clip_id for clip_id, _, _ in found], pa.string()), ids)
+            for place, (_, name, message) in zip(places.to_pylist(), found, strict=True):
+                if place is not None and shown[node.key][place]:
+                    texts[place][name] = message
+    named = pa.array([json.dumps(texts[place], sort_keys=True) for place in sorted(texts)], pa.string())
+    return arrow.placed(named, sorted(texts), len(ids), "{}")
 
 
 def _messages(node: Node, rows: pa.Table) -> Iterator[tuple[str, str, str]]:
@@ -121,6 +96,7 @@ def _error_name(node: Node, row: Mapping[str, object]) -> str:
 def _named_errors(node: Node, rows: pa.Table) -> Iterator[tuple[str, str, str]]:
     """Yields (clip_id, name, message) of columns that hold JSON of several errors."""
     for column in (column for column in node.stored if column.role == ERRORS):
-        for clip_id, text in zip(rows["id"].to_pylist(), rows[column.name].to_pylist(), strict=True):
+        there = rows.filter(rows[column.name].is_valid())
+        for clip_id, text in zip(there["id"].to_pylist(), there[column.name].to_pylist(), strict=True):
             named = json.loads(text) if text else {}
             yield from ((str(clip_id), str(name), str(message)) for name, message in named.items())

@@ -1,0 +1,134 @@
+"""Decisions about every clip of a collection: rejections, failures, stages that it waits for. Pure."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from clipmill import arrow
+from clipmill.dataset.collect import Collection
+from clipmill.planning.judgement import RETRYABLE, AlignedRows, Rejection, judge_rows
+from clipmill.planning.nodes import Node
+from clipmill.planning.plan import Plan
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Of every clip ``(N,)`` in the order of ``collection.clip_ids``.
+
+    ``rejected`` maps the place of a clip to its first rejection. ``has_failed`` marks those of which the
+    rejection is a failure that may be tried again. ``shown`` says by the key of a stage which clips its rows
+    are shown for. ``waits_for`` is the place in the plan of the first stage that a clip waits for, else -1.
+    """
+
+    rows: AlignedRows
+    windows: AlignedRows
+    rejected: Mapping[int, Rejection]
+    has_failed: np.ndarray
+    shown: Mapping[str, np.ndarray]
+    waits_for: np.ndarray
+
+    @property
+    def has_passed(self) -> np.ndarray:
+        """Bool ``(N,)``: the clips that no stage rejected."""
+        passed = np.ones(len(self.waits_for), bool)
+        passed[list(self.rejected)] = False
+        return passed
+
+
+def judge_clips(collection: Collection, *, stopped: pa.Array | None = None) -> Verdicts:
+    """Returns the verdicts. ``stopped`` are the clips that a barrier of the plan stopped."""
+    plan, ids = collection.plan, collection.clip_ids
+    nodes = {
+        grain: [node for node in plan.nodes if node.stage.grain == grain] for grain in ("clip", "window")
+    }
+    rows = AlignedRows(nodes["clip"], collection.tables, pa.array(ids, pa.string()))
+    windows = AlignedRows(nodes["window"], collection.tables, collection.windows.ids)
+    place_of = {clip_id: place for place, clip_id in enumerate(ids)}
+    found = judge_rows(nodes["clip"], rows, ids)
+    rejected = {place_of[clip_id]: rejection for clip_id, rejection in found.items()}
+    rejected_at = np.full(len(ids), len(plan.nodes))
+    rejected_at[list(rejected)] = [plan.place(rejection.key) for rejection in rejected.values()]
+    shown = dict(_needed(plan, rejected_at))
+    gone = np.zeros(len(ids), bool) if stopped is None else arrow.flags(arrow.is_in(rows.ids, stopped))
+    outcomes = _Outcomes(collection, rows, windows)
+    return Verdicts(
+        rows=rows,
+        windows=windows,
+        rejected=rejected,
+        has_failed=_failed(rejected, outcomes, len(ids)),
+        shown=shown,
+        waits_for=_waits_for(plan, shown, gone, outcomes),
+    )
+
+
+def _needed(plan: Plan, rejected_at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields (key, clips that should have rows of it), as ``planning.missing.needed`` does for one clip."""
+    for index, node in enumerate(plan.nodes):
+        if not node.has_rows or node.stage.grain == "video":
+            continue
+        same_stage = [place for place, other in enumerate(plan.nodes) if other.stage is node.stage]
+        before = (rejected_at < index) & ~np.isin(rejected_at, same_stage)
+        everywhere = np.ones(len(rejected_at), bool)
+        yield (
+            node.key,
+            {"all": everywhere, "passed": index <= rejected_at, "rejected": before}[node.runs_for],
+        )
+
+
+class _Outcomes:
+    """Which clips lack rows of a stage, or have only rows that may be tried again."""
+
+    def __init__(self, collection: Collection, rows: AlignedRows, windows: AlignedRows) -> None:
+        self.plan = collection.plan
+        self._windows_of, self._rows, self._windows = collection.windows, rows, windows
+
+    def missing(self, node: Node) -> np.ndarray:
+        """Returns bool ``(N,)``: clips of which an item has no row."""
+        return self._of_clips(node, lambda outcomes: arrow.flags(outcomes.is_null()))
+
+    def retryable(self, node: Node) -> np.ndarray:
+        """Returns bool ``(N,)``: clips of which an item failed for now."""
+        return self._of_clips(node, lambda outcomes: arrow.flags(arrow.equal(outcomes, RETRYABLE)))
+
+    def _of_clips(self, node: Node, flags_of: Callable[[pa.ChunkedArray], np.ndarray]) -> np.ndarray:
+        is_of_windows = node.stage.grain == "window"
+        rows = (self._windows if is_of_windows else self._rows).of(node.key)
+        assert rows is not None
+        flags = flags_of(rows["outcome"])
+        num_clips = len(self._rows.ids)
+        return self._windows_of.any_of_clip(flags, num_clips) if is_of_windows else flags
+
+
+def _failed(rejected: Mapping[int, Rejection], outcomes: _Outcomes, num_clips: int) -> np.ndarray:
+    failed = np.zeros(num_clips, bool)
+    plan = outcomes.plan
+    for key in {rejection.key for rejection in rejected.values()}:
+        node = plan.by_key[key]
+        if node.has_rows and node.stage.grain == "clip":
+            retryable = outcomes.retryable(node)
+            places = [
+                place for place, rejection in rejected.items() if rejection.key == key and retryable[place]
+            ]
+            failed[places] = True
+    return failed
+
+
+def _waits_for(
+    plan: Plan, needed: Mapping[str, np.ndarray], stopped: np.ndarray, outcomes: _Outcomes
+) -> np.ndarray:
+    """A stage that reads the column of one that failed for now is not waited for."""
+    first = np.full(len(stopped), -1)
+    blocked: dict[str, np.ndarray] = {}
+    for place, node in enumerate(plan.nodes):
+        if node.key not in needed:
+            continue
+        wanted = needed[node.key] & ~stopped if node.phase else needed[node.key]
+        missing = outcomes.missing(node)
+        blocked[node.key] = wanted & (missing | outcomes.retryable(node))
+        for ref in node.inputs:
+            if ref.key in blocked and ref.key != node.key:
+                missing = missing & ~blocked[ref.key]
+        first[wanted & missing & (first < 0)] = place
+    return first

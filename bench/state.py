@@ -49,7 +49,7 @@ def publish_all(output: str, listing: str) -> str:
     """Publishing with all tables, without JSON."""
     from datetime import UTC, datetime
 
-    from clipmill.curation import publish_snapshot
+    from clipmill.curation.publication import publish_snapshot
 
     published = publish_snapshot(
         listing,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Self
 
 from clipmill import layout
-from clipmill.curation import RunOptions, run_curation
+from clipmill.curation.run import RunOptions, run_curation
 from clipmill.dataset.exports.embeddings import algorithm_of, embedders
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.run import Engine, check_machine, stream

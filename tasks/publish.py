@@ -5,7 +5,9 @@ from typing import NamedTuple
 from flytekit import Deck, task
 from flytekit.deck import DeckField
 
-from clipmill import curation
+from clipmill.curation.deduplication import dedup_input
+from clipmill.curation.publication import conclude as conclusion
+from clipmill.curation.publication import publish_snapshot
 from clipmill.dedup_job.result import read_result
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec, DedupSpec
@@ -41,7 +43,7 @@ def collect_embeddings(
     """Write the embeddings of the clips that passed; none when embedding or dedup is off."""
     with run_step(output, run_id) as lease:
         plan = plan_of_spec(spec, source=source, output=output).up_to(0)
-        found = curation.dedup_input(listing, plan, lease=lease, dedup=spec.dedup)
+        found = dedup_input(listing, plan, lease=lease, dedup=spec.dedup)
     dedup = spec.dedup or DedupSpec()
     return Embeddings(found.embeddings_uri, found.columns_uri, found.algorithm, found.ids_uri, dedup)
 
@@ -65,7 +67,7 @@ def publish(
 ) -> Publication:
     """Publish the snapshot and its report, after checking that nothing was lost; give the output back."""
     with run_step(output, run_id) as lease:
-        done = curation.publish_snapshot(
+        done = publish_snapshot(
             listing,
             plan_of_spec(spec, source=source, output=output),
             lease=lease,
@@ -85,7 +87,7 @@ def publish(
 def conclude(run: str) -> str:
     """Say how a run ended. One that stopped early fails here, after its snapshot stands."""
     with retried_by_flyte():
-        return curation.conclude(run)
+        return conclusion(run)
 
 
 @task(container_image=CPU_IMAGE, **PLAN.of_task)

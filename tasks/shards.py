@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from flytekit import task
 
-from clipmill import curation, scratch
+from clipmill import scratch
+from clipmill.curation import run
 from clipmill.dedup_job.result import read_result
 from clipmill.intake import admission, inspection, shards
 from clipmill.planning.from_spec import plan_of_spec
@@ -61,7 +62,7 @@ def admit_unique(
     """Name what stages behind deduplication miss of the clips that it kept; nothing without such stages."""
     with run_step(output, run_id):
         plan = plan_of_spec(spec, source=source, output=output)
-        return curation.admit_unique(
+        return run.admit_unique(
             listing,
             plan,
             output=output,

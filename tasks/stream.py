@@ -8,7 +8,7 @@ from typing import cast
 
 from flytekit import dynamic, task
 
-from clipmill.curation import stream_work
+from clipmill.curation.run import stream_work
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.runs.termination import terminable

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
-from clipmill.cli.exits import DONE, FAILURES_LEFT, STOPPED, exit_code
+from clipmill.cli.exits import DONE, end_code, exit_code
 from clipmill.dataset.run_record import end_of_record, latest_run
 from clipmill.engine.run import check_machine
 from clipmill.errors import ClipmillError
@@ -56,9 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def exit_of(end: RunEnd, code: int) -> int:
     """Returns the exit code for the end of a run whose workflow ended with ``code``."""
-    if end.kind == "stopped":
-        return STOPPED
-    return FAILURES_LEFT if code == DONE and end.kind == "failures_left" else code
+    return end_code(end) if code == DONE or end.kind == "stopped" else code
 
 
 def _run_workflow(*arguments: str) -> int:

@@ -6,7 +6,7 @@ import typer
 
 from clipmill import layout
 from clipmill.cli.options import Set, Spec, spec_of_options
-from clipmill.curation import run_dedup
+from clipmill.curation.deduplication import run_dedup
 from clipmill.errors import SpecError
 
 app = typer.Typer()

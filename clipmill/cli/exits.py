@@ -1,6 +1,7 @@
 """Exit codes of the command line."""
 
 from clipmill.errors import ClipmillError, ModelUnavailable, OutputError, SourceError, SpecError
+from clipmill.outcomes.run_end import RunEnd
 
 DONE = 0
 BUG = 1
@@ -18,3 +19,8 @@ def exit_code(error: ClipmillError) -> int:
     if isinstance(error, SpecError | SourceError | OutputError | ModelUnavailable):
         return MISUSE
     return STOPPED
+
+
+def end_code(end: RunEnd) -> int:
+    """Returns the exit code for the end of a run."""
+    return {"done": DONE, "failures_left": FAILURES_LEFT, "stopped": STOPPED}[end.kind]

@@ -1,24 +1,144 @@
-"""Progress on standard error."""
+"""How a verb shows how far it is: a bar in a terminal, lines in a log, JSON for programs."""
 
+import json
 import logging
+import os
 import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from clipmill.progress import LogStatus, Show, Status, format_s
+
+Mode = Literal["auto", "bar", "log", "json", "none"]
+"""``auto`` is a bar where standard error is a terminal, and lines elsewhere."""
+
+LINES_EVERY_S = 10.0
 
 
 @contextmanager
-def shown_progress() -> Generator[None]:
-    """Shows what the library logs at INFO, one line each."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
-    logger = logging.getLogger("clipmill")
-    logger.addHandler(handler)
-    before, propagates = logger.level, logger.propagate
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+def shown(mode: Mode) -> Generator[Show]:
+    """Gives what shows a status; what clipmill logs goes to standard error, libraries' logs to a file.
+
+    The file is named first. A file that stayed empty is removed at the end.
+    """
+    console = Console(stderr=True, highlight=False)
+    path = _log_path()
+    with _logs_in(path), _own_logs_on(console):
+        console.print(f"logs of libraries: {path}", markup=False, soft_wrap=True)
+        with _shower(mode, console) as show:
+            yield show
+    if not path.stat().st_size:
+        path.unlink()
+
+
+@contextmanager
+def _shower(mode: Mode, console: Console) -> Generator[Show]:
+    if mode == "bar" or (mode == "auto" and console.is_terminal):
+        with _bar(console) as show:
+            yield show
+    elif mode == "json":
+        yield _as_json
+    else:
+        yield LogStatus(LINES_EVERY_S) if mode in ("auto", "log") else _nothing
+
+
+def _as_json(status: Status) -> None:
+    print(json.dumps(asdict(status)), file=sys.stderr, flush=True)
+
+
+def _nothing(status: Status) -> None:
+    del status
+
+
+@contextmanager
+def _bar(console: Console) -> Generator[Show]:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"),
+        TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=None, counts="", left="")
+
+        def show(status: Status) -> None:
+            bar.update(
+                task,
+                description=status.phase,
+                total=status.video_s or None,
+                completed=status.seen_s,
+                counts=_counts(status),
+                left="" if status.left_s is None else f"{format_s(status.left_s)} left",
+            )
+
+        yield show
+
+
+def _counts(status: Status) -> str:
+    if not status.num_videos:
+        return ""
+    parts = [
+        f"{format_s(status.seen_s)} of {format_s(status.video_s)}",
+        f"{status.num_done} of {status.num_videos} videos",
+        f"{status.num_clips} clips",
+        *([f"[red]{status.num_failures} failures[/red]"] if status.num_failures else []),
+    ]
+    return ", ".join(parts)
+
+
+def _log_path() -> Path:
+    folder = Path(tempfile.gettempdir()) / "clipmill-logs"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}.log"
+
+
+@contextmanager
+def _logs_in(path: Path) -> Generator[None]:
+    """Sends what is logged by libraries to a file."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    before = root.handlers
+    root.handlers = list[logging.Handler]([handler])
     try:
         yield
     finally:
-        logger.setLevel(before)
-        logger.propagate = propagates
-        logger.removeHandler(handler)
+        root.handlers = before
+        handler.close()
+
+
+@contextmanager
+def _own_logs_on(console: Console) -> Generator[None]:
+    """Shows what clipmill logs from INFO on, above a bar where there is one."""
+    handler = _OnConsole(console)
+    logger = logging.getLogger("clipmill")
+    before = (logger.handlers, logger.level, logger.propagate)
+    logger.handlers, logger.propagate = list[logging.Handler]([handler]), False
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.handlers, level, logger.propagate = before
+        logger.setLevel(level)
+
+
+class _OnConsole(logging.Handler):
+    """Prints a record with its time."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints one record; a terminal that is gone ends nothing."""
+        try:
+            self._console.print(self.format(record), markup=False, soft_wrap=True)
+        except (OSError, ValueError):
+            self.handleError(record)

@@ -13,6 +13,7 @@ from clipmill.engine.work import Work
 from clipmill.errors import EngineDied, StageBroken, StoreOutage, WorkerDied
 from clipmill.machine import num_cores
 from clipmill.planning.plan import Plan
+from clipmill.progress import Show
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
 
@@ -28,6 +29,7 @@ def stream_recorded(
     run_id: str,
     part: str,
     on_chunk: Callable[[Chunk], None] | None = None,
+    show: Show | None = None,
 ) -> str:
     """Runs the engine over ``items`` into the state of ``output``; returns the URI of its record.
 
@@ -36,7 +38,7 @@ def stream_recorded(
     """
     run, stopped = StreamRun(items, plan, engine=engine, state=ResultStore(output), run_id=run_id), ""
     try:
-        run.do(on_chunk)
+        run.do(on_chunk, show)
     except (StageBroken, StoreOutage, WorkerDied, EngineDied) as error:
         stopped = str(error)
         logger.error("the run stops: %s", error)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipmill import curation
+from clipmill.curation import run
 from clipmill.engine.operators import encode
 from clipmill.records import ClipSpan
 from tests.support.films.small_films import TWO_CLIPS, draw_film
@@ -62,7 +62,7 @@ def test_film_swapped_behind_its_inspection_is_not_scanned(
     film: Path, films: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output, before = tmp_path / "out", film.stat()
-    after(monkeypatch, curation, "inspect_manifest", lambda: swap(film, films[1]))
+    after(monkeypatch, run, "inspect_manifest", lambda: swap(film, films[1]))
     curate_here(film.parent, output, plain_spec())
     assert fates(output, film.parent) == {"film.mp4": "source_changed"}
     assert rows(output, "clips") == []

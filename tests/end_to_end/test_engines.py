@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipmill import curation
+from clipmill.curation import run
 from clipmill.engine.channel import Channel
 from clipmill.engine.chunk import MAX_ROW_BYTES, Chunk, pack, unpack
 from clipmill.engine.work import Work
@@ -196,7 +196,7 @@ def test_order_of_the_work_does_not_show(
     def backwards(uri: str) -> Sequence[Work]:
         return get_work(uri)[::-1]
 
-    monkeypatch.setattr(curation, "get_work", backwards)
+    monkeypatch.setattr(run, "get_work", backwards)
     curate_here(collection, output)
     assert published_files(output) == forwards
 

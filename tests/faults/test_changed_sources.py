@@ -33,7 +33,7 @@ class Moment:
 MOMENTS = {
     "before it is inspected": Moment("clipmill.intake.inspection:inspect_manifest"),
     "while it is inspected": Moment(READ, 2, "clipmill.media.io.probe:inspect_source"),
-    "before it is scanned": Moment("clipmill.curation:run_phase"),
+    "before it is scanned": Moment("clipmill.curation.run:run_phase"),
     "while it is scanned": Moment(READ, 3, "clipmill.media.scan.scan:scan"),
     "before it is cut": Moment("clipmill.media.cut.cut:cut_clips"),
     "while it is cut": Moment(READ, 5, "clipmill.media.cut.cut:cut_clips"),

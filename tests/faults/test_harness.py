@@ -20,12 +20,12 @@ pytestmark = pytest.mark.sample
 
 def test_point_that_the_code_does_not_have_fails_the_test(scene: Scene) -> None:
     with pytest.raises(AssertionError, match="no such point"):
-        scene.run(Fault("clipmill.curation:no_such_function", "kill"))
+        scene.run(Fault("clipmill.curation.run:no_such_function", "kill"))
 
 
 def test_fault_that_does_not_come_fails_the_test(scene: Scene) -> None:
     with pytest.raises(AssertionError, match="did not come"):
-        scene.run(Fault("clipmill.curation:run_curation", "kill", first=2))
+        scene.run(Fault("clipmill.curation.run:run_curation", "kill", first=2))
 
 
 def test_fault_inside_of_a_codec_process_comes_once_over_all_of_them(scene: Scene) -> None:

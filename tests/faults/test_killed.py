@@ -30,9 +30,9 @@ RUN_POINTS = (
     "clipmill.storage.store:put_file",
     "clipmill.storage.store:find",
     "clipmill.storage.store:read_bytes",
-    "clipmill.curation:run_phase",
-    "clipmill.curation:find_duplicates",
-    "clipmill.curation:publish_snapshot",
+    "clipmill.curation.run:run_phase",
+    "clipmill.curation.run:find_duplicates",
+    "clipmill.curation.run:publish_snapshot",
     "clipmill.media.io.probe:inspect_source",
     FRAME_OF_SCAN,
     FRAME_OF_CLIP,
@@ -44,7 +44,7 @@ IN_CODECS = ("clipmill.media.",)
 RAY_MOMENTS = (
     ("clipmill.engine.state_writer:StateWriter.add", 1),
     ("clipmill.engine.state_writer:StateWriter.flush", 2),
-    ("clipmill.curation:publish_snapshot", 1),
+    ("clipmill.curation.run:publish_snapshot", 1),
 )
 ON_RAY = pytest.mark.timeout(600)
 

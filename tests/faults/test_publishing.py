@@ -14,7 +14,7 @@ from tests.support.faults.pending import after
 from tests.support.faults.published import differences
 from tests.support.faults.scene import Scene, copy_of, drawn, films_with_copy, undisturbed
 
-PUBLISH = "clipmill.curation:publish_snapshot"
+PUBLISH = "clipmill.curation.run:publish_snapshot"
 WRITE, DELETE = "clipmill.storage.local:replace", "clipmill.storage.store:delete"
 MOST = {WRITE: 40, DELETE: 8}
 """More writes and deletions than publishing has here; those that are too many are skipped."""

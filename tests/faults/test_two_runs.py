@@ -13,7 +13,7 @@ from tests.support.faults.published import differences
 from tests.support.faults.runs import Ended, Started
 from tests.support.faults.scene import Scene, films_with_copy, undisturbed
 
-PUBLISH, WRITE = "clipmill.curation:publish_snapshot", "clipmill.storage.local:replace"
+PUBLISH, WRITE = "clipmill.curation.run:publish_snapshot", "clipmill.storage.local:replace"
 EXPORT = "/processed_videos/"
 HOURS_LATER = Fault("clipmill.runs.lease_file:now", "later", last=EVERY, value=3 * 3600)
 """The clock of a run that comes when the lease of a stopped one is long over."""
@@ -21,7 +21,7 @@ POINTS: Mapping[str, int] = {
     "clipmill.intake.inspection:inspect_manifest": 1,
     "clipmill.storage.store:put_file": 3,
     "clipmill.engine.state_writer:StateWriter.add": 3,
-    "clipmill.curation:find_duplicates": 1,
+    "clipmill.curation.run:find_duplicates": 1,
     "clipmill.dedup_job.steps:select_keepers": 1,
     PUBLISH: 1,
 }

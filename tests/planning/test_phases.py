@@ -62,7 +62,7 @@ def test_a_second_run_has_nothing_to_do(source: Path, tmp_path: Path) -> None:
 
 PHASE = """
 import json, sys
-from clipmill.curation import RunOptions, run_phase
+from clipmill.curation.run import RunOptions, run_phase
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pytest
 
-from clipmill.curation import RunOptions, run_curation
+from clipmill.curation.run import RunOptions, run_curation
 from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.limits import LimitsSpec

@@ -11,7 +11,8 @@ from typing import cast
 
 import pyarrow.parquet as pq
 
-from clipmill.curation import Published, RunOptions, run_curation
+from clipmill.curation.publication import Published
+from clipmill.curation.run import RunOptions, run_curation
 from clipmill.dataset.schemas import TABLES
 from clipmill.engine.run import Engine
 from clipmill.planning.from_spec import plan_of_spec

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from clipmill.cli.exits import DONE, exit_code
-from clipmill.curation import RunOptions, run_curation
+from clipmill.curation.run import RunOptions, run_curation
 from clipmill.errors import ClipmillError
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec

@@ -1,0 +1,1 @@
+"""A run from its listing to its snapshot, for workflows, ``Pipeline`` and the command line alike."""

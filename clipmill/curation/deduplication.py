@@ -1,0 +1,121 @@
+"""The deduplication of a run: what is compared, step by step, and a check that it was."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
+
+from clipmill import layout, scratch
+from clipmill.arrow import equal
+from clipmill.dataset.exports.embeddings import (
+    algorithm_of,
+    export_clips,
+    export_embeddings,
+    export_no_embeddings,
+)
+from clipmill.dedup_job import steps as dedup
+from clipmill.dedup_job.result import RunDuplicates, export_ids, read_result
+from clipmill.intake.manifests import get_sources
+from clipmill.planning.judgement import RESULT
+from clipmill.planning.plan import Plan
+from clipmill.preflight import compared, compared_embeddings
+from clipmill.runs.folders import remove_folder
+from clipmill.runs.lease import Lease, take
+from clipmill.runs.process_name import this_process
+from clipmill.runs.run_id import new_run_id
+from clipmill.runs.termination import terminable
+from clipmill.specs import DedupSpec
+from clipmill.state.schema import schema_of
+from clipmill.state.store import ResultStore
+from clipmill.storage import store
+
+
+@dataclass(frozen=True)
+class DedupInput:
+    """URIs of a folder of embeddings and of a table of clips to rank by, and what made the embeddings.
+
+    ``ids_uri`` names their clips, so that no step takes those of another run for them.
+    """
+
+    embeddings_uri: str
+    columns_uri: str
+    algorithm: str
+    ids_uri: str
+
+
+def dedup_input(listing_uri: str, plan: Plan, *, lease: Lease, dedup: DedupSpec | None) -> DedupInput:
+    """Writes what deduplication reads: a folder without embeddings where any of it is off."""
+    lease.hold()
+    output, folder = lease.output, layout.run_folder(store.normalise(lease.output), lease.run_id)
+    nodes = compared_embeddings(plan)
+    if not (nodes or (dedup and dedup.rank_columns)):
+        nothing = export_no_embeddings(output)
+        return DedupInput(nothing, "", "none", export_ids(nothing, folder))
+    clips = export_clips(output, plan, get_sources(listing_uri))
+    if not nodes:
+        nothing = export_no_embeddings(output)
+        return DedupInput(nothing, clips.uri, "none", export_ids(nothing, folder))
+    folders = {node.key: export_embeddings(output, node, clips.kept) for node in nodes}
+    chosen = compared(nodes, dedup)
+    embeddings_uri = folders[chosen.key] if dedup else export_no_embeddings(output)
+    ids_uri = export_ids(embeddings_uri, folder)
+    return DedupInput(embeddings_uri, clips.uri, algorithm_of(chosen), ids_uri)
+
+
+def find_duplicates(found: DedupInput, lease: Lease, spec: DedupSpec) -> RunDuplicates:
+    """Compares clips, step by step as the workflow does; returns the duplicates."""
+    output, held = lease.output, partial(_held, lease)
+    fit = dedup.fit_clusters(found.embeddings_uri, output, spec, columns_uri=found.columns_uri)
+    assigned = [dedup.assign_clusters(shard) for shard in held(dedup.embedding_shards(fit))]
+    groups = dedup.cluster_groups(fit, assigned, spec, columns_uri=found.columns_uri)
+    pairs = [dedup.find_duplicates(group) for group in held(groups)]
+    lease.hold()
+    uri = dedup.hand_over_duplicates(pairs, output, spec, algorithm=found.algorithm, ids_uri=found.ids_uri)
+    return read_result(uri)
+
+
+def run_dedup(
+    embeddings_uri: str, output: str, spec: DedupSpec, *, algorithm: str, columns_uri: str = ""
+) -> RunDuplicates:
+    """Compares the embeddings of a folder in a run of its own; writes ``dedup/`` under the output.
+
+    ``algorithm`` made the embeddings. OutputBusy, at once, where another run writes the output.
+    """
+    scratch.sweep()
+    with terminable():
+        lease = take(output, new_run_id(), process=this_process())
+        folder = layout.run_folder(store.normalise(lease.output), lease.run_id)
+        try:
+            with lease.kept():
+                ids_uri = export_ids(embeddings_uri, folder)
+                found = DedupInput(embeddings_uri, columns_uri, algorithm, ids_uri)
+                return find_duplicates(found, lease, spec)
+        finally:
+            remove_folder(lease.output, lease.run_id)
+            lease.release()
+
+
+def _held(lease: Lease, steps: Sequence[str]) -> Iterator[str]:
+    """Yields the steps as long as the run holds its output."""
+    for step in steps:
+        lease.hold()
+        yield step
+
+
+def compared_check(
+    plan: Plan, output: str, dedup: DedupSpec | None, duplicates: RunDuplicates | None
+) -> Callable[[pa.Table], None]:
+    """Returns a check of the table of clips: each kept one with an embedding was compared."""
+    nodes = compared_embeddings(plan)
+    if dedup is None or duplicates is None or not nodes:
+        return lambda clips: None
+    node, state = compared(nodes, dedup), ResultStore(output)
+
+    def check(clips: pa.Table) -> None:
+        kept = clips.filter(equal(clips["status"], "kept"))["clip_id"].combine_chunks()
+        columns = ["id", "outcome"]
+        rows = state.read(node.key, node.digest, schema=schema_of(node), columns=columns, among=kept)
+        duplicates.check_kept(rows.filter(equal(rows["outcome"], RESULT))["id"])
+
+    return check

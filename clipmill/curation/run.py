@@ -1,0 +1,177 @@
+"""A run from its listing to its snapshot, in this process, and the steps that workflows share with it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import PurePosixPath
+
+import pyarrow as pa
+
+from clipmill import scratch
+from clipmill.curation.deduplication import dedup_input, find_duplicates
+from clipmill.curation.publication import Published, publish_snapshot
+from clipmill.dataset.kept import kept_clips
+from clipmill.engine.chunk import Chunk
+from clipmill.engine.record import stream_recorded
+from clipmill.engine.run import Engine
+from clipmill.errors import SpecError
+from clipmill.intake.admission import admit
+from clipmill.intake.inspection import inspect_manifest
+from clipmill.intake.manifests import get_sources, get_work
+from clipmill.intake.shards import plan_shards
+from clipmill.planning.plan import Plan
+from clipmill.preflight import check_dedup
+from clipmill.progress import LogStatus, Show, Status
+from clipmill.runs.folders import remove_folder, sweep_folders
+from clipmill.runs.lease import TERM_S, Lease, take
+from clipmill.runs.process_name import this_process
+from clipmill.runs.run_id import new_run_id
+from clipmill.runs.termination import terminable
+from clipmill.specs import DedupSpec, ShardingSpec
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a plan is carried out: what changes no clip. ``dedup`` None compares no clips.
+
+    ``lease_term_s`` is how long the output stays this run's after the process was killed.
+    """
+
+    engine: Engine = "inline"
+    sharding: ShardingSpec = field(default_factory=ShardingSpec)
+    dedup: DedupSpec | None = None
+    writes_clip_json: bool = True
+    lease_term_s: float = TERM_S
+
+
+def run_curation(
+    plan: Plan,
+    options: RunOptions,
+    *,
+    on_chunk: Callable[[Chunk], None] | None = None,
+    show: Show | None = None,
+) -> Published:
+    """Carries out a plan in this process, step by step as the workflow does; returns what it left.
+
+    ``on_chunk`` sees every finished chunk, ``show`` how far the run is; without one that is logged. SpecError,
+    before any work, for a plan without a writer and for what deduplication could not do. OutputBusy, at once,
+    where another run writes the output; Fenced where this one lost it meanwhile.
+    """
+    if plan.output is None:
+        raise SpecError("nothing is published without a writer: add a ClipWriterStage")
+    check_dedup(plan, options.dedup)
+    scratch.sweep()
+    with terminable():
+        lease = take(
+            plan.output.output_path, new_run_id(), term_s=options.lease_term_s, process=this_process()
+        )
+        try:
+            with lease.kept():
+                return _carried_out(plan, options, lease, on_chunk, show or LogStatus())
+        finally:
+            remove_folder(lease.output, lease.run_id)
+            lease.release()
+
+
+def _carried_out(
+    plan: Plan,
+    options: RunOptions,
+    lease: Lease,
+    on_chunk: Callable[[Chunk], None] | None,
+    show: Show,
+) -> Published:
+    output = lease.output
+    phase = partial(run_phase, lease=lease, options=options, on_chunk=on_chunk, show=show)
+    show(Status("listing"))
+    sweep_folders(output, run_id=lease.run_id)
+    shards = plan_shards(plan, output=output, sharding=options.sharding)
+    show(Status("inspecting"))
+    for manifest_uri in shards.manifest_uris:
+        inspect_manifest(manifest_uri, output=output, limits=plan.limits, run_id=lease.run_id)
+    streams = phase(plan, 0, shards.listing_uri)
+    show(Status("deduplicating"))
+    found = dedup_input(shards.listing_uri, plan.up_to(0), lease=lease, dedup=options.dedup)
+    duplicates = find_duplicates(found, lease, options.dedup) if options.dedup else None
+    if plan.num_phases > 1:
+        passed = passed_clips(
+            shards.listing_uri, plan.up_to(0), output=output, duplicates=duplicates and duplicates.table
+        )
+        streams += phase(plan, 1, shards.listing_uri, passed=passed)
+    show(Status("writing"))
+    return publish_snapshot(
+        shards.listing_uri,
+        plan,
+        lease=lease,
+        stream_uris=streams,
+        dedup=options.dedup,
+        duplicates=duplicates,
+        writes_clip_json=options.writes_clip_json,
+    )
+
+
+def run_phase(
+    plan: Plan,
+    phase: int,
+    listing_uri: str,
+    *,
+    lease: Lease,
+    options: RunOptions,
+    passed: frozenset[str] | None = None,
+    on_chunk: Callable[[Chunk], None] | None = None,
+    show: Show | None = None,
+) -> list[str]:
+    """Runs what is missing up to the barrier that ends a phase; returns the URIs of the metrics.
+
+    ``passed`` are the clips that passed the barrier before it. Only their spans are decoded again.
+    """
+    plan = plan.up_to(phase)
+    num_groups = options.sharding.num_ray_clusters
+    works = admit(listing_uri, plan, output=lease.output, num_groups=num_groups, passed=passed)
+    return [
+        stream_work(work, plan, lease=lease, engine=options.engine, on_chunk=on_chunk, show=show)
+        for work in works
+    ]
+
+
+def stream_work(
+    work_uri: str,
+    plan: Plan,
+    *,
+    lease: Lease,
+    engine: Engine,
+    on_chunk: Callable[[Chunk], None] | None = None,
+    show: Show | None = None,
+) -> str:
+    """Does the work of one manifest; returns the URI of its metrics. Fenced soon after the lease is lost."""
+
+    def seen(chunk: Chunk) -> None:
+        lease.check()
+        if on_chunk:
+            on_chunk(chunk)
+
+    return stream_recorded(
+        get_work(work_uri),
+        plan,
+        output=lease.output,
+        engine=engine,
+        run_id=lease.run_id,
+        part=PurePosixPath(work_uri).stem[-8:],
+        on_chunk=seen,
+        show=show,
+    )
+
+
+def admit_unique(
+    listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None, num_groups: int
+) -> list[str]:
+    """Returns the work of the stages behind deduplication, for the clips that it kept; empty without them."""
+    if plan.num_phases == 1:
+        return []
+    passed = passed_clips(listing_uri, plan.up_to(0), output=output, duplicates=duplicates)
+    return admit(listing_uri, plan.up_to(1), output=output, num_groups=num_groups, passed=passed)
+
+
+def passed_clips(listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None) -> frozenset[str]:
+    """Returns the clips that the filters and deduplication keep."""
+    kept = kept_clips(output, plan, get_sources(listing_uri), duplicates=duplicates)
+    return frozenset(kept.to_pylist())

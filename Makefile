@@ -1,4 +1,4 @@
-# demo: curate footage end to end.  test: all but models.  test-fast: units only.  test-faults: real faults, 30 minutes.  test-models: learned models, tiny.  lint: format, rules, types, imports.  bench: measure.
+# demo: curate footage end to end.  test: all but models.  test-fast: units only.  test-faults: real faults, an hour.  test-models: learned models, tiny.  lint: format, rules, types, imports.  bench: measure.
 SOURCE ?=
 OUTPUT ?= data/curated
 SPEC ?= examples/demo.yaml

@@ -200,9 +200,10 @@ def _noted(
     *,
     engine: run.Engine,
     known: Mapping[str, Mapping[str, pa.Table]],
+    notes_uri: str,
 ) -> Iterator[Chunk]:
     """A run whose laps, each measured in its worker with its codec process, are added up by operator."""
-    for chunk in run_graph(items, plan, engine=engine, known=known):
+    for chunk in run_graph(items, plan, engine=engine, known=known, notes_uri=notes_uri):
         for lap in chunk.metrics:
             meter[lap.operator] += lap.cpu_s
         yield chunk

@@ -15,9 +15,11 @@ from tempfile import TemporaryDirectory
 from bench.process_meter import isolated
 from bench.state_rows import VECTORS_UP_TO, VIDEOS_PER_PART, Synthetic, plan_for, source_of
 from clipmill import layout
+from clipmill.curation.publication import publish_snapshot
 from clipmill.intake.admission import admit
 from clipmill.intake.manifests import get_sources, get_work, put_sources
 from clipmill.intake.shards import not_inspected
+from clipmill.runs.lease import held
 from clipmill.state.compaction import compact_folder
 from clipmill.state.database import MEMORY_MB
 
@@ -47,19 +49,8 @@ def compact_narrow(output: str, listing: str) -> str:
 
 def publish_all(output: str, listing: str) -> str:
     """Publishing with all tables, without JSON."""
-    from datetime import UTC, datetime
-
-    from clipmill.curation.publication import publish_snapshot
-
-    published = publish_snapshot(
-        listing,
-        plan_for(output),
-        output=output,
-        started_at=datetime.now(UTC),
-        stream_uris=[],
-        duplicates=None,
-        writes_clip_json=False,
-    )
+    with held(output) as lease:
+        published = publish_snapshot(listing, plan_for(output), lease=lease, writes_clip_json=False)
     return published.manifest_uri
 
 

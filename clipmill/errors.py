@@ -148,7 +148,7 @@ class FileFault(ClipmillError):
         self.uri = uri
         self.cause = cause
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         return type(self), (self.uri, self.cause)
 
 
@@ -157,7 +157,17 @@ class StoreError(FileFault):
 
 
 class TransientStoreError(StoreError):
-    """A store failure that is worth another try: throttling, a 5xx, a dropped connection."""
+    """A store failure that is worth another try: throttling, a 5xx, a dropped connection.
+
+    ``tried_s`` is how long the store's client tried the request before it gave up.
+    """
+
+    def __init__(self, uri: str, cause: str, tried_s: float = 0.0) -> None:
+        super().__init__(uri, cause)
+        self.tried_s = tried_s
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        return type(self), (self.uri, self.cause, self.tried_s)
 
 
 class SourceChanged(StoreError):

@@ -1,7 +1,10 @@
 """Care of the state of an output."""
 
+from functools import partial
+
 from flytekit import task
 
+from clipmill.runs.lease_file import is_free
 from clipmill.state import compaction
 from images import CPU_IMAGE
 from tasks.faults import retried_by_flyte
@@ -10,6 +13,6 @@ from tasks.hardware import PLAN
 
 @task(container_image=CPU_IMAGE, **PLAN.of_task)
 def compact(output: str) -> int:
-    """Join the small parts of an output's state; how many parts are left."""
+    """Join the small parts of an output's state; returns the number of parts that are left."""
     with retried_by_flyte():
-        return sum(done.num_after for done in compaction.compact(output))
+        return sum(done.num_after for done in compaction.compact(output, may_delete=partial(is_free, output)))

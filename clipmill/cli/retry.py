@@ -12,9 +12,9 @@ app = typer.Typer()
 
 @app.command()
 def retry(
-    output: Annotated[str, typer.Argument(help="Folder or URI of the results.")],
-    stage: Annotated[str, typer.Option(help="Key of one stage; all by default.")] = "",
-    reason: Annotated[str, typer.Option(help="Only failures for this reason.")] = "",
+    output: Annotated[str, typer.Argument(help="folder or URI of the results")],
+    stage: Annotated[str, typer.Option(help="key of one stage; all by default")] = "",
+    reason: Annotated[str, typer.Option(help="only failures for this reason")] = "",
 ) -> int:
     """Have failures of an output tried again by the next run, final ones too."""
     cleared = clear(output, stage=stage, reason=reason)

@@ -8,6 +8,7 @@ import typer
 from clipmill.cli.exits import DONE, MISUSE
 from clipmill.dataset.snapshots.prune import ListedSnapshot, list_snapshots, plan_pruning
 from clipmill.dataset.snapshots.prune import prune as remove
+from clipmill.runs.lease import held
 
 app = typer.Typer(help="List, show and prune the snapshots of an output.", no_args_is_help=True)
 
@@ -49,7 +50,8 @@ def prune(
     for name in found.removed:
         print(f"  {name}")
     if yes:
-        num_lost = remove(found)
+        with held(output):  # a run writes files before the rows that name them
+            num_lost = remove(plan_pruning(output, keep=keep))
         print(f"removed; {num_lost} results are made again where a later run needs them")
     elif found.parts or found.files:
         print("nothing was removed: add --yes")

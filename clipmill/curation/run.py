@@ -53,9 +53,9 @@ def run_curation(
 ) -> Published:
     """Carries out a plan in this process, step by step as the workflow does; returns what it left.
 
-    ``on_chunk`` sees every finished chunk, ``show`` how far the run is; without one that is logged. SpecError,
-    before any work, for a plan without a writer and for what deduplication could not do. OutputBusy, at once,
-    where another run writes the output; Fenced where this one lost it meanwhile.
+    ``on_chunk`` sees every finished chunk, ``show`` how far the run is; without one that is logged.
+    SpecError, before any work, for a plan without a writer and for what deduplication could not do.
+    OutputBusy, at once, where another run writes the output; Fenced where this one lost it meanwhile.
     """
     if plan.output is None:
         raise SpecError("nothing is published without a writer: add a ClipWriterStage")

@@ -73,7 +73,8 @@ def missing_work(
         if verify_copies(database, output):
             load_inspections(database, plan, output)
         make_videos(database)
-        is_short = passed is None and drop_complete(database, plan, output)
+        is_noted = passed is None and completeness.can_be_noted(plan)
+        is_short = is_noted and drop_complete(database, plan, output)
         if not database.number("SELECT count(*) FROM videos"):
             return
         known = KnownClips(database, plan, passed)
@@ -91,7 +92,7 @@ def _work_of_videos(known: KnownClips, output: str) -> Iterator[Work]:
         for place, item in _work_of_range(known, first, last):
             lacking.add(place)
             yield item
-        if known.passed is None:
+        if known.passed is None and completeness.can_be_noted(known.plan):
             _note_complete(known, output, first=first, last=last, lacking=lacking)
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -139,12 +138,11 @@ def _inspect(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Insp
 def _tried(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspection:
     """One look, again while its process dies or stalls or the store falters, up to the limit of attempts."""
     for attempt in range(1, limits.max_attempts + 1):
-        started_s = time.monotonic()
         try:
             return _looked(source, limits, child)
         except (CodecChildDied, CodecChildTimeout, TransientStoreError) as error:
             logger.warning("%s, attempt %d of %d: %s", source.uri, attempt, limits.max_attempts, error)
-            if attempt == limits.max_attempts or is_outage(error, started_s):
+            if attempt == limits.max_attempts or is_outage(error):
                 raise
     raise AssertionError("max_attempts is at least 1")
 

@@ -137,10 +137,15 @@ class KnownClips:
 
 
 def _owners(node: Node) -> str:
-    """Returns the condition that a row belongs to one of the clips, or of the videos."""
+    """Returns the condition that a row may belong to one of the clips, or of the videos.
+
+    Rows that clear windows name no clip.
+    """
     if node.stage.grain == "video":
         return "id IN (SELECT id FROM videos)"
-    return f"{'clip_id' if node.stage.grain == 'window' else 'id'} IN (SELECT id FROM clips)"
+    if node.stage.grain == "window":
+        return "clip_id IS NULL OR clip_id IN (SELECT id FROM clips)"
+    return "id IN (SELECT id FROM clips)"
 
 
 def _columns(plan: Plan, node: Node) -> list[str]:

@@ -4,7 +4,6 @@ A failure is final only where it follows from the bytes and the parameters. ``fa
 that decides it.
 """
 
-import time
 import traceback
 
 from clipmill.errors import (
@@ -76,9 +75,9 @@ def is_of_item(error: Exception) -> bool:
     return isinstance(error, _OF_ITEM) or not isinstance(error, ClipmillError)
 
 
-def is_outage(error: Exception, started_s: float) -> bool:
-    """Returns True for a store that failed although its client tried since ``started_s``, monotonic time."""
-    return isinstance(error, TransientStoreError) and time.monotonic() - started_s > STORE_RETRY_S
+def is_outage(error: Exception) -> bool:
+    """Returns True for a store that failed although its client tried for long."""
+    return isinstance(error, TransientStoreError) and error.tried_s > STORE_RETRY_S
 
 
 def named(error: Exception, uri: str) -> str:

@@ -11,7 +11,8 @@ from datetime import timedelta
 from clipmill import layout
 from clipmill.errors import Fenced, OutputBusy, OutputError, StoreError
 from clipmill.runs.lease_file import RENEWALS_PER_TERM, LeaseRecord, change, now, read_lease
-from clipmill.runs.run_id import started_at
+from clipmill.runs.process_name import this_process
+from clipmill.runs.run_id import new_run_id, started_at
 from clipmill.storage import conditional, store
 
 logger = logging.getLogger(__name__)
@@ -130,6 +131,17 @@ def take(output: str, run_id: str, *, term_s: float = TERM_S, owner: str = "", p
     stands = change(output, decide)
     assert stands is not None
     return Lease(output, stands.run_id)
+
+
+@contextmanager
+def held(output: str, *, term_s: float = TERM_S) -> Generator[Lease]:
+    """Holds an output for work of this process that is no run over sources; errors as in ``take``."""
+    lease = take(output, new_run_id(), term_s=term_s, process=this_process())
+    try:
+        with lease.kept():
+            yield lease
+    finally:
+        lease.release()
 
 
 def check_output(output: str) -> None:

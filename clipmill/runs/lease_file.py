@@ -78,6 +78,12 @@ def read_lease(output: str) -> LeaseRecord | None:
     return _parse(uri, store.read_bytes(uri)) if store.exists(uri) else None
 
 
+def is_free(output: str) -> bool:
+    """Returns True if no run holds an output."""
+    record = read_lease(output)
+    return record is None or record.is_free()
+
+
 def change(output: str, decide: Callable[[LeaseRecord | None], LeaseRecord | None]) -> LeaseRecord | None:
     """Replaces the lease by what ``decide`` makes of it; returns the lease that stands then.
 

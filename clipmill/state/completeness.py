@@ -10,6 +10,7 @@ from clipmill import identity, layout
 from clipmill.planning.judgement import RESULT
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.stages.process_stage import ProcessStage
 from clipmill.stages.spec import Mark
 from clipmill.state import part_file
 from clipmill.state.part_set import COMPLETE
@@ -17,6 +18,13 @@ from clipmill.storage import store
 
 VERSION = 1
 """Raise it when a row or a rule makes other videos complete."""
+
+
+def can_be_noted(plan: Plan) -> bool:
+    """Returns False if a stage judges whole videos: its rows count only for the clips that it was shown."""
+    return not any(
+        isinstance(node.stage, ProcessStage) and node.stage.wants_whole_video for node in plan.nodes
+    )
 
 
 def notes_folder(plan: Plan, output: str) -> str:

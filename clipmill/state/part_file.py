@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,16 +53,22 @@ def has_end(path: str) -> bool:
 
 
 def decode(
-    uri: str, data: bytes, *, schema: pa.Schema | None = None, columns: list[str] | None = None
+    uri: str,
+    content: bytes | BinaryIO,
+    *,
+    schema: pa.Schema | None = None,
+    columns: list[str] | None = None,
 ) -> pa.Table:
     """Returns a part's rows in the types of ``schema``, its own by default, with ids as text.
 
     A column that the part lacks is null. DamagedPart names a file that is no part.
     """
     try:
-        file = pq.ParquetFile(pa.BufferReader(data))
-        names = file.schema_arrow.names if columns is None else columns
-        rows = ids.decoded(file.read(columns=[*names, "reason"]))
+        file = pq.ParquetFile(pa.BufferReader(content) if isinstance(content, bytes) else content)
+        there = file.schema_arrow.names
+        names = there if columns is None else columns
+        needed = [*names, "reason"] if "outcome" in names and "outcome" not in there else names
+        rows = ids.decoded(file.read(columns=needed))
         if schema is None:
             return rows
         wanted = pa.schema([schema.field(name) for name in columns or schema.names])

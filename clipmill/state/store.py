@@ -5,7 +5,7 @@ rows under the same name, or rows that a reader drops.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ from clipmill.storage import store
 logger = logging.getLogger(__name__)
 
 READS_AT_ONCE = 16
+_ID = pa.schema([("id", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,18 @@ class ResultStore:
         ``id``, ``outcome`` and ``run_id`` are there beside ``columns``.
         """
         needed = list(dict.fromkeys([*columns, "id", "outcome", "run_id"]))
-        reader = _PartReader(schema, needed, _lookup(among))
-        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-            parts = list(pool.map(reader.read, self.parts(key, digest).live))
+        uris = self.parts(key, digest).live
         empty = pa.schema([schema.field(name) for name in needed]).empty_table()
-        return pa.concat_tables([empty, *parts])
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            if among is None:
+                tables = pool.map(lambda uri: _rows_of(uri, schema, needed), uris)
+            else:
+                ids = list(pool.map(_ids_of, uris))
+                tables = pool.map(
+                    lambda part: _rows_of(part.uri, schema, needed).filter(part.is_wanted),
+                    _wanted_parts(uris, ids, among),
+                )
+            return pa.concat_tables([empty, *tables])
 
     def parts(self, key: str, digest: str) -> PartSet:
         """Returns the parts of a stage."""
@@ -111,24 +119,36 @@ class ResultStore:
 
 
 @dataclass(frozen=True)
-class _PartReader:
-    """Reads the rows of parts that are wanted."""
+class _WantedPart:
+    """A part that holds wanted rows, and which of its rows they are."""
 
-    schema: pa.Schema
-    columns: list[str]
-    is_wanted: Callable[[pa.Table], pa.Array] | None
-
-    def read(self, uri: str) -> pa.Table:
-        try:
-            rows = part_file.decode(uri, store.read_bytes(uri), schema=self.schema, columns=self.columns)
-        except DamagedPart as error:
-            logger.warning("%s; its rows are left out", error)
-            return pa.schema([self.schema.field(name) for name in self.columns]).empty_table()
-        return rows if self.is_wanted is None else rows.filter(self.is_wanted(rows))
+    uri: str
+    is_wanted: pa.Array
 
 
-def _lookup(among: pa.Array | pa.ChunkedArray | None) -> Callable[[pa.Table], pa.Array] | None:
-    if among is None:
-        return None
+def _wanted_parts(
+    uris: Sequence[str], ids: Sequence[pa.ChunkedArray], among: pa.Array | pa.ChunkedArray
+) -> Iterator[_WantedPart]:
+    """Yields the parts with ids of ``among``; parts without any are read no further."""
     wanted = among.combine_chunks() if isinstance(among, pa.ChunkedArray) else among
-    return lambda rows: arrow.is_in(rows["id"], wanted)
+    together = pa.chunked_array([chunk for one in ids for chunk in one.chunks], pa.string())
+    mask, start = arrow.flags(arrow.is_in(together, wanted)), 0
+    for uri, one in zip(uris, ids, strict=True):
+        found = mask[start : start + len(one)]
+        start += len(one)
+        if found.any():
+            yield _WantedPart(uri, pa.array(found))
+
+
+def _ids_of(uri: str) -> pa.ChunkedArray:
+    return _rows_of(uri, _ID, _ID.names)["id"]
+
+
+def _rows_of(uri: str, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+    """Columns of a part; none of a damaged one, which a warning names."""
+    try:
+        with store.open_reader(uri) as file:
+            return part_file.decode(uri, file, schema=schema, columns=list(columns))
+    except DamagedPart as error:
+        logger.warning("%s; its rows are left out", error)
+        return pa.schema([schema.field(name) for name in columns]).empty_table()

@@ -5,6 +5,7 @@ No client of a store is imported for its errors: one that is not loaded raises n
 
 import errno
 import sys
+import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import cast
@@ -40,12 +41,13 @@ def named_faults(uri: str, *, also: tuple[type[Exception], ...] = ()) -> Generat
 
     ``also`` are more errors that a store may raise for what is wrong with a request.
     """
+    started_s = time.monotonic()
     try:
         yield
     except StoreError:
         raise
     except (OSError, *_client_errors(), *also) as error:
-        raise _kind(error)(uri, _cause(error, uri=uri)) from error
+        raise _named(error, uri, tried_s=time.monotonic() - started_s) from error
 
 
 def is_transient(error: Exception) -> bool:
@@ -75,10 +77,11 @@ def status_of(error: BaseException) -> int:
     return status_of(error.__cause__) if error.__cause__ is not None else 0
 
 
-def _kind(error: Exception) -> type[StoreError]:
+def _named(error: Exception, uri: str, *, tried_s: float) -> StoreError:
+    cause = _cause(error, uri=uri)
     if isinstance(error, ChangedFile):
-        return SourceChanged
-    return TransientStoreError if is_transient(error) else StoreError
+        return SourceChanged(uri, cause)
+    return TransientStoreError(uri, cause, tried_s) if is_transient(error) else StoreError(uri, cause)
 
 
 def _client_errors() -> tuple[type[Exception], ...]:

@@ -16,7 +16,7 @@ from clipmill.state.schema import OUTCOME
 
 LIBRARY = Path(__file__).parents[2] / "clipmill"
 GENERIC = (
-    "curation.py", "pipeline.py", "testing.py", "dataset", "engine", "intake", "planning", "report", "state",
+    "curation", "pipeline.py", "testing.py", "dataset", "engine", "intake", "planning", "report", "state",
 )  # fmt: skip
 """What reads the classes instead: planner, engine, state, tables, JSON, report."""
 

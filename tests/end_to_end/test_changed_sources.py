@@ -94,8 +94,9 @@ def test_film_swapped_behind_its_scan_is_not_cut(
     monkeypatch.setattr(encode, "wanted_clips", clips_then_swap)
     curate_here(film.parent, output, spec)
     monkeypatch.undo()
-    assert {row["clip_uri"] for row in rows(output, "clips")} == {None}
-    assert all("it was replaced" in str(row["message"]) for row in rows(output, "rejections"))
+    clips = rows(output, "clips")
+    assert {(clip["status"], clip["clip_uri"]) for clip in clips} == {("failed", None)}
+    assert all("it was replaced" in str(clip["errors"]) for clip in clips)
     film.write_bytes(films[0])
     os.utime(film, ns=(before.st_atime_ns, before.st_mtime_ns))
     curate_here(film.parent, output, spec)

@@ -166,8 +166,8 @@ def test_codecs_in_the_worker_itself_make_the_same(
     output = tmp_path / "out"
     with one_codec_process():
         curate_here(film, output, plain_spec())
-    in_a_process = published_files(output)
-    in_a_process.pop("manifest.json")  # it holds the spec
+    files = published_files(output)  # a manifest holds the spec
+    in_a_process = {name: data for name, data in files.items() if not name.endswith("manifest.json")}
     shutil.rmtree(output)
     monkeypatch.setattr("clipmill.sandbox.process.subprocess.Popen", None)  # starting one fails
     curate_here(film, output, plain_spec(limits={"isolation": "none"}))

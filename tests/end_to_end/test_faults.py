@@ -9,7 +9,15 @@ import pytest
 from clipmill.outcomes.run_end import RunEnd
 from clipmill.stages.video.preview import preview
 from tests.support.films.small_films import draw_film
-from tests.support.runs.curation import curate_here, fates, plain_spec, published_files, rows, small_spec
+from tests.support.runs.curation import (
+    curate_here,
+    fates,
+    plain_spec,
+    published_files,
+    rows,
+    small_spec,
+    videos,
+)
 from tests.support.runs.one_codec import new_codec_processes
 from tests.support.stand_ins import sabotage
 
@@ -46,8 +54,9 @@ def _set(patch: pytest.MonkeyPatch, variables: Mapping[str, str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "reason"), BAD.items(), ids=BAD)
-def test_bad_film_is_rejected_for_what_its_decoder_did(folder: Path, name: str, reason: str) -> None:
-    assert fates(folder / "out", folder / "source")[name] == reason
+def test_bad_film_failed_for_what_its_decoder_did(folder: Path, name: str, reason: str) -> None:
+    video = videos(folder / "out", folder / "source")[name]
+    assert (video["status"], video["reason"]) == ("failed", reason)
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -65,10 +74,15 @@ CAUSES = {
 
 
 @pytest.mark.parametrize(("name", "cause"), CAUSES.items(), ids=CAUSES)
-def test_rejection_names_film_and_fault(folder: Path, name: str, cause: str) -> None:
-    messages = {str(row["uri"]): row["message"] for row in rows(folder / "out", "rejections")}
-    uri = str(folder / "source" / name)
-    assert messages[uri] == f"{uri}: {cause}"
+def test_failed_film_names_itself_and_its_fault(folder: Path, name: str, cause: str) -> None:
+    video = videos(folder / "out", folder / "source")[name]
+    assert video["message"] == f"{folder / 'source' / name}: {cause}"
+
+
+def test_film_that_is_tried_again_is_not_among_the_rejections(folder: Path) -> None:
+    assert {row["uri"] for row in rows(folder / "out", "rejections")}.isdisjoint(
+        str(folder / "source" / name) for name in BAD
+    )
 
 
 def test_neighbour_of_bad_films_is_curated(folder: Path) -> None:

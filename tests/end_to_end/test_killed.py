@@ -28,8 +28,16 @@ MOMENTS = {
 }
 """What a run is doing when it is killed, and the first file that it does not finish."""
 
+
+def read_lines(file: BytesIO) -> list[object]:
+    """Values of a file with one in each line; fails on half a line, also on one without its end."""
+    *lines, rest = file.read().split(b"\n")
+    assert not rest
+    return [json.loads(line) for line in lines]
+
+
 READERS: dict[str, Callable[[BytesIO], object]] = {
-    ".parquet": pq.read_table, ".json": json.load, ".npy": np.load
+    ".parquet": pq.read_table, ".json": json.load, ".jsonl": read_lines, ".npy": np.load
 }  # fmt: skip
 """Each fails on half a file."""
 

@@ -11,9 +11,9 @@ import pytest
 from clipmill.engine import inline, run
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import OperatorNode
-from clipmill.errors import EngineDied, StageBroken
 from clipmill.models.captioning.base import Caption
 from clipmill.models.captioning.chat import ChatRequest
+from clipmill.outcomes.run_end import RunEnd, Tally
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import Row, curate_here, plain_spec, rows, stamps
 from tests.support.stand_ins.stand_in_models import Answer, Chat, Seen, told, use_stand_ins
@@ -213,15 +213,25 @@ def three_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def caption(
+def ended(
     three_clips: Path, tmp_path: Path, seen: Seen, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Answer], list[Row]]:
-    """Captions three clips with a stand-in, and nothing else; the windows."""
+) -> Callable[[Answer], RunEnd]:
+    """Captions three clips with a stand-in, and nothing else; the end of the run."""
 
-    def here(answer: Answer) -> list[Row]:
+    def here(answer: Answer) -> RunEnd:
         use_stand_ins(monkeypatch, seen, answer=answer)
         spec = plain_spec(captions={}, embedding=None, motion=None, quality=None)
-        curate_here(three_clips, tmp_path / "out", spec)
+        return curate_here(three_clips, tmp_path / "out", spec).end
+
+    return here
+
+
+@pytest.fixture
+def caption(ended: Callable[[Answer], RunEnd], tmp_path: Path) -> Callable[[Answer], list[Row]]:
+    """The same; the windows."""
+
+    def here(answer: Answer) -> list[Row]:
+        ended(answer)
         return rows(tmp_path / "out", "windows")
 
     return here
@@ -280,14 +290,27 @@ def test_a_model_that_is_too_dead_to_close_is_replaced_all_the_same(
     assert {window["status"] for window in windows} == {"success"}
 
 
-def test_a_model_that_always_dies_ends_the_run(caption: Callable[[Answer], list[Row]]) -> None:
-    with pytest.raises(EngineDied):
-        caption(lambda _: None)
+def test_a_model_that_always_dies_ends_the_run_and_costs_no_video_a_try(
+    ended: Callable[[Answer], RunEnd], tmp_path: Path
+) -> None:
+    end = ended(lambda _: None)
+    assert end == RunEnd("stopped", stopped="model stand-in is gone: it was told to")
+    assert [row["status"] for row in rows(tmp_path / "out", "videos")] == ["pending"]
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["complete"] is False
+    assert ended(told) == RunEnd()
+    assert {row["status"] for row in rows(tmp_path / "out", "windows")} == {"success"}
 
 
-def test_an_answer_that_nobody_waits_for_breaks_the_stage(caption: Callable[[Answer], list[Row]]) -> None:
-    with pytest.raises(StageBroken, match=r"caption.*an answer for 'x', which was not asked"):
-        caption(lambda _: Caption("x", "?", "success"))
+def test_an_answer_that_nobody_waits_for_breaks_the_stage(
+    ended: Callable[[Answer], RunEnd], tmp_path: Path
+) -> None:
+    end = ended(lambda _: Caption("x", "?", "success"))
+    assert (end.kind, end.tallies) == ("stopped", (Tally("caption", "stage_error", "retryable", 3),))
+    assert end.stopped.startswith("stage caption is broken: it failed on all 3 items; the first: ")
+    assert "an answer for 'x', which was not asked" in end.stopped
+    assert [row["caption"] for row in rows(tmp_path / "out", "windows")] == [None] * 3
+    assert ended(told) == RunEnd()
+    assert {row["status"] for row in rows(tmp_path / "out", "windows")} == {"success"}
 
 
 def test_a_window_without_an_answer_is_named(

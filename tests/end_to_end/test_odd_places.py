@@ -8,6 +8,7 @@ import boto3
 import fsspec
 import pytest
 
+from clipmill.cli.exits import MISUSE
 from clipmill.dataset.schemas import VIDEOS
 from clipmill.errors import OutputError
 from clipmill.storage import parquet, store
@@ -105,7 +106,7 @@ def test_place_that_cannot_be_is_one_line_before_any_work(
     for folder in ("films", "out/clips"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "a.mp4").write_bytes(b"x")
-    assert command.main(["--source", source, "--output", output]) == command.MISUSE
+    assert command.main(["--source", source, "--output", output]) == MISUSE
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line
 

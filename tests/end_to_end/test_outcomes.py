@@ -1,9 +1,8 @@
 """Passing faults: the run says how it ended, and the next one under good conditions makes up for them."""
 
-import os
+import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +18,7 @@ from clipmill.storage import store
 from tests.support.films.document_film import draw_parts
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import (
+    Row,
     curate_here,
     environment,
     fates,
@@ -26,14 +26,12 @@ from tests.support.runs.curation import (
     published_files,
     rows,
     small_spec,
+    videos,
 )
 from tests.support.runs.one_codec import new_codec_processes
 from tests.support.stand_ins import sabotage
 from tests.support.stand_ins.faulty_s3 import faulty_s3
 from tests.support.stand_ins.model_server import Reply, model_server
-
-SOON_S = 60.0
-"""An outage ends a run long before this; one attempt at a video through all of a client's takes as long."""
 
 
 def draw(folder: Path, *names: str) -> Path:
@@ -48,6 +46,12 @@ def published(output: Path) -> dict[str, bytes]:
     return {name: data for name, data in files.items() if not name.startswith("dedup/known")}
 
 
+def failed_message(video: Row, reason: str) -> str:
+    """The message of a video that failed for a reason that may pass."""
+    assert (video["status"], video["reason"]) == ("failed", reason)
+    return str(video["message"])
+
+
 def test_a_time_limit_that_was_too_short_costs_nothing_once_it_is_raised(tmp_path: Path) -> None:
     source, output = draw(tmp_path / "source", "a", "b"), tmp_path / "out"
     curate_here(source, output, plain_spec())
@@ -56,33 +60,36 @@ def test_a_time_limit_that_was_too_short_costs_nothing_once_it_is_raised(tmp_pat
     with new_codec_processes():  # a new process takes longer to start than the time for these films
         ended = curate_here(source, output, plain_spec(limits=short)).end
     assert ended.kind == "failures_left"
-    assert "limits.decode_timeout_s is 1e-06" in str(rows(output, "rejections")[0]["message"])
+    assert len(videos(output, source)) == 2
+    for video in videos(output, source).values():
+        assert "limits.decode_timeout_s is 1e-06" in failed_message(video, "decoder_timeout")
+    assert rows(output, "rejections") == []
     assert curate_here(source, output, plain_spec()).end == RunEnd()
     assert published(output) == published(tmp_path / "undisturbed")
 
 
 def test_store_that_answers_503_stops_the_run_soon_and_costs_nothing(tmp_path: Path) -> None:
     film = draw_film(tmp_path / "a.mp4", seed=1, shots=(30,)).read_bytes()
-    source, output = "s3://films/source", tmp_path / "out"
-    with faulty_s3("films") as switch, new_codec_processes():
+    source, output = "s3://films-refused/source", tmp_path / "out"
+    with faulty_s3("films-refused") as switch, new_codec_processes():
         for number in range(8):
             store.put_bytes(f"{source}/{number}.mp4", film + b"\0\0\0\x10free" + bytes([number] * 8))
         curate_here(source, output, plain_spec())
         output.rename(tmp_path / "undisturbed")
         switch.is_down = lambda method, path: ".mp4" in path
-        started_s = time.monotonic()
         ended = curate_here(source, output, plain_spec()).end
-        assert time.monotonic() - started_s < SOON_S
         assert ended.kind == "stopped"
-        assert ended.stopped.startswith("the store of the sources does not answer")
+        unseen = re.match(r"the store of the sources does not answer: (\d) sources", ended.stopped)
+        assert unseen is not None
+        assert int(unseen[1]) >= 3  # of eight: it was asked for no more than it takes to know
         switch.is_down = lambda method, path: False
         assert curate_here(source, output, plain_spec()).end == RunEnd()
     assert published(output) == published(tmp_path / "undisturbed")
 
 
 def test_output_that_cannot_be_written_is_no_fault_of_the_clips(tmp_path: Path, film: Path) -> None:
-    output = "s3://films/out"
-    with faulty_s3("films") as switch, new_codec_processes():
+    output = "s3://previews-refused/out"
+    with faulty_s3("previews-refused") as switch, new_codec_processes():
         switch.is_down = lambda method, path: "/previews/" in path and method == "PUT"
         ended = curate_here(film, output, small_spec()).end
         assert {(one.stage, one.reason) for one in ended.tallies} == {("preview", "output_error")}
@@ -122,9 +129,9 @@ def test_a_film_that_crashes_in_enough_runs_is_final_until_it_is_cleared(
         ends.append(curate_here(source, output, spec).end)
         assert sabotage.attempts(tmp_path / "saboteur", "SCAN_CRASH.mp4") == attempts == 3
     assert [end.kind for end in ends] == ["failures_left", "failures_left", "done", "done"]
-    (rejected,) = rows(output, "rejections")
-    assert rejected["reason"] == "decoder_crashed"
-    assert str(rejected["message"]).startswith("failed in 2 runs; the last: ")
+    message = failed_message(videos(output, source)["SCAN_CRASH.mp4"], "decoder_crashed")
+    assert message.startswith("failed in 2 runs; the last: ")
+    assert rows(output, "rejections") == []
     assert clipmill(["retry", str(output), "--reason", "decoder_crashed"]) == 0
     with new_codec_processes():
         assert curate_here(source, output, spec).end == RunEnd()
@@ -161,7 +168,8 @@ def test_a_film_that_kills_every_run_is_tried_last_and_then_given_up(tmp_path: P
     assert run() == 0
     found = fates(output, source)
     assert found == {"A_KILLER.mp4": "worker_lost", "b.mp4": "curated", "c.mp4": "curated"}
-    assert not [name for _, _, names in os.walk(output / "state" / "attempts") for name in names]
+    assert videos(output, source)["A_KILLER.mp4"]["status"] == "failed"
+    assert store.find(f"{output}/state/attempts") == []  # but for hidden names of writes that were killed
 
 
 def failing(function: Callable[..., object], name: str, error: Exception) -> Callable[..., object]:
@@ -193,8 +201,7 @@ def test_an_unforeseen_error_about_one_film_is_its_outcome(
         patch.setattr(module, function, wrong)
         ended = curate_here(source, output, plain_spec(limits=HERE)).end
     assert ended == RunEnd("failures_left", (Tally(stage, "unexpected", "retryable", 1),))
-    (row,) = rows(output, "rejections")
-    first, *trace = str(row["message"]).splitlines()
+    first, *trace = failed_message(videos(output, source)["odd.mp4"], "unexpected").splitlines()
     assert first == f"{source / 'odd.mp4'}: IndexError: list index out of range"
     assert any("in wrapped" in line for line in trace)
     assert curate_here(source, output, plain_spec(limits=HERE)).end == RunEnd()
@@ -228,8 +235,8 @@ def test_a_source_whose_headers_fail_in_enough_runs_is_given_up_until_it_is_clea
         second = curate_here(draw(source, "c"), output, spec).end
     assert (first.kind, second.kind) == ("failures_left", "done")
     assert curate_here(source, output, spec).end == RunEnd()
-    (row,) = rows(output, "rejections")
-    assert str(row["message"]).startswith("failed in 2 runs; the last: ")
+    message = failed_message(videos(output, source)["odd.mp4"], "unexpected")
+    assert message.startswith("failed in 2 runs; the last: ")
     assert clipmill(["retry", str(output), "--stage", "inspect"]) == 0
     curate_here(source, output, spec)
     assert set(fates(output, source).values()) == {"curated"}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from clipmill.cli.exits import MISUSE
 from tests.support.faults.fault import EVERY, Fault
 from tests.support.faults.mounts import enlarge, may_mount, read_only, small_disk
-from tests.support.faults.pending import after
 from tests.support.faults.scene import TWO_PASSES, Scene
 from tests.support.runs.curation import files
 
@@ -37,7 +37,6 @@ def mountable(tmp_path: Path) -> None:
         for write in WRITES
     ],
 )
-@after("outcomes")
 def test_disk_fails_from_a_write_on(scene: Scene, cause: int, write: int) -> None:
     fault = Fault(WRITE, "errno", first=write, last=EVERY, value=cause)
     assert scene.run(fault).has_end
@@ -45,13 +44,11 @@ def test_disk_fails_from_a_write_on(scene: Scene, cause: int, write: int) -> Non
 
 
 @pytest.mark.parametrize("write", WRITES)
-@after("outcomes")
 def test_disk_fails_at_one_write(scene: Scene, write: int) -> None:
     assert scene.run(Fault(WRITE, "errno", first=write, value=errno.ENOSPC)).has_end
     scene.check_rerun()
 
 
-@after("outcomes")
 def test_scratch_is_full_while_clips_are_encoded(tmp_path: Path) -> None:
     scene = Scene(tmp_path, spec=TWO_PASSES)
     assert scene.run(Fault(CLIP_FILE, "errno", last=EVERY, value=errno.ENOSPC)).has_end
@@ -59,7 +56,6 @@ def test_scratch_is_full_while_clips_are_encoded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limit_bytes", [2_000, 20_000, 60_000])
-@after("outcomes")
 def test_no_file_may_be_large(scene: Scene, limit_bytes: int) -> None:
     assert scene.run(file_limit_bytes=limit_bytes).has_end
     scene.check_rerun()
@@ -67,7 +63,6 @@ def test_no_file_may_be_large(scene: Scene, limit_bytes: int) -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.95])
 @pytest.mark.usefixtures("mountable")
-@after("outcomes")
 def test_output_is_on_a_small_disk(tmp_path: Path, scene: Scene, share: float) -> None:
     whole = Scene(tmp_path / "whole")
     whole.rerun()
@@ -85,6 +80,6 @@ def test_output_is_read_only(scene: Scene) -> None:
     output.mkdir()
     with read_only(output):
         ended = scene.run()
-    assert (ended.status, ended.kind) == (3, "OutputError")
+    assert (ended.status, ended.kind) == (MISUSE, "OutputError")
     assert "Read-only file system" in ended.message
     scene.check_rerun()

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.faults.fault import EVERY, Fault
-from tests.support.faults.pending import after
 from tests.support.faults.published import differences
 from tests.support.faults.scene import TWO_PASSES, Scene, undisturbed
 
@@ -34,14 +33,12 @@ def test_codec_that_hangs_once_costs_nothing(scene: Scene) -> None:
     scene.check_rerun()
 
 
-@after("outcomes")
 def test_codec_that_hangs_every_time_is_tried_by_the_next_run(scene: Scene) -> None:
     hangs = Fault(FRAME_OF_SCAN, "sleep", last=EVERY, value=HANG_S)
     assert scene.run(hangs, spec=IMPATIENT).has_end
     scene.check_rerun()
 
 
-@after("outcomes")
 def test_limit_of_time_that_was_too_small_is_raised(scene: Scene) -> None:
     slow = Fault(FRAME_OF_SCAN, "sleep", last=EVERY, value=0.1)
     assert scene.run(slow, spec={"limits": {"decode_timeout_s": 1.0}}).has_end
@@ -49,7 +46,6 @@ def test_limit_of_time_that_was_too_small_is_raised(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(("name", "point"), POINTS.items(), ids=POINTS)
-@after("sources", "outcomes")
 def test_exception_that_nothing_expects_is_tried_by_the_next_run(
     tmp_path: Path, name: str, point: str
 ) -> None:
@@ -59,7 +55,6 @@ def test_exception_that_nothing_expects_is_tried_by_the_next_run(
 
 
 @pytest.mark.parametrize("point", POINTS.values(), ids=POINTS)
-@after("sources", "outcomes")
 def test_exception_about_one_video_leaves_its_neighbour_alone(tmp_path: Path, point: str) -> None:
     scene = Scene(tmp_path, spec=TWO_PASSES)
     assert scene.run(Fault(point, "error")).has_end

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faults.pending import after
 from tests.support.faults.proxy import Outage, Proxy, Reset, Rule, Slow, Status, proxy_of
 from tests.support.faults.published import differences
 from tests.support.faults.scene import Scene, two_films, undisturbed
@@ -90,7 +89,6 @@ def test_run_bears_a_passing_fault(object_store: Store, tmp_path: Path, rules: l
 
 
 @pytest.mark.parametrize("rules", LASTING.values(), ids=LASTING)
-@after("sources", "outcomes")
 def test_next_run_makes_up_for_a_lasting_fault(
     object_store: Store, tmp_path: Path, rules: list[Rule]
 ) -> None:
@@ -114,7 +112,6 @@ def endpoint() -> Iterator[tuple[ModelServer, Proxy]]:
 
 
 @pytest.mark.parametrize("rules", ENDPOINT.values(), ids=ENDPOINT)
-@after("outcomes")
 def test_next_run_asks_the_endpoint_again(
     endpoint: tuple[ModelServer, Proxy], tmp_path: Path, rules: list[Rule]
 ) -> None:

@@ -7,8 +7,8 @@ from typing import Literal
 
 import pytest
 
+from clipmill.cli.exits import STOPPED
 from tests.support.faults.fault import EVERY, Fault
-from tests.support.faults.pending import after
 from tests.support.faults.published import differences
 from tests.support.faults.runs import Ended, Started
 from tests.support.faults.scene import Scene, films_with_copy, undisturbed
@@ -22,7 +22,7 @@ POINTS: Mapping[str, int] = {
     "clipmill.storage.store:put_file": 3,
     "clipmill.engine.state_writer:StateWriter.add": 3,
     "clipmill.curation.run:find_duplicates": 1,
-    "clipmill.dedup_job.steps:select_keepers": 1,
+    "clipmill.dedup_job.steps:hand_over_duplicates": 1,
     PUBLISH: 1,
 }
 """Where the first run waits while the second one runs, with the number of its calls: ten moments."""
@@ -71,7 +71,6 @@ def check_both(tmp_path: Path, point: str, call: int, *, spec: dict[str, object]
         for spec in ({}, OTHER)
     ],
 )
-@after("lease")
 def test_two_runs_at_once(tmp_path: Path, point: str, call: int, spec: dict[str, object]) -> None:
     check_both(tmp_path, point, call, spec=spec, engine="inline")
 
@@ -81,7 +80,6 @@ def test_two_runs_at_once(tmp_path: Path, point: str, call: int, spec: dict[str,
     [("clipmill.engine.state_writer:StateWriter.add", ""), (PUBLISH, ""), (WRITE, EXPORT)],
     ids=["while it streams", "before it publishes", "while it publishes"],
 )
-@after("lease")
 def test_run_that_was_stopped_beyond_its_lease_publishes_nothing(
     tmp_path: Path, point: str, match: str
 ) -> None:
@@ -96,7 +94,7 @@ def test_run_that_was_stopped_beyond_its_lease_publishes_nothing(
         ended = first.end()
     finally:
         first.kill_all()
-    assert (ended.status, ended.kind) == (3, "Fenced")
+    assert (ended.status, ended.kind) == (STOPPED, "Fenced")
     assert (Path(scene.output) / "manifest.json").read_bytes() == published
     assert differences(other.published(), undisturbed(other.films, other.spec)) == []
     scene.check_rerun(scene.films)
@@ -104,6 +102,5 @@ def test_run_that_was_stopped_beyond_its_lease_publishes_nothing(
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("spec", [{}, OTHER], ids=["same spec", "other spec"])
-@after("lease")
 def test_two_runs_at_once_on_ray(tmp_path: Path, spec: dict[str, object]) -> None:
     check_both(tmp_path, PUBLISH, 1, spec=spec, engine="ray")

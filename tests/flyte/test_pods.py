@@ -13,6 +13,8 @@ from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import put_sources
 from clipmill.intake.shards import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.runs.lease import take
+from clipmill.runs.run_id import new_run_id
 from clipmill.specs import CurateSpec
 from footage.encode import write_film
 from tests.support.stand_ins.flyte_pod import Pod
@@ -67,7 +69,12 @@ def test_the_dynamic_task_plans_ray_tasks_in_the_registered_image(
 ) -> None:
     planner = pod(registration, "tasks.stream.stream_all", tmp_path)
     places = {"source": ("s3://source", str), "output": ("s3://output", str), "spec": (SPEC, CurateSpec)}
-    planner.run(works=(["s3://films/0", "s3://films/1"], list[str]), phase=(0, int), **places)
+    planner.run(
+        works=(["s3://films/0", "s3://films/1"], list[str]),
+        phase=(0, int),
+        run_id=(new_run_id(), str),
+        **places,
+    )
     planned = planner.planned()
     assert len(planned.nodes) == 2
     (task,) = planned.tasks
@@ -81,9 +88,14 @@ def test_a_store_that_does_not_answer_is_tried_again(registration: Registration,
     keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_REGION": "us-east-1"}
     admitter = pod(registration, "tasks.shards.admit", tmp_path, **no_store, **keys)
     places = {"source": ("s3://source", str), "output": ("s3://output", str), "spec": (SPEC, CurateSpec)}
-    admitter.run(listing=("s3://output/listing.json", str), inspected=([], list[int]), **places)
+    admitter.run(
+        listing=("s3://output/listing.json", str),
+        inspected=([], list[int]),
+        run_id=(new_run_id(), str),
+        **places,
+    )
     assert admitter.error().kind == errors_pb2.ContainerError.RECOVERABLE
-    assert "s3://output/listing.json" in admitter.error().message
+    assert "s3://output/lease.json" in admitter.error().message
 
 
 def test_the_ray_task_streams_a_film(registration: Registration, source: Path, tmp_path: Path) -> None:
@@ -100,6 +112,7 @@ def test_the_ray_task_streams_a_film(registration: Registration, source: Path, t
         output=(output, str),
         spec=(SPEC, CurateSpec),
         phase=(0, int),
+        run_id=(take(output, new_run_id()).run_id, str),
     )
     record = json.loads(Path(streamer.outputs()["o0"].scalar.primitive.string_value).read_text())
     assert (record["engine"], record["num_videos"], record["num_clips"]) == ("ray", 1, 1)

@@ -26,10 +26,10 @@ def registration() -> Registration:
 
 
 def test_every_entity_is_registered(registration: Registration) -> None:
-    assert len(registration.notes.tasks) == 23
+    assert len(registration.notes.tasks) == 29
     assert set(registration.notes.workflows) == {
-        "workflows.curate.curate", "workflows.dedup.dedup", "workflows.models.fetch",
-        "workflows.search.search",
+        "workflows.curate.curate", "workflows.dedup.dedup", "workflows.dedup.find_all_duplicates",
+        "workflows.models.fetch", "workflows.search.search", "workflows.state.compact_state",
     }  # fmt: skip
     assert {"curate", "dedup", "nightly"} <= set(registration.notes.launch_plans)
 

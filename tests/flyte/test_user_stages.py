@@ -13,6 +13,8 @@ from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.shards import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.runs.lease import take
+from clipmill.runs.run_id import new_run_id
 from clipmill.specs import CurateSpec
 from tests.support.runs.curation import ROOT, environment, published_files
 from tests.support.stages.users_package import (
@@ -102,7 +104,7 @@ def test_a_registered_task_runs_a_stage_of_the_package(
     pod = Pod(template, tmp_path, variables={"CLIPMILL_REGISTRY": REGISTRY, "RAY_ADDRESS": "local"})
     pod.run(
         work=(work, str), source=(str(place.source), str), output=(output, str), spec=(spec, CurateSpec),
-        phase=(0, int),
+        phase=(0, int), run_id=(take(output, new_run_id()).run_id, str),
     )  # fmt: skip
     assert pod.outputs()["o0"].scalar.primitive.string_value
     (record,) = records(place.output)

@@ -1,7 +1,6 @@
 """What an error means for one item: final only where it follows from the bytes."""
 
 import pickle
-import time
 
 import pytest
 
@@ -91,15 +90,20 @@ def test_error_about_the_whole_run_is_of_no_item() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [CodecChildTimeout(5.0, is_stall=True), CodecChildDied(None, "m", is_memory=True)]
+    "error",
+    [
+        CodecChildTimeout(5.0, is_stall=True),
+        CodecChildDied(None, "m", is_memory=True),
+        TransientStoreError(URI, "503", STORE_RETRY_S + 1),
+    ],
 )
 def test_what_was_hit_survives_the_way_to_another_process(error: Exception) -> None:
     copy = pickle.loads(pickle.dumps(error))
     assert failure_of(copy, uri=URI, limits=LIMITS) == failure_of(error, uri=URI, limits=LIMITS)
+    assert is_outage(copy) == is_outage(error)
 
 
 def test_store_that_failed_for_long_is_not_asked_again() -> None:
-    long_ago_s = time.monotonic() - STORE_RETRY_S - 1
-    assert is_outage(TransientStoreError(URI, "503"), long_ago_s)
-    assert not is_outage(TransientStoreError(URI, "503"), time.monotonic())
-    assert not is_outage(CodecChildDied(-11), long_ago_s)
+    assert is_outage(TransientStoreError(URI, "503", STORE_RETRY_S + 1))
+    assert not is_outage(TransientStoreError(URI, "503", STORE_RETRY_S / 2))
+    assert not is_outage(CodecChildDied(-11))

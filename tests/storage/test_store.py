@@ -185,6 +185,18 @@ def test_faults_are_sorted_into_worth_another_try_or_not(fault: Exception, kind:
     assert type(caught.value) is kind
 
 
+def test_a_passing_fault_says_how_long_its_request_was_tried() -> None:
+    @named_faults("s3://films/a")
+    def request() -> None:
+        time.sleep(0.05)
+        raise TimeoutError("slow")
+
+    started_s = time.monotonic()
+    with pytest.raises(TransientStoreError) as caught:
+        request()
+    assert 0.05 <= caught.value.tried_s <= time.monotonic() - started_s
+
+
 def test_a_writable_output_is_left_as_it_was(root: str) -> None:
     store.check_writable(f"{root}/out")
     assert store.find(f"{root}/out") == []

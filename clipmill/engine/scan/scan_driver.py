@@ -150,7 +150,6 @@ class Passes:
         """One pass, again while its process dies or stalls or the store falters, up to the limit."""
         limits = self._plan.limits
         for attempt in range(1, limits.max_attempts + 1):
-            started_s = time.monotonic()
             try:
                 # The last attempt cuts nothing, for an encoder may have crashed.
                 return self._scan_once(work, plan, spool_dir, cuts=attempt < limits.max_attempts)
@@ -158,7 +157,7 @@ class Passes:
                 logger.warning(
                     "%s, attempt %d of %d: %s", work.source.uri, attempt, limits.max_attempts, error
                 )
-                if attempt == limits.max_attempts or given_up.is_set() or is_outage(error, started_s):
+                if attempt == limits.max_attempts or given_up.is_set() or is_outage(error):
                     raise
         raise AssertionError("max_attempts is at least 1")
 

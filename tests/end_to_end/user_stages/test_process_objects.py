@@ -204,7 +204,7 @@ def test_filtered_clip_cannot_be_brought_back(film: Path) -> None:
             task.data.clips, task.data.filtered_clips = task.data.filtered_clips, []
             return task
 
-    video = run([*seconds(film), MotionFilterStage(global_mean_threshold=9.0), BringBack()])
+    video = run([*seconds(film), MotionFilterStage(global_mean_threshold=1.0), BringBack()])
     assert (len(video.clips), len(video.filtered_clips)) == (0, 3)
 
 
@@ -233,7 +233,8 @@ def test_what_is_no_stage_is_refused_before_any_work(film: Path) -> None:
 
 def test_rejected_video_is_shown_to_no_stage(film: Path) -> None:
     observer = Observer(sizes)
-    stages = [VideoReader(input_video_path=str(film)), FixedStrideExtractorStage(min_clip_length_s=60.0)]
+    minute = FixedStrideExtractorStage(clip_len_s=60.0, clip_stride_s=60.0, min_clip_length_s=60.0)
+    stages = [VideoReader(input_video_path=str(film)), minute]
     (task,) = Pipeline("rejected", stages=[*stages, observer]).run()
     assert observer.seen == []
     assert "less than the minimum clip length" in task.data.errors["scan"]

@@ -193,7 +193,8 @@ def test_early_clips_of_a_film_without_cuts(entire_scene_as_clip: bool) -> None:
 
 
 @pytest.mark.parametrize("strides", [
-    {}, {"clip_stride_s": 0.5}, {"clip_stride_s": 2.0}, {"limit_clips": 4}, {"min_clip_length_s": 1.5},
+    {}, {"clip_stride_s": 0.5}, {"clip_stride_s": 2.0}, {"limit_clips": 4},
+    {"clip_len_s": 2.0, "min_clip_length_s": 1.5},
 ], ids=str)  # fmt: skip
 def test_early_clips_by_the_clock_are_the_first_of_all_clips(strides: dict[str, float]) -> None:
     spec = {"clip_len_s": 1.0, "clip_stride_s": 1.0, "min_clip_length_s": 0.5} | strides

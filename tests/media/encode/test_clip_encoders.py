@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from clipmill.cli.exits import MISUSE
 from clipmill.errors import SpecError
 from clipmill.media.cut.cut import cut_clips
 from clipmill.media.encode import availability, backends
@@ -279,7 +280,7 @@ def test_the_command_finds_a_missing_encoder_in_one_line(
     spec = '{"transcode": {"encoder": "libvpx-vp9"}}'
     code = command.main(["--source", str(film), "--output", str(tmp_path / "out"), "--spec", spec])
     (line,) = capsys.readouterr().err.splitlines()
-    assert code == command.MISUSE
+    assert code == MISUSE
     assert line.startswith("clipmill: encoder 'libvpx-vp9' does not work here")
 
 

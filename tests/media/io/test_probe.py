@@ -7,7 +7,7 @@ import av
 import pytest
 
 from clipmill import identity
-from clipmill.errors import TransientStoreError, UnreadableVideo
+from clipmill.errors import StoreError, TransientStoreError, UnreadableVideo
 from clipmill.media.io import source
 from clipmill.media.io.probe import inspect_source, probe, read_identity
 from clipmill.media.io.source import open_source
@@ -182,9 +182,8 @@ def test_file_over_a_limit_is_rejected(tmp_path: Path, limits: LimitsSpec, cause
 
 
 def test_missing_file_is_a_store_error(tmp_path: Path) -> None:
-    inspection = inspect_path(tmp_path / "gone.mp4")
-    assert inspection.reason == VideoReason.STORE_ERROR
-    assert "gone.mp4: No such file" in inspection.message
+    with pytest.raises(StoreError, match=r"gone\.mp4: No such file"):
+        inspect_path(tmp_path / "gone.mp4")
 
 
 def test_store_failure_worth_another_try_is_raised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

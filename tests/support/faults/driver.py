@@ -10,6 +10,8 @@ import traceback
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from clipmill.cli.exits import BUG, end_code, exit_code
+from clipmill.curation.publication import Published
 from clipmill.engine import state_writer
 from clipmill.errors import ClipmillError
 from tests.support.runs.curation import curate_here, small_spec
@@ -29,7 +31,7 @@ class Request:
     file_limit_bytes: int = 0
 
 
-def carry_out(request: Request) -> None:
+def carry_out(request: Request) -> Published:
     """Curates as the workflow does; every chunk's rows are written at once."""
     # A small run would write all of its state at its end.
     state_writer.FLUSH_EVERY_CHUNKS = 1
@@ -39,22 +41,19 @@ def carry_out(request: Request) -> None:
         import ray  # it takes seconds to import
 
         ray.init(num_cpus=NUM_CPUS, include_dashboard=False, log_to_driver=False)
-    curate_here(request.source, request.output, small_spec(**request.spec), engine=request.engine)
+    return curate_here(request.source, request.output, small_spec(**request.spec), engine=request.engine)
 
 
 def main(request: Request) -> int:
-    """Prints how a run ended; returns 0 when it is done, 3 for an error of clipmill's, 1 for another."""
+    """Prints how a run ended; returns the exit code that the command line would end with."""
     try:
-        carry_out(request)
-    except ClipmillError as error:
-        print(json.dumps({"kind": type(error).__name__, "message": str(error)}))
-        return 3
+        end = carry_out(request).end
     except Exception as error:  # noqa: BLE001 - a test asks which error nothing caught
         traceback.print_exc()
         print(json.dumps({"kind": type(error).__name__, "message": str(error)}))
-        return 1
-    print(json.dumps({"kind": "", "message": ""}))
-    return 0
+        return exit_code(error) if isinstance(error, ClipmillError) else BUG
+    print(json.dumps({"kind": "", "message": end.sentence()}))
+    return end_code(end)
 
 
 def as_json(request: Request) -> str:

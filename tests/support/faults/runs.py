@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from clipmill.cli.exits import DONE, FAILURES_LEFT, MISUSE, STOPPED
 from tests.support.faults.driver import Request, as_json
 from tests.support.faults.fault import Fault, FaultFolder
 from tests.support.runs.curation import ROOT, environment
@@ -23,7 +24,7 @@ RUN_S = 120.0
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended. ``kind`` is the class of the error that it ended with, empty without one."""
+    """How a run ended. ``kind`` is the class of the error that it ended with, empty where it published."""
 
     status: int
     kind: str
@@ -39,7 +40,7 @@ class Ended:
     @property
     def has_end(self) -> bool:
         """Whether it ended by itself, with a result or an error of clipmill's; a traceback is no end."""
-        return self.status in (0, 3)
+        return self.status in (DONE, MISUSE, FAILURES_LEFT, STOPPED)
 
     def check(self) -> Self:
         """Returns itself; AssertionError if a fault did not come, for then nothing was tested."""

@@ -109,9 +109,9 @@ class Scene:
             curate_here(self.source, self.output, small_spec(**self.spec))
         return self.published()
 
-    def published(self) -> Published:
+    def published(self, *, copies_may_lag: bool = False) -> Published:
         """Returns what stands in the output."""
-        return read_published(self.output, self.source)
+        return read_published(self.output, self.source, copies_may_lag=copies_may_lag)
 
     def check_rerun(self, films: Films | None = None) -> None:
         """Runs under good conditions; AssertionError unless all is as if no fault had ever come.

@@ -56,12 +56,15 @@ def rows(output: Path, table: str) -> list[Row]:
     return cast(list[Row], pq.read_table(output / "tables" / f"{table}.parquet").to_pylist())
 
 
+def videos(output: Path, source: Path) -> dict[str, Row]:
+    """Name below the source -> row of a video."""
+    return {str(Path(str(row["uri"])).relative_to(source)): row for row in rows(output, "videos")}
+
+
 def fates(output: Path, source: Path) -> dict[str, str]:
-    """Name below the source -> status of a video, or its reason when it was rejected."""
-    return {
-        str(Path(str(row["uri"])).relative_to(source)): str(row["reason"] or row["status"])
-        for row in rows(output, "videos")
-    }
+    """Name below the source -> status of a video, or its reason when it was rejected or failed."""
+    found = videos(output, source)
+    return {name: str(row["reason"] or row["status"]) for name, row in found.items()}
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ Times are seconds from the first frame shown; frames are counted in display orde
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from typing import Literal
 
 
 class VideoReason(StrEnum):
@@ -209,6 +210,18 @@ class ClipSpan:
         return self.end_s - self.start_s
 
 
+SoundStatus = Literal["copied", "encoded", "repaired", "partial", "lost", "none"]
+"""What became of the sound of a clip, as the column ``audio_status`` documents it."""
+
+
+@dataclass(frozen=True)
+class SoundFacts:
+    """What became of the sound of a clip, and why in words; ``reason`` is empty where all is as it was."""
+
+    status: SoundStatus = "none"
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class CutClip:
     """A clip that was written to ``path``, or why it was not (``message``, with ``path`` empty).
@@ -230,5 +243,6 @@ class CutClip:
     num_bytes: int = 0
     video_codec: str = ""
     has_audio: bool = False
+    sound: SoundFacts = SoundFacts()
     crop: tuple[int, int, int, int] | None = None
     """Left, top, width and height of what it shows of the upright source, where a size was asked for."""

@@ -20,6 +20,11 @@ WHOLE_RUNS = {"end_to_end", "faults", "flyte", "golden"}
 """Folders whose tests carry out whole runs."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--random-edits N``: how many films ``tests/media/sound`` joins and damages by chance."""
+    parser.addoption("--random-edits", default="6", help="films that are edited by chance")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test gets a tier; tests marked ``gpu`` run where there is one."""
     for item in items:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +37,7 @@ def survey(
     """Returns the survey of the sources of a plan; a few columns of their inspections and splits are read."""
     ordered = sorted(sources)
     found = _found(output, plan, ordered)
-    seconds = found["duration_s"].fill_null(0.0).to_numpy()
+    seconds = found["declared_s"].fill_null(0.0).to_numpy()
     return Survey(ordered, ranges_of(seconds, clips_per_range=clips_per_range), _copies(found))
 
 
@@ -51,13 +53,14 @@ def ranges_of(seconds: np.ndarray, *, clips_per_range: int) -> list[slice]:
 
 
 def _found(output: str, plan: Plan, sources: Sequence[SourceFile]) -> pa.Table:
-    """One row for each source: uri, video_id, duration_s, digests, and whether it is rejected or failed."""
+    """One row for each source: uri, video_id, how its pictures are shown, digests, and whether it is rejected
+    or failed. ``declared_s`` is the length as headers say, ``duration_s`` that of the decoded pictures."""
     versions = pa.array([source.source_version for source in sources], pa.string())
     inspections = read_inspections(ResultStore(output), plan.digests()["inspect"])
-    inspected = inspections.select(["id", "video_id", "reason", "duration_s"]).take(
+    inspected = inspections.select(["id", "video_id", "reason", "duration_s", "rotation_deg", "sar"]).take(
         arrow.index_in(versions, inspections["id"].combine_chunks())
     )
-    columns = ["id", "reason", "content_digest", "audio_digest"]
+    columns = ["id", "reason", "content_digest", "audio_digest", "duration_s"]
     extractor = plan.extractor
     splits = ResultStore(output).read(extractor.key, extractor.digest, schema=SPLIT_STATE, columns=columns)
     places = arrow.index_in(inspected["video_id"].combine_chunks(), splits["id"].combine_chunks())
@@ -71,9 +74,12 @@ def _found(output: str, plan: Plan, sources: Sequence[SourceFile]) -> pa.Table:
         {
             "uri": pa.array([source.uri for source in sources], pa.string()),
             "video_id": inspected["video_id"],
-            "duration_s": inspected["duration_s"],
+            "declared_s": inspected["duration_s"],
+            "rotation_deg": inspected["rotation_deg"],
+            "sar": inspected["sar"],
             "content_digest": split["content_digest"],
             "audio_digest": split["audio_digest"],
+            "duration_s": split["duration_s"],
             "is_readable": pa.array(is_readable),
         }
     )
@@ -81,10 +87,21 @@ def _found(output: str, plan: Plan, sources: Sequence[SourceFile]) -> pa.Table:
 
 def _copies(found: pa.Table) -> dict[str, ExactDuplicate]:
     readable = found.filter(found["is_readable"])
-    names = ["uri", "video_id", "content_digest", "audio_digest"]
     shared = _is_shared(readable["video_id"]) | _is_shared(readable["content_digest"])
-    rows = readable.filter(pa.array(shared)).select(names).to_pylist()
-    return {copy.uri: copy for copy in find_exact([VideoRow(**row) for row in rows])}
+    rows = readable.filter(pa.array(shared)).to_pylist()
+    return {copy.uri: copy for copy in find_exact([_video_row(row) for row in rows])}
+
+
+def _video_row(row: Mapping[str, Any]) -> VideoRow:
+    return VideoRow(
+        uri=row["uri"],
+        video_id=row["video_id"],
+        content_digest=row["content_digest"],
+        audio_digest=row["audio_digest"],
+        rotation_deg=row["rotation_deg"] or 0,
+        sar=Fraction(row["sar"] or 1),
+        duration_s=row["duration_s"] or 0.0,
+    )
 
 
 def _is_shared(column: pa.ChunkedArray) -> np.ndarray:

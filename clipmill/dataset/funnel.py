@@ -7,8 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from clipmill import arrow
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.coverage import covered_by_source
+
+FAULTY_SOUND = ("repaired", "partial", "lost")
+"""What the summary names of the sound of clips."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,8 @@ class Funnel:
 
     Clips: ``clips`` = ``kept`` + ``filtered`` + ``failed_clips`` + ``duplicate_clips``. Seconds of the
     curated videos are those of the clips, less ``overlap_s`` (counted twice where clips overlap), and
-    ``dropped_s`` by cause. The next run tries failed and pending ones again.
+    ``dropped_s`` by cause. ``sound`` counts the clips that were kept by what became of their sound. The next
+    run tries failed and pending ones again.
     """
 
     found: Count = field(default_factory=Count)
@@ -52,6 +57,7 @@ class Funnel:
     dropped_s: Mapping[str, float] = field(default_factory=dict[str, float])
     overlap_s: float = 0.0
     num_partial: int = 0
+    sound: Counts = field(default_factory=dict[str, Count])
 
     @property
     def is_complete(self) -> bool:
@@ -79,6 +85,11 @@ class Funnel:
             *(_line(name, f"{count.items} videos", count.seconds) for name, count in videos),
             *(_line(f"in no clip, {cause}", "", seconds) for cause, seconds in self.dropped_s.items()),
             *(_line(name, f"{count.items} clips", count.seconds) for name, count in clips),
+            *(
+                _line(f"kept, sound {status}", f"{count.items} clips", count.seconds)
+                for status, count in self.sound.items()
+                if status in FAULTY_SOUND
+            ),
         ]
 
 
@@ -90,15 +101,15 @@ def _line(name: str, items: str, seconds: float) -> str:
     return f"{name:<28}{items:>16}{seconds:>12.1f} s"
 
 
-def count_funnel(tables: Tables) -> Funnel:
+def count_funnel(tables: Tables, *, sound_column: str = "") -> Funnel:
     """The funnel of the tables of a whole snapshot."""
-    return total([count_range(tables)])
+    return total([count_range(tables, sound_column=sound_column)])
 
 
 def total(parts: Iterable[Funnel]) -> Funnel:
     """Returns the funnel of all ranges together, in whole microseconds."""
     found = list(parts)
-    by_reason = ("rejected", "failed", "filtered", "failed_clips")
+    by_reason = ("rejected", "failed", "filtered", "failed_clips", "sound")
     counts = ("found", "curated", "duplicate_videos", "pending", "clips", "kept", "duplicate_clips")
     sums: dict[str, Any] = {
         **{name: _sum(getattr(part, name) for part in found) for name in counts},
@@ -124,12 +135,16 @@ def _sum(counts: Iterable[Count]) -> Count:
     return sum(counts, start=Count()).rounded()
 
 
-def count_range(tables: Tables) -> Funnel:
-    """The funnel of the tables of a range, for ``total``."""
+def count_range(tables: Tables, *, sound_column: str = "") -> Funnel:
+    """The funnel of the tables of a range, for ``total``.
+
+    ``sound_column`` of the clips says what became of their sound.
+    """
     lengths = [row or 0.0 for row in tables.videos["duration_s"].to_pylist()]
     videos = _Tally(tables.videos, pa.array(lengths, pa.float64()))
     start_s, end_s = (tables.clips[name].to_numpy() for name in ("start_s", "end_s"))
-    clips = _Tally(tables.clips, pa.array(end_s - start_s))
+    clip_s = pa.array(end_s - start_s)
+    clips = _Tally(tables.clips, clip_s)
     covered_s = sum(covered_by_source(tables.clips).values())
     return Funnel(
         found=videos.of(),
@@ -146,14 +161,23 @@ def count_range(tables: Tables) -> Funnel:
         dropped_s=tables.dropped_s,
         overlap_s=max(0.0, clips.of().seconds - covered_s),
         num_partial=tables.videos["is_partial"].to_pylist().count(True),
+        sound=_by_sound(tables.clips, sound_column, clip_s),
     )
 
 
-class _Tally:
-    """Items and seconds of a table by status and reason."""
+def _by_sound(clips: pa.Table, column: str, seconds: pa.Array) -> Counts:
+    """Kept clips by what became of their sound; empty without an encoder."""
+    if column not in clips.column_names:
+        return {}
+    is_known = pa.array(arrow.flags(clips[column].is_valid()))
+    return _Tally(clips.filter(is_known), seconds.filter(is_known), by=column).by_reason("kept")
 
-    def __init__(self, table: pa.Table, seconds: pa.Array) -> None:
-        keyed = pa.table([table["status"], table["reason"], seconds], ["status", "reason", "seconds"])
+
+class _Tally:
+    """Items and seconds of a table by status and reason; ``by`` names another column than ``reason``."""
+
+    def __init__(self, table: pa.Table, seconds: pa.Array, *, by: str = "reason") -> None:
+        keyed = pa.table([table["status"], table[by], seconds], ["status", "reason", "seconds"])
         grouped = keyed.group_by(["status", "reason"]).aggregate([("seconds", "sum"), ("seconds", "count")])
         self._counts = {
             (str(row["status"]), str(row["reason"])): Count(row["seconds_count"], row["seconds_sum"])

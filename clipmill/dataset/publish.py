@@ -30,6 +30,7 @@ from clipmill.errors import ConservationError
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.scratch import ScratchFolder
+from clipmill.stages.column_roles import SOUND
 from clipmill.storage import store
 from clipmill.storage.swap import standing
 
@@ -110,10 +111,11 @@ def _fill(spool: Spool, output: str, plan: Plan, known: Survey, repeats: pa.Tabl
         passed.append(kept.filter(arrow.is_in(kept, named)))
         spool.append(tables)
     marked = usable(repeats, pa.concat_arrays(passed))
-    return total(_checked(spool, known, marked, guard))
+    return total(_checked(spool, plan, known, marked, guard))
 
 
-def _checked(spool: Spool, known: Survey, repeats: pa.Table, guard: Guard) -> Iterator[Funnel]:
+def _checked(spool: Spool, plan: Plan, known: Survey, repeats: pa.Table, guard: Guard) -> Iterator[Funnel]:
+    sound_column = _sound_column(plan)
     curated: set[str] = set()
     num_curated = 0
     for index, (part, tables) in enumerate(zip(known.ranges, spool.ranges(), strict=True)):
@@ -125,9 +127,15 @@ def _checked(spool: Spool, known: Survey, repeats: pa.Table, guard: Guard) -> It
         ids = tables.videos.filter(arrow.equal(tables.videos["status"], "curated"))["video_id"].to_pylist()
         curated.update(ids)
         num_curated += len(ids)
-        yield count_range(tables)
+        yield count_range(tables, sound_column=sound_column)
     if len(curated) != num_curated:
         raise ConservationError(f"{num_curated} videos are curated, but only {len(curated)} differ")
+
+
+def _sound_column(plan: Plan) -> str:
+    """Returns the column of clips that says what became of their sound; empty without one."""
+    columns = plan.encoder.published_columns() if plan.encoder else ()
+    return next((name for name, column in columns if column.role == SOUND), "")
 
 
 def _staged(scratch: str, spool: Spool, plan: Plan, options: PublishOptions) -> Staged:

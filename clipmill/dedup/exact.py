@@ -1,12 +1,16 @@
 """Videos that are the same film in another file: renamed copies and re-muxed ones."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 import numpy as np
 
 from clipmill.dedup.groups import group_id, keepers
+
+ASPECT_TOLERANCE = 0.02
+DURATION_TOLERANCE, DURATION_TOLERANCE_S = 0.01, 0.1
 
 
 class Copy(StrEnum):
@@ -21,13 +25,17 @@ class VideoRow:
     """What is known of one source file.
 
     ``content_digest`` and ``audio_digest`` are None before the video is decoded; a decoded video without
-    sound has no audio digest either.
+    sound has no audio digest either. ``rotation_deg`` (clockwise), ``sar`` (width over height of a pixel) and
+    ``duration_s`` say how its pictures are shown.
     """
 
     uri: str
     video_id: str
     content_digest: str | None = None
     audio_digest: str | None = None
+    rotation_deg: int = 0
+    sar: Fraction = Fraction(1)
+    duration_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -44,16 +52,34 @@ def find_exact(videos: Sequence[VideoRow]) -> list[ExactDuplicate]:
     """The files of ``videos`` that repeat another, sorted by URI, whatever order they come in.
 
     A renamed copy has its keeper's ``video_id``; a re-muxed one has its pictures and its
-    sound. A dub has other sound and stays. The keeper is the smallest URI of a group.
+    sound, and shows them alike. A dub has other sound and stays; so does what is turned, of another aspect,
+    or faster. The keeper is the smallest URI of a group.
     """
     rows = sorted(videos, key=lambda video: video.uri)
-    pairs = [*_alike([row.video_id for row in rows]), *_alike([_content_key(row) for row in rows])]
+    pairs = [*_alike([row.video_id for row in rows]), *_shown_alike(rows)]
     kept = keepers(len(rows), np.array(pairs, dtype=np.intp).reshape(-1, 2))
     return [_duplicate(row, rows[kept[i]]) for i, row in enumerate(rows) if kept[i] != i]
 
 
-def _content_key(row: VideoRow) -> Hashable:
-    return None if row.content_digest is None else (row.content_digest, row.audio_digest)
+def _shown_alike(rows: Sequence[VideoRow]) -> Iterator[tuple[int, int]]:
+    """Each decoded row with the first row of the same content that is shown alike."""
+    firsts: dict[Hashable, list[int]] = {}
+    for place, row in enumerate(rows):
+        if row.content_digest is None:
+            continue
+        same = firsts.setdefault((row.content_digest, row.audio_digest, row.rotation_deg), [])
+        like = next((first for first in same if _is_shown_like(rows[first], row)), place)
+        same.extend([place] if like == place else [])
+        yield like, place
+
+
+def _is_shown_like(one: VideoRow, other: VideoRow) -> bool:
+    """Containers round aspects to pixels, and times to milliseconds; the last frame may lack its length."""
+    is_as_wide = abs(one.sar - other.sar) <= ASPECT_TOLERANCE * one.sar
+    longest_s = max(one.duration_s, other.duration_s)
+    return is_as_wide and abs(one.duration_s - other.duration_s) <= max(
+        DURATION_TOLERANCE_S, DURATION_TOLERANCE * longest_s
+    )
 
 
 def _alike(keys: Sequence[Hashable]) -> list[tuple[int, int]]:

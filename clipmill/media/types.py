@@ -40,7 +40,8 @@ class ScanFacts:
     frames whose timestamps were missing or out of order and had to be made up; empty when there are none.
     ``oddities`` says in words what else is unusual (interlaced, mirrored, high dynamic range, sizes that
     change) and what was done with it. ``decoder`` says who decoded, and why not NVDEC where that was tried.
-    ``failed_measures`` holds the first error of each Measure that raised one.
+    ``failed_measures`` holds the first error of each Measure that raised one. ``clock_jumps`` where the
+    file's times come several times, as in joined recordings, so that they do not say where a packet belongs.
     """
 
     num_frames: int
@@ -57,6 +58,7 @@ class ScanFacts:
     oddities: str = ""
     decoder: str = "cpu"
     failed_measures: Mapping[Measure, str] = field(default_factory=dict[Measure, str])
+    clock_jumps: bool = False
 
 
 @dataclass(frozen=True)

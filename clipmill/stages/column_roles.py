@@ -18,5 +18,8 @@ STATUS = "status"
 CARD = "card"
 """Text or number of a clip that the report shows on the clip's card."""
 
+SOUND = "sound"
+"""What became of the sound of a clip, in one word; the summary counts them."""
+
 ERRORS = "errors"
 """JSON of several messages by name, which join the errors of a clip."""

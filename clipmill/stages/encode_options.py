@@ -1,7 +1,9 @@
 """How clips are encoded: the parameters that change a clip file, apart from any stage."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
 
 EncoderName = Literal[
     "libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "libsvtav1", "smart", "copy"
@@ -13,6 +15,30 @@ Preset = Literal[
 ]  # fmt: skip
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 """x264's, from the fastest to the slowest."""
+
+
+AAC_RATES = frozenset({48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000})
+"""Samples a second that encoded sound may have."""
+
+
+@dataclass(frozen=True)
+class AudioOptions:
+    """The sound of clips.
+
+    ``track`` is ``default`` (the file's own default, or what goes on in its place), ``all``, or the number of
+    an audio track, from 0. ``codec`` ``auto`` copies what a clip's file can hold and encodes the rest as AAC.
+    ``channels`` (1 or 2) and ``rate`` (samples a second) encode; None keeps the source's, at most stereo.
+    """
+
+    track: Literal["default", "all"] | Annotated[int, Field(ge=0)] = "default"
+    codec: Literal["auto", "aac", "flac"] = "auto"
+    channels: Literal[1, 2] | None = None
+    rate: Literal[48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000] | None = None
+
+    @property
+    def copies(self) -> bool:
+        """True if packets may stay as they are."""
+        return self.codec == "auto" and self.channels is None and self.rate is None
 
 
 @dataclass(frozen=True)
@@ -35,6 +61,7 @@ class EncodeOptions:
     multiple_of: int | None
     target_fps: float | None
     strip_audio: bool
+    audio: AudioOptions
     use_hwaccel: bool
 
     @property

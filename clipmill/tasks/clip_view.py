@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from typing import get_args
 
 from clipmill.planning.nodes import Node
-from clipmill.records import Answer, CutClip
+from clipmill.records import Answer, CutClip, SoundFacts, SoundStatus
 from clipmill.scores.quality import QualityScores
 from clipmill.stages.process_stage import OVERRIDES, ProcessStage
 from clipmill.stages.video.clipping.clip_extraction_stages import CROP_COLUMNS
@@ -53,6 +54,7 @@ def _fill_answer(clip: Clip, node: Node, row: Row) -> None:
 
 def _fill_file(clip: Clip, _node: Node, row: Row) -> None:
     crop = [row.get(name, int) for name in CROP_COLUMNS]
+    clip.errors |= row.texts_by_name("audio_errors")
     clip.file_digest = row.get("clip_digest", str) or ""
     clip.file = CutClip(
         clip_id=str(clip.uuid),
@@ -67,8 +69,15 @@ def _fill_file(clip: Clip, _node: Node, row: Row) -> None:
         num_bytes=row.get("num_bytes", int) or 0,
         video_codec=row.get("video_codec", str) or "",
         has_audio=bool(row.get("has_audio", bool)),
+        sound=_sound(row),
         crop=_whole(crop),
     )
+
+
+def _sound(row: Row) -> SoundFacts:
+    """What became of the sound; rows of older versions do not say."""
+    status, reason = row.get("audio_status", str), row.get("audio_reason", str) or ""
+    return next((SoundFacts(each, reason) for each in get_args(SoundStatus) if each == status), SoundFacts())
 
 
 def _whole(crop: list[int | None]) -> tuple[int, int, int, int] | None:

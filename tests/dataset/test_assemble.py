@@ -16,7 +16,7 @@ from clipmill.state.inspections import verify_digest
 from clipmill.state.schema import VERIFY_STATE
 from clipmill.state.store import ResultStore
 from clipmill.storage import parquet
-from tests.support.state_rows import Project, semantic
+from tests.support.state_rows import Project, Row, semantic
 
 pytestmark = pytest.mark.integration
 
@@ -206,6 +206,17 @@ def test_a_remuxed_copy_is_a_duplicate_even_where_it_was_cut_already(project: Pr
     tables = assemble(project.collect())
     assert statuses(tables.videos) == {"a.mp4": "curated", "b.mkv": "duplicate"}
     assert tables.clips["clip_id"].to_pylist() == kept
+
+
+@pytest.mark.parametrize(
+    ("header", "split"),
+    [({"rotation_deg": 90}, {}), ({"sar": "4/3"}, {}), ({}, {"duration_s": 20.0, "frames": 500})],
+    ids=["sideways", "of another aspect", "slowed"],
+)
+def test_a_copy_that_is_shown_otherwise_is_no_duplicate(project: Project, header: Row, split: Row) -> None:
+    project.curate("a.mp4", content_digest="cd1:x")
+    project.split(project.inspect("b.mp4", **header), [(0, 100)], content_digest="cd1:x", **split)
+    assert statuses(assemble(project.collect()).videos) == {"a.mp4": "curated", "b.mp4": "pending"}
 
 
 def test_a_dub_is_no_duplicate(project: Project) -> None:

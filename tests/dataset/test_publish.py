@@ -133,6 +133,7 @@ def test_the_json_of_a_clip_has_the_documented_keys(project: Project) -> None:
         "num_frames": 100,
         "video_codec": "h264",
         "num_bytes": 5000,
+        "audio_status": "none",
         "motion_score": {"global_mean": 0.1, "per_patch_min_256": 0.1},
         "windows": [{"start_frame": 0, "end_frame": 149}],
         "valid": True,

@@ -13,6 +13,7 @@ from clipmill import identity, layout
 from clipmill.dataset.copies import ranges_of
 from clipmill.dataset.exports import embeddings
 from clipmill.dataset.exports.embeddings import embedders, export_clips, export_embeddings, id_ranges
+from clipmill.dataset.funnel import Count
 from clipmill.dataset.schemas import TABLES
 from clipmill.dataset.snapshots.record import current_snapshot, read_table
 from clipmill.specs import CurateSpec
@@ -22,6 +23,7 @@ from tests.support.state_rows import Project, semantic
 pytestmark = pytest.mark.integration
 
 NAMES = [f"{number}.mp4" for number in range(8)]
+CLIPS = [(0, 100), (100, 250)]
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +31,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Videos of every kind; the copies of a video and of a clip are far from what they repeat."""
     project = Project(tmp_path_factory.mktemp("ranges"), CurateSpec.model_validate({"motion_filter": {}}))
     for name in NAMES[:5]:
-        project.curate(name)
-    low, high = project.split(project.inspect("5.mp4"), [(0, 100), (100, 250)])
+        for clip, sound in zip(project.split(project.inspect(name), CLIPS), ("copied", "lost"), strict=True):
+            project.finish(clip, sound=sound)
+    low, high = project.split(project.inspect("5.mp4"), CLIPS)
     project.finish(low, motion=0.0)
     project.finish(high)
     project.inspect("6.mp4", video_id="id-0.mp4")
@@ -66,6 +69,11 @@ def test_ranges_do_not_show(project: Project, clips_per_range: int, max_rows_per
     }
     assert exports_in_ranges == exports
     assert funnel_of_ranges == funnel
+
+
+def test_sound_of_kept_clips_is_counted_over_all_ranges(project: Project) -> None:
+    counts = project.publish(duplicates=duplicates(project), clips_per_range=5).sound
+    assert counts == {"copied": Count(5, 20.0), "lost": Count(5, 30.0)}
 
 
 def test_a_large_table_is_a_folder_of_its_parts(project: Project) -> None:

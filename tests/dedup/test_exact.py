@@ -1,5 +1,8 @@
 import random
 from dataclasses import replace
+from fractions import Fraction
+
+import pytest
 
 from clipmill.dedup.exact import Copy, VideoRow, find_exact
 
@@ -22,6 +25,21 @@ def test_a_remuxed_copy_has_the_same_pictures_and_sound() -> None:
 
 def test_a_dub_is_not_a_copy() -> None:
     assert found(MP4, replace(MKV, audio_digest="ad1:other")) == {}
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [{"rotation_deg": 90}, {"sar": Fraction(4, 3)}, {"duration_s": 20.0}],
+    ids=["turned", "of another aspect", "half as fast"],
+)
+def test_the_same_packets_shown_otherwise_are_not_a_copy(shown: dict[str, object]) -> None:
+    first = replace(MP4, duration_s=10.0)
+    assert found(first, replace(MKV, **{"duration_s": 10.0, **shown})) == {}
+
+
+def test_a_copy_may_round_its_aspect_and_its_times() -> None:
+    first = replace(MP4, duration_s=2.0, sar=Fraction(40, 33))
+    assert list(found(first, replace(MKV, duration_s=1.96, sar=Fraction(39, 32)))) == ["c.mkv"]
 
 
 def test_a_video_without_its_sound_is_not_a_copy() -> None:

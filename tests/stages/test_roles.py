@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from clipmill.models.shots.detector import NetworkCutFinder
-from clipmill.records import CutClip
+from clipmill.records import CutClip, SoundFacts, SoundStatus
 from clipmill.shots.windows import WINDOW_FRAMES
 from clipmill.stages.base import Reads, Stage
-from clipmill.stages.encode_options import EncodeOptions
+from clipmill.stages.encode_options import AudioOptions, EncodeOptions
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage, ReaderStage, WriterStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
@@ -107,6 +107,29 @@ def test_a_crop_is_four_columns(
 ) -> None:
     row = file_row(CutClip("id", "clip.mp4", crop=crop), clip_uri="", clip_digest="")
     assert tuple(row[name] for name in ("crop_x", "crop_y", "crop_width", "crop_height")) == shown
+
+
+@pytest.mark.parametrize(
+    ("status", "errors"),
+    [("lost", '{"sound": "no packet could be decoded"}'), ("partial", None), ("copied", None)],
+)
+def test_lost_sound_is_an_error_of_the_clip(status: SoundStatus, errors: str | None) -> None:
+    cut = CutClip("id", "clip.mp4", sound=SoundFacts(status, "no packet could be decoded"))
+    row = file_row(cut, clip_uri="", clip_digest="")
+    assert (row["audio_status"], row["audio_errors"]) == (status, errors)
+
+
+def test_the_default_sound_is_not_in_the_digest() -> None:
+    assert ClipTranscodingStage(audio=AudioOptions()).digest() == ClipTranscodingStage().digest()
+    assert ClipTranscodingStage(audio=AudioOptions(rate=16000)).digest() != ClipTranscodingStage().digest()
+
+
+@pytest.mark.parametrize(
+    "audio", [{"track": -1}, {"track": "first"}, {"codec": "mp3"}, {"rate": 1}, {"x": 1}]
+)
+def test_impossible_sound_is_refused(audio: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="audio"):
+        ClipTranscodingStage.model_validate({"audio": audio})
 
 
 def test_an_encoder_reads_the_source_and_drops_what_it_cannot_encode() -> None:

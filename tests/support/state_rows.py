@@ -129,6 +129,7 @@ class Project:
         *,
         motion: float = 0.1,
         vector: tuple[float, ...] = (1.0, 0.0),
+        sound: str = "none",
         but: str = "",
         **scores: float,
     ) -> None:
@@ -139,7 +140,7 @@ class Project:
             "encode": {
                 "clip_uri": f"clips/{clip}.mp4", "clip_digest": "d", "clip_mode": "encode", "mode_reason": "",
                 "file_start_s": 0.0, "width": 640, "height": 360, "framerate": 25.0, "num_frames": 100,
-                "num_bytes": 5000, "video_codec": "h264", "has_audio": False,
+                "num_bytes": 5000, "video_codec": "h264", "has_audio": sound != "none", "audio_status": sound,
             },
             "embedding": {"embedding": list(vector), "embedding_algorithm": "perceptual"},
         }  # fmt: skip

@@ -156,6 +156,8 @@ def test_file_is_described() -> None:
         "width": [160] * 3, "height": [90] * 3, "framerate": [24.0] * 3, "num_frames": [48] * 3,
         "has_audio": [True] * 3, "crop_x": [0, None, None], "crop_y": [2, None, None],
         "crop_width": [160, None, None], "crop_height": [80, None, None],
+        "audio_status": ["copied", "lost", None], "audio_reason": ["", "no packet could be decoded", None],
+        "audio_errors": [None, '{"sound": "no packet could be decoded"}', None],
     }  # fmt: skip
     clips = video_of(chunk(made={"encode": rows(of.by_key["encode"], values)}), of).clips
     file = clips[0].file
@@ -164,6 +166,9 @@ def test_file_is_described() -> None:
     assert (clips[0].file_digest, file.crop) == ("ab", (0, 2, 160, 80))
     assert clips[1].file is not None
     assert clips[1].file.crop is None
+    assert (file.sound.status, clips[1].file.sound.status) == ("copied", "lost")
+    assert clips[1].errors == {"sound": "no packet could be decoded"}
+    assert clips[0].errors == {}
 
 
 def test_embedding_and_sketch_are_seen() -> None:

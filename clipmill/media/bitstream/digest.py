@@ -5,6 +5,7 @@ metadata do not enter; a digest made from a seek, or from part of the packets, i
 """
 
 import hashlib
+from collections.abc import Sequence
 
 from clipmill.media.bitstream.access_units import Splitter, audio_splitter, video_splitter
 
@@ -36,6 +37,13 @@ class ContentDigest:
     def digest(self) -> str:
         """``cd1:`` and 32 hex digits for the packets so far."""
         return self._units.digest()
+
+
+def joined_digest(digests: Sequence[str]) -> str:
+    """The digest of a video whose parts have these; that of the part where there is one."""
+    if len(digests) == 1:
+        return digests[0]
+    return f"{CONTENT_VERSION}:{hashlib.blake2b(' '.join(digests).encode(), digest_size=16).hexdigest()}"
 
 
 class AudioDigest:

@@ -57,8 +57,8 @@ def spliceable(codec: str, extradata: bytes) -> PictureTest | None:
 def sequence_headers(codec: str, extradata: bytes) -> Callable[[bytes], frozenset[bytes]] | None:
     """What a packet (or extradata that is a byte stream) says of the size and format of its pictures.
 
-    Parameter sets of H.264 and HEVC, sizes of MPEG-2; none where the packet says nothing. None for codecs
-    whose packets are not looked into.
+    Parameter sets of H.264 and HEVC, sizes, aspect and rate of MPEG-2; none where the packet says nothing.
+    None for codecs whose packets are not looked into.
     """
     if codec == "mpeg2video":
         return lambda packet: frozenset(_mpeg2_sizes(packet))
@@ -74,10 +74,10 @@ def sequence_headers(codec: str, extradata: bytes) -> Callable[[bytes], frozense
 
 
 def _mpeg2_sizes(packet: bytes) -> Iterator[bytes]:
-    """Width and height, 12 bits each, of the sequence headers of a packet."""
+    """Width and height, 12 bits each, aspect and rate of the sequence headers of a packet."""
     at = packet.find(MPEG2_SEQUENCE)
     while at >= 0:
-        yield packet[at + 4 : at + 7]
+        yield packet[at + 4 : at + 8]
         at = packet.find(MPEG2_SEQUENCE, at + 4)
 
 

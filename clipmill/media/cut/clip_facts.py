@@ -4,10 +4,12 @@ import os
 
 import av
 
-from clipmill.records import CutClip
+from clipmill.records import CutClip, SoundFacts
 
 
-def read_clip(path: str, *, clip_id: str, clip_mode: str, mode_reason: str, file_start_s: float) -> CutClip:
+def read_clip(
+    path: str, *, clip_id: str, clip_mode: str, mode_reason: str, file_start_s: float, sound: SoundFacts
+) -> CutClip:
     """The record of a written clip; sizes, rate, counts and codec come from the file."""
     with av.open(path) as container:
         stream = container.streams.video[0]
@@ -24,4 +26,5 @@ def read_clip(path: str, *, clip_id: str, clip_mode: str, mode_reason: str, file
             num_bytes=os.path.getsize(path),
             video_codec=stream.codec_context.codec.canonical_name,
             has_audio=bool(container.streams.audio),
+            sound=sound,
         )

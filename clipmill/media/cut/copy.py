@@ -17,9 +17,9 @@ from av.video.stream import VideoStream
 from clipmill.media.bitstream.access_units import START_CODE
 from clipmill.media.bitstream.random_access import PictureTest, sequence_headers, startable
 from clipmill.media.decode.seek import ClipSource
-from clipmill.media.encode.audio import AudioSource, add_audio
 from clipmill.media.encode.muxer import ClipFile
-from clipmill.records import ClipSpan
+from clipmill.media.sound.clip_sound import LEFT_OUT, ClipAudio, SpanSound
+from clipmill.records import ClipSpan, SoundFacts
 
 MP4_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg"})
 WEBM_CODECS = frozenset({"vp8"})
@@ -28,7 +28,6 @@ UNTIMED_CONTAINERS = frozenset({"avi"})
 
 BYTE_STREAM = (START_CODE, b"\x00" + START_CODE)
 NO_TIMES = "the container gives no picture times"
-WEBM_AUDIO = frozenset({None, "opus", "vorbis"})
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,12 @@ def decode_times(pts: Sequence[int]) -> list[int]:
     return [at - lead for at in shown]
 
 
-def suffix_for(codec: str, audio_codec: str | None) -> str:
-    """Container of a copied clip: mp4 where it holds the codec."""
+def suffix_for(codec: str, sound: SpanSound | None) -> str:
+    """Container of a copied clip: mp4 where it holds the codec, webm where it holds the sound too."""
     if codec in MP4_CODECS:
         return ".mp4"
-    return ".webm" if codec in WEBM_CODECS and audio_codec in WEBM_AUDIO else ".mkv"
+    fits = codec in WEBM_CODECS and (sound is None or sound.is_copied(".webm"))
+    return ".webm" if fits else ".mkv"
 
 
 def find_run(source: ClipSource, clip: ClipSpan, *, min_length_s: float) -> CopyRun | str:
@@ -87,23 +87,31 @@ def copy_run(packets: Sequence[Packet[VideoStream]], clip: ClipSpan) -> CopyRun:
     return CopyRun(tuple(packets[:kept]), key_pts, end_pts)
 
 
+def sound_of(run: CopyRun, source: ClipSource, audio: ClipAudio | None) -> SpanSound | None:
+    """The sound of the time of a run; None where none is wanted."""
+    start, end = (pts * source.time_base for pts in (run.start_pts, run.end_pts))
+    return audio.span(start, end) if audio is not None else None
+
+
 def write_run(
-    path: str, run: CopyRun, source: ClipSource, *, audio: AudioSource | None, tag: str | None = None
-) -> None:
-    """Write the packets, and the sound of the same time, to ``path``; ``tag`` is the mp4's sample entry."""
+    path: str, run: CopyRun, source: ClipSource, *, sound: SpanSound | None, tag: str | None = None
+) -> SoundFacts:
+    """Write the packets and their sound to ``path``; ``tag`` is the mp4's sample entry."""
+    facts = LEFT_OUT
     file = ClipFile(path, time_base=source.time_base)
     try:
         target = file.output.add_stream_from_template(source.stream, opaque=True)
         if tag is not None:
             target.codec_tag = tag
-        if audio is not None:
-            start, end = (pts * source.time_base for pts in (run.start_pts, run.end_pts))
-            file.sound = iter(add_audio(file.output, audio, suffix=file.suffix, start=start, end=end))
+        if sound is not None:
+            added = sound.add_to(file.output, file.suffix)
+            file.sound, facts = iter(added.packets), added.facts
         file.mux(_rebased(run, target))
         file.keep()
     except BaseException:  # whatever it was, it is raised again: no half file stays
         file.discard()
         raise
+    return facts
 
 
 def _rebased(run: CopyRun, target: VideoStream) -> Iterator[Packet[VideoStream]]:

@@ -16,19 +16,20 @@ from av.error import FFmpegError
 
 from clipmill.errors import UnreadableVideo
 from clipmill.media.cut.clip_facts import read_clip
-from clipmill.media.cut.copy import CopyRun, find_run, suffix_for, write_run
+from clipmill.media.cut.copy import CopyRun, find_run, sound_of, suffix_for, write_run
 from clipmill.media.cut.reencode import CutJob, Outcome, cut_exactly, encoded_path, raise_disk_fault
 from clipmill.media.cut.smart import cut_smart
 from clipmill.media.cut.smart_plan import SmartPlan, plan_smart
 from clipmill.media.decode.seek import ClipSource
-from clipmill.media.encode.audio import AudioSource
 from clipmill.media.encode.clip_encoder import ClipEncoder, source_encoding
 from clipmill.media.encode.resize import find_crop
 from clipmill.media.frames.geometry import Rect
 from clipmill.media.io.container import store_first
 from clipmill.media.io.probe import quarter_turns_deg
 from clipmill.media.io.source import open_source
-from clipmill.records import ClipSpan, CutClip, SourceFile, VideoReason
+from clipmill.media.sound.clip_sound import LEFT_OUT, ClipAudio
+from clipmill.media.sound.source import AudioSource
+from clipmill.records import ClipSpan, CutClip, SoundFacts, SourceFile, VideoReason
 from clipmill.sandbox.heartbeat import beat
 from clipmill.stages.encode_options import EncodeOptions
 
@@ -66,7 +67,7 @@ def cut_clips(
         )
         job = CutJob(
             video,
-            None if options.strip_audio else audio,
+            None if options.strip_audio else ClipAudio(audio, options.audio),
             encoding,
             out_dir,
             _counted(heartbeat),
@@ -87,31 +88,35 @@ def cut_clips(
 
 
 def _encode(job: CutJob, clips: Sequence[ClipSpan], reasons: Mapping[str, str]) -> dict[str, CutClip]:
-    """The encoded clips; one that fails is tried without sound before it is given up."""
+    """The encoded clips; one that fails is tried with all of its sound encoded, then without sound."""
     crops: dict[str, Rect | None] = {}
     if job.encoding.options.crop_letterbox and not job.repaired_times:  # finding bars seeks
         crops = {clip.clip_id: find_crop(job.source, clip) for clip in clips}
     encoders: dict[str, ClipEncoder] = {}
-    job = replace(job, begin=_opener(job, crops, encoders))
-    outcomes = cut_exactly(job, clips)
-    failed = [
-        clip for clip in clips if outcomes[clip.clip_id].message and not outcomes[clip.clip_id].lacks_frames
-    ]
-    silent = (
-        cut_exactly(replace(job, begin=_opener(replace(job, audio=None), crops, encoders)), failed)
-        if job.audio and job.audio.stream and failed
-        else {}
-    )
+    outcomes: dict[str, Outcome] = {}
+    left, first_faults = list(clips), dict[str, str]()
+    for audio in _ways_to_sound(job.audio):
+        attempt = replace(job, audio=audio)
+        outcomes |= cut_exactly(replace(attempt, begin=_opener(attempt, crops, encoders)), left)
+        left = [clip for clip in left if outcomes[clip.clip_id].may_be_its_sound]
+        first_faults = {clip.clip_id: outcomes[clip.clip_id].message for clip in left} | first_faults
+        if not left:
+            break
     records: dict[str, CutClip] = {}
     for clip in clips:
-        outcome, reason = outcomes[clip.clip_id], reasons.get(clip.clip_id, "")
-        if clip.clip_id in silent and not silent[clip.clip_id].message:
-            reason = "; ".join(filter(None, [reason, f"without its sound: {outcome.message}"]))
-            outcome = Outcome()
-        record = _record(job.out_dir, clip, outcome, reason)
-        geometry = encoders[clip.clip_id].geometry if clip.clip_id in encoders else None
+        encoder, outcome = encoders.get(clip.clip_id), outcomes[clip.clip_id]
+        sound = encoder.sound if encoder else LEFT_OUT
+        if clip.clip_id in first_faults and sound == LEFT_OUT:
+            sound = SoundFacts("lost", first_faults[clip.clip_id])
+        record = _record(job.out_dir, clip, outcome, reasons.get(clip.clip_id, ""), sound)
+        geometry = encoder.geometry if encoder else None
         records[clip.clip_id] = replace(record, crop=geometry and astuple(geometry.shown))
     return records
+
+
+def _ways_to_sound(audio: ClipAudio | None) -> list[ClipAudio | None]:
+    """How a clip may get its sound, the best way first."""
+    return [audio, audio.encoding, None] if audio is not None and audio.tracks else [audio]
 
 
 def _opener(
@@ -121,7 +126,7 @@ def _opener(
 
     def begin(clip: ClipSpan) -> ClipEncoder:
         path = encoded_path(job.out_dir, clip)
-        encoder = ClipEncoder(path, clip, job.encoding, audio=job.audio, crop=crops.get(clip.clip_id))
+        encoder = ClipEncoder(path, clip, job.encoding_now, audio=job.audio, crop=crops.get(clip.clip_id))
         encoders[clip.clip_id] = encoder
         return encoder
 
@@ -176,14 +181,16 @@ def _smart(job: CutJob, clips: Sequence[ClipSpan]) -> dict[str, CutClip | str]:
 
 
 def _write_copy(job: CutJob, clip: ClipSpan, run: CopyRun) -> CutClip:
-    suffix = suffix_for(job.source.codec, job.audio.codec if job.audio else None)
-    path = os.path.join(job.out_dir, f"{clip.clip_id}{suffix}")
-    write_run(path, run, job.source, audio=job.audio)
+    sound = sound_of(run, job.source, job.audio)
+    path = os.path.join(job.out_dir, f"{clip.clip_id}{suffix_for(job.source.codec, sound)}")
+    facts = write_run(path, run, job.source, sound=sound)
     start_s = clip.start_s + float((run.start_pts - clip.start_pts) * job.source.time_base)
-    return read_clip(path, clip_id=clip.clip_id, clip_mode="copy", mode_reason="", file_start_s=start_s)
+    return read_clip(
+        path, clip_id=clip.clip_id, clip_mode="copy", mode_reason="", file_start_s=start_s, sound=facts
+    )
 
 
-def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str) -> CutClip:
+def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str, sound: SoundFacts) -> CutClip:
     if outcome.message:
         return CutClip(clip.clip_id, path="", message=outcome.message, mode_reason=mode_reason)
     return read_clip(
@@ -192,6 +199,7 @@ def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str) ->
         clip_mode="encode",
         mode_reason=mode_reason,
         file_start_s=clip.start_s,
+        sound=sound,
     )
 
 

@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from av.error import FFmpegError
@@ -13,11 +13,12 @@ from av.video.frame import VideoFrame
 
 from clipmill.errors import StoreError
 from clipmill.media.decode.seek import ClipSource
-from clipmill.media.encode.audio import AudioSource
 from clipmill.media.encode.clip_encoder import ClipEncoder, SourceEncoding
 from clipmill.media.frames.missing_timestamps import has_made_up_times, stored_pts
-from clipmill.media.frames.orient_filter import Upright
+from clipmill.media.frames.orient_filter import Upright, upright_sar
 from clipmill.media.frames.timestamps import Timeline
+from clipmill.media.sound.clip_sound import ClipAudio
+from clipmill.media.sound.clock_walk import LAG_S
 from clipmill.records import ClipSpan
 
 DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO})
@@ -55,7 +56,7 @@ class CutJob:
     """
 
     source: ClipSource
-    audio: AudioSource | None
+    audio: ClipAudio | None
     encoding: SourceEncoding
     out_dir: str
     progress: Callable[[], None]
@@ -63,11 +64,21 @@ class CutJob:
     shape: Callable[[], Callable[[VideoFrame], VideoFrame]] = Upright
     begin: Callable[[ClipSpan], FrameSink] | None = None
 
+    @property
+    def follows_clock(self) -> bool:
+        """Whether sound needs the repair of the pictures beside it, and so some pictures behind a clip."""
+        return bool(self.repaired_times) and self.audio is not None
+
     def sink(self, clip: ClipSpan) -> FrameSink:
         """Where the frames of ``clip`` go."""
         if self.begin is not None:
             return self.begin(clip)
-        return ClipEncoder(encoded_path(self.out_dir, clip), clip, self.encoding, audio=self.audio)
+        return ClipEncoder(encoded_path(self.out_dir, clip), clip, self.encoding_now, audio=self.audio)
+
+    @property
+    def encoding_now(self) -> SourceEncoding:
+        """How a clip is encoded that begins with the frame decoded last."""
+        return replace(self.encoding, sar=upright_sar(self.source.shape.aspect, self.encoding.rotation_deg))
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,11 @@ class Outcome:
 
     message: str = ""
     lacks_frames: bool = False
+
+    @property
+    def may_be_its_sound(self) -> bool:
+        """Whether a clip without its sound may succeed."""
+        return bool(self.message) and not self.lacks_frames
 
 
 def encoded_path(out_dir: str, clip: ClipSpan) -> str:
@@ -120,6 +136,8 @@ def shared_runs(clips: Sequence[ClipSpan], saves_decoding: Callable[..., bool]) 
 def _encode(job: CutJob, run: Sequence[ClipSpan], frames: Iterable[VideoFrame]) -> dict[str, Outcome]:
     with closing(_Bench(job)) as bench:
         waiting, shaped, timeline = deque(run), job.shape(), Timeline(job.source.time_base)
+        if job.follows_clock and job.audio:
+            job.audio.source.follow(timeline)
         is_made_up = has_made_up_times(job.source.container, job.source.stream)
         for frame in frames:
             job.progress()
@@ -127,7 +145,7 @@ def _encode(job: CutJob, run: Sequence[ClipSpan], frames: Iterable[VideoFrame]) 
             while waiting and waiting[0].start_pts <= pts:
                 bench.begin(waiting.popleft())
             bench.finish_until(pts)
-            if not waiting and not bench.active:
+            if not waiting and not bench.is_busy:
                 break
             if bench.active:
                 bench.write(shaped(frame), pts)
@@ -138,12 +156,22 @@ def _encode(job: CutJob, run: Sequence[ClipSpan], frames: Iterable[VideoFrame]) 
 
 
 class _Bench:
-    """The clips being encoded at one moment. A fault of one is its outcome; the others go on."""
+    """The clips being encoded at one moment. A fault of one is its outcome; the others go on.
+
+    ``active`` take frames; those in ``_ended`` have them all and wait until their sound can be placed.
+    """
 
     def __init__(self, job: CutJob) -> None:
         self.active: list[FrameSink] = []
         self.outcomes: dict[str, Outcome] = {}
         self._job = job
+        self._ended: list[FrameSink] = []
+        self._lag = int(LAG_S / job.source.time_base) if job.follows_clock else 0
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any clip is not finished."""
+        return bool(self.active or self._ended)
 
     def begin(self, clip: ClipSpan) -> None:
         self._guarded(clip, lambda: self.active.append(self._job.sink(clip)))
@@ -157,11 +185,15 @@ class _Bench:
         """Close the clips that end at or before ``pts``; None closes all."""
         for encoder in list(self.active):
             if pts is None or encoder.clip.end_pts <= pts:
+                self.active.remove(encoder)
+                self._ended.append(encoder)
+        for encoder in list(self._ended):
+            if pts is None or encoder.clip.end_pts + self._lag <= pts:
                 self._finish(encoder)
 
     def close(self) -> None:
         """Leave no unfinished file behind."""
-        for encoder in list(self.active):
+        for encoder in [*self.active, *self._ended]:
             self._drop(encoder)
 
     def _finish(self, encoder: FrameSink) -> None:
@@ -171,12 +203,14 @@ class _Bench:
             self.outcomes[encoder.clip.clip_id] = Outcome(message, lacks_frames=True)
             self._drop(encoder)
         elif self._guarded(encoder.clip, encoder.finish):
-            self.active.remove(encoder)
+            self._ended.remove(encoder)
         else:
             self._drop(encoder)
 
     def _drop(self, encoder: FrameSink) -> None:
-        self.active.remove(encoder)
+        for encoders in (self.active, self._ended):
+            if encoder in encoders:
+                encoders.remove(encoder)
         encoder.abandon()
 
     def _guarded(self, clip: ClipSpan, step: Callable[[], None]) -> bool:
@@ -184,10 +218,15 @@ class _Bench:
             step()
         except (FFmpegError, ValueError) as error:
             raise_disk_fault(error, self._job.out_dir)
-            self.outcomes[clip.clip_id] = Outcome(str(error))
+            self.outcomes[clip.clip_id] = Outcome(said(error))
             return False
         self.outcomes[clip.clip_id] = Outcome()
         return True
+
+
+def said(error: Exception) -> str:
+    """What went wrong, without the name of the unfinished file."""
+    return (error.strerror or str(error)) if isinstance(error, FFmpegError) else str(error)
 
 
 def raise_disk_fault(error: Exception, out_dir: str) -> None:

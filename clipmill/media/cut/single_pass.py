@@ -23,12 +23,14 @@ from clipmill import identity
 from clipmill.errors import ClipmillError
 from clipmill.limits import LimitsSpec
 from clipmill.media.cut.clip_facts import read_clip
-from clipmill.media.encode.audio import AudioSource
+from clipmill.media.decode.pixel_shape import PixelShape
 from clipmill.media.encode.clip_encoder import ClipEncoder, SourceEncoding, source_encoding
 from clipmill.media.frames.orient_filter import Upright
 from clipmill.media.io.probe import quarter_turns_deg
 from clipmill.media.io.source import CountingReader
 from clipmill.media.scan.scan import scan
+from clipmill.media.sound.clip_sound import ClipAudio
+from clipmill.media.sound.source import AudioSource
 from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile
 from clipmill.sandbox.malloc import keep_large_blocks_apart
@@ -93,6 +95,8 @@ def scan_and_cut(
         facts = scan(source, plan, spool_dir, limits=limits, consumer=cutter)
         if facts.is_partial:
             return facts, SamePassClips((), "the video is damaged")
+        if facts.clock_jumps:
+            return facts, SamePassClips((), "the clock of the video jumps")
         return facts, SamePassClips(tuple(cutter.clips), cutter.gave_up)
 
 
@@ -111,7 +115,8 @@ class SamePassCutter:
         self._end = 0, 0.0  # of the video
         self._source: tuple[CountingReader, InputContainer, VideoStream] | None = None
         self._encoding: SourceEncoding | None = None
-        self._audio: AudioSource | None = None
+        self._shape: PixelShape | None = None
+        self._audio: ClipAudio | None = None
         os.makedirs(wanted.out_dir, exist_ok=True)
 
     def begin(self, reader: CountingReader, container: InputContainer, stream: VideoStream) -> None:
@@ -120,6 +125,7 @@ class SamePassCutter:
             self.clips.clear()
             self._give_up("the pass was begun again")
         self._source = reader, container, stream
+        self._shape = PixelShape(container, stream)
 
     def see(self, frame: VideoFrame, pts: int, time_s: float, thumbnail: np.ndarray | None) -> None:
         """The next frame, shown at ``pts``, ``time_s`` after the first one."""
@@ -131,6 +137,9 @@ class SamePassCutter:
             if self.gave_up:
                 return
             self._encoding = self._open(frame)
+        if self._shape is not None and self._shape.see_packet(None):
+            self._give_up("the shape of its pixels changes")
+            return
         self._ring.append(_Seen(self._num_seen, frame, pts, time_s))
         self._num_seen += 1
         thumbnails = None if thumbnail is None else thumbnail[None]
@@ -158,7 +167,8 @@ class SamePassCutter:
         reader, container, stream = self._source
         if not self._wanted.options.strip_audio:
             sound = self._stack.enter_context(reader.again())
-            self._audio = self._stack.enter_context(closing(AudioSource(sound)))
+            audio = self._stack.enter_context(closing(AudioSource(sound)))
+            self._audio = ClipAudio(audio, self._wanted.options.audio)
         rotation_deg = quarter_turns_deg(first.rotation)
         return source_encoding(
             self._wanted.options, container, stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
@@ -218,7 +228,12 @@ class SamePassCutter:
         clip = encoder.clip = self._span(growing.first, end_frame, end_pts, end_s)
         encoder.finish()
         record = read_clip(
-            encoder.path, clip_id=clip.clip_id, clip_mode="encode", mode_reason="", file_start_s=clip.start_s
+            encoder.path,
+            clip_id=clip.clip_id,
+            clip_mode="encode",
+            mode_reason="",
+            file_start_s=clip.start_s,
+            sound=encoder.sound,
         )
         self.clips.append(replace(record, crop=encoder.geometry and astuple(encoder.geometry.shown)))
 

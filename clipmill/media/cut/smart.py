@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.nal_units import after_a_splice
 from clipmill.media.cut.clip_facts import read_clip
-from clipmill.media.cut.copy import CopyRun, write_run
+from clipmill.media.cut.copy import CopyRun, sound_of, write_run
 from clipmill.media.cut.reencode import CutJob, Outcome, cut_exactly, raise_disk_fault
 from clipmill.media.cut.smart_plan import SmartPlan
 from clipmill.media.encode.splice_encoder import CodedPicture, PartEncoder
@@ -68,13 +68,15 @@ def _spliced(job: CutJob, plan: SmartPlan, encoders: Coded, outcomes: dict[str, 
         packet.time_base = job.source.time_base
     path = os.path.join(job.out_dir, f"{plan.clip.clip_id}.mp4")
     run = CopyRun(packets, plan.clip.start_pts, plan.clip.end_pts)
-    write_run(path, run, job.source, audio=job.audio, tag=plan.framing.codec.tag)
+    sound = sound_of(run, job.source, job.audio)
+    facts = write_run(path, run, job.source, sound=sound, tag=plan.framing.codec.tag)
     return read_clip(
         path,
         clip_id=plan.clip.clip_id,
         clip_mode="smart",
         mode_reason="",
         file_start_s=plan.clip.start_s,
+        sound=facts,
     )
 
 

@@ -15,11 +15,12 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from clipmill.media.bitstream.digest import AudioDigest, ContentDigest
+from clipmill.media.bitstream.digest import AudioDigest, ContentDigest, joined_digest
 from clipmill.media.bitstream.random_access import startable
 from clipmill.media.decode.limits import refused_size
+from clipmill.media.decode.programme_parts import UnreadBytes, in_turn, parts_of
 from clipmill.media.frames.missing_timestamps import has_made_up_times
-from clipmill.media.io.container import demuxed
+from clipmill.media.io.container import decodable_sound, default_of, demuxed
 from clipmill.sandbox.heartbeat import beat
 
 MISSING_TAIL_S = 0.5
@@ -60,7 +61,12 @@ class DecodeLoop:
     """
 
     def __init__(
-        self, container: InputContainer, stream: VideoStream, *, decode: Decode | None = None
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        *,
+        decode: Decode | None = None,
+        begin_part: Callable[[VideoStream], None] | None = None,
     ) -> None:
         self.damage = Damage()
         self.stream = stream
@@ -69,12 +75,17 @@ class DecodeLoop:
         self._container = container
         self._stream = stream
         self._decode = decode or stream.decode
+        self._begin_part = begin_part
+        self._parts = parts_of(container, stream) if begin_part is not None else [stream]
+        self._unread = UnreadBytes(container)
         self._seconds_per_tick = [float(each.time_base or 0) for each in container.streams]
-        self._content = ContentDigest(stream.codec_context.codec.canonical_name, _extradata(stream))
-        sound = _first_sound(container)
+        sound = _sound(container)
         self._sound_index = -1 if sound is None else sound.index
         self._sound_digest = None if sound is None else _audio_digest(sound)
-        self._is_real_key = startable(stream.codec_context.codec.canonical_name, _extradata(stream))
+        self._contents = {
+            part.index: ContentDigest(_codec(part), _extradata(part)) for part in self._parts[:1]
+        }
+        self._tests = {part.index: startable(_codec(part), _extradata(part)) for part in self._parts}
         self._false_keys: set[int | None] = set()
         self._end_s = 0.0
         self._first_s: float | None = None
@@ -83,12 +94,13 @@ class DecodeLoop:
 
     @property
     def content_digest(self) -> str:
-        """Digest of the video packets so far."""
-        return self._content.digest()
+        """Digest of the video packets so far; of those that could not be read, the size of the file."""
+        unread = [str(self._container.size)] if self._unread.is_any else []
+        return joined_digest([*(content.digest() for content in self._contents.values()), *unread])
 
     @property
     def audio_digest(self) -> str | None:
-        """Digest of the first audio stream's packets so far; None without sound."""
+        """Digest of the default audio stream's packets so far; None without sound."""
         return self._sound_digest.digest() if self._sound_digest is not None else None
 
     def frames(self) -> Generator[tuple[VideoFrame, bool]]:
@@ -97,13 +109,25 @@ class DecodeLoop:
         Frames outside the edit list are left out by the demuxer.
         """
         for packet in itertools.chain(self.packets(), [None]):
-            for frame in self._decoded(packet):
-                at_s = self._seconds(self._stream.index, frame.pts)
-                self._first_s = at_s if self._first_s is None else self._first_s
-                if frame.is_corrupt:
-                    self._note("a picture is damaged", at_s)
-                yield frame, self._is_key(frame)
+            if packet is not None and packet.stream_index != self._stream.index:
+                yield from map(self._seen, self._decoded(None))
+                self._begin(packet.stream)
+            yield from map(self._seen, self._decoded(packet))
         self.check_end()
+
+    def _seen(self, frame: VideoFrame) -> tuple[VideoFrame, bool]:
+        at_s = self._seconds(self._stream.index, frame.pts)
+        self._first_s = at_s if self._first_s is None else self._first_s
+        if frame.is_corrupt:
+            self._note("a picture is damaged", at_s)
+        return frame, self._is_key(frame)
+
+    def _begin(self, part: VideoStream) -> None:
+        """Decode another stream from now on, in which the video goes on."""
+        self._stream = self.stream = part
+        self._decode, self._waits_for_key = part.decode, False
+        if self._begin_part is not None:
+            self._begin_part(part)
 
     def starts_picture(self, packet: Packet[VideoStream]) -> bool:
         """Whether decoding can begin at a packet that just came: it holds a real key picture."""
@@ -118,7 +142,8 @@ class DecodeLoop:
 
     def packets(self) -> Generator[Packet[VideoStream]]:
         """Packets of the video, and of the sound, go to their digests; those of the video come out."""
-        packets = demuxed(self._container, self._container.streams)
+        known = demuxed(self._container, self._container.streams)
+        packets = in_turn(known, self._stream, self._parts)
         while (packet := self._next(packets)) is not None:
             if packet.size == 0:
                 continue  # PyAV ends each stream with one, none of which says whose it is
@@ -126,14 +151,23 @@ class DecodeLoop:
             beat(self._progress, self._end_s)
             end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
             self._end_s = max(self._end_s, end_s)
-            if packet.stream_index == self._stream.index:
+            self._unread.see(packet, self._note, end_s)
+            if packet.stream_index in self._tests:
                 data = bytes(packet)
-                self._content.update(data)
-                if packet.is_keyframe and self._is_real_key is not None and not self._is_real_key(data):
+                self._content(packet.stream_index).update(data)
+                is_real_key = self._tests[packet.stream_index]
+                if packet.is_keyframe and is_real_key is not None and not is_real_key(data):
                     self._false_keys.add(packet.pts)
                 yield cast("Packet[VideoStream]", packet)
             elif self._sound_digest is not None and packet.stream_index == self._sound_index:
                 self._sound_digest.update(bytes(packet))
+
+    def _content(self, index: int) -> ContentDigest:
+        """The digest of a part, which begins with its first packet."""
+        if index not in self._contents:
+            part = next(part for part in self._parts if part.index == index)
+            self._contents[index] = ContentDigest(_codec(part), _extradata(part))
+        return self._contents[index]
 
     def _next(self, packets: Iterator[Packet[Stream]]) -> Packet[Stream] | None:
         try:
@@ -183,9 +217,12 @@ class DecodeLoop:
         self.damage.note(cause, at_s=max(0.0, at_s - (self._first_s or 0.0)))
 
 
-def _first_sound(container: InputContainer) -> AudioStream | None:
-    sounds = container.streams.audio
-    return sounds[0] if sounds and getattr(sounds[0], "codec_context", None) is not None else None
+def _sound(container: InputContainer) -> AudioStream | None:
+    return default_of(decodable_sound(container))
+
+
+def _codec(stream: VideoStream) -> str:
+    return stream.codec_context.codec.canonical_name
 
 
 def _audio_digest(stream: AudioStream) -> AudioDigest:

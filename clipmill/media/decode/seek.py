@@ -6,17 +6,20 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
+from typing import cast
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Discard
+from av.stream import Discard, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.random_access import decodable_from
+from clipmill.media.decode.pixel_shape import PixelShape
+from clipmill.media.decode.programme_parts import in_turn, parts_of
 from clipmill.media.frames.constant_rate import MAX_RATE_DENOMINATOR
 from clipmill.media.io.container import demuxed, open_container, video_stream
 from clipmill.media.io.cursor import cursor
@@ -73,10 +76,12 @@ class ClipSource:
         yield from self._decoded(self._sparing(packets, spans) if self.codec == "h264" else packets)
 
     def frames_from_beginning(self) -> Iterator[VideoFrame]:
-        """Every frame of the video, in display order."""
+        """Every frame of the video, in display order, also of other streams in which it goes on."""
         self.close()
         self._open()
-        yield from self._decoded(self._demux())
+        for part in self._parts:
+            part.discard = Discard.default
+        yield from self._decoded(self._demux(self._parts))
 
     def packets_from(self, start_pts: int) -> Iterator[Packet[VideoStream]]:
         """Packets of the video stream from before ``start_pts`` on, in decode order."""
@@ -96,6 +101,10 @@ class ClipSource:
         self.container = self._stack.enter_context(open_container(self._reader, hwaccel=self._hwaccel))
         self.stream = video_stream(self.container, self.uri)
         self.stream.codec_context.thread_count = 1
+        self.shape = PixelShape(self.container, self.stream)
+        self._parts = parts_of(self.container, self.stream)
+        for part in self._parts:
+            part.codec_context.thread_count = 1
         for other in self.container.streams:
             if other.index != self.stream.index:
                 other.discard = Discard.all
@@ -105,12 +114,14 @@ class ClipSource:
         with suppress(FFmpegError):  # what is read from where it stands is judged by its times
             self.container.seek(pts, stream=self.stream)
 
-    def _demux(self) -> Iterator[Packet[VideoStream]]:
+    def _demux(self, parts: Sequence[VideoStream] = ()) -> Iterator[Packet[VideoStream]]:
         """Packets with data; damage ends them as it ends those of the scan."""
+        wanted = list(parts) or [self.stream]
+        packets = demuxed(self.container, cast("list[Stream]", wanted))
         with suppress(FFmpegError):
-            for packet in demuxed(self.container, [self.stream]):
+            for packet in in_turn(packets, self.stream, wanted):
                 if packet.size:
-                    yield packet
+                    yield cast("Packet[VideoStream]", packet)
         if self._reader.failure is not None:
             raise self._reader.failure
 
@@ -151,17 +162,30 @@ class ClipSource:
 
     def _decoded(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[VideoFrame]:
         """Frames of the packets; after a damaged one the next key picture is waited for, as in the scan."""
-        waits_for_key = False
+        waits_for_key, part = False, self.stream
         for packet in itertools.chain(packets, (None,)):
+            if packet is not None and packet.stream_index != part.index:
+                yield from self._shaped(part.decode(None))
+                part, waits_for_key = packet.stream, False
+                self.shape = PixelShape(self.container, part)
             if waits_for_key and packet is not None and not packet.is_keyframe:
                 continue
             try:
-                yield from self.stream.decode(packet)
+                frames = part.decode(packet)
                 waits_for_key = False
+                if packet is not None:
+                    self.shape.see_packet(packet.pts)
+                yield from self._shaped(frames)
             except FFmpegError as error:
                 if isinstance(error, MemoryError):
                     raise MemoryError(str(error)) from error
                 waits_for_key = True
+
+    def _shaped(self, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+        """The frames, each seen by ``shape`` before it comes out."""
+        for frame in frames:
+            self.shape.see_frame(frame)
+            yield frame
 
 
 def bit_rate_of(container: InputContainer, stream: VideoStream, size_bytes: int) -> int:

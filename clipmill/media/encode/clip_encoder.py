@@ -18,7 +18,6 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.decode.seek import bit_rate_of, nominal_rate
-from clipmill.media.encode.audio import AudioSource, add_audio
 from clipmill.media.encode.availability import encoder_for, needs_program
 from clipmill.media.encode.backends import LibraryEncoder, PictureEncoder, PictureFormat, ProgramEncoder
 from clipmill.media.encode.muxer import ClipFile
@@ -28,6 +27,7 @@ from clipmill.media.frames.constant_rate import grid_rate, instants
 from clipmill.media.frames.geometry import Geometry, Rect
 from clipmill.media.frames.orient_filter import upright_sar
 from clipmill.media.io.container import pixel_aspect
+from clipmill.media.sound.clip_sound import LEFT_OUT, ClipAudio
 from clipmill.records import ClipSpan
 from clipmill.stages.encode_options import EncodeOptions
 
@@ -39,8 +39,9 @@ BITS_PER_K = 1024
 class SourceEncoding:
     """What all clips of one source share. ``bit_rate`` (bits a second) None means constant quality.
 
-    ``sar`` is that of the upright picture; ``time_base`` that of the source's pictures; ``rate`` frames a
-    second as its headers have them, which guides rate control and needs no clip's end to be known.
+    ``sar`` is that of the upright picture, which ``rotation_deg`` (clockwise) makes; ``time_base`` that of
+    the source's pictures; ``rate`` frames a second as its headers have them, which guides rate control and
+    needs no clip's end to be known.
     """
 
     options: EncodeOptions
@@ -48,6 +49,7 @@ class SourceEncoding:
     sar: Fraction
     rate: Fraction
     bit_rate: int | None = None
+    rotation_deg: int = 0
 
     @property
     def grid(self) -> Fraction | None:
@@ -76,6 +78,7 @@ def source_encoding(
         sar=upright_sar(pixel_aspect(stream), rotation_deg),
         rate=nominal_rate(stream),
         bit_rate=bit_rate_of(container, stream, size_bytes) if options.use_input_bit_rate else asked,
+        rotation_deg=rotation_deg,
     )
 
 
@@ -92,12 +95,13 @@ class ClipEncoder:
         clip: ClipSpan,
         encoding: SourceEncoding,
         *,
-        audio: AudioSource | None = None,
+        audio: ClipAudio | None = None,
         crop: Rect | None = None,
     ) -> None:
         self.clip = clip
         self.path = path
         self.num_frames = 0
+        self.sound = LEFT_OUT
         self.geometry: Geometry | None = None
         self._encoding = encoding
         self._audio = audio
@@ -185,6 +189,5 @@ class ClipEncoder:
         if self._audio is None:
             return
         start, end = (pts * self._encoding.time_base for pts in (self.clip.start_pts, self.clip.end_pts))
-        self._file.sound = iter(
-            add_audio(self._file.output, self._audio, suffix=self._file.suffix, start=start, end=end)
-        )
+        added = self._audio.span(start, end).add_to(self._file.output, self._file.suffix)
+        self._file.sound, self.sound = iter(added.packets), added.facts

@@ -23,6 +23,10 @@ class Oddities:
         self._first: VideoFrame | None = None
         self._size_px = (0, 0)
 
+    def begin_part(self) -> None:
+        """Another of the video streams goes on where the one before ends: it is not left out."""
+        self._num_other_streams -= 1
+
     def see(self, frame: VideoFrame) -> None:
         """The next frame."""
         if self._first is None:

@@ -1,6 +1,7 @@
 """Exact presentation times of frames as they leave the decoder, and what was wrong with them."""
 
 from collections import Counter
+from dataclasses import dataclass
 from fractions import Fraction
 
 BACKWARD_JUMP_S = 1.0
@@ -10,6 +11,23 @@ FORWARD_JUMP_S = 600.0
 MAX_DISTINCT_STEPS = 1024
 MAX_TICKS = 1 << 60
 """A timestamp beyond this is none: sums of such would not fit 64 bits."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Frames between two jumps of the clock, in ticks: what the file says plus ``shift`` is their pts.
+
+    ``first`` is the file's timestamp of the first frame, ``last_before`` that of the frame before it.
+    """
+
+    first: int
+    shift: int
+    last_before: int | None = None
+
+    @property
+    def start_pts(self) -> int:
+        """Repaired pts of the first frame."""
+        return self.first + self.shift
 
 
 class Timeline:
@@ -29,6 +47,17 @@ class Timeline:
         self._last: int | None = None
         self._duration = 0
         self._was_late = False
+        self._stretches: list[Stretch] = []
+        self._last_stored: int | None = None
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """The stretches between jumps of the clock so far; sound and pictures have the same clock."""
+        return tuple(self._stretches)
+
+    def begin_part(self) -> None:
+        """The next frame is of another stream, in which the video goes on."""
+        self._faults["behind which another stream goes on"] += 1
 
     @property
     def repairs(self) -> str:
@@ -38,6 +67,7 @@ class Timeline:
     def place(self, pts: int | None, duration: int) -> int:
         """The pts of the next frame; ``duration`` in ticks, 0 when unknown."""
         placed = self._placed(pts)
+        self._last_stored = pts if pts is not None else self._last_stored
         if self._last is not None:
             self._count(placed - self._last)
         self._last, self._duration = placed, duration if self._is_plausible(duration) else 0
@@ -68,7 +98,8 @@ class Timeline:
         if pts is not None and abs(pts) > MAX_TICKS:
             pts = None
         if self._last is None:
-            return 0 if pts is None else pts
+            self._stretches = [Stretch(pts or 0, 0)]
+            return pts or 0
         step = self._duration or self._median() or 1
         if pts is None:
             self._faults["without a timestamp"] += 1
@@ -92,6 +123,7 @@ class Timeline:
         assert self._last is not None
         self._faults[fault] += 1
         self._shift = self._last + step - pts
+        self._stretches.append(Stretch(pts, self._shift, self._last_stored))
         self._was_late = False
         return self._last + step
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import TypeVar, cast
 
 import av
+from av.audio.stream import AudioStream
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -103,19 +104,32 @@ def _raise_fault(reader: CountingReader) -> None:
 
 
 def video_stream(container: InputContainer, uri: str) -> VideoStream:
-    """The first real video stream; a cover picture is none.
+    """The video stream that players show: the first flagged as default, else the first.
 
+    A cover picture is none; nor is a single picture beside a film.
     UnreadableVideo: ``no_video_stream``, or ``unsupported_codec`` when nothing here decodes it.
     """
     cover = Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
-    if not streams:
+    chosen = default_of([stream for stream in streams if stream.frames != 1] or streams)
+    if chosen is None:
         cause = "it holds no video stream"
         cause += ", only sound" if container.streams.audio else ""
         raise UnreadableVideo(uri, VideoReason.NO_VIDEO_STREAM, cause)
-    if not has_decoder(streams[0]):
+    if not has_decoder(chosen):
         raise UnreadableVideo(uri, VideoReason.UNSUPPORTED_CODEC, "there is no decoder for its video codec")
-    return streams[0]
+    return chosen
+
+
+def default_of(streams: Sequence[_Stream]) -> _Stream | None:
+    """The first stream flagged as default, as enabled tracks of an mp4 are; else the first."""
+    flagged = [stream for stream in streams if stream.disposition & Disposition.default]
+    return next(iter(flagged or streams), None)
+
+
+def decodable_sound(container: InputContainer) -> list[AudioStream]:
+    """The audio streams that this build of FFmpeg decodes."""
+    return [stream for stream in container.streams.audio if has_decoder(stream)]
 
 
 def demuxed(container: InputContainer, streams: Iterable[_Stream]) -> Generator[Packet[_Stream]]:
@@ -137,14 +151,18 @@ def demuxed(container: InputContainer, streams: Iterable[_Stream]) -> Generator[
         yield cast("Packet[_Stream]", packet)
 
 
-def has_decoder(stream: VideoStream) -> bool:
+def has_decoder(stream: VideoStream | AudioStream) -> bool:
     """False for a codec that this build of FFmpeg only knows by name, or not at all."""
     return getattr(stream, "codec_context", None) is not None  # PyAV leaves None, its types do not say so
 
 
 def pixel_aspect(stream: VideoStream) -> Fraction:
     """Width over height of a pixel; 1 where unknown or absurd."""
-    sar = stream.sample_aspect_ratio
+    return plausible_aspect(stream.sample_aspect_ratio)
+
+
+def plausible_aspect(sar: Fraction | None) -> Fraction:
+    """The aspect, 1 where unknown or absurd."""
     if sar is None or not PLAUSIBLE_SAR[0] <= sar <= PLAUSIBLE_SAR[1]:
         return Fraction(1)
     return Fraction(sar)

@@ -26,3 +26,21 @@ class _Shared:
 def cursor(reader: CountingReader) -> CountingReader:
     """A reader of the same bytes with its own position; ``reader`` counts what both fetch."""
     return CountingReader(reader.uri, _Shared(reader))
+
+
+class _Rest(_Shared):
+    """What a reader holds from a place on."""
+
+    def __init__(self, reader: CountingReader, offset: int) -> None:
+        super().__init__(reader)
+        self.size_bytes -= offset
+        self._offset = offset
+
+    def fetch(self, start: int, end: int) -> bytes:
+        """Bytes ``[start, end)``, counted from the place."""
+        return super().fetch(self._offset + start, self._offset + end)
+
+
+def cursor_behind(reader: CountingReader, offset: int) -> CountingReader:
+    """A reader of the bytes from ``offset`` on, with its own position."""
+    return CountingReader(reader.uri, _Rest(reader, offset))

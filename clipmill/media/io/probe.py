@@ -13,7 +13,15 @@ from clipmill import identity
 from clipmill.errors import UnreadableVideo
 from clipmill.limits import LimitsSpec
 from clipmill.media.frames.orientation import orientation
-from clipmill.media.io.container import demuxed, open_container, pixel_aspect, store_first, video_stream
+from clipmill.media.io.container import (
+    decodable_sound,
+    default_of,
+    demuxed,
+    open_container,
+    pixel_aspect,
+    store_first,
+    video_stream,
+)
 from clipmill.media.io.source import CountingReader, open_source
 from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 
@@ -91,7 +99,7 @@ def _header_facts(container: InputContainer, stream: VideoStream, uri: str) -> V
         raise UnreadableVideo(uri, VideoReason.UNREADABLE, "its video stream does not say how large it is")
     duration_s = _duration_s(container, stream)
     framerate = Fraction(stream.average_rate or stream.guessed_rate or stream.base_rate or 0)
-    sound = container.streams.audio[0] if container.streams.audio else None
+    sound = default_of(decodable_sound(container))
     return VideoFacts(
         container=container.format.name,
         video_codec=codec.codec.canonical_name,
@@ -105,7 +113,7 @@ def _header_facts(container: InputContainer, stream: VideoStream, uri: str) -> V
         duration_s=duration_s,
         num_frames=stream.frames or round(duration_s * framerate),
         bit_rate_k=(codec.bit_rate or container.bit_rate or 0) // 1024,  # NeMo Curator divides by 1024
-        audio_codec=sound.codec_context.codec.canonical_name if sound and sound.codec_context else None,
+        audio_codec=sound.codec_context.codec.canonical_name if sound else None,
     )
 
 

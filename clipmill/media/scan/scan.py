@@ -90,10 +90,17 @@ def _scan(
         bounds = Bounds(reader.uri, limits)
         stream = opened_stream(container, plan, bounds)
         decode, decoder = decoder_of(container, stream, plan)
-        walk, timeline = DecodeLoop(container, stream, decode=decode), Timeline(time_base_of(stream))
+        timeline, oddities = Timeline(time_base_of(stream)), Oddities(container, stream)
+
+        def begin_part(part: VideoStream) -> None:
+            set_up(part, plan, bounds)
+            timeline.begin_part()
+            oddities.begin_part()
+
+        is_cpu = decode == stream.decode
+        walk = DecodeLoop(container, stream, decode=decode, begin_part=begin_part if is_cpu else None)
         if consumer is not None:
             consumer.begin(reader, container, stream)
-        oddities = Oddities(container, stream)
         with Spool(
             spool_dir, plan.samples, piece_frames=plan.piece_frames, repairs=lambda: timeline.repairs
         ) as spool:
@@ -113,6 +120,7 @@ def _scan(
             oddities="; ".join(filter(None, (str(oddities), _of_source(reader)))),
             decoder=decoder,
             failed_measures=spool.failed_measures,
+            clock_jumps=len(timeline.stretches) > 1 or walk.stream.index != stream.index,
         )
 
 
@@ -171,11 +179,16 @@ def collector_of(spool: Spool, plan: ScanPlan, stream: VideoStream, first: Video
 def opened_stream(container: InputContainer, plan: ScanPlan, bounds: Bounds) -> VideoStream:
     """The video of a container, its decoder set up. UnreadableVideo as ``video_stream`` and ``Bounds``."""
     stream = video_stream(container, bounds.uri)
+    set_up(stream, plan, bounds)
+    return stream
+
+
+def set_up(stream: VideoStream, plan: ScanPlan, bounds: Bounds) -> None:
+    """Set up the decoder of a video stream before its first packet."""
     bounds.impose(stream.codec_context)
     stream.codec_context.thread_count = 1  # parallel across videos; more threads cost more CPU for one
     if plan.reads_vectors:
         export_vectors(stream.codec_context)
-    return stream
 
 
 def time_base_of(stream: VideoStream) -> Fraction:

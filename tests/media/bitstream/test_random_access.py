@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from clipmill.media.bitstream.random_access import decodable_from, startable
-from clipmill.media.cut.copy import decodable_prefix, decode_times, suffix_for
+from clipmill.media.cut.copy import decodable_prefix, decode_times
 from clipmill.media.decode.seek import ClipSource
 from clipmill.media.io.source import open_source
 from tests.support.films.numbered_films import FRAME, draw, read_number
@@ -94,17 +94,3 @@ def test_decode_times_ascend_and_precede_what_is_shown() -> None:
     assert decoded == sorted(set(decoded))
     assert all(at <= own for at, own in zip(decoded, pts, strict=True))
     assert any(at == own for at, own in zip(decoded, pts, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("codec", "audio", "suffix"),
-    [
-        ("hevc", "aac", ".mp4"),
-        ("vp8", None, ".webm"),
-        ("vp8", "opus", ".webm"),
-        ("vp8", "aac", ".mkv"),
-        ("ffv1", None, ".mkv"),
-    ],
-)
-def test_container_of_a_copy(codec: str, audio: str | None, suffix: str) -> None:
-    assert suffix_for(codec, audio) == suffix

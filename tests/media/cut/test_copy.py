@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -44,6 +45,28 @@ def test_a_copied_clip_begins_at_the_first_key_picture_and_decodes_alone(
     assert 77 - 5 <= start + len(numbers) <= 77
     assert shown == [pts - times[start] for pts in times[start : start + len(numbers)]]
     assert clip.num_frames == len(numbers)
+
+
+@pytest.mark.parametrize(
+    ("codec", "audio", "suffix", "kept_as"),
+    [
+        ("libx264", "aac", ".mp4", "aac"),
+        ("libvpx", None, ".webm", None),
+        ("libvpx", "libopus", ".webm", "opus"),
+        ("libvpx", "aac", ".mkv", "aac"),
+        ("libvpx", "flac", ".mkv", "aac"),
+        ("ffv1", None, ".mkv", None),
+    ],
+)
+def test_the_container_of_a_copy_holds_its_pictures_and_its_sound(
+    tmp_path: Path, codec: str, audio: str | None, suffix: str, kept_as: str | None
+) -> None:
+    path = draw(tmp_path / "film.mkv", 50, codec=codec, audio=audio, options={"g": "10"})
+    (clip,) = cut(path, tmp_path / "out", (0, 40), spec=COPY)
+    assert (clip.clip_mode, Path(clip.path).suffix) == ("copy", suffix)
+    with av.open(clip.path) as container:
+        sounds = [stream.codec_context.codec.canonical_name for stream in container.streams.audio]
+    assert sounds == [kept_as] * (kept_as is not None)
 
 
 @pytest.mark.parametrize("name", ["h264.mp4", "hevc.mp4", "vp9.mp4", "mpeg4.mp4"])

@@ -9,13 +9,15 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from av.container import OutputContainer
 
 from clipmill.errors import StoreError, UnreadableVideo
 from clipmill.media.cut import cut as cut_module
 from clipmill.media.cut.cut import cut_clips
 from clipmill.media.cut.reencode import shared_runs
-from clipmill.media.encode import clip_encoder as encode_module
 from clipmill.media.io.source import CountingReader, open_source
+from clipmill.media.sound.clip_sound import ClipSound, SpanSound
+from clipmill.records import SoundFacts
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from tests.support.films.cut_cases import COPY, CUTS, ENCODE, FILMS, Film, cut, drawn_in, pictures, scanned
 from tests.support.films.numbered_films import FRAME, boxes, draw, read_back, read_number, source_pts, spans
@@ -349,10 +351,25 @@ def test_sound_that_cannot_be_written_does_not_cost_the_clip(
     def fail(*_: object, **__: object) -> None:
         raise ValueError("no such sample format")
 
-    monkeypatch.setattr(encode_module, "add_audio", fail)
+    monkeypatch.setattr(SpanSound, "add_to", fail)
     (clip,) = cut(film("h264.ts"), tmp_path, (0, 10))
-    assert (clip.num_frames, clip.has_audio) == (10, False)
-    assert clip.mode_reason == "without its sound: no such sample format"
+    assert (clip.num_frames, clip.has_audio, clip.mode_reason) == (10, False, "")
+    assert clip.sound == SoundFacts("lost", "no such sample format")
+
+
+def test_sound_that_a_file_does_not_take_is_encoded(
+    film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_to = SpanSound.add_to
+
+    def refused(self: SpanSound, output: OutputContainer, suffix: str) -> ClipSound:
+        if self.is_copied(suffix):
+            raise ValueError("non monotonically increasing dts")
+        return add_to(self, output, suffix)
+
+    monkeypatch.setattr(SpanSound, "add_to", refused)
+    (clip,) = cut(film("h264.ts"), tmp_path, (0, 10))
+    assert (clip.has_audio, clip.sound.status) == (True, "encoded")
 
 
 def test_a_preset_that_does_not_exist_fails_its_clips(film: Film, tmp_path: Path) -> None:

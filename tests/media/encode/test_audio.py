@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clipmill.media.cut.cut import cut_clips
-from clipmill.media.encode.audio import on_timeline
+from clipmill.media.sound.samples import on_timeline
 from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from tests.support.films.numbered_films import draw, read_back, source_pts, spans

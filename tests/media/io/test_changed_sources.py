@@ -9,7 +9,7 @@ import pytest
 from clipmill.errors import SourceChanged, StoreError
 from clipmill.intake.copies import file_digest
 from clipmill.media.cut.cut import cut_clips
-from clipmill.media.cut.single_pass import scan_and_cut
+from clipmill.media.cut.single_pass import SamePass, scan_and_cut
 from clipmill.media.io.probe import inspect_source
 from clipmill.media.io.source import open_source
 from clipmill.media.scan.packet_index import index_packets
@@ -19,13 +19,17 @@ from clipmill.media.types import ScanPlan
 from clipmill.records import ClipSpan, FrameSpan, SourceFile, VideoReason
 from clipmill.sandbox.process import CodecChild
 from clipmill.specs import LimitsSpec
-from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.stages.video.clipping.clip_extraction_stages import (
+    ClipTranscodingStage,
+    FixedStrideExtractorStage,
+)
 from clipmill.storage import store
 from tests.support import changing_files as changing
 from tests.support.changing_files import LAST, LOCAL, REMOTE, Change, Moment, listed
 from tests.support.films.container_films import PLAIN_X264
 from tests.support.films.scan_films import write_film
 from tests.support.stand_ins.gcs_server import gcs_server
+from tests.support.stand_ins.known_cuts import splitter_of
 from tests.support.stand_ins.object_store import s3_server
 
 pytestmark = pytest.mark.integration
@@ -63,6 +67,13 @@ def _spans(source: SourceFile, folder: Path) -> None:
     scan_spans(source, ScanPlan(), [span], 0, str(folder / "spool"), limits=LIMITS)
 
 
+def _scan_and_cut(source: SourceFile, folder: Path) -> None:
+    extractor = FixedStrideExtractorStage(clip_len_s=0.8, clip_stride_s=0.8, min_clip_length_s=0.4)
+    wanted = SamePass("film", splitter_of(extractor), ClipTranscodingStage().options(), str(folder / "out"))
+    _, made = scan_and_cut(source, ScanPlan(), str(folder / "spool"), wanted, limits=LIMITS)
+    assert [clip.has_audio for clip in made.clips] == [True, True, False]  # the sound of the film ends before
+
+
 def _index(source: SourceFile, folder: Path) -> None:
     index_packets(source, ScanPlan(), 20, limits=LIMITS)
 
@@ -84,6 +95,7 @@ JOBS = {
     "inspected": _inspect,
     "scanned": _scan,
     "scanned in spans": _spans,
+    "scanned and cut": _scan_and_cut,
     "indexed": _index,
     "encoded": _cut("libx264"),
     "copied": _cut("copy"),

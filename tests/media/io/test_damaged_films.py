@@ -14,10 +14,10 @@ from av.stream import Stream
 from clipmill.errors import CodecChildDied, UnreadableVideo
 from clipmill.limits import LimitsSpec
 from clipmill.media.cut.cut import cut_clips
-from clipmill.media.encode import audio
 from clipmill.media.io import container
 from clipmill.media.io.probe import inspect_source
 from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.sound import source as sound_source
 from clipmill.media.types import ScanArrays
 from clipmill.records import ClipSpan, FrameSpan, SourceFile
 from clipmill.sandbox.process import CodecChild
@@ -118,7 +118,7 @@ def test_stream_that_begins_where_sound_is_read_is_passed_over(
     def growing(film: InputContainer, streams: list[Stream]) -> Iterator[Packet]:
         return demuxed(_Growing(film), streams)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(audio, "demuxed", growing)
+    monkeypatch.setattr(sound_source, "demuxed", growing)
     span = ClipSpan("a", FrameSpan(0, 20), 0, 800, 0.0, 0.8)
     options = ClipTranscodingStage().options()
     (cut,) = cut_clips(str(path), [span], options, out_dir=str(tmp_path / "out"), min_length_s=0.1)

@@ -1,5 +1,6 @@
 """Fixed-stride clips, and how clips become files."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -8,9 +9,17 @@ from pydantic import Field, model_validator
 
 from clipmill.records import CutClip
 from clipmill.stages.base import MIN_CLIP_S, SPEED, Artifact, Column, Cpus, Reads, Resources, StageContext
-from clipmill.stages.encode_options import DEFAULT_ENCODER, EncodeOptions, EncoderName, Preset
+from clipmill.stages.column_roles import ERRORS, SOUND
+from clipmill.stages.encode_options import DEFAULT_ENCODER, AudioOptions, EncodeOptions, EncoderName, Preset
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage, record_of
 
+AUDIO_ERROR = "sound"
+"""Name of the error of a clip whose sound is lost."""
+STATUS_DOC = (
+    "`copied`, `encoded`, `repaired` (times mended, or silence in place of what is damaged or missing), "
+    "`partial` (a part of the clip has none), `lost` (the source has sound, the clip has none) or `none`"
+)
+REASON_DOC = "why its sound is not the source's packets as they are; else empty"
 CROP_COLUMNS = ("crop_x", "crop_y", "crop_width", "crop_height")
 
 
@@ -77,6 +86,9 @@ def file_row(cut: CutClip, *, clip_uri: str, clip_digest: str) -> dict[str, obje
         "num_bytes": cut.num_bytes,
         "video_codec": cut.video_codec,
         "has_audio": cut.has_audio,
+        "audio_status": cut.sound.status,
+        "audio_reason": cut.sound.reason,
+        "audio_errors": json.dumps({AUDIO_ERROR: cut.sound.reason}) if cut.sound.status == "lost" else None,
         **dict(zip(CROP_COLUMNS, cut.crop or (None,) * 4, strict=True)),
     }
 
@@ -95,7 +107,8 @@ class ClipTranscodingStage(EncoderStage):
 
     For training: ``crop_letterbox`` takes black bars off, ``max_height`` (pixels) scales down,
     ``multiple_of`` (pixels, even) keeps the middle that is one in both directions, ``target_fps`` puts frames
-    on a grid of equal steps; ``strip_audio`` leaves the sound out.
+    on a grid of equal steps; ``strip_audio`` leaves the sound out. ``audio`` says which tracks
+    clips hold, and how (``AudioOptions``).
     """
 
     name: ClassVar[str] = "encode"
@@ -115,6 +128,9 @@ class ClipTranscodingStage(EncoderStage):
         Column("num_bytes", pa.int64(), "size of the file, in bytes", json="num_bytes", role="size"),
         Column("video_codec", pa.string(), "codec of the file", json="video_codec"),
         Column("has_audio", pa.bool_(), "whether the file has sound"),
+        Column("audio_status", pa.string(), STATUS_DOC, json="audio_status", role=SOUND),
+        Column("audio_reason", pa.string(), REASON_DOC, json="audio_reason"),
+        Column("audio_errors", pa.string(), "JSON of the error of lost sound", role=ERRORS, table="state"),
         Column("crop_x", pa.int32(), "left edge of the part shown, in pixels of the upright source"),
         Column("crop_y", pa.int32(), "upper edge of the part shown, in pixels of the upright source"),
         Column("crop_width", pa.int32(), "width of the part shown, in pixels of the upright source"),
@@ -139,6 +155,7 @@ class ClipTranscodingStage(EncoderStage):
     multiple_of: int | None = Field(default=None, ge=2, le=256, multiple_of=2)
     target_fps: float | None = Field(default=None, ge=0.1, le=240)
     strip_audio: bool = False
+    audio: AudioOptions = AudioOptions()
 
     def reads(self) -> Reads:
         """Returns the source's own file: clips are cut from its pictures and sound."""

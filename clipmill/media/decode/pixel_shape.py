@@ -1,0 +1,45 @@
+"""The shape of pixels, which a broadcast changes from one programme to the next."""
+
+from fractions import Fraction
+
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from clipmill.media.io.container import pixel_aspect, plausible_aspect
+
+_DECLARE_ASPECT = ("mov", "matroska")
+"""Containers whose own word for the aspect counts for the whole file, whatever its pictures say."""
+
+
+class PixelShape:
+    """Follows the aspect of pixels (width over height) while a stream is decoded.
+
+    A decoder knows a new aspect from the first packet that has it on, some frames before it gives them out.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.aspect = pixel_aspect(stream)
+        self._context = stream.codec_context
+        self._is_fixed = container.format.name.startswith(_DECLARE_ASPECT)
+        self._decoded: Fraction | None = None
+        self._changes_at: int | None = None
+        self._last_pts: int | None = None
+
+    def see_packet(self, pts: int | None) -> bool:
+        """A packet, shown at ``pts`` of the file's clock, was decoded; True if it has a new shape."""
+        if self._is_fixed:
+            return False
+        found, before = plausible_aspect(self._context.sample_aspect_ratio), self._decoded
+        self._decoded = found
+        if before in (None, found):
+            return False
+        self._changes_at = pts
+        return True
+
+    def see_frame(self, frame: VideoFrame) -> None:
+        """A frame came out of the decoder; ``aspect`` is now its own."""
+        first, pts, last = self._changes_at, frame.pts, self._last_pts
+        if first is not None and (pts is None or pts >= first or (last is not None and pts < last)):
+            self.aspect, self._changes_at = self._decoded or self.aspect, None
+        self._last_pts = pts

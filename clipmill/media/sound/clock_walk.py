@@ -1,0 +1,163 @@
+"""Sound of a file whose clock jumps: joined recordings, streams that were cut.
+
+Times alone do not say where a packet belongs, for they come several times. So the file is read from its
+beginning, and sound gets the repair of the pictures that lie beside it in the file.
+"""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+from collections import deque
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from fractions import Fraction
+from typing import cast
+
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
+from clipmill.media.decode.programme_parts import in_turn, parts_of
+from clipmill.media.frames.timestamps import Timeline
+from clipmill.media.io.container import demuxed, open_container, video_stream
+from clipmill.media.io.cursor import cursor
+from clipmill.media.io.source import CountingReader
+from clipmill.media.sound.packets import Heard, heard_as_stored
+
+LOOK_AHEAD_S = Fraction(2)
+"""How far pictures and sound of one time may lie apart in a file."""
+
+LAG_S = 2 * LOOK_AHEAD_S
+"""So far beyond the end of a clip its pictures have to be decoded before its sound can be placed."""
+
+JUMP_S = Fraction(1)
+
+
+class ClockWalk:
+    """One track, read front to back beside the pictures; clips are asked for in ascending order.
+
+    ``timeline`` is that of the pictures, decoded at least ``LAG_S`` beyond the end of each clip, or to their
+    end. A clip that begins before the one before it makes the walk begin again.
+    """
+
+    def __init__(self, reader: CountingReader, track_index: int, timeline: Timeline) -> None:
+        self._reader, self._track_index, self._timeline = reader, track_index, timeline
+        self._stack = ExitStack()
+        self._begin()
+
+    def close(self) -> None:
+        """Close the container; the reader stays open."""
+        self._stack.close()
+
+    def heard(self, start: Fraction, end: Fraction) -> list[Heard]:
+        """Packets that are heard in ``[start, end)``, and one packet more at either end."""
+        if start < self._from_s:
+            self.close()
+            self._begin()
+        self._from_s = start
+        while self._position < end + LOOK_AHEAD_S and self._step():
+            pass
+        while len(self._kept) > 1 and self._kept[1].end <= start:
+            self._kept.popleft()
+        behind = sum(each.start >= end for each in self._kept)
+        return list(self._kept)[: len(self._kept) - max(behind - 1, 0)]
+
+    def _begin(self) -> None:
+        own = self._stack.enter_context(cursor(self._reader))
+        container = self._stack.enter_context(open_container(own))
+        self._own_reader, self._video = own, video_stream(container, own.uri)
+        self._sound = cast(AudioStream, container.streams[self._track_index])
+        parts = parts_of(container, self._video)
+        packets = demuxed(container, cast("list[Stream]", [*parts, self._sound]))
+        self._packets = in_turn(packets, self._video, parts)
+        self._kept: deque[Heard] = deque()
+        self._from_s = Fraction(-(1 << 60))
+        self._position = self._start_s(0)
+        self._stretch = self._sound_stretch = 0
+        self._is_behind_last = False
+        self._previous_dts: int | None = None
+        self._sound_end: Fraction | None = None
+
+    def _step(self) -> bool:
+        """Read one packet; False at the end of the file."""
+        packet = None
+        with suppress(FFmpegError):
+            packet = next(self._packets, None)
+        if self._own_reader.failure is not None:
+            raise self._own_reader.failure
+        if packet is None:
+            return False
+        if packet.size and packet.pts is not None:
+            if packet.stream_index != self._track_index:
+                self._see_picture(cast("Packet[VideoStream]", packet))
+            else:
+                self._place(heard_as_stored(cast("Packet[AudioStream]", packet), self._sound))
+        return True
+
+    def _see_picture(self, packet: Packet[VideoStream]) -> None:
+        """Find where in the file a stretch ends, and the next begins."""
+        stretches, pts = self._timeline.stretches, packet.pts or 0
+        if self._stretch + 1 < len(stretches):
+            following = stretches[self._stretch + 1]
+            self._is_behind_last |= pts == following.last_before or self._jumps(packet)
+            if self._is_behind_last and pts == following.first:
+                self._stretch, self._is_behind_last = self._stretch + 1, False
+        self._previous_dts = packet.dts
+        shift = stretches[self._stretch].shift if stretches else 0
+        self._position = ((packet.dts if packet.dts is not None else pts) + shift) * packet.time_base
+
+    def _jumps(self, packet: Packet[VideoStream]) -> bool:
+        if packet.dts is None or self._previous_dts is None:
+            return False
+        return abs(packet.dts - self._previous_dts) * packet.time_base > JUMP_S
+
+    def _place(self, stored: Heard) -> None:
+        """Keep a packet at the time that fits best what was heard before it, and what is shown beside it.
+
+        Sound that outlasts the pictures of its stretch is left out: it would be heard over the next ones.
+        """
+        expected = self._expected()
+        fitting = [
+            (abs(stored.start + self._shift_s(stretch) - expected), -stretch)
+            for stretch in range(self._sound_stretch, min(self._stretch + 2, self._num_stretches))
+            if self._may_be_in(stored, stretch, expected)
+        ]
+        if fitting:
+            self._sound_stretch = -min(fitting)[1]
+            start = stored.start + self._shift_s(self._sound_stretch)
+            self._sound_end = start + stored.length
+            self._kept.append(replace(stored, start=start))
+
+    @property
+    def _num_stretches(self) -> int:
+        return max(len(self._timeline.stretches), 1)
+
+    def _expected(self) -> Fraction:
+        if self._sound_end is None or abs(self._sound_end - self._position) > LOOK_AHEAD_S:
+            return self._position
+        return self._sound_end
+
+    def _may_be_in(self, stored: Heard, stretch: int, expected: Fraction) -> bool:
+        """Whether a packet is heard in a stretch, near what is shown beside it in the file."""
+        start = stored.start + self._shift_s(stretch)
+        is_begun = stretch <= self._stretch or start >= self._start_s(stretch) - LOOK_AHEAD_S
+        reach_s = 2 * LOOK_AHEAD_S if stretch == self._sound_stretch else LOOK_AHEAD_S
+        return is_begun and start < self._end_s(stretch) and abs(start - expected) <= reach_s
+
+    def _shift_s(self, stretch: int) -> Fraction:
+        stretches = self._timeline.stretches
+        return stretches[stretch].shift * self._tick_s if stretches else Fraction(0)
+
+    def _start_s(self, stretch: int) -> Fraction:
+        stretches = self._timeline.stretches
+        return stretches[stretch].start_pts * self._tick_s if stretches else Fraction(0)
+
+    def _end_s(self, stretch: int) -> Fraction:
+        """Where the pictures of a stretch end."""
+        is_last = stretch + 1 >= self._num_stretches
+        return Fraction(1 << 60) if is_last else self._start_s(stretch + 1)
+
+    @property
+    def _tick_s(self) -> Fraction:
+        return Fraction(self._video.time_base or 1)

@@ -1,0 +1,129 @@
+"""What is right and wrong with the sound of one span, found without decoding wherever nothing looks odd."""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
+
+from clipmill.media.bitstream.audio_frames import Parameters
+from clipmill.media.sound.packets import Heard
+from clipmill.media.sound.source import AudioSource, codec_of, test_of
+from clipmill.media.sound.timing import Timed, Timing, timing_of
+
+EQUAL_PACKETS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3"})
+"""Codecs whose packets all have the same number of samples."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Sound of a span: its packets and one more at either end, ascending, with mended times.
+
+    ``damaged`` are places among ``packets`` that do not decode. ``changes`` says in words which parameters
+    differ from those that the file began with, or which streams go on; empty where none do.
+    """
+
+    packets: tuple[Heard, ...]
+    timing: Timing
+    damaged: frozenset[int] = frozenset()
+    changes: str = ""
+
+
+def judged(
+    source: AudioSource, track: AudioStream, start: Fraction, end: Fraction, *, follows: bool
+) -> Judged | None:
+    """Returns the sound of ``[start, end)``, in seconds; None where the source has none.
+
+    With ``follows`` other streams fill what the track lacks.
+    """
+    packets = source.heard(track, start, end)
+    if follows:
+        packets = source.followed(packets, start, end)
+    if not any(packet.end > start and packet.start < end for packet in packets):
+        return None
+    lengths = _lengths(packets, codec_of(track))
+    timed = [
+        Timed(place, each.start, length)
+        for place, (each, length) in enumerate(zip(packets, lengths, strict=True))
+    ]
+    timing = timing_of(timed, start=start, end=end)
+    if timing.is_plain and all(packet.packet.duration for packet in packets):
+        return _looked_into(source, track, Judged(tuple(packets), timing), start=start, end=end)
+    mended = tuple(
+        replace(
+            packets[each.index],
+            start=each.start,
+            length=each.length if timing.gaps else packets[each.index].length or each.length,
+        )
+        for each in timing.packets
+    )
+    return _looked_into(source, track, Judged(mended, timing), start=start, end=end)
+
+
+def _lengths(packets: Sequence[Heard], codec: str) -> list[Fraction]:
+    """Seconds that packets are heard. Not all say so, and an mp4 lets the one before a gap fill it."""
+    if packets[0].length and len({packet.packet.duration for packet in packets}) == 1:
+        return [packets[0].length] * len(packets)
+    steps = [later.start - one.start for one, later in pairwise(packets)]
+    counted = Counter([packet.length for packet in packets if packet.length] or [Fraction(0), *steps])
+    usual = max(counted, key=lambda length: (counted[length], length))
+    stored = [packet.length or usual for packet in packets]
+    return [min(length, usual) for length in stored] if codec in EQUAL_PACKETS else stored
+
+
+def _looked_into(
+    source: AudioSource, track: AudioStream, sound: Judged, *, start: Fraction, end: Fraction
+) -> Judged:
+    """Judge packets by flags and headers; only where one looks odd all are decoded."""
+    tests = {packet.key: test_of(packet.stream) for packet in sound.packets}
+    found = [tests[packet.key](bytes(packet.packet)) for packet in sound.packets]
+    is_odd = None in found or any(packet.packet.is_corrupt for packet in sound.packets)
+    damaged = frozenset(_undecodable(sound.packets)) if is_odd else frozenset[int]()
+    found_by_packet = zip(sound.packets, found, strict=True)
+    inside = [(each, one) for each, one in found_by_packet if each.end > start and each.start < end]
+    return replace(sound, damaged=damaged, changes=_changes(source, track, inside))
+
+
+def _changes(
+    source: AudioSource, track: AudioStream, packets: Sequence[tuple[Heard, Parameters | None]]
+) -> str:
+    """What a file that holds these packets would have to declare anew, in words."""
+    declared = {one for _, one in packets} - {None, ()}
+    if any(packet.key != (track.index, False) for packet, _ in packets):
+        return "it goes on in another stream"
+    if any(packet.packet.has_sidedata("new_extradata") for packet, _ in packets[1:]):
+        return "its parameters change"
+    if declared and declared != {source.declared(track)}:
+        return "its rate or channels are not those that the file begins with"
+    return ""
+
+
+def _undecodable(packets: Sequence[Heard]) -> Iterator[int]:
+    failed: list[int] = []
+    for _ in decoded(packets, failed):
+        pass
+    yield from failed
+
+
+def decoded(packets: Sequence[Heard], failed: list[int]) -> Iterator[AudioFrame]:
+    """Yields decoded packets at their mended times; places of packets that do not decode go to ``failed``.
+
+    MemoryError where memory ran out, which is no fault of a packet.
+    """
+    key: tuple[int, bool] | None = None
+    for place, packet in enumerate(packets):
+        if packet.key != key:
+            packet.stream.codec_context.flush_buffers()
+            key = packet.key
+        try:
+            yield from packet.stream.decode(packet.timed(packet.start))
+        except FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise MemoryError(str(error)) from error
+            failed.append(place)

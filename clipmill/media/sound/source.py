@@ -1,0 +1,139 @@
+"""The sound of a source, read span by span: its tracks, found by seeking or by a walk from the beginning."""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from fractions import Fraction
+
+import av
+from av.audio.stream import AudioStream
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Discard
+
+from clipmill.media.bitstream.audio_frames import HeaderTest, Parameters, header_test
+from clipmill.media.decode.programme_parts import PARTED_FORMATS
+from clipmill.media.frames.timestamps import Timeline
+from clipmill.media.io.container import decodable_sound, default_of, demuxed, open_container
+from clipmill.media.io.cursor import cursor
+from clipmill.media.io.source import CountingReader
+from clipmill.media.sound.clock_walk import ClockWalk
+from clipmill.media.sound.late_streams import late_sound
+from clipmill.media.sound.packets import Heard, heard_as_stored, holes, overlapping
+
+SEEK_BACK_S = (Fraction(1), Fraction(10))
+
+
+class AudioSource:
+    """The sound of a source. Times are seconds of the pictures' clock, repaired as theirs is."""
+
+    def __init__(self, reader: CountingReader) -> None:
+        self._stack = ExitStack()
+        self._shared = reader
+        self._reader = self._stack.enter_context(cursor(reader))
+        self._container = self._stack.enter_context(open_container(self._reader))
+        self._first_s = min(Fraction(self._container.start_time or 0, av.time_base), Fraction(0))
+        self.tracks = decodable_sound(self._container)
+        self.stream: AudioStream | None = default_of(self.tracks)
+        self._walks: dict[int, ClockWalk] = {}
+        self._timeline: Timeline | None = None
+        self._late = ExitStack()
+        self._declared: dict[int, Parameters | None] = {}
+        for other in self._container.streams:
+            other.discard = Discard.all
+
+    def close(self) -> None:
+        """Close what was opened; the reader stays open."""
+        for walk in self._walks.values():
+            walk.close()
+        self._late.close()
+        self._stack.close()
+
+    def follow(self, timeline: Timeline) -> None:
+        """Give sound the repaired times of pictures that are being decoded from the beginning."""
+        for walk in self._walks.values():
+            walk.close()
+        self._timeline, self._walks = timeline, {}
+
+    def heard(self, track: AudioStream, start: Fraction, end: Fraction) -> list[Heard]:
+        """Packets of a track that are heard in ``[start, end)``, and one packet more at either end."""
+        if self._timeline is None:
+            return [heard_as_stored(packet, track) for packet in self._sought(track, start, end)]
+        if track.index not in self._walks:
+            self._walks[track.index] = ClockWalk(self._shared, track.index, self._timeline)
+        return self._walks[track.index].heard(start, end)
+
+    def followed(self, packets: Sequence[Heard], start: Fraction, end: Fraction) -> list[Heard]:
+        """Sound of other streams for the stretches of ``[start, end)`` in which the default one has none.
+
+        Broadcasts end one stream and begin another in mid-file. Other tracks of other formats are no
+        continuation: they hold other languages.
+        """
+        self._late.close()
+        found = [*packets]
+        if self._container.format.name not in PARTED_FORMATS:
+            return found
+        for stream in (each for each in self.tracks if each is not self.stream):
+            for hole in holes(found, start, end):
+                found += overlapping(self.heard(stream, *hole), *hole)
+        if self._timeline is None:
+            for hole in holes(found, start, end):
+                found += overlapping(late_sound(self._late, self._shared, *hole), *hole)
+        return sorted(found, key=lambda each: each.start) if len(found) > len(packets) else found
+
+    def declared(self, stream: AudioStream) -> Parameters | None:
+        """What the first packet of a stream declares; a file that holds others needs other headers."""
+        if stream.index not in self._declared:
+            with cursor(self._shared) as own, open_container(own) as container, suppress(FFmpegError):
+                packets = demuxed(container, [container.streams[stream.index]])
+                first = next((packet for packet in packets if packet.size), None)
+                if own.failure is not None:
+                    raise own.failure
+                self._declared[stream.index] = None if first is None else test_of(stream)(bytes(first))
+        return self._declared.get(stream.index)
+
+    def _sought(self, stream: AudioStream, start: Fraction, end: Fraction) -> list[Packet[AudioStream]]:
+        """Packets by their own times."""
+        found: list[Packet[AudioStream]] = []
+        stream.discard = Discard.default
+        for back_s in SEEK_BACK_S:
+            found = list(self._between(stream, start, end, back_s))
+            if found and _starts_at(found[0]) <= start:
+                break
+        stream.discard = Discard.all
+        return found
+
+    def _between(
+        self, stream: AudioStream, start: Fraction, end: Fraction, back_s: Fraction
+    ) -> Iterator[Packet[AudioStream]]:
+        with suppress(FFmpegError):  # what is read from where it stands is judged by its times
+            self._container.seek(int(max(start - back_s, self._first_s) * av.time_base))
+        previous: Packet[AudioStream] | None = None
+        with suppress(FFmpegError):
+            for packet in demuxed(self._container, [stream]):
+                if packet.pts is None or packet.size == 0:
+                    continue
+                if _starts_at(packet) >= start and previous is not None:
+                    yield previous
+                previous = packet
+                if _starts_at(packet) >= end:
+                    break
+        if self._reader.failure is not None:
+            raise self._reader.failure
+        if previous is not None and heard_as_stored(previous, stream).end > start:
+            yield previous
+
+
+def codec_of(stream: AudioStream) -> str:
+    """The codec's name, whatever decodes it."""
+    return stream.codec_context.codec.canonical_name
+
+
+def test_of(stream: AudioStream) -> HeaderTest:
+    """The test for packets of a stream."""
+    return header_test(codec_of(stream), stream.codec_context.extradata or b"")
+
+
+def _starts_at(packet: Packet[AudioStream]) -> Fraction:
+    return (packet.pts or 0) * packet.time_base

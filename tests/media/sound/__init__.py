@@ -1,0 +1,1 @@
+"""The sound of sources and clips."""

@@ -1,6 +1,6 @@
 """Folders for files of the moment, in the system's folder for them, which go with the process that made them.
 
-Each is locked by its process for as long as that lives. A folder that nobody locks was left by a process that
+Each is locked by its process for as long as that lives. A folder without a lock was left by a process that
 was killed, and is swept.
 """
 

@@ -17,7 +17,7 @@ FAULTY_SOUND = ("repaired", "partial", "lost")
 
 @dataclass(frozen=True)
 class Count:
-    """Items and their seconds; a file whose length nobody could read counts as 0 s."""
+    """Items and their seconds; a file of unknown length counts as 0 s."""
 
     items: int = 0
     seconds: float = 0.0

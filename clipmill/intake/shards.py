@@ -1,4 +1,4 @@
-"""First step of a run: the listing, and which of it nobody has looked into yet."""
+"""First step of a run: the listing, and which of it was not looked into yet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""``lease.json``: which run writes an output, and until when nobody else may."""
+"""``lease.json``: which run writes an output, and until when no other may."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def terminable() -> Generator[None]:
-    """Raises KeyboardInterrupt on SIGTERM within the block, where nobody else handles that signal."""
+    """Raises KeyboardInterrupt on SIGTERM within the block, where nothing else handles that signal."""
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield

@@ -1,4 +1,4 @@
-"""Compaction: the same rows in fewer parts, whoever reads meanwhile, and however often."""
+"""Compaction: the same rows in fewer parts, while others read, and however often."""
 
 import json
 import random

@@ -78,7 +78,8 @@ def test_questions_have_answers(output: Path) -> None:
     digest = manifest(output)["stage_digests"]["question"]
     [part] = (output / "state" / "question" / digest).rglob("*.parquet")
     table = pq.read_table(part)
-    assert sorted(table["id"].to_pylist()) == sorted(clip["clip_id"] for clip in rows(output, "clips"))
+    ids = sorted(map(str, table["id"].to_pylist()))
+    assert ids == sorted(clip["clip_id"] for clip in rows(output, "clips"))
     assert table["answer_text"].null_count == 0
     assert {clip["answer"] for clip in rows(output, "clips")} <= {"yes", "no", None}
 

@@ -1,4 +1,4 @@
-"""Progress on standard error: the library logs, and whoever runs it decides what is shown."""
+"""Progress on standard error: the library logs, and its caller decides what is shown."""
 
 import logging
 import sys

@@ -82,7 +82,7 @@ class PooledProcess:
             self._give_back(child)
 
     def _give_back(self, child: CodecChild) -> None:
-        with self._lock:  # from here on a kill would be somebody else's
+        with self._lock:  # from here on a kill would end another caller's
             self._lent, is_killed, self._is_killed = None, self._is_killed, False
         if is_killed:
             child.close()  # it may look alive for a moment, to the next call

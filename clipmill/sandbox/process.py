@@ -89,7 +89,7 @@ class CodecChild:
         """End the child from another thread than the one that uses it, which sees CodecChildDied."""
         process = self._process
         if process is not None:
-            process.kill()  # its pipes stay open: who waits at them would wait at somebody else's
+            process.kill()  # its pipes stay open: a waiting call would wait at another process's
 
     def close(self) -> None:
         """End the child, whatever it is doing."""

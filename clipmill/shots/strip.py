@@ -1,4 +1,4 @@
-"""A stream of thumbnails: cut into blocks, and kept for as long as somebody may look back."""
+"""A stream of thumbnails: cut into blocks, and kept for as long as a stage may look back."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -59,7 +59,7 @@ class Strip:
         self.num_frames += len(thumbnails)
 
     def drop_before(self, frame: int) -> None:
-        """Nobody will look at frames before ``frame`` again."""
+        """Frames before ``frame`` are not looked at again."""
         while self._pieces and self._first < frame:
             piece = self._pieces.popleft()
             kept = piece[frame - self._first :]

@@ -28,7 +28,7 @@ def pairs(spans: list[FrameSpan]) -> list[tuple[int, int]]:
     ],
 )
 def test_windows_documents(num_frames: int, expected: list[tuple[int, int]]) -> None:
-    """The documents write inclusive ends; ours are half-open."""
+    """NeMo Curator writes inclusive ends; ours are half-open."""
     assert pairs(split_windows(num_frames, window_size=256, remainder_threshold=128)) == expected
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 def node_cache() -> Path:
     """A folder of this user's own below the one that ``TMPDIR`` names; who can write there can run code.
 
-    PermissionError where somebody else made it, or may write to it.
+    PermissionError where another user made it, or may write to it.
     """
     folder = Path(tempfile.gettempdir()) / f"clipmill-models-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

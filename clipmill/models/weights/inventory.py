@@ -70,7 +70,7 @@ def inventory_from_json(data: bytes) -> Inventory:
         found = Inventory(fields["source"], fields["revision"], fields["asked"], files)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not an inventory: {error}") from error
-    # Files are copied to where it says: it may come with the weights of somebody else.
+    # Files are copied to where it says: it may come with weights from elsewhere.
     if outside := [name for name in files if name.startswith("/") or ".." in PurePosixPath(name).parts]:
         raise ValueError(f"{outside[0]} lies outside of its folder")
     return found

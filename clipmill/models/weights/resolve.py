@@ -205,7 +205,7 @@ def _in_store(entry: ModelEntry, model_dir: str, wanted: str) -> Inventory | Non
 
 
 def _unlisted(entry: ModelEntry, place: str, wanted: str) -> Inventory | None:
-    """Weights that somebody copied to a store without an inventory."""
+    """Weights that were copied to a store without an inventory."""
     sizes = {one.uri.removeprefix(f"{place}/"): one.size_bytes for one in store.find(place)}
     names = matching(sizes, entry.files)
     files = {name: FileFacts(sizes[name], sha256="") for name in names}

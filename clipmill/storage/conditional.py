@@ -46,30 +46,31 @@ class LocalWrites:
     def create(self, uri: str, data: bytes) -> bool:
         """Links a whole file to its name, which fails where the name is taken."""
         path = store.normalise(uri)
-        trial = os.path.join(os.path.dirname(path), local.temporary_name())
-        local.replace(trial, lambda file: file.write(data))
-        try:
-            os.link(trial, path)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            return _create_in_turn(path, trial)
-        finally:
-            Path(trial).unlink(missing_ok=True)
+        with local.whole_file(os.path.dirname(path), lambda file: file.write(data)) as trial:
+            try:
+                os.link(trial, path)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                return _create_in_turn(path, trial)
         return True
 
     def replace(self, uri: str, data: bytes, *, if_version: str) -> bool:
-        """Compares and replaces while no other process does."""
+        """Compares and renames while no other process does.
+
+        The new file is complete before the lock is taken. A process that is stopped in between holds up
+        others, and a write to the disk can take long enough for that to happen.
+        """
         path = store.normalise(uri)
-        with _turn(path):
+        with local.whole_file(os.path.dirname(path), lambda file: file.write(data)) as trial, _turn(path):
             try:
                 if identity.bytes_digest(Path(path).read_bytes()) != if_version:
                     return False
             except FileNotFoundError:
                 return False
-            local.replace(path, lambda file: file.write(data))
+            os.replace(trial, path)
         return True
 
     def read(self, uri: str) -> tuple[bytes, str]:

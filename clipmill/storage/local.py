@@ -18,9 +18,9 @@ def temporary_name() -> str:
     return f".{uuid.uuid4().hex}{_TEMPORARY_SUFFIX}"
 
 
-def replace(path: str, write: Callable[[BinaryIO], object]) -> None:
-    """Make the file ``path``, or replace it, in one step and on disk; ``write`` puts out its content."""
-    folder = os.path.dirname(path)
+@contextmanager
+def whole_file(folder: str, write: Callable[[BinaryIO], object]) -> Generator[str]:
+    """Yields the path of a hidden file in ``folder``, complete and on disk; a file left there is removed."""
     os.makedirs(folder, exist_ok=True)
     temporary = os.path.join(folder, temporary_name())
     try:
@@ -28,26 +28,24 @@ def replace(path: str, write: Callable[[BinaryIO], object]) -> None:
             write(cast(BinaryIO, file))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        yield temporary
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def replace(path: str, write: Callable[[BinaryIO], object]) -> None:
+    """Make the file ``path``, or replace it, in one step and on disk; ``write`` puts out its content."""
+    with whole_file(os.path.dirname(path), write) as temporary:
+        os.replace(temporary, path)
 
 
 def create(path: str, data: bytes) -> bool:
     """Make the file ``path``, whole and on disk, unless it is there; says whether it was made."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    temporary = os.path.join(folder, temporary_name())
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)  # unlike a rename it fails where the name is taken
-    except FileExistsError:
-        return False
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    with whole_file(os.path.dirname(path), lambda file: file.write(data)) as temporary:
+        try:
+            os.link(temporary, path)  # unlike a rename it fails where the name is taken
+        except FileExistsError:
+            return False
     return True
 
 

@@ -174,3 +174,21 @@ def test_nothing_temporary_stays(tmp_path: Path) -> None:
     conditional.create(str(tmp_path / "a"), b"y")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert local.temporary_name().startswith(".")
+
+
+def test_a_replacement_is_on_the_disk_before_others_are_kept_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is stopped while it writes leaves the folder free for others."""
+    uri = str(tmp_path / "lease.json")
+    conditional.create(uri, b"first")
+    flush = os.fsync
+
+    def write_of_another(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", flush)
+        conditional.replace(uri, b"theirs", if_version=version_of(uri))
+
+    monkeypatch.setattr(os, "fsync", write_of_another)
+    with pytest.raises(WriteConflict):
+        conditional.replace(uri, b"mine", if_version=version_of(uri))
+    assert content_of(uri) == b"theirs"

@@ -1,4 +1,4 @@
-# demo: curate footage end to end.  test: all but models.  test-fast: units only.  test-faults: real faults, an hour.  test-models: learned models, tiny.  lint: format, rules, types, imports.  bench: measure.
+# Curation of video. `make help` lists the targets.
 SOURCE ?=
 OUTPUT ?= data/curated
 SPEC ?= examples/demo.yaml
@@ -21,37 +21,43 @@ export RAY_USAGE_STATS_ENABLED := 0
 # Codec processes and Ray's workers start many times: compiled once, each takes half a second less.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast test-faults test-models test-vllm lint bench
+.PHONY: help demo test test-fast test-faults test-models test-vllm lint bench docs
 
-demo: .venv/.ready $(if $(SOURCE),,data/footage/ground_truth.json)
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+demo: .venv/.ready $(if $(SOURCE),,data/footage/ground_truth.json)  ## curate footage end to end: SOURCE=, OUTPUT=, SPEC=
 	@$(BIN)/python -m workflows.curate --source "$(or $(SOURCE),data/footage)" --output "$(OUTPUT)" --spec "$(SPEC)"
 
-test: .venv/.ready
+test: .venv/.ready  ## all tests but those of learned models
 	@$(BIN)/python -m pytest
 
 # Not even imported: what whole runs need takes longer to import than all units to run.
-test-fast: .venv/.ready
+test-fast: .venv/.ready  ## unit tests, under a minute
 	@$(BIN)/python -m pytest -m unit --durations=0 --durations-min=0.5 $(addprefix --ignore=tests/,end_to_end flyte golden footage)
 
 # Whole runs with real faults: killed, cut off, starved, two at once. Ordinary tests run a sample of them.
-test-faults: .venv/.ready
+test-faults: .venv/.ready  ## whole runs with real faults, about an hour
 	@$(BIN)/python -m pytest -m faults tests/faults
 
-test-models: $(MODELS)/.ready
+test-models: $(MODELS)/.ready  ## learned models, by tiny weights
 	@$(MODELS)/bin/python -m pytest tests/env_models
 
 # Captions by a real vLLM engine on a processor. Not part of CI: docs/captions.md says what it takes.
-test-vllm: $(VLLM)/.ready
+test-vllm: $(VLLM)/.ready  ## captions by a real vLLM engine on a processor
 	@PYTHONPATH="$(CURDIR):$(CURDIR)/tests/env_vllm/shim" $(VLLM)/bin/python -m pytest --confcutdir=tests/env_vllm -o filterwarnings= tests/env_vllm
 
-lint: .venv/.ready
+lint: .venv/.ready  ## format, rules, types, imports
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-bench: .venv/.ready
+bench: .venv/.ready  ## measure: VIDEOS=
 	@$(BIN)/python -m bench $(if $(VIDEOS),--videos "$(VIDEOS)")
+
+docs: .venv/.ready  ## the pages as a site, in build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/uv run --quiet --isolated --only-group docs mkdocs build --quiet
 
 # Drawn once: a file that is drawn again is a new version of its source.
 data/footage/ground_truth.json: $(wildcard footage/*.py) | .venv/.ready

@@ -1,6 +1,6 @@
 """The default curation through Flyte and Ray as a user starts it, beside the same work inline.
 
-Ray's processes are nobody's children in the end, so their CPU time is the sum of samples: a lower bound.
+Ray's processes have no parent in the end, so their CPU time is the sum of samples: a lower bound.
 """
 
 import os

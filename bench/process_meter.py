@@ -24,7 +24,7 @@ class Peak:
     ``rss_bytes`` is the largest sum of resident memory (a page that two of them share counts twice).
     ``high_water_bytes`` is the sum of what each process held at its own peak, which the kernel notes and no
     sample misses: an upper bound. ``cpu_s`` sums each process's last sample: a lower bound, for daemons that
-    nobody waits for.
+    no process waits for.
     """
 
     rss_bytes: int = 0

@@ -166,7 +166,7 @@ class DropEvery(Stage):
 
 
 def pipeline(kind: RunKind, films: Sequence[str], folder: Path) -> Pipeline:
-    """The documents' stages over a list of films, with results below ``folder``."""
+    """NeMo Curator's stages over a list of films, with results below ``folder``."""
     listed = folder / "films.json"
     listed.write_text(json.dumps(list(films)))
     root = os.path.commonpath([os.path.dirname(film) for film in films])

@@ -1,4 +1,4 @@
-"""What Flyte may retry: only what it is told is recoverable."""
+"""Faults that Flyte retries: only those that a task calls recoverable."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -43,7 +43,7 @@ ENVIRONMENT = {
     # cores, and a product summed by another number of threads has other last bits.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # Nobody hands Ray's pods a token: the Flyte plugin has no field for one. Who may reach them is for the
+    # Ray's pods get no token: the Flyte plugin has no field for one. Who may reach them is for the
     # cluster's network policy to say.
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",

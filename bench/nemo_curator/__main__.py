@@ -3,7 +3,7 @@
 ``PYTHON`` is the interpreter of NeMo Curator's environment, ``FOLDER`` holds the ``ffmpeg`` and ``ffprobe``
 that it calls; README.md of this folder says how to make both. Every figure is of whole processes, start-up
 included: CPU seconds of a process and all its children, and the largest sum of their resident memory. Under
-Ray, whose daemons nobody waits for, CPU seconds are a lower bound for both sides.
+Ray, whose daemons outlive their parents, CPU seconds are a lower bound for both sides.
 """
 
 import argparse

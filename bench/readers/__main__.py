@@ -1,4 +1,4 @@
-"""``python -m bench.readers --python PYTHON [--smartcut PROGRAM]``: does everybody read the same frames?
+"""``python -m bench.readers --python PYTHON [--smartcut PROGRAM]``: do all readers read the same frames?
 
 ``PYTHON`` is the interpreter of an environment with PyAV, OpenCV, decord and torchcodec (README.md). Films
 with a number painted on every frame are cut in every mode; each reader must then see exactly the frames of

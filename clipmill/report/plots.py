@@ -130,8 +130,8 @@ def _bars(axis: Axis, counts: Mapping[str, np.ndarray], measure: Measure) -> lis
             shape = {"x": f"{x + 0.75:.2f}", "y": f"{y:.2f}", "height": f"{height:.2f}"}
             parts += _BAR.format(kind=kind, width=f"{width_px - 1.5:.2f}", **shape) if column[index] else ""
         span = f"{words.number(edges[index])} to {words.number(edges[index + 1])} {measure.unit}".strip()
-        told = ", ".join(f"{column[index]:,} {kind}" for kind, column in counts.items() if column[index])
-        bars.append(Markup("<g><title>{}: {}</title>{}</g>").format(span, told, parts))
+        title = ", ".join(f"{column[index]:,} {kind}" for kind, column in counts.items() if column[index])
+        bars.append(Markup("<g><title>{}: {}</title>{}</g>").format(span, title, parts))
     return bars
 
 
@@ -170,5 +170,5 @@ def _x(place: float) -> float:
 def _described(values: np.ndarray, measure: Measure, marks: Sequence[float]) -> Markup:
     low, middle, high = (words.number(value) for value in quantiles(values))
     unit = f" {measure.unit}" if measure.unit else ""
-    told = f"{measure.label} of {values.size:,} clips: median {middle}{unit}, 5 to 95 % {low} to {high}{unit}"
-    return escape(told + "".join(f", threshold {words.exact(mark)}" for mark in marks))
+    title = f"{measure.label} of {values.size:,} clips: median {middle}{unit}, 5 to 95 % {low} to {high}{unit}"
+    return escape(title + "".join(f", threshold {words.exact(mark)}" for mark in marks))

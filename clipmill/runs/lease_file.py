@@ -88,7 +88,7 @@ def change(output: str, decide: Callable[[LeaseRecord | None], LeaseRecord | Non
     """Replaces the lease by what ``decide`` makes of it; returns the lease that stands then.
 
     ``decide`` gets what stands, returns None to leave it, and is asked again where another writer was first.
-    On a store without conditional writes two writers at the same moment are not told apart.
+    On a store without conditional writes two writers at the same moment cannot be distinguished.
     """
     if not conditional.is_supported(output):
         return _change_alone(output, decide)

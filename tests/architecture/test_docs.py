@@ -29,7 +29,7 @@ import stage_facts  # noqa: E402 - lies beside the pages
 import write_models  # noqa: E402 - lies beside the pages
 import write_spec  # noqa: E402 - lies beside the pages
 
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])
 BY_NAME = {str(page.relative_to(ROOT)): page for page in PAGES}
 
 
@@ -53,6 +53,12 @@ COMMANDS = [
 @pytest.mark.parametrize(("name", "link"), LINKS)
 def test_a_link_leads_to_a_file(name: str, link: str) -> None:
     assert (BY_NAME[name].parent / link.split("#")[0]).is_file()
+
+
+def test_the_site_shows_every_page() -> None:
+    assert set(re.findall(r": ([a-z-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)) == {
+        page.name for page in DOCS.glob("*.md")
+    }
 
 
 def test_every_page_is_linked_from_the_readme() -> None:

@@ -22,7 +22,7 @@ _CHUNK_CLIP_S = 8
 
 
 @dataclass(frozen=True)
-class _Told:
+class _WindowFacts:
     """What windows say of clips: which have a preview, and their captions by ``<start>_<last frame>``."""
 
     previewed: set[str]
@@ -40,10 +40,10 @@ def chunk_files(tables: Tables, source_root: str, clips_per_chunk: int | None) -
     """Yields (name, content) of the files of ``processed_clip_chunks``; None makes one chunk of all clips."""
     previewed = {row["clip_id"] for row in _there(tables.windows, "preview_uri") if row["preview_uri"]}
     captions, enhanced = (_texts(tables.windows, column) for column in ("caption", "enhanced_caption"))
-    told = _Told(previewed, captions, enhanced)
+    window_facts = _WindowFacts(previewed, captions, enhanced)
     for name, video, chunks in _curated(tables, source_root, clips_per_chunk):
         for index, clips in enumerate(chunks):
-            yield f"{name}_{index}.json", as_json(chunk_json(video, index, clips, told))
+            yield f"{name}_{index}.json", as_json(chunk_json(video, index, clips, window_facts))
 
 
 def _curated(
@@ -108,9 +108,9 @@ def _texts(windows: pa.Table, column: str) -> dict[str, dict[str, str]]:
     return dict(texts)
 
 
-def chunk_json(video: Row, index: int, clips: list[Row], told: _Told) -> Mapping[str, object]:
+def chunk_json(video: Row, index: int, clips: list[Row], window_facts: _WindowFacts) -> Mapping[str, object]:
     """The keys of ``processed_clip_chunks/<path>_<index>.json``."""
-    stats = _stats(clips, told)
+    stats = _stats(clips, window_facts)
     ids = [str(clip["clip_id"]) for clip in clips]
     return {
         "video": video["uri"],
@@ -126,12 +126,12 @@ def chunk_json(video: Row, index: int, clips: list[Row], told: _Told) -> Mapping
         "max_clip_duration": round(stats.max_clip_duration, 6),
         "clips": [clip["clip_id"] for clip in clips if has_passed(clip)],
         "filtered_clips": [clip["clip_id"] for clip in clips if not has_passed(clip)],
-        "all_windows": {name: told.captions[name] for name in ids if name in told.captions},
-        "all_windows_enhanced_caption": {name: told.enhanced[name] for name in ids if name in told.enhanced},
+        "all_windows": {name: window_facts.captions[name] for name in ids if name in window_facts.captions},
+        "all_windows_enhanced_caption": {name: window_facts.enhanced[name] for name in ids if name in window_facts.enhanced},
     }
 
 
-def _stats(clips: Iterable[Row], told: _Told) -> ClipStats:
+def _stats(clips: Iterable[Row], window_facts: _WindowFacts) -> ClipStats:
     total = ClipStats()
     for clip in clips:
         passed = has_passed(clip)
@@ -143,8 +143,8 @@ def _stats(clips: Iterable[Row], told: _Told) -> ClipStats:
                 num_passed=int(passed),
                 num_transcoded=int(clip.get("clip_uri") is not None),
                 num_with_embeddings=int(clip.get("embedding_algorithm") is not None),
-                num_with_caption=int(clip["clip_id"] in told.captions),
-                num_with_webp=int(clip["clip_id"] in told.previewed),
+                num_with_caption=int(clip["clip_id"] in window_facts.captions),
+                num_with_webp=int(clip["clip_id"] in window_facts.previewed),
                 total_clip_duration=duration_s,
                 max_clip_duration=duration_s,
             )

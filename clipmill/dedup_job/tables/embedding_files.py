@@ -37,7 +37,7 @@ _EMBEDDING = ("embedding", "embeddings")
 def embedding_files(uri: str) -> list[store.FileEntry]:
     """The parquet files that hold embeddings under ``uri``: a file, a folder of them, or a whole output.
 
-    An output, ours or the reference's, has its embeddings in one folder ``<name>_embd_parquet`` among other
+    An output, ours or NeMo Curator's, has its embeddings in one folder ``<name>_embd_parquet`` among other
     tables. SourceError when there is no file, or when several such folders leave a choice.
     """
     files = store.find(uri, SUFFIXES)

@@ -46,13 +46,13 @@ class Splitting:
         return [_clip_span(self._video_id, clip.span, times, clip.shot_index) for clip in kept]
 
     def finish(self, facts: ScanFacts, times: FrameTimes) -> SplitOutcome:
-        """The whole split, once the last piece was taken; it begins with the clips that were told."""
+        """The whole split, once the last piece was taken; it begins with the clips that were emitted."""
         self._splitter.finish(float(times.times_s[-1]))
         return outcome_of(self._video_id, facts, times, self._extractor, self._splitter.split())
 
     @property
     def needed_from(self) -> int:
-        """No clip that was not told starts before this frame."""
+        """No clip that is still to be emitted starts before this frame."""
         return self._splitter.needed_from
 
 

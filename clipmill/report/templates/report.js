@@ -21,7 +21,7 @@
     still(image);
   }
 
-  // Still pictures for whoever does not want motion: the browser cannot pause an animated image itself.
+  // Still pictures for users who do not want motion: the browser cannot pause an animated image itself.
   function still(image) {
     const draw = () => {
       const canvas = document.createElement("canvas");

@@ -1,1 +1,5 @@
 """Video curation: one decode per video, clips, scores, embeddings, previews, deduplication."""
+
+from clipmill import absent
+
+absent.install()

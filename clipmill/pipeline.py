@@ -6,19 +6,21 @@ from dataclasses import replace
 from typing import Self
 
 from clipmill import layout
+from clipmill.backends.base import BaseExecutor
 from clipmill.curation.run import RunOptions, run_curation
 from clipmill.dataset.exports.embeddings import algorithm_of, embedders
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.run import Engine, check_machine, stream
+from clipmill.engine.run import Engine, check_machine, has_ray, start_ray, stream
 from clipmill.errors import RunStopped, SpecError
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all
 from clipmill.limits import LimitsSpec
-from clipmill.planning.nodes import Placed
+from clipmill.planning.describe import reads_in_words
+from clipmill.planning.nodes import Node, Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
 from clipmill.sandbox.pool import kept_processes
-from clipmill.stages.base import Stage
+from clipmill.stages.base import CompositeStage, Stage
 from clipmill.stages.process_stage import is_process
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
@@ -46,24 +48,43 @@ class Pipeline:
         """Appends a stage; returns the pipeline, so that calls can be chained.
 
         ``key`` tells two stages of one class apart; ``after`` is the key of the stage behind which it runs.
-        SpecError for an object that is no stage.
+        A ``CompositeStage`` is added as the stages that it stands for. SpecError for an object that is no
+        stage.
         """
-        self.stages.append(_placed(stage, key=key, after=after))
+        if isinstance(stage, CompositeStage):
+            for part in stage.stages():
+                self.add_stage(part)
+        else:
+            self.stages.append(_placed(stage, key=key, after=after))
         return self
+
+    def describe(self) -> str:
+        """Returns the stages in the order in which they run, a line each: reads, columns and rules.
+
+        SpecError for stages that cannot run together.
+        """
+        plan = self.plan()
+        lines = [f"Pipeline {self.name}" + (f": {self.description}" if self.description else "")]
+        return "\n".join([*lines, *(f"  {_line_of(node)}" for node in plan.nodes)])
 
     def plan(self) -> Plan:
         """Returns what a run would do. SpecError, before any work, for stages that cannot run together."""
         return plan_of(self.stages, limits=LimitsSpec())
 
-    def run(self, engine: Engine = "inline") -> list[VideoTask]:
+    def run(
+        self, engine: Engine | BaseExecutor = "inline", *, executor: BaseExecutor | None = None
+    ) -> list[VideoTask]:
         """Runs to the end; returns the finished tasks, those of videos that were complete already left out.
 
         With a ClipWriterStage the output is written, resumed and published like a workflow's, without dedup,
         and the tasks come back without pixels. Without one nothing is written, and clips keep buffers and
-        frames. ``engine`` ``ray`` needs a running Ray. SpecError, before any work, for an encoder that does
-        not work here. RunStopped, after the results were published, for a run that ended early.
+        frames. ``engine`` ``ray`` needs a running Ray; an executor of ``clipmill.backends`` stands for that
+        engine and starts it, and for ``inline`` where Ray is not installed. SpecError, before any work, for
+        an encoder that does not work here. RunStopped, after the results were published, for a run that
+        ended early.
         """
         plan = self.plan()
+        engine = _engine_of(executor or engine)
         check_machine(plan, engine)
         tasks: list[VideoTask] = []
 
@@ -83,6 +104,26 @@ class Pipeline:
                 if done.end.kind == "stopped":
                     raise RunStopped(done.end.stopped)
         return tasks
+
+
+def _engine_of(wanted: Engine | BaseExecutor) -> Engine:
+    """The engine that an executor stands for; a Ray that it needs is started."""
+    if not isinstance(wanted, BaseExecutor):
+        return wanted
+    if not has_ray():
+        logger.warning("%s: Ray is not installed, the pipeline runs in this process", type(wanted).__name__)
+        return "inline"
+    start_ray()
+    return "ray"
+
+
+def _line_of(node: Node) -> str:
+    reads = ", ".join(reads_in_words(node.reads))
+    columns = ", ".join(column.name for column in node.stage.writes)
+    reasons = ", ".join(dict.fromkeys(rule.reason for rule in node.stage.rules()))
+    facts = {"reads": reads, "writes": columns, "rejects for": reasons}
+    said = "; ".join(f"{name} {value}" for name, value in facts.items() if value)
+    return f"{node.key} ({type(node.stage).__name__})" + (f": {said}" if said else "")
 
 
 def _placed(stage: object, *, key: str, after: str) -> Placed:

@@ -25,8 +25,10 @@ VERBS = {
     "retry": "Try failures again that were given up.",
     "compact": "Join many small parts of the state into few.",
     "snapshots": "List, show and prune the snapshots of an output.",
+    "nemo-split": "Curate videos by the flags of NeMo Curator's script.",
+    "nemo-dedup": "Find duplicates by the parameters of NeMo Curator's workflow.",
 }
-"""Verb -> what it does. Each is one module of this package, imported when it is asked for."""
+"""Verb -> what it does. Each is one module, imported when it is asked for."""
 
 TRACEBACK = "--traceback"
 FIRST_STEPS = """
@@ -56,9 +58,14 @@ class _Verbs(TyperGroup):
         if name not in VERBS:
             close = get_close_matches(name, VERBS, n=1)
             raise SpecError(f"there is no verb {name}" + (f"; did you mean {close[0]}?" if close else ""))
-        command = typer.main.get_command(importlib.import_module(f"clipmill.cli.{name}").app)
+        command = typer.main.get_command(importlib.import_module(_module_of(name)).app)
         command.name, command.help = name, command.help or VERBS[name]
         return name, command, rest  # pyright: ignore[reportReturnType]
+
+
+def _module_of(verb: str) -> str:
+    package, _, name = verb.rpartition("-")
+    return f"clipmill.{package or 'cli'}.{name}"
 
 
 app = typer.Typer(name="clipmill", cls=_Verbs, pretty_exceptions_enable=False)

@@ -76,6 +76,12 @@ def show_logs() -> None:
         logger.addHandler(handler)
 
 
+def start() -> None:
+    """Starts Ray, or joins the cluster that ``RAY_ADDRESS`` names, unless this process has one."""
+    if not ray.is_initialized():
+        ray.init()
+
+
 def cluster_cpus() -> float:
     """Cores of the running Ray cluster. ClipmillError when none runs: the caller starts Ray."""
     if not ray.is_initialized():

@@ -168,13 +168,25 @@ class StreamRun:
 
 def check_machine(plan: Plan, engine: Engine) -> None:
     """Raises SpecError or ModelUnavailable for what a run needs and this machine does not have."""
-    if engine == "ray" and find_spec("ray") is None:
+    if engine == "ray" and not has_ray():
         raise SpecError("the engine ray needs Ray, which is not installed: pip install 'clipmill[ray]'")
     encoder = plan.encoder
     if encoder is not None and isinstance(encoder.stage, EncoderStage):
         check_encoder(encoder.stage.options())
     for stage in plan.stages:
         stage.check(num_gpus=_num_gpus(engine))
+
+
+def has_ray() -> bool:
+    """Returns True if Ray is installed."""
+    return find_spec("ray") is not None
+
+
+def start_ray() -> None:
+    """Starts Ray on this machine, or joins the cluster that the environment names, unless it runs."""
+    from clipmill.engine.ray_engine import start
+
+    start()
 
 
 def run_graph(

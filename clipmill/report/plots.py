@@ -170,5 +170,7 @@ def _x(place: float) -> float:
 def _described(values: np.ndarray, measure: Measure, marks: Sequence[float]) -> Markup:
     low, middle, high = (words.number(value) for value in quantiles(values))
     unit = f" {measure.unit}" if measure.unit else ""
-    title = f"{measure.label} of {values.size:,} clips: median {middle}{unit}, 5 to 95 % {low} to {high}{unit}"
+    title = (
+        f"{measure.label} of {values.size:,} clips: median {middle}{unit}, 5 to 95 % {low} to {high}{unit}"
+    )
     return escape(title + "".join(f", threshold {words.exact(mark)}" for mark in marks))

@@ -12,7 +12,9 @@ import pyarrow as pa
 
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.columns import Artifact, Column, Rule
+from clipmill.stages.processing_stage import CompositeStage, ProcessingStage
 from clipmill.stages.reads import Frames, Measure, Motion, Reads, Sound, rate
+from clipmill.stages.resources import Resources
 from clipmill.stages.spec import (
     BOUND,
     MIN_CLIP_S,
@@ -44,28 +46,12 @@ Grain = Literal["run", "video", "clip", "window"]
 S = TypeVar("S", bound="Stage")
 
 __all__ = [
-    "BOUND", "MIN_CLIP_S", "SPEED", "VERDICT", "Artifact", "Batch", "Column", "Cpus", "Failed",
-    "FrameSamples", "Frames", "Grain", "Item", "Mark", "Measure", "ModelRef", "Motion", "MotionSamples",
-    "Reads", "Resources", "Results", "Rule", "RunView", "SampleRate", "Sound", "Spec", "Stage",
-    "StageContext", "StageSpec", "StreamWorker", "VideoPart", "VideoWorker", "Worker",
-    "apply_verbose", "marks_of", "rate",
+    "BOUND", "MIN_CLIP_S", "SPEED", "VERDICT", "Artifact", "Batch", "Column", "CompositeStage", "Cpus",
+    "Failed", "FrameSamples", "Frames", "Grain", "Item", "Mark", "Measure", "ModelRef", "Motion",
+    "MotionSamples", "ProcessingStage", "Reads", "Resources", "Results", "Rule", "RunView", "SampleRate",
+    "Sound", "Spec", "Stage", "StageContext", "StageSpec", "StreamWorker", "VideoPart", "VideoWorker",
+    "Worker", "apply_verbose", "marks_of", "rate",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What one worker of a stage needs of a machine.
-
-    ``batch_items`` is the most items that a call of the worker gets. ``grows`` lets the pool of workers take
-    what other stages leave. ``max_workers`` bounds the pool.
-    """
-
-    cpus: float = 1
-    gpus: float = 0
-    gpu_memory_gb: float = 0
-    batch_items: int = 32
-    grows: bool = False
-    max_workers: int | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
 import pyarrow as pa
 from pydantic import field_serializer
 
-from clipmill.stages.base import Column, Frames, Grain, Reads, Stage
+from clipmill.stages.base import Column, Frames, Grain, Reads, Resources, Stage
 from clipmill.stages.column_roles import ERRORS
 from clipmill.stages.roles import EncoderStage
 
@@ -82,7 +82,8 @@ class ProcessStage(Stage):
     @property
     def inputs(self) -> frozenset[str]:
         """Names of the documented fields that the object reads; empty for all."""
-        named: Iterable[str] = getattr(self.wrapped, "inputs", None) or ()
+        given = getattr(self.wrapped, "inputs", None)
+        named: Iterable[str] = () if callable(given) else given or ()  # a method is NeMo Curator's: it checks
         names = (named,) if isinstance(named, str) else named
         return frozenset(name.rpartition(".")[2] for name in names)
 
@@ -104,6 +105,11 @@ class ProcessStage(Stage):
     def asks_for(self, field: str) -> bool:
         """Returns True if a documented field is to be filled: it is named, or nothing is."""
         return not self.inputs or field in self.inputs
+
+    def resources(self) -> Resources:
+        """Returns the object's ``resources`` where it has any."""
+        given = getattr(self.wrapped, "resources", None)
+        return given if isinstance(given, Resources) else super().resources()
 
     def result_fields(self) -> dict[str, object]:
         """Returns nothing: the digest of the object's code covers its parameters."""

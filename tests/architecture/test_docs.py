@@ -1,13 +1,19 @@
 """The documentation is true: links lead somewhere, commands exist, generated pages are current."""
 
 import importlib
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from clipmill.cli.exits import DONE
+from clipmill.cli.main import main
 from clipmill.dataset.schemas import TABLES, table_schemas
 from clipmill.engine.runners.process_changes import CUSTOM
 from clipmill.planning.from_spec import plan_of_spec
@@ -75,7 +81,7 @@ def test_a_command_names_what_is_there(name: str, line: str) -> None:
         assert words[1] in targets[1].split()
     for word in words:
         if re.match(r"(workflows|examples)/", word):
-            assert (ROOT / word).is_file()
+            assert (ROOT / word).exists()
 
 
 @pytest.mark.parametrize("block", [block for page in PAGES for block in blocks(page, "yaml")])
@@ -158,14 +164,57 @@ def test_the_endings_of_videos_are_listed() -> None:
     assert " ".join(VIDEO_SUFFIXES) in (DOCS / "curate-your-footage.md").read_text()
 
 
+def run_page(page: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *, modules: Path) -> None:
+    """Runs the Python blocks of a page as one script in a folder."""
+    monkeypatch.chdir(folder)
+    for place in (modules, folder):
+        monkeypatch.syspath_prepend(place)
+    name = f"{page.stem}_page"
+    (folder / f"{name}.py").write_text("\n".join(blocks(page, "python")))
+    try:
+        importlib.import_module(name)
+    finally:
+        sys.modules.pop(name, None)
+
+
 def test_the_python_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_parts(tmp_path / "films" / "parts.mp4")
-    monkeypatch.chdir(tmp_path)
-    for folder in (ROOT / "examples", tmp_path):
-        monkeypatch.syspath_prepend(folder)
-    (tmp_path / "python_page.py").write_text("\n".join(blocks(DOCS / "python.md", "python")))
-    try:
-        importlib.import_module("python_page")
-    finally:
-        sys.modules.pop("python_page", None)
+    run_page(DOCS / "python.md", tmp_path, monkeypatch, modules=ROOT / "examples")
     assert (tmp_path / "curated" / "report.html").is_file()
+
+
+def test_the_customisation_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package = ROOT / "examples" / "my_stage"
+    run_page(DOCS / "customise.md", tmp_path, monkeypatch, modules=package)
+    assert "'warmth': 0.99" in capsys.readouterr().out
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        str(package),
+        str(package),
+    ]
+    path = os.pathsep.join([str(package), str(ROOT)])
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert "2 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.integration
+def test_the_customised_stage_runs_from_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples" / "my_stage")
+    monkeypatch.chdir(tmp_path)
+    np.savez("weights.npz", weights=np.array([6.0, 0.0, -6.0]), bias=0.0)
+    draw_parts(tmp_path / "films" / "parts.mp4")
+    (block,) = blocks(DOCS / "customise.md", "yaml")
+    (tmp_path / "warm.yaml").write_text(block)
+    assert main(["curate", "films", "curated", "--spec", "warm.yaml", "--set", "preview=null"]) == DONE
+    warmth = pq.read_table("curated/tables/clips.parquet")["warmth"]
+    assert warmth.null_count == 0

@@ -127,7 +127,9 @@ def chunk_json(video: Row, index: int, clips: list[Row], window_facts: _WindowFa
         "clips": [clip["clip_id"] for clip in clips if has_passed(clip)],
         "filtered_clips": [clip["clip_id"] for clip in clips if not has_passed(clip)],
         "all_windows": {name: window_facts.captions[name] for name in ids if name in window_facts.captions},
-        "all_windows_enhanced_caption": {name: window_facts.enhanced[name] for name in ids if name in window_facts.enhanced},
+        "all_windows_enhanced_caption": {
+            name: window_facts.enhanced[name] for name in ids if name in window_facts.enhanced
+        },
     }
 
 

@@ -11,6 +11,7 @@ from clipmill.engine.chunk import Chunk
 from clipmill.engine.runners.context import WorkerContext
 from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS
 from clipmill.engine.runners.node_runner import failure_of as failure_of_stage
+from clipmill.engine.runners.process_call import ProcessCall
 from clipmill.engine.runners.process_changes import Kept, Settled, Snapshot, settle
 from clipmill.engine.runners.process_inputs import Lender
 from clipmill.engine.runners.result_rows import checked, rows_of
@@ -24,7 +25,6 @@ from clipmill.planning.process_stages import clips_digest
 from clipmill.records import ClipSpan
 from clipmill.stages.base import Failed, Item, Results
 from clipmill.stages.process_stage import SEEN_CLIPS, ProcessStage, TaskProcessor
-from clipmill.tasks.video import VideoTask
 from clipmill.tasks.view import task_of
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class ProcessRunner:
         self.node = node
         self._stage = node.stage
         self._processor: TaskProcessor = node.stage.processor
+        self._call = ProcessCall(node.key, self._processor)
         self._plan = plan
         self._lender = Lender(node.stage, plan)
         self._num_raised = 0
@@ -100,20 +101,16 @@ class ProcessRunner:
         for clip in task.data.clips:
             clip.errors |= failed_windows[str(clip.uuid)]
         try:
-            returned = self._processor.process(task)
+            returned = self._call(task)
+        except SpecError:
+            raise
         except Exception as error:  # noqa: BLE001 - a user's stage may raise anything; the run goes on
             logger.warning("stage %s failed on %s: %s", self._processor.name, chunk.work.source.uri, error)
             return _all_failed(items, self._failure(error))
         self._num_raised = 0
-        settled = settle(self._task(returned).data, before, self._processor.name)
+        settled = settle(returned.data, before, self._processor.name)
         self._warn_of(settled)
         return Results(self._columns(chunk, items, settled))
-
-    def _task(self, returned: object) -> VideoTask:
-        if isinstance(returned, VideoTask):
-            return returned
-        name, kind = self._processor.name, type(returned).__name__
-        raise SpecError(f"stage {name} returned {kind}, and must return the VideoTask")
 
     def _columns(
         self, chunk: Chunk, items: Sequence[Item], settled: Settled

@@ -25,7 +25,7 @@ from clipmill.media.encode.options import Settings
 
 KEY_EVERY_FRAMES = 48
 PIPE_BYTES = 1 << 20
-"""Most that Linux grants a process without privileges. Through its 64 KiB a frame of 720p takes 22 changes of process."""
+"""Most that Linux grants by default. Through its 64 KiB a frame of 720p takes 22 changes of process."""
 
 
 @dataclass(frozen=True)

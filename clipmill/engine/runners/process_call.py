@@ -1,0 +1,64 @@
+"""One call of an object with ``process(task)``: prepared once, its answer brought to one task."""
+
+import copy
+import logging
+import weakref
+from typing import cast
+
+from clipmill.errors import ClipmillError, SpecError, StageBroken
+from clipmill.stages.process_stage import TaskProcessor
+from clipmill.stages.processing_stage import ProcessingStage
+from clipmill.tasks.video import VideoTask
+
+logger = logging.getLogger(__name__)
+
+AnyStage = ProcessingStage[object, object]
+
+
+class ProcessCall:
+    """Calls an object; a ``ProcessingStage`` is set up first, on a copy, and torn down at the end.
+
+    What ``setup`` adds to the copy, such as a model, is no part of the object that the digest is made of.
+    """
+
+    def __init__(self, key: str, processor: TaskProcessor) -> None:
+        self._processor = copy.copy(processor)
+        if isinstance(self._processor, ProcessingStage):
+            stage = cast(AnyStage, self._processor)
+            _set_up(key, stage)
+            weakref.finalize(self, _tear_down, key, stage)
+
+    def __call__(self, task: VideoTask) -> VideoTask:
+        """Returns the task. SpecError for any other answer; whatever the object raises passes."""
+        if not isinstance(self._processor, ProcessingStage):
+            return self._checked(self._processor.process(task))
+        answer = next(iter(cast(AnyStage, self._processor).process_batch([task])), None)
+        if isinstance(answer, list) and len(cast("list[object]", answer)) == 1:
+            answer = cast("list[object]", answer)[0]
+        if answer is None:
+            task.data.clips.clear()
+            return task
+        return self._checked(answer)
+
+    def _checked(self, returned: object) -> VideoTask:
+        if isinstance(returned, VideoTask):
+            return returned
+        name, kind = self._processor.name, type(returned).__name__
+        raise SpecError(f"stage {name} returned {kind}, and must return the VideoTask")
+
+
+def _set_up(key: str, stage: AnyStage) -> None:
+    for step in (stage.setup_on_node, stage.setup):
+        try:
+            step()
+        except (ClipmillError, MemoryError):
+            raise
+        except Exception as error:  # a user's code may raise anything
+            raise StageBroken(key, f"{step.__name__}() raised {type(error).__name__}: {error}") from error
+
+
+def _tear_down(key: str, stage: AnyStage) -> None:
+    try:
+        stage.teardown()
+    except Exception as error:  # noqa: BLE001 - its work is done and kept
+        logger.warning("stage %s: teardown() raised %s: %s", key, type(error).__name__, error)

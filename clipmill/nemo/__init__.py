@@ -1,0 +1,1 @@
+"""Commands that take NeMo Curator's flags."""

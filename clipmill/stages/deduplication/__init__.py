@@ -1,0 +1,1 @@
+"""Deduplication at NeMo Curator's import path."""

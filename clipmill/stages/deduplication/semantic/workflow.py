@@ -1,0 +1,162 @@
+"""Semantic deduplication of a folder of embeddings, with NeMo Curator's parameters."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from clipmill import layout
+from clipmill.errors import SpecError
+from clipmill.scratch import ScratchFolder
+from clipmill.stages.deduplication.semantic.embedding_input import FileType, is_plain, names_of, rewrite
+from clipmill.stages.deduplication.semantic.ranking import RankingStrategy
+from clipmill.storage import parquet, store
+
+logger = logging.getLogger(__name__)
+
+_SUFFIXES: Mapping[FileType, tuple[str, ...]] = {"parquet": (".parquet",), "jsonl": (".jsonl", ".json")}
+_WITHOUT_EFFECT = (
+    "read_kwargs",
+    "cache_kwargs",
+    "write_kwargs",
+    "cache_path",
+    "_duplicates_num_row_groups_hint",
+)
+
+
+@dataclass
+class WorkflowRunResult:
+    """What a workflow did: ``metadata`` has ``num_duplicates`` and ``total_time`` in seconds."""
+
+    workflow_name: str
+    metadata: dict[str, object] = field(default_factory=dict[str, object])
+
+    def get_metadata(self, key: str) -> object:
+        """Returns one entry, or None."""
+        return self.metadata.get(key)
+
+
+class SemanticDeduplicationWorkflow:
+    """k-means over embeddings, then the similarity of all pairs of a cluster; ids of duplicates come out.
+
+    ``input_path`` is a folder or URI, or several. A row is a duplicate where its cosine similarity to a row
+    that ranks before it is at least ``1 - eps``; ``eps`` None finds no duplicates and only writes clusters
+    and similarities. ``metadata_fields`` are read for ``ranking_strategy``. Precisions
+    (``pairwise_compute_dtype``, ``kmeans_embedding_output_dtype``) are always float32 here, and keyword
+    arguments of readers and writers have no effect, as stores are configured by the environment.
+
+    The tree of results lies under ``<output_path>/dedup``; ``<output_path>/duplicates`` has the ids.
+    """
+
+    def __init__(
+        self,
+        input_path: str | Sequence[str],
+        output_path: str,
+        n_clusters: int,
+        cache_path: str | None = None,
+        id_field: str = "id",
+        embedding_field: str = "embeddings",
+        embedding_dim: int | None = None,
+        metadata_fields: Sequence[str] | None = None,
+        input_filetype: FileType = "parquet",
+        input_file_extensions: Sequence[str] | None = None,
+        max_iter: int = 300,
+        tol: float = 1e-4,
+        random_state: int = 42,
+        init: Literal["k-means||", "random"] = "k-means||",
+        n_init: int | Literal["auto"] = 1,
+        oversampling_factor: float = 2.0,
+        max_samples_per_batch: int = 1 << 15,
+        fit_data_fraction: float | None = None,
+        distance_metric: Literal["cosine", "l2"] = "cosine",
+        which_to_keep: Literal["hard", "easy", "random"] = "hard",
+        ranking_strategy: RankingStrategy | None = None,
+        pairwise_batch_size: int = 1024,
+        eps: float | None = None,
+        clear_output: bool = True,
+        verbose: bool = True,
+        **others: object,
+    ) -> None:
+        self.input_paths = [input_path] if isinstance(input_path, str) else list(input_path)
+        self.output_path = output_path
+        self.eps = eps
+        self.verbose = verbose
+        self._file_type: FileType = input_filetype
+        self._extensions = tuple(input_file_extensions or _SUFFIXES[input_filetype])
+        self._ranking = ranking_strategy
+        fields = list(metadata_fields or ())
+        fields += [
+            name
+            for name in (ranking_strategy.metadata_cols if ranking_strategy else ())
+            if name not in fields
+        ]
+        self._names = names_of(id_field, embedding_field, fields)
+        _check_others(others, cache_path)
+        self._parameters = {
+            "n_clusters": n_clusters, "max_iter": max_iter, "tol": tol, "random_state": random_state,
+            "init": init, "n_init": 1 if n_init == "auto" else n_init,
+            "oversampling_factor": oversampling_factor, "max_samples_per_batch": max_samples_per_batch,
+            "fit_data_fraction": fit_data_fraction, "sim_metric": distance_metric,
+            "pairwise_batch_size": pairwise_batch_size, "mode": "full" if clear_output else "incremental",
+            **_ranked_by(which_to_keep, ranking_strategy), **({} if eps is None else {"eps": eps}),
+        }  # fmt: skip
+        self.kmeans_output_path = layout.join(layout.dedup_dir(output_path), "kmeans_results")
+        self.pairwise_output_path = layout.join(layout.dedup_dir(output_path), "pairwise_results")
+        self.duplicates_output_path = layout.join(store.normalise(output_path), "duplicates")
+
+    def run(self, kmeans_executor: object = None, pairwise_executor: object = None) -> WorkflowRunResult:
+        """Runs in this process; returns the number of duplicates and the seconds it took.
+
+        Executors are taken and have no effect. SpecError, before any work, for a parameter that cannot be.
+        """
+        from clipmill.curation.deduplication import run_dedup
+        from clipmill.spec_file import spec_of_fields
+
+        del kmeans_executor, pairwise_executor
+        spec = spec_of_fields({"dedup": self._parameters}, "SemanticDeduplicationWorkflow").dedup
+        assert spec is not None
+        started_s = time.monotonic()
+        with ScratchFolder("embeddings") as scratch:
+            source = self._source(scratch.path)
+            columns_uri = source if spec.rank_columns else ""
+            found = run_dedup(source, self.output_path, spec, algorithm="none", columns_uri=columns_uri).table
+        ids = found.select(["clip_id"]).rename_columns(["id"])
+        if self.eps is not None:
+            name = layout.join(self.duplicates_output_path, "part-0.parquet")
+            store.put_if_changed(name, parquet.encode(ids))
+        count = len(ids) if self.eps is not None else 0
+        return WorkflowRunResult(
+            "semantic_deduplication",
+            {"num_duplicates": count, "total_time": time.monotonic() - started_s},
+        )
+
+    def _source(self, folder: str) -> str:
+        """The folder that deduplication reads: the input itself, or its columns under other names."""
+        if is_plain(self.input_paths, self._file_type, self._names, self._extensions):
+            return self.input_paths[0]
+        rewrite(self.input_paths, folder, self._names, file_type=self._file_type, extensions=self._extensions)
+        return folder
+
+
+def _check_others(others: Mapping[str, object], cache_path: str | None) -> None:
+    dtypes = ("pairwise_compute_dtype", "kmeans_embedding_output_dtype")
+    for name in others:
+        if name not in (*_WITHOUT_EFFECT, *dtypes):
+            raise SpecError(f"SemanticDeduplicationWorkflow has no parameter {name}")
+    for name in [*others, *(["cache_path"] if cache_path else [])]:
+        logger.warning("SemanticDeduplicationWorkflow: %s has no effect", name)
+
+
+def _ranked_by(
+    which_to_keep: Literal["hard", "easy", "random"], strategy: RankingStrategy | None
+) -> Mapping[str, object]:
+    if strategy is None:
+        return {"which_to_keep": which_to_keep}
+    if strategy.strategy == "random":
+        return {"which_to_keep": "random", "random_state": strategy.random_seed}
+    return {
+        "which_to_keep": "columns",
+        "rank_columns": list(strategy.metadata_cols),
+        "ascending": strategy.orders,
+    }

@@ -1,0 +1,119 @@
+"""The base classes that NeMo Curator's users derive their stages from.
+
+A stage of the project's own is a ``clipmill.stages.base.Stage``, which declares columns and reads. These
+classes let stages run that were written for NeMo Curator.
+"""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Generic, Self, TypeVar, cast
+
+from clipmill.stages.resources import Resources
+
+X = TypeVar("X")
+Y = TypeVar("Y")
+Attributes = tuple[list[str], list[str]]
+"""Names of attributes of a task, and of its data."""
+
+
+class ProcessingStage(ABC, Generic[X, Y]):
+    """A stage with ``process(task)``.
+
+    It may drop clips of the task, change documented fields, or return None to drop them all. A list of one
+    task is that task. ``setup_on_node`` and ``setup`` are called once in each worker process, in this order,
+    before the first task. ``resources`` says what a worker reserves. ``inputs`` and ``outputs`` are for
+    readers of the code: every documented field is filled.
+    """
+
+    name: str = "ProcessingStage"
+    resources: Resources = Resources(cpus=1.0)
+    batch_size: int | None = 1
+
+    @abstractmethod
+    def process(self, task: X) -> Y | list[Y] | None:
+        """Takes a task and returns it, changed; None drops its clips."""
+
+    def process_batch(self, tasks: list[X]) -> Sequence[Y | list[Y] | None]:
+        """Takes tasks and returns what became of each, in their order; overridden, it is called instead."""
+        return [self.process(task) for task in tasks]
+
+    def setup_on_node(self, node_info: object = None, worker_metadata: object = None) -> None:
+        """Prepares a machine, such as by fetching weights. It may be called once in each worker process."""
+
+    def setup(self, worker_metadata: object = None) -> None:
+        """Prepares a worker process, such as by loading a model."""
+
+    def teardown(self) -> None:
+        """Releases what ``setup`` took; called when the worker is done."""
+
+    def inputs(self) -> Attributes:
+        """Returns the attributes that the stage needs."""
+        return [], []
+
+    def outputs(self) -> Attributes:
+        """Returns the attributes that the stage sets."""
+        return [], []
+
+    def num_workers(self) -> int | None:
+        """Returns the most workers, or None for as many as the machine holds."""
+        return None
+
+    def with_(
+        self,
+        name: str | None = None,
+        resources: Resources | None = None,
+        batch_size: int | None = None,
+        **others: object,
+    ) -> Self:
+        """Returns a copy with another name, resources or batch size.
+
+        Options for one executor (``ray_stage_spec``, ``xenna_stage_spec``, ``runtime_env``, ``num_workers``,
+        ``num_workers_per_node``) are taken and have no effect. TypeError for any other option.
+        """
+        if unknown := sorted(set(others) - _OPTIONS_OF_EXECUTORS):
+            raise TypeError(f"with_() has no option {unknown[0]}")
+        changed = copy.deepcopy(self)
+        given = {"name": name, "resources": resources, "batch_size": batch_size}
+        for attribute, value in given.items():
+            if value is not None:
+                setattr(changed, attribute, value)
+        return changed
+
+
+_OPTIONS_OF_EXECUTORS = {
+    "ray_stage_spec", "xenna_stage_spec", "runtime_env", "num_workers", "num_workers_per_node",
+}  # fmt: skip
+
+
+class CompositeStage(ProcessingStage[X, Y], ABC):
+    """A stage that stands for several: a pipeline takes what ``decompose`` returns in its place."""
+
+    @abstractmethod
+    def decompose(self) -> Sequence[object]:
+        """Returns the stages, in order."""
+
+    def process(self, task: X) -> Y | list[Y] | None:
+        """Raises RuntimeError: a pipeline runs the stages that this one stands for."""
+        raise RuntimeError(f"{self.name} stands for several stages: add it to a pipeline")
+
+    def with_(self, stage_with_dict: Mapping[str, Mapping[str, object]]) -> Self:  # pyright: ignore[reportIncompatibleMethodOverride] its name there
+        """Returns a copy whose stages are changed: name of a stage -> options of its ``with_``."""
+        changed = copy.deepcopy(self)
+        vars(changed)["_changes"] = {**self._changed_options(), **stage_with_dict}
+        return changed
+
+    def stages(self) -> list[object]:
+        """Returns the stages with their changes. ValueError for a change of a stage that is not there."""
+        changes = self._changed_options()
+        parts = list(self.decompose())
+        if unknown := sorted(set(changes) - {str(getattr(part, "name", "")) for part in parts}):
+            raise ValueError(f"{self.name} has no stage {unknown[0]}")
+        return [_changed(part, changes.get(str(getattr(part, "name", "")), {})) for part in parts]
+
+    def _changed_options(self) -> Mapping[str, Mapping[str, object]]:
+        return cast("Mapping[str, Mapping[str, object]]", self.__dict__.get("_changes", {}))
+
+
+def _changed(stage: object, options: Mapping[str, object]) -> object:
+    return stage.with_(**options) if options and isinstance(stage, ProcessingStage) else stage  # pyright: ignore[reportUnknownVariableType, reportArgumentType, reportUnknownMemberType]

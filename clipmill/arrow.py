@@ -16,8 +16,8 @@ def _array(name: str, *values: Values) -> pa.Array:
 
 
 def equal(values: Values, other: object) -> pa.Array:
-    """Returns bool ``(N,)``, null where a value is null."""
-    return _array("equal", values, pa.scalar(other))
+    """Returns bool ``(N,)``, null where a value is null; ``other`` is one value, or an array of ``(N,)``."""
+    return _array("equal", values, other if isinstance(other, pa.Array) else pa.scalar(other))
 
 
 def not_equal(values: Values, other: object) -> pa.Array:

@@ -50,5 +50,5 @@ RESERVED = {
 }
 """Grain -> names that a stage of that grain must not write."""
 
-STATE_COLUMNS = frozenset({"id", "stage_digest", "outcome", "run_id"})
+STATE_COLUMNS = frozenset({"id", "stage_digest", "outcome", "run_id", "effects"})
 """Names that every row of the state has beside a stage's own columns."""

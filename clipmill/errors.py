@@ -31,6 +31,7 @@
 """
 
 import errno
+from collections.abc import Sequence
 
 
 class ClipmillError(Exception):
@@ -114,14 +115,18 @@ class RunStopped(ClipmillError):
 
 
 class WorkerDied(ClipmillError):
-    """A process of Ray died while it ran operator ``name``, as did those that Ray started in its place."""
+    """A process of Ray died while it ran stages, as did those that Ray started in its place.
 
-    def __init__(self, name: str, cause: str) -> None:
-        super().__init__(f"a worker of {name} died again and again: {cause}")
-        self.name, self.cause = name, cause
+    ``stages`` are their keys; ``videos`` are the URIs of those that the last of the processes had, if known.
+    """
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.name, self.cause)
+    def __init__(self, stages: Sequence[str], cause: str, videos: Sequence[str] = ()) -> None:
+        at = f" at {', '.join(videos)}" if videos else ""
+        super().__init__(f"a worker of {', '.join(stages)} died again and again{at}: {cause}")
+        self.stages, self.cause, self.videos = tuple(stages), cause, tuple(videos)
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[str, ...], str, tuple[str, ...]]]:
+        return type(self), (self.stages, self.cause, self.videos)
 
 
 class EngineDied(ClipmillError):

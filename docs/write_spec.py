@@ -47,6 +47,7 @@ in Python only can be added to a spec by `stages`, too.
   worker reserve less of a core.
 - **What a changed parameter does** is the column "changes": *results* are computed again, and what reads
   them; *verdict* decides anew which clips are kept, by results that are there; *speed* changes no result.
+  *Results of* a trait are those of videos that have it ([traits](identity.md#state)).
 """
 
 

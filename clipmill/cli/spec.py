@@ -8,7 +8,7 @@ from pydantic_core import to_jsonable_python
 
 from clipmill.cli.options import Set, Spec, spec_of_options
 from clipmill.planning.describe import reads_in_words
-from clipmill.planning.environment import environment_of
+from clipmill.planning.environment import environments_of
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 
@@ -27,8 +27,8 @@ def check(spec: Annotated[str, typer.Argument(help="inline JSON, or a YAML or JS
     """Say whether a spec can run; the first fault is named in one line."""
     loaded = spec_of_options(spec, [])
     plan = plan_of_spec(loaded, source=_ANY, output=_ANY)
-    environment = environment_of(plan)
-    print(f"{spec} is a spec of {len(plan.nodes) + 1} stages, for the environment {environment}")
+    environments = ", then ".join(environments_of(plan))
+    print(f"{spec} is a spec of {len(plan.nodes) + 1} stages, for the environment {environments}")
 
 
 @app.command()

@@ -38,7 +38,7 @@ def _show(stage: Described, console: Console) -> None:
     if stage.parameters:
         table = Table("parameter", "values", "default", "changes", box=box.SIMPLE)
         for one in stage.parameters:
-            table.add_row(one.name, plain(one.values), one.default, one.changes)
+            table.add_row(one.name, plain(one.values), one.default, plain(one.changes))
         console.print(table)
     if stage.columns:
         table = Table("column", "type", "meaning", box=box.SIMPLE)

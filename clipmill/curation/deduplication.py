@@ -27,6 +27,7 @@ from clipmill.runs.run_id import new_run_id
 from clipmill.runs.termination import terminable
 from clipmill.specs import DedupSpec
 from clipmill.state.schema import schema_of
+from clipmill.state.split_rows import effects_of_clips
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
 
@@ -56,7 +57,7 @@ def dedup_input(listing_uri: str, plan: Plan, *, lease: Lease, dedup: DedupSpec 
     if not nodes:
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, clips.uri, "none", export_ids(nothing, folder))
-    folders = {node.key: export_embeddings(output, node, clips.kept) for node in nodes}
+    folders = {node.key: export_embeddings(output, plan, node, clips.kept) for node in nodes}
     chosen = compared(nodes, dedup)
     embeddings_uri = folders[chosen.key] if dedup else export_no_embeddings(output)
     ids_uri = export_ids(embeddings_uri, folder)
@@ -115,7 +116,10 @@ def compared_check(
     def check(clips: pa.Table) -> None:
         kept = clips.filter(equal(clips["status"], "kept"))["clip_id"].combine_chunks()
         columns = ["id", "outcome"]
-        rows = state.read(node.key, node.digest, schema=schema_of(node), columns=columns, among=kept)
+        effects = effects_of_clips(state, plan.extractor, node, kept)
+        rows = state.read(
+            node.key, node.digest, schema=schema_of(node), columns=columns, among=kept, effects=effects
+        )
         duplicates.check_kept(rows.filter(equal(rows["outcome"], RESULT))["id"])
 
     return check

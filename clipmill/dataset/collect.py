@@ -14,7 +14,8 @@ from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.state.inspections import read_inspections
-from clipmill.state.schema import SPLIT_STATE, schema_of
+from clipmill.state.schema import schema_of
+from clipmill.state.split_rows import read_splits
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
 
@@ -61,9 +62,11 @@ def collect(
     versions = pa.array([source.source_version for source in sources], pa.string())
     inspections = read_inspections(state, plan.digests()["inspect"], among=versions)
     video_ids = inspections["video_id"].combine_chunks().drop_null().unique()
-    splits = splits_of(state.read(extractor.key, extractor.digest, schema=SPLIT_STATE, among=video_ids))
+    splits = splits_of(read_splits(state, extractor, among=video_ids))
     windows = window_places(plan, splits.clips.rows)
     ids = {"clip": splits.clips.rows["clip_id"].combine_chunks(), "window": windows.ids}
+    traits = {"clip": splits.traits_of_clips()}
+    traits["window"] = traits["clip"].take(pa.array(windows.owners))
     return Collection(
         output=output,
         plan=plan,
@@ -78,6 +81,7 @@ def collect(
                 schema=schema_of(node),
                 columns=_columns(node),
                 among=ids[node.stage.grain],
+                effects=node.effects_column(traits[node.stage.grain]) if node.effects else "",
             )
             for node in plan.rowed
             if node.stage.grain in ids

@@ -14,7 +14,7 @@ from clipmill.dedup.exact import ExactDuplicate, VideoRow, find_exact
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.state.inspections import read_inspections
-from clipmill.state.schema import SPLIT_STATE
+from clipmill.state.split_rows import read_splits
 from clipmill.state.store import ResultStore
 
 CLIPS_PER_RANGE = 250_000
@@ -61,8 +61,7 @@ def _found(output: str, plan: Plan, sources: Sequence[SourceFile]) -> pa.Table:
         arrow.index_in(versions, inspections["id"].combine_chunks())
     )
     columns = ["id", "reason", "content_digest", "audio_digest", "duration_s"]
-    extractor = plan.extractor
-    splits = ResultStore(output).read(extractor.key, extractor.digest, schema=SPLIT_STATE, columns=columns)
+    splits = read_splits(ResultStore(output), plan.extractor, columns=columns)
     places = arrow.index_in(inspected["video_id"].combine_chunks(), splits["id"].combine_chunks())
     split = splits.take(places)
     is_readable = (

@@ -48,6 +48,12 @@ class Splits:
     shots: Lists
     dropped: Lists
 
+    def traits_of_clips(self) -> pa.Array:
+        """Returns the traits of the video of each clip ``(N,)``."""
+        of_videos = pa.array([row["traits"] for row in self.rows.values()], pa.string())
+        owners = np.repeat(np.arange(len(of_videos)), np.diff(self.clips.starts))
+        return of_videos.take(pa.array(owners))
+
 
 def splits_of(table: pa.Table) -> Splits:
     """Returns the rows of a table with the columns of ``SPLIT_STATE``."""

@@ -90,6 +90,18 @@ class Chunk:
         made = {**self.made, key: rows if there is None else pa.concat_tables([there, rows])}
         return replace(self, made=made).judged(nodes)
 
+    def with_effects(self, nodes: Sequence[Node]) -> "Chunk":
+        """Returns this chunk with rows that name the options that apply to its video.
+
+        The rows of a video that is still looked at name none.
+        """
+        made = {
+            node.key: with_effects(self.made[node.key], node.effects_in(self.work.traits or ""))
+            for node in nodes
+            if node.key in self.made
+        }
+        return replace(self, made={**self.made, **made})
+
     def judged(self, nodes: Sequence[Node]) -> "Chunk":
         """Returns this chunk with the rejections that its rows give."""
         ids = [clip.clip_id for clip in self.clips]
@@ -121,6 +133,12 @@ class Chunk:
         if node.runs_for == "all":
             return True
         return (clip_id in self.rejected) == (node.runs_for == "rejected")
+
+
+def with_effects(rows: pa.Table, effects: str) -> pa.Table:
+    """Returns rows that name these effects."""
+    place = rows.schema.get_field_index("effects")
+    return rows.set_column(place, "effects", pa.array([effects] * len(rows), pa.string()))
 
 
 def newer_first(made: pa.Table, known: pa.Table) -> pa.Table:

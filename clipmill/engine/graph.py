@@ -25,7 +25,7 @@ class OperatorNode:
     """One operator: how it is made in its worker, chunks per call, cores per worker, most workers.
 
     ``num_gpus`` of a worker is 0 where the cluster has none. A pool grows from one worker to ``max_workers``
-    while chunks wait for it, and falls back when it is idle.
+    while chunks wait for it, and falls back when it is idle. ``keys`` are those of its stages.
     """
 
     name: str
@@ -36,6 +36,7 @@ class OperatorNode:
     num_gpus: float = 0.0
     is_alone: bool = False
     """Inline, one worker only: a user's stage need not bear two threads, and weights lie on one GPU."""
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def build_operators(
     width = max(1, int(num_cpus) // num_videos) if num_videos else 1
     scan = OperatorNode(
         name=SCAN,
+        keys=(plan.extractor.key, *(node.key for node in groups[0].nodes)),
         make=_Make(ScanOperator, plan, (groups, width, notes_uri)),
         batch_size=1,
         num_cpus=cpus,
@@ -110,6 +112,7 @@ def _group_operator(
     asked = min((node.stage.resources().cpus for node in group.nodes), default=cpus)
     return OperatorNode(
         name=group.name,
+        keys=tuple(node.key for node in group.nodes),
         make=_Make(kind, plan, (groups, place, parts.get(group.name, 0.0))),
         batch_size=_batch_size(group),
         num_cpus=min(cpus, asked, num_cpus),

@@ -81,10 +81,10 @@ def groups_of(plan: Plan) -> tuple[Group, ...]:
     """Returns the stages of a plan in groups, in run order.
 
     The first group runs in the worker that decodes; it holds the stages that need neither weights nor a GPU,
-    and may be empty. Stages without rows are in no group.
+    and may be empty. Stages without rows, and those of phases before the plan's, are in no group.
     """
     groups = [Group(CORE_SLOT, ())]
-    for node in plan.rowed:
+    for node in plan.running:
         if node.stage.grain == "video":
             continue
         slot = slot_of(node)

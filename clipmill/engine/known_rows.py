@@ -40,7 +40,8 @@ def _by_video(
     ]
     wanted = pa.array([one for of_item in ids for one in of_item], pa.string())
     owners = np.repeat(np.arange(len(items)), [len(of_item) for of_item in ids])
-    rows = _read(state, plan, node, wanted)
+    of_item = pa.array([node.effects_in(item.traits or "") for item in items], pa.string())
+    rows = _read(state, plan, node, wanted, of_item.take(pa.array(owners)))
     rows = rows.filter(arrow.not_equal(rows["outcome"], RETRYABLE))
     of_row = owners[np.asarray(arrow.index_in(rows["id"].combine_chunks(), wanted), dtype=int)]
     order = np.argsort(of_row, kind="stable")
@@ -51,8 +52,8 @@ def _by_video(
         yield items[of_row[start]], rows.slice(start, end - start).combine_chunks()
 
 
-def _read(state: ResultStore, plan: Plan, node: Node, wanted: pa.Array) -> pa.Table:
+def _read(state: ResultStore, plan: Plan, node: Node, wanted: pa.Array, effects: pa.Array) -> pa.Table:
     read = {ref.column.name for other in plan.nodes for ref in other.inputs if ref.key == node.key}
     schema = schema_of(node)
     columns = [name for name in schema.names if name in light_columns(node) or name in read]
-    return state.read(node.key, node.digest, schema=schema, columns=columns, among=wanted)
+    return state.read(node.key, node.digest, schema=schema, columns=columns, among=wanted, effects=effects)

@@ -13,6 +13,8 @@ import ray
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayActorError
 
+from clipmill import layout
+from clipmill.engine.attempts.notes import WorkerNotes, videos_of
 from clipmill.engine.chunk import Chunk, pack
 from clipmill.engine.graph import OperatorNode
 from clipmill.engine.operators.base import Operator, worked_on
@@ -34,11 +36,16 @@ class Stopped:
 
 
 class Worker:
-    """Body of an actor: holds one operator, unpacks rows, packs what comes out."""
+    """Body of an actor: holds one operator, unpacks rows, packs what comes out.
 
-    def __init__(self, make: Callable[[], Operator]) -> None:
+    One that Ray started in place of a dead one gets its batch again, and notes the videos before it works.
+    """
+
+    def __init__(self, make: Callable[[], Operator], notes_uri: str) -> None:
         show_logs()
         self._make = make
+        takes_over = ray.get_runtime_context().was_current_actor_reconstructed
+        self._notes = WorkerNotes(notes_uri) if takes_over else None
 
     @cached_property
     def _operator(self) -> Operator:
@@ -53,6 +60,9 @@ class Worker:
             return
         try:
             batch = [one for one in found if isinstance(one, Chunk)]
+            if self._notes:
+                self._notes.take(*dict.fromkeys(chunk.work.video_id for chunk in batch))
+                self._notes = None
             for chunk in worked_on(lambda: self._operator, batch):
                 yield _table(pack(chunk))
         except ClipmillError as error:
@@ -94,27 +104,44 @@ def cluster_gpus() -> float:
     return float(ray.cluster_resources().get("GPU", 0.0))
 
 
-def run_on_ray(nodes: Sequence[OperatorNode], chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """Streams chunks through a pool of actors per operator. WorkerDied, or what an operator raises."""
+def run_on_ray(
+    nodes: Sequence[OperatorNode], chunks: Iterable[Chunk], *, notes_uri: str = ""
+) -> Iterator[Chunk]:
+    """Streams chunks through a pool of actors per operator. WorkerDied, or what an operator raises.
+
+    Below ``notes_uri`` workers note what they take over from dead ones.
+    """
     rows = list(chunks)
     try:
-        for row in dataset_of(nodes, rows).iter_rows() if rows else ():
+        for row in dataset_of(nodes, rows, notes_uri=notes_uri).iter_rows() if rows else ():
             found = _unpacked(row[ROW])
             if isinstance(found, Stopped):
                 raise found.error
             yield found
     except RayActorError as error:
-        raise _died(error) from None
+        raise _died(error, nodes, rows, notes_uri) from None
 
 
-def _died(error: RayActorError) -> WorkerDied:
-    """Returns the error with the operator, by its class, and the last line of Ray's account."""
+def _died(
+    error: RayActorError, nodes: Sequence[OperatorNode], chunks: Sequence[Chunk], notes_uri: str
+) -> WorkerDied:
+    """Returns the error with the stages, by the operator's class, and the last line of Ray's account."""
     found = re.search(r"MapBatches\((.+?)\)\)", str(error))
     *_, cause = str(error).strip().splitlines() or [""]
-    return WorkerDied(found[1] if found else "the run", cause.strip())
+    node = next((one for one in nodes if found and one.name == found[1]), None)
+    if node is None:
+        return WorkerDied(["the run"], cause.strip())
+    noted = videos_of(_taken_over(notes_uri, node)) if notes_uri else []
+    uris = {chunk.work.video_id: chunk.work.source.uri for chunk in chunks}
+    return WorkerDied(node.keys, cause.strip(), [uris[one] for one in noted if one in uris])
 
 
-def dataset_of(nodes: Sequence[OperatorNode], chunks: Sequence[Chunk]) -> Dataset:
+def _taken_over(notes_uri: str, node: OperatorNode) -> str:
+    """Returns the folder of the notes of workers that took over from dead ones."""
+    return layout.join(notes_uri, "taken_over", node.name) if notes_uri else ""
+
+
+def dataset_of(nodes: Sequence[OperatorNode], chunks: Sequence[Chunk], *, notes_uri: str = "") -> Dataset:
     """The lazy Ray dataset: one block per video at first, one per chunk of clips after the scan."""
     context = DataContext.get_current()
     context.enable_progress_bars = False  # ``clipmill.engine.progress`` counts videos, not blocks
@@ -125,14 +152,14 @@ def dataset_of(nodes: Sequence[OperatorNode], chunks: Sequence[Chunk]) -> Datase
         # The bounds below have no other way in before Ray 2.64; the lock pins an earlier one.
         warnings.simplefilter("ignore", DeprecationWarning)
         for node in nodes:
-            dataset = _then(dataset, node)
+            dataset = _then(dataset, node, notes_uri)
     return dataset
 
 
-def _then(dataset: Dataset, node: OperatorNode) -> Dataset:
+def _then(dataset: Dataset, node: OperatorNode, notes_uri: str) -> Dataset:
     return dataset.map_batches(
         type(node.name, (Worker,), {}),  # Ray's dashboard and its errors show the name of the class
-        fn_constructor_args=(node.make,),
+        fn_constructor_args=(node.make, _taken_over(notes_uri, node)),
         batch_size=node.batch_size,
         batch_format="pyarrow",
         compute=ActorPoolStrategy(min_size=1, max_size=node.max_workers),

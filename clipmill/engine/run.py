@@ -90,7 +90,7 @@ class StreamRun:
         self._run_id = run_id
         self._notes = new_notes(state.root_uri, run_id) if state else None
         self._writer = StateWriter(state, plan, run_id)
-        self._failures = FailureCount(plan.extractor.key)
+        self._failures = FailureCount(plan.extractor)
         self._metrics: list[StageMetric] = []
         self._num_clips = 0
         self._started_s = time.monotonic()
@@ -159,7 +159,7 @@ class StreamRun:
         return run_graph(items, self._plan, engine=self._engine, known=known, notes_uri=notes_uri)
 
     def _take(self, chunk: Chunk) -> None:
-        self._writer.add(chunk)
+        chunk = self._writer.add(chunk)
         log_chunk(chunk, self._plan)
         self._metrics.extend(chunk.metrics)
         self._num_clips += len(chunk.clips) - len(chunk.rejected)
@@ -171,7 +171,7 @@ def check_machine(plan: Plan, engine: Engine) -> None:
     if engine == "ray" and not has_ray():
         raise SpecError("the engine ray needs Ray, which is not installed: pip install 'clipmill[ray]'")
     encoder = plan.encoder
-    if encoder is not None and isinstance(encoder.stage, EncoderStage):
+    if encoder in plan.running and encoder and isinstance(encoder.stage, EncoderStage):
         check_encoder(encoder.stage.options())
     for stage in plan.stages:
         stage.check(num_gpus=_num_gpus(engine))
@@ -220,7 +220,7 @@ def run_graph(
         num_videos=len(items),
         notes_uri=notes_uri,
     )
-    return run_on_ray(nodes, chunks)
+    return run_on_ray(nodes, chunks, notes_uri=notes_uri)
 
 
 def _num_gpus(engine: Engine) -> float:

@@ -13,7 +13,8 @@ class Work:
     ``clips`` are the clips of an earlier run that lack rows, or None where the video was not split yet; it
     then lacks everything. ``lacks`` maps the id of each of them to the keys of the stages it lacks, and
     ``video_lacks`` holds those of the video itself. ``repaired_times`` is what the scan said of times that it
-    made up; clips are cut by the same times. ``is_plain`` says that the scan found nothing unusual.
+    made up; clips are cut by the same times. ``traits`` are those of its split, which options may depend on;
+    None where the scan is not through. ``is_plain`` says that the scan found nothing unusual.
     """
 
     source: SourceFile
@@ -23,6 +24,7 @@ class Work:
     lacks: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     video_lacks: frozenset[str] = frozenset()
     repaired_times: str = ""
+    traits: str | None = None
     is_plain: bool = False
 
     @property

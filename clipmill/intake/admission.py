@@ -106,7 +106,7 @@ def _work_of_range(known: KnownClips, first: int, last: int) -> Iterator[tuple[i
     )
     unsplit = known.database.rows(
         f"SELECT place FROM videos v LEFT JOIN splits s USING (id) WHERE place BETWEEN {first} AND {last} "
-        f"AND (s.outcome IS NULL OR s.outcome = '{RETRYABLE}')"
+        f"AND {known.plan.phase} = 0 AND (s.outcome IS NULL OR s.outcome = '{RETRYABLE}')"
     )
     places = sorted(map(int, lacking.union(unsplit["place"].to_pylist(), *of_videos.values())))
     for start in range(0, len(places), _VIDEOS_AT_ONCE):
@@ -151,6 +151,7 @@ def _work(
         lacks=found,
         video_lacks=video_lacks,
         repaired_times=str(row["repaired_times"] or ""),
+        traits=str(row["traits"] or ""),
         is_plain=not (row["is_partial"] or row["repaired_times"] or row["oddities"]),
     )
 

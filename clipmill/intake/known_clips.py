@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
+from clipmill.intake.known_videos import traits_there
 from clipmill.planning.block import ClipBlock
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.process_stage import SEEN_CLIPS
-from clipmill.state.database import RANK, Database
+from clipmill.state.database import RANK, Database, case_of
 from clipmill.state.schema import light_columns, schema_of
 from clipmill.state.store import ResultStore
 from clipmill.state.winners import RANKS, codes_of, ranks_of
@@ -86,9 +87,14 @@ class KnownClips:
     def videos_lacking(self, first: int, last: int) -> Mapping[str, frozenset[int]]:
         """Returns the key of each stage of whole videos -> places of the videos of a range that lack it."""
         found: dict[str, frozenset[int]] = {}
-        for node in self.plan.rowed:
+        for node in self.plan.running:
             if node.stage.grain == "video":
-                done = f"SELECT id FROM {self._table(node)} WHERE {RANK} <= {_DONE}"
+                rows = f"SELECT id, effects FROM {self._table(node)} WHERE {RANK} <= {_DONE}"
+                expected = self._expected(node, "coalesce(s.traits, '')")
+                done = (
+                    f"SELECT id FROM ({rows}) r LEFT JOIN (SELECT id, traits FROM splits) s USING (id) "
+                    f"WHERE r.effects = {expected}"
+                )
                 places = self.database.rows(
                     f"SELECT place FROM videos WHERE place BETWEEN {first} AND {last} AND id NOT IN ({done})"
                 )
@@ -100,7 +106,10 @@ class KnownClips:
 
     def _aligned(self, node: Node, ids: pa.Array) -> pa.Table:
         """Returns a stage's rows, one for each clip of ``wanted``, null where it has none."""
-        rows = self.database.rows(f"SELECT w.place, r.* FROM {self._table(node)} r JOIN wanted w USING (id)")
+        rows = self.database.rows(
+            f"SELECT w.place, r.* FROM {self._table(node)} r JOIN wanted w USING (id) "
+            f"WHERE r.effects = {self._expected(node, 'w.traits')}"
+        )
         places = np.asarray(rows["place"])
         best = np.arange(len(rows))
         if len(rows) and np.bincount(places).max() > 1:
@@ -119,11 +128,17 @@ class KnownClips:
         """Returns int ``(N,)``: the windows of each clip of ``wanted`` with a result or a final failure."""
         rows = self.database.rows(
             f"SELECT w.place, count(DISTINCT r.id) AS num FROM {self._table(node)} r "
-            f"JOIN wanted w ON r.clip_id = w.id WHERE {RANK} <= {_DONE} GROUP BY w.place"
+            f"JOIN wanted w ON r.clip_id = w.id WHERE {RANK} <= {_DONE} "
+            f"AND r.effects = {self._expected(node, 'w.traits')} GROUP BY w.place"
         )
         found = np.zeros(num_clips, int)
         found[np.asarray(rows["place"])] = np.asarray(rows["num"])
         return found
+
+    def _expected(self, node: Node, traits: str) -> str:
+        """Returns the expression for the effects that a row of a stage must have, by its video's traits."""
+        there = traits_there(self.database) if node.effects else []
+        return case_of(traits, {one: node.effects_in(one) for one in there})
 
     def _windows(self, num_frames: int) -> int:
         if num_frames not in self._num_windows:
@@ -151,9 +166,10 @@ def _owners(node: Node) -> str:
 def _columns(plan: Plan, node: Node) -> list[str]:
     """Returns the columns of a stage that decide what is missing: its light ones where a rule reads it."""
     if node.stage.grain == "window":
-        return ["id", "clip_id", "outcome", "run_id"]
+        return ["id", "clip_id", "outcome", "run_id", "effects"]
     readers = (other for other in plan.nodes if other.may_reject)
     read = {ref.key for other in readers for ref in other.inputs}
     if node.may_reject or node.key in read:
         return [name for name in light_columns(node) if name != "stage_digest"]
-    return [name for name in schema_of(node).names if name in ("id", "outcome", "run_id", SEEN_CLIPS)]
+    kept = ("id", "outcome", "run_id", "effects", SEEN_CLIPS)
+    return [name for name in schema_of(node).names if name in kept]

@@ -10,7 +10,7 @@ from clipmill.intake.manifests import source_line
 from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import SourceFile
 from clipmill.state import completeness
-from clipmill.state.database import Database, key_of
+from clipmill.state.database import Database, case_of, key_of
 from clipmill.state.inspections import INSPECT, VERIFY, verify_digest
 from clipmill.state.part_set import parts_of
 from clipmill.state.schema import INSPECT_STATE, OUTCOME, SPLIT_STATE, VERIFY_STATE
@@ -113,21 +113,28 @@ def load_splits(database: Database, plan: Plan, output: str) -> bool:
         parts,
         select=(
             "id, outcome, run_id, reason, repaired_times, is_partial, oddities, clips, "
-            "len(clips) AS num_clips"
+            "len(clips) AS num_clips, effects, coalesce(traits, '') AS traits"
         ),
         where="id IN (SELECT id FROM videos)",
         schema=SPLIT_STATE,
     )
+    expected = case_of("traits", {one: extractor.effects_in(one) for one in traits_there(database)})
+    database.run(f"DELETE FROM splits WHERE effects <> {expected}")
     database.keep_best("splits")
     clip = (
-        "SELECT v.place AS video, unnest(s.clips) AS clip FROM splits s JOIN videos v USING (id) "
+        "SELECT v.place AS video, s.traits, unnest(s.clips) AS clip FROM splits s JOIN videos v USING (id) "
         "WHERE s.outcome = 'result'"
     )
     database.run(
-        f"CREATE TABLE clips AS SELECT video, {key_of('clip.clip_id', 'VARCHAR')} AS id, "
+        f"CREATE TABLE clips AS SELECT video, traits, {key_of('clip.clip_id', 'VARCHAR')} AS id, "
         f"clip.clip_id AS clip_id, clip.end_frame - clip.start_frame AS num_frames FROM ({clip})"
     )
     return is_whole
+
+
+def traits_there(database: Database) -> list[str]:
+    """Returns the distinct traits of the videos of ``splits``."""
+    return database.rows("SELECT DISTINCT traits FROM splits")["traits"].to_pylist()
 
 
 def _resolve(database: Database) -> None:

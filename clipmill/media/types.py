@@ -39,9 +39,10 @@ class ScanFacts:
     ``partial_reason`` says what is missing or damaged, and from which second on. ``repaired_times`` counts
     frames whose timestamps were missing or out of order and had to be made up; empty when there are none.
     ``oddities`` says in words what else is unusual (interlaced, mirrored, high dynamic range, sizes that
-    change) and what was done with it. ``decoder`` says who decoded, and why not NVDEC where that was tried.
-    ``failed_measures`` holds the first error of each Measure that raised one. ``clock_jumps`` where the
-    file's times come several times, as in joined recordings, so that they do not say where a packet belongs.
+    change) and what was done with it. ``traits`` are those of them that options depend on, as ``hdr``.
+    ``decoder`` says who decoded, and why not NVDEC where that was tried. ``failed_measures`` holds the first
+    error of each Measure that raised one. ``clock_jumps`` where the file's times come several times, as in
+    joined recordings, so that they do not say where a packet belongs.
     """
 
     num_frames: int
@@ -56,6 +57,7 @@ class ScanFacts:
     cpu_s: float
     repaired_times: str = ""
     oddities: str = ""
+    traits: tuple[str, ...] = ()
     decoder: str = "cpu"
     failed_measures: Mapping[Measure, str] = field(default_factory=dict[Measure, str])
     clock_jumps: bool = False

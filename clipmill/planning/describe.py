@@ -15,6 +15,7 @@ from clipmill.planning.graph import Siblings
 from clipmill.planning.registry import BUILT_IN, stage_class
 from clipmill.planning.stage_parameters import parameters_of
 from clipmill.stages.base import SPEED, VERDICT, Column, Frames, Reads, Stage, marks_of
+from clipmill.stages.spec import affects_of
 
 GRAINS = {"run": "the run", "video": "videos", "clip": "clips", "window": "windows"}
 _CORE = "core"
@@ -24,7 +25,7 @@ _CORE = "core"
 class Parameter:
     """One parameter: its values in words, its default as JSON, and what a change of it does.
 
-    ``changes`` is ``results``, ``verdict`` or ``speed``.
+    ``changes`` is ``results``, ``results of`` videos with a trait, ``verdict`` or ``speed``.
     """
 
     name: str
@@ -123,6 +124,8 @@ def parameters_in_words(model: type[BaseModel], names: Iterable[str]) -> tuple[P
 
 def _changes(field: FieldInfo) -> str:
     words = {SPEED: "speed", VERDICT: "verdict"}
+    if affects := affects_of(field):
+        return f"results of `{affects.trait}`"
     return next((words[mark] for mark in marks_of(field) if mark in words), "results")
 
 

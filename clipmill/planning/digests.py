@@ -1,12 +1,12 @@
 """The digest of a node: how its rows were made. Pure."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from clipmill import identity
 from clipmill.planning.code.code_digest import code_digest
 from clipmill.planning.nodes import ColumnRef, Node
-from clipmill.stages.base import Frames, Measure, Motion, Reads, Stage
+from clipmill.stages.base import Effect, Frames, Measure, Motion, Reads, Stage
 from clipmill.stages.process_stage import ProcessStage
 from clipmill.stages.roles import ExtractorStage
 from clipmill.stages.spec import Mark
@@ -15,6 +15,9 @@ READ_VERSIONS = {
     "decode": 1, "times": 1, "frames": 1, "thumbnails": 1, "motion": 1, "measure": 1, "sound": 1, "source": 1,
 }  # fmt: skip
 """Raise one when the pass itself gives other values of that kind for the same file."""
+
+READ_EFFECTS: tuple[Effect, ...] = ()
+"""Add one when the pass itself gives other values for files with a trait only."""
 
 
 def node_digest(node: Node, earlier: Mapping[str, Node], *, windows: str) -> str:
@@ -32,7 +35,7 @@ def node_digest(node: Node, earlier: Mapping[str, Node], *, windows: str) -> str
     if code := code_digest(stage):
         upstream.append(f"code:{code}")
     if isinstance(stage, ProcessStage):
-        upstream += _seen_digests(earlier)
+        upstream += [one.digest for one in _seen(earlier)]
     if stage.grain == "window" or isinstance(stage, ProcessStage):
         upstream.append(f"windows:{windows}")
     revisions = "+".join(model.revision for model in stage.models())
@@ -63,18 +66,41 @@ def _versions(kind: str) -> str:
     return f"{kind}:{READ_VERSIONS['decode']}.{READ_VERSIONS['times']}.{READ_VERSIONS[kind]}"
 
 
-def _seen_digests(earlier: Mapping[str, Node]) -> Iterator[str]:
-    """Yields the digests of all earlier rows but the extractor's: ids of clips carry their spans."""
-    for node in earlier.values():
-        if node.digest and not isinstance(node.stage, ExtractorStage):
-            yield node.digest
+def node_effects(node: Node, earlier: Mapping[str, Node], run: Iterable[Stage]) -> tuple[Effect, ...]:
+    """Returns the options that change a node's rows for some videos only: its own, those of what it reads.
+
+    ``run`` are all stages of the run: an option of one may change a kind of read of all.
+    """
+    everywhere = [*READ_EFFECTS, *(effect for stage in run for effect in stage.effects() if effect.reads)]
+    kinds = node.reads.kinds()
+    own = [effect for effect in node.stage.effects() if not effect.reads]
+    own += [effect for effect in everywhere if kinds & set(effect.reads)]
+    read = [effect for other in _read_nodes(node, earlier) for effect in other.effects]
+    return tuple(dict.fromkeys([*own, *read]))
+
+
+def _seen(earlier: Mapping[str, Node]) -> Iterator[Node]:
+    """Yields all earlier nodes with rows but the extractor: ids of clips carry their spans."""
+    return (one for one in earlier.values() if one.digest and not isinstance(one.stage, ExtractorStage))
+
+
+def _read_nodes(node: Node, earlier: Mapping[str, Node]) -> Iterator[Node]:
+    """Yields the nodes whose rows or files a node reads."""
+    yield from (earlier[ref.key] for ref in node.inputs)
+    yield from _owners(node, earlier)
+    if isinstance(node.stage, ProcessStage):
+        yield from _seen(earlier)
+
+
+def _owners(node: Node, earlier: Mapping[str, Node]) -> Iterator[Node]:
+    return (earlier[artifact.partition(".")[0]] for artifact in node.reads.artifacts)
 
 
 def _input_digests(node: Node, earlier: Mapping[str, Node]) -> Iterator[str]:
     for ref in node.inputs:
         yield column_digest(ref, earlier[ref.key])
-    for artifact in node.reads.artifacts:
-        yield earlier[artifact.partition(".")[0]].digest
+    for owner in _owners(node, earlier):
+        yield owner.digest
 
 
 def column_digest(ref: ColumnRef, owner: Node) -> str:

@@ -8,8 +8,14 @@ WITH_MODELS = ("vllm", "legacy", "models")
 """Extras, images and machines of the same names; the later of models, legacy and vllm holds the earlier."""
 
 
+def environments_of(plan: Plan) -> tuple[str, ...]:
+    """Returns the environments of a run whose phases run in processes of their own, each once."""
+    phases = range(plan.num_phases)
+    return tuple(dict.fromkeys(environment_of(plan.up_to(phase)) for phase in phases))
+
+
 def environment_of(plan: Plan) -> str:
-    """Returns the environment of a run: an extra, an image, a machine.
+    """Returns the environment of all stages of a plan: an extra, an image, a machine.
 
     NVDEC has one of its own; beside models it is taken where their image has it. SpecError for a stage of an
     unknown environment, and where two exclude each other.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from clipmill.base_columns import RESERVED, STATE_COLUMNS
 from clipmill.errors import SpecError
-from clipmill.planning.digests import node_digest
+from clipmill.planning.digests import node_digest, node_effects
 from clipmill.planning.nodes import BARRIERS, Node, Placed, find_column
 from clipmill.planning.order import Edges, run_order
 from clipmill.planning.process_stages import encoder_before
@@ -37,7 +37,8 @@ def build_nodes(placed: Sequence[Placed], *, windows: str) -> tuple[Node, ...]:
         node = _with_seen(_node(one, stages, share), done.values())
         _check_rules(node)
         node = replace(node, phase=_phase(one, reads[one.name], done))
-        done[one.name] = replace(node, digest=node_digest(node, done, windows=windows))
+        effects = node_effects(node, done, stages.values())
+        done[one.name] = replace(node, digest=node_digest(node, done, windows=windows), effects=effects)
     return tuple(done.values())
 
 

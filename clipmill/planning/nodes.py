@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import pyarrow as pa
+
 from clipmill.errors import SpecError
-from clipmill.stages.base import Column, Reads, Rule, Stage
+from clipmill.stages.base import Column, Effect, Reads, Rule, Stage
 from clipmill.stages.roles import ExtractorStage
 
 RunsFor = Literal["passed", "all", "rejected"]
@@ -53,7 +55,7 @@ class Node:
     ``reads`` are the stage's own, with byte budgets of this run. ``inputs`` are the columns that it reads.
     ``digest`` names how its rows were made; empty for a stage without rows. ``runs_for`` says for which items
     the stage runs: those that no earlier rule rejected, all, or only the rejected ones. ``phase`` counts the
-    barriers before it.
+    barriers before it. ``effects`` are options that change its rows for some videos only.
     """
 
     key: str
@@ -63,6 +65,21 @@ class Node:
     digest: str = ""
     runs_for: RunsFor = "passed"
     phase: int = 0
+    effects: tuple[Effect, ...] = ()
+
+    def effects_in(self, traits: str) -> str:
+        """Returns what the rows of a video must say in the column ``effects``; empty for an ordinary one.
+
+        ``traits`` are those of the video's split, with spaces between them.
+        """
+        there = traits.split()
+        return " ".join(sorted({one.text for one in self.effects if one.trait in there}))
+
+    def effects_column(self, traits: pa.Array) -> pa.Array:
+        """Returns ``effects_in`` of each of ``traits``; null counts as none."""
+        coded = traits.fill_null("").dictionary_encode()
+        texts = [self.effects_in(str(one)) for one in coded.dictionary.to_pylist()]
+        return pa.array(texts, pa.string()).take(coded.indices)
 
     @property
     def has_rows(self) -> bool:

@@ -35,7 +35,8 @@ class Plan:
     """A run, ready to be carried out.
 
     ``nodes`` are the stages of clips and windows in run order; ``settings`` are the stages of the grain
-    ``run``. ``output`` is None where nothing is written.
+    ``run``. ``output`` is None where nothing is written. Stages of phases before ``phase`` are there to be
+    read, and do not run.
     """
 
     source: SourceOptions
@@ -45,6 +46,7 @@ class Plan:
     windows: WindowStage
     nodes: tuple[Node, ...]
     settings: tuple[Stage, ...] = field(default=())
+    phase: int = 0
 
     @cached_property
     def by_key(self) -> Mapping[str, Node]:
@@ -55,6 +57,11 @@ class Plan:
     def rowed(self) -> tuple[Node, ...]:
         """The nodes that leave rows in the state."""
         return tuple(node for node in self.nodes if node.has_rows)
+
+    @property
+    def running(self) -> tuple[Node, ...]:
+        """The nodes that leave rows in the phase of this plan, and in those behind it."""
+        return tuple(node for node in self.rowed if node.phase >= self.phase)
 
     @property
     def sampled(self) -> tuple[Node, ...]:
@@ -74,10 +81,12 @@ class Plan:
 
     @property
     def stages(self) -> Iterator[Stage]:
-        """Every stage of the run."""
+        """Every stage that runs."""
         yield from self.settings
-        yield self.extractor.stage
-        yield from (node.stage for node in self.nodes if node.runs_for != "rejected")
+        if not self.phase:
+            yield self.extractor.stage
+        nodes = (node for node in self.nodes if node.phase >= self.phase)
+        yield from (node.stage for node in nodes if node.runs_for != "rejected")
 
     @property
     def models(self) -> tuple[ModelRef, ...]:
@@ -111,8 +120,8 @@ class Plan:
         return 1 + max((node.phase for node in self.nodes), default=0)
 
     def up_to(self, phase: int) -> "Plan":
-        """Returns the plan without the stages behind the barrier that ends ``phase``."""
-        return replace(self, nodes=tuple(node for node in self.nodes if node.phase <= phase))
+        """Returns the plan of one phase: without the stages behind the barrier that ends it."""
+        return replace(self, nodes=tuple(node for node in self.nodes if node.phase <= phase), phase=phase)
 
     def digests(self) -> dict[str, str]:
         """Returns key -> digest of everything that leaves rows."""

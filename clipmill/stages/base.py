@@ -13,13 +13,14 @@ import pyarrow as pa
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.columns import Artifact, Column, Rule
 from clipmill.stages.processing_stage import CompositeStage, ProcessingStage
-from clipmill.stages.reads import Frames, Measure, Motion, Reads, Sound, rate
+from clipmill.stages.reads import Effect, Frames, Measure, Motion, Reads, Sound, rate
 from clipmill.stages.resources import Resources
 from clipmill.stages.spec import (
     BOUND,
     MIN_CLIP_S,
     SPEED,
     VERDICT,
+    Affects,
     Cpus,
     Mark,
     SampleRate,
@@ -46,11 +47,12 @@ Grain = Literal["run", "video", "clip", "window"]
 S = TypeVar("S", bound="Stage")
 
 __all__ = [
-    "BOUND", "MIN_CLIP_S", "SPEED", "VERDICT", "Artifact", "Batch", "Column", "CompositeStage", "Cpus",
-    "Failed", "FrameSamples", "Frames", "Grain", "Item", "Mark", "Measure", "ModelRef", "Motion",
-    "MotionSamples", "ProcessingStage", "Reads", "Resources", "Results", "Rule", "RunView", "SampleRate",
-    "Sound", "Spec", "Stage", "StageContext", "StageSpec", "StreamWorker", "VideoPart", "VideoWorker",
-    "Worker", "apply_verbose", "marks_of", "rate",
+    "BOUND", "MIN_CLIP_S", "SPEED", "VERDICT", "Affects", "Artifact", "Batch", "Column",
+    "CompositeStage", "Cpus", "Effect", "Failed", "FrameSamples", "Frames", "Grain", "Item", "Mark",
+    "Measure", "ModelRef", "Motion", "MotionSamples", "ProcessingStage", "Reads", "Resources",
+    "Results", "Rule", "RunView", "SampleRate", "Sound", "Spec", "Stage", "StageContext",
+    "StageSpec", "StreamWorker", "VideoPart", "VideoWorker", "Worker", "apply_verbose", "marks_of",
+    "rate",
 ]  # fmt: skip
 
 

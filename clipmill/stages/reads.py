@@ -10,6 +10,8 @@ RATE_DENOMINATOR = 1000
 """Rates are fractions of at most this denominator: 23.976 is 23976/1000 = 2997/125."""
 
 MotionSource = Literal["blocks", "vectors"]
+ReadKind = Literal["decode", "frames", "thumbnails", "motion", "measure", "sound", "source"]
+"""``decode`` stands for every read of pictures but ``source``, which is an encoder's."""
 
 
 def rate(fps: float | Fraction) -> Fraction:
@@ -112,9 +114,34 @@ class Reads:
         """Returns the reads of frames, ``frames`` first."""
         return (self.frames, *self.more_frames) if self.frames else self.more_frames
 
+    def kinds(self) -> frozenset[ReadKind]:
+        """Returns the kinds of what is read of the file."""
+        there: dict[ReadKind, bool] = {
+            "frames": bool(self.all_frames()),
+            "thumbnails": self.thumbnails,
+            "motion": self.motion is not None,
+            "measure": bool(self.measures),
+        }
+        there["decode"] = any(there.values())
+        there |= {"sound": self.sound is not None, "source": self.source}
+        return frozenset(kind for kind, is_read in there.items() if is_read)
+
     def samples(self) -> Iterator[Sample]:
         """Yields the reads that sample the picture on a time grid."""
         yield from self.all_frames()
         if self.motion:
             yield self.motion
         yield from self.measures
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An option at a value that changes results of some videos only: those whose split has ``trait``.
+
+    ``text`` is what their rows say of it. ``reads`` are the kinds of reads that it changes, for every stage
+    with one of them; without any it changes the rows of the stage that has the option.
+    """
+
+    text: str
+    trait: str
+    reads: tuple[ReadKind, ...] = ()

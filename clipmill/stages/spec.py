@@ -1,14 +1,18 @@
 """Groups of parameters: frozen, no unknown fields, impossible values do not construct."""
 
+import json
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
+from pydantic_core import to_jsonable_python
 
 from clipmill import identity
+from clipmill.stages.reads import Effect, ReadKind
 from clipmill.stages.value_kinds import CheckedModel
 
 
@@ -17,7 +21,7 @@ class Mark(Enum):
 
     ``VERDICT`` changes what is rejected, not what is computed. ``SPEED`` changes no result. ``BOUND`` is set
     by ``Stage.bind`` only; a spec cannot set it, and it is part of the digest. A field without a mark is part
-    of the digest.
+    of the digest, unless it is marked ``Affects``.
     """
 
     VERDICT = 1
@@ -42,6 +46,32 @@ def marks_of(field: FieldInfo) -> frozenset[Mark]:
     return frozenset(mark for mark in field.metadata if isinstance(mark, Mark))
 
 
+@dataclass(frozen=True)
+class Affects:
+    """Marks an option that changes results of videos with a trait only, as tone mapping does of ``hdr``.
+
+    The option is not part of the digest: rows of videos that have ``trait`` name it in their column
+    ``effects``. ``reads`` are the kinds of reads that it changes for every stage; without any, it changes the
+    rows of its own stage. Rows that name nothing were made with the value ``before``, by default the field's
+    default.
+    """
+
+    trait: str
+    reads: tuple[ReadKind, ...] = ()
+    before: object = None
+
+    def effect(self, name: str, field: FieldInfo, value: object) -> Effect | None:
+        """Returns what a value of the option does; None for the value that rows had before."""
+        before = field.get_default(call_default_factory=True) if self.before is None else self.before
+        text = json.dumps(to_jsonable_python(value), sort_keys=True, separators=(",", ":"))
+        return None if value == before else Effect(f"{name}={text}", self.trait, self.reads)
+
+
+def affects_of(field: FieldInfo) -> Affects | None:
+    """Returns the ``Affects`` that a field is marked with, if any."""
+    return next((mark for mark in field.metadata if isinstance(mark, Affects)), None)
+
+
 class Spec(CheckedModel):
     """A group of parameters that is checked when it is made."""
 
@@ -56,8 +86,15 @@ class Spec(CheckedModel):
 
     def result_fields(self) -> dict[str, object]:
         """Returns the fields that change what is computed and differ from their default, as JSON values."""
-        keep = self.fields_without(Mark.SPEED, Mark.VERDICT)
+        of_some = {name for name, field in type(self).model_fields.items() if affects_of(field)}
+        keep = self.fields_without(Mark.SPEED, Mark.VERDICT) - of_some
         return self.model_dump(mode="json", include=keep, exclude_defaults=True)
+
+    def effects(self) -> tuple[Effect, ...]:
+        """Returns what the options that change results of some videos only do at their values."""
+        marked = ((name, field, affects_of(field)) for name, field in type(self).model_fields.items())
+        found = (mark.effect(name, field, getattr(self, name)) for name, field, mark in marked if mark)
+        return tuple(effect for effect in found if effect)
 
     def digest(self, *upstream: str, model: str = "") -> str:
         """Returns ``stage_digest`` of this spec over the digests it reads and the revision of its weights."""

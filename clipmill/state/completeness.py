@@ -4,6 +4,8 @@ The index is a shortcut and never the truth. It is forgotten as a whole when fai
 damaged part is set aside; the next admission looks at every clip and notes the videos again.
 """
 
+from dataclasses import asdict
+
 import pyarrow as pa
 
 from clipmill import identity, layout
@@ -30,9 +32,9 @@ def can_be_noted(plan: Plan) -> bool:
 def notes_folder(plan: Plan, output: str) -> str:
     """Returns the folder of the notes of a plan: another one for all that decides whether a video lacks rows.
 
-    That are the digests of all rows, the order, the rules and the verdicts of the stages, and which of them
-    have rows: a user may delete the rows of a stage to have them made again. Clips that a barrier stopped are
-    not part of it: a plan whose clips passed one has no notes.
+    That are the digests and effects of all rows, the order, the rules and the verdicts of the stages, and
+    which of them have rows: a user may delete the rows of a stage to have them made again. Clips that a
+    barrier stopped are not part of it: a plan whose clips passed one has no notes.
     """
     nodes = [_node_fields(node) for node in (plan.extractor, *plan.nodes)]
     states = ((node.key, _join(output, node.key, node.digest)) for node in (plan.extractor, *plan.rowed))
@@ -44,7 +46,8 @@ def notes_folder(plan: Plan, output: str) -> str:
 def _node_fields(node: Node) -> list[object]:
     kept = node.stage.fields_without(Mark.SPEED)
     values = node.stage.model_dump(mode="json", include=kept)
-    return [node.key, node.digest, node.runs_for, node.phase, node.stage.on_failure, values]
+    effects = [[asdict(one) for one in node.effects]] if node.effects else []
+    return [node.key, node.digest, node.runs_for, node.phase, node.stage.on_failure, values, *effects]
 
 
 def note_complete(plan: Plan, output: str, video_ids: pa.Array) -> None:

@@ -1,7 +1,7 @@
 """A database in scratch space for joins over rows: its memory is limited, whatever the number of rows."""
 
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,8 +115,7 @@ RANK = "CASE outcome WHEN 'result' THEN 0 WHEN 'final' THEN 1 ELSE 2 END"
 
 
 def _listed(parts: PartSet) -> str:
-    quoted = (uri.replace("'", "''") for uri in parts.live)
-    return "[" + ", ".join(f"'{uri}'" for uri in quoted) + "]"
+    return "[" + ", ".join(map(_text, parts.live)) + "]"
 
 
 def _read_whole(uri: str) -> None:
@@ -137,7 +136,7 @@ def _columns(field: pa.Field, there: dict[str, str]) -> Iterator[str]:
             yield f"{_hex_of(name, kind)} AS video_id_text"
     elif field.name == "outcome":
         yield f"coalesce({name if kind != 'NULL' else 'NULL'}, {_reason_in_words(there)}) AS {name}"
-    elif field.name == "run_id":
+    elif field.name in ("run_id", "effects"):
         yield f"coalesce({name if kind != 'NULL' else 'NULL'}, '') AS {name}"
     else:
         yield name if kind != "NULL" else f"NULL AS {name}"
@@ -160,6 +159,16 @@ def _hex_of(name: str, kind: str) -> str:
     if kind == "UUID":
         return as_hex
     return f"CASE WHEN regexp_full_match({name}, '{ids.SQL_FORMS}') THEN {as_hex} ELSE {name} END"
+
+
+def case_of(name: str, values: Mapping[str, str]) -> str:
+    """Returns the expression that maps a column of text; the text is empty where ``values`` does not say."""
+    cases = [f"WHEN {_text(key)} THEN {_text(value)}" for key, value in values.items() if value]
+    return f"CASE {name} {' '.join(cases)} ELSE '' END" if cases else "''"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def key_of(name: str, kind: str) -> str:

@@ -12,7 +12,7 @@ from clipmill.state.schema import OUTCOME
 from clipmill.state.store import ResultStore
 from clipmill.state.winners import without_cleared
 
-_COLUMNS = ("id", "outcome", "run_id", "reason", "limit", "limit_value")
+_COLUMNS = ("id", "outcome", "run_id", "reason", "limit", "limit_value", "effects")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,12 @@ class Failure:
     reason: str
     limit: str | None
     limit_value: float | None
+    effects: str
+
+    @property
+    def item(self) -> tuple[str, str]:
+        """What failed: an id, with the options that apply to it."""
+        return self.id, self.effects
 
 
 def failures(state: ResultStore, key: str, digest: str, *, among: pa.Array | None = None) -> list[Failure]:
@@ -33,11 +39,15 @@ def failures(state: ResultStore, key: str, digest: str, *, among: pa.Array | Non
     ``among`` names the ids that are wanted; None stands for all. Only small columns are read.
     """
     rows = state.all_rows(key, digest, schema=OUTCOME, columns=_COLUMNS, among=among).select(_COLUMNS)
-    good = rows.filter(arrow.equal(rows["outcome"], RESULT))["id"].combine_chunks()
+    good = rows.filter(arrow.equal(rows["outcome"], RESULT))
     failed = without_cleared(rows.filter(arrow.not_equal(rows["outcome"], RESULT)))
     found = [Failure(*row) for row in zip(*(failed[name].to_pylist() for name in _COLUMNS), strict=True)]
-    done = set(good.filter(arrow.is_in(good, failed["id"].combine_chunks())).to_pylist())
-    return [one for one in found if one.id not in done]
+    done = _items(good.filter(arrow.is_in(good["id"], failed["id"].combine_chunks())))
+    return [one for one in found if one.item not in done]
+
+
+def _items(rows: pa.Table) -> set[tuple[str, str]]:
+    return set(zip(rows["id"].to_pylist(), rows["effects"].fill_null("").to_pylist(), strict=True))
 
 
 def good_runs(state: ResultStore, key: str, digest: str) -> set[str]:
@@ -60,19 +70,21 @@ def make_final(
 
     ``failed`` are rows of this time, which the state has already.
     """
-    ids = _tried_often(state, key, digest, failed["id"].combine_chunks(), max_runs, stopped_runs)
+    ids = _tried_often(state, key, digest, failed, max_runs, stopped_runs)
     made = _final_rows(failed.filter(arrow.is_in(failed["id"], ids)), max_runs)
     state.append(key, digest, made, run_id=run_id)
     return made
 
 
 def _tried_often(
-    state: ResultStore, key: str, digest: str, ids: pa.Array, max_runs: int, stopped_runs: Set[str]
+    state: ResultStore, key: str, digest: str, failed: pa.Table, max_runs: int, stopped_runs: Set[str]
 ) -> pa.Array:
     """Those items whose failures count in enough runs. The runs are read only where they may matter."""
     tries: dict[str, list[Failure]] = {}
-    for one in failures(state, key, digest, among=ids):
-        tries.setdefault(one.id, []).append(one)
+    now = _items(failed)
+    for one in failures(state, key, digest, among=failed["id"].combine_chunks()):
+        if one.item in now:
+            tries.setdefault(one.id, []).append(one)
     often = {item: found for item, found in tries.items() if len({one.run_id for one in found}) >= max_runs}
     good = good_runs(state, key, digest) if often else set[str]()
     counted = {

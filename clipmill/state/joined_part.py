@@ -14,10 +14,10 @@ from clipmill.planning.judgement import LOST, RESULT
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state import ids, part_file
 from clipmill.state.schema import OUTCOME
-from clipmill.state.winners import RANKS, codes_of, ranks_of, taken_away
+from clipmill.state.winners import RANKS, codes_of, items_of, ranks_of, taken_away
 from clipmill.storage import parquet, store
 
-_KEYS = pa.schema([OUTCOME.field(name) for name in ("id", "outcome", "run_id")])
+_KEYS = pa.schema([OUTCOME.field(name) for name in ("id", "outcome", "run_id", "effects")])
 _COPY_BYTES = 1 << 20
 PREFIX = "compacted"
 
@@ -119,12 +119,12 @@ def _kept_rows(group: Group, schema: pa.Schema) -> Iterator[pa.Table]:
 def kept(rows: pa.Table, *, newest: bool) -> np.ndarray:
     """Returns bool ``(N,)``: the rows that may still count, each once.
 
-    An id with a result keeps the one that counts, and its last lost row: a part that is not joined may hold
-    an older result. An id without one keeps one row for each outcome and run.
+    An id with a result keeps the one that counts, for each of its effects, and its last lost row: a part that
+    is not joined may hold an older result. An id without one keeps one row for each outcome and run.
     """
     if not len(rows):
         return np.zeros(0, bool)
-    names, runs, ranks = codes_of(rows["id"]), codes_of(rows["run_id"]), ranks_of(rows)
+    names, runs, ranks = items_of(rows), codes_of(rows["run_id"]), ranks_of(rows)
     is_over = taken_away(rows)
     order = np.lexsort((-runs if newest else runs, ranks, is_over, names))
     is_first = np.concatenate([[True], np.diff(names[order]) != 0])

@@ -86,6 +86,9 @@ def schema_of(uri: str, data: bytes) -> pa.Schema:
 
 
 def _column(rows: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:
+    if field.name == "effects":  # clipmill 0.1.0 wrote none
+        there = "effects" in rows.column_names
+        return rows["effects"].fill_null("") if there else pa.array([""] * len(rows), pa.string())
     if field.name in rows.column_names:
         return rows[field.name].cast(field.type)
     if field.name == "id":

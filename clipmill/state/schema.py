@@ -9,12 +9,13 @@ OUTCOME = pa.schema(
     [
         ("id", pa.string()), ("stage_digest", pa.string()), ("run_id", pa.string()), ("outcome", pa.string()),
         ("reason", pa.string()), ("message", pa.string()), ("limit", pa.string()),
-        ("limit_value", pa.float64()),
+        ("limit_value", pa.float64()), ("effects", pa.string()),
     ]
 )  # fmt: skip
 """Columns of every row. ``outcome`` is ``result``, ``final``, ``retryable`` or ``cleared``; ``reason`` and
 ``message`` say why there is no result. ``limit`` names the limit that was hit, ``limit_value`` its value.
-``id`` names the video, the clip or the window."""
+``effects`` names options that change results of some videos only; empty for ordinary ones. ``id`` names the
+video, the clip or the window."""
 
 WINDOW = pa.schema([("clip_id", pa.string()), ("start_frame", pa.int64()), ("end_frame", pa.int64())])
 """More columns of a window's row."""
@@ -53,10 +54,10 @@ SPLIT_STATE = pa.schema(
         ("partial_reason", _STR), ("num_frames", _I64), ("duration_s", _F64), ("is_vfr", _BOOL),
         ("time_base", _STR), ("repaired_times", _STR), ("oddities", _STR), ("detector", _STR),
         ("shots", pa.list_(_SHOT_SPAN)), ("clips", pa.list_(_CLIP_SPAN)), ("dropped", pa.list_(_DROPPED)),
-        ("bytes_read", _I64),
+        ("bytes_read", _I64), ("traits", _STR),
     ]
 )  # fmt: skip
-"""Columns of the split of a video; ``id`` is the video_id."""
+"""Columns of the split of a video; ``id`` is the video_id. ``traits`` are what options may depend on."""
 
 INSPECT_STATE = pa.schema(
     [

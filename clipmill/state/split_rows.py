@@ -1,20 +1,36 @@
 """Rows of the split of a video in the state."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
+from clipmill import arrow
+from clipmill.media.types import ScanFacts
 from clipmill.planning.judgement import RESULT
+from clipmill.planning.nodes import Node
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.worker import Failed
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot
+from clipmill.state.store import ResultStore
+from clipmill.state.winners import best_rows, without_cleared
 
 
-def split_row(video_id: str, outcome: SplitOutcome) -> pa.Table:
+def traits_of(facts: ScanFacts) -> str:
+    """Returns the traits of a video, in order, with spaces between them: options may depend on them.
+
+    ``sound``: it has a track. ``clock``: times were made up. ``damaged``: a part is missing. Others are those
+    that the pass saw.
+    """
+    found = {"sound": facts.audio_digest, "clock": facts.repaired_times, "damaged": facts.is_partial}
+    return " ".join(sorted({*facts.traits, *(name for name, is_there in found.items() if is_there)}))
+
+
+def split_row(video_id: str, outcome: SplitOutcome, extractor: Node) -> pa.Table:
     """Returns the row of a split, or of a rejected video."""
     facts = outcome.facts
-    row: dict[str, object] = {"id": video_id, "outcome": RESULT}
+    traits = traits_of(facts) if facts else ""
+    row: dict[str, object] = {"id": video_id, "outcome": RESULT, "effects": extractor.effects_in(traits)}
     if outcome.failed is not None:
         row |= failure_columns(outcome.failed)
     if facts is not None:
@@ -34,6 +50,7 @@ def split_row(video_id: str, outcome: SplitOutcome) -> pa.Table:
             "clips": [_clip(clip) for clip in outcome.clips],
             "dropped": [_drop(dropped) for dropped in outcome.dropped],
             "bytes_read": facts.bytes_read,
+            "traits": traits,
         }
     return pa.Table.from_pylist([row], schema=SPLIT_STATE)
 
@@ -77,6 +94,32 @@ def _clip(span: ClipSpan) -> Mapping[str, object]:
 
 def _drop(dropped: TimedDrop) -> Mapping[str, object]:
     return {"start_s": dropped.start_s, "end_s": dropped.end_s, "cause": dropped.dropped.cause}
+
+
+def read_splits(
+    state: ResultStore,
+    extractor: Node,
+    *,
+    columns: Sequence[str] = SPLIT_STATE.names,
+    among: pa.Array | None = None,
+) -> pa.Table:
+    """Returns the row of each video's split, sorted by id; rows of other values of options do not count."""
+    needed = list(dict.fromkeys([*columns, "effects", "traits"]))
+    rows = state.all_rows(extractor.key, extractor.digest, schema=SPLIT_STATE, columns=needed, among=among)
+    rows = without_cleared(rows).combine_chunks()
+    wanted = extractor.effects_column(rows["traits"].combine_chunks())
+    return best_rows(rows.filter(arrow.equal(rows["effects"], wanted))).select(list(columns))
+
+
+def effects_of_clips(state: ResultStore, extractor: Node, node: Node, ids: pa.Array) -> str | pa.Array:
+    """Returns the effects that the rows of clips must have: one for each, or empty for all."""
+    if not node.effects:
+        return ""
+    splits = read_splits(state, extractor, columns=["id", "clips", "traits"])
+    clips = splits["clips"].combine_chunks()
+    owners = splits["traits"].combine_chunks().take(clips.value_parent_indices())
+    places = arrow.index_in(ids, clips.flatten().field("clip_id"))
+    return node.effects_column(owners.take(places))
 
 
 def clip_spans(clips: list[dict[str, object]] | None) -> tuple[ClipSpan, ...]:

@@ -17,7 +17,7 @@ from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state import part_file
 from clipmill.state.part_file import DamagedPart
 from clipmill.state.part_set import PartSet, forget_complete, parts_of
-from clipmill.state.winners import best_rows
+from clipmill.state.winners import best_rows, without_cleared
 from clipmill.storage import store
 
 logger = logging.getLogger(__name__)
@@ -69,17 +69,24 @@ class ResultStore:
         schema: pa.Schema,
         columns: Sequence[str] | None = None,
         among: pa.Array | pa.ChunkedArray | None = None,
+        effects: str | pa.Array = "",
     ) -> pa.Table:
         """Returns one row for each id, sorted by id, with ``columns`` of ``schema`` (all by default).
 
-        ``among`` names the ids that are wanted; None stands for all. Of several rows for one id a result
+        ``among`` names the ids that are wanted; None stands for all. Rows with other ``effects`` than these
+        do not count: one text for all ids, or one for each of ``among``. Of several rows for one id a result
         counts before a final failure, that before a retryable one, then the smallest run id; the largest
         where rows note the clips that they were judged with. A cleared row takes away the failures of its
         own run and of earlier ones, a lost row their results too; neither is returned. A damaged part is
         named in a warning and left out.
         """
         wanted = list(columns or schema.names)
-        rows = self.all_rows(key, digest, schema=schema, columns=wanted, among=among)
+        needed = list(dict.fromkeys([*wanted, "effects"]))
+        rows = without_cleared(self.all_rows(key, digest, schema=schema, columns=needed, among=among))
+        if not isinstance(effects, str):
+            assert among is not None, "effects of which ids?"
+            effects = effects.take(arrow.index_in(rows["id"].combine_chunks(), _one_array(among)))
+        rows = rows.filter(arrow.equal(rows["effects"], effects))
         return best_rows(rows, newest=SEEN_CLIPS in schema.names).select(wanted)
 
     def all_rows(
@@ -130,7 +137,7 @@ def _wanted_parts(
     uris: Sequence[str], ids: Sequence[pa.ChunkedArray], among: pa.Array | pa.ChunkedArray
 ) -> Iterator[_WantedPart]:
     """Yields the parts with ids of ``among``; parts without any are read no further."""
-    wanted = among.combine_chunks() if isinstance(among, pa.ChunkedArray) else among
+    wanted = _one_array(among)
     together = pa.chunked_array([chunk for one in ids for chunk in one.chunks], pa.string())
     mask, start = arrow.flags(arrow.is_in(together, wanted)), 0
     for uri, one in zip(uris, ids, strict=True):
@@ -138,6 +145,10 @@ def _wanted_parts(
         start += len(one)
         if found.any():
             yield _WantedPart(uri, pa.array(found))
+
+
+def _one_array(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
 def _ids_of(uri: str) -> pa.ChunkedArray:

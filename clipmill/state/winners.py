@@ -11,8 +11,10 @@ RANKS = {RESULT: 0, FINAL: 1, RETRYABLE: 2, CLEARED: 3, LOST: 4}
 
 
 def best_rows(rows: pa.Table, *, newest: bool = False) -> pa.Table:
-    """Returns the row of each id that counts, sorted by id; ``newest`` prefers later runs among equals."""
-    rows = without_cleared(rows)
+    """Returns the row of each id that counts, sorted by id; ``newest`` prefers later runs among equals.
+
+    ``rows`` are without what cleared and lost rows take away.
+    """
     if not len(rows):
         return rows
     ids, runs = codes_of(rows["id"]), codes_of(rows["run_id"])
@@ -56,6 +58,12 @@ def ranks_of(rows: pa.Table) -> np.ndarray:
     """Returns int64 ``(N,)``: the rank of each row's outcome; an unknown outcome counts as retryable."""
     places = arrow.index_in(rows["outcome"].combine_chunks(), pa.array(list(RANKS), pa.string()))
     return np.asarray(places.fill_null(RANKS[RETRYABLE])).astype(np.int64)
+
+
+def items_of(rows: pa.Table) -> np.ndarray:
+    """Returns int64 ``(N,)``: rows of one id and the same effects have the same number."""
+    effects = codes_of(rows["effects"])
+    return codes_of(rows["id"]) * (effects.max(initial=0) + 1) + effects
 
 
 def codes_of(values: pa.ChunkedArray) -> np.ndarray:

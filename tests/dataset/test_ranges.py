@@ -117,9 +117,9 @@ def test_videos_are_put_into_ranges_by_their_length() -> None:
 def test_embeddings_are_cut_by_ranges_of_ids(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     (node,) = embedders(project.plan)
     clips = export_clips(project.output, project.plan, project.sources)
-    whole = pq.read_table(export_embeddings(project.output, node, clips.kept))
+    whole = pq.read_table(export_embeddings(project.output, project.plan, node, clips.kept))
     monkeypatch.setattr(embeddings, "_ROWS_PER_PART", 3)
-    parts = sorted(Path(export_embeddings(project.output, node, clips.kept)).iterdir())
+    parts = sorted(Path(export_embeddings(project.output, project.plan, node, clips.kept)).iterdir())
     assert len(parts) == 4
     assert pa.concat_tables([pq.read_table(part) for part in parts])["id"] == whole["id"]
 

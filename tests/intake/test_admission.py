@@ -103,6 +103,19 @@ def test_a_raised_threshold_is_no_work_and_a_lowered_one_is_what_clips_never_had
     assert item.lacks == {clip: frozenset({"encode", "embedding"})}
 
 
+def test_an_option_for_films_with_sound_is_work_for_these_only(project: Project) -> None:
+    project.curate("mute.mp4", traits="")
+    spoken = project.curate("spoken.mp4", traits="clock sound")
+    project.spec = CurateSpec.model_validate({"transcode": {"strip_audio": True}})
+    assert [item.lacks for item in work(project)] == [dict.fromkeys(spoken, frozenset({"encode"}))]
+    for clip in spoken:
+        project.put("encode", id=clip, effects="strip_audio=true", clip_uri="a.mp4")
+    assert work(project) == []
+    assert {row["clip_uri"] for row in project.collect().tables["encode"].to_pylist()} > {"a.mp4"}
+    project.spec = CurateSpec()
+    assert work(project) == []
+
+
 @pytest.mark.parametrize(
     ("facts", "is_plain"),
     [

@@ -9,14 +9,15 @@ import pyarrow as pa
 import pytest
 
 from clipmill.planning.digests import column_digest
-from clipmill.planning.from_spec import plan_of_spec
+from clipmill.planning.from_spec import placed_stages, plan_of_spec
 from clipmill.planning.nodes import Placed
-from clipmill.planning.plan import Plan
+from clipmill.planning.plan import Plan, plan_of
 from clipmill.specs import CurateSpec
-from clipmill.stages.base import SPEED, VERDICT, Column, Frames, ModelRef, Reads, Rule, Stage
+from clipmill.stages.base import SPEED, VERDICT, Affects, Column, Frames, ModelRef, Reads, Rule, Stage
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
+from clipmill.stages.video.io.video_reader import VideoReader
 from tests.support.hand_made import plan
 
 
@@ -123,6 +124,37 @@ def test_the_threshold_and_the_reduction_of_aesthetics_compute_nothing_again() -
     before = digest(ClipAestheticFilterStage(), key="aesthetic")
     changed = ClipAestheticFilterStage(score_threshold=5.0, reduction="mean", num_gpus_per_worker=1.0)
     assert digest(changed, key="aesthetic") == before
+
+
+class Toned(Score):
+    """A score with an option for films of high dynamic range."""
+
+    tone: Annotated[str, Affects("hdr")] = "kept"
+
+
+class TonedReader(VideoReader):
+    """The same for every stage that reads pictures."""
+
+    tone: Annotated[str, Affects("hdr", reads=("decode",), before="mapped")] = "kept"
+
+
+def test_an_option_for_some_films_is_in_no_digest_and_in_their_rows_and_what_reads_them() -> None:
+    before, after = plan(Toned(), Reader()), plan(Toned(tone="mapped"), Reader())
+    assert before.digests() == after.digests()
+    for key in ("score", "reader"):
+        assert before.by_key[key].effects_in("hdr sound") == ""
+        assert after.by_key[key].effects_in("hdr sound") == 'tone="mapped"'
+        assert after.by_key[key].effects_in("sound") == ""
+
+
+def test_an_option_of_the_reader_concerns_what_reads_pictures() -> None:
+    spec = CurateSpec()
+    placed = list(placed_stages(spec, source="/videos", output="/out"))
+    reader = Placed(TonedReader(input_video_path="/videos"))
+    of = plan_of([reader, *placed[:-2], placed[-1]], limits=spec.limits)
+    found = {node.key for node in (of.extractor, *of.rowed) if node.effects_in("hdr")}
+    assert found == {"content", "motion", "quality", "embedding", "preview"}
+    assert of.digests() == plan_of(placed, limits=spec.limits).digests()
 
 
 def test_windows_elsewhere_compute_window_stages_again_and_no_other() -> None:

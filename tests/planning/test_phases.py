@@ -2,18 +2,24 @@
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow.parquet as pq
 import pytest
 
+from clipmill.errors import SpecError
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.shards import plan_shards
+from clipmill.planning.environment import environment_of, environments_of
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.planning.nodes import Placed
 from clipmill.specs import CurateSpec, ShardingSpec
 from footage import copies
 from footage.sound import sound_bed
+from tests.support import hand_made
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import curate_here, laps, plain_spec, rows, run_python
+from tests.support.stages.light_stage import LightFilter
 
 pytestmark = pytest.mark.integration
 
@@ -102,6 +108,26 @@ def test_one_phase_per_process_leaves_the_same_rows(source: Path, tmp_path: Path
     assert {path.name: path.read_bytes() for path in (apart / "clips").iterdir()} == {
         path.name: path.read_bytes() for path in (here / "clips").iterdir()
     }
+
+
+class Elsewhere(LightFilter):
+    """A filter whose libraries exclude those of vLLM."""
+
+    environment: ClassVar = "legacy"
+
+
+class Later(LightFilter):
+    """A filter behind deduplication that needs vLLM."""
+
+    environment: ClassVar = "vllm"
+
+
+def test_each_phase_has_an_environment_of_its_own() -> None:
+    plan = hand_made.plan(Placed(Elsewhere(), "before"), Placed(Later(), "behind", after="dedup"))
+    assert environments_of(plan) == ("legacy", "vllm")
+    assert [node.key for node in plan.up_to(1).running] == ["behind"]
+    with pytest.raises(SpecError, match="a cluster has one"):
+        environment_of(plan)
 
 
 def test_phases_follow_what_a_stage_reads() -> None:

@@ -63,6 +63,17 @@ def test_compacting_again_and_in_any_order_keeps_the_rows(rows: Rows, order: tup
     assert late.read() == after
 
 
+def test_rows_of_every_value_of_an_option_stay(rows: Rows) -> None:
+    for run_id, effects in enumerate(("", 'tone="mapped"', None)):
+        rows.put({"id": IDS[0], "effects": effects, "motion_global_mean": 0.1 * run_id}, run_id=str(run_id))
+    compact_folder(folder(rows))
+    found = {
+        effects: rows.store.read(rows.key, "d", schema=MOTION, effects=effects)
+        for effects in ("", 'tone="mapped"')
+    }
+    assert [one["motion_global_mean"].to_pylist() for one in found.values()] == [[0.0], [0.1]]
+
+
 def test_what_is_compact_stays_as_it_is(rows: Rows) -> None:
     fill(rows)
     compact_folder(folder(rows))

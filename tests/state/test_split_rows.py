@@ -8,7 +8,9 @@ from clipmill.stages.worker import Failed
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot
 from clipmill.state.split_rows import clip_spans, split_row
+from tests.support.hand_made import plan
 
+EXTRACTOR = plan().extractor
 FACTS = ScanFacts(
     num_frames=50,
     duration_s=2.0,
@@ -35,7 +37,7 @@ SPLIT = SplitOutcome(
 
 
 def row_of(outcome: SplitOutcome) -> dict[str, object]:
-    table = split_row("v", outcome)
+    table = split_row("v", outcome, EXTRACTOR)
     assert table.schema == SPLIT_STATE
     (row,) = table.to_pylist()
     return row
@@ -56,6 +58,7 @@ def test_facts_shots_and_dropped_stretches_are_kept() -> None:
     assert (row["outcome"], row["reason"], row["num_frames"]) == ("result", None, 50)
     assert (row["time_base"], row["repaired_times"], row["oddities"]) == ("1/25", "2 frames", "interlaced")
     assert (row["is_partial"], row["partial_reason"], row["audio_digest"]) == (True, "cut short", None)
+    assert (row["traits"], row["effects"]) == ("clock damaged", "")
     assert row["shots"] == [
         {
             "start_frame": 0, "end_frame": 50, "start_pts": 0, "end_pts": 50, "start_s": 0.0, "end_s": 2.0,

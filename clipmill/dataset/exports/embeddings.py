@@ -17,6 +17,7 @@ from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.stages.roles import EmbedderStage
 from clipmill.state.schema import schema_of
+from clipmill.state.split_rows import effects_of_clips
 from clipmill.state.store import ResultStore
 from clipmill.storage import parquet, store
 
@@ -44,7 +45,7 @@ def embeddings_folder(node: Node, output: str) -> str:
     return layout.embeddings_dir(output, node.stage.folder_prefix(node.key))
 
 
-def export_embeddings(output: str, node: Node, kept: pa.Array) -> str:
+def export_embeddings(output: str, plan: Plan, node: Node, kept: pa.Array) -> str:
     """Writes the embeddings of the clips ``kept`` by every filter; returns the folder's URI.
 
     Columns ``id: string``, ``embedding: fixed_size_list<float32>`` and, of an algorithm that makes
@@ -54,7 +55,7 @@ def export_embeddings(output: str, node: Node, kept: pa.Array) -> str:
     """
     folder = embeddings_folder(node, store.normalise(output))
     parts = (
-        (f"part-{index:05d}.parquet", parquet.encode(_embeddings(output, node, ids)))
+        (f"part-{index:05d}.parquet", parquet.encode(_embeddings(output, plan, node, ids)))
         for index, ids in enumerate(id_ranges(kept, max_rows=_ROWS_PER_PART))
     )
     fill_folder(folder, parts, suffix=".parquet", at_once=1)
@@ -78,12 +79,15 @@ def export_no_embeddings(output: str) -> str:
     return folder
 
 
-def _embeddings(output: str, node: Node, ids: pa.Array) -> pa.Table:
+def _embeddings(output: str, plan: Plan, node: Node, ids: pa.Array) -> pa.Table:
     """``id``, ``embedding`` and, if any clip has one, ``sketch``, by id."""
     vector, fingerprint = (_column(node, role) for role in (VECTOR, FINGERPRINT))
     names = ["id", *(name for name in (vector, fingerprint) if name)]
     state = ResultStore(store.normalise(output))
-    rows = state.read(node.key, node.digest, schema=schema_of(node), columns=names, among=ids)
+    effects = effects_of_clips(state, plan.extractor, node, ids)
+    rows = state.read(
+        node.key, node.digest, schema=schema_of(node), columns=names, among=ids, effects=effects
+    )
     vectors = rows[vector].combine_chunks()
     size = len(vectors[0]) if len(vectors) else 0
     columns = {"id": rows["id"].combine_chunks(), "embedding": vectors.cast(pa.list_(pa.float32(), size))}

@@ -13,6 +13,7 @@ from clipmill.planning.judgement import LOST
 from clipmill.runs.run_id import new_run_id
 from clipmill.state.schema import OUTCOME
 from clipmill.state.store import ResultStore
+from clipmill.state.winners import without_cleared
 from clipmill.storage import store
 from clipmill.storage.store import FileEntry
 
@@ -146,8 +147,8 @@ def _forget(output: str, pruning: Pruning) -> int:
     for key, column in pruning.stored:
         schema = pa.schema([*OUTCOME, pa.field(column, pa.string())])
         for digest in _digests(output, key):
-            rows = state.read(key, digest, schema=schema, columns=["id", column])
-            ids = rows.filter(arrow.is_in(rows[column], gone))["id"].to_pylist()
+            rows = without_cleared(state.all_rows(key, digest, schema=schema, columns=["id", column]))
+            ids = rows.filter(arrow.is_in(rows[column], gone))["id"].unique().to_pylist()
             lost = [{"id": one, "outcome": LOST} for one in ids]
             state.append(key, digest, pa.Table.from_pylist(lost, schema=OUTCOME), run_id=run_id)
             num_lost += len(ids)

@@ -11,6 +11,7 @@ from clipmill.engine.runners.result_rows import BAD_RESULT, STAGE_ERROR
 from clipmill.errors import StageBroken, StoreOutage
 from clipmill.outcomes.run_end import Tally, merged
 from clipmill.planning.judgement import RESULT, RETRYABLE
+from clipmill.planning.nodes import Node
 from clipmill.records import VideoReason
 from clipmill.state.split_rows import split_row
 
@@ -24,16 +25,16 @@ OUTAGES = frozenset({VideoReason.STORE_UNAVAILABLE, VideoReason.OUTPUT_ERROR})
 
 
 class FailureCount:
-    """Counts results and failures by stage over the chunks of a run; ``extractor`` is the split's key."""
+    """Counts results and failures by stage over the chunks of a run; ``extractor`` makes the splits."""
 
-    def __init__(self, extractor: str) -> None:
+    def __init__(self, extractor: Node) -> None:
         self._extractor = extractor
         self._failed: Counter[tuple[str, str, str]] = Counter()
         self._own: Counter[str] = Counter()
         self._good: Counter[str] = Counter()
         self._message: dict[str, str] = {}
         self._retryable: dict[str, list[pa.Table]] = defaultdict(list)
-        self._streak = VideoStreak(extractor)
+        self._streak = VideoStreak(extractor.key)
 
     def saw(self, chunk: Chunk) -> None:
         """Counts the rows of a finished chunk. StoreOutage or StageBroken where failures do not end."""
@@ -72,7 +73,7 @@ class FailureCount:
     def check(self) -> None:
         """Raises StageBroken for a stage whose own code failed on every item."""
         for key, count in self._own.items():
-            least = LEAST_VIDEOS if key == self._extractor else 1
+            least = LEAST_VIDEOS if key == self._extractor.key else 1
             if count >= least and not self._good[key]:
                 raise StageBroken(key, f"it failed on all {count} items; the first: {self._message[key]}")
 
@@ -82,10 +83,10 @@ def is_own(reason: str) -> bool:
     return reason in (STAGE_ERROR, BAD_RESULT, VideoReason.UNEXPECTED)
 
 
-def _rows_of(chunk: Chunk, extractor: str) -> Iterator[tuple[str, pa.Table]]:
+def _rows_of(chunk: Chunk, extractor: Node) -> Iterator[tuple[str, pa.Table]]:
     yield from chunk.made.items()
     if chunk.split is not None:
-        yield extractor, split_row(chunk.work.video_id, chunk.split)
+        yield extractor.key, split_row(chunk.work.video_id, chunk.split, extractor)
 
 
 class VideoStreak:

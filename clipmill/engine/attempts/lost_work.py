@@ -65,11 +65,12 @@ def _lost_rows(
         message = f"{item.source.uri}: run {run_id} died while it worked on this video"
         failed = Failed("retryable", VideoReason.WORKER_LOST, message)
         if item.lacks_split:
-            row = split_row(item.video_id, SplitOutcome(failed=failed))
+            row = split_row(item.video_id, SplitOutcome(failed=failed), plan.extractor)
             rows.setdefault((run_id, plan.extractor.key), []).append(row)
             continue
         chunk = Chunk(item, item.clips or ()).judged(plan.nodes)
-        for key, table in with_failures(chunk, plan.rowed, plan, failed).made.items():
+        chunk = with_failures(chunk, plan.rowed, plan, failed).with_effects(plan.nodes)
+        for key, table in chunk.made.items():
             rows.setdefault((run_id, key), []).append(table)
     return rows
 

@@ -28,15 +28,15 @@ class WorkerNotes:
         self._uri = layout.join(notes_uri, f"{secrets.token_hex(8)}.json") if notes_uri else ""
         self._video_ids: list[str] = []
 
-    def take(self, video_id: str) -> None:
-        """Notes that the worker goes on to a video. A note that cannot be written stops no work."""
+    def take(self, *video_ids: str) -> None:
+        """Notes that the worker goes on to videos. A note that cannot be written stops no work."""
         if not self._uri:
             return
-        self._video_ids = [*self._video_ids[1 - KEPT :], video_id]
+        self._video_ids = [*self._video_ids, *video_ids][-KEPT:]
         try:
             store.put_bytes(self._uri, json.dumps(self._video_ids).encode())
         except StoreError as error:
-            logger.warning("cannot note that work on %s begins: %s", video_id, error)
+            logger.warning("cannot note that work on %s begins: %s", ", ".join(video_ids), error)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,12 @@ def new_notes(output: str, run_id: str) -> RunNotes:
 def stopped_runs(output: str) -> frozenset[str]:
     """Returns the ids of the runs that stopped early."""
     return frozenset(run_id for run_id, name, _ in _entries(output) if name == STOPPED)
+
+
+def videos_of(folder_uri: str) -> list[str]:
+    """Returns the videos of the notes in a folder, each once."""
+    entries = store.find(folder_uri, (".json",))
+    return list(dict.fromkeys(one for entry in entries for one in json.loads(store.read_bytes(entry.uri))))
 
 
 def noted_videos(output: str, *, but: str) -> dict[str, str]:

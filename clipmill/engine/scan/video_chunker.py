@@ -15,6 +15,7 @@ from clipmill.media.types import ScanFacts
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan
 from clipmill.state.split_outcome import SplitOutcome
+from clipmill.state.split_rows import traits_of
 
 
 class VideoChunker:
@@ -73,6 +74,8 @@ class VideoChunker:
         if outcome is not None and self._splitting is not None:
             self._waiting += outcome.clips[self._splitting.num_told :]
         work = replace(self._work, repaired_times=facts.repaired_times)
+        if self._splitting:
+            work = replace(work, traits=traits_of(facts))
         for chunk in self._chunks(work, self._waiting, reached=1.0):
             is_last = chunk.index == chunk.num_chunks - 1
             yield replace(chunk, split=self._named(outcome)) if is_last else chunk

@@ -35,6 +35,13 @@ class Oddities:
             self._resized.add((frame.width, frame.height))
         self._num_interlaced += frame.interlaced_frame
 
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """``hdr`` and ``interlaced``, where they apply."""
+        is_hdr = self._first is not None and self._first.color_trc in _HIGH_RANGE
+        found = {"hdr": is_hdr, "interlaced": self._num_interlaced > 0}
+        return tuple(name for name, is_there in found.items() if is_there)
+
     def __str__(self) -> str:
         return "; ".join(self._sentences())
 

@@ -118,6 +118,7 @@ def _scan(
             cpu_s=time.process_time() - start_s,
             repaired_times=timeline.repairs,
             oddities="; ".join(filter(None, (str(oddities), _of_source(reader)))),
+            traits=oddities.traits,
             decoder=decoder,
             failed_measures=spool.failed_measures,
             clock_jumps=len(timeline.stretches) > 1 or walk.stream.index != stream.index,

@@ -57,6 +57,7 @@ class SegmentFacts:
     end_step: int | None
     end_s: float
     look: str
+    traits: tuple[str, ...]
     time_base: Fraction
     bytes_read: int
     cpu_s: float
@@ -98,6 +99,7 @@ def scan_segment(
             end_step=None if timeline.knows_end else median_step(timeline.steps),
             end_s=collector.time_s,
             look=f"{stream.width}x{stream.height} {oddities}",
+            traits=oddities.traits,
             time_base=time_base_of(stream),
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
@@ -227,6 +229,7 @@ class Joining:
             bytes_read=index.bytes_read + sum(each.bytes_read for each in self._facts),
             cpu_s=index.cpu_s + sum(each.cpu_s for each in self._facts),
             oddities=self._facts[0].look.partition(" ")[2],
+            traits=self._facts[0].traits,
             failed_measures=self.failed_measures,
         )
 

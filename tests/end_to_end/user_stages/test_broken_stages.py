@@ -1,6 +1,7 @@
 """A stage that fails on everything stops the run early, with its name, and what is done is kept."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -53,4 +54,10 @@ def test_a_stage_of_a_script_runs_on_ray_and_breaks_there_as_it_does_here(
     assert said["well"] == ""
     assert {row["own_score"] for row in rows(tmp_path / "well", "clips")} == {0.5}
     assert said["fails"].startswith(f"{BROKEN}no such number\nTraceback")
-    assert said["exits"].startswith("RunStopped: a worker of scan died again and again: ")
+    named = re.fullmatch(
+        r"a worker of (.+) died again and again at (.+?): .*", said["exits"].partition(": ")[2]
+    )
+    assert named is not None, said["exits"]
+    assert named[1].startswith("fixed_stride, ")
+    assert "own" in named[1].split(", ")
+    assert Path(named[2]).parent == films

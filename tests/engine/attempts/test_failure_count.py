@@ -19,6 +19,7 @@ from clipmill.records import SourceFile, VideoFacts
 from clipmill.stages.worker import Failed
 from clipmill.state.schema import OUTCOME
 from clipmill.state.split_outcome import SplitOutcome
+from tests.support.hand_made import plan
 
 FACTS = VideoFacts(
     container="mov", video_codec="h264", pixel_format="yuv420p", width_px=64, height_px=36, rotation_deg=0,
@@ -37,7 +38,7 @@ def chunk(video: str, reason: str = "", *, kind: str = "retryable", made: str = 
 
 
 def see(*chunks: Chunk) -> FailureCount:
-    count = FailureCount("content")
+    count = FailureCount(plan().extractor)
     for one in chunks:
         count.saw(one)
     return count

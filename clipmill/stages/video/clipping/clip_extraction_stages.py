@@ -8,7 +8,17 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from clipmill.records import CutClip
-from clipmill.stages.base import MIN_CLIP_S, SPEED, Artifact, Column, Cpus, Reads, Resources, StageContext
+from clipmill.stages.base import (
+    MIN_CLIP_S,
+    SPEED,
+    Affects,
+    Artifact,
+    Column,
+    Cpus,
+    Reads,
+    Resources,
+    StageContext,
+)
 from clipmill.stages.column_roles import ERRORS, SOUND
 from clipmill.stages.encode_options import DEFAULT_ENCODER, AudioOptions, EncodeOptions, EncoderName, Preset
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage, record_of
@@ -154,8 +164,8 @@ class ClipTranscodingStage(EncoderStage):
     max_height: int | None = Field(default=None, ge=16)
     multiple_of: int | None = Field(default=None, ge=2, le=256, multiple_of=2)
     target_fps: float | None = Field(default=None, ge=0.1, le=240)
-    strip_audio: bool = False
-    audio: AudioOptions = AudioOptions()
+    strip_audio: Annotated[bool, Affects("sound")] = False
+    audio: Annotated[AudioOptions, Affects("sound")] = AudioOptions()
 
     def reads(self) -> Reads:
         """Returns the source's own file: clips are cut from its pictures and sound."""

@@ -42,7 +42,7 @@ class Status:
             f"{self.phase}: {format_s(self.seen_s)} of {format_s(self.video_s)} of video",
             f"{self.num_done} of {self.num_videos} videos done",
             f"{self.num_clips} clips",
-            *([f"{self.num_failures} failures"] if self.num_failures else []),
+            *([failures(self.num_failures)] if self.num_failures else []),
             *([f"{self.rate:.1f} s of video a second"] if self.seen_s else []),
             *([] if self.left_s is None else [f"about {format_s(self.left_s)} left"]),
         ]
@@ -68,6 +68,11 @@ class LogStatus:
             self._phase = status.phase
             self._next_s = status.elapsed_s + self._every_s
             logger.info("%s", status.line())
+
+
+def failures(num: int) -> str:
+    """``1`` is ``1 failure``."""
+    return f"{num} failure{'' if num == 1 else 's'}"
 
 
 def format_s(seconds: float) -> str:

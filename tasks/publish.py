@@ -1,5 +1,6 @@
 """What a run leaves for people and programs: embeddings, tables, exports, the report."""
 
+from html import escape
 from typing import NamedTuple
 
 from flytekit import Deck, task
@@ -77,7 +78,7 @@ def publish(
             writes_clip_json=spec.write.write_clip_json,
         )
         Deck("report", store.read_bytes(done.report_uri).decode())
-        Deck("end", "<br>".join(done.end.lines()))
+        Deck("summary", f"<pre>{escape(done.summary())}</pre>")
     lease.release()
     print(done.summary())
     return Publication(done.manifest_uri, done.report_uri, done.run_uri)

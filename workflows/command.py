@@ -9,17 +9,11 @@ from pathlib import Path
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
 from clipmill.cli.exits import DONE, end_code, exit_code
+from clipmill.curation.run import planned_run
 from clipmill.dataset.run_record import end_of_record, latest_run
-from clipmill.engine.run import check_machine
 from clipmill.errors import ClipmillError
 from clipmill.outcomes.run_end import RunEnd
-from clipmill.planning.environment import environment_of
-from clipmill.planning.from_spec import plan_of_spec
-from clipmill.preflight import check_dedup
-from clipmill.runs.lease import check_output
 from clipmill.spec_file import load_spec
-from clipmill.storage import store
-from clipmill.storage.listing import list_source
 
 WORKFLOW = Path(__file__).parent / "curate.py"
 ROOT = WORKFLOW.parent.parent
@@ -36,13 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         spec = load_spec(options.spec)
-        plan = plan_of_spec(spec, source=options.source, output=options.output)
-        store.check_writable(options.output)
-        check_output(options.output)
-        check_dedup(plan, spec.dedup)
-        environment_of(plan)
-        check_machine(plan, "inline")
-        list_source(plan.source, exclude=options.output)
+        planned_run(spec, source=options.source, output=options.output, engine="inline")
     except ClipmillError as error:
         print(f"clipmill: {error}", file=sys.stderr)
         return exit_code(error)

@@ -9,10 +9,7 @@ from clipmill.cli.options import Set, Spec, spec_of_options
 from clipmill.curation.deduplication import run_dedup
 from clipmill.errors import SpecError
 
-app = typer.Typer()
 
-
-@app.command()
 def dedup(
     embeddings: Annotated[
         str, typer.Argument(help="folder or URI of parquet files with columns id and embedding")

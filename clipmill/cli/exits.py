@@ -1,6 +1,14 @@
 """Exit codes of the command line."""
 
-from clipmill.errors import ClipmillError, ModelUnavailable, OutputError, SourceError, SpecError
+from clipmill.errors import (
+    ClipmillError,
+    ModelUnavailable,
+    OutputError,
+    SourceError,
+    SpecError,
+    StoreError,
+    TransientStoreError,
+)
 from clipmill.outcomes.run_end import RunEnd
 
 DONE = 0
@@ -14,11 +22,15 @@ STOPPED = 4
 """Stopped early: what is done is safe."""
 
 
-def exit_code(error: ClipmillError) -> int:
-    """Returns the exit code for an error that ends a verb."""
+def exit_code(error: ClipmillError, *, is_run: bool = True) -> int:
+    """Returns the exit code for an error that ends a verb.
+
+    A store that refuses a verb which is no run was named wrongly, or lacks a permission.
+    """
     if isinstance(error, SpecError | SourceError | OutputError | ModelUnavailable):
         return MISUSE
-    return STOPPED
+    is_refused = isinstance(error, StoreError) and not isinstance(error, TransientStoreError)
+    return MISUSE if is_refused and not is_run else STOPPED
 
 
 def end_code(end: RunEnd) -> int:

@@ -1,10 +1,14 @@
 """The ``clipmill`` command: its verbs, and how they end."""
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import metadata
+from typing import Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -12,29 +16,44 @@ from typer.core import TyperCommand, TyperGroup
 from clipmill.cli.exits import BUG, DONE, MISUSE, STOPPED, exit_code
 from clipmill.errors import ClipmillError, SpecError
 
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb: what it does, and the module that has it, of this package where the name has no dots.
+
+    The module has a function of the verb's name, or an ``app`` with verbs of its own.
+    """
+
+    help: str
+    module: str
+
+
 VERBS = {
-    "curate": "Curate videos into clips, tables and a report.",
-    "dedup": "Find duplicates among embeddings of your own.",
-    "search": "Find clips of an output by a text.",
-    "report": "Draw the report of an output again.",
-    "stages": "List the stages, or show one.",
-    "spec": "Write, check or show a spec.",
-    "models": "List the models, or fetch weights.",
-    "unlock": "Say which run holds an output, and break its hold.",
-    "verify": "Compare an output with its manifest, and let lost files be made again.",
-    "retry": "Try failures again that were given up.",
-    "compact": "Join many small parts of the state into few.",
-    "snapshots": "List, show and prune the snapshots of an output.",
-    "nemo-split": "Curate videos by the flags of NeMo Curator's script.",
-    "nemo-dedup": "Find duplicates by the parameters of NeMo Curator's workflow.",
+    "curate": Verb("Curate videos into clips, tables and a report.", "curate"),
+    "report": Verb("Print the summary of an output, and where its report is.", "outputs"),
+    "search": Verb("Find clips of an output by a text.", "search"),
+    "dedup": Verb("Find duplicates among embeddings of your own.", "dedup"),
+    "stages": Verb("List the stages, or show one.", "stages"),
+    "spec": Verb("Write, check or show a spec.", "spec"),
+    "models": Verb("List the models, or fetch weights.", "models"),
+    "verify": Verb("Compare an output with its manifest, and let lost files be made again.", "outputs"),
+    "retry": Verb("Try failures again that were given up.", "outputs"),
+    "snapshots": Verb("List, show and prune the snapshots of an output.", "snapshots"),
+    "compact": Verb("Join many small parts of the state into few.", "outputs"),
+    "unlock": Verb("Say which run holds an output, and break its hold.", "outputs"),
+    "nemo-split": Verb("Curate videos by the flags of NeMo Curator's script.", "clipmill.nemo.split"),
+    "nemo-dedup": Verb(
+        "Find duplicates by the parameters of NeMo Curator's workflow.", "clipmill.nemo.dedup"
+    ),
 }
-"""Verb -> what it does. Each is one module, imported when it is asked for."""
+"""Each is imported when it is asked for."""
 
 TRACEBACK = "--traceback"
 FIRST_STEPS = """
 First steps:
 
   clipmill curate films curated        cut, score and deduplicate the videos of a folder
+  clipmill report curated              what became of them, and where the page with all clips is
   clipmill spec template > spec.yaml   a spec to change, for clipmill curate --spec spec.yaml
   clipmill curate --help               every option
 """
@@ -48,7 +67,7 @@ class _Verbs(TyperGroup):
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Returns what help shows of a verb."""
-        return TyperCommand(cmd_name, help=VERBS[cmd_name]) if cmd_name in VERBS else None
+        return TyperCommand(cmd_name, help=VERBS[cmd_name].help) if cmd_name in VERBS else None
 
     def resolve_command(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, ctx: typer.Context, args: list[str]
@@ -57,23 +76,45 @@ class _Verbs(TyperGroup):
         name, *rest = args
         if name not in VERBS:
             close = get_close_matches(name, VERBS, n=1)
-            raise SpecError(f"there is no verb {name}" + (f"; did you mean {close[0]}?" if close else ""))
-        command = typer.main.get_command(importlib.import_module(_module_of(name)).app)
-        command.name, command.help = name, command.help or VERBS[name]
-        return name, command, rest  # pyright: ignore[reportReturnType]
+            hint = f"did you mean {close[0]}?" if close else "see clipmill --help"
+            raise SpecError(f"there is no verb {name}; {hint}")
+        return name, _command(name), rest  # pyright: ignore[reportReturnType]
+
+    def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Runs the verb. Typer would end the process at an interrupt or a closed pipe, with its own codes."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+        except BrokenPipeError:  # the reader of a pipe has seen enough
+            _close_output()
+            return DONE
 
 
-def _module_of(verb: str) -> str:
-    package, _, name = verb.rpartition("-")
-    return f"clipmill.{package or 'cli'}.{name}"
+def _command(name: str) -> TyperCommand:
+    where = VERBS[name].module
+    module = importlib.import_module(where if "." in where else f"clipmill.cli.{where}")
+    app: typer.Typer | None = getattr(module, "app", None)
+    if app is None:
+        app = typer.Typer()
+        app.command()(getattr(module, name))
+    command = typer.main.get_command(app)
+    command.name, command.help = name, command.help or VERBS[name].help
+    return command  # pyright: ignore[reportReturnType]
 
 
 app = typer.Typer(name="clipmill", cls=_Verbs, pretty_exceptions_enable=False)
 
 
 @app.callback(invoke_without_command=True)
-def clipmill(context: typer.Context) -> None:
+def clipmill(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="print the version and stop")] = False,
+) -> None:
     """Curate video into clips with scores, embeddings, captions and previews."""
+    if version:
+        print(metadata.version("clipmill"))
+        raise typer.Exit(DONE)
     if context.invoked_subcommand is None:
         print(context.get_help())
         print(FIRST_STEPS)
@@ -87,29 +128,65 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     is_traced = TRACEBACK in arguments
     arguments = [one for one in arguments if one != TRACEBACK]
+    is_run = arguments[:1] == ["curate"]
     try:
         ended = app(arguments, prog_name="clipmill", standalone_mode=False)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        sys.stderr.close()
-        return DONE
-    except (typer.Abort, KeyboardInterrupt):
-        print("clipmill: stopped", file=sys.stderr)
-        return STOPPED
+    except typer.Abort:
+        return _ended("stopped; what is done is kept", STOPPED, is_traced=is_traced)
     except typer.TyperException as error:
-        return _ended(str(error), MISUSE, is_traced=is_traced)
+        return _ended(_misuse(error), MISUSE, is_traced=is_traced)
     except ClipmillError as error:
-        return _ended(str(error), exit_code(error), is_traced=is_traced)
-    except Exception:  # noqa: BLE001 - whatever is left is a bug, and says where
+        return _ended(str(error), exit_code(error, is_run=is_run), is_traced=is_traced)
+    except SystemExit:  # so rich ends the process where the reader of a pipe has seen enough
+        return _flushed(DONE)
+    except Exception as error:  # noqa: BLE001 - whatever is left is a bug, and says where
+        if isinstance(error, OSError) and error.filename:
+            said = f"{error.filename}: {error.strerror}"
+            return _ended(said, STOPPED if is_run else MISUSE, is_traced=is_traced)
         traceback.print_exc()
         return BUG
-    return ended if isinstance(ended, int) else DONE
+    return _flushed(ended if isinstance(ended, int) else DONE)
+
+
+def _misuse(error: typer.TyperException) -> str:
+    """Returns what is wrong with the arguments, the nearest right word, and where help is; one line."""
+    said = error.format_message().replace("Value error, ", "").partition("\n")[0].rstrip(".")
+    near: Sequence[str] = getattr(error, "possibilities", None) or ()
+    context: typer.Context | None = getattr(error, "ctx", None)
+    if near:
+        return f"{error.message}; did you mean {near[0]}?"
+    if context is None:
+        return said
+    verbs = list(getattr(context.command, "commands", ()))
+    if verbs and not context.invoked_subcommand and "command" in said.lower() and "No such" not in said:
+        said = f"{context.command_path} needs one of {', '.join(verbs)}"
+    return f"{said}; see {context.command_path} --help"
 
 
 def _ended(message: str, code: int, *, is_traced: bool) -> int:
     if is_traced:
         traceback.print_exc()
-    print(f"clipmill: {message}", file=sys.stderr)
+    try:
+        print(f"clipmill: {message}", file=sys.stderr)
+    except BrokenPipeError:
+        _close_output()
+    return _flushed(code)
+
+
+def _flushed(code: int) -> int:
+    """Returns the code; a reader that closed its pipe changes nothing of how the verb ended."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_output()
     return code
+
+
+def _close_output() -> None:
+    """Lets what is still buffered go nowhere: Python would complain of the closed pipe when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
 
 
 if __name__ == "__main__":

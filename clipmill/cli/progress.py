@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from clipmill.progress import LogStatus, Show, Status, format_s
+from clipmill.progress import LogStatus, Show, Status, failures, format_s
 
 Mode = Literal["auto", "bar", "log", "json", "none"]
 """``auto`` is a bar where standard error is a terminal, and lines elsewhere."""
@@ -29,10 +29,11 @@ def shown(mode: Mode) -> Generator[Show]:
 
     The file is named first. A file that stayed empty is removed at the end.
     """
-    console = Console(stderr=True, highlight=False)
+    console = _PipeConsole(stderr=True, highlight=False)
     path = _log_path()
     with _logs_in(path), _own_logs_on(console):
-        console.print(f"logs of libraries: {path}", markup=False, soft_wrap=True)
+        with suppress(OSError):  # a reader of standard error that is gone ends no run
+            console.print(f"logs of libraries: {path}", markup=False, soft_wrap=True)
         with _shower(mode, console) as show:
             yield show
     if not path.stat().st_size:
@@ -51,7 +52,8 @@ def _shower(mode: Mode, console: Console) -> Generator[Show]:
 
 
 def _as_json(status: Status) -> None:
-    print(json.dumps(asdict(status)), file=sys.stderr, flush=True)
+    with suppress(OSError):
+        print(json.dumps(asdict(status)), file=sys.stderr, flush=True)
 
 
 def _nothing(status: Status) -> None:
@@ -87,7 +89,7 @@ def _counts(status: Status) -> str:
         f"{format_s(status.seen_s)} of {format_s(status.video_s)}",
         f"{status.num_done} of {status.num_videos} videos",
         f"{status.num_clips} clips",
-        *([f"[red]{status.num_failures} failures[/red]"] if status.num_failures else []),
+        *([f"[red]{failures(status.num_failures)}[/red]"] if status.num_failures else []),
     ]
     return ", ".join(parts)
 
@@ -128,6 +130,13 @@ def _own_logs_on(console: Console) -> Generator[None]:
         logger.setLevel(level)
 
 
+class _PipeConsole(Console):
+    """A reader of standard error that goes raises an error, as of ``print``: rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class _OnConsole(logging.Handler):
     """Prints a record with its time."""
 
@@ -137,8 +146,6 @@ class _OnConsole(logging.Handler):
         self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Prints one record; a terminal that is gone ends nothing."""
-        try:
+        """Prints one record; a terminal or a reader that is gone ends nothing."""
+        with suppress(OSError, ValueError):
             self._console.print(self.format(record), markup=False, soft_wrap=True)
-        except (OSError, ValueError):
-            self.handleError(record)

@@ -7,10 +7,7 @@ import typer
 from clipmill.models.embedding.open import open_embedder
 from clipmill.search.text import embedding_of, find_clips
 
-app = typer.Typer()
 
-
-@app.command()
 def search(
     output: Annotated[str, typer.Argument(help="folder or URI that was curated with a learned embedding")],
     text: Annotated[str, typer.Argument(help="what the clips should show")],

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from clipmill.cli.exits import DONE, MISUSE
+from clipmill.cli.exits import DONE
 from clipmill.dataset.snapshots.prune import ListedSnapshot, list_snapshots, plan_pruning
 from clipmill.dataset.snapshots.prune import prune as remove
+from clipmill.errors import SpecError
 from clipmill.runs.lease import held
 
-app = typer.Typer(help="List, show and prune the snapshots of an output.", no_args_is_help=True)
+app = typer.Typer(help="List, show and prune the snapshots of an output.")
 
 Output = Annotated[str, typer.Argument(help="folder or URI of a run's results")]
 
@@ -28,8 +29,7 @@ def show(output: Output, snapshot_id: Annotated[str, typer.Argument(help="an id 
     """Print the manifest of one snapshot: its tables and parts, its stages and its funnel."""
     found = [one for one in list_snapshots(output) if one.snapshot.snapshot_id == snapshot_id]
     if not found:
-        print(f"{output} has no snapshot {snapshot_id}: see clipmill snapshots list")
-        return MISUSE
+        raise SpecError(f"{output} has no snapshot {snapshot_id}: see clipmill snapshots list {output}")
     print(json.dumps(found[0].snapshot.manifest, indent=2, ensure_ascii=False))
     return DONE
 

@@ -10,10 +10,7 @@ from rich.table import Table
 
 from clipmill.planning.describe import Described, describe, describe_all
 
-app = typer.Typer()
 
-
-@app.command()
 def stages(
     name: Annotated[str, typer.Argument(help="a built-in stage, or package.module:Class")] = "",
 ) -> None:

@@ -16,6 +16,7 @@ from clipmill.dataset.exports.embeddings import (
 )
 from clipmill.dedup_job import steps as dedup
 from clipmill.dedup_job.result import RunDuplicates, export_ids, read_result
+from clipmill.dedup_job.tables.embedding_files import embedding_files
 from clipmill.intake.manifests import get_sources
 from clipmill.planning.judgement import RESULT
 from clipmill.planning.plan import Plan
@@ -84,6 +85,7 @@ def run_dedup(
     ``algorithm`` made the embeddings. OutputBusy, at once, where another run writes the output.
     """
     scratch.sweep()
+    embedding_files(embeddings_uri)  # before the output is made
     with terminable():
         lease = take(output, new_run_id(), process=this_process())
         folder = layout.run_folder(store.normalise(lease.output), lease.run_id)

@@ -14,7 +14,6 @@ from clipmill.dataset.exports.embeddings import (
     algorithm_of,
     embedders,
 )
-from clipmill.dataset.funnel import Funnel
 from clipmill.dataset.publish import Guard, PublishOptions, publish
 from clipmill.dataset.run_record import RunRecord, end_of_record
 from clipmill.dataset.snapshots.record import current_snapshot, read_table
@@ -24,10 +23,13 @@ from clipmill.errors import RunStopped
 from clipmill.intake.admission import note_complete_videos
 from clipmill.intake.manifests import get_sources
 from clipmill.machine import num_cores
+from clipmill.outcomes.funnel import Funnel
 from clipmill.outcomes.run_end import RunEnd
+from clipmill.outcomes.summary import summary_of
 from clipmill.planning.plan import Plan
 from clipmill.report.plan_view import plan_view
 from clipmill.report.render import write_report
+from clipmill.report.summary_text import summary_lines
 from clipmill.report.view import ReportOptions, ReportTables, SimilarityCounts
 from clipmill.runs.lease import Lease
 from clipmill.runs.run_id import started_at
@@ -49,14 +51,13 @@ class Published:
     end: RunEnd
 
     def summary(self) -> str:
-        """Returns what a person wants to know at the end."""
+        """Returns what became of everything, the speed of the run, and where its results are."""
         speed = (
             f"{self.video_s_per_s:.1f} s of video per second" if self.video_s_per_s else "nothing new to do"
         )
         places = {"report": self.report_uri, "manifest": self.manifest_uri, "run": self.run_uri}
         named = (f"{name}: {uri}" for name, uri in places.items())
-        lines = [*self.funnel.lines(), *self.end.lines(), f"speed: {speed}", *named]
-        return "\n".join(lines)
+        return "\n".join([*summary_lines(summary_of(self.funnel, self.end)), f"speed: {speed}", *named])
 
 
 def publish_snapshot(
@@ -97,7 +98,7 @@ def publish_snapshot(
         options=ReportOptions(
             view=plan_view(plan),
             facts=tuple(_facts(plan)),
-            dropped_s=funnel.dropped_s,
+            summary=summary_of(funnel, end),
             similarity=None if duplicates is None else _similarity(output),
         ),
     )

@@ -11,23 +11,28 @@ from clipmill import scratch
 from clipmill.curation.deduplication import dedup_input, find_duplicates
 from clipmill.curation.publication import Published, publish_snapshot
 from clipmill.dataset.kept import kept_clips
+from clipmill.dataset.snapshots.record import check_standing
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.record import stream_recorded
-from clipmill.engine.run import Engine
+from clipmill.engine.run import Engine, check_machine
 from clipmill.errors import SpecError
 from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import get_sources, get_work
 from clipmill.intake.shards import plan_shards
+from clipmill.planning.environment import environment_of
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
 from clipmill.preflight import check_dedup
 from clipmill.progress import LogStatus, Show, Status
 from clipmill.runs.folders import remove_folder, sweep_folders
-from clipmill.runs.lease import TERM_S, Lease, take
+from clipmill.runs.lease import TERM_S, Lease, check_output, take
 from clipmill.runs.process_name import this_process
 from clipmill.runs.run_id import new_run_id
-from clipmill.runs.termination import terminable
-from clipmill.specs import DedupSpec, ShardingSpec
+from clipmill.runs.termination import stops_here, terminable
+from clipmill.specs import CurateSpec, DedupSpec, ShardingSpec
+from clipmill.storage import store
+from clipmill.storage.listing import list_source
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,22 @@ class RunOptions:
     dedup: DedupSpec | None = None
     writes_clip_json: bool = True
     lease_term_s: float = TERM_S
+
+
+def planned_run(spec: CurateSpec, *, source: str, output: str, engine: Engine) -> Plan:
+    """Returns the plan of a run once everything is checked that can be checked before any work.
+
+    SpecError, SourceError, OutputError, OutputBusy or ModelUnavailable for what would not work.
+    """
+    plan = plan_of_spec(spec, source=source, output=output)
+    check_dedup(plan, spec.dedup)
+    environment_of(plan)
+    check_machine(plan, engine)
+    list_source(plan.source, exclude=output)
+    store.check_writable(output)  # last: it makes the folder
+    check_standing(output)
+    check_output(output)
+    return plan
 
 
 def run_curation(
@@ -87,6 +108,8 @@ def _carried_out(
     shards = plan_shards(plan, output=output, sharding=options.sharding)
     show(Status("inspecting"))
     for manifest_uri in shards.manifest_uris:
+        if stops_here():
+            break
         inspect_manifest(manifest_uri, output=output, limits=plan.limits, run_id=lease.run_id)
     streams = phase(plan, 0, shards.listing_uri)
     show(Status("deduplicating"))
@@ -130,6 +153,7 @@ def run_phase(
     return [
         stream_work(work, plan, lease=lease, engine=options.engine, on_chunk=on_chunk, show=show)
         for work in works
+        if not stops_here()
     ]
 
 

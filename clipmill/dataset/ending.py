@@ -11,10 +11,12 @@ from clipmill.outcomes.run_end import RunEnd, Tally, end_of, merged
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import SourceFile
+from clipmill.runs.termination import was_cut_short
 from clipmill.state.inspections import INSPECT
 from clipmill.state.schema import INSPECT_STATE
 from clipmill.state.store import ResultStore
 
+INTERRUPTED = "Ctrl-C"
 _TALLIES = TypeAdapter(list[Tally])
 
 
@@ -38,7 +40,7 @@ def end_of_run(
     of_videos = {INSPECT, plan.extractor.key}
     return end_of(
         tallies,
-        stopped=stopped or _unseen_sources(len(sources) - len(looks)),
+        stopped=stopped or (INTERRUPTED if was_cut_short() else _unseen_sources(len(sources) - len(looks))),
         num_failed=sum(one.num_items for one in tallies if one.is_left and one.stage in of_videos),
         num_videos=len(sources),
         max_failed_ratio=plan.limits.max_failed_ratio,

@@ -1,109 +1,47 @@
-"""The funnel: what was found and what became of it, in items and in seconds. Pure."""
+"""Counts the funnel of a snapshot from its tables. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.coverage import covered_by_source
-
-FAULTY_SOUND = ("repaired", "partial", "lost")
-"""What the summary names of the sound of clips."""
-
-
-@dataclass(frozen=True)
-class Count:
-    """Items and their seconds; a file of unknown length counts as 0 s."""
-
-    items: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: "Count") -> "Count":
-        return Count(self.items + other.items, self.seconds + other.seconds)
-
-    def rounded(self) -> "Count":
-        """Returns the count in whole microseconds; of no items it is 0, without a decimal point in JSON."""
-        return Count(self.items, round(self.seconds, 6) if self.items else 0)
-
-
-Counts = Mapping[str, Count]
+from clipmill.outcomes.funnel import Count, Counts, Funnel
+from clipmill.planning.plan import Plan
+from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, SOUND, STATUS
 
 
 @dataclass(frozen=True)
-class Funnel:
-    """Videos: ``found`` = ``curated`` + ``rejected`` + ``failed`` + ``duplicate_videos`` + ``pending``.
+class StatusColumns:
+    """Published columns that the funnel counts by value, as the stages of a plan name them.
 
-    Clips: ``clips`` = ``kept`` + ``filtered`` + ``failed_clips`` + ``duplicate_clips``. Seconds of the
-    curated videos are those of the clips, less ``overlap_s`` (counted twice where clips overlap), and
-    ``dropped_s`` by cause. ``sound`` counts the clips that were kept by what became of their sound. The next
-    run tries failed and pending ones again.
+    ``sound`` of the clips says what became of their sound; empty without an encoder. ``captions`` maps the
+    key of a stage to the column of the windows that says what became of its captions.
     """
 
-    found: Count = field(default_factory=Count)
-    curated: Count = field(default_factory=Count)
-    rejected: Counts = field(default_factory=dict[str, Count])
-    failed: Counts = field(default_factory=dict[str, Count])
-    duplicate_videos: Count = field(default_factory=Count)
-    pending: Count = field(default_factory=Count)
-    clips: Count = field(default_factory=Count)
-    kept: Count = field(default_factory=Count)
-    filtered: Counts = field(default_factory=dict[str, Count])
-    failed_clips: Counts = field(default_factory=dict[str, Count])
-    duplicate_clips: Count = field(default_factory=Count)
-    dropped_s: Mapping[str, float] = field(default_factory=dict[str, float])
-    overlap_s: float = 0.0
-    num_partial: int = 0
-    sound: Counts = field(default_factory=dict[str, Count])
-
-    @property
-    def is_complete(self) -> bool:
-        """True if no video or clip is pending or failed."""
-        return not (self.pending.items or self.failed or self.failed_clips)
-
-    def lines(self) -> list[str]:
-        """The funnel as text, one line per step."""
-        videos = [
-            ("found", self.found),
-            *_by_reason("rejected", self.rejected),
-            *_by_reason("failed", self.failed),
-            ("duplicates", self.duplicate_videos),
-            ("pending", self.pending),
-            ("curated", self.curated),
-        ]
-        clips = [
-            ("cut into", self.clips),
-            *_by_reason("filtered", self.filtered),
-            *_by_reason("failed", self.failed_clips),
-            ("duplicates", self.duplicate_clips),
-            ("kept", self.kept),
-        ]
-        return [
-            *(_line(name, f"{count.items} videos", count.seconds) for name, count in videos),
-            *(_line(f"in no clip, {cause}", "", seconds) for cause, seconds in self.dropped_s.items()),
-            *(_line(name, f"{count.items} clips", count.seconds) for name, count in clips),
-            *(
-                _line(f"kept, sound {status}", f"{count.items} clips", count.seconds)
-                for status, count in self.sound.items()
-                if status in FAULTY_SOUND
-            ),
-        ]
+    sound: str = ""
+    captions: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def _by_reason(name: str, counts: Counts) -> Iterator[tuple[str, Count]]:
-    return ((f"{name}, {reason}", count) for reason, count in counts.items())
+def status_columns(plan: Plan) -> StatusColumns:
+    """Returns the columns of a plan."""
+    of_encoder = plan.encoder.published_columns() if plan.encoder else ()
+    captions: dict[str, str] = {}
+    for node in plan.nodes:
+        roles = {column.role: name for name, column in node.published_columns()}
+        if node.stage.grain == "window" and STATUS in roles and roles.keys() & {CAPTION, ENHANCED_CAPTION}:
+            captions[node.key] = roles[STATUS]
+    return StatusColumns(next((name for name, column in of_encoder if column.role == SOUND), ""), captions)
 
 
-def _line(name: str, items: str, seconds: float) -> str:
-    return f"{name:<28}{items:>16}{seconds:>12.1f} s"
-
-
-def count_funnel(tables: Tables, *, sound_column: str = "") -> Funnel:
-    """The funnel of the tables of a whole snapshot."""
-    return total([count_range(tables, sound_column=sound_column)])
+def count_funnel(tables: Tables, columns: StatusColumns = StatusColumns()) -> Funnel:
+    """Returns the funnel of the tables of a whole snapshot."""
+    return total([count_range(tables, columns)])
 
 
 def total(parts: Iterable[Funnel]) -> Funnel:
@@ -116,13 +54,18 @@ def total(parts: Iterable[Funnel]) -> Funnel:
         **{name: _sums([getattr(part, name) for part in found]) for name in by_reason},
     }
     dropped_s = Counter[str]()
+    captions: dict[str, Counter[str]] = {}
     for part in found:
         dropped_s.update(part.dropped_s)  # pyright: ignore[reportArgumentType] it adds any numbers
+        for key, statuses in part.captions.items():
+            captions.setdefault(key, Counter()).update(statuses)
     return Funnel(
         **sums,
         dropped_s={cause: round(dropped_s[cause], 6) for cause in sorted(dropped_s)},
         overlap_s=round(sum(part.overlap_s for part in found), 6),
+        tolerance_s=round(sum(part.tolerance_s for part in found), 6),
         num_partial=sum(part.num_partial for part in found),
+        captions={key: dict(sorted(statuses.items())) for key, statuses in captions.items()},
     )
 
 
@@ -135,13 +78,9 @@ def _sum(counts: Iterable[Count]) -> Count:
     return sum(counts, start=Count()).rounded()
 
 
-def count_range(tables: Tables, *, sound_column: str = "") -> Funnel:
-    """The funnel of the tables of a range, for ``total``.
-
-    ``sound_column`` of the clips says what became of their sound.
-    """
-    lengths = [row or 0.0 for row in tables.videos["duration_s"].to_pylist()]
-    videos = _Tally(tables.videos, pa.array(lengths, pa.float64()))
+def count_range(tables: Tables, columns: StatusColumns = StatusColumns()) -> Funnel:
+    """Returns the funnel of the tables of a range, for ``total``."""
+    videos = _Tally(tables.videos, tables.videos["duration_s"])
     start_s, end_s = (tables.clips[name].to_numpy() for name in ("start_s", "end_s"))
     clip_s = pa.array(end_s - start_s)
     clips = _Tally(tables.clips, clip_s)
@@ -160,8 +99,10 @@ def count_range(tables: Tables, *, sound_column: str = "") -> Funnel:
         duplicate_clips=clips.of("duplicate"),
         dropped_s=tables.dropped_s,
         overlap_s=max(0.0, clips.of().seconds - covered_s),
+        tolerance_s=_tolerance_s(tables.videos),
         num_partial=tables.videos["is_partial"].to_pylist().count(True),
-        sound=_by_sound(tables.clips, sound_column, clip_s),
+        sound=_by_sound(tables.clips, columns.sound, clip_s),
+        captions={key: _counted(tables.windows[name]) for key, name in columns.captions.items()},
     )
 
 
@@ -173,14 +114,31 @@ def _by_sound(clips: pa.Table, column: str, seconds: pa.Array) -> Counts:
     return _Tally(clips.filter(is_known), seconds.filter(is_known), by=column).by_reason("kept")
 
 
+def _counted(statuses: pa.ChunkedArray) -> Mapping[str, int]:
+    return Counter(str(status) for status in statuses.drop_null().to_pylist())
+
+
+def _tolerance_s(videos: pa.Table) -> float:
+    """One frame for each cut and each end of a video; without a frame rate, 10 frames a second."""
+    columns = ("framerate_num", "framerate_den", "num_shots", "num_clips")
+    num, den, num_shots, num_clips = (
+        np.nan_to_num(videos[name].to_numpy().astype(np.float64)) for name in columns
+    )
+    rate_fps = np.divide(num, den, out=np.full(len(num), 10.0), where=(num > 0) & (den > 0))
+    return float(((num_shots + num_clips + 2) / np.maximum(rate_fps, 1.0)).sum())
+
+
 class _Tally:
     """Items and seconds of a table by status and reason; ``by`` names another column than ``reason``."""
 
-    def __init__(self, table: pa.Table, seconds: pa.Array, *, by: str = "reason") -> None:
+    def __init__(self, table: pa.Table, seconds: pa.Array | pa.ChunkedArray, *, by: str = "reason") -> None:
         keyed = pa.table([table["status"], table[by], seconds], ["status", "reason", "seconds"])
-        grouped = keyed.group_by(["status", "reason"]).aggregate([("seconds", "sum"), ("seconds", "count")])
+        totals = [("seconds", "sum"), ("seconds", "count"), ([], "count_all")]
+        grouped = keyed.group_by(["status", "reason"]).aggregate(totals)
         self._counts = {
-            (str(row["status"]), str(row["reason"])): Count(row["seconds_count"], row["seconds_sum"])
+            (str(row["status"]), str(row["reason"])): Count(
+                row["count_all"], row["seconds_sum"] or 0.0, row["count_all"] - row["seconds_count"]
+            )
             for row in grouped.to_pylist()
         }
 

@@ -6,11 +6,11 @@ from importlib import metadata
 
 from clipmill.base_columns import SCHEMA_VERSION
 from clipmill.dataset.exports.clip_json import as_json
-from clipmill.dataset.funnel import Funnel
 from clipmill.dataset.snapshots.parts import StagedPart
 from clipmill.dataset.snapshots.write import Staged, part_path
 from clipmill.models.registry import entry_of
 from clipmill.models.weights.stage_weights import known_of
+from clipmill.outcomes.funnel import Funnel
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import ModelRef, Stage
 from clipmill.stages.column_roles import FILE

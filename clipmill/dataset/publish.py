@@ -19,7 +19,7 @@ from clipmill.dataset.conservation import check_conservation
 from clipmill.dataset.copies import CLIPS_PER_RANGE, Survey, survey
 from clipmill.dataset.exports.documented import export_json
 from clipmill.dataset.exports.kept_clips import write_kept_clips
-from clipmill.dataset.funnel import Funnel, count_range, total
+from clipmill.dataset.funnel import count_range, status_columns, total
 from clipmill.dataset.manifest import manifest_bytes
 from clipmill.dataset.run_record import RunRecord, write_run
 from clipmill.dataset.schemas import table_schemas
@@ -27,10 +27,10 @@ from clipmill.dataset.snapshots.parts import MAX_ROWS_PER_FILE, stage_parts
 from clipmill.dataset.snapshots.write import Staged, snapshot_id, write_snapshot
 from clipmill.dataset.spool import Spool
 from clipmill.errors import ConservationError
+from clipmill.outcomes.funnel import Funnel
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.scratch import ScratchFolder
-from clipmill.stages.column_roles import SOUND
 from clipmill.storage import store
 from clipmill.storage.swap import standing
 
@@ -115,7 +115,7 @@ def _fill(spool: Spool, output: str, plan: Plan, known: Survey, repeats: pa.Tabl
 
 
 def _checked(spool: Spool, plan: Plan, known: Survey, repeats: pa.Table, guard: Guard) -> Iterator[Funnel]:
-    sound_column = _sound_column(plan)
+    columns = status_columns(plan)
     curated: set[str] = set()
     num_curated = 0
     for index, (part, tables) in enumerate(zip(known.ranges, spool.ranges(), strict=True)):
@@ -127,15 +127,9 @@ def _checked(spool: Spool, plan: Plan, known: Survey, repeats: pa.Table, guard: 
         ids = tables.videos.filter(arrow.equal(tables.videos["status"], "curated"))["video_id"].to_pylist()
         curated.update(ids)
         num_curated += len(ids)
-        yield count_range(tables, sound_column=sound_column)
+        yield count_range(tables, columns)
     if len(curated) != num_curated:
         raise ConservationError(f"{num_curated} videos are curated, but only {len(curated)} differ")
-
-
-def _sound_column(plan: Plan) -> str:
-    """Returns the column of clips that says what became of their sound; empty without one."""
-    columns = plan.encoder.published_columns() if plan.encoder else ()
-    return next((name for name, column in columns if column.role == SOUND), "")
 
 
 def _staged(scratch: str, spool: Spool, plan: Plan, options: PublishOptions) -> Staged:

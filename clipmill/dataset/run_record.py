@@ -8,7 +8,10 @@ from pydantic import TypeAdapter
 
 from clipmill import layout
 from clipmill.dataset.exports.clip_json import as_json
+from clipmill.dataset.snapshots.record import current_snapshot
+from clipmill.outcomes.funnel import Funnel
 from clipmill.outcomes.run_end import RunEnd
+from clipmill.outcomes.summary import Summary, summary_of
 from clipmill.storage import store
 
 STREAM_SUFFIX = ".stream.json"
@@ -52,3 +55,13 @@ def latest_run(output: str) -> str:
     folder = layout.runs_dir(store.normalise(output))
     found = (entry.uri for entry in store.find(folder, (".json",)) if not entry.uri.endswith(STREAM_SUFFIX))
     return max(found, default="")
+
+
+def published_summary(output: str) -> Summary:
+    """Returns the summary of the current snapshot and of the newest run.
+
+    SourceError where nothing is published.
+    """
+    funnel = TypeAdapter(Funnel).validate_python(current_snapshot(output).manifest["funnel"])
+    run = latest_run(output)
+    return summary_of(funnel, end_of_record(run) if run else RunEnd())

@@ -12,6 +12,7 @@ from clipmill.engine.channel import Channel, TornDown
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import OperatorNode
 from clipmill.engine.operators.base import Operator, worked_on
+from clipmill.runs.termination import stops_here
 
 WAITING_PER_WORKER = 1
 """Chunks between two operators, for each worker of the second: enough that it never waits for the first."""
@@ -51,7 +52,9 @@ class _Run:
         self._threads = [self._started(lambda: self._feed(chunks), "chunks", -1)]
         for index, (node, count) in enumerate(zip(nodes, counts, strict=True)):
             for _ in range(count):
-                work = _Work(node, self._channels[index], self._channels[index + 1], one_at_a_time)
+                work = _Work(
+                    node, self._channels[index], self._channels[index + 1], one_at_a_time, is_first=index == 0
+                )
                 self._threads.append(self._started(work, node.name, index))
 
     def results(self) -> Iterator[Chunk]:
@@ -106,13 +109,18 @@ class _Work:
         source: Channel[Chunk],
         target: Channel[Chunk],
         one_at_a_time: threading.Lock,
+        *,
+        is_first: bool,
     ) -> None:
         self._node, self._source, self._target = node, source, target
+        self._is_first = is_first
         self._one_at_a_time = one_at_a_time
         self._made: Operator | None = None
 
     def __call__(self) -> None:
         while batch := self._source.receive(self._node.batch_size):
+            if self._is_first and stops_here():
+                return
             for chunk in worked_on(self._operator, batch):
                 self._target.send(chunk)
                 if self._source.is_torn_down:  # another worker failed: the rest of a film is not awaited

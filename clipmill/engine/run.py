@@ -28,6 +28,7 @@ from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.outcomes.run_end import Tally
 from clipmill.planning.plan import Plan
 from clipmill.progress import LogStatus, Show
+from clipmill.runs.termination import stops_here
 from clipmill.stages.base import apply_verbose
 from clipmill.stages.roles import EncoderStage
 from clipmill.state.store import ResultStore
@@ -108,6 +109,9 @@ class StreamRun:
             is_dead = True  # the notes stay: the next run tries these videos last
             self._writer.flush()
             raise
+        except KeyboardInterrupt:
+            self._writer.flush()
+            raise
         except ClipmillError:
             self._writer.flush()
             if self._notes:
@@ -129,7 +133,7 @@ class StreamRun:
             self._failures.count(key, rows)
         progress = Progress(self._items, show)
         for group in self._groups(queue):
-            for chunk in self._graph(group):
+            for chunk in self._until_stopped(group):
                 progress.saw(chunk)
                 if chunk.mark:
                     continue
@@ -152,6 +156,18 @@ class StreamRun:
         """What runs at once: videos that a run died of go last, and inline each of them alone."""
         last = [queue.last] if self._engine == "ray" else [[item] for item in queue.last]
         return [group for group in (queue.first, *last) if group]
+
+    def _until_stopped(self, items: Sequence[Work]) -> Iterator[Chunk]:
+        """Yields the chunks of the graph. Inline, no further video is begun once the user asks to stop.
+
+        Ray was given all of them at once: there, what is open is dropped.
+        """
+        if stops_here():
+            return
+        for chunk in self._graph(items):
+            yield chunk
+            if self._engine == "ray" and stops_here():
+                return
 
     def _graph(self, items: Sequence[Work]) -> Iterator[Chunk]:
         known = known_of(self._state, self._plan, items) if self._state else {}

@@ -45,11 +45,6 @@ class RunEnd:
             return f"done, but {self.num_left} items failed for now: the next run tries them again"
         return "done"
 
-    def lines(self) -> list[str]:
-        """Returns the sentence, and one line for each stage and reason of failures that are left."""
-        left = (tally for tally in self.tallies if tally.is_left)
-        return [self.sentence(), *(f"  {one.stage}, {one.reason}: {one.num_items}" for one in left)]
-
 
 def end_of(
     tallies: Iterable[Tally], *, stopped: str, num_failed: int, num_videos: int, max_failed_ratio: float

@@ -8,22 +8,20 @@ from clipmill.report.fields import Field, clip_fields
 from clipmill.report.measures import Measure, card_measures, plan_measures
 from clipmill.report.names import common_root
 from clipmill.report.sections.anomalies import oddity_views
-from clipmill.report.sections.captions import captions_view
+from clipmill.report.sections.captions import repeated_captions
 from clipmill.report.sections.copies import copy_views, group_views
 from clipmill.report.sections.distributions import Distributions, draw_distributions
-from clipmill.report.sections.funnel import count_funnel
 from clipmill.report.sections.gallery import clip_views, reason_views
 from clipmill.report.sections.rejections import rejected_files, rejection_views, sample_rejections
 from clipmill.report.sections.similarity import SimilarityView, draw_similarity
 from clipmill.report.view import (
-    CaptionsView,
     ClipView,
     CopyView,
-    FunnelView,
     GroupView,
     OddityView,
     ReasonView,
     RejectionView,
+    RepeatsView,
     ReportOptions,
     ReportTables,
 )
@@ -37,7 +35,6 @@ class Page:
     fields: Sequence[Field]
     measures: Sequence[Measure]
     card_measures: Sequence[Measure]
-    funnel: FunnelView
     distributions: Distributions
     clips: Sequence[ClipView]
     num_clips: int
@@ -52,8 +49,7 @@ class Page:
     num_rejections: int
     oddities: Sequence[OddityView]
     num_odd: int
-    num_partial: int
-    captions: CaptionsView
+    repeats: Sequence[RepeatsView]
 
 
 def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
@@ -72,7 +68,6 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         fields=fields,
         measures=measures,
         card_measures=card_measures(measures, clips),
-        funnel=count_funnel(tables.videos, clips, dropped_s=options.dropped_s),
         distributions=draw_distributions(clips, measures, limits=view.limits),
         clips=views,
         num_clips=clips.num_rows,
@@ -87,8 +82,7 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         num_rejections=files.num_rows,
         oddities=oddities,
         num_odd=num_odd,
-        num_partial=tables.videos["is_partial"].to_pylist().count(True),
-        captions=captions_view(tables.windows, clips, view.captions),
+        repeats=repeated_captions(tables.windows, clips, view.captions),
     )
 
 

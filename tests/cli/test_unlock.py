@@ -37,6 +37,7 @@ def test_with_yes_its_hold_is_broken(output: Path, capsys: pytest.CaptureFixture
 def test_a_free_output_is_said_to_be_free(
     output: Path, capsys: pytest.CaptureFixture[str], state: str
 ) -> None:
+    output.mkdir()
     if state == "given back":
         take(str(output), RUN).release()
     assert main(["unlock", str(output)]) == 0

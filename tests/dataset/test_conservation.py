@@ -9,8 +9,9 @@ import pytest
 from clipmill.dataset.assemble import Tables, assemble
 from clipmill.dataset.conservation import check_conservation
 from clipmill.dataset.coverage import covered_by_source
-from clipmill.dataset.funnel import Count, count_funnel
+from clipmill.dataset.funnel import count_funnel
 from clipmill.errors import ConservationError
+from clipmill.outcomes.funnel import Count
 from clipmill.specs import CurateSpec
 from tests.support.state_rows import Project
 
@@ -140,12 +141,3 @@ def test_the_funnel_counts_items_and_seconds(tables: Tables) -> None:
     assert (funnel.clips, funnel.kept) == (Count(2, 9.2), Count(1, 5.2))
     assert funnel.filtered == {"low_motion": Count(1, 4.0)}
     assert funnel.dropped_s == {"cropped": 0.8}
-
-
-def test_the_funnel_as_text_has_a_line_per_step(tables: Tables) -> None:
-    lines = count_funnel(tables).lines()
-    assert [line.split()[0] for line in lines] == [
-        "found", "rejected,", "failed,", "duplicates", "pending", "curated", "in", "cut", "filtered,",
-        "duplicates", "kept",
-    ]  # fmt: skip
-    assert lines[-1].split() == ["kept", "1", "clips", "5.2", "s"]

@@ -13,9 +13,9 @@ from clipmill import identity, layout
 from clipmill.dataset.copies import ranges_of
 from clipmill.dataset.exports import embeddings
 from clipmill.dataset.exports.embeddings import embedders, export_clips, export_embeddings, id_ranges
-from clipmill.dataset.funnel import Count
 from clipmill.dataset.schemas import TABLES
 from clipmill.dataset.snapshots.record import current_snapshot, read_table
+from clipmill.outcomes.funnel import Count
 from clipmill.specs import CurateSpec
 from tests.support.runs.curation import files
 from tests.support.state_rows import Project, semantic

@@ -25,7 +25,9 @@ def test_every_clip_says_what_became_of_its_sound(tmp_path: Path) -> None:
     assert json.loads(str(clips[2]["errors"]))["sound"] == clips[2]["audio_reason"]
     counted = {name: count.items for name, count in published.funnel.sound.items()}
     assert counted == {"copied": 1, "lost": 1, "repaired": 2}
-    assert any(line.startswith("kept, sound lost") for line in published.funnel.lines())
+    assert any(
+        line.split() == ["lost", "1", "25.0", "%", "1.00", "s"] for line in published.summary().splitlines()
+    )
     metas = [json.loads(path.read_text()) for path in (output / "metas/v0").iterdir()]
     assert sorted(meta["audio_status"] for meta in metas) == ["copied", "lost", "repaired", "repaired"]
 

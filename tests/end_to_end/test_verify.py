@@ -152,5 +152,5 @@ def test_files_of_clips_that_a_threshold_hides_are_no_strays(
 def test_an_output_without_a_manifest_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path)]) == MISUSE
     assert capsys.readouterr().err == (
-        f"clipmill: {tmp_path} has no manifest.json: nothing was published there\n"
+        f"clipmill: {tmp_path} holds no manifest.json: nothing was published there\n"
     )

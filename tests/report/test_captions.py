@@ -5,9 +5,8 @@ from dataclasses import replace
 import pyarrow as pa
 
 from clipmill.report.plan_records import CaptionColumns
-from clipmill.report.sections.captions import captions_view
+from clipmill.report.sections.captions import repeated_captions
 from clipmill.report.sections.gallery import CARD_CHARS, clip_captions, shortened
-from clipmill.report.view import CaptionerView, CaptionsView
 from tests.support.rendered_report import OPTIONS, render
 from tests.support.report_tables import drawn_run, table
 
@@ -26,44 +25,21 @@ def tables(*captions: tuple[str, str, str | None, str]) -> tuple[pa.Table, pa.Ta
     return table("windows", windows), table("clips", clips)
 
 
-def seen(*captions: tuple[str, str, str | None, str]) -> CaptionerView:
-    """What the view says of the one stage that captioned."""
-    return captions_view(*tables(*captions), COLUMNS).captioners[0]
-
-
 def test_equal_captions_of_unrelated_videos_are_told() -> None:
-    view = seen(("a", "v1", "A dog.", "kept"), ("b", "v2", "A  dog.", "kept"))
+    (view,) = repeated_captions(
+        *tables(("a", "v1", "A dog.", "kept"), ("b", "v2", "A  dog.", "kept")), COLUMNS
+    )
     assert (view.repeated, view.num_repeated) == ((("A dog.", 2, 2),), 2)
 
 
 def test_equal_captions_of_one_video_are_not() -> None:
-    view = seen(("a", "v1", "A dog.", "kept"), ("b", "v1", "A dog.", "kept"))
-    assert view.num_repeated == 0
+    same = tables(("a", "v1", "A dog.", "kept"), ("b", "v1", "A dog.", "kept"))
+    assert repeated_captions(*same, COLUMNS) == ()
 
 
 def test_equal_captions_of_duplicates_are_not() -> None:
-    view = seen(("a", "v1", "A dog.", "kept"), ("b", "v2", "A dog.", "duplicate"))
-    assert view.num_repeated == 0
-
-
-def test_statuses_are_counted() -> None:
-    view = seen(("a", "v1", "A dog.", "kept"), ("b", "v2", None, "kept"))
-    assert view.statuses == (("error", 1), ("success", 1))
-    assert view.is_on
-
-
-def test_a_run_without_captions_says_nothing() -> None:
-    windows, clips = tables(("a", "v1", None, "kept"))
-    place = windows.schema.get_field_index("text_status")
-    skipped = windows.set_column(place, "text_status", pa.array(["skipped"]))
-    assert captions_view(skipped, clips, COLUMNS).active == ()
-    assert captions_view(windows, clips, ()) == CaptionsView(num_windows=1)
-
-
-def test_a_stage_without_a_status_still_shows_repeats() -> None:
-    windows, clips = tables(("a", "v1", "A dog.", "kept"), ("b", "v2", "A dog.", "kept"))
-    view = captions_view(windows, clips, [CaptionColumns("describer", "text")])
-    assert (view.active, view.captioners[0].num_repeated) == ((), 2)
+    copies = tables(("a", "v1", "A dog.", "kept"), ("b", "v2", "A dog.", "duplicate"))
+    assert repeated_captions(*copies, COLUMNS) == ()
 
 
 def test_the_last_stage_that_has_a_caption_is_shown() -> None:
@@ -82,7 +58,8 @@ def test_the_page_names_each_stage_that_captioned() -> None:
         for row in run.tables.windows.to_pylist()
     ]
     page = render(replace(run, tables=replace(run.tables, windows=table("windows", rows))))
-    assert f"{len(rows)} windows; describer: {len(rows)} success; text polisher: {len(rows)} error." in page
+    assert "<caption>Windows, describer</caption>" in page
+    assert "<caption>Windows, text polisher</caption>" in page
     assert "windows of unrelated videos share their caption (describer)." in page
 
 

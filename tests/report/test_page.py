@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from clipmill.outcomes.summary import Step
 from clipmill.report import plots, sample, words
 from clipmill.report.measures import CLIP_LENGTH, Measure, plan_measures
 from clipmill.report.page import build_page
@@ -15,9 +16,8 @@ from clipmill.report.plan_records import ScoreLimit
 from clipmill.report.previews import data_uri_length, inline_previews
 from clipmill.report.render import render_report, write_report
 from clipmill.report.sections.distributions import draw_distributions
-from clipmill.report.sections.funnel import count_funnel
-from clipmill.report.view import ReportTables, Step
-from tests.support.rendered_report import OPTIONS, render
+from clipmill.report.view import ReportTables
+from tests.support.rendered_report import OPTIONS, render, summary
 from tests.support.report_tables import REJECTED, SCHEMAS, DrawnRun, drawn_run, table
 
 MEASURES = plan_measures(OPTIONS.view)
@@ -47,50 +47,32 @@ def steps_by_kind(steps: tuple[Step, ...]) -> dict[str, int]:
 
 
 def test_funnel_counts_videos_by_status(run: DrawnRun) -> None:
-    funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={})
+    funnel = summary(run.tables)
     assert steps_by_kind(funnel.videos) == {
         "found": 15, "rejected": 4, "failed": 0, "duplicate": 2, "pending": 1, "curated": 8,
     }  # fmt: skip
 
 
 def test_funnel_counts_clips_by_reason(run: DrawnRun) -> None:
-    filtered = count_funnel(run.tables.videos, run.tables.clips, dropped_s={}).clips[1]
+    filtered = summary(run.tables).clips[1]
     reasons = run.tables.clips["reason"].drop_null().to_pylist()
     assert {part.label: part.num_items for part in filtered.parts} == {
-        words.reason(reason): reasons.count(reason) for reason in reasons
+        reason: reasons.count(reason) for reason in reasons
     }
 
 
 def test_every_second_of_source_is_somewhere(run: DrawnRun) -> None:
-    funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={})
+    funnel = summary(run.tables)
     assert sum(step.seconds or 0 for step in funnel.time) == pytest.approx(funnel.source_s)
     assert funnel.is_conserved
 
 
 def test_a_lost_clip_is_noticed(run: DrawnRun) -> None:
-    without_some = run.tables.clips.slice(2)
-    funnel = count_funnel(run.tables.videos, without_some, dropped_s={})
+    tables = replace(run.tables, clips=run.tables.clips.slice(2))
+    funnel = summary(tables)
     assert funnel.unaccounted_s > funnel.tolerance_s
     assert not funnel.is_conserved
-    tables = replace(run.tables, clips=without_some)
-    assert "do not add up" in render_report(tables, options=OPTIONS, read_bytes=run.read_bytes)
-
-
-def test_a_duplicate_found_after_its_split_is_not_counted_twice() -> None:
-    videos = [
-        {"video_id": "a", "uri": "/s/a.mp4", "status": "curated", "duration_s": 10.0, "dropped_s": 1.0},
-        {"video_id": "b", "uri": "/s/b.mkv", "status": "duplicate", "duration_s": 10.0, "dropped_s": 1.0},
-        {"video_id": "a", "uri": "/s/c.mp4", "status": "duplicate", "duration_s": 10.0},
-    ]
-    clips = [
-        {"clip_id": name, "source_uri": uri, "start_s": 0.5, "end_s": 9.5, "status": status}
-        for name, uri, status in [("1", "/s/a.mp4", "kept"), ("2", "/s/b.mkv", "duplicate")]
-    ]
-    funnel = count_funnel(table("videos", videos), table("clips", clips), dropped_s={})
-    assert {step.label: step.seconds for step in funnel.time} == {
-        "kept clips": 9.0, "duplicate clips": 9.0, "in no clip": 2.0, "duplicate files": 10.0,
-    }  # fmt: skip
-    assert funnel.unaccounted_s == 0
+    assert "do not add up" in render(replace(run, tables=tables))
 
 
 def test_time_that_two_clips_hold_counts_once() -> None:
@@ -100,7 +82,7 @@ def test_time_that_two_clips_hold_counts_once() -> None:
         {"clip_id": str(start), "source_uri": "/s/a.mp4", "start_s": start, "end_s": end, "status": "kept"}
         for start, end in spans
     ]
-    funnel = count_funnel(table("videos", videos), table("clips", clips), dropped_s={})
+    funnel = summary(replace(empty_tables(), videos=table("videos", videos), clips=table("clips", clips)))
     assert (funnel.overlap_s, funnel.unaccounted_s) == (3.0, 0.0)
     assert funnel.is_conserved
 
@@ -108,17 +90,6 @@ def test_time_that_two_clips_hold_counts_once() -> None:
 def test_open_bounds_are_no_threshold(run: DrawnRun) -> None:
     drawn = draw_distributions(run.tables.clips, MEASURES, limits=[ScoreLimit("black_ratio")])
     assert drawn.all_zero == ("Black ratio",)
-
-
-def test_dropped_time_is_shown_by_cause(run: DrawnRun) -> None:
-    all_dropped_s = np.nansum(run.tables.videos["dropped_s"].to_numpy())
-    funnel = count_funnel(run.tables.videos, run.tables.clips, dropped_s={"cropped": 60.0, "too_short": 30.0})
-    dropped = {step.label: step.seconds for step in funnel.time if step.kind.startswith("dropped")}
-    assert dropped == {
-        "in no clip, cropped": 60.0,
-        "in no clip, too short": 30.0,
-        "in no clip": pytest.approx(all_dropped_s - 90),
-    }  # fmt: skip
 
 
 # The sample
@@ -262,7 +233,7 @@ def test_copied_files_name_their_original(run: DrawnRun) -> None:
 
 def test_partial_files_are_unusual(run: DrawnRun) -> None:
     page = build_page(run.tables, options=OPTIONS)
-    assert page.num_odd == page.num_partial == len(page.oddities)
+    assert page.num_odd == summary(run.tables).num_partial == len(page.oddities)
     assert all(view.oddities.startswith("partial: ") for view in page.oddities)
 
 
@@ -285,7 +256,7 @@ def test_row_order_does_not_change_the_page(run: DrawnRun, page: str) -> None:
         return rows.take(pa.array(list(range(rows.num_rows))[::-1], pa.int64()))
 
     tables = ReportTables(**{name: turned(getattr(run.tables, name)) for name in SCHEMAS})
-    assert render_report(tables, options=OPTIONS, read_bytes=run.read_bytes) == page
+    assert render(replace(run, tables=tables)) == page
 
 
 # Previews

@@ -2,17 +2,33 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
+import numpy as np
+
+from clipmill.dataset.assemble import Tables
+from clipmill.dataset.funnel import StatusColumns, count_funnel
+from clipmill.outcomes.run_end import RunEnd
+from clipmill.outcomes.summary import Summary, summary_of
 from clipmill.report.plan_view import plan_view
 from clipmill.report.render import render_report
-from clipmill.report.view import ReportOptions
+from clipmill.report.view import ReportOptions, ReportTables
 from tests.support.report_tables import DrawnRun
 from tests.support.stages.report_stages import planned
 
 OPTIONS = ReportOptions(view=plan_view(planned()))
+CAPTIONS = StatusColumns(captions={one.key: one.status for one in OPTIONS.view.captions})
+
+
+def summary(tables: ReportTables, **dropped_s: float) -> Summary:
+    """The summary of tables; without ``dropped_s`` the time in no clip has one cause."""
+    lost_s = {"cropped": float(np.nansum(tables.videos["dropped_s"].to_numpy()))}
+    whole = Tables(**vars(tables), dropped_s=dropped_s or lost_s)
+    return summary_of(count_funnel(whole, CAPTIONS), RunEnd())
 
 
 def render(run: DrawnRun, options: ReportOptions = OPTIONS) -> str:
+    options = replace(options, summary=summary(run.tables))
     return render_report(run.tables, options=options, read_bytes=run.read_bytes)
 
 

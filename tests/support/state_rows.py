@@ -9,9 +9,9 @@ import pyarrow as pa
 from clipmill import identity
 from clipmill.base_columns import DUPLICATES
 from clipmill.dataset.collect import Collection, collect
-from clipmill.dataset.funnel import Funnel
 from clipmill.dataset.publish import Guard, PublishOptions, publish
 from clipmill.dataset.run_record import RunRecord
+from clipmill.outcomes.funnel import Funnel
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, FrameSpan, SourceFile

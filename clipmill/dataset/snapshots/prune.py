@@ -58,7 +58,7 @@ def list_snapshots(output: str) -> list[ListedSnapshot]:
     output = store.normalise(output)
     current, times = current_snapshot(output).snapshot_id, _times(output)
     manifests = store.find(layout.snapshots_dir(output), ("/manifest.json",))
-    found = [snapshot_of(store.read_bytes(entry.uri)) for entry in manifests]
+    found = [snapshot_of(json.loads(store.read_bytes(entry.uri))) for entry in manifests]
     listed = [
         ListedSnapshot(one, times.get(one.snapshot_id, ""), one.snapshot_id == current) for one in found
     ]

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pyarrow as pa
 
 from clipmill import layout
-from clipmill.errors import SourceError
+from clipmill.base_columns import SCHEMA_VERSION
+from clipmill.errors import OutputError, SourceError
 from clipmill.storage import parquet, store
 
 
@@ -35,9 +36,8 @@ class Snapshot:
         return sum(part.rows for part in self.tables[table])
 
 
-def snapshot_of(manifest: bytes) -> Snapshot:
+def snapshot_of(content: Mapping[str, Any]) -> Snapshot:
     """Returns the snapshot that a manifest describes."""
-    content = cast("dict[str, Any]", json.loads(manifest))
     return Snapshot(
         snapshot_id=content["snapshot_id"],
         is_complete=content["complete"],
@@ -50,10 +50,42 @@ def snapshot_of(manifest: bytes) -> Snapshot:
 
 def current_snapshot(output: str) -> Snapshot:
     """Returns the snapshot that stands. SourceError where nothing was published."""
+    content = read_manifest(output)
+    if content["schema_version"] < SCHEMA_VERSION:
+        raise SourceError(f"{_of_version(output, content)}: curate its videos again, into a new folder")
+    return snapshot_of(content)
+
+
+def read_manifest(output: str) -> Mapping[str, Any]:
+    """Returns the manifest of an output, of this version of clipmill or of an earlier one.
+
+    SourceError where there is none, where it is no manifest of clipmill, and where a later version wrote it.
+    """
     uri = layout.manifest_path(store.normalise(output))
     if not store.exists(uri):
         raise SourceError(f"{output} holds no manifest.json: nothing was published there")
-    return snapshot_of(store.read_bytes(uri))
+    try:
+        content = cast("dict[str, Any]", json.loads(store.read_bytes(uri)))
+        is_later = int(content["schema_version"]) > SCHEMA_VERSION
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{uri} is no manifest of clipmill: name another folder") from error
+    if is_later:
+        raise SourceError(f"{_of_version(output, content)}: update clipmill, or name another folder")
+    return content
+
+
+def check_standing(output: str) -> None:
+    """Raises OutputError if a run would replace a manifest of a later version, or a file that is none."""
+    try:
+        if store.exists(layout.manifest_path(store.normalise(output))):
+            read_manifest(output)
+    except SourceError as error:
+        raise OutputError(str(error)) from error
+
+
+def _of_version(output: str, content: Mapping[str, Any]) -> str:
+    found = content["schema_version"]
+    return f"{output} is of another version of clipmill (schema {found}, this one reads {SCHEMA_VERSION})"
 
 
 def table_parts(output: str, table: str, *, snapshot: Snapshot | None = None) -> list[str]:

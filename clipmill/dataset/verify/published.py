@@ -1,16 +1,15 @@
 """What a manifest says of an output: the parts of its tables, and the columns that name files."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from clipmill import layout
+from clipmill.dataset.snapshots.record import read_manifest
 from clipmill.errors import SpecError, StoreError
 from clipmill.planning.registry import stage_class
 from clipmill.stages.base import Stage
 from clipmill.stages.column_roles import DIGEST, FILE, SIZE
-from clipmill.storage import store
 
 Fields = Mapping[str, object]
 
@@ -64,17 +63,16 @@ class Published:
 
 
 def read_published(output: str) -> Published:
-    """Returns what the manifest of an output says. StoreError where it is damaged, SpecError without one."""
-    uri = layout.manifest_path(output)
-    if not store.exists(uri):
-        raise SpecError(f"{output} has no manifest.json: nothing was published there")
+    """Returns what the manifest of an output says. Errors as in ``read_manifest``."""
+    manifest = read_manifest(output)
     try:
-        manifest = cast(Fields, json.loads(store.read_bytes(uri)))
         parts = tuple(_parts(cast("Mapping[str, Fields]", manifest["tables"])))
         stages = cast("Mapping[str, Fields]", manifest["stages"])
         digests = cast("Mapping[str, str]", manifest["stage_digests"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(uri, f"not a manifest: {type(error).__name__}: {error}") from error
+        raise StoreError(
+            layout.manifest_path(output), f"not a manifest: {type(error).__name__}: {error}"
+        ) from error
     known = {key: _class_of(str(fields["class"])) for key, fields in stages.items()}
     columns = (column for key, cls in known.items() if cls for column in _file_columns(key, cls))
     return Published(parts, tuple(columns), digests, tuple(key for key, cls in known.items() if cls is None))

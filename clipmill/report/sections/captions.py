@@ -1,21 +1,23 @@
-"""How captions turned out: their statuses, and texts that windows of unrelated clips share. Pure."""
+"""Captions that windows of unrelated clips share. Pure."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
 from clipmill.report import words
 from clipmill.report.plan_records import CaptionColumns
-from clipmill.report.view import CaptionerView, CaptionsView
+from clipmill.report.view import RepeatsView
 
 MIN_REPEATS = 2
 """Windows of different videos with one text; a clip of its own copy says nothing."""
 MAX_SHOWN = 5
 
 
-def captions_view(windows: pa.Table, clips: pa.Table, columns: Sequence[CaptionColumns]) -> CaptionsView:
-    """Counts over all windows; equal captions count where their clips are of different videos.
+def repeated_captions(
+    windows: pa.Table, clips: pa.Table, columns: Sequence[CaptionColumns]
+) -> tuple[RepeatsView, ...]:
+    """Returns the stages with captions that clips of different videos share.
 
     Clips that duplicate another may well have its caption, and are left out.
     """
@@ -24,15 +26,14 @@ def captions_view(windows: pa.Table, clips: pa.Table, columns: Sequence[CaptionC
         for row in clips.select(["clip_id", "video_id", "status"]).to_pylist()
         if row["status"] == "kept"
     }
-    captioners = tuple(_captioner(windows, unique, one) for one in columns)
-    return CaptionsView(captioners, num_windows=windows.num_rows)
+    views = (_repeats(windows, unique, one) for one in columns)
+    return tuple(view for view in views if view.num_repeated)
 
 
-def _captioner(windows: pa.Table, unique: Mapping[str, str], columns: CaptionColumns) -> CaptionerView:
+def _repeats(windows: pa.Table, unique: Mapping[str, str], columns: CaptionColumns) -> RepeatsView:
     repeated = _repeated(windows, unique, columns.caption)
-    return CaptionerView(
+    return RepeatsView(
         name=words.reason(columns.key),
-        statuses=_counted(windows, columns.status) if columns.status else (),
         repeated=tuple((words.plain(text), num, of) for text, num, of in repeated[:MAX_SHOWN]),
         num_repeated=sum(num for _, num, _ in repeated),
     )
@@ -46,8 +47,3 @@ def _repeated(windows: pa.Table, unique: Mapping[str, str], column: str) -> list
             places[" ".join(text.split())].append(unique[clip_id])
     counted = ((text, len(videos), len(set(videos))) for text, videos in places.items())
     return sorted((one for one in counted if one[2] >= MIN_REPEATS), key=lambda one: (-one[1], one[0]))
-
-
-def _counted(windows: pa.Table, column: str) -> tuple[tuple[str, int], ...]:
-    counts = Counter(value for value in windows[column].to_pylist() if value)
-    return tuple(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

@@ -43,7 +43,7 @@ from clipmill.models.shots.detector import NetworkCutFinder
 from clipmill.models.shots.open import MODEL, open_shot_network
 from clipmill.models.shots.transnetv2 import TransNetV2
 from clipmill.shots.candidates import Candidates
-from clipmill.shots.cut_finder import all_cuts
+from clipmill.shots.content import all_cuts
 from clipmill.shots.windows import CandidateWindows, GridWindows, Places, WindowReader
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from footage.cut_films import CutKind, plan_cut_film

@@ -39,6 +39,7 @@ class DropCause(StrEnum):
     OVER_LIMIT = "over_limit"
     BETWEEN = "between"
     UNCUT = "uncut"
+    HELD = "held"
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,7 @@ def clip_item(
         frame_numbers=numbers,
         frame_times_s=None if numbers is None else numbers / FRAMERATE,
         thumbnails=thumbnails,
+        thumbnail_times_s=None if thumbnails is None else np.arange(len(thumbnails) + 1) / FRAMERATE,
         motion=motion,
         measures=measures,
         columns=columns or {},

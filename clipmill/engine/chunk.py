@@ -47,7 +47,8 @@ class Chunk:
     """Clips of one video that travel together, or a video without clips.
 
     ``known`` and ``made`` map the key of a stage to its rows, of earlier runs and of this one. ``rejected``
-    maps the id of a clip to why it is not kept. ``files`` holds encoded clips where nothing is written.
+    maps the id of a clip to why it is not kept. ``times_s`` are those of the thumbnails of each clip, and the
+    clip's end. ``files`` holds encoded clips where nothing is written.
     ``split`` travels with the last chunk of a video that lacked it. ``share`` is the share of the video's
     work that ends with this chunk. ``num_chunks`` and ``num_clips`` count those known so far. ``whole`` is
     there for ``process(task)`` stages in the scan's worker only, and never crosses an operator boundary.
@@ -61,6 +62,7 @@ class Chunk:
     num_clips: int = 0
     samples: Samples = field(default_factory=dict[Sample, tuple[ClipSamples | None, ...]])
     thumbnails: tuple[np.ndarray | None, ...] = ()
+    times_s: tuple[np.ndarray, ...] = ()
     known: Mapping[str, pa.Table] = field(default_factory=dict[str, pa.Table])
     made: Mapping[str, pa.Table] = field(default_factory=dict[str, pa.Table])
     rejected: Mapping[str, Rejection] = field(default_factory=dict[str, Rejection])

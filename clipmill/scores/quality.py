@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from clipmill.scores.text_likeness import NUM_CELLS, text_cells, text_likeness
+from clipmill.timeline import TIME_TOLERANCE_S
 
 FRAME_MEASURES: tuple[str, ...] = (
     "sharpness",
@@ -57,16 +58,17 @@ class QualityScores:
     text_likeness: float | None
 
 
-def clip_quality(measures: np.ndarray, thumbnails: np.ndarray) -> QualityScores:
+def clip_quality(measures: np.ndarray, thumbnails: np.ndarray, times_s: np.ndarray) -> QualityScores:
     """Scores of one clip.
 
     ``measures`` is ``(Q, len(FRAME_MEASURES))`` from ``frame_measures``, ``thumbnails`` uint8
-    ``(n, 27, 48, 3)``, all frames of the clip. Without measures the scores that need them are None; without
+    ``(n, 27, 48, 3)``, all frames of the clip, ``times_s`` ``(n + 1,)`` when each is shown and when the last
+    one ends. Without measures the scores that need them are None; without
     two thumbnails ``frozen_ratio`` is.
     """
     if measures.ndim != 2 or measures.shape[1] != len(FRAME_MEASURES):
         raise ValueError(f"measures must be (Q, {len(FRAME_MEASURES)}), got {measures.shape = }")
-    frozen = _frozen_ratio(thumbnails, num_samples=max(1, len(measures)))
+    frozen = _frozen_ratio(thumbnails, times_s, num_samples=max(1, len(measures)))
     if not len(measures):
         return QualityScores(None, None, None, None, None, frozen, None, None)
     mean = dict(zip(FRAME_MEASURES, measures.mean(axis=0, dtype=np.float64).tolist(), strict=True))
@@ -82,15 +84,19 @@ def clip_quality(measures: np.ndarray, thumbnails: np.ndarray) -> QualityScores:
     )
 
 
-def _frozen_ratio(thumbnails: np.ndarray, *, num_samples: int) -> float | None:
-    """Share of ``num_samples`` equal stretches of the clip in which every frame looks like the first of it.
+def _frozen_ratio(thumbnails: np.ndarray, times_s: np.ndarray, *, num_samples: int) -> float | None:
+    """Share of ``num_samples`` stretches of equal time in which every frame looks like the first of it.
 
     Judged by stretches rather than by neighbouring frames: film shown at a higher rate repeats every other
     frame and yet moves, and a slow drift changes little from one frame to the next.
     """
     if len(thumbnails) < 2:
         return None
-    edges = np.linspace(0, len(thumbnails) - 1, min(num_samples, len(thumbnails) - 1) + 1).astype(int)
+    step_s = float(np.median(np.diff(times_s)))
+    last_s = max(times_s[-2], times_s[-1] - step_s)  # later than the last frame's time where that is held
+    num_steps = round((last_s - times_s[0]) / step_s)
+    instants_s = np.linspace(times_s[0], last_s, max(1, min(num_samples, num_steps)) + 1)
+    edges = np.searchsorted(times_s[:-1], instants_s + TIME_TOLERANCE_S, side="right") - 1
     stretches = [thumbnails[start : end + 1].astype(np.int16) for start, end in pairwise(edges.tolist())]
     frozen = [bool(np.abs(stretch - stretch[0]).max() <= _FROZEN_LEVELS) for stretch in stretches]
     return round(sum(frozen) / len(frozen), 6)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from clipmill.shots.detector_frames import NOMINAL_FPS
 from clipmill.shots.gradual import Candidate, Mixtures, shrink
 from clipmill.shots.hard import HardCuts
 from clipmill.shots.strip import Blocks
@@ -44,9 +45,11 @@ class Candidates:
         return self._told(self._first_frame + len(self._marks))
 
     def _mark(self, block: np.ndarray) -> None:
+        first = self._first_frame + len(self._marks)
+        times_s = np.arange(first, first + len(block)) / NOMINAL_FPS  # a network counts frames
         self._marks = np.concatenate([self._marks, np.zeros(len(block), dtype=bool)])
-        self._mark_cuts(self._hard.feed(block))
-        self._mark_spans(_spans(self._mixtures.feed(shrink(block))))
+        self._mark_cuts(self._hard.feed(block, times_s))
+        self._mark_spans(_spans(self._mixtures.feed(shrink(block), times_s)))
 
     def _mark_cuts(self, cuts: list[int]) -> None:
         self._mark_spans([(cut - BEFORE_CUT, cut + FROM_CUT) for cut in cuts])

@@ -9,8 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clipmill.shots.detector_frames import reach_s
+
 MAX_LAG = 5
-"""Frames ahead that a frame is compared with; a disturbance of fewer frames can be seen past."""
+"""Frames ahead that a frame is compared with; a disturbance of fewer frames can be seen past.
+
+None but the next is further away than ``reach_s``.
+"""
 
 THUMBNAIL_SHAPE = (27, 48, 3)
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
@@ -52,22 +57,25 @@ class Changes:
 
     ``structure`` is 0 for the same picture at any exposure, 0.5 between a picture and a blank one, about 1
     between unrelated pictures, 2 for a negative. ``colour`` is 0 for the same histogram and 1 for disjoint
-    ones. Where there is no frame ``t + l`` both are infinite.
+    ones. Where there is no frame ``t + l`` within reach both are infinite. ``times_s`` ``(N,)`` in seconds.
     """
 
     structure: np.ndarray
     colour: np.ndarray
+    times_s: np.ndarray
 
     def __len__(self) -> int:
         return len(self.structure)
 
     def __getitem__(self, frames: slice) -> "Changes":
-        return Changes(self.structure[frames], self.colour[frames])
+        return Changes(self.structure[frames], self.colour[frames], self.times_s[frames])
 
     def then(self, others: "Changes") -> "Changes":
         """These frames and ``others`` behind them."""
         return Changes(
-            np.concatenate([self.structure, others.structure]), np.concatenate([self.colour, others.colour])
+            np.concatenate([self.structure, others.structure]),
+            np.concatenate([self.colour, others.colour]),
+            np.concatenate([self.times_s, others.times_s]),
         )
 
 
@@ -87,30 +95,35 @@ def split_luma_chroma(rgb: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Looks:
-    """What frames are compared by, float32: ``structure_of`` their luma, and their histograms ``(N, 48)``."""
+    """What frames are compared by, float32: ``structure_of`` their luma, and their histograms ``(N, 48)``.
+
+    ``times_s`` float64 ``(N,)`` in seconds.
+    """
 
     structure: np.ndarray
     histograms: np.ndarray
+    times_s: np.ndarray
 
     def __len__(self) -> int:
         return len(self.structure)
 
     def __getitem__(self, frames: slice) -> "Looks":
-        return Looks(self.structure[frames], self.histograms[frames])
+        return Looks(self.structure[frames], self.histograms[frames], self.times_s[frames])
 
     def then(self, others: "Looks") -> "Looks":
         """These frames and ``others`` behind them."""
         return Looks(
             np.concatenate([self.structure, others.structure]),
             np.concatenate([self.histograms, others.histograms]),
+            np.concatenate([self.times_s, others.times_s]),
         )
 
 
 _PIECE_FRAMES = 8  # arrays of more would be taken from the system anew each time, at the price of the work
 
 
-def looks_of(thumbnails: np.ndarray) -> Looks:
-    """What frames are compared by. ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB."""
+def looks_of(thumbnails: np.ndarray, times_s: np.ndarray) -> Looks:
+    """What frames are compared by. ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB, ``times_s`` ``(N,)``."""
     num_frames, height, width, _ = thumbnails.shape
     structure = np.empty((num_frames, height * width), np.float32)
     histograms = np.empty((num_frames, 48), np.float32)
@@ -119,11 +132,11 @@ def looks_of(thumbnails: np.ndarray) -> Looks:
         rgb = thumbnails[piece].astype(np.float32)
         structure[piece] = structure_of(rgb @ LUMA_WEIGHTS)
         histograms[piece] = _histograms(rgb[:, :, ::2])
-    return Looks(structure, histograms)
+    return Looks(structure, histograms, times_s)
 
 
 def compare(looks: Looks) -> Changes:
-    """Compare every frame with the next ``MAX_LAG``."""
+    """Compare every frame with the next ``MAX_LAG`` within reach."""
     shape = (len(looks), MAX_LAG)
     structure, colour = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
     products = inner_products(looks.structure, reach=MAX_LAG)
@@ -132,13 +145,19 @@ def compare(looks: Looks) -> Changes:
         count = len(looks) - lag
         structure[:count, lag - 1] = lengths[:count] + lengths[lag:] - products.diagonal(lag)
         colour[:count, lag - 1] = _colour_change(looks.histograms[:count], looks.histograms[lag:])
-    return Changes(np.maximum(structure, 0), colour)
+        if lag > 1:
+            is_far = looks.times_s[lag:] - looks.times_s[:count] > reach_s(MAX_LAG)
+            structure[:count, lag - 1][is_far] = colour[:count, lag - 1][is_far] = np.inf
+    return Changes(np.maximum(structure, 0), colour, looks.times_s)
 
 
-def measure_changes(thumbnails: np.ndarray) -> Changes:
-    """Compare every frame with the next ``MAX_LAG``. ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB."""
+def measure_changes(thumbnails: np.ndarray, times_s: np.ndarray) -> Changes:
+    """Compare every frame with the next ``MAX_LAG`` within reach.
+
+    ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB, ``times_s`` ``(N,)`` in seconds.
+    """
     check_thumbnails(thumbnails)
-    return compare(looks_of(thumbnails))
+    return compare(looks_of(thumbnails, times_s))
 
 
 def structure_of(luma: np.ndarray) -> np.ndarray:

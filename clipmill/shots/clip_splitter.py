@@ -23,7 +23,7 @@ class ClipState(Enum):
     GROWING = "growing"  # its end is open, and it may be too short
     LIKELY = "likely"  # its end is open, and no cut was seen that makes it too short
     KEPT = "kept"
-    DROPPED = "dropped"  # too short
+    DROPPED = "dropped"  # too short, or a picture that is held too long
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,9 @@ class ClipSplitter:
         updates: list[ClipUpdate] = []
         for candidate in candidates:
             span = candidate.span
-            if candidate.length_s < self._min_length_s:
-                self._drops.append((span, DropCause.TOO_SHORT))
+            cause = self._cause_against(candidate)
+            if cause:
+                self._drops.append((span, cause))
                 if not self._is_full:  # else nothing was said of it while it grew
                     updates.append(ClipUpdate(span, ClipState.DROPPED, self._shot_index))
             elif self._is_full:
@@ -169,6 +170,11 @@ class ClipSplitter:
                 self._kept.append(ClipUpdate(span, ClipState.KEPT, self._shot_index))
                 updates.append(self._kept[-1])
         return updates
+
+    def _cause_against(self, candidate: Candidate) -> DropCause | None:
+        if candidate.is_held:
+            return DropCause.HELD
+        return DropCause.TOO_SHORT if candidate.length_s < self._min_length_s else None
 
     @property
     def _is_full(self) -> bool:
@@ -198,7 +204,7 @@ def split_whole(splitter: ClipSplitter, thumbnails: np.ndarray | None, times_s: 
 
 _STRENGTH = (
     DropCause.GRADUAL, DropCause.UNCUT, DropCause.CROPPED, DropCause.TRUNCATED, DropCause.BETWEEN,
-    DropCause.TOO_SHORT, DropCause.OVER_LIMIT,
+    DropCause.HELD, DropCause.TOO_SHORT, DropCause.OVER_LIMIT,
 )  # fmt: skip
 """Causes ascending: of several spans over one frame, the one of the last cause counts."""
 

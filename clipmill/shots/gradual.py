@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clipmill.shots.changes import LUMA_CHROMA, MIN_CONTRAST, inner_products
+from clipmill.shots.detector_frames import reach_s
 
 SPANS = (8, 12, 18, 28, 42, 60)
 """Lengths looked for, in frames; in between, the nearest fits well enough to be refined."""
@@ -57,15 +58,19 @@ class Mixtures:
 
     def __init__(self, *, threshold: float) -> None:
         self._threshold = threshold
-        self._small = NO_CELLS
+        self._small, self._times_s = NO_CELLS, np.empty(0)
         self.num_scanned = 0
 
-    def feed(self, small: np.ndarray) -> list[Candidate]:
-        """Candidates that the next frames show, ascending by start; ``small`` is what ``shrink`` gives."""
+    def feed(self, small: np.ndarray, times_s: np.ndarray) -> list[Candidate]:
+        """Candidates that the next frames show, ascending by start.
+
+        ``small`` is what ``shrink`` gives of n frames, ``times_s`` ``(n,)`` in seconds.
+        """
         self._small = np.concatenate([self._small, small])
+        self._times_s = np.concatenate([self._times_s, times_s])
         num_new = max(0, len(self._small) - max(SPANS))
         found = self._candidates(dict.fromkeys(SPANS, num_new))
-        self._small = self._small[num_new:]
+        self._small, self._times_s = self._small[num_new:], self._times_s[num_new:]
         self.num_scanned += num_new
         return found
 
@@ -88,11 +93,15 @@ class Mixtures:
         return sorted(found, key=lambda candidate: (candidate.start_frame, candidate.end_frame))
 
     def _points(self, span: int, num_starts: int) -> np.ndarray:
-        """``(5, n)``: start, inner points and end of each stretch, as indices into the frames held."""
+        """``(5, n)``: start, inner points and end of each stretch, as indices into the frames held.
+
+        No stretch is longer than the longest of ``SPANS`` at the slowest rate.
+        """
         numbers = np.arange(self.num_scanned, self.num_scanned + num_starts)
         first = np.flatnonzero(numbers % GRID_FRAMES % max(1, span // STEPS_PER_SPAN) == 0)
         offsets = [0, *(round(point * span) for point in INNER_POINTS), span]
-        return first + np.array(offsets)[:, None]
+        lengths_s = self._times_s[first + span] - self._times_s[first]
+        return first[lengths_s <= reach_s(max(SPANS))] + np.array(offsets)[:, None]
 
 
 def shrink(thumbnails: np.ndarray) -> np.ndarray:

@@ -3,9 +3,15 @@
 import numpy as np
 
 from clipmill.shots.changes import MAX_LAG, Changes, compare, looks_of
+from clipmill.shots.detector_frames import reach_s
 
 NEIGHBOURS = 6
-"""Frame steps on each side that say how much change is usual here."""
+"""Frame steps on each side that say how much change is usual here.
+
+Those beyond ``reach_s`` do not count, but for the nearest ``FEWEST_NEIGHBOURS``.
+"""
+
+FEWEST_NEIGHBOURS = 2
 
 NEIGHBOUR_WEIGHTS = (1 / (1 + 0.3 * np.arange(NEIGHBOURS))).astype(np.float32)
 """Nearer steps count for more: a cut may lead from a still shot into a camera that starts to race."""
@@ -30,15 +36,15 @@ class HardCuts:
 
     def __init__(self, *, threshold: float, min_shot_frames: int) -> None:
         self._threshold, self._min_shot_frames = threshold, min_shot_frames
-        self._looks = looks_of(np.empty((0, 27, 48, 3), np.uint8))
+        self._looks = looks_of(np.empty((0, 27, 48, 3), np.uint8), np.empty(0))
         self._changes = compare(self._looks)
         self._changes_start = 0
-        self._probabilities = np.empty(0, np.float32)
+        self._probabilities, self._times_s = np.empty(0, np.float32), np.empty(0)
         self.num_final = 0
 
-    def feed(self, thumbnails: np.ndarray) -> list[int]:
-        """The cuts that the next frames, uint8 ``(n, 27, 48, 3)``, make final."""
-        self._looks = self._looks.then(looks_of(thumbnails))
+    def feed(self, thumbnails: np.ndarray, times_s: np.ndarray) -> list[int]:
+        """The cuts that the next frames, uint8 ``(n, 27, 48, 3)``, make final; ``times_s`` is ``(n,)``."""
+        self._looks = self._looks.then(looks_of(thumbnails, times_s))
         num_rows = max(0, len(self._looks) - MAX_LAG)  # the others are not yet compared with all
         self._changes = self._changes.then(compare(self._looks)[:num_rows])
         self._looks = self._looks[num_rows:]
@@ -51,7 +57,7 @@ class HardCuts:
         self._looks = self._looks[:0]
         self._rate(before=self._changes_start + len(self._changes))
         cuts = self._peaks()
-        last = _peaks_in(self._probabilities, self.num_final, self._threshold, self._min_shot_frames)
+        last = self._peaks_so_far()
         self.num_final += len(self._probabilities)
         return cuts + last
 
@@ -60,26 +66,32 @@ class HardCuts:
         rated = self.num_final + len(self._probabilities)
         if before <= rated:
             return
-        found = cut_probabilities(self._changes)[rated - self._changes_start : before - self._changes_start]
-        self._probabilities = np.concatenate([self._probabilities, found])
+        new = slice(rated - self._changes_start, before - self._changes_start)
+        self._probabilities = np.concatenate([self._probabilities, cut_probabilities(self._changes)[new]])
+        self._times_s = np.concatenate([self._times_s, self._changes.times_s[new]])
         keep_from = max(0, before - NEIGHBOURS - 1)
         self._changes = self._changes[max(0, keep_from - self._changes_start) :]
         self._changes_start = max(self._changes_start, keep_from)
 
     def _peaks(self) -> list[int]:
         """Peaks that no later frame can replace; what follows the last of them stays."""
-        cuts = _peaks_in(self._probabilities, self.num_final, self._threshold, self._min_shot_frames)
+        cuts = self._peaks_so_far()
         rated = self.num_final + len(self._probabilities)
         open_cuts = [cut for cut in cuts[-1:] if rated - cut < self._min_shot_frames]
         num_final = open_cuts[0] if open_cuts else rated
         self._probabilities = self._probabilities[num_final - self.num_final :]
+        self._times_s = self._times_s[num_final - self.num_final :]
         self.num_final = num_final
         return cuts[: len(cuts) - len(open_cuts)]
 
-
-def _peaks_in(probabilities: np.ndarray, start: int, threshold: float, min_shot_frames: int) -> list[int]:
-    peaks = find_peaks(probabilities, threshold=threshold, min_shot_frames=min_shot_frames)
-    return [start + peak for peak in peaks]
+    def _peaks_so_far(self) -> list[int]:
+        peaks = find_peaks(
+            self._probabilities,
+            self._times_s,
+            threshold=self._threshold,
+            min_shot_frames=self._min_shot_frames,
+        )
+        return [self.num_final + peak for peak in peaks]
 
 
 def cut_probabilities(changes: Changes) -> np.ndarray:
@@ -87,30 +99,37 @@ def cut_probabilities(changes: Changes) -> np.ndarray:
 
     Rounded to 6 digits, so that another order of summation moves nothing across a threshold.
     """
+    near = _near_steps(changes.times_s)
     logit = (
         OFFSET
-        + _evidence(changes.structure, STRUCTURE_EXPONENTS, STRUCTURE_FLOOR)
-        + _evidence(changes.colour, COLOUR_EXPONENTS, COLOUR_FLOOR)
+        + _evidence(changes.structure, near, STRUCTURE_EXPONENTS, STRUCTURE_FLOOR)
+        + _evidence(changes.colour, near, COLOUR_EXPONENTS, COLOUR_FLOOR)
     )
     probabilities = np.round(1 / (1 + np.exp(-np.clip(logit, -50, 50))), 6).astype(np.float32)
     probabilities[:1] = 0
     return probabilities
 
 
-def find_peaks(probabilities: np.ndarray, *, threshold: float, min_shot_frames: int) -> list[int]:
-    """Frames above ``threshold`` that are the largest among those fewer than ``min_shot_frames`` away,
-    ascending."""
+def find_peaks(
+    probabilities: np.ndarray, times_s: np.ndarray, *, threshold: float, min_shot_frames: int
+) -> list[int]:
+    """Frames above ``threshold`` that are the largest among those fewer than ``min_shot_frames`` away and
+    within ``reach_s`` of as many, ascending."""
     cuts: list[int] = []
+    shortest_s = reach_s(min_shot_frames)
     for frame in np.flatnonzero(probabilities > threshold).tolist():
-        if not cuts or frame - cuts[-1] >= min_shot_frames:
+        is_apart = not cuts or times_s[frame] - times_s[cuts[-1]] >= shortest_s
+        if is_apart or frame - cuts[-1] >= min_shot_frames:
             cuts.append(frame)
         elif probabilities[frame] > probabilities[cuts[-1]]:
             cuts[-1] = frame
     return cuts
 
 
-def _evidence(change: np.ndarray, exponents: tuple[float, float, float], floor: float) -> np.ndarray:
-    values = np.stack([_across(change), *_usual(change[:, 0])])
+def _evidence(
+    change: np.ndarray, near: np.ndarray, exponents: tuple[float, float, float], floor: float
+) -> np.ndarray:
+    values = np.stack([_across(change), *_usual(change[:, 0], near)])
     return np.array(exponents, np.float32) @ np.log(values + np.float32(floor))
 
 
@@ -141,16 +160,28 @@ _SIDES = np.arange(NEIGHBOURS) + np.array([0, NEIGHBOURS + 1])[:, None, None]
 _SIDE_WEIGHTS = np.stack([NEIGHBOUR_WEIGHTS[::-1], NEIGHBOUR_WEIGHTS])[:, None]
 
 
-def _usual(steps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _near_steps(times_s: np.ndarray) -> np.ndarray:
+    """Weights of the steps around each frame, float32 ``(2, N, NEIGHBOURS)``; 0 for those out of reach."""
+    framed = np.pad(times_s, NEIGHBOURS + 1, mode="edge") if len(times_s) else times_s
+    far_ends = np.arange(NEIGHBOURS) + np.array([0, NEIGHBOURS + 2])[:, None, None]
+    frames = np.arange(len(times_s))[:, None]
+    near_ends = frames + np.array([NEIGHBOURS, NEIGHBOURS + 1])[:, None, None]
+    is_near = np.abs(framed.take(far_ends + frames) - framed.take(near_ends)) <= reach_s(NEIGHBOURS)
+    is_near[0, :, -FEWEST_NEIGHBOURS:] = is_near[1, :, :FEWEST_NEIGHBOURS] = True
+    return is_near * _SIDE_WEIGHTS
+
+
+def _usual(steps: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Largest and second largest weighted change of a frame step near t; the larger side of t counts.
 
-    ``steps[t]`` is the change from frame t to t + 1. The step into t itself is left out. The second largest
+    ``steps[t]`` is the change from frame t to t + 1, ``near`` what ``_near_steps`` gives. The step into t
+    itself is left out. The second largest
     keeps a neighbouring cut from hiding this one, and is not fooled by drawings that are held for two or
     three frames.
     """
     into = np.zeros(len(steps) + 2 * NEIGHBOURS + 1, np.float32)
     into[NEIGHBOURS + 1 : NEIGHBOURS + len(steps)] = steps[:-1]
-    sides = into.take(_SIDES + np.arange(len(steps))[:, None]) * _SIDE_WEIGHTS
+    sides = into.take(_SIDES + np.arange(len(steps))[:, None]) * near
     sides.sort(axis=2)
     largest = np.maximum(sides[0], sides[1])
     return largest[:, -1], largest[:, -2]

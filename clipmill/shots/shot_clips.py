@@ -1,19 +1,24 @@
 """From one shot to its clips, while the shot grows.
 
 A boundary at ``t`` seconds is the first frame whose time is at least ``t``: files with a variable frame rate
-are cut where a player would cut them, and ``frame / fps`` occurs nowhere.
+are cut where a player would cut them, and ``frame / fps`` occurs nowhere. Where the frame before is held so
+long that the clip would be more than ``HELD_S`` longer than it may be, the boundary is that frame. A frame
+that is held longer than a clip may be is in none.
 """
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Self
 
 from clipmill.records import DropCause, FrameSpan
 from clipmill.stages.clip_rules import ClipRules
 from clipmill.timeline import TIME_TOLERANCE_S
+
+HELD_S = 0.1
+"""Frames of 10 a second and more may lengthen a clip by the rest of the last one."""
 
 
 class RecentTimes:
@@ -85,10 +90,11 @@ class ClipGrid:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A clip, if ``length_s`` is enough."""
+    """A clip, if ``length_s`` is enough, and if it is not one frame that is held too long."""
 
     span: FrameSpan
     length_s: float
+    is_held: bool = False
 
 
 class ShotClips:
@@ -126,8 +132,10 @@ class ShotClips:
         while (end := self._times.frame_at(self._end_s)) <= last_end:
             found += self._next(end, inf)
         start = self._times.frame_at(self._start_s)
-        self.growing = FrameSpan(start, core_end) if start < core_end else None
-        self.num_decided = core_end if self._start_s < inf else end_frame
+        end = last_end if self._end_s < inf else core_end  # it is not known how long the last frame is held
+        self.growing = FrameSpan(start, end) if start < end else None
+        decided = end if start < core_end else core_end
+        self.num_decided = decided if self._start_s < inf else end_frame
         self.needed_from = min(start, core_end)
         return found
 
@@ -153,14 +161,21 @@ class ShotClips:
 
     def _next(self, end: int, shot_end_s: float) -> list[Candidate]:
         """The next clip of the grid, which ends at frame ``end``; none where it holds no frame."""
-        start = self._times.frame_at(self._start_s)
-        length_s = min(self._end_s, shot_end_s) - self._start_s
+        start, start_s, end_s = self._times.frame_at(self._start_s), self._start_s, self._end_s
         self._index += 1
         if start >= end:
             return []
+        is_held = self._times.at(end) > end_s + HELD_S
+        kept_end = end - 1 if is_held and end - start > 1 else end
+        if is_held and self._grid.length_s is None:
+            self._core_s, self._index = self._times.at(kept_end), 0
         if not self._grid.is_by_clock:
-            length_s = self._times.at(end) - self._times.at(start)
-        return [Candidate(FrameSpan(start, end), length_s)]
+            length_s = self._times.at(kept_end) - self._times.at(start)
+            return [Candidate(FrameSpan(start, kept_end), length_s, is_held and kept_end == end)]
+        clip_end_s = min(end_s, shot_end_s, self._times.at(kept_end))
+        clip = Candidate(FrameSpan(start, kept_end), clip_end_s - start_s)
+        held = Candidate(FrameSpan(end - 1, end), 0.0, is_held=True)
+        return [clip, held] if kept_end < end else [replace(clip, is_held=is_held)]
 
     @property
     def _start_s(self) -> float:

@@ -66,16 +66,19 @@ class GradualTransitions:
         """Frames that may still be looked at."""
         return self._strip.num_held_frames
 
-    def feed(self, thumbnails: np.ndarray, hard: Sequence[int], *, num_hard_final: int) -> list[FrameSpan]:
+    def feed(
+        self, thumbnails: np.ndarray, times_s: np.ndarray, hard: Sequence[int], *, num_hard_final: int
+    ) -> list[FrameSpan]:
         """The ranges that the next frames, uint8 ``(n, 27, 48, 3)``, make final.
 
-        ``hard`` are the hard cuts that became final meanwhile; those below ``num_hard_final`` all have.
+        ``times_s`` is ``(n,)``, in seconds. ``hard`` are the hard cuts that became final meanwhile; those
+        below ``num_hard_final`` all have.
         """
         self._hard += hard
         self._strip.append(thumbnails)
         small = shrink(thumbnails)
         self._cells.append(small)
-        self._runs.add(self._mixtures.feed(small), num_scanned=self._mixtures.num_scanned)
+        self._runs.add(self._mixtures.feed(small, times_s), num_scanned=self._mixtures.num_scanned)
         self._choose(known=min(num_hard_final, self._strip.num_frames))
         return self._joined(before=self._frontier())
 

@@ -62,8 +62,10 @@ class Item:
     ``frames`` is uint8 ``(T, h, w, 3)``, of the whole clip also for a window. ``frame_numbers`` is int64
     ``(T,)``, counted from the clip's first frame; ``frame_times_s`` is float64 ``(T,)`` on the source
     timeline. ``window`` is the window's place in frames of the clip.
-    ``thumbnails`` is uint8 ``(N, 27, 48, 3)``. ``measures`` has one float32 array ``(M, *shape)`` for each
-    declared Measure. ``columns`` holds the values of the columns that were read, by the names in ``reads()``.
+    ``thumbnails`` is uint8 ``(N, 27, 48, 3)``, ``thumbnail_times_s`` float64 ``(N + 1,)``: the time of each
+    frame on the source timeline, and the end of the last. ``measures`` has one float32 array
+    ``(M, *shape)`` for each declared Measure. ``columns`` holds the values of the columns that were read, by
+    the names in ``reads()``.
     ``more_frames`` has one entry for each of ``Reads.more_frames``.
     """
 
@@ -76,6 +78,7 @@ class Item:
     frame_numbers: np.ndarray | None = None
     frame_times_s: np.ndarray | None = None
     thumbnails: np.ndarray | None = None
+    thumbnail_times_s: np.ndarray | None = None
     motion: MotionSamples | None = None
     measures: tuple[np.ndarray, ...] = ()
     sound: np.ndarray | None = None
@@ -117,6 +120,11 @@ class Batch:
     def thumbnails(self) -> list[np.ndarray]:
         """Thumbnails of every frame, uint8 ``(N, 27, 48, 3)``. ValueError for a stage that declared none."""
         return [_there(item.thumbnails, "thumbnails") for item in self.items]
+
+    @property
+    def thumbnail_times_s(self) -> list[np.ndarray]:
+        """Times of every frame and the end of the last, float64 ``(N + 1,)``. ValueError likewise."""
+        return [_there(item.thumbnail_times_s, "thumbnails") for item in self.items]
 
     @property
     def motion(self) -> list[MotionSamples]:

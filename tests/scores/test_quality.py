@@ -30,7 +30,8 @@ MOVING = moving_thumbnails(20)
 
 def scores(*lumas: np.ndarray, thumbnails: np.ndarray = MOVING) -> QualityScores:
     """Scores of a clip with these sampled frames."""
-    return clip_quality(np.stack([frame_measures(luma, thumbnail(grey(luma))) for luma in lumas]), thumbnails)
+    measures = np.stack([frame_measures(luma, thumbnail(grey(luma))) for luma in lumas])
+    return clip_quality(measures, thumbnails, np.arange(len(thumbnails) + 1) / 25)
 
 
 def measure(name: str, luma: np.ndarray, rgb: np.ndarray | None = None) -> float:
@@ -120,6 +121,15 @@ def test_frozen_ratio_is_the_share_of_stretches_in_which_nothing_moves() -> None
     assert scores(LUMA, LUMA, thumbnails=MOVING).frozen_ratio == 0
 
 
+def test_a_held_frame_is_frozen_for_as_long_as_it_is_shown() -> None:
+    """Of ten seconds nine show one picture: the first, one in the middle, or the last."""
+    measures = np.stack([frame_measures(LUMA, MOVING[0])] * 10)
+    for held in (0, 9, 19):
+        steps_s = np.where(np.arange(20) == held, 9.05, 0.05)
+        times_s = np.concatenate([[0], np.cumsum(steps_s)])
+        assert clip_quality(measures, MOVING, times_s).frozen_ratio in {0.8, 0.9}
+
+
 def test_repeated_frames_of_a_moving_film_are_not_frozen() -> None:
     assert scores(LUMA, LUMA, thumbnails=MOVING.repeat(3, axis=0)).frozen_ratio == 0
 
@@ -130,7 +140,7 @@ def test_coding_noise_does_not_hide_a_freeze() -> None:
 
 
 def test_what_cannot_be_measured_has_no_score() -> None:
-    empty = clip_quality(np.zeros((0, len(FRAME_MEASURES)), np.float32), MOVING[:1])
+    empty = clip_quality(np.zeros((0, len(FRAME_MEASURES)), np.float32), MOVING[:1], np.array([0, 0.04]))
     assert all(getattr(empty, name) is None for name in QUALITY_SCORES)
 
 

@@ -98,4 +98,4 @@ def test_a_clips_quality_names_it() -> None:
     frames = [with_text(view(index)) for index in range(4)]
     measures = np.stack([frame_measures(frame, thumbnails[0]) for frame in frames])
     assert measures.shape == (4, len(FRAME_MEASURES))
-    assert clip_quality(measures, thumbnails).text_likeness == likeness(frames)
+    assert clip_quality(measures, thumbnails, np.arange(5) / 25).text_likeness == likeness(frames)

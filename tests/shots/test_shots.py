@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,8 @@ import pytest
 
 from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.changes import MAX_LAG, measure_changes, structure_change, structure_of
-from clipmill.shots.content import find_cuts
+from clipmill.shots.content import ContentCutFinder, find_cuts
 from clipmill.shots.hard import cut_probabilities, find_peaks
-from clipmill.shots.online_detector import ContentCutFinder
 from clipmill.shots.strip import BLOCK_FRAMES, Strip
 from clipmill.shots.transitions import GradualTransitions
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
@@ -58,6 +58,10 @@ def film_plan(seed: int, look: Look, *, num_shots: int = 8) -> FilmPlan:
     lengths = np.random.default_rng(seed).integers(look.shortest, look.longest, num_shots, endpoint=True)
     shots = tuple(unit.shoot(int(length), look.style) for length in lengths)
     return FilmPlan(shots, grain=look.grain, flicker=look.flicker, seed=seed)
+
+
+def even_times(num_frames: int, *, fps: float) -> np.ndarray:
+    return np.arange(num_frames) / fps
 
 
 def shifted(row: np.ndarray, by: float) -> np.ndarray:
@@ -273,10 +277,15 @@ def test_film_that_never_stands_still_is_chosen_from_in_runs(monkeypatch: pytest
     share = np.linspace(0, 1, 30, endpoint=False)[None, :, None, None, None]
     mixed = pictures[:-1, None] * (1 - share) + pictures[1:, None] * share
     film = mixed.reshape(-1, 27, 48, 3).astype(np.uint8)
-    finder = GradualTransitions(threshold=0.2)
+    finder, times_s = GradualTransitions(threshold=0.2), even_times(len(film), fps=25)
     waiting: list[int] = []
     for start in range(0, len(film), BLOCK_FRAMES):
-        finder.feed(film[start : start + BLOCK_FRAMES], [], num_hard_final=start)
+        finder.feed(
+            film[start : start + BLOCK_FRAMES],
+            times_s[start : start + BLOCK_FRAMES],
+            [],
+            num_hard_final=start,
+        )
         waiting.append(finder.num_held_frames)
     assert max(waiting) < 200 + 2 * ContentCutFinder.gradual_latency_frames
 
@@ -316,19 +325,19 @@ def test_structure_tells_pictures_apart() -> None:
 def test_colour_change_is_one_between_disjoint_histograms() -> None:
     film = np.zeros((2, 27, 48, 3), np.uint8)
     film[1] = (255, 0, 0)
-    assert measure_changes(film).colour[0, 0] > 0.6
-    assert measure_changes(film[[0, 0]]).colour[0, 0] == 0
+    assert measure_changes(film, even_times(2, fps=25)).colour[0, 0] > 0.6
+    assert measure_changes(film[[0, 0]], even_times(2, fps=25)).colour[0, 0] == 0
 
 
 def test_changes_past_the_last_frame_are_infinite() -> None:
-    found = measure_changes(np.zeros((3, 27, 48, 3), np.uint8))
+    found = measure_changes(np.zeros((3, 27, 48, 3), np.uint8), even_times(3, fps=25))
     assert np.isfinite(found.structure).sum(axis=1).tolist() == [2, 1, 0]
     assert found.structure.shape == (3, MAX_LAG)
 
 
 def test_first_frame_is_no_cut() -> None:
     film = np.random.default_rng(4).integers(0, 255, (9, 27, 48, 3)).astype(np.uint8)
-    assert cut_probabilities(measure_changes(film))[0] == 0
+    assert cut_probabilities(measure_changes(film, even_times(9, fps=25)))[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -345,4 +354,51 @@ def test_first_frame_is_no_cut() -> None:
 def test_peaks_keep_their_distance(likely: dict[int, float], expected: list[int]) -> None:
     probabilities = np.zeros(20, np.float32)
     probabilities[list(likely)] = list(likely.values())
-    assert find_peaks(probabilities, threshold=0.5, min_shot_frames=3) == expected
+    assert find_peaks(probabilities, even_times(20, fps=25), threshold=0.5, min_shot_frames=3) == expected
+
+
+# Frame rates
+
+
+LENGTHS_S = (Fraction(5, 3), Fraction(1, 2), Fraction(2), Fraction(7, 3), Fraction(5, 2))
+FLASHES_S = (Fraction(5, 6), Fraction(3))
+DISSOLVE_S = Fraction(2, 3)
+
+
+def film_at(fps: int) -> FilmPlan:
+    """The same film at any rate: five shots, flashes, and a dissolve behind the third."""
+    unit = Unit(9801, fps=fps)
+    shots = [unit.shoot(int(length_s * fps), Style()) for length_s in LENGTHS_S]
+    shots[2] = replace(shots[2], join=Join.DISSOLVE, join_frames=int(DISSOLVE_S * fps))
+    flashes = tuple(FrameSpan(int(at_s * fps), int(at_s * fps) + max(1, fps // 24)) for at_s in FLASHES_S)
+    return FilmPlan(tuple(shots), fps=Fraction(fps), flashes=flashes)
+
+
+@pytest.mark.parametrize("fps", [12, 24, 30, 60, 120, 240])
+def test_cuts_do_not_depend_on_the_frame_rate(fps: int) -> None:
+    plan = film_at(fps)
+    film = thumbnails(plan)
+    found, truth = find_cuts(film, SPEC, even_times(len(film), fps=fps)), cuts(plan)
+    assert found.hard == truth.hard
+    assert [overlap(span, truth.gradual[0]) > 0.7 for span in found.gradual] == [True]
+
+
+@pytest.mark.parametrize("fps", [1, 2, 5, 60])
+def test_slides_are_found_at_any_rate(fps: int) -> None:
+    """Pictures of three seconds each; at one frame a second that is three frames."""
+    slides = thumbnails(film_plan(9802, Look(STILL, 1, 1)))
+    film = slides.repeat(3 * fps, axis=0)
+    assert find_cuts(film, SPEC, even_times(len(film), fps=fps)) == Cuts(
+        tuple(range(3 * fps, 24 * fps, 3 * fps))
+    )
+
+
+def test_pieces_do_not_show_at_a_high_rate() -> None:
+    film = thumbnails(film_at(120))
+    times_s = even_times(len(film), fps=120)
+    finder, hard, first = ContentCutFinder(SPEC), list[int](), 0
+    for piece in pieces(film, 5):
+        hard += finder.feed(piece, times_s[first : first + len(piece)]).hard
+        first += len(piece)
+        assert finder.num_final <= first
+    assert (*hard, *finder.finish().hard) == find_cuts(film, SPEC, times_s).hard

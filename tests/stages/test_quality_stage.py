@@ -14,6 +14,7 @@ from tests.support.stages.stage_context import PlainContext
 
 STILL = np.zeros((9, 27, 48, 3), np.uint8)
 NOISE = clip_of(9, height_px=27, width_px=48)
+TIMES_S = np.arange(10) / 25
 NO_SAMPLES = np.zeros((0, len(FRAME_MEASURES)), np.float32)
 EVEN = dict.fromkeys(QUALITY_SCORES, 0.5)
 
@@ -32,7 +33,7 @@ def test_the_worker_scores_each_clip_by_its_samples() -> None:
     found = scored(
         batch(item("a", measures=(first,), thumbnails=NOISE), item("b", measures=(second,), thumbnails=STILL))
     )
-    expected = [clip_quality(first, NOISE), clip_quality(second, STILL)]
+    expected = [clip_quality(first, NOISE, TIMES_S), clip_quality(second, STILL, TIMES_S)]
     assert found == {name: [getattr(one, name) for one in expected] for name in QUALITY_SCORES}
 
 

@@ -136,6 +136,7 @@ def _item(
         frame_numbers=frames.frames - clip.frames.start_frame if frames else None,
         frame_times_s=frames.times_s if frames else None,
         thumbnails=chunk.thumbnails[index] if reads.thumbnails and chunk.thumbnails else None,
+        thumbnail_times_s=chunk.times_s[index] if reads.thumbnails and chunk.times_s else None,
         motion=MotionSamples(*motion.values) if motion else None,
         measures=tuple(one.values[0] for one in measures if one),
         columns=columns,

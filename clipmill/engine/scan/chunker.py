@@ -57,6 +57,7 @@ class Chunker:
                 num_clips=before.num_clips + len(clips),
                 samples=_samples(arrays, readers, group),
                 thumbnails=_thumbnails(arrays, readers, group),
+                times_s=tuple(_times_s(arrays, clip) for clip in group),
                 known=self._known,
             ).judged(self._plan.nodes)
 
@@ -133,3 +134,8 @@ def _thumbnails(
         arrays.thumbnails[start : start + clip.frames.num_frames] if wanted else None
         for start, clip, wanted in zip(first, clips, wants, strict=True)
     )
+
+
+def _times_s(arrays: ScanArrays, clip: ClipSpan) -> np.ndarray:
+    first = clip.frames.start_frame - arrays.first_frame
+    return np.array(arrays.times_s[first : first + clip.frames.num_frames + 1])

@@ -19,7 +19,7 @@ from clipmill.media.scan.scan import load_arrays
 from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.pipeline import Pipeline
 from clipmill.records import ClipSpan, CutClip
-from clipmill.shots.online_detector import ContentCutFinder
+from clipmill.shots.content import ContentCutFinder
 from clipmill.specs import LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,

@@ -10,7 +10,7 @@ from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.models.shots.detector import NetworkCutFinder
 from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.clip_splitter import ClipState, split_whole
-from clipmill.shots.cut_finder import all_cuts
+from clipmill.shots.content import all_cuts
 from clipmill.shots.windows import STRIDE
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage

@@ -36,6 +36,7 @@ def item(
         video or facts(),
         frames=frames,
         thumbnails=thumbnails,
+        thumbnail_times_s=None if thumbnails is None else np.arange(len(thumbnails) + 1) / 25,
         motion=motion,
         measures=measures,
     )

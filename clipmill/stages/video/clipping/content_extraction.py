@@ -4,7 +4,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from clipmill.shots.online_detector import ContentCutFinder, ContentOptions
+from clipmill.shots.content import ContentCutFinder, ContentOptions
 from clipmill.stages.base import MIN_CLIP_S, Reads, StageContext
 from clipmill.stages.clip_rules import ClipRules, MaxLengthMode
 from clipmill.stages.roles import ExtractorStage, record_of

@@ -110,8 +110,8 @@ class QualityFilterStage(Stage):
         log = context.log
 
         def score(batch: Batch) -> dict[str, list[object]]:
-            pairs = zip(batch.measures, batch.thumbnails, strict=True)
-            found = [asdict(clip_quality(measures[0], thumbnails)) for measures, thumbnails in pairs]
+            shown = zip(batch.measures, batch.thumbnails, batch.thumbnail_times_s, strict=True)
+            found = [asdict(clip_quality(measures[0], *frames)) for measures, *frames in shown]
             for name, scores in zip(batch.ids, found, strict=True):
                 log.debug("%s: %s", name, scores)
             return {name: [scores[name] for scores in found] for name in QUALITY_SCORES}

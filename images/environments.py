@@ -6,12 +6,11 @@ vLLM's: the same six names stand for extras, images and hardware.
 An image holds libraries only; the code travels with each registration (``pyflyte register`` uploads it).
 """
 
-import os
-
 from flytekit import ImageSpec
 
-REGISTRY_VARIABLE = "CLIPMILL_REGISTRY"
-REGISTRY = os.environ.get(REGISTRY_VARIABLE, "ghcr.io/clipmill")
+from deployment import DEPLOYMENT
+
+REGISTRY = DEPLOYMENT.registry
 """Without a registry flytekit asks a public one for every image, at every start."""
 
 LOCK = "uv.lock"
@@ -33,8 +32,7 @@ def _image(extra: str, *, base: str | None = None, env: dict[str, str] | None = 
         # Compiled once, not at the start of every pod.
         pip_extra_args=f"--extra {extra} --extra flyte --compile-bytecode",
         builder_config={"uv_image": UV_IMAGE},
-        # A dynamic task compiles in its pod, where it must find the registry that it was registered with.
-        env={REGISTRY_VARIABLE: REGISTRY, **(env or {})},
+        env=env,
     )
 
 

@@ -1,4 +1,4 @@
-"""The Ray cluster of the streaming core: a head, workers that decode and cut, workers with a GPU."""
+"""The Ray cluster of the engine ``stream``: a head, workers that decode and cut, workers with a GPU."""
 
 from flytekit import PodTemplate
 from flytekitplugins.ray import AutoscalerOptionsConfig, HeadNodeConfig, RayJobConfig, WorkerNodeConfig
@@ -12,64 +12,90 @@ from kubernetes.client import (
     V1VolumeMount,
 )
 
-from tasks.hardware import CPU_WORKERS, GPU_RESOURCE, GPU_WORKERS, HEAD, Machine, WorkerGroup
+from deployment.schema import Cluster, Environment, Machine, Placement, WorkerGroup
+from tasks.hardware import PROFILE, amounts_of
 
 HEAD_CONTAINER, WORKER_CONTAINER = "ray-head", "ray-worker"
 """The names that Flyte's plugin gives the containers: one of another name would be a second container."""
 
 SCRATCH_VOLUME, SCRATCH_PATH = "scratch", "/tmp"
 """Scans spool their arrays here and Ray spills its objects: not into the container's own layer."""
-
-IDLE_TIMEOUT_S = 60
-KEEP_FINISHED_S = 600
-"""How long a finished cluster stays, for a look at its dashboard; without it Flyte deletes it at once."""
+MEMORY_VOLUME, MEMORY_PATH = "memory", "/dev/shm"
 
 
-def _pod(container: str, machine: Machine) -> PodTemplate:
+def cluster_of(environment: Environment) -> RayJobConfig:
+    """A cluster for one environment; what a group asks for lies in its pods, not on the task."""
+    cluster = PROFILE.cluster
+    assert cluster is not None, "the profile deploys no Ray"
+    gpu_workers = cluster.gpu_workers.get(environment)
+    groups = [_workers("cpu", cluster.workers, cluster)]
+    groups += [_workers("gpu", gpu_workers, cluster)] if gpu_workers else []
+    return RayJobConfig(
+        # No work on the head: the driver and Ray's own services live there.
+        head_node_config=HeadNodeConfig(
+            ray_start_params={"num-cpus": "0"},
+            pod_template=_pod(HEAD_CONTAINER, cluster.head, cluster, Placement()),
+        ),
+        worker_node_config=groups,
+        enable_autoscaling=True,
+        autoscaler_options=AutoscalerOptionsConfig(idle_timeout_seconds=cluster.idle_s),
+        shutdown_after_job_finishes=True,
+        ttl_seconds_after_finished=cluster.keep_finished_s,
+    )
+
+
+def _workers(name: str, group: WorkerGroup, cluster: Cluster) -> WorkerNodeConfig:
+    return WorkerNodeConfig(
+        group_name=name,
+        replicas=group.min,
+        min_replicas=group.min,
+        max_replicas=group.max,
+        pod_template=_pod(WORKER_CONTAINER, group, cluster, _placement(group)),
+    )
+
+
+def _placement(group: WorkerGroup) -> Placement:
+    """Where the pods of a group run: what GPUs ask for, and what pods do that may be interrupted."""
+    wanted = [PROFILE.gpu] if group.gpu else []
+    wanted += [PROFILE.spot] if PROFILE.spot else []
+    return Placement(
+        node_selector={key: value for one in wanted for key, value in one.node_selector.items()},
+        tolerations=tuple(toleration for one in wanted for toleration in one.tolerations),
+    )
+
+
+def _pod(container: str, machine: Machine, cluster: Cluster, placement: Placement) -> PodTemplate:
     """Resources live in the pod template: beside ``requests=`` the plugin would drop the template."""
+    mounts = [V1VolumeMount(name=SCRATCH_VOLUME, mount_path=SCRATCH_PATH)]
+    volumes = [
+        V1Volume(name=SCRATCH_VOLUME, empty_dir=V1EmptyDirVolumeSource(size_limit=cluster.scratch)),
+    ]
+    if machine.gpu and PROFILE.gpu.shared_memory:
+        memory = V1EmptyDirVolumeSource(medium="Memory", size_limit=PROFILE.gpu.shared_memory)
+        volumes.append(V1Volume(name=MEMORY_VOLUME, empty_dir=memory))
+        mounts.append(V1VolumeMount(name=MEMORY_VOLUME, mount_path=MEMORY_PATH))
+    amounts = amounts_of(machine)
     return PodTemplate(
         primary_container_name=container,
         pod_spec=V1PodSpec(
             containers=[
                 V1Container(
                     name=container,
-                    resources=V1ResourceRequirements(requests=machine.of_pod, limits=machine.of_pod),
-                    volume_mounts=[V1VolumeMount(name=SCRATCH_VOLUME, mount_path=SCRATCH_PATH)],
+                    resources=V1ResourceRequirements(requests=amounts, limits=amounts),
+                    volume_mounts=mounts,
                 )
             ],
-            volumes=[V1Volume(name=SCRATCH_VOLUME, empty_dir=V1EmptyDirVolumeSource())],
-            tolerations=[V1Toleration(key=GPU_RESOURCE, operator="Exists")] if machine.gpu else None,
+            volumes=volumes,
+            node_selector=placement.node_selector or None,
+            tolerations=[
+                V1Toleration(
+                    key=one.key,
+                    operator=one.operator,
+                    value=one.value or None,
+                    effect=one.effect or None,
+                )
+                for one in placement.tolerations
+            ]
+            or None,
         ),
     )
-
-
-def _workers(group: WorkerGroup) -> WorkerNodeConfig:
-    return WorkerNodeConfig(
-        group_name=group.name,
-        replicas=group.min_replicas,
-        min_replicas=group.min_replicas,
-        max_replicas=group.max_replicas,
-        pod_template=_pod(WORKER_CONTAINER, group.machine),
-    )
-
-
-def cluster_of(*groups: WorkerGroup) -> RayJobConfig:
-    """A cluster of a head and groups of workers; what a group asks for lies in its pods, not on the task."""
-    return RayJobConfig(
-        # No work on the head: the driver and Ray's own services live there.
-        head_node_config=HeadNodeConfig(
-            ray_start_params={"num-cpus": "0"}, pod_template=_pod(HEAD_CONTAINER, HEAD)
-        ),
-        worker_node_config=[_workers(group) for group in groups],
-        enable_autoscaling=True,
-        autoscaler_options=AutoscalerOptionsConfig(idle_timeout_seconds=IDLE_TIMEOUT_S),
-        shutdown_after_job_finishes=True,
-        ttl_seconds_after_finished=KEEP_FINISHED_S,
-    )
-
-
-STREAM_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["cpu"])
-NVDEC_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["nvdec"])
-MODELS_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["models"])
-LEGACY_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["legacy"])
-VLLM_CLUSTER = cluster_of(CPU_WORKERS, GPU_WORKERS["vllm"])

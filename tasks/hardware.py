@@ -1,42 +1,17 @@
-"""What tasks ask of their machines: one table for machines, by environment, and one for tasks."""
+"""What tasks ask of their machines: rows of the deployment's profile, as ``flytekit.task`` takes them."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypedDict
 
-from flytekit import Resources
+from flytekit import Resources, Secret
+from flytekit.extras.accelerators import GPUAccelerator
 
+from clipmill.errors import SpecError
+from deployment import DEPLOYMENT, VARIABLE
+from deployment.schema import Environment, GpuPods, Machine, TaskRow
+
+PROFILE = DEPLOYMENT.profile
 GPU_RESOURCE = "nvidia.com/gpu"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a container asks for, as Kubernetes spells it; the limit is the request: nothing is evicted."""
-
-    cpu: str
-    mem: str
-    gpu: str | None = None
-
-    @property
-    def of_task(self) -> Resources:
-        """As a Flyte task takes it."""
-        return Resources(cpu=self.cpu, mem=self.mem, gpu=self.gpu)
-
-    @property
-    def of_pod(self) -> dict[str, str]:
-        """As a container of a pod template takes it."""
-        amounts = {"cpu": self.cpu, "memory": self.mem}
-        return amounts | {GPU_RESOURCE: self.gpu} if self.gpu else amounts
-
-
-# One per environment, under the names of the extras of pyproject.toml and of the images.
-CPU = Machine(cpu="8", mem="32Gi")
-NVDEC = Machine(cpu="8", mem="32Gi", gpu="1")
-MODELS = Machine(cpu="8", mem="64Gi", gpu="1")
-LEGACY = Machine(cpu="8", mem="64Gi", gpu="1")
-VLLM = Machine(cpu="12", mem="96Gi", gpu="1")
-CUML = Machine(cpu="8", mem="64Gi", gpu="1")
-MACHINES = {"cpu": CPU, "nvdec": NVDEC, "models": MODELS, "legacy": LEGACY, "vllm": VLLM, "cuml": CUML}
 
 ENVIRONMENT = {
     # Work is spread over processes and threads of our own: pools beneath them would fight for the same
@@ -47,87 +22,116 @@ ENVIRONMENT = {
     # cluster's network policy to say.
     "RAY_AUTH_MODE": "disabled",
     "RAY_USAGE_STATS_ENABLED": "0",
+    # A dynamic task compiles in its pod, where no deployment file lies.
+    VARIABLE: DEPLOYMENT.model_dump_json(exclude_defaults=True),
 }
 """Environment of every task; Flyte gives a Ray task's to all pods of its cluster."""
 
 
-class TaskHardware(TypedDict):
-    """Arguments of ``flytekit.task`` that a ``Hardware`` decides."""
+class RayArguments(TypedDict):
+    """Arguments of ``flytekit.task`` of a Ray task, whose pod is the base of all pods of its cluster."""
 
     requests: Resources
     limits: Resources
     retries: int
     timeout: timedelta
     environment: dict[str, str]
+    secret_requests: list[Secret]
+    pod_template_name: str | None
 
 
-@dataclass(frozen=True)
-class Hardware:
-    """A task's machine, how often it may be tried again, and how long one attempt may take."""
+class PlainArguments(RayArguments):
+    """The same for a task that runs in one pod."""
 
-    machine: Machine
-    retries: int
-    timeout: timedelta
+    interruptible: bool
+    accelerator: GPUAccelerator | None
+    shared_memory: str | None
 
-    @property
-    def of_task(self) -> TaskHardware:
-        """As ``flytekit.task`` takes them."""
-        amounts = self.machine.of_task
-        return TaskHardware(
-            requests=amounts,
-            limits=amounts,
-            retries=self.retries,
-            timeout=self.timeout,
-            environment=dict(ENVIRONMENT),
+
+def of_ray(row: TaskRow) -> RayArguments:
+    """Returns what a task that submits a Ray job takes: no GPU and nothing that its workers alone need."""
+    amounts = Resources(cpu=row.cpu, mem=row.mem, ephemeral_storage=row.disk)
+    return RayArguments(
+        requests=amounts,
+        limits=amounts,
+        retries=row.retries,
+        timeout=timedelta(hours=row.hours),
+        environment=dict(ENVIRONMENT),
+        secret_requests=[
+            Secret(
+                group=one.group or None,
+                key=one.key,
+                env_var=one.env_var,
+                mount_requirement=Secret.MountType.ENV_VAR,
+            )
+            for one in DEPLOYMENT.secrets
+        ],
+        pod_template_name=DEPLOYMENT.pod_template or None,
+    )
+
+
+def of_pod(row: TaskRow) -> PlainArguments:
+    """Returns what a task in a plain pod takes."""
+    base, gpu = of_ray(row), PROFILE.gpu if row.gpu else GpuPods()
+    amounts = Resources(
+        cpu=row.cpu, mem=row.mem, gpu=str(row.gpu) if row.gpu else None, ephemeral_storage=row.disk
+    )
+    return PlainArguments(
+        requests=amounts,
+        limits=amounts,
+        retries=base["retries"],
+        timeout=base["timeout"],
+        environment=base["environment"],
+        secret_requests=base["secret_requests"],
+        pod_template_name=base["pod_template_name"],
+        interruptible=row.spot,
+        accelerator=GPUAccelerator(gpu.accelerator) if gpu.accelerator else None,
+        shared_memory=gpu.shared_memory,
+    )
+
+
+def of_element(environment: Environment) -> PlainArguments:
+    """Returns what an element of the engine ``map`` takes, of cpu where the profile has no other row."""
+    rows = PROFILE.elements
+    return of_pod(rows.get(environment) or rows.get("cpu") or PROFILE.tasks.pairs)
+
+
+def check_environment(engine: str, environment: str) -> None:
+    """SpecError where the profile cannot run an engine, or has no machine for the stages of a run."""
+    if engine not in PROFILE.engines:
+        raise SpecError(
+            f"the engine {engine} is not deployed: profile {DEPLOYMENT.name} has {', '.join(PROFILE.engines)}"
+        )
+    gpu_workers = PROFILE.cluster.gpu_workers if PROFILE.cluster else {}
+    rows = PROFILE.elements if engine == "map" else gpu_workers
+    if environment in ("nvdec", "vllm") and environment not in rows:
+        raise SpecError(
+            f"the stages of this run need a GPU for {environment}, and profile {DEPLOYMENT.name} has none: "
+            "deploy another profile, or let captions come from an endpoint (endpoint_url)"
         )
 
 
-PLAN = Hardware(Machine(cpu="2", mem="8Gi"), retries=2, timeout=timedelta(hours=2))
+def amounts_of(machine: Machine) -> dict[str, str]:
+    """Returns a machine as a container of a pod template asks for it."""
+    amounts = {"cpu": machine.cpu, "memory": machine.mem}
+    if machine.disk:
+        amounts["ephemeral-storage"] = machine.disk
+    return amounts | ({GPU_RESOURCE: str(machine.gpu)} if machine.gpu else {})
+
+
+PLAN = of_pod(PROFILE.tasks.plan)
 """Lists a source, reads and writes tables."""
-
-INSPECT = Hardware(Machine(cpu="2", mem="4Gi"), retries=3, timeout=timedelta(hours=1))
+INSPECT = of_pod(PROFILE.tasks.inspect)
 """Looks at headers: waits for the network more than it computes."""
-
-STREAM = Hardware(Machine(cpu="1", mem="2Gi"), retries=3, timeout=timedelta(days=2))
-"""Submits the Ray job. Flyte lays a Ray task's own request under every pod of its cluster: no GPU here."""
-
-FIT = Hardware(Machine(cpu="8", mem="32Gi"), retries=2, timeout=timedelta(hours=6))
+STREAM = of_ray(PROFILE.tasks.stream)
+"""Submits the Ray job."""
+FIT = of_pod(PROFILE.tasks.fit)
 """k-means over a sample."""
-
-PAIRS = Hardware(Machine(cpu="4", mem="16Gi"), retries=3, timeout=timedelta(hours=4))
+PAIRS = of_pod(PROFILE.tasks.pairs)
 """Similarities within a group of clusters, or the nearest cluster of a part of the embeddings."""
-
-PUBLISH = Hardware(Machine(cpu="4", mem="16Gi"), retries=2, timeout=timedelta(hours=4))
+PUBLISH = of_pod(PROFILE.tasks.publish)
 """Joins the state into tables and writes the report."""
-
-FETCH = Hardware(Machine(cpu="4", mem="16Gi"), retries=3, timeout=timedelta(hours=6))
+FETCH = of_pod(PROFILE.tasks.fetch)
 """Copies weights from the hub to a store: an attempt skips the models that an earlier one finished."""
-
-SEARCH = Hardware(Machine(cpu="2", mem="16Gi"), retries=2, timeout=timedelta(hours=1))
+SEARCH = of_pod(PROFILE.tasks.search)
 """Embeds one text and reads embeddings file by file."""
-
-
-@dataclass(frozen=True)
-class WorkerGroup:
-    """One kind of pod of the Ray cluster, grown between ``min_replicas`` and ``max_replicas``."""
-
-    name: str
-    machine: Machine
-    min_replicas: int
-    max_replicas: int
-
-
-HEAD = Machine(cpu="2", mem="8Gi")
-"""Ray's own services and the driver, which holds rows on their way to the state."""
-
-CPU_WORKERS = WorkerGroup("cpu", CPU, min_replicas=1, max_replicas=32)
-GPU_WORKERS = {
-    # None runs, and none is paid for, until a stage asks Ray for a GPU.
-    "cpu": WorkerGroup("gpu", NVDEC, min_replicas=0, max_replicas=8),
-    # One from the start: how many GPUs there are is what the pools of models are laid out by.
-    "nvdec": WorkerGroup("gpu", NVDEC, min_replicas=1, max_replicas=8),
-    "models": WorkerGroup("gpu", MODELS, min_replicas=1, max_replicas=8),
-    "legacy": WorkerGroup("gpu", LEGACY, min_replicas=1, max_replicas=8),
-    "vllm": WorkerGroup("gpu", VLLM, min_replicas=1, max_replicas=8),
-}
-"""By the environment that the stages of a run need."""

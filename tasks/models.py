@@ -9,7 +9,7 @@ from tasks.faults import retried_by_flyte
 from tasks.hardware import FETCH
 
 
-@task(container_image=MODELS_IMAGE, **FETCH.of_task)
+@task(container_image=MODELS_IMAGE, **FETCH)
 def fetch_models(names: list[str], store: str, model_dir: str) -> list[str]:
     """Copy each model's weights to the store, from ``model_dir`` or, where that is empty, from the hub."""
     entries = [model_named(name) for name in names]

@@ -10,19 +10,21 @@ from clipmill.curation.deduplication import dedup_input
 from clipmill.curation.publication import conclude as conclusion
 from clipmill.curation.publication import publish_snapshot
 from clipmill.dedup_job.result import read_result
+from clipmill.dedup_job.steps import name_inputs
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec, DedupSpec
 from clipmill.storage import store
 from images import CPU_IMAGE
+from tasks.caching import ContentUri
 from tasks.faults import retried_by_flyte
 from tasks.hardware import PLAN, PUBLISH
-from tasks.leases import release_failed, run_step
+from tasks.leases import run_step
 
 
 class Embeddings(NamedTuple):
-    """What deduplication reads: URIs of embeddings, of a clips table and of ids, and its parameters."""
+    """What deduplication reads: which files, URIs of a clips table and of ids, and its parameters."""
 
-    embeddings: str
+    inputs: ContentUri
     columns: str
     algorithm: str
     ids: str
@@ -37,7 +39,7 @@ class Publication(NamedTuple):
     run: str
 
 
-@task(container_image=CPU_IMAGE, **PUBLISH.of_task)
+@task(container_image=CPU_IMAGE, **PUBLISH)
 def collect_embeddings(
     listing: str, streamed: list[str], source: str, output: str, spec: CurateSpec, run_id: str
 ) -> Embeddings:
@@ -45,8 +47,9 @@ def collect_embeddings(
     with run_step(output, run_id) as lease:
         plan = plan_of_spec(spec, source=source, output=output).up_to(0)
         found = dedup_input(listing, plan, lease=lease, dedup=spec.dedup)
-    dedup = spec.dedup or DedupSpec()
-    return Embeddings(found.embeddings_uri, found.columns_uri, found.algorithm, found.ids_uri, dedup)
+        dedup = spec.dedup or DedupSpec()
+        inputs = name_inputs(found.embeddings_uri, output, dedup, columns_uri=found.columns_uri)
+    return Embeddings(inputs, found.columns_uri, found.algorithm, found.ids_uri, dedup)
 
 
 # Without the deck of dependencies, for which pip is asked twice: the manifest has the versions.
@@ -54,7 +57,7 @@ def collect_embeddings(
     container_image=CPU_IMAGE,
     enable_deck=True,
     deck_fields=(DeckField.TIMELINE, DeckField.INPUT, DeckField.OUTPUT),
-    **PUBLISH.of_task,
+    **PUBLISH,
 )
 def publish(
     listing: str,
@@ -84,14 +87,8 @@ def publish(
     return Publication(done.manifest_uri, done.report_uri, done.run_uri)
 
 
-@task(container_image=CPU_IMAGE, **PLAN.of_task)
+@task(container_image=CPU_IMAGE, **PLAN)
 def conclude(run: str) -> str:
     """Say how a run ended. One that stopped early fails here, after its snapshot stands."""
     with retried_by_flyte():
         return conclusion(run)
-
-
-@task(container_image=CPU_IMAGE, **PLAN.of_task)
-def fail_curation(source: str, output: str, spec: CurateSpec) -> None:
-    """Give the output back after a failure; the inputs are those of the workflow."""
-    release_failed(output)

@@ -19,7 +19,7 @@ class Hits(NamedTuple):
     similarities: list[float]
 
 
-@task(container_image=MODELS_IMAGE, **SEARCH.of_task)
+@task(container_image=MODELS_IMAGE, **SEARCH)
 def search_clips(output: str, text: str, num_hits: int, model_dir: str) -> Hits:
     """Embed the text by the model that embedded the clips, and rank the kept ones."""
     with retried_by_flyte():

@@ -4,60 +4,103 @@ from typing import NamedTuple
 
 from flytekit import task
 
-from clipmill import scratch
+from clipmill import layout, scratch
 from clipmill.curation import run
 from clipmill.dedup_job.result import read_result
-from clipmill.intake import admission, inspection, shards
+from clipmill.intake import admission, sealed_shards, shards
+from clipmill.intake.inspection import inspected_rows
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.planning.plan import inspect_digest
 from clipmill.preflight import check_dedup
 from clipmill.runs.folders import sweep_folders
 from clipmill.specs import CurateSpec
+from clipmill.storage import parquet, store
 from images import CPU_IMAGE
-from tasks.faults import retried_by_flyte
-from tasks.hardware import INSPECT, PLAN
-from tasks.leases import first_step, run_step
+from tasks.caching import INSPECT_CACHE, ContentUri, result_folder
+from tasks.engines import Engine, groups_of
+from tasks.faults import from_cache, retried_by_flyte
+from tasks.hardware import INSPECT, PLAN, check_environment
+from tasks.leases import first_step, is_local, run_step
 
 
 class Shards(NamedTuple):
-    """URIs of the listing and of the manifests of sources without an inspection; the id of the run."""
+    """URIs of the listing and of the manifests of sources to look into; what decides what a look finds.
+
+    ``run_id`` is the id of the run.
+    """
 
     listing: str
-    manifests: list[str]
+    manifests: list[ContentUri]
+    inspection: str
     run_id: str
 
 
-@task(container_image=CPU_IMAGE, **PLAN.of_task)
-def plan_shards(source: str, output: str, spec: CurateSpec) -> Shards:
-    """Take the output, list the source and shard what is new; never cached, because a listing is news."""
+@task(container_image=CPU_IMAGE, **PLAN)
+def plan_shards(source: str, output: str, spec: CurateSpec, engine: Engine) -> Shards:
+    """Take the output, list the source and shard it; never cached, because a listing is news.
+
+    On a cluster all shards are mapped, and Flyte's cache answers for those that have been. On this machine,
+    where no cache does, only sources that the state does not know are.
+    """
     scratch.sweep()
-    plan = plan_of_spec(spec, source=source, output=output)
-    check_dedup(plan, spec.dedup)
+    with retried_by_flyte():
+        plan = plan_of_spec(spec, source=source, output=output)
+        check_dedup(plan, spec.dedup)
+    if not is_local():
+        check_environment(engine.value, "cpu")
     with first_step(output, spec.limits) as lease:
         sweep_folders(output, run_id=lease.run_id)
         found = shards.plan_shards(plan, output=output, sharding=spec.sharding)
-        return Shards(found.listing_uri, found.manifest_uris, lease.run_id)
+        manifests = found.manifest_uris
+        if not is_local():
+            manifests = sealed_shards.sealed_manifests(
+                found.listing_uri,
+                output=output,
+                limits=spec.limits,
+                sharding=spec.sharding,
+                run_id=lease.run_id,
+            )
+        return Shards(found.listing_uri, manifests, inspect_digest(spec.limits), lease.run_id)
 
 
-@task(container_image=CPU_IMAGE, **INSPECT.of_task)
-def inspect(manifest: str, output: str, spec: CurateSpec) -> int:
-    """Look at the headers of one manifest's sources; how many can be read."""
+@task(container_image=CPU_IMAGE, cache=INSPECT_CACHE, **INSPECT)
+def inspect(manifest: str, inspection: str, spec: CurateSpec) -> str:
+    """Look at the headers of one manifest's sources; URI of the rows. ``inspection`` names the limits."""
     with retried_by_flyte():
-        return inspection.inspect_manifest(manifest, output=output, limits=spec.limits)
+        rows = inspected_rows(manifest, spec.limits)
+        uri = layout.join(result_folder(), "inspected.parquet")
+        store.put_bytes(uri, parquet.encode(rows))
+        return uri
 
 
-@task(container_image=CPU_IMAGE, **PLAN.of_task)
+@task(container_image=CPU_IMAGE, **PLAN)
 def admit(
-    listing: str, inspected: list[int], source: str, output: str, spec: CurateSpec, run_id: str
+    listing: str,
+    manifests: list[str],
+    inspected: list[str],
+    source: str,
+    output: str,
+    spec: CurateSpec,
+    engine: Engine,
+    run_id: str,
 ) -> list[str]:
-    """Name what is missing, as manifests of work; ``inspected`` only says that the inspection is over."""
+    """Keep what the inspection found, and name what is missing, as manifests of work."""
     with run_step(output, run_id):
+        with from_cache():
+            sealed_shards.keep_inspections(
+                manifests,
+                inspected,
+                output=output,
+                limits=spec.limits,
+                run_id=run_id,
+            )
         plan = plan_of_spec(spec, source=source, output=output).up_to(0)
-        return admission.admit(listing, plan, output=output, num_groups=spec.sharding.num_ray_clusters)
+        return admission.admit(listing, plan, output=output, **groups_of(engine, spec))
 
 
-@task(container_image=CPU_IMAGE, **PLAN.of_task)
+@task(container_image=CPU_IMAGE, **PLAN)
 def admit_unique(
-    listing: str, duplicates: str, source: str, output: str, spec: CurateSpec, run_id: str
+    listing: str, duplicates: str, source: str, output: str, spec: CurateSpec, engine: Engine, run_id: str
 ) -> list[str]:
     """Name what stages behind deduplication miss of the clips that it kept; nothing without such stages."""
     with run_step(output, run_id):
@@ -67,5 +110,5 @@ def admit_unique(
             plan,
             output=output,
             duplicates=read_result(duplicates).table,
-            num_groups=spec.sharding.num_ray_clusters,
+            **groups_of(engine, spec),
         )

@@ -11,7 +11,7 @@ from tasks.faults import retried_by_flyte
 from tasks.hardware import PLAN
 
 
-@task(container_image=CPU_IMAGE, **PLAN.of_task)
+@task(container_image=CPU_IMAGE, **PLAN)
 def compact(output: str) -> int:
     """Join the small parts of an output's state; returns the number of parts that are left."""
     with retried_by_flyte():

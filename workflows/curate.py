@@ -10,7 +10,9 @@ from typing import NamedTuple
 from flytekit import map_task, workflow
 
 from clipmill.specs import CurateSpec
-from tasks.publish import collect_embeddings, conclude, fail_curation, publish
+from tasks import failures
+from tasks.engines import DEFAULT_ENGINE, Engine
+from tasks.publish import collect_embeddings, conclude, publish
 from tasks.shards import admit, admit_unique, inspect, plan_shards
 from tasks.stream import stream_all
 from workflows.dedup import find_all_duplicates
@@ -24,26 +26,42 @@ class Curated(NamedTuple):
     run: str
 
 
-@workflow(on_failure=fail_curation)
-def curate(source: str, output: str, spec: CurateSpec = CurateSpec()) -> Curated:
+@workflow(on_failure=failures.fail_curation)
+def curate(
+    source: str, output: str, spec: CurateSpec = CurateSpec(), engine: Engine = DEFAULT_ENGINE
+) -> Curated:
     """Curate the videos of a source into clips with scores, embeddings, previews and a report.
 
     :param source: folder (recursive), file, or URI of one; root of the list when the spec names one
     :param output: folder or URI of the results; run again with the same one, only what is new is done
     :param spec: parameters, as inline JSON or a YAML or JSON file
+    :param engine: stream: Ray clusters; map: plain pods
     """
-    shards = plan_shards(source=source, output=output, spec=spec)
-    inspected = map_task(partial(inspect, output=output, spec=spec))(manifest=shards.manifests)
+    return curated(source, output, spec, engine)
+
+
+def curated(source: str, output: str, spec: CurateSpec, engine: Engine) -> Curated:
+    """The steps of a run, as nodes of the workflow that calls this."""
+    shards = plan_shards(source=source, output=output, spec=spec, engine=engine)
+    inspected = map_task(partial(inspect, inspection=shards.inspection, spec=spec))(manifest=shards.manifests)
     run_id = shards.run_id
     work = admit(
-        listing=shards.listing, inspected=inspected, source=source, output=output, spec=spec, run_id=run_id
+        listing=shards.listing,
+        manifests=shards.manifests,
+        inspected=inspected,
+        source=source,
+        output=output,
+        spec=spec,
+        engine=engine,
+        run_id=run_id,
     )
-    streamed = stream_all(works=work, source=source, output=output, spec=spec, phase=0, run_id=run_id)
+    stream = partial(stream_all, source=source, output=output, spec=spec, engine=engine, run_id=run_id)
+    streamed = stream(works=work, phase=0)
     found = collect_embeddings(
         listing=shards.listing, streamed=streamed, source=source, output=output, spec=spec, run_id=run_id
     )
     duplicates = find_all_duplicates(
-        embeddings=found.embeddings,
+        inputs=found.inputs,
         output=output,
         spec=found.dedup,
         algorithm=found.algorithm,
@@ -52,13 +70,18 @@ def curate(source: str, output: str, spec: CurateSpec = CurateSpec()) -> Curated
         ids=found.ids,
     )
     rest = admit_unique(
-        listing=shards.listing, duplicates=duplicates, source=source, output=output, spec=spec, run_id=run_id
+        listing=shards.listing,
+        duplicates=duplicates,
+        source=source,
+        output=output,
+        spec=spec,
+        engine=engine,
+        run_id=run_id,
     )
-    finished = stream_all(works=rest, source=source, output=output, spec=spec, phase=1, run_id=run_id)
     published = publish(
         listing=shards.listing,
         streamed=streamed,
-        finished=finished,
+        finished=stream(works=rest, phase=1),
         duplicates=duplicates,
         source=source,
         output=output,

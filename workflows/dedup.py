@@ -4,11 +4,11 @@ from flytekit import map_task, workflow
 
 from clipmill.specs import DedupSpec
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from tasks import failures
 from tasks.dedupe import (
     assign_clusters,
     cluster_groups,
     embedding_shards,
-    fail_dedup,
     find_duplicates,
     finish_dedup,
     fit_clusters,
@@ -19,17 +19,17 @@ from tasks.dedupe import (
 
 @workflow
 def find_all_duplicates(
-    embeddings: str, output: str, spec: DedupSpec, algorithm: str, columns: str, run_id: str, ids: str
+    inputs: str, output: str, spec: DedupSpec, algorithm: str, columns: str, run_id: str, ids: str
 ) -> str:
     """Find semantic duplicates among the clips of a run that holds the output."""
-    fit = fit_clusters(embeddings=embeddings, output=output, spec=spec, columns=columns)
+    fit = fit_clusters(inputs=inputs, output=output, spec=spec)
     assigned = map_task(assign_clusters)(shard=embedding_shards(fit=fit))
-    groups = cluster_groups(fit=fit, assigned=assigned, spec=spec, columns=columns)
+    groups = cluster_groups(fit=fit, assigned=assigned, output=output, spec=spec, columns=columns)
     found = map_task(find_duplicates)(group=groups)
     return select_keepers(found=found, output=output, spec=spec, algorithm=algorithm, run_id=run_id, ids=ids)
 
 
-@workflow(on_failure=fail_dedup)
+@workflow(on_failure=failures.fail_dedup)
 def dedup(
     embeddings: str,
     output: str,
@@ -45,9 +45,9 @@ def dedup(
     :param algorithm: what made the embeddings; names the threshold where the spec has none
     :param columns: table of clips to rank by, where the spec ranks by columns
     """
-    run = start_dedup(embeddings=embeddings, output=output)
+    run = start_dedup(embeddings=embeddings, output=output, spec=spec, columns=columns)
     duplicates = find_all_duplicates(
-        embeddings=embeddings,
+        inputs=run.inputs,
         output=output,
         spec=spec,
         algorithm=algorithm,

@@ -1,42 +1,60 @@
-"""What ``pyflyte register`` offers to launch: curate, deduplicate, and the run of every night.
+"""What ``pyflyte register`` offers to launch: curate, deduplicate, compact, and the run of every night.
 
-What the nightly run curates is said where it is registered:
-
-    CLIPMILL_SOURCE=s3://films CLIPMILL_OUTPUT=s3://curated CLIPMILL_SPEC=nightly.yaml pyflyte register ...
-
-Without source and output the plan is registered too, but not switched on.
+Places, schedule and addresses of the nightly run are those of ``deployment.yaml``. Without source and output
+it is registered too, but not switched on.
 """
 
-import os
-
-from flytekit import CronSchedule, LaunchPlan
+from flytekit import CronSchedule, Email, LaunchPlan
 from flytekit.models.concurrency import ConcurrencyPolicy
+from flytekit.models.core.execution import WorkflowExecutionPhase
+from flytekit.models.security import Identity, SecurityContext
 
 from clipmill.spec_file import load_spec
+from deployment import DEPLOYMENT
+from tasks.engines import DEFAULT_ENGINE
 from workflows.curate import curate
 from workflows.dedup import dedup
+from workflows.nightly import curate_nightly
+from workflows.state import compact_state
 
-SOURCE = os.environ.get("CLIPMILL_SOURCE", "")
-OUTPUT = os.environ.get("CLIPMILL_OUTPUT", "")
-SPEC = load_spec(os.environ.get("CLIPMILL_SPEC", ""))
-"""File or inline JSON; read once, here: a plan holds the values."""
-
-EVERY_NIGHT = "0 3 * * *"
-MAX_PARALLELISM = 64
+LAUNCH = DEPLOYMENT.launch
+MAX_PARALLELISM = DEPLOYMENT.profile.max_parallelism
 """Nodes of one run that are active at once."""
 
-curate_plan = LaunchPlan.get_or_create(curate, name="curate", max_parallelism=MAX_PARALLELISM)
+_ENDED_BADLY = [
+    WorkflowExecutionPhase.FAILED,
+    WorkflowExecutionPhase.TIMED_OUT,
+    WorkflowExecutionPhase.ABORTED,
+]
+_COMMON = {
+    "max_parallelism": MAX_PARALLELISM,
+    "notifications": [Email(phases=_ENDED_BADLY, recipients_email=list(LAUNCH.emails))]
+    if LAUNCH.emails
+    else [],
+    "security_context": SecurityContext(run_as=Identity(k8s_service_account=DEPLOYMENT.service_account))
+    if DEPLOYMENT.service_account
+    else None,
+}
 
-dedup_plan = LaunchPlan.get_or_create(dedup, name="dedup", max_parallelism=MAX_PARALLELISM)
+curate_plan = LaunchPlan.get_or_create(curate, name="curate", **_COMMON)
 
-# The same workflow: where nothing is new it ends after the listing, and starts no cluster.
+dedup_plan = LaunchPlan.get_or_create(dedup, name="dedup", **_COMMON)
+
+compact_plan = LaunchPlan.get_or_create(compact_state, name="compact", **_COMMON)
+
+# Where nothing is new it ends after the listing, and starts no cluster.
 nightly = LaunchPlan.get_or_create(
-    curate,
+    curate_nightly,
     name="nightly",
-    fixed_inputs={"source": SOURCE, "output": OUTPUT, "spec": SPEC},
-    schedule=CronSchedule(schedule=EVERY_NIGHT),
-    max_parallelism=MAX_PARALLELISM,
+    fixed_inputs={
+        "source": LAUNCH.source,
+        "output": LAUNCH.output,
+        "spec": load_spec(LAUNCH.spec),
+        "engine": DEFAULT_ENGINE,
+    },
+    schedule=CronSchedule(schedule=LAUNCH.cron),
     # A night that is not done by the next one goes on; two runs would do the same work twice.
     concurrency=ConcurrencyPolicy(max_concurrency=1),
-    auto_activate=bool(SOURCE and OUTPUT),
+    auto_activate=bool(LAUNCH.source and LAUNCH.output),
+    **_COMMON,
 )

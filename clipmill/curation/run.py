@@ -186,13 +186,20 @@ def stream_work(
 
 
 def admit_unique(
-    listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None, num_groups: int
+    listing_uri: str,
+    plan: Plan,
+    *,
+    output: str,
+    duplicates: pa.Table | None,
+    num_groups: int,
+    group_s: float | None = None,
 ) -> list[str]:
     """Returns the work of the stages behind deduplication, for the clips that it kept; empty without them."""
     if plan.num_phases == 1:
         return []
     passed = passed_clips(listing_uri, plan.up_to(0), output=output, duplicates=duplicates)
-    return admit(listing_uri, plan.up_to(1), output=output, num_groups=num_groups, passed=passed)
+    plan = plan.up_to(1)
+    return admit(listing_uri, plan, output=output, num_groups=num_groups, group_s=group_s, passed=passed)
 
 
 def passed_clips(listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None) -> frozenset[str]:

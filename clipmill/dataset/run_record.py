@@ -53,8 +53,9 @@ def end_of_record(uri: str) -> RunEnd:
 def latest_run(output: str) -> str:
     """Returns the URI of the newest record of a whole run; empty where there is none."""
     folder = layout.runs_dir(store.normalise(output))
-    found = (entry.uri for entry in store.find(folder, (".json",)) if not entry.uri.endswith(STREAM_SUFFIX))
-    return max(found, default="")
+    names = (entry.uri.removeprefix(f"{folder}/") for entry in store.find(folder, (".json",)))
+    found = max((name for name in names if "/" not in name and not name.endswith(STREAM_SUFFIX)), default="")
+    return found and layout.join(folder, found)
 
 
 def published_summary(output: str) -> Summary:

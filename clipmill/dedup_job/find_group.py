@@ -22,7 +22,12 @@ _OWN = ("cluster", *assign.KMEANS_COLUMNS)
 
 def search(group: step_io.Group) -> step_io.Found:
     """Write what is found in a group; what ``select_keepers`` needs to know of it."""
-    found = step_io.Found(folder=group.kmeans_folder, ranking=group.ranking, known_uri=group.known_uri)
+    found = step_io.Found(
+        folder=group.kmeans_folder,
+        ranking=group.ranking,
+        rows_folder=group.rows_folder,
+        known_uri=group.known_uri,
+    )
     if not group.part_uris:
         return found
     rows = assign.sorted_by_cluster(concatenated(map(read_table, group.part_uris)))

@@ -4,6 +4,7 @@ import io
 import itertools
 import math
 import posixpath
+import re
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -26,6 +27,8 @@ FILES_PER_SHARD = 1_000
 BYTES_PER_SHARD = 256 << 20
 
 FILES = "files.json"
+_CONTENT = "content:"
+_MD5 = re.compile("[0-9a-f]{32}")
 CENTROIDS = "centroids.npy"
 
 _Item = TypeVar("_Item")
@@ -42,13 +45,26 @@ def digest(
 ) -> str:
     """Names how a step's result comes about: the fields ``names`` of ``spec``, and the files it reads.
 
-    Files differ as they are listed: none is read, unless the store does not say how old it is.
+    Files differ as they are listed: none is read, unless the store does not say how old it is. One of
+    ``by_content`` counts by what it holds, wherever it lies.
     """
     fields = {name: value for name, value in spec.result_fields().items() if name in names}
     return identity.stage_digest(stage, version, fields, upstream=[*map(_version, files), *upstream])
 
 
+def by_content(file: store.FileEntry) -> store.FileEntry:
+    """Returns the file with a version that says what it holds; S3 says that of an object in one piece."""
+    tag = file.version.strip('"')
+    if file.uri.startswith("s3://") and _MD5.fullmatch(tag):
+        return store.FileEntry(file.uri, file.size_bytes, f"{_CONTENT}{file.size_bytes}-{tag}")
+    return store.FileEntry(
+        file.uri, file.size_bytes, _CONTENT + identity.bytes_digest(store.read_bytes(file.uri))
+    )
+
+
 def _version(file: store.FileEntry) -> str:
+    if file.version.startswith(_CONTENT):
+        return file.version
     if file.version:
         return identity.source_version(file.uri, file.size_bytes, file.version)
     return f"{file.uri} {identity.bytes_digest(store.read_bytes(file.uri))}"

@@ -18,6 +18,7 @@ from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among
 from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store
 
+_ROW_SUFFIXES = (".sketches", ".f32", ".parquet")
 _PAIR_COLUMNS = ("id", "max_id", "cosine_sim_score")
 
 
@@ -44,6 +45,7 @@ def publish_all(
         store.delete(uri)
     for name, source in copied.items():
         store.put_if_changed(layout.join(root, name), store.read_bytes(source))
+    _bring_rows(found, output)
     _note_files(layout.join(folder, fit.FILES), (), now, output)
     _put(made, similarities, now, output)
     names = [*copied, *made, *_row_files(now)]
@@ -77,6 +79,7 @@ def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similar
         }
     )
     files = layout.join(found[0].folder, fit.FILES)
+    _bring_rows(found, output)
     _note_files(files, known.read_files(earlier, output), now, output)
     _put(made, similarities.model_copy(update={"counts": counts}), now, output)
     _remove_others(root, _row_files(now), (known.ROWS,))
@@ -130,9 +133,23 @@ def _rows(found: Sequence[Found]) -> tuple[step_io.RowsPart, ...]:
     return tuple(part.rows for part in found if part.rows is not None)
 
 
+def _bring_rows(found: Sequence[Found], output: str) -> None:
+    """Copies the rows for later runs from where they were found, if that is not this output."""
+    target = known.rows_dir(output)
+    for part in found:
+        if part.rows is None or part.rows_folder in ("", target):
+            continue
+        for suffix in _ROW_SUFFIXES:
+            source = layout.join(part.rows_folder, f"{part.rows.name}{suffix}")
+            if suffix != ".sketches" or store.exists(source):
+                store.put_if_changed(
+                    layout.join(target, f"{part.rows.name}{suffix}"), store.read_bytes(source)
+                )
+
+
 def _row_files(now: Known) -> list[str]:
     names = [layout.join(known.ROWS, part.name) for run in now.rows for part in run]
-    return [f"{name}{suffix}" for name in names for suffix in (".f32", ".parquet", ".sketches")]
+    return [f"{name}{suffix}" for name in names for suffix in _ROW_SUFFIXES]
 
 
 def _ids(table: pa.Table) -> bytes:

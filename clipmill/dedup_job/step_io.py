@@ -145,7 +145,7 @@ class FoundCluster(FoundTables):
 
 
 class Found(_Handover):
-    """Every cluster of a group that has rows, and how they were ranked.
+    """Every cluster of a group that has rows, how they were ranked, and where its rows for later runs lie.
 
     Of new clips ``new`` has what was found, all clusters together; each table has a column ``cluster``.
     """
@@ -155,6 +155,7 @@ class Found(_Handover):
     clusters: tuple[FoundCluster, ...] = ()
     new: FoundTables | None = None
     rows: RowsPart | None = None
+    rows_folder: str = ""
     known_uri: str = ""
 
 

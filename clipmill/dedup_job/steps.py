@@ -18,6 +18,7 @@ from clipmill.dedup.copies.thresholds import eps_for
 from clipmill.dedup.nearest import Search
 from clipmill.dedup_job import assign, fit, links, result, selection, step_io
 from clipmill.dedup_job.find_group import search
+from clipmill.dedup_job.previous.run import known_uri as run_known_uri
 from clipmill.dedup_job.previous.run import read_known, rows_dir
 from clipmill.dedup_job.publish import publish_all, publish_new
 from clipmill.dedup_job.refit import fit_new
@@ -49,6 +50,34 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec, *, columns_u
     there is no file, BadEmbeddings names a faulty file and row and counts all such rows; with
     ``spec.on_bad_rows`` ``skip`` they are left out and listed in ``dedup/bad_rows.parquet``.
     """
+    files = _files(embeddings_uri, output, spec, columns_uri=columns_uri)
+    return _fit(files, store.normalise(output), spec)
+
+
+def name_inputs(embeddings_uri: str, output: str, spec: DedupSpec, *, columns_uri: str = "") -> str:
+    """Writes which files ``fit_inputs`` reads; returns the URI, whose name says all that a fit depends on.
+
+    The name is the same for equal embeddings in any place, equal parameters and equal earlier runs. Checks
+    and errors as in ``fit_clusters``.
+    """
+    files = [fit.by_content(file) for file in _files(embeddings_uri, output, spec, columns_uri=columns_uri)]
+    output = store.normalise(output)
+    earlier = read_known(output, spec)
+    upstream = [] if earlier is None else [step_io.encode(earlier).decode()]
+    digest = fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, files, upstream=upstream)
+    uri = layout.join(layout.work_dir(output), "dedup_inputs", f"{digest}.json")
+    return step_io.write(uri, step_io.input_files(files))
+
+
+def fit_inputs(inputs_uri: str, output: str, spec: DedupSpec, *, workspace: str) -> str:
+    """As ``fit_clusters``, of the files that ``name_inputs`` named; all is written below ``workspace``."""
+    named = step_io.read(inputs_uri, step_io.InputFiles).files
+    files = [store.FileEntry(file.uri, file.size_bytes, file.version) for file in named]
+    return _fit(files, store.normalise(output), spec, workspace=store.normalise(workspace))
+
+
+def _files(embeddings_uri: str, output: str, spec: DedupSpec, *, columns_uri: str) -> list[store.FileEntry]:
+    """The files that are compared, after what only later steps use was looked at."""
     resolve(spec.backend)
     if spec.rank_columns:
         read_columns(columns_uri, spec.rank_columns, ids=[])
@@ -57,20 +86,24 @@ def fit_clusters(embeddings_uri: str, output: str, spec: DedupSpec, *, columns_u
         files, left_out = without_bad_rows(files, output)
         if left_out:
             spec.log().warning("%d rows of embeddings are left out: dedup/%s lists them", len(left_out), NAME)
+    return files
+
+
+def _fit(files: Sequence[store.FileEntry], output: str, spec: DedupSpec, *, workspace: str = "") -> str:
     with counted([file.uri for file in files]):
-        return _fit(files, output, spec)
+        return _fitted(files, output, spec, workspace=workspace or output)
 
 
-def _fit(files: Sequence[store.FileEntry], output: str, spec: DedupSpec) -> str:
+def _fitted(files: Sequence[store.FileEntry], output: str, spec: DedupSpec, *, workspace: str) -> str:
     earlier = read_known(output, spec)
     if earlier is not None:
         known = step_io.encode(earlier).decode()
         digest = fit.digest("fit_new", FIT_VERSION, spec, _FIT_FIELDS, files, upstream=[known])
-        uri = selection.fit_uri(output, digest, folder="dedup_added")
+        uri = selection.fit_uri(workspace, digest, folder="dedup_added")
         fitted = uri if store.exists(uri) else fit_new(earlier, files, output, spec, uri=uri)
         if fitted is not None:
             return fitted
-    uri = selection.fit_uri(output, fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, files))
+    uri = selection.fit_uri(workspace, fit.digest("fit_clusters", FIT_VERSION, spec, _FIT_FIELDS, files))
     if store.exists(uri):
         return uri
     centroids, num_rows = fit.centroids_of_files([file.uri for file in files], spec)
@@ -113,12 +146,13 @@ def assign_clusters(shard_uri: str) -> str:
 
 
 def cluster_groups(
-    fit_uri: str, assigned_uris: Sequence[str], spec: DedupSpec, *, columns_uri: str = ""
+    fit_uri: str, assigned_uris: Sequence[str], spec: DedupSpec, *, columns_uri: str = "", output: str = ""
 ) -> list[str]:
     """URIs of at most ``spec.max_groups`` groups of clusters, each for one ``find_duplicates``; at least one.
 
     ``assigned_uris`` are those of every shard. ``columns_uri``, a table of clips, is read where
-    ``spec.which_to_keep`` is ``columns``; SpecError when it lacks one of them.
+    ``spec.which_to_keep`` is ``columns``; SpecError when it lacks one of them. ``output`` is where earlier
+    runs left what a fit adds to, if that is not where the fit was written.
     """
     fitted = step_io.read(fit_uri, step_io.Fit)
     assigned = [step_io.read(uri, step_io.Assigned) for uri in sorted(assigned_uris)]
@@ -126,6 +160,7 @@ def cluster_groups(
         raise ValueError(f"{fit_uri} has {len(fitted.shard_uris)} shards, {len(assigned)} were assigned")
     how = _ranking(spec, columns_uri)
     tables = store.find(how.columns_uri, (".parquet",)) if how.columns_uri else []
+    tables = [fit.by_content(table) for table in tables]
     digest = fit.digest("find_duplicates", PAIRS_VERSION, spec, _RANK_FIELDS, tables)
     folder = layout.join(fitted.folder, f"pairs_{digest}")
     uris: list[str] = []
@@ -139,7 +174,7 @@ def cluster_groups(
             batch_size=spec.pairwise_batch_size,
             backend=spec.backend,
             rows_folder=rows_dir(selection.output_of(fitted.folder)),
-            known_uri=fitted.known_uri,
+            known_uri=_known_of(output, fitted.known_uri),
             links_to_removed=spec.group_linkage == "connected",
         )
         uris.append(step_io.write(layout.join(folder, f"group_{index}.json"), group))
@@ -186,12 +221,18 @@ def _selected(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algori
     """Writes the tree; returns the table of duplicates as written."""
     apply_verbose([spec])
     eps = eps_for(algorithm) if spec.eps is None else spec.eps
-    found = [step_io.read(uri, step_io.Found) for uri in found_uris]
     output = store.normalise(output)
+    found = [step_io.read(uri, step_io.Found) for uri in found_uris]
+    found = [one.model_copy(update={"known_uri": _known_of(output, one.known_uri)}) for one in found]
     select = _select_new if found[0].known_uri else _select_all
     table = select(found, output, spec, eps=eps)
     selection.remove_earlier_work(found[0].folder)
     return table
+
+
+def _known_of(output: str, known_uri: str) -> str:
+    """What the run adds to, in its own output: steps that were done for another one name that one's."""
+    return run_known_uri(store.normalise(output)) if output and known_uri else known_uri
 
 
 def _select_all(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> bytes:

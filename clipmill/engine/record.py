@@ -34,18 +34,30 @@ def stream_recorded(
     """Runs the engine over ``items`` into the state of ``output``; returns the URI of its record.
 
     ``part`` tells the records of one run's parts apart, which may be on several clusters. A stage, a store or
-    a server that fails on everything ends it early: the record says ``stopped``, and why.
+    a server that fails on everything ends it early: the record says ``stopped``, and why, and
+    ``is_passing`` where it was a store or a server.
     """
-    run, stopped = StreamRun(items, plan, engine=engine, state=ResultStore(output), run_id=run_id), ""
+    run = StreamRun(items, plan, engine=engine, state=ResultStore(output), run_id=run_id)
+    stopped, is_passing = "", False
     try:
         run.do(on_chunk, show)
     except (StageBroken, StoreOutage, WorkerDied, EngineDied) as error:
-        stopped = str(error)
+        stopped, is_passing = str(error), isinstance(error, StoreOutage) or _is_server(error)
         logger.error("the run stops: %s", error)
-    record = {**_record(items, run.report()), "num_phases": plan.num_phases, "stopped": stopped}
+    record = {
+        **_record(items, run.report()),
+        "num_phases": plan.num_phases,
+        "stopped": stopped,
+        "is_passing": is_passing,
+    }
     uri = layout.run_path(output, f"{run_id}.{part}.stream")
     store.put_bytes(uri, json.dumps(record, indent=1).encode())
     return uri
+
+
+def _is_server(error: Exception) -> bool:
+    """Returns True for a server of models that is gone: it may be there again for another attempt."""
+    return isinstance(error, EngineDied) and error.is_remote
 
 
 def _record(items: Sequence[Work], report: StreamReport) -> Mapping[str, object]:

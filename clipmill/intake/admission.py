@@ -5,6 +5,7 @@ file all show as rows that are missing. Memory is that of a range of videos, wha
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import ceil
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from clipmill.intake.known_videos import (
     load_splits,
     make_videos,
 )
-from clipmill.intake.manifests import get_sources, source_of, work_spool
+from clipmill.intake.manifests import get_sources, get_work, put_sources, source_of, work_spool
 from clipmill.planning.block import ClipBlock, lacks_of
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.missing import keys_by_clip
@@ -38,19 +39,38 @@ _VIDEOS_AT_ONCE = 2_000
 
 
 def admit(
-    listing_uri: str, plan: Plan, *, output: str, num_groups: int, passed: frozenset[str] | None = None
+    listing_uri: str,
+    plan: Plan,
+    *,
+    output: str,
+    num_groups: int,
+    group_s: float | None = None,
+    passed: frozenset[str] | None = None,
 ) -> list[str]:
     """Returns the work of this run as at most ``num_groups`` manifests; empty when nothing is to do.
 
-    ``passed`` are the clips that passed the barriers of the plan; None stands for all. Final failures whose
-    limit was raised since then are tried again.
+    With ``group_s`` there are only as many as hold so many seconds of video each. ``passed`` are the clips
+    that passed the barriers of the plan; None stands for all. Final failures whose limit was raised since
+    then are tried again.
     """
     clear_raised(ResultStore(output), plan.digests(), plan.limits)
     items = missing_work(get_sources(listing_uri), plan, output, passed=passed)
     with work_spool() as spool:
         for item in within_budget(items, plan.limits.max_work_per_run):
             spool.add(item)
-        return spool.put(output, num_groups)
+        wanted = num_groups if group_s is None else ceil(spool.video_s / group_s) or 1
+        return spool.put(output, min(num_groups, wanted))
+
+
+def remaining(work_uri: str, plan: Plan, *, output: str) -> str:
+    """Returns the manifest of what a manifest's videos still lack, after an attempt that was cut short."""
+    items = get_work(work_uri)
+    clips = [clip.clip_id for item in items for clip in item.clips or ()]
+    passed = frozenset(clips) if plan.num_phases > 1 else None
+    with work_spool() as spool:
+        for item in missing_work([item.source for item in items], plan, output, passed=passed):
+            spool.add(item)
+        return next(iter(spool.put(output, 1)), put_sources(output, []))
 
 
 def note_complete_videos(listing_uri: str, plan: Plan, *, output: str) -> None:

@@ -9,7 +9,8 @@ from math import ceil
 
 import pyarrow as pa
 
-from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError
+from clipmill import arrow
+from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreOutage, TransientStoreError
 from clipmill.intake.manifests import get_sources
 from clipmill.limits import LimitsSpec
 from clipmill.machine import num_cores
@@ -38,8 +39,6 @@ COPY_BYTES_PER_S = 1 << 20
 OUTAGE_SOURCES = 3
 """Sources in a row that a store does not deliver: then it is not they that are at fault."""
 
-_FAILURE = ("id", "outcome", "reason", "message", "limit", "limit_value")
-
 InspectRow = dict[str, object]
 """Column name -> value of the inspect state."""
 
@@ -50,22 +49,42 @@ def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec, run_
     A store that does not answer ends it early: the sources that are left are looked at by the next run.
     """
     inspections = inspect_all(get_sources(manifest_uri), limits)
-    run_id = run_id or new_run_id()
-    rows = [row_of(inspection) for inspection in inspections]
+    keep_rows(_table_of(inspections), output=output, limits=limits, run_id=run_id or new_run_id())
+    return sum(inspection.reason is None for inspection in inspections)
+
+
+def inspected_rows(manifest_uri: str, limits: LimitsSpec) -> pa.Table:
+    """Returns the rows of a manifest's sources, for ``keep_rows``; nothing is written.
+
+    StoreOutage where the store stopped to deliver: an answer for some of the sources is none.
+    """
+    sources = get_sources(manifest_uri)
+    inspections = inspect_all(sources, limits)
+    if len(inspections) < len(sources):
+        last = next(one for one in reversed(inspections) if one.reason == VideoReason.STORE_UNAVAILABLE)
+        raise StoreOutage(f"the store failed on {OUTAGE_SOURCES} sources in a row; the last: {last.message}")
+    return _table_of(inspections)
+
+
+def keep_rows(rows: pa.Table, *, output: str, limits: LimitsSpec, run_id: str) -> None:
+    """Writes rows of inspections to the state as one part, and what they make final; none write nothing."""
     digest, state = inspect_digest(limits), ResultStore(output)
-    state.append_records(INSPECT, digest, rows, schema=INSPECT_STATE, run_id=run_id)
-    failed = [{name: row[name] for name in _FAILURE} for row in rows if row["outcome"] == RETRYABLE]
-    if failed:
+    state.append(INSPECT, digest, rows, run_id=run_id)
+    failed = rows.filter(arrow.equal(rows["outcome"], RETRYABLE))
+    if len(failed):
         make_final(
             state,
             INSPECT,
             digest,
-            pa.Table.from_pylist(failed, schema=OUTCOME),
+            failed.select(OUTCOME.names),
             max_runs=limits.max_failed_runs,
             stopped_runs=frozenset(),  # an outage ends it early, and no failure of a store counts
             run_id=run_id,
         )
-    return sum(inspection.reason is None for inspection in inspections)
+
+
+def _table_of(inspections: Sequence[Inspection]) -> pa.Table:
+    return pa.Table.from_pylist([row_of(one) for one in inspections], schema=INSPECT_STATE)
 
 
 def inspect_all(sources: Sequence[SourceFile], limits: LimitsSpec) -> list[Inspection]:

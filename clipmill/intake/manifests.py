@@ -55,11 +55,13 @@ class WorkSpool:
 
     file: IO[bytes]
     num_items: int = 0
+    video_s: float = 0.0
 
     def add(self, item: Work) -> None:
         """Takes one more item."""
         self.file.write(_WORK.dump_json(item) + b"\n")
         self.num_items += 1
+        self.video_s += item.facts.duration_s
 
     def put(self, output: str, num_groups: int) -> list[str]:
         """Stores the items as at most ``num_groups`` manifests; returns their URIs."""

@@ -1,6 +1,5 @@
 """A FlyteAdmin that only takes notes, and ``pyflyte register`` run against it as a user would run it."""
 
-import functools
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 
 import grpc
+import yaml
 from flyteidl.admin import launch_plan_pb2, task_pb2, version_pb2, workflow_pb2
 from flyteidl.core import tasks_pb2
 from flyteidl.service import admin_pb2_grpc, dataproxy_pb2, dataproxy_pb2_grpc
@@ -141,9 +141,8 @@ class Registration:
     folder: TemporaryDirectory[str]
 
 
-@functools.cache
-def registered(root: Path = ROOT) -> Registration:
-    """The project at ``root``, registered once per test session by ``pyflyte register``, which copies all."""
+def registered(root: Path) -> Registration:
+    """The project at ``root``, registered by ``pyflyte register``, which copies all."""
     folder = TemporaryDirectory(prefix="flyte")
     with flyte_admin(Path(folder.name)) as (address, notes):
         done = run_pyflyte(
@@ -153,14 +152,26 @@ def registered(root: Path = ROOT) -> Registration:
             env={
                 "FLYTE_PLATFORM_URL": address,
                 "FLYTE_PLATFORM_INSECURE": "true",
-                "CLIPMILL_SOURCE": SOURCE,
-                "CLIPMILL_OUTPUT": OUTPUT,
-                "CLIPMILL_REGISTRY": REGISTRY,
                 "PYTHONPATH": str(root),
             },
             root=root,
         )  # fmt: skip
     return Registration(done.returncode, done.stdout + done.stderr, notes, folder)
+
+
+def write_deployment(root: Path) -> None:
+    """Gives a copy of the project a deployment with everything that a file may name."""
+    path = root / "deployment.yaml"
+    fields = yaml.safe_load(path.read_text())
+    fields |= {
+        "profile": "l4", "registry": REGISTRY, "service_account": "curator", "pod_template": "clipmill",
+        "secrets": [{"group": "clipmill", "key": "hf-token", "env_var": "HF_TOKEN"}],
+        "launch": {"source": SOURCE, "output": OUTPUT, "emails": ["team@example.com"]},
+    }  # fmt: skip
+    spot = {"node_selector": {"spot": "true"}, "tolerations": [{"key": "spot"}]}
+    for profile in fields["profiles"].values():
+        profile["spot"] = spot
+    path.write_text(yaml.safe_dump(fields, sort_keys=False))
 
 
 def run_pyflyte(

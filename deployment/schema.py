@@ -1,0 +1,185 @@
+"""What a deployment file may say: machines, placement, secrets and launch plans, by profile."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Environment = Literal["cpu", "nvdec", "models", "legacy", "vllm"]
+"""Extras of pyproject.toml that work on videos runs in; the same names as the images."""
+EngineName = Literal["stream", "map"]
+"""``stream`` is one Ray cluster per group of videos, ``map`` one plain pod per group."""
+
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
+_UNITS = {"": 1.0, "m": 1e-3, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
+Amount = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|Mi|Gi|Ti)?$")]
+"""As Kubernetes writes it: ``500m``, ``8``, ``32Gi``."""
+
+
+class Strict(BaseModel):
+    """A group of the file: unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Machine(Strict):
+    """What a container asks for; its limits are the same, so that it is never evicted for its memory."""
+
+    cpu: Amount
+    mem: Amount
+    gpu: int = Field(default=0, ge=0, le=16)
+    disk: Amount | None = None
+    """Ephemeral storage; without a value Kubernetes sets no limit."""
+
+
+class TaskRow(Machine):
+    """A task's machine, how often the backend may try it again, and how long one attempt may take."""
+
+    retries: int = Field(ge=0, le=20)
+    hours: float = Field(gt=0)
+    spot: bool = False
+
+
+class WorkerGroup(Machine):
+    """One kind of pod of the Ray cluster, grown between ``min`` and ``max``."""
+
+    min: int = Field(default=0, ge=0)
+    max: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min} and max {self.max}")
+        return self
+
+
+class Toleration(Strict):
+    """As Kubernetes has it."""
+
+    key: str
+    operator: Literal["Exists", "Equal"] = "Exists"
+    value: str = ""
+    effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+
+
+class Placement(Strict):
+    """On which nodes pods of one kind run."""
+
+    node_selector: dict[str, str] = Field(default_factory=dict[str, str])
+    tolerations: tuple[Toleration, ...] = ()
+
+
+class GpuPods(Placement):
+    """Pods with a GPU: its name in Flyte, and the shared memory that torch and vLLM use."""
+
+    accelerator: str = ""
+    shared_memory: Amount | None = None
+
+
+class Cluster(Strict):
+    """The Ray cluster of the engine ``stream``: a head that does no work, and groups of workers."""
+
+    head: Machine
+    workers: WorkerGroup
+    gpu_workers: dict[Environment, WorkerGroup] = Field(default_factory=dict[Environment, WorkerGroup])
+    scratch: Amount = "100Gi"
+    """Size of the volume at /tmp of each worker: spooled arrays, and what Ray spills."""
+    idle_s: int = Field(default=60, ge=1)
+    keep_finished_s: int = Field(default=600, ge=1)
+
+
+class Tasks(Strict):
+    """Machines of the plain tasks; ``stream`` only submits the Ray job."""
+
+    plan: TaskRow
+    inspect: TaskRow
+    stream: TaskRow
+    fit: TaskRow
+    pairs: TaskRow
+    publish: TaskRow
+    fetch: TaskRow
+    search: TaskRow
+
+
+class Prices(Strict):
+    """US dollars per hour, for an estimate in the deck of a run."""
+
+    core: float = Field(default=0.0, ge=0)
+    gpu: float = Field(default=0.0, ge=0)
+
+
+class Profile(Strict):
+    """One kind of cluster. The first engine is the one that runs use unless they name another."""
+
+    about: str
+    engines: tuple[EngineName, ...] = Field(min_length=1)
+    tasks: Tasks
+    cluster: Cluster | None = None
+    elements: dict[Environment, TaskRow] = Field(default_factory=dict[Environment, TaskRow])
+    """Machines of the engine ``map``, by environment."""
+    element_minutes: float = Field(default=30, ge=1, le=600)
+    """Minutes of video in one element of the engine ``map``."""
+    map_concurrency: int = Field(default=64, ge=1, le=5000)
+    """Elements of one map that run at once."""
+    max_parallelism: int = Field(default=64, ge=1)
+    gpu: GpuPods = GpuPods()
+    spot: Placement | None = None
+    """Where Ray's workers run that may be interrupted; plain tasks say so by ``spot: true`` in their row."""
+    prices: Prices = Prices()
+
+    @model_validator(mode="after")
+    def _check_engines(self) -> Self:
+        if "stream" in self.engines and self.cluster is None:
+            raise ValueError("the engine stream needs a cluster")
+        if "map" in self.engines and "cpu" not in self.elements:
+            raise ValueError("the engine map needs elements.cpu")
+        return self
+
+
+class SecretRequest(Strict):
+    """A secret that every task gets as an environment variable."""
+
+    key: str = Field(min_length=1)
+    env_var: str = Field(pattern=r"^[A-Z_][A-Z0-9_]*$")
+    group: str = ""
+
+
+class Launch(Strict):
+    """What the nightly plan curates, when, and whom a run writes to. Empty source: no schedule."""
+
+    source: str = ""
+    output: str = ""
+    spec: str = ""
+    """File beside the repository's root, or inline JSON."""
+    cron: str = "0 3 * * *"
+    emails: tuple[str, ...] = ()
+    """Also a Slack channel's address: mail to it appears there."""
+
+
+class Shared(Strict):
+    """What all profiles have in common."""
+
+    registry: str = Field(default="ghcr.io/clipmill", min_length=1)
+    service_account: str = ""
+    pod_template: str = ""
+    """Name of the PodTemplate in the namespace of the executions; docs/deploy.md prints it."""
+    pull_secret: str = ""
+    baked: bool = False
+    """True: the images hold the code, and a registration uploads none."""
+    secrets: tuple[SecretRequest, ...] = ()
+    launch: Launch = Launch()
+
+
+class Deployment(Shared):
+    """One profile with what all share: what tasks are registered with, and find in their environment."""
+
+    name: str
+    profile: Profile
+
+
+def amount(text: str) -> float:
+    """Returns an amount of Kubernetes as a number, of cores or bytes."""
+    found = _AMOUNT.fullmatch(text)
+    if found is None or found[2] not in _UNITS:
+        raise ValueError(f"{text} is no amount of Kubernetes")
+    return float(found[1]) * _UNITS[found[2]]

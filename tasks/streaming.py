@@ -1,0 +1,50 @@
+"""What one task of either engine does."""
+
+import json
+from typing import cast
+
+from clipmill.curation.run import stream_work
+from clipmill.engine.run import Engine
+from clipmill.intake.admission import remaining
+from clipmill.planning.from_spec import plan_of_spec
+from clipmill.runs.termination import terminable
+from clipmill.specs import CurateSpec
+from clipmill.storage import store
+from tasks.faults import StreamInterrupted, attempt, retried_by_flyte
+from tasks.leases import is_local, run_step
+from tasks.progress import show_progress
+
+
+def streamed(
+    work: str,
+    source: str,
+    output: str,
+    spec: CurateSpec,
+    phase: int,
+    run_id: str,
+    *,
+    engine: Engine,
+    retries: int,
+) -> str:
+    """Do the work of one manifest; the URI of what it took.
+
+    A later attempt does only what the earlier ones left. An outage is tried again; the last attempt gives its
+    end as data, so that what is done is published.
+    """
+    show_progress()
+    with terminable(), run_step(output, run_id) as lease:
+        plan = plan_of_spec(spec, source=source, output=output).up_to(phase)
+        if attempt():
+            work = remaining(work, plan, output=output)
+        record = stream_work(work, plan, lease=lease, engine=engine)
+    if not is_local() and attempt() < retries:
+        with retried_by_flyte():
+            _check_end(record)
+    return record
+
+
+def _check_end(record: str) -> None:
+    """Raise StreamInterrupted for a record that an outage ended early."""
+    facts = cast("dict[str, object]", json.loads(store.read_bytes(record)))
+    if facts["is_passing"]:
+        raise StreamInterrupted(str(facts["stopped"]))

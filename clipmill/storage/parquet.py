@@ -1,6 +1,6 @@
 """Tables as bytes: the same rows give the same bytes, on every run with the same library."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -43,6 +43,36 @@ def read_columns(uri: str, columns: Sequence[str] | None = None) -> pa.Table:
         return pq.ParquetFile(pa.BufferReader(data)).read(columns=None if columns is None else list(columns))
     except pa.ArrowException as error:
         raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+
+
+def read_batches(uri: str, columns: Sequence[str] | None = None, *, max_rows: int) -> Iterator[pa.Table]:
+    """Yields the rows of a file in its order, at most ``max_rows`` at once; columns it lacks are left out.
+
+    StoreError names an unreadable file.
+    """
+    with store.open_reader(uri) as reader, store.named_faults(uri):
+        try:
+            file = pq.ParquetFile(reader)
+            names = file.schema_arrow.names
+            wanted = names if columns is None else [name for name in columns if name in names]
+            for batch in file.iter_batches(max_rows, columns=wanted):
+                yield pa.Table.from_batches([batch])
+        except pa.ArrowException as error:
+            raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+
+
+def decode(data: bytes) -> pa.Table:
+    """Returns the table that ``encode`` made."""
+    return pq.ParquetFile(pa.BufferReader(data)).read()
+
+
+def column_names(uri: str) -> list[str]:
+    """Returns the names of a file's columns. StoreError names an unreadable file."""
+    with store.open_reader(uri) as reader, store.named_faults(uri):
+        try:
+            return pq.read_schema(reader).names
+        except pa.ArrowException as error:
+            raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
 
 
 def repeating(schema: pa.Schema) -> list[str] | bool:

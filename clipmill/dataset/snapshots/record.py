@@ -1,6 +1,7 @@
 """What a manifest says of the tables of its snapshot, and reading them by it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -86,6 +87,17 @@ def check_standing(output: str) -> None:
 def _of_version(output: str, content: Mapping[str, Any]) -> str:
     found = content["schema_version"]
     return f"{output} is of another version of clipmill (schema {found}, this one reads {SCHEMA_VERSION})"
+
+
+def named_snapshot(output: str, snapshot_id: str) -> Snapshot:
+    """Returns a snapshot by its id, the current one without. SourceError for one that is not there."""
+    current = current_snapshot(output)
+    if snapshot_id in ("", current.snapshot_id):
+        return current
+    uri = layout.snapshot_manifest_path(output, snapshot_id)
+    if not re.fullmatch(r"[\w-]+", snapshot_id) or not store.exists(uri):
+        raise SourceError(f"{output} has no snapshot {snapshot_id}: see clipmill snapshots list {output}")
+    return snapshot_of(store.read_bytes(uri))
 
 
 def table_parts(output: str, table: str, *, snapshot: Snapshot | None = None) -> list[str]:

@@ -22,7 +22,7 @@ def window_mp4(clip_path: str, start_frame: int, end_frame: int, *, options: Enc
     """
     with ExitStack() as stack:
         source = stack.enter_context(closing(ClipSource(stack.enter_context(open_source(clip_path)))))
-        times = _times(source)
+        times = frame_times(source)
         if not 0 <= start_frame < end_frame < len(times):
             raise ValueError(
                 f"{clip_path} has {len(times) - 1} frames, asked for are {start_frame} to {end_frame}"
@@ -31,13 +31,13 @@ def window_mp4(clip_path: str, start_frame: int, end_frame: int, *, options: Enc
             return Path(clip_path).read_bytes()
         size_bytes = Path(clip_path).stat().st_size
         encoding = source_encoding(
-            _of_window(options), source.container, source.stream, size_bytes=size_bytes, rotation_deg=0
+            of_window(options), source.container, source.stream, size_bytes=size_bytes, rotation_deg=0
         )
         return _encoded(source, FrameSpan(start_frame, end_frame), times, encoding)
 
 
-def _of_window(options: EncodeOptions) -> EncodeOptions:
-    """The pictures of a clip have their size and rate already."""
+def of_window(options: EncodeOptions) -> EncodeOptions:
+    """Returns the options for a part of a clip, whose pictures have their size and rate already."""
     return replace(
         options,
         encoder=options.encoder if options.encodes else DEFAULT_ENCODER,
@@ -61,8 +61,8 @@ def _encoded(source: ClipSource, span: FrameSpan, times: list[int], encoding: So
         return Path(encoded_path(folder.path, clip)).read_bytes()
 
 
-def _times(source: ClipSource) -> list[int]:
-    """When each frame of a clip of ours is shown, in its time base, and the end of the last."""
+def frame_times(source: ClipSource) -> list[int]:
+    """Returns when each frame of a clip of ours is shown, in its time base, and the end of the last."""
     shown = {packet.pts: packet.duration or 1 for packet in source.packets_from(0) if packet.pts is not None}
     times = sorted(shown)
     return [*times, times[-1] + shown[times[-1]]] if times else [0]

@@ -75,10 +75,17 @@ def _build(frame: VideoFrame, geometry: Geometry) -> Graph:
         ),
         graph.add("crop", f"{crop.width}:{crop.height}:{crop.x}:{crop.y}:exact=1"),
         graph.add("scale", f"{width}:{height}:flags=area+accurate_rnd+full_chroma_int+bitexact"),
-        graph.add("crop", f"{kept_width}:{kept_height}"),
+        graph.add(*_last_step((width, height), (kept_width, kept_height))),
         graph.add("buffersink"),
     ]
     for node, following in pairwise(nodes):
         graph.link_nodes(node, following)
     graph.configure()
     return graph
+
+
+def _last_step(scaled: tuple[int, int], size: tuple[int, int]) -> tuple[str, str]:
+    """Takes the middle, or puts black bars around a picture that is smaller."""
+    if all(have >= wanted for have, wanted in zip(scaled, size, strict=True)):
+        return "crop", f"{size[0]}:{size[1]}"
+    return "pad", f"{size[0]}:{size[1]}:(ow-iw)/2:(oh-ih)/2"

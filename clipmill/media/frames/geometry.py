@@ -31,7 +31,10 @@ class Rect:
 
 @dataclass(frozen=True)
 class Geometry:
-    """First ``crop``, then scale to ``scaled`` (width, height), then take the middle ``size`` of it."""
+    """First ``crop``, then scale to ``scaled`` (width, height), then take the middle ``size`` of it.
+
+    A ``size`` that is larger in a direction puts black bars there.
+    """
 
     crop: Rect
     scaled: tuple[int, int]

@@ -1,0 +1,73 @@
+"""``clipmill split``: parts to train on and to measure by, without leaks."""
+
+from typing import Annotated
+
+import typer
+
+from clipmill.cli.exits import DONE, FAILURES_LEFT, MISUSE
+from clipmill.dataset.snapshots.record import named_snapshot
+from clipmill.partition.leaks import find_leaks
+from clipmill.partition.run import Split, split_clips
+from clipmill.partition.spec import parse_ratios, partition_spec
+from clipmill.partition.table import read_settings
+from clipmill.storage import store
+
+app = typer.Typer()
+
+MAX_SHOWN = 50
+
+
+@app.command()
+def split(
+    output: Annotated[str, typer.Argument(help="folder or URI of a run's results")],
+    ratios: Annotated[str, typer.Option(help="parts and their shares")] = "train=0.98,val=0.01,test=0.01",
+    group_by: Annotated[str, typer.Option(help="column of clips whose equal values stay together")] = "",
+    by: Annotated[str, typer.Option(help="what the shares are of: seconds or clips")] = "seconds",
+    seed: Annotated[int, typer.Option(help="decides where new groups go")] = 0,
+    cap: Annotated[int | None, typer.Option(help="most clips of one value of --cap-by")] = None,
+    cap_by: Annotated[str, typer.Option(help="video_id, another column, or cluster")] = "",
+    rank: Annotated[str, typer.Option(help="column whose larger value is better; -column: the smaller")] = "",
+    snapshot: Annotated[str, typer.Option(help="id of a snapshot; empty: the current one")] = "",
+    check: Annotated[bool, typer.Option("--check", help="only look for clips that leak")] = False,
+    embedding: Annotated[str, typer.Option(help="what --check compares by; empty: the first")] = "",
+) -> int:
+    """Part the kept clips of an output, so that parts share no video, no copy and no value of a column.
+
+    Run it again after each curation: clips that have a part keep it. With --check it ends with 3 where clips
+    of different parts are alike.
+    """
+    output = store.normalise(output)
+    found = named_snapshot(output, snapshot)
+    if check:
+        return _check(output, embedding, snapshot)
+    spec = partition_spec(
+        {
+            "ratios": parse_ratios(ratios), "group_by": group_by, "by": by, "seed": seed, "cap": cap,
+            "cap_by": cap_by, "rank": rank,
+        }
+    )  # fmt: skip
+    print(_summary(split_clips(output, found, spec)))
+    return DONE
+
+
+def _summary(done: Split) -> str:
+    total_s = sum(done.seconds.values()) or 1.0
+    lines = [f"{done.num_new:,} new clips; held out: {done.num_leaks:,} by leak, {done.num_capped:,} by cap"]
+    for part, count in done.clips.items():
+        seconds = done.seconds[part]
+        lines.append(f"{part:<10}{count:>12,} clips{seconds / 3600:>10.2f} h{seconds / total_s:>9.2%}")
+    return "\n".join(lines)
+
+
+def _check(output: str, embedding: str, snapshot: str) -> int:
+    settings = read_settings(output)
+    if settings is None:
+        print(f"{output} was never split: clipmill split {output}")
+        return MISUSE
+    leaks = find_leaks(output, named_snapshot(output, snapshot), str(settings["training"]), embedding)
+    for leak in leaks[:MAX_SHOWN]:
+        print(f"{leak.similarity:.3f}  {leak.part} {leak.clip_id}  {leak.other_part} {leak.other_id}")
+    if len(leaks) > MAX_SHOWN:
+        print(f"and {len(leaks) - MAX_SHOWN:,} more")
+    print(f"{len(leaks):,} pairs of clips of different parts are alike" if leaks else "no leak was found")
+    return FAILURES_LEFT if leaks else DONE

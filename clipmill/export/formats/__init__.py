@@ -1,0 +1,18 @@
+"""One module per family of formats: what a shard becomes, and what is written once all shards are there."""
+
+from collections.abc import Callable, Mapping
+
+from clipmill.export.formats.folders import Cosmos, DiffusionPipe, Ltx, Musubi
+from clipmill.export.formats.tables import HuggingFace, Lance
+from clipmill.export.formats.webdataset import WebDataset
+from clipmill.export.job import Format
+
+FORMATS: Mapping[str, Callable[[], Format]] = {
+    "webdataset": WebDataset,
+    "hf": HuggingFace,
+    "lance": Lance,
+    "ltx": Ltx,
+    "musubi": Musubi,
+    "diffusion-pipe": DiffusionPipe,
+    "cosmos": Cosmos,
+}

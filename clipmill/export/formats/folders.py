@@ -1,0 +1,203 @@
+"""Folders of videos for trainers that read files: LTX, musubi-tuner, diffusion-pipe and Cosmos-Predict2.
+
+What each expects was read in its own sources; docs/export.md names them with dates.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clipmill.export.clip_files import Row, missing, suffix_of
+from clipmill.export.job import FinishJob, Receipt, ShardJob
+from clipmill.storage import store
+
+_SIDE_PX = 32
+"""diffusion-pipe rounds sizes to it."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A sample that was written: its video below the part's folder, and what lists of samples need."""
+
+    video: str
+    caption: str
+    num_frames: int
+    rate: float
+    width: int
+    height: int
+
+
+def write_videos(job: ShardJob, *, folder: str, texts: str) -> Receipt:
+    """Writes each video of a shard into ``folder`` of its part, and its text where ``texts`` says.
+
+    The receipt lists the samples in their order.
+    """
+    files: dict[str, int] = {}
+    placed: list[Mapping[str, Any]] = []
+    for row, path in job.samples():
+        name = f"{folder}{row['sample_id']}{suffix_of(row)}"
+        try:
+            files[f"{job.shard.part}/{name}"] = job.put(f"{job.shard.part}/{name}", path)
+        except FileNotFoundError as error:
+            raise missing(path, job.clips.output) from error
+        if texts and row["caption"]:
+            text = f"{job.shard.part}/{texts.format(row['sample_id'])}"
+            files[text] = job.put(text, row["caption"].encode())
+        placed.append(_placed(row, name))
+    return Receipt(files, {"samples": placed})
+
+
+def _placed(row: Row, name: str) -> Mapping[str, Any]:
+    return {
+        "video": name,
+        "caption": row["caption"],
+        "num_frames": row["num_frames"],
+        "rate": row["framerate"] if row["is_whole"] or row["fps"] is None else row["fps"],
+        "width": row["width"],
+        "height": row["height"],
+    }
+
+
+def _samples(job: FinishJob) -> Iterator[tuple[str, list[Placed]]]:
+    """Yields each part with its samples in order."""
+    for part, shards in sorted(job.by_part().items()):
+        yield part, [Placed(**one) for _, receipt in shards for one in receipt.facts["samples"]]
+
+
+def _json_lines(rows: Sequence[Mapping[str, object]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+class Ltx:
+    """``dataset.jsonl`` with ``video`` and ``caption``; paths are relative to that file."""
+
+    def write(self, job: ShardJob) -> Receipt:
+        """Writes the videos of a shard."""
+        return write_videos(job, folder="videos/", texts="")
+
+    def finish(self, job: FinishJob) -> Sequence[str]:
+        """Writes the list of each part; returns the resolution buckets of its samples."""
+        lines: list[str] = []
+        for part, samples in _samples(job):
+            job.put(f"{part}/dataset.jsonl", _json_lines([_video_and_caption(one) for one in samples]))
+            buckets = Counter((one.width, one.height, one.num_frames) for one in samples)
+            names = ";".join("x".join(map(str, bucket)) for bucket, _ in buckets.most_common())
+            lines.append(f'{job.dest}/{part}/dataset.jsonl --resolution-buckets "{names}"')
+        return lines
+
+
+def _video_and_caption(sample: Placed) -> Mapping[str, object]:
+    return {"video": sample.video, "caption": sample.caption}
+
+
+class Musubi:
+    """One JSONL with ``video_path`` and ``caption`` for each source rate, and ``dataset.toml``."""
+
+    def write(self, job: ShardJob) -> Receipt:
+        """Writes the videos of a shard."""
+        return write_videos(job, folder="videos/", texts="")
+
+    def finish(self, job: FinishJob) -> Sequence[str]:
+        """Writes the lists and the configuration of each part."""
+        rule = job.plan.spec.frame_rule
+        for part, samples in _samples(job):
+            root = f"{job.dest}/{part}" if store.is_local(job.dest) else "."
+            tables = [_MUSUBI_GENERAL.format(*_common_size(samples))]
+            for rate in sorted({one.rate for one in samples}):
+                own = [one for one in samples if one.rate == rate]
+                name = f"fps_{_number(rate)}"
+                rows = [{"video_path": one.video, "caption": one.caption} for one in own]
+                job.put(f"{part}/{name}.jsonl", _json_lines(rows))
+                lengths = _lengths(own, has_counts=rule is not None and bool(rule.counts))
+                values = {"root": root, "name": name, "rate": _number(rate), "lengths": lengths}
+                tables.append(_MUSUBI_DATASET.format(**values))
+            job.put(f"{part}/dataset.toml", "\n".join(tables).encode())
+        return [f"--dataset_config {job.dest}/{part}/dataset.toml" for part in sorted(job.by_part())]
+
+
+def _lengths(samples: Sequence[Placed], *, has_counts: bool) -> str:
+    """Which frames musubi-tuner takes: the listed numbers, or as many as 4n+1 allows."""
+    counts = sorted({one.num_frames for one in samples})
+    if has_counts:
+        return f'frame_extraction = "head"\ntarget_frames = {counts}'
+    return f'frame_extraction = "full"\nmax_frames = {counts[-1]}'
+
+
+_MUSUBI_GENERAL = """\
+[general]
+resolution = [{}, {}]
+batch_size = 1
+enable_bucket = true
+bucket_no_upscale = true
+"""
+_MUSUBI_DATASET = """\
+[[datasets]]
+video_jsonl_file = "{root}/{name}.jsonl"
+cache_directory = "{root}/cache_{name}"
+source_fps = {rate}
+{lengths}
+"""
+
+
+def _number(rate: float) -> str:
+    """A decimal number: musubi-tuner takes no whole one."""
+    return str(round(float(rate), 3))
+
+
+def _common_size(samples: Sequence[Placed]) -> tuple[int, int]:
+    """The size that most samples have; of equals the larger."""
+    counts = Counter((one.width, one.height) for one in samples)
+    return max(counts, key=lambda size: (counts[size], size))
+
+
+class DiffusionPipe:
+    """A folder of videos with texts of the same names, and ``dataset.toml``."""
+
+    def write(self, job: ShardJob) -> Receipt:
+        """Writes the videos and texts of a shard."""
+        return write_videos(job, folder="videos/", texts="videos/{}.txt")
+
+    def finish(self, job: FinishJob) -> Sequence[str]:
+        """Writes the configuration of each part."""
+        for part, samples in _samples(job):
+            root = f"{job.dest}/{part}" if store.is_local(job.dest) else "."
+            ratios = [one.width / one.height for one in samples]
+            side = min(math.isqrt(one.width * one.height) for one in samples) // _SIDE_PX * _SIDE_PX
+            frames = sorted({1, *(one.num_frames for one in samples)})
+            config = _DIFFUSION_PIPE.format(
+                side=max(side, _SIDE_PX), least=min(ratios), most=max(ratios), frames=frames, root=root
+            )
+            job.put(f"{part}/dataset.toml", config.encode())
+        return [f'dataset = "{job.dest}/{part}/dataset.toml"' for part in sorted(job.by_part())]
+
+
+_DIFFUSION_PIPE = """\
+resolutions = [{side}]
+enable_ar_bucket = true
+min_ar = {least:.3f}
+max_ar = {most:.3f}
+num_ar_buckets = 7
+frame_buckets = {frames}
+
+[[directory]]
+path = "{root}/videos"
+num_repeats = 1
+"""
+
+
+class Cosmos:
+    """``videos/`` and ``metas/``: a text of the same name for each video."""
+
+    def write(self, job: ShardJob) -> Receipt:
+        """Writes the videos and texts of a shard."""
+        return write_videos(job, folder="videos/", texts="metas/{}.txt")
+
+    def finish(self, job: FinishJob) -> Sequence[str]:
+        """Returns how the text embeddings of each part are made."""
+        return [
+            f"python -m scripts.get_t5_embeddings --dataset_path {job.dest}/{part}"
+            for part in sorted(job.by_part())
+        ]

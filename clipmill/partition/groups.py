@@ -1,0 +1,48 @@
+"""Clips that must stay together: connected by a video, a copy or a value, now or in an earlier run. Pure."""
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+Codes = np.ndarray
+"""int64 ``(N,)``: which node a row belongs to; -1 for none."""
+
+
+class Links:
+    """Nodes of several kinds, and the pairs of them that stay together."""
+
+    def __init__(self) -> None:
+        self.num_nodes = 0
+        self._pairs: list[np.ndarray] = []
+
+    def nodes(self, count: int) -> int:
+        """Adds nodes; returns the number of the first."""
+        first = self.num_nodes
+        self.num_nodes += count
+        return first
+
+    def join(self, one: Codes, other: Codes) -> None:
+        """Joins nodes row by row; a -1 joins nothing."""
+        has = (one >= 0) & (other >= 0)
+        self._pairs.append(np.unique(np.stack([one[has], other[has]], axis=1), axis=0))
+
+    def groups(self) -> Codes:
+        """Returns the group ``(num_nodes,)`` of each node."""
+        pairs = np.concatenate([np.zeros((0, 2), np.int64), *self._pairs])
+        ones = np.ones(len(pairs), np.int8)
+        graph = sparse.coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(self.num_nodes,) * 2)
+        return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def smallest(groups: Codes, ranks: np.ndarray, num_groups: int) -> np.ndarray:
+    """Returns int64 ``(num_groups,)``: the smallest rank of each group; a large number without rows."""
+    found = np.full(num_groups, np.iinfo(np.int64).max)
+    np.minimum.at(found, groups, ranks)
+    return found
+
+
+def ranks_of(order: np.ndarray) -> np.ndarray:
+    """Returns int64 ``(N,)``: the place of each row in an order of all rows."""
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return ranks

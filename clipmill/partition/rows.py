@@ -1,0 +1,167 @@
+"""What a split reads of a snapshot: kept clips, what links them, and the parts that they have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from clipmill import arrow, layout
+from clipmill.dataset.snapshots.record import Snapshot, table_parts
+from clipmill.dedup_job.selection import KMEANS
+from clipmill.errors import SpecError
+from clipmill.partition.table import PARTS_SCHEMA, part_files
+from clipmill.storage import parquet, store
+
+CLUSTER = "cluster"
+"""Not a column: the cluster that deduplication found a clip in."""
+_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips of a snapshot, column by column: those that are kept, and those that repeat one.
+
+    ``videos``, ``groups`` and ``caps`` are codes int64 ``(N,)``, -1 for none.
+    """
+
+    ids: pa.Array
+    is_kept: np.ndarray
+    videos: np.ndarray
+    video_ids: pa.Array
+    groups: np.ndarray
+    caps: np.ndarray
+    seconds: np.ndarray
+    ranks: np.ndarray
+
+
+def read_clips(output: str, snapshot: Snapshot, *, group_by: str, cap_by: str, rank: str) -> Clips:
+    """Returns the clips of a snapshot. SpecError names a column that it lacks."""
+    uris = table_parts(output, "clips", snapshot=snapshot)
+    names = parquet.column_names(uris[0])
+    rank_column = rank.removeprefix("-")
+    asked = [name for name in (group_by, cap_by, rank_column) if name and name != CLUSTER]
+    if missing := [name for name in asked if name not in names]:
+        raise SpecError(f"the clips have no column {missing[0]}; they have {', '.join(names)}")
+    columns = list(dict.fromkeys(["clip_id", "video_id", "status", "start_s", "end_s", *asked]))
+    tables = [table for uri in uris for table in parquet.read_batches(uri, columns, max_rows=_ROWS)]
+    table = pa.concat_tables([one.filter(_is_wanted(one)) for one in tables]).combine_chunks()
+    ids = table["clip_id"].combine_chunks()
+    videos, video_ids = _codes(table["video_id"])
+    return Clips(
+        ids=ids,
+        is_kept=arrow.flags(arrow.equal(table["status"], "kept")),
+        videos=videos,
+        video_ids=video_ids,
+        groups=_codes(table[group_by])[0] if group_by else np.full(len(ids), -1),
+        caps=_cap_codes(output, table, ids, cap_by),
+        seconds=table["end_s"].to_numpy() - table["start_s"].to_numpy(),
+        ranks=_rank_values(table, rank),
+    )
+
+
+def _is_wanted(table: pa.Table) -> pa.Array:
+    return arrow.is_in(table["status"], pa.array(["kept", "duplicate"]))
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
+
+
+def _cap_codes(output: str, table: pa.Table, ids: pa.Array, cap_by: str) -> np.ndarray:
+    if not cap_by:
+        return np.full(len(ids), -1)
+    return _codes(table[cap_by])[0] if cap_by != CLUSTER else _clusters(output, ids)
+
+
+def _clusters(output: str, ids: pa.Array) -> np.ndarray:
+    """The cluster of each clip, as deduplication left it in the documented tree."""
+    found = np.full(len(ids), -1)
+    files = store.find(layout.join(layout.dedup_dir(output), KMEANS), (".parquet",))
+    if not files:
+        raise SpecError(f"{output} was not deduplicated: it has no clusters to cap by")
+    for file in files:
+        cluster = int(file.uri.partition("centroid=")[2].partition("/")[0])
+        members = parquet.read_columns(file.uri, ["id"])["id"].combine_chunks()
+        found[arrow.flags(arrow.is_in(ids, members))] = cluster
+    return found
+
+
+def _rank_values(table: pa.Table, rank: str) -> np.ndarray:
+    """Numbers ``(N,)`` of which the smaller is the better; a null is the worst."""
+    if not rank:
+        return np.zeros(len(table))
+    values = table[rank.removeprefix("-")].cast(pa.float64()).fill_null(float("nan")).to_numpy()
+    return np.where(np.isnan(values), np.inf, values if rank.startswith("-") else -values)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The parts that earlier runs gave, one row for each clip: ids, groups (codes) and parts."""
+
+    ids: pa.Array
+    groups: np.ndarray
+    group_ids: pa.Array
+    parts: np.ndarray
+
+
+def read_standing(output: str) -> Standing:
+    """Returns the last row of each clip of the table of parts."""
+    tables = [parquet.read(uri, schema=PARTS_SCHEMA) for uri in part_files(output)]
+    table = pa.concat_tables([PARTS_SCHEMA.empty_table(), *tables]).combine_chunks()
+    ids = table["clip_id"].combine_chunks()
+    last = np.sort(_last_rows(ids))
+    table = table.take(pa.array(last))
+    groups, group_ids = _codes(table["group_id"])
+    parts = np.array(table["part"].to_pylist(), object)
+    return Standing(table["clip_id"].combine_chunks(), groups, group_ids, parts)
+
+
+def _last_rows(ids: pa.Array) -> np.ndarray:
+    """The row of each id's last place."""
+    codes = ids.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    last = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
+    last[codes] = np.arange(len(codes))  # the last assignment of a place wins
+    return last
+
+
+def sorted_rows(ids: pa.Array) -> np.ndarray:
+    """Returns int64 ``(N,)``: the rows in the order of their ids."""
+    rows = pa.table({"id": ids, "row": np.arange(len(ids))})
+    return rows.sort_by("id")["row"].to_numpy()
+
+
+def places_in(ids: pa.Array, among: pa.Array) -> np.ndarray:
+    """Returns int64 ``(N,)``: the place of each id in ``among``, -1 where it is not there."""
+    found = arrow.index_in(ids, among)
+    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def duplicate_pairs(output: str, snapshot: Snapshot, clips: Clips) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+    """Returns codes of videos ``(P,)`` that a link joins: by a clip that repeats one, or by a whole copy."""
+    if "duplicates" not in snapshot.tables or not snapshot.num_rows("duplicates"):
+        return []
+    tables = [parquet.read_columns(uri) for uri in table_parts(output, "duplicates", snapshot=snapshot)]
+    table = pa.concat_tables(tables)
+    return [_of_clips(table, clips), _of_videos(output, snapshot, table, clips)]
+
+
+def _of_clips(table: pa.Table, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
+    rows = table.filter(arrow.equal(table["scope"], "clip"))
+    videos = np.append(clips.videos, -1)
+    one, other = (videos[places_in(rows[n].combine_chunks(), clips.ids)] for n in ("clip_id", "duplicate_of"))
+    return one, other
+
+
+def _of_videos(
+    output: str, snapshot: Snapshot, table: pa.Table, clips: Clips
+) -> tuple[np.ndarray, np.ndarray]:
+    """Copies of videos are named by URI."""
+    rows = table.filter(arrow.equal(table["scope"], "video"))
+    uris = table_parts(output, "videos", snapshot=snapshot)
+    videos = pa.concat_tables([parquet.read_columns(uri, ["uri", "video_id"]) for uri in uris])
+    codes = np.append(places_in(videos["video_id"].combine_chunks(), clips.video_ids), -1)
+    known = videos["uri"].combine_chunks()
+    one, other = (codes[places_in(rows[n].combine_chunks(), known)] for n in ("clip_id", "duplicate_of"))
+    return one, other

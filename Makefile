@@ -3,6 +3,8 @@ SOURCE ?=
 OUTPUT ?= data/curated
 SPEC ?= examples/demo.yaml
 VIDEOS ?=
+# Processes that share the tests. Two of them fill two cores; each test has a time limit, so more need more cores.
+WORKERS ?= 2
 
 PYTHON ?= $(firstword $(foreach p,python3.12 python3.11 python3,$(shell $(p) -c 'import sys; v = sys.version_info[:2]; print("$(p)" if (3, 11) <= v < (3, 13) else "")' 2>/dev/null)))
 BIN := .venv/bin
@@ -30,7 +32,7 @@ demo: .venv/.ready $(if $(SOURCE),,data/footage/ground_truth.json)  ## curate fo
 	@$(BIN)/python -m workflows.curate --source "$(or $(SOURCE),data/footage)" --output "$(OUTPUT)" --spec "$(SPEC)"
 
 test: .venv/.ready  ## all tests but those of learned models
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS)
 
 # Not even imported: what whole runs need takes longer to import than all units to run.
 test-fast: .venv/.ready  ## unit tests, under a minute

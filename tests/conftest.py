@@ -18,6 +18,8 @@ TESTS = Path(__file__).parent
 TIERS = ("unit", "integration", "end_to_end")
 WHOLE_RUNS = {"end_to_end", "faults", "flyte", "golden"}
 """Folders whose tests carry out whole runs."""
+ON_RAY = "on_ray"
+"""Folders whose tests start Ray, which takes the cores of a small machine for itself."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,12 +28,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test gets a tier; tests marked ``gpu`` run where there is one."""
+    """Every test gets a tier; tests marked ``gpu`` run where there is one; long files come first."""
+    items.sort(key=_rank)
     for item in items:
         if not any(item.get_closest_marker(tier) for tier in TIERS):
             item.add_marker(_tier(item.path))
         if item.get_closest_marker("gpu") and not HAS_NVIDIA_DRIVER:
             item.add_marker(pytest.mark.skip(reason="needs a GPU; this machine has no NVIDIA driver"))
+
+
+def _rank(item: pytest.Item) -> int:
+    """Processes that share the tests end at about one time where the long files are done first."""
+    folders = item.path.relative_to(TESTS).parts
+    return 0 if ON_RAY in folders else 1 if WHOLE_RUNS & set(folders) else 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> object:
+    """``pytest -n 2``: each file in one process, so that its fixtures are made once."""
+    from tests.support.by_file import ByFile
+
+    return ByFile(config, apart=ON_RAY)
 
 
 def _tier(path: Path) -> str:

@@ -1,12 +1,8 @@
-"""Streaming is real: operators that work at once on small rows, on one core and on two, with one result."""
+"""Small rows between operators, and one result whatever the order, the names and the processes."""
 
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,86 +16,8 @@ from clipmill.intake.manifests import get_work
 from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.stages.reads import Frames
 from tests.support.films.small_films import draw_film
-from tests.support.runs.curation import (
-    ROOT,
-    Row,
-    curate_here,
-    environment,
-    fates,
-    laps,
-    plain_spec,
-    published_files,
-    rows,
-)
+from tests.support.runs.curation import curate_here, plain_spec, published_files, rows
 from tests.support.runs.one_codec import one_codec_process
-from tests.support.stand_ins import sabotage
-
-pytestmark = pytest.mark.timeout(600)
-
-NUM_CPUS = ("1", "2")
-HANG_S = 400.0
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory, collection: Path) -> Path:
-    """The collection and a film that kills its decoder."""
-    folder = tmp_path_factory.mktemp("streaming") / "source"
-    shutil.copytree(collection, folder)
-    draw_film(folder / "SCAN_CRASH.mp4", seed=60, shots=(30,))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def plans(source: Path) -> dict[str, list[str]]:
-    """Ray's plans; what was curated inline, on one core and on two lies beside the source."""
-    env = environment(**sabotage.lay(source.parent / "saboteur"))
-    env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT}"
-    arguments = ["-m", "tests.support.runs.ray_runs", str(source), str(source.parent), *NUM_CPUS]
-    done = subprocess.run(
-        [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, text=True, timeout=HANG_S, check=True
-    )
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-@pytest.mark.parametrize(("plan", "kind"), [("logical", "MapBatches"), ("physical", "ActorPoolMapOperator")])
-def test_ray_runs_at_least_three_operators(plans: dict[str, list[str]], plan: str, kind: str) -> None:
-    assert plans[plan].count(kind) >= 3
-
-
-@pytest.mark.usefixtures("plans")
-@pytest.mark.parametrize("num_cpus", NUM_CPUS)
-def test_cores_do_not_show_in_what_is_published(source: Path, num_cpus: str) -> None:
-    inline_files, ray_files = (published_files(source.parent / name) for name in ("inline", num_cpus))
-    assert ray_files.keys() == inline_files.keys()
-    assert ray_files == inline_files
-
-
-@pytest.mark.usefixtures("plans")
-@pytest.mark.parametrize("num_cpus", NUM_CPUS)
-def test_crashing_decoder_costs_its_video_on_ray_too(source: Path, num_cpus: str) -> None:
-    found = fates(source.parent / num_cpus, source)
-    assert found["SCAN_CRASH.mp4"] == "decoder_crashed"
-    assert [name for name, fate in found.items() if fate == "curated"] == [
-        "harbour.mp4", "market.mp4", "reposts/worn.mp4"
-    ]  # fmt: skip
-
-
-def test_custom_stage_drops_clips_in_a_worker_of_ray(plans: dict[str, list[str]]) -> None:
-    assert plans["customs"] == ["cut", "custom"]
-
-
-def overlap(one: Row, other: Row) -> bool:
-    starts, ends = ([float(str(lap[name])) for lap in (one, other)] for name in ("started_s", "ended_s"))
-    return max(starts) < min(ends)
-
-
-@pytest.mark.usefixtures("plans")
-def test_two_videos_are_in_different_stages_at_once(source: Path) -> None:
-    done = laps(source.parent / "2")
-    assert any(
-        one["operator"] != other["operator"] and one["video_id"] != other["video_id"] and overlap(one, other)
-        for one, other in product(done, done)
-    )
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.support.faults.published import differences
 from tests.support.faults.scene import Scene, copy_of, drawn, films_with_copy, undisturbed
 
 PUBLISH = "clipmill.curation.run:publish_snapshot"
-WRITE, DELETE = "clipmill.storage.local:replace", "clipmill.storage.store:delete"
+WRITE, DELETE = "clipmill.storage.local:whole_file", "clipmill.storage.store:delete"
 NUM_CALLS = {WRITE: 21, DELETE: 7}
 """The writes and deletions of publishing in this scene."""
 SAMPLE = {(WRITE, 3)}

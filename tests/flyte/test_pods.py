@@ -1,6 +1,5 @@
 """Tasks run by their registered container commands, as pods run them, from nothing but what was uploaded."""
 
-import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,12 +7,9 @@ import numpy as np
 import pytest
 from flyteidl.core import errors_pb2
 
-from clipmill.intake.admission import admit
-from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import put_sources
 from clipmill.intake.shards import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
-from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
 from clipmill.specs import CurateSpec
 from footage.encode import write_film
@@ -96,25 +92,3 @@ def test_a_store_that_does_not_answer_is_tried_again(registration: Registration,
     )
     assert admitter.error().kind == errors_pb2.ContainerError.RECOVERABLE
     assert "s3://output/lease.json" in admitter.error().message
-
-
-def test_the_ray_task_streams_a_film(registration: Registration, source: Path, tmp_path: Path) -> None:
-    output = str(tmp_path / "output")
-    plan = plan_of_spec(SPEC, source=str(source), output=output)
-    shards = plan_shards(plan, output=output, sharding=SPEC.sharding)
-    for manifest in shards.manifest_uris:
-        inspect_manifest(manifest, output=output, limits=SPEC.limits)
-    (work,) = admit(shards.listing_uri, plan, output=output, num_groups=1)
-    streamer = pod(registration, "tasks.stream.stream", tmp_path, RAY_ADDRESS="local")
-    streamer.run(
-        work=(work, str),
-        source=(str(source), str),
-        output=(output, str),
-        spec=(SPEC, CurateSpec),
-        phase=(0, int),
-        run_id=(take(output, new_run_id()).run_id, str),
-    )
-    record = json.loads(Path(streamer.outputs()["o0"].scalar.primitive.string_value).read_text())
-    assert (record["engine"], record["num_videos"], record["num_clips"]) == ("ray", 1, 1)
-    assert len(list(Path(output, "clips").glob("*.mp4"))) == 1
-    assert admit(shards.listing_uri, plan, output=output, num_groups=1) == []

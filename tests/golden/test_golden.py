@@ -3,7 +3,7 @@
 These properties of bf3cd47 have tests of their own, which are to stay green:
 
 - the bytes are equal inline and on Ray:
-  ``tests.end_to_end.test_engines.test_cores_do_not_show_in_what_is_published``
+  ``tests.end_to_end.on_ray.test_streaming.test_cores_do_not_show_in_what_is_published``
 - codec children can be killed:
   ``tests.sandbox.test_process.test_hang_is_killed_in_time``,
   ``tests.sandbox.test_process.test_hang_that_holds_the_interpreter_is_killed``,

@@ -20,11 +20,13 @@ from clipmill.pipeline import Pipeline
 from clipmill.stages.base import SPEED, Batch, Column, Grain, Item, Stage, StageContext, Worker
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.stages.video.io.video_reader import VideoReader
+from tests.support.films.small_films import draw_film
 from tests.support.hand_made import writer
 
 ERRORS = "errors.json"
 GOOD = "a_good.mp4"
 """The film that even a stage that breaks can do."""
+BAD = "bad.mp4"
 
 
 class Fails(Stage):
@@ -77,6 +79,13 @@ class Dying:
             yield item.id, {"own_score": 0.5}
 
 
+def draw_good_and_bad(folder: Path) -> Path:
+    """Draws a film that the stage can do and one of thirty clips that it cannot do."""
+    draw_film(folder / GOOD, seed=1, shots=(30,))
+    draw_film(folder / BAD, seed=2, shots=(180,))
+    return folder
+
+
 def curate(source: str, output: str, engine: Engine, stage: Fails) -> str:
     """Runs the pipeline; returns the error that stopped it, or nothing."""
     cuts = FixedStrideExtractorStage(clip_len_s=0.25, clip_stride_s=0.25, min_clip_length_s=0.2)
@@ -90,7 +99,7 @@ def curate(source: str, output: str, engine: Engine, stage: Fails) -> str:
 
 def main() -> None:
     source, folder, *names = sys.argv[1:]
-    stages = {"fails": Fails(), "well": Fails(is_well=True), "exits": Exits()}
+    stages = {"well": Fails(is_well=True), "exits": Exits()}
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
     errors = {name: curate(source, f"{folder}/{name}", "ray", stages[name]) for name in names}
     Path(folder, ERRORS).write_text(json.dumps(errors))

@@ -89,7 +89,7 @@ def test_the_package_travels_with_the_registration(registration: Registration) -
         assert f"{PACKAGE}/dark.py" in files.getnames()
 
 
-def test_a_registered_task_runs_a_stage_of_the_package(
+def test_a_registered_task_streams_a_film_on_ray_with_a_stage_of_the_package(
     registration: Registration, place: Workplace, tmp_path: Path
 ) -> None:
     spec, output = CurateSpec.model_validate(spec_fields(DARK)), str(place.output)
@@ -106,7 +106,10 @@ def test_a_registered_task_runs_a_stage_of_the_package(
         work=(work, str), source=(str(place.source), str), output=(output, str), spec=(spec, CurateSpec),
         phase=(0, int), run_id=(take(output, new_run_id()).run_id, str),
     )  # fmt: skip
-    assert pod.outputs()["o0"].scalar.primitive.string_value
-    (record,) = records(place.output)
-    assert items_of(json.loads(record.read_text())["laps"])["dark"] == NUM
+    (path,) = records(place.output)
+    assert pod.outputs()["o0"].scalar.primitive.string_value == str(path)
+    record = json.loads(path.read_text())
+    assert (record["engine"], record["num_videos"], record["num_clips"]) == ("ray", 1, NUM)
+    assert items_of(record["laps"])["dark"] == NUM
+    assert list(place.output.glob("clips/*.mp4"))
     assert admit(shards.listing_uri, plan, output=output, num_groups=1) == []

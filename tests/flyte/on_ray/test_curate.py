@@ -1,6 +1,5 @@
 """The workflow as people run it: ``pyflyte run`` on this machine, with Ray where there is work."""
 
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from clipmill.specs import CurateSpec
-from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import (
     ROOT,
     curate_here,
@@ -26,7 +24,7 @@ from tests.support.runs.curation import (
     stamps,
 )
 
-pytestmark = pytest.mark.timeout(600)  # four runs, three of them with Ray, on whatever machine
+pytestmark = pytest.mark.timeout(600)  # three runs, two of them with Ray, on whatever machine
 
 PYFLYTE = "import sys; from flytekit.clis.sdk_in_container.pyflyte import main; sys.exit(main())"
 SPEC = small_spec()
@@ -54,7 +52,6 @@ class Runs:
     first: Ended
     published: dict[str, bytes]
     again: Ended
-    added: Ended
 
 
 def command(source: Path, output: Path, spec: CurateSpec) -> list[str]:
@@ -99,7 +96,7 @@ def kill_at_first_clip(source: Path, output: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, collection: Path) -> Runs:
-    """Undisturbed; killed and run to its end; run again; run with one film more."""
+    """Undisturbed; killed and run to its end; run again."""
     folder = tmp_path_factory.mktemp("curate")
     source, output = folder / "source", folder / "out"
     shutil.copytree(collection, source)
@@ -110,8 +107,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, collection: Path) -> Runs:
     first = run(source, output)
     published = published_files(output)
     again = run(source, output, RAY_ADDRESS=NOWHERE)
-    draw_film(source / "garden.mp4", seed=70)
-    return Runs(source, output, undisturbed, first, published, again, run(source, output))
+    return Runs(source, output, undisturbed, first, published, again)
 
 
 def test_run_ends_well_though_files_are_broken(runs: Runs) -> None:
@@ -139,8 +135,8 @@ def test_killed_and_completed_run_publishes_what_an_undisturbed_one_does(runs: R
 
 def test_every_file_has_its_fate(runs: Runs) -> None:
     assert fates(runs.output, runs.source) == {
-        "garden.mp4": "curated", "harbour.mp4": "curated", "letter.mp4": "not_a_video",
-        "market.mp4": "curated", "reposts/remuxed.mkv": "duplicate", "reposts/renamed.mp4": "duplicate",
+        "harbour.mp4": "curated", "letter.mp4": "not_a_video", "market.mp4": "curated",
+        "reposts/remuxed.mkv": "duplicate", "reposts/renamed.mp4": "duplicate",
         "reposts/worn.mp4": "curated", "wreck.mp4": "unreadable",
     }  # fmt: skip
 
@@ -171,17 +167,10 @@ def test_second_run_changes_no_file_but_its_record(runs: Runs) -> None:
     assert [name.split("/")[0] for name in after.keys() - before.keys()] == ["runs"]
 
 
-def test_added_film_alone_is_processed(runs: Runs) -> None:
-    assert runs.added.code == 0
-    names = {row["video_id"]: Path(str(row["uri"])).name for row in rows(runs.output, "videos")}
-    record = json.loads(max((runs.output / "runs").glob("*.stream.json")).read_text())
-    assert {names[lap["video_id"]] for lap in record["laps"]} == {"garden.mp4"}
-
-
-def test_run_over_a_folder_of_nothing_good_needs_no_ray_and_is_rebuilt(
+def test_run_over_a_folder_of_nothing_good_needs_no_ray_is_rebuilt_and_sees_what_is_added(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Flyte's local cache is on, and must not take a deleted output for a finished one."""
+    """Flyte's local cache is on, and must not take a deleted output or another folder for a finished one."""
     from workflows.curate import curate
 
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -195,3 +184,6 @@ def test_run_over_a_folder_of_nothing_good_needs_no_ray_and_is_rebuilt(
     shutil.rmtree(output)
     curate(source=str(tmp_path / "source"), output=str(output), spec=SPEC)
     assert published_files(output) == before
+    (tmp_path / "source" / "note.mp4").write_text("Not yet.")
+    curate(source=str(tmp_path / "source"), output=str(output), spec=SPEC)
+    assert fates(output, tmp_path / "source") == dict.fromkeys(["letter.mp4", "note.mp4"], "not_a_video")

@@ -1,6 +1,6 @@
 """What a page says, from the tables: counts over all rows, views of sampled ones. No preview is read here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clipmill.report import sample
@@ -14,6 +14,7 @@ from clipmill.report.sections.distributions import Distributions, draw_distribut
 from clipmill.report.sections.gallery import clip_views, reason_views
 from clipmill.report.sections.rejections import rejected_files, rejection_views, sample_rejections
 from clipmill.report.sections.similarity import SimilarityView, draw_similarity
+from clipmill.report.sections.what_if import WhatIf, what_if
 from clipmill.report.view import (
     ClipView,
     CopyView,
@@ -36,6 +37,7 @@ class Page:
     measures: Sequence[Measure]
     card_measures: Sequence[Measure]
     distributions: Distributions
+    what_if: Mapping[str, WhatIf]
     clips: Sequence[ClipView]
     num_clips: int
     reasons: Sequence[tuple[str, int]]
@@ -69,6 +71,7 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         measures=measures,
         card_measures=card_measures(measures, clips),
         distributions=draw_distributions(clips, measures, limits=view.limits),
+        what_if=what_if(clips, measures, view.places),
         clips=views,
         num_clips=clips.num_rows,
         reasons=_reasons(views),

@@ -24,6 +24,19 @@ class ScoreLimit:
 
 
 @dataclass(frozen=True)
+class ThresholdPlace:
+    """Where a spec sets the bounds of a column: dotted places, such as ``quality.sharpness.min``.
+
+    A side without a parameter is empty. ``score_only`` is the place of the switch that has to be off.
+    """
+
+    score: str
+    min: str = ""
+    max: str = ""
+    score_only: str = ""
+
+
+@dataclass(frozen=True)
 class PublishedColumn:
     """A column under the name that it has in the tables."""
 
@@ -64,6 +77,7 @@ class PlanView:
     clip_stages: tuple[StageColumns, ...] = ()
     captions: tuple[CaptionColumns, ...] = ()
     limits: tuple[ScoreLimit, ...] = ()
+    places: tuple[ThresholdPlace, ...] = ()
     clip_file: str = ""
     preview: str = ""
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from clipmill.planning.nodes import Node
 from clipmill.report.limits import length_limit, node_limits
 from clipmill.report.plan_records import CaptionColumns, PlanView, PublishedColumn, StageColumns
+from clipmill.report.threshold_places import threshold_places
 from clipmill.stages.base import Grain
 from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, FILE, STATUS
 from clipmill.stages.roles import EncoderStage
@@ -34,6 +35,7 @@ def plan_view(plan: Planned) -> PlanView:
         clip_stages=tuple(_stages(nodes, "clip")),
         captions=tuple(_captions(windows)),
         limits=(*length_limit(plan.extractor.stage), *node_limits(nodes)),
+        places=tuple(threshold_places(nodes)),
         clip_file=_first(_stages(encoders, "clip"), FILE),
         preview=_first(windows, FILE),
     )

@@ -20,6 +20,9 @@ _TICK = Markup(
     '<text class="cm-tick-label" x="{x}" y="{text_y}" text-anchor="{anchor}">{label}</text>'
 )
 _BAR = Markup('<rect class="cm-bar cm-fill-{kind}" x="{x}" y="{y}" width="{width}" height="{height}"/>')
+_GROUP = Markup(
+    '<g class="cm-bin" data-low="{low}" data-high="{high}"><title>{span}: {title}</title>{parts}</g>'
+)
 _LIMIT = Markup(
     '<g class="cm-limit{idle}"><line x1="{x}" x2="{x}" y1="{top}" y2="{base}"/>'
     '<text x="{text_x}" y="{text_y}" text-anchor="{anchor}">{label}</text></g>'
@@ -131,7 +134,9 @@ def _bars(axis: Axis, counts: Mapping[str, np.ndarray], measure: Measure) -> lis
             parts += _BAR.format(kind=kind, width=f"{width_px - 1.5:.2f}", **shape) if column[index] else ""
         span = f"{words.number(edges[index])} to {words.number(edges[index + 1])} {measure.unit}".strip()
         title = ", ".join(f"{column[index]:,} {kind}" for kind, column in counts.items() if column[index])
-        bars.append(Markup("<g><title>{}: {}</title>{}</g>").format(span, title, parts))
+        bars.append(
+            _GROUP.format(low=edges[index], high=edges[index + 1], span=span, title=title, parts=parts)
+        )
     return bars
 
 

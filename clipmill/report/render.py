@@ -1,6 +1,7 @@
 """The report: one HTML page that holds everything it shows, from the published tables."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 
 import jinja2
@@ -13,6 +14,8 @@ from clipmill.report.previews import InlinedPreviews, ReadBytes, inline_previews
 from clipmill.report.view import ClipView, ReportOptions, ReportTables
 from clipmill.storage import store
 
+FOLDED = ("Place", "Identity")
+"""Groups of the larger view that are closed at first."""
 _MARGIN_BYTES = 4096  # what the statement about previews may grow by once their number is known
 
 
@@ -46,7 +49,8 @@ def render_report(tables: ReportTables, *, options: ReportOptions, read_bytes: R
 def clip_data(page: Page) -> Mapping[str, object]:
     """What the page's script sorts by and lists in the larger view; row i belongs to card i.
 
-    A field is heading, label, and whether its line stays without a value.
+    A field is heading, label, and whether its line stays without a value. The last one holds the captions,
+    which stand above the picture.
     """
     return {
         "fields": [
@@ -54,6 +58,12 @@ def clip_data(page: Page) -> Mapping[str, object]:
             ["Verdict", "Message", False],
             ["Captions", "Caption", False],
         ],
+        "folded": FOLDED,
+        "whatIf": {
+            str(index): asdict(page.what_if[measure.column])
+            for index, measure in enumerate(page.measures)
+            if measure.column in page.what_if
+        },
         "beside": list(dict.fromkeys(field.heading for field in page.fields if field.is_beside)),
         "measures": [measure.label for measure in page.measures],
         "units": [measure.unit for measure in page.measures],
@@ -78,6 +88,7 @@ def _draw(page: Page, previews: InlinedPreviews) -> str:
             page=page,
             previews=previews,
             data=Markup(words.script_json(clip_data(page))),
+            column_index={measure.column: index for index, measure in enumerate(page.measures)},
             row_of={view.clip_id: row for row, view in enumerate(page.clips)},
         )
     )

@@ -7,10 +7,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 
+import av
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+import yaml
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    sync_playwright,
+)
 
+from clipmill.report.plan_records import ThresholdPlace
 from clipmill.report.render import render_report
+from clipmill.specs import CurateSpec
 from tests.support.rendered_report import OPTIONS
 from tests.support.report_tables import ODD_NAME, drawn_run
 
@@ -74,7 +87,14 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = drawn_run()
-    options = replace(OPTIONS, facts=(("Source", "<b>bold</b>"),))
+    places = (ThresholdPlace("sharpness", "quality.sharpness.min", score_only="quality.score_only"),)
+    view = replace(OPTIONS.view, places=places)
+    options = replace(OPTIONS, facts=(("Source", "<b>bold</b>"),), view=view)
+    texts = [f"A ferry of line {row} arrives." for row in range(run.tables.windows.num_rows)]
+    column = run.tables.windows.schema.get_field_index("text")
+    run = replace(
+        run, tables=replace(run.tables, windows=run.tables.windows.set_column(column, "text", [texts]))
+    )
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render_report(run.tables, options=options, read_bytes=run.read_bytes), encoding="utf-8")
     return path
@@ -168,6 +188,76 @@ def test_search_without_a_match_can_be_undone(wide: Watched) -> None:
     assert wide.names() == []
     wide.page.locator("#cm-reset").click()
     assert len(wide.names()) == 64
+
+
+def draw_webm(path: Path) -> None:
+    """A second of VP9, which every browser plays; browsers look at the bytes, not at the name."""
+    with av.open(str(path), "w", format="webm") as container:
+        stream = container.add_stream("libvpx-vp9", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for shade in range(5):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 40 * shade, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def slider(page: Page, measure: int, side: str) -> Locator:
+    return page.locator(f".cm-slider input[data-measure='{measure}'][data-side='{side}']")
+
+
+def test_a_slider_says_what_a_threshold_takes_and_a_spec_sets_it(wide: Watched) -> None:
+    counts = wide.page.evaluate("JSON.parse(document.querySelector('#cm-data').textContent).whatIf")
+    measure, found = next((int(index), one) for index, one in counts.items() if one["place"]["min"])
+    assert wide.page.locator("#cm-spec").is_hidden()
+    slider(wide.page, measure, "min").fill("2")
+    said = wide.page.locator(f"[data-lost='{measure}']").text_content()
+    assert said is not None
+    assert said.startswith(f"takes {found['below'][2]} of {found['num_clips']} kept clips, ")
+    written = yaml.safe_load(wide.page.locator("#cm-spec-text").text_content() or "")
+    assert written == {"quality": {"sharpness": {"min": found["values"][2]}, "score_only": False}}
+    assert CurateSpec.model_validate(written).quality
+    wide.page.locator("#cm-spec-reset").click()
+    assert wide.page.locator("#cm-spec").is_hidden()
+    assert wide.page.locator(f"[data-lost='{measure}']").text_content() == ""
+
+
+def test_a_click_on_a_bar_shows_its_clips(wide: Watched) -> None:
+    bar = wide.page.locator("[data-plot='1'] .cm-bin").first
+    bar.click()
+    low, high = (float(bar.get_attribute(f"data-{end}") or "nan") for end in ("low", "high"))
+    shown = [score for score in wide.scores(1) if score is not None]
+    assert shown
+    assert all(low <= score <= high for score in shown)
+    wide.page.locator("#cm-range").click()
+    assert len(wide.names()) == 64
+
+
+def test_captions_are_searched_and_stand_above_the_picture(wide: Watched) -> None:
+    caption = wide.page.locator(".cm-card .cm-caption").first.text_content()
+    assert caption
+    wide.page.locator("#cm-search").fill(caption.upper())
+    card = wide.page.locator(".cm-card:visible .cm-open").first
+    card.click()
+    assert caption in (wide.page.locator("#cm-dialog-caption").text_content() or "")
+    assert wide.page.locator("#cm-dialog-details details").count() > 0
+
+
+def test_a_clip_plays_where_its_file_lies_beside_the_page(browser: Browser, tmp_path: Path) -> None:
+    run = drawn_run()
+    (tmp_path / "report.html").write_text(
+        render_report(run.tables, options=OPTIONS, read_bytes=run.read_bytes), encoding="utf-8"
+    )
+    context = browser.new_context()
+    watched = opened(context, tmp_path / "report.html")
+    watched.page.locator(".cm-card .cm-open").first.click()
+    link = watched.page.locator("#cm-dialog-link a").get_attribute("href")
+    assert link is not None
+    (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+    draw_webm(tmp_path / link)
+    watched.page.get_by_role("button", name="Play the clip").click()
+    watched.page.wait_for_selector("#cm-dialog-frame video")
+    assert watched.complaints == []
+    context.close()
 
 
 @pytest.mark.parametrize("measure", range(10))

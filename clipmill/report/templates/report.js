@@ -6,6 +6,7 @@
   const gallery = find("gallery");
   const cards = [...gallery.children];
   const order = { measure: "", descending: false };
+  let range = null;
 
   // A preview is in the page once, on its card; every other place shows that one again.
   const cardImage = (row) => cards[row].querySelector("img");
@@ -78,26 +79,144 @@
     for (const card of cards) {
       const { status: itsStatus, reason: itsReason, name } = card.dataset;
       card.hidden = Boolean(
-        (status && itsStatus !== status) || (reason && itsReason !== reason) || !name.includes(text));
+        (status && itsStatus !== status) || (reason && itsReason !== reason) || !name.includes(text) ||
+        (range && !isWithin(Number(card.dataset.row))));
       shown += card.hidden ? 0 : 1;
     }
     find("shown").textContent = `${shown} of ${cards.length} clips`;
     find("none").hidden = shown > 0 || cards.length === 0;
   }
 
+  // A bar holds its lower end; the last bar of a plot holds its upper end too.
+  function isWithin(row) {
+    const value = data.clips[row].scores[range.measure];
+    return value !== null && value >= range.low && (value < range.high || (range.isLast && value <= range.high));
+  }
+
+  function showRange(bin) {
+    const bins = [...bin.parentElement.querySelectorAll(".cm-bin")];
+    range = {
+      measure: Number(bin.closest("[data-plot]").dataset.plot),
+      low: Number(bin.dataset.low), high: Number(bin.dataset.high), isLast: bin === bins.at(-1),
+    };
+    const words = bin.querySelector("title").textContent.split(":")[0];
+    find("range").textContent = `${data.measures[range.measure]} ${words} ✕`;
+    find("range").hidden = false;
+    filterCards();
+    find("clips").scrollIntoView();
+  }
+
+  function dropRange() {
+    range = null;
+    find("range").hidden = true;
+    filterCards();
+  }
+
   function reset() {
+    range = null;
+    find("range").hidden = true;
     root.querySelector('input[name="cm-status"][value=""]').checked = true;
     find("reason").value = "";
     find("search").value = "";
     filterCards();
   }
 
+  const sliders = [...root.querySelectorAll(".cm-slider input")];
+  const number = (value) => String(Number(value.toPrecision(4)));
+  const chosen = (slider) => {
+    const counts = data.whatIf[slider.dataset.measure];
+    const isOff = Number(slider.value) === (slider.dataset.side === "min" ? 0 : counts.values.length - 1);
+    return isOff ? null : counts.values[Number(slider.value)];
+  };
+  const ofMeasure = (index, side) => sliders.find(
+    (slider) => slider.dataset.measure === index && slider.dataset.side === side);
+
+  function duration(seconds) {
+    const whole = Math.round(seconds);
+    if (whole < 60) return `${Number(seconds.toFixed(1))} s`;
+    return whole < 3600 ? `${Math.floor(whole / 60)} min ${whole % 60} s`
+      : `${Math.floor(whole / 3600)} h ${Math.floor(whole % 3600 / 60)} min`;
+  }
+
+  function tellLost(index) {
+    const counts = data.whatIf[index];
+    const [low, high] = ["min", "max"].map((side) => ofMeasure(index, side));
+    const lost = counts.below[low.value] + counts.above[high.value];
+    const lostSeconds = counts.below_s[low.value] + counts.above_s[high.value];
+    const unit = data.units[index] ? " " + data.units[index] : "";
+    for (const slider of [low, high]) {
+      const value = chosen(slider);
+      slider.nextElementSibling.textContent = value === null ? "off" : number(value) + unit;
+    }
+    const isOff = chosen(low) === null && chosen(high) === null;
+    root.querySelector(`[data-lost="${index}"]`).textContent = isOff ? ""
+      : `takes ${lost.toLocaleString("en")} of ${counts.num_clips.toLocaleString("en")} kept clips, ${duration(lostSeconds)}`;
+  }
+
+  // Lines of YAML for dotted places, group by group; what a spec adds by class is named in a comment.
+  function specOf() {
+    const groups = new Map();
+    const put = (place, value) => {
+      const [group, ...names] = place.split(".");
+      if (!groups.has(group)) groups.set(group, new Map());
+      const fields = groups.get(group);
+      if (!fields.has(names[0])) fields.set(names[0], new Map());
+      fields.get(names[0]).set(names.slice(1).join("."), value);
+    };
+    let without = 0;
+    for (const slider of sliders) {
+      const value = chosen(slider);
+      if (value === null) continue;
+      const place = data.whatIf[slider.dataset.measure].place;
+      if (!place[slider.dataset.side]) { without += 1; continue; }
+      put(place[slider.dataset.side], String(value));
+      if (place.score_only) put(place.score_only, "false");
+    }
+    const lines = [];
+    for (const [group, fields] of groups) {
+      const parts = [...fields].map(([name, values]) => values.has("")
+        ? `${name}: ${values.get("")}`
+        : `${name}: {${[...values].map(([side, value]) => `${side}: ${value}`).join(", ")}}`);
+      if (group === "stages") lines.push(...parts.map((part) => `# of the stage ${part}`));
+      else lines.push(`${group}:`, ...parts.map((part) => `  ${part}`));
+    }
+    return { text: lines.join("\n"), without };
+  }
+
+  function showSpec() {
+    const { text, without } = specOf();
+    find("spec").hidden = !text && !without;
+    find("spec-text").textContent = text;
+    find("spec-note").textContent = without ? `${without} of them have no parameter in this run's spec.` : "";
+  }
+
+  function moved(slider) {
+    tellLost(slider.dataset.measure);
+    showSpec();
+  }
+
+  function resetSliders() {
+    for (const slider of sliders) slider.value = slider.dataset.side === "min" ? slider.min : slider.max;
+    for (const index of Object.keys(data.whatIf)) if (ofMeasure(index, "min")) tellLost(index);
+    showSpec();
+  }
+
+  async function copySpec() {
+    try {
+      await navigator.clipboard.writeText(find("spec-text").textContent);
+      find("spec-copy").textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(find("spec-text"));
+    }
+  }
+
   const dialog = find("dialog");
   let opened = 0;
 
   function listed(group, pairs) {
-    const block = document.createElement("div");
-    const heading = document.createElement("h3");
+    const isFolded = data.folded.includes(group);
+    const block = document.createElement(isFolded ? "details" : "div");
+    const heading = document.createElement(isFolded ? "summary" : "h3");
     const list = document.createElement("dl");
     heading.textContent = group;
     for (const [label, value] of pairs) {
@@ -113,7 +232,7 @@
 
   function fillDetails(values) {
     const groups = new Map();
-    data.fields.forEach(([group, label, showsMissing], index) => {
+    data.fields.slice(0, -1).forEach(([group, label, showsMissing], index) => {
       if (!groups.has(group)) groups.set(group, []);
       if (values[index] !== "–" || showsMissing) groups.get(group).push([label, values[index]]);
     });
@@ -122,6 +241,22 @@
       .map(([group, pairs]) => listed(group, pairs));
     find("dialog-verdict").replaceChildren(...blocks((group) => data.beside.includes(group)));
     find("dialog-details").replaceChildren(...blocks((group) => !data.beside.includes(group)));
+  }
+
+  // Nothing is read before the reader asks for it; a file that is not beside the page leaves the preview.
+  function showVideo(link, row) {
+    const play = document.createElement("button");
+    play.type = "button";
+    play.className = "cm-button";
+    play.textContent = "Play the clip";
+    play.addEventListener("click", () => {
+      const video = document.createElement("video");
+      Object.assign(video, { src: link, controls: true, autoplay: true, loop: true });
+      video.addEventListener("error", () => { play.textContent = "The clip file cannot be played here"; });
+      video.addEventListener("loadeddata", () => find("dialog-frame").replaceChildren(video));
+      video.load();
+    });
+    find("dialog-link").append(play, " ");
   }
 
   function show(row) {
@@ -135,8 +270,12 @@
     empty.textContent = "no preview";
     find("dialog-frame").replaceChildren(empty);
     borrow(find("dialog-frame"), row, `Preview of ${name}, ${when}`);
+    const said = clip.details.at(-1);
+    find("dialog-caption").textContent = said;
+    find("dialog-caption").hidden = said === "–";
     find("dialog-link").replaceChildren();
     if (clip.link) {
+      showVideo(clip.link, row);
       const link = document.createElement("a");
       link.href = clip.link;
       link.textContent = "Open the clip file";
@@ -157,6 +296,8 @@
 
   root.addEventListener("click", (event) => {
     const open = event.target.closest("[data-open]");
+    const bin = event.target.closest("[data-plot] .cm-bin");
+    if (bin) showRange(bin);
     if (open) show(Number(open.dataset.open));
     if (event.target === dialog) dialog.close();
   });
@@ -173,6 +314,10 @@
   find("reset").addEventListener("click", reset);
   find("sort").addEventListener("change", () => { order.measure = find("sort").value; sortCards(); });
   find("order").addEventListener("click", () => { order.descending = !order.descending; sortCards(); });
+  find("range").addEventListener("click", dropRange);
+  sliders.forEach((slider) => slider.addEventListener("input", () => moved(slider)));
+  find("spec-copy").addEventListener("click", copySpec);
+  find("spec-reset").addEventListener("click", resetSliders);
   find("play").addEventListener("click", () => setPlaying(root.classList.contains("cm-paused")));
 
   root.querySelectorAll("[data-borrow]").forEach((frame) =>

@@ -24,7 +24,7 @@ import ray
 
 from clipmill.engine.chunk import Chunk, unpack
 from clipmill.engine.graph import OperatorNode, build_operators
-from clipmill.engine.ray_engine import ROW, dataset_of
+from clipmill.engine.ray_engine import dataset_of
 from clipmill.engine.work import Work
 from clipmill.limits import LimitsSpec
 from clipmill.media.scan.clip_samples import ClipSamples
@@ -167,8 +167,9 @@ def follow(load: Load) -> tuple[Followed, list[Lap]]:
     """Run the videos through the pool, on the Ray that runs."""
     plan = captioning_plan()
     started_s = time.time()
-    rows = dataset_of(nodes_of(plan, load), chunks_of(plan, load)).iter_rows()
-    chunks = [unpack(row[ROW]) for row in rows]
+    dataset = dataset_of(nodes_of(plan, load), chunks_of(plan, load))
+    tables = dataset.iter_batches(batch_size=None, batch_format="pyarrow")
+    chunks = [one for table in tables for one in unpack(table) if isinstance(one, Chunk)]
     laps = [lap for chunk in chunks for lap in _laps(chunk, of_rejected=False)]
     num_rejected = sum(len(list(_laps(chunk, of_rejected=True))) for chunk in chunks)
     return followed(laps, load, started_s=started_s, num_of_rejected=num_rejected), [

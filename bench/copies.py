@@ -4,11 +4,14 @@
 ``python -m bench.copies --videos DIR`` takes yours, cut as a run would cut them. A clip is a shot, at most
 10 s of it. Every clip is changed in each way and described again; nothing else is shared between the two.
 Similarity is as deduplication has it: of embeddings, and where that makes a candidate, what sketches verify.
-``--embeddings-only`` leaves the sketches out, ``--mirrored`` asks for mirror images.
+``--method embeddings`` leaves the sketches out, ``mirrored`` asks for mirror images, and ``vpdq`` is the
+public yardstick of ``bench.vpdq``.
 
 - recall: share of the changed clips that are at least as similar to their original as the threshold asks;
 - precision: among all pairs of a changed clip and an original that the threshold takes for copies, the share
-  that are of one shot; every changed clip is compared with every original.
+  that are of one shot; every changed clip is compared with every original;
+- false joins: pairs of different originals that the threshold takes for copies;
+- cost: CPU milliseconds for a clip, microseconds for a pair.
 
 A change of time (another rate, a trim, another speed) also moves the sampling grid by a random part of a
 step, as two files never share one. The last lines give the distribution of the similarity of different shots.
@@ -26,6 +29,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from bench.process_meter import timed
 from bench.tables import table
 from clipmill.dedup.candidates import Candidates
 from clipmill.dedup.copies.fingerprints import encode
@@ -48,6 +52,7 @@ DRAWN_SIZE_PX = (320, 180)
 DRAWN_S = 60.0
 MIN_S, MAX_S = 2.0, 10.0
 GRID_FPS = 2.0
+METHODS = ("sketches", "embeddings", "mirrored", "vpdq")
 HARD = Encoding("h264", "libx264", {"preset": "superfast", "crf": "36"})
 SMALL_VP9 = replace(VP9, options={**VP9.options, "b": "90k"})
 
@@ -277,16 +282,30 @@ def _gathered(
 
 @dataclass(frozen=True)
 class Compared:
-    """Similarity ``(N, N)`` of all originals (columns), and of the copies (rows) by change, to them."""
+    """Similarity ``(N, N)`` of all originals (columns), and of the copies (rows) by change, to them.
+
+    ``clip_s`` and ``pair_s`` are the CPU seconds that describing a clip and comparing a pair took.
+    """
 
     names: tuple[str, ...]
     originals: np.ndarray
     copies: dict[str, np.ndarray]
+    clip_s: float = 0.0
+    pair_s: float = 0.0
 
 
-Descriptions = list[tuple[np.ndarray, bytes | None]]
-"""Embedding and sketch of each clip."""
-Describe = Callable[[np.ndarray], tuple[np.ndarray, bytes | None]]
+Description = tuple[np.ndarray, bytes | None]
+"""Embedding and sketch of a clip, or the hashes of a yardstick."""
+Descriptions = list[Description]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to find copies: what describes a clip, what compares two lists of clips, and the threshold."""
+
+    describe: Callable[[np.ndarray], Description]
+    compare: Callable[[Descriptions, Descriptions], np.ndarray]
+    min_similarity: float
 
 
 def with_sketch(frames: np.ndarray) -> tuple[np.ndarray, bytes | None]:
@@ -306,23 +325,47 @@ def without_sketch(frames: np.ndarray) -> tuple[np.ndarray, bytes | None]:
     return describe_and_sketch(frames)[0], None
 
 
-def compared(shots: Iterator[Shot], describe: Describe, *, seed: int) -> Compared:
+def method_named(name: str) -> Method:
+    """Returns a method of ``METHODS``."""
+    describes = {"sketches": with_sketch, "embeddings": without_sketch, "mirrored": with_mirror_image}
+    if name in describes:
+        return Method(describes[name], similarities, 1 - eps_for("perceptual"))
+    from bench import vpdq
+
+    def compare(clips: Descriptions, others: Descriptions) -> np.ndarray:
+        return np.array([[vpdq.similarity(clip, other) for other, _ in others] for clip, _ in clips])
+
+    return Method(lambda frames: (vpdq.hashes(frames, fps=GRID_FPS), None), compare, vpdq.MIN_SHARE)
+
+
+def compared(shots: Iterator[Shot], method: Method, *, seed: int) -> Compared:
     """Describe every shot and every copy of it, and compare all."""
+    clips_s = 0.0
     rng = np.random.default_rng(seed)
     names: list[str] = []
     originals: Descriptions = []
     copies: dict[str, Descriptions] = {name: [] for name in (*CHANGES, *STACKED)}
     for shot in shots:
         names.append(shot.name)
-        originals.append(describe(sampled(shot)))
-        for name, change in (CHANGES | STACKED).items():
-            copies[name].append(describe(change(shot, rng)))
+        shown = [sampled(shot), *(change(shot, rng) for change in (CHANGES | STACKED).values())]
+        with timed() as taken:
+            original, *changed = [method.describe(frames) for frames in shown]
+        clips_s += taken[0]
+        originals.append(original)
+        for name, one in zip(copies, changed, strict=True):
+            copies[name].append(one)
     if not names:
         raise ValueError(f"no shot of {MIN_S:g} s")
+    with timed() as taken:
+        among = method.compare(originals, originals)
+        to_originals = {name: method.compare(rows, originals) for name, rows in copies.items()}
+    num_each = 1 + len(copies)
     return Compared(
         tuple(names),
-        similarities(originals, originals),
-        {name: similarities(rows, originals) for name, rows in copies.items()},
+        among,
+        to_originals,
+        clip_s=clips_s / (len(names) * num_each),
+        pair_s=taken[0] / (len(names) ** 2 * num_each),
     )
 
 
@@ -368,6 +411,8 @@ def print_tables(found: Compared, *, min_similarity: float) -> None:
         highest, tail = values.max(), np.quantile(values, 0.999)
         print(f"different shots: {len(values)} pairs, 99.9 % below {tail:.2f}, highest {highest:.2f}")
         print(f"most alike: {one} and {other}")
+        print(f"false joins: {np.count_nonzero(values >= min_similarity)} of {len(values)} pairs")
+    print(f"cost: {found.clip_s * 1e3:.2f} CPU-ms a clip, {found.pair_s * 1e6:.2f} CPU-us a pair")
 
 
 def _row(found: Compared, change: str, min_similarity: float) -> list[str]:
@@ -385,11 +430,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--videos", type=Path, help="directory of videos")
     parser.add_argument("--seed", type=int, default=100, help="seed of the drawn films")
     parser.add_argument("--films", type=int, default=2, help="drawn films of each kind")
-    parser.add_argument("--eps", type=float, default=eps_for("perceptual"), help="1 - similarity of copies")
-    parser.add_argument(
-        "--embeddings-only", dest="describe", action="store_const", const=without_sketch, default=with_sketch
-    )
-    parser.add_argument("--mirrored", dest="describe", action="store_const", const=with_mirror_image)
+    parser.add_argument("--eps", type=float, help="1 - similarity of copies, instead of the method's own")
+    parser.add_argument("--method", choices=METHODS, default=METHODS[0], help="how copies are found")
     options = parser.parse_args(arguments)
     try:
         shots = (
@@ -397,8 +439,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.videos
             else drawn_shots(seed=options.seed, num_films=options.films)
         )
-        found = compared(shots, options.describe, seed=options.seed)
-        print_tables(found, min_similarity=1 - options.eps)
+        method = method_named(options.method)
+        found = compared(shots, method, seed=options.seed)
+        least = method.min_similarity if options.eps is None else 1 - options.eps
+        print_tables(found, min_similarity=least)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

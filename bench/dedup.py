@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench import machine
-from bench.process_meter import timed
+from bench.process_meter import isolated, timed
 from bench.tables import table
 from clipmill.dedup import kmeans
 from clipmill.dedup.kmeans_init import Start
@@ -79,7 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def kmeans_table(drawn: Sequence[Drawn], *, clusters: int | None, seed: int) -> str:
     """K-means of each size, into so many ``clusters`` or as many as a run would make."""
-    header = ("embeddings", "clusters", "CPU-s", "to faiss", "to products", "mean distance, to faiss")
+    header = (
+        "embeddings", "clusters", "CPU-s", "to faiss", "to products", "mean distance, to faiss",
+        "peak MB beside the rows", "faiss's",
+    )  # fmt: skip
     wanted = [clusters or kmeans.auto_num_clusters(len(one.rows)) for one in drawn]
     rows = [kmeans_row(one, clusters=num, seed=seed) for one, num in zip(drawn, wanted, strict=True)]
     return table(header, rows)
@@ -122,11 +125,26 @@ def copies_of(rows: Unit, rng: np.random.Generator) -> tuple[npt.NDArray[np.intp
 def kmeans_row(drawn: Drawn, *, clusters: int, seed: int) -> list[str]:
     """One size: our k-means beside faiss's and beside the products alone."""
     rows = drawn.rows
-    start = Start(oversampling_factor=2.0, max_samples_per_batch=32_768)
     fitted: list[Unit] = []
-    ours = _cpu_s(lambda: fitted.append(
-        kmeans.fit(rows, num_clusters=clusters, max_iter=ROUNDS, tol=0.0, seed=seed, start=start)
-    ))  # fmt: skip
+    ours = _cpu_s(lambda: fitted.append(_fit(rows, clusters, seed)))
+    theirs = _cpu_s(lambda: fitted.append(_fit_of_faiss(rows, clusters, seed)))
+    products = _cpu_s(lambda: _products(rows, fitted[0], times=ROUNDS))
+    distance = [float(kmeans.assign(rows, one)[1].mean()) for one in fitted]
+    memory = [isolated(_peak_mb, fit, rows.shape, clusters, seed)[0] for fit in (_fit, _fit_of_faiss)]
+    return [
+        _shape(rows), str(clusters), f"{ours:.2f}", f"{ours / theirs:.2f}", f"{ours / products:.2f}",
+        f"{distance[0] / distance[1]:.4f}", *(f"{one:.0f}" for one in memory),
+    ]  # fmt: skip
+
+
+def _fit(rows: Unit, clusters: int, seed: int) -> Unit:
+    start = Start(oversampling_factor=2.0, max_samples_per_batch=32_768)
+    return kmeans.fit_directions(
+        rows, num_clusters=clusters, max_iter=ROUNDS, tol=0.0, seed=seed, start=start
+    )
+
+
+def _fit_of_faiss(rows: Unit, clusters: int, seed: int) -> Unit:
     other = faiss.Kmeans(
         rows.shape[1],
         clusters,
@@ -135,13 +153,24 @@ def kmeans_row(drawn: Drawn, *, clusters: int, seed: int) -> list[str]:
         seed=seed + 1,
         max_points_per_centroid=len(rows),
     )
-    theirs = _cpu_s(lambda: other.train(rows))
-    products = _cpu_s(lambda: _products(rows, fitted[0], times=ROUNDS))
-    distance = [float(kmeans.assign(rows, one)[1].mean()) for one in (fitted[0], other.centroids)]
-    return [
-        _shape(rows), str(clusters), f"{ours:.2f}", f"{ours / theirs:.2f}", f"{ours / products:.2f}",
-        f"{distance[0] / distance[1]:.4f}",
-    ]  # fmt: skip
+    other.train(rows)
+    return other.centroids
+
+
+def _peak_mb(
+    fit: Callable[[Unit, int, int], Unit], shape: tuple[int, int], clusters: int, seed: int
+) -> float:
+    """Peak of this process while it fits, beside what it had before."""
+    rows = draw(*shape, seed=seed).rows
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = _status_kb("VmRSS")
+    fit(rows, clusters, seed)
+    return (_status_kb("VmHWM") - before) / 1000
+
+
+def _status_kb(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
 
 def pairs_row(drawn: Drawn, num_rows: int) -> list[str]:

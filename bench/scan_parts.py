@@ -11,8 +11,8 @@ from av.error import FFmpegError
 
 from clipmill.media.scan.scan import scan
 from clipmill.media.types import ScanFacts, ScanPlan
-from clipmill.planning.decode_plan import decode_reads
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.planning.nodes import decode_reads
 from clipmill.specs import CurateSpec
 from clipmill.stages.reads import Frames, Measure, Motion, Sample
 

@@ -16,6 +16,12 @@ def clip_path(root: str, clip_id: str, *, filtered: bool = False, suffix: str = 
     return join(clips_dir(root, filtered=filtered), f"{clip_id}{suffix}")
 
 
+def in_folder(path: str, folder: str) -> str:
+    """Returns a relative path with ``folder`` inside of its first one: ``clips/<folder>/<clip>.mp4``."""
+    first, _, rest = path.partition("/")
+    return join(first, folder, rest) if folder and rest else path
+
+
 def clips_dir(root: str, *, filtered: bool = False) -> str:
     """Folder of clip files, or of those that a filter rejected."""
     return join(root, "filtered_clips" if filtered else "clips")

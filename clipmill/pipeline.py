@@ -10,7 +10,7 @@ from clipmill.backends.base import BaseExecutor
 from clipmill.curation.run import RunOptions, run_curation
 from clipmill.dataset.exports.embeddings import algorithm_of, embedders
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.run import Engine, check_machine, has_ray, start_ray, stream
+from clipmill.engine.run import Engine, check_machine, has_ray, join_cluster, stream
 from clipmill.errors import RunStopped, SpecError
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all
@@ -113,7 +113,7 @@ def _engine_of(wanted: Engine | BaseExecutor) -> Engine:
     if not has_ray():
         logger.warning("%s: Ray is not installed, the pipeline runs in this process", type(wanted).__name__)
         return "inline"
-    start_ray()
+    join_cluster()
     return "ray"
 
 

@@ -9,7 +9,7 @@ from clipmill.cli.exits import end_code
 from clipmill.cli.options import Set, Spec, spec_of_options
 from clipmill.cli.progress import Mode, shown
 from clipmill.curation.run import RunOptions, planned_run, run_curation
-from clipmill.engine.run import Engine
+from clipmill.engine.run import Engine, join_cluster
 from clipmill.runs.termination import stoppable
 from clipmill.sandbox.pool import kept_processes
 
@@ -22,7 +22,7 @@ def curate(
     spec: Spec = "",
     sets: Set = None,
     engine: Annotated[
-        Engine, typer.Option(help="inline: this process; ray: the cluster it can reach")
+        Engine, typer.Option(help="inline: this process; ray: a cluster, see RAY_ADDRESS")
     ] = "inline",
     progress: Annotated[Mode, typer.Option(help="auto: a bar in a terminal, else lines")] = "auto",
 ) -> int:
@@ -33,6 +33,8 @@ def curate(
     publishes; twice, it stops at once.
     """
     given = spec_of_options(spec, sets or [])
+    if engine == "ray":
+        join_cluster()
     plan = planned_run(given, source=source, output=output, engine=engine)
     options = RunOptions(engine, given.sharding, given.dedup, writes_clip_json=given.write.write_clip_json)
     with stoppable(), shown(progress) as show, kept_processes(memory_limit_bytes=plan.limits.max_child_bytes):

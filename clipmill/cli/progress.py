@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
-from clipmill.progress import LogStatus, Show, Status, failures, format_s
+from clipmill.progress import LogStatus, Show, Status, failures
 
 Mode = Literal["auto", "bar", "log", "json", "none"]
 """``auto`` is a bar where standard error is a terminal, and lines elsewhere."""
@@ -32,8 +32,7 @@ def shown(mode: Mode) -> Generator[Show]:
     console = _PipeConsole(stderr=True, highlight=False)
     path = _log_path()
     with _logs_in(path), _own_logs_on(console):
-        with suppress(OSError):  # a reader of standard error that is gone ends no run
-            console.print(f"logs of libraries: {path}", markup=False, soft_wrap=True)
+        console.print(f"logs of libraries: {path}", markup=False, soft_wrap=True)
         with _shower(mode, console) as show:
             yield show
     if not path.stat().st_size:
@@ -63,8 +62,8 @@ def _nothing(status: Status) -> None:
 @contextmanager
 def _bar(console: Console) -> Generator[Show]:
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[counts]}"),
-        TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
+        TextColumn("{task.description}"), BarColumn(bar_width=10), TextColumn("{task.fields[counts]}"),
+        TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None, counts="", left="")
@@ -76,22 +75,30 @@ def _bar(console: Console) -> Generator[Show]:
                 total=status.video_s or None,
                 completed=status.seen_s,
                 counts=_counts(status),
-                left="" if status.left_s is None else f"{format_s(status.left_s)} left",
+                left="" if status.left_s is None else f"{_clock(status.left_s, status.left_s)} left",
             )
 
         yield show
 
 
 def _counts(status: Status) -> str:
+    """So short that the whole bar fits into 80 columns."""
     if not status.num_videos:
         return ""
+    seen = _clock(status.seen_s, status.video_s).partition(" ")[0]
     parts = [
-        f"{format_s(status.seen_s)} of {format_s(status.video_s)}",
-        f"{status.num_done} of {status.num_videos} videos",
-        f"{status.num_clips} clips",
+        f"{seen} of {_clock(status.video_s, status.video_s)}",
+        f"{status.num_done}/{status.num_videos} videos",
         *([f"[red]{failures(status.num_failures)}[/red]"] if status.num_failures else []),
     ]
     return ", ".join(parts)
+
+
+def _clock(seconds: float, whole_s: float) -> str:
+    """``11:06 h`` where the whole takes an hour or more, else ``1:54 min``."""
+    is_long = whole_s >= 3600
+    first, second = divmod(round(seconds) // 60 if is_long else round(seconds), 60)
+    return f"{first}:{second:02d} {'h' if is_long else 'min'}"
 
 
 def _log_path() -> Path:
@@ -131,10 +138,10 @@ def _own_logs_on(console: Console) -> Generator[None]:
 
 
 class _PipeConsole(Console):
-    """A reader of standard error that goes raises an error, as of ``print``: rich would end the process."""
+    """Says nothing more once the reader of standard error is gone: rich would end the process."""
 
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+        self.quiet = True
 
 
 class _OnConsole(logging.Handler):

@@ -1,7 +1,12 @@
-"""What crosses an operator boundary: spans, rows and small samples of clips of one video."""
+"""What crosses an operator boundary: spans, rows and small samples of clips of one video.
+
+Inline, chunks pass by reference. Over a border of Ray each is a row of an Arrow table: small values are
+pickled, because processes of one run read them; arrays and the buffers of tables are laid beside them as they
+are. In the pickle they would be copied twice on each side.
+"""
 
 import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -9,6 +14,7 @@ import pyarrow as pa
 
 from clipmill.engine.metrics import StageMetric
 from clipmill.engine.work import Work
+from clipmill.errors import ClipmillError
 from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.planning.judgement import Rejection, judge
 from clipmill.planning.nodes import Node
@@ -17,6 +23,7 @@ from clipmill.stages.reads import Sample
 from clipmill.state.split_outcome import SplitOutcome
 
 MAX_ROW_BYTES = 64 << 20
+ROW = pa.schema([("values", pa.large_binary()), ("buffers", pa.list_(pa.large_binary()))])
 FRAME_BUDGET_BYTES = 24 << 20
 """Sampled frames of one chunk, unless one clip alone has more."""
 
@@ -151,14 +158,21 @@ def newer_first(made: pa.Table, known: pa.Table) -> pa.Table:
     return pa.concat_tables([made.select(columns), known.filter(keep).select(columns)])
 
 
-def pack(chunk: Chunk) -> bytes:
-    """Returns the bytes of a row. ValueError when it would exceed ``MAX_ROW_BYTES``."""
-    data = pickle.dumps(chunk, protocol=pickle.HIGHEST_PROTOCOL)
-    if len(data) > MAX_ROW_BYTES:
-        raise ValueError(f"a row of {chunk.work.source.uri} has {len(data)} bytes, more than {MAX_ROW_BYTES}")
-    return data
+def pack(record: Chunk | ClipmillError) -> pa.Table:
+    """Returns the row of a chunk, or of the error that ends a run. ValueError above ``MAX_ROW_BYTES``.
+
+    Ray would wrap an exception in its own, without its class and its fields.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    values = pickle.dumps(record, protocol=pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
+    num_bytes = len(values) + sum(buffer.raw().nbytes for buffer in buffers)
+    if num_bytes > MAX_ROW_BYTES:
+        named = record.work.source.uri if isinstance(record, Chunk) else type(record).__name__
+        raise ValueError(f"a row of {named} has {num_bytes} bytes, more than {MAX_ROW_BYTES}")
+    return pa.table([[values], [[buffer.raw() for buffer in buffers]]], schema=ROW)
 
 
-def unpack(data: bytes) -> Chunk:
-    """Returns the chunk of a row made by ``pack`` in this run."""
-    return pickle.loads(data)
+def unpack(rows: pa.Table) -> Iterator[Chunk | ClipmillError]:
+    """Yields what ``pack`` made rows of, in this run; arrays are the reader's own."""
+    for values, buffers in zip(rows["values"], rows["buffers"], strict=True):
+        yield pickle.loads(values.as_buffer(), buffers=[bytearray(one.as_buffer()) for one in buffers])

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from clipmill.engine.gpu_shares import NVDEC_SHARE, SCAN, GpuShare, gpu_shares, parts_of_one_process
 from clipmill.engine.groups import CORE, Group, gpus_of, groups_of
-from clipmill.engine.operators.base import Operator
 from clipmill.engine.operators.encode import EncodeOperator
 from clipmill.engine.operators.scan import ScanOperator
-from clipmill.engine.operators.stages import StagesOperator
+from clipmill.engine.operators.stages import Operator, StagesOperator
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import apply_verbose
 

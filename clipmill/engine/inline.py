@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from clipmill.engine.channel import Channel, TornDown
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import OperatorNode
-from clipmill.engine.operators.base import Operator, worked_on
+from clipmill.engine.operators.stages import Operator, worked_on
 from clipmill.runs.termination import stops_here
 
 WAITING_PER_WORKER = 1

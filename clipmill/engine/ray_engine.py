@@ -1,11 +1,9 @@
 """The graph run by Ray Data: streaming, backpressure by bytes, pools of workers up to a bound."""
 
 import logging
-import pickle
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
@@ -15,24 +13,13 @@ from ray.exceptions import RayActorError
 
 from clipmill import layout
 from clipmill.engine.attempts.notes import WorkerNotes, videos_of
-from clipmill.engine.chunk import Chunk, pack
+from clipmill.engine.chunk import Chunk, pack, unpack
 from clipmill.engine.graph import OperatorNode
-from clipmill.engine.operators.base import Operator, worked_on
-from clipmill.errors import ClipmillError, WorkerDied
+from clipmill.engine.operators.stages import Operator, worked_on
+from clipmill.errors import ClipmillError, SpecError, WorkerDied
 
-ROW = "row"
 MAX_WORKER_RESTARTS = 2
 """Ray's own default is without end: one row that kills its worker would be tried for ever."""
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """A row that ends the run: what an operator raised on purpose.
-
-    Ray would wrap an exception in its own, without its class and its fields.
-    """
-
-    error: ClipmillError
 
 
 class Worker:
@@ -53,28 +40,23 @@ class Worker:
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """Yields one table per chunk, so that each travels on as soon as it is ready."""
-        found = [_unpacked(row) for row in batch[ROW].to_pylist()]
-        stopped = [one for one in found if isinstance(one, Stopped)]
-        if stopped:
-            yield _table(pickle.dumps(stopped[0]))
-            return
         try:
-            batch = [one for one in found if isinstance(one, Chunk)]
+            chunks = list(_chunks(batch))
             if self._notes:
-                self._notes.take(*dict.fromkeys(chunk.work.video_id for chunk in batch))
+                self._notes.take(*dict.fromkeys(chunk.work.video_id for chunk in chunks))
                 self._notes = None
-            for chunk in worked_on(lambda: self._operator, batch):
-                yield _table(pack(chunk))
+            for chunk in worked_on(lambda: self._operator, chunks):
+                yield pack(chunk)
         except ClipmillError as error:
-            yield _table(pickle.dumps(Stopped(error)))
+            yield pack(error)
 
 
-def _table(*rows: bytes) -> pa.Table:
-    return pa.table({ROW: pa.array(rows, pa.large_binary())})
-
-
-def _unpacked(row: bytes) -> Chunk | Stopped:
-    return pickle.loads(row)
+def _chunks(rows: pa.Table) -> Iterator[Chunk]:
+    """Yields the chunks of rows; an error among them, which ended an operator before, is raised."""
+    for found in unpack(rows):
+        if isinstance(found, ClipmillError):
+            raise found
+        yield found
 
 
 def show_logs() -> None:
@@ -86,22 +68,31 @@ def show_logs() -> None:
         logger.addHandler(handler)
 
 
-def start() -> None:
-    """Starts Ray, or joins the cluster that ``RAY_ADDRESS`` names, unless this process has one."""
-    if not ray.is_initialized():
-        ray.init()
+def join() -> None:
+    """Joins a cluster, or starts one, unless this process has done so. SpecError where it does not answer."""
+    if ray.is_initialized():
+        return
+    try:
+        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        cause = str(error).partition("\n")[0]
+        raise SpecError(f"the Ray cluster cannot be reached: {cause}; see RAY_ADDRESS") from error
 
 
 def cluster_cpus() -> float:
-    """Cores of the running Ray cluster. ClipmillError when none runs: the caller starts Ray."""
-    if not ray.is_initialized():
-        raise ClipmillError("Ray is not running: call ray.init() first, or run inline")
-    return float(ray.cluster_resources().get("CPU", 1.0))
+    """Cores of the running Ray cluster. SpecError when none runs: the caller starts Ray."""
+    return _resource("CPU", 1.0)
 
 
 def cluster_gpus() -> float:
-    """GPUs of the running Ray cluster."""
-    return float(ray.cluster_resources().get("GPU", 0.0))
+    """GPUs of the running Ray cluster; errors as of ``cluster_cpus``."""
+    return _resource("GPU", 0.0)
+
+
+def _resource(name: str, default: float) -> float:
+    if not ray.is_initialized():
+        raise SpecError("Ray is not running: call ray.init() first, or run inline")
+    return float(ray.cluster_resources().get(name, default))
 
 
 def run_on_ray(
@@ -113,11 +104,10 @@ def run_on_ray(
     """
     rows = list(chunks)
     try:
-        for row in dataset_of(nodes, rows, notes_uri=notes_uri).iter_rows() if rows else ():
-            found = _unpacked(row[ROW])
-            if isinstance(found, Stopped):
-                raise found.error
-            yield found
+        if rows:
+            dataset = dataset_of(nodes, rows, notes_uri=notes_uri)
+            for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+                yield from _chunks(table)
     except RayActorError as error:
         raise _died(error, nodes, rows, notes_uri) from None
 
@@ -146,8 +136,7 @@ def dataset_of(nodes: Sequence[OperatorNode], chunks: Sequence[Chunk], *, notes_
     context = DataContext.get_current()
     context.enable_progress_bars = False  # ``clipmill.engine.progress`` counts videos, not blocks
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it warns that its bars are off
-    table = _table(*(pack(chunk) for chunk in chunks))
-    dataset = ray.data.from_arrow([table.slice(index, 1) for index in range(len(chunks))])
+    dataset = ray.data.from_arrow([pack(chunk) for chunk in chunks])
     with warnings.catch_warnings():
         # The bounds below have no other way in before Ray 2.64; the lock pins an earlier one.
         warnings.simplefilter("ignore", DeprecationWarning)

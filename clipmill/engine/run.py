@@ -31,6 +31,7 @@ from clipmill.progress import LogStatus, Show
 from clipmill.runs.termination import stops_here
 from clipmill.stages.base import apply_verbose
 from clipmill.stages.roles import EncoderStage
+from clipmill.state.file_places import with_folders
 from clipmill.state.store import ResultStore
 
 Engine = Literal["inline", "ray"]
@@ -101,6 +102,8 @@ class StreamRun:
         if not self._items:
             return
         check_machine(self._plan, self._engine)
+        if self._state:
+            self._plan = with_folders(self._plan, self._state)
         apply_verbose(self._plan.stages)
         is_dead = False
         try:
@@ -182,10 +185,26 @@ class StreamRun:
         self._failures.saw(chunk)
 
 
+def join_cluster() -> None:
+    """Joins the Ray cluster of ``RAY_ADDRESS``, else one that runs on this machine, else starts one here.
+
+    SpecError without Ray, and where the cluster does not answer.
+    """
+    _check_ray()
+    from clipmill.engine.ray_engine import join
+
+    join()
+
+
+def _check_ray() -> None:
+    if not has_ray():
+        raise SpecError("the engine ray needs Ray, which is not installed: pip install 'clipmill[ray]'")
+
+
 def check_machine(plan: Plan, engine: Engine) -> None:
     """Raises SpecError or ModelUnavailable for what a run needs and this machine does not have."""
-    if engine == "ray" and not has_ray():
-        raise SpecError("the engine ray needs Ray, which is not installed: pip install 'clipmill[ray]'")
+    if engine == "ray":
+        _check_ray()
     encoder = plan.encoder
     if encoder in plan.running and encoder and isinstance(encoder.stage, EncoderStage):
         check_encoder(encoder.stage.options())
@@ -196,13 +215,6 @@ def check_machine(plan: Plan, engine: Engine) -> None:
 def has_ray() -> bool:
     """Returns True if Ray is installed."""
     return find_spec("ray") is not None
-
-
-def start_ray() -> None:
-    """Starts Ray on this machine, or joins the cluster that the environment names, unless it runs."""
-    from clipmill.engine.ray_engine import start
-
-    start()
 
 
 def run_graph(

@@ -22,9 +22,8 @@ from clipmill.intake.known_videos import (
     make_videos,
 )
 from clipmill.intake.manifests import get_sources, get_work, put_sources, source_of, work_spool
-from clipmill.planning.block import ClipBlock, lacks_of
 from clipmill.planning.judgement import RETRYABLE
-from clipmill.planning.missing import keys_by_clip
+from clipmill.planning.missing import ClipBlock, keys_by_clip, lacks_of
 from clipmill.planning.plan import Plan
 from clipmill.records import Inspection, SourceFile
 from clipmill.state import completeness

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.intake.known_videos import traits_there
-from clipmill.planning.block import ClipBlock
+from clipmill.planning.missing import ClipBlock
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.process_stage import SEEN_CLIPS

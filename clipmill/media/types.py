@@ -17,13 +17,14 @@ class ScanPlan:
     """What the one demux-and-decode pass collects: the union of what the stages read.
 
     Each of ``samples`` lies on a time grid of its own. ``piece_frames`` hands the arrays out in pieces of so
-    many frames, each as soon as it is whole.
+    many frames, each as soon as it is whole. ``sound_levels`` reads the sound beside the pictures.
     """
 
     thumbnails: bool = True
     samples: tuple[Sample, ...] = ()
     decoder: Decoder = "cpu"
     piece_frames: int | None = None
+    sound_levels: bool = False
 
     @property
     def reads_vectors(self) -> bool:
@@ -92,6 +93,8 @@ class ScanArrays:
     - ``times_s``: float64 ``(N + 1,)``, ``(pts - pts[0]) * time_base``.
     - ``is_key``: bool ``(N,)``, key pictures (IDR or CRA, or the codec's own).
     - ``thumbnails``: uint8 ``(N, 27, 48, 3)`` RGB; ``(0, 27, 48, 3)`` when not asked for.
+    - ``levels``: float32 ``(N,)``, loudness of the sound around each frame in dB of full scale, NaN where it
+      is not known; ``(0,)`` when not asked for.
     - ``samples``: what each read of the plan gets, on its own grid.
     - ``pictures``: height in pixels -> the pictures that ``Frames`` of this height share.
 
@@ -105,4 +108,5 @@ class ScanArrays:
     thumbnails: np.ndarray
     samples: Mapping[Sample, Samples] = field(default_factory=dict[Sample, Samples])
     pictures: Mapping[int, Samples] = field(default_factory=dict[int, Samples])
+    levels: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), kw_only=True)
     first_frame: int = field(default=0, kw_only=True)

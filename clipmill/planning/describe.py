@@ -12,8 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 from clipmill.planning.graph import Siblings
-from clipmill.planning.registry import BUILT_IN, stage_class
-from clipmill.planning.stage_parameters import parameters_of
+from clipmill.planning.registry import BUILT_IN, parameters_of, stage_class
 from clipmill.stages.base import SPEED, VERDICT, Column, Frames, Reads, Stage, marks_of
 from clipmill.stages.spec import affects_of
 

@@ -6,8 +6,7 @@ from clipmill.errors import SpecError
 from clipmill.planning.nodes import Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
-from clipmill.planning.registry import stage_class
-from clipmill.planning.stage_parameters import make_stage
+from clipmill.planning.registry import make_stage, stage_class
 from clipmill.specs import CurateSpec, StageUse
 from clipmill.stages.base import Stage
 

@@ -1,79 +1,108 @@
-"""Which stages an item still needs, from the rows that are there. Pure."""
+"""Which stages clips still need, from rows that are aligned with them. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow, identity
-from clipmill.planning.block import ClipBlock, lacks_of
-from clipmill.planning.judgement import RETRYABLE, AlignedRows, Rejection, judge
+from clipmill.planning.judgement import RETRYABLE, AlignedRows, Rejection, first_rejecting
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.planning.process_stages import clips_digest
 from clipmill.records import ClipSpan
+from clipmill.stages.process_stage import SEEN_CLIPS, ProcessStage
 
 
 @dataclass(frozen=True)
-class Known:
-    """The rows of a run's stages: key -> rows, one for each id, with their light columns.
+class ClipBlock:
+    """Clips of whole videos, and what the state has of them, N places in the same order everywhere.
 
-    ``passed`` are the clips that passed the barriers; None stands for all.
+    ``rows`` maps the key of a stage of clips to its rows, null where a clip has none. ``done`` maps the key
+    of a stage of clips or windows to bool ``(N,)``: every item of the clip has a result or a final failure.
+    ``passed`` says which clips passed the barriers, None for all; ``videos`` whose clips they are.
     """
 
-    tables: Mapping[str, pa.Table]
-    passed: frozenset[str] | None = None
-    _done: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]], repr=False)
-    _settled: dict[str, pa.Table] = field(default_factory=dict[str, pa.Table], repr=False)
-    _there: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]], repr=False)
+    ids: pa.Array
+    videos: np.ndarray
+    rows: Mapping[str, pa.Table]
+    done: Mapping[str, np.ndarray]
+    passed: np.ndarray | None = None
 
-    def done(self, key: str) -> frozenset[str]:
-        """Returns the ids that have a result or a final failure."""
-        if key not in self._done:
-            self._done[key] = frozenset(_ids(self.tables.get(key), but=RETRYABLE))
-        return self._done[key]
-
-    def settled(self) -> Mapping[str, pa.Table]:
-        """Returns the tables without the failures that are tried again: those reject nothing yet."""
-        for key, table in self.tables.items():
-            if key not in self._settled:
-                self._settled[key] = table.filter(arrow.not_equal(table["outcome"], RETRYABLE))
-        return self._settled
-
-    def has_passed(self, clip_id: str) -> bool:
-        """Returns True if no barrier stopped a clip."""
-        return self.passed is None or clip_id in self.passed
-
-    def there(self, key: str) -> frozenset[str]:
-        """Returns the ids that have any row."""
-        if key not in self._there:
-            self._there[key] = frozenset(_ids(self.tables.get(key)))
-        return self._there[key]
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
-def _ids(rows: pa.Table | None, *, but: str = "") -> Iterator[str]:
-    if rows is not None:
-        pairs = zip(rows["id"].to_pylist(), rows["outcome"].to_pylist(), strict=True)
-        yield from (item for item, outcome in pairs if outcome != but)
+def lacks_of(plan: Plan, block: ClipBlock) -> dict[str, np.ndarray]:
+    """Returns the key of each stage of clips and windows -> bool ``(N,)``: the clip needs and lacks it.
 
-
-def lacking(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> dict[str, frozenset[str]]:
-    """Returns clip id -> keys of the stages that each clip of a video needs and lacks, where it lacks any.
-
-    ``block.lacks_of`` says what a clip needs.
+    A clip needs a stage unless an earlier stage rejected it, or the stage runs for all. A clip that has not
+    passed the barriers needs nothing behind them, and a plan of a later phase asks for its own stages only. A
+    row that may be tried again counts as lacking, and so do the rows of the stages behind it.
     """
-    ids = [clip.clip_id for clip in clips]
-    nodes = [node for node in plan.rowed if node.stage.grain != "video"]
-    aligned = AlignedRows((), known.tables, ids)
-    rows = {node.key: aligned.of(node.key) for node in nodes if node.stage.grain == "clip"}
-    block = ClipBlock(
-        ids=pa.array(ids, pa.string()),
-        videos=np.zeros(len(ids), int),
-        rows={key: table for key, table in rows.items() if table is not None},
-        done={node.key: np.array([_is_done(plan, known, node, clip) for clip in clips]) for node in nodes},
-        passed=np.array([known.has_passed(clip_id) for clip_id in ids]),
-    )
-    return keys_by_clip(ids, lacks_of(plan, block))
+    rejected_at = _rejected_at(plan, block)
+    found: dict[str, np.ndarray] = {}
+    for index, node in enumerate(plan.nodes):
+        if node.has_rows and node.stage.grain != "video" and node.phase >= plan.phase:
+            wanted = _wanted(plan, index, rejected_at)
+            if block.passed is not None and node.phase:
+                wanted &= block.passed
+            found[node.key] = wanted & ~block.done.get(node.key, np.zeros(len(block), bool))
+    for key, places in _judged_as_others(plan, block, rejected_at):
+        found[key][places] = True
+    return found
+
+
+def _rejected_at(plan: Plan, block: ClipBlock) -> np.ndarray:
+    """Returns int ``(N,)``: place of the stage that first rejects a clip, one past the last for none."""
+    nodes = [node for node in plan.nodes if node.stage.grain == "clip"]
+    places = np.array([plan.place(node.key) for node in nodes] + [len(plan.nodes)])
+    rows = {key: _settled(table) for key, table in block.rows.items()}
+    return places[first_rejecting(nodes, AlignedRows.of_places(nodes, rows, block.ids), len(block))]
+
+
+def _settled(rows: pa.Table) -> pa.Table:
+    """Returns rows without the outcome of failures that are tried again: those reject nothing yet."""
+    outcomes = rows["outcome"].combine_chunks()
+    known = arrow.if_else(arrow.equal(outcomes, RETRYABLE), pa.scalar(None, pa.string()), outcomes)
+    return rows.set_column(rows.schema.get_field_index("outcome"), "outcome", known)
+
+
+def _wanted(plan: Plan, index: int, rejected_at: np.ndarray) -> np.ndarray:
+    node = plan.nodes[index]
+    if node.runs_for == "all":
+        return np.ones(len(rejected_at), bool)
+    if node.runs_for == "passed":
+        return index <= rejected_at
+    others = [place for place in range(index) if plan.nodes[place].stage is not node.stage]
+    return np.isin(rejected_at, others)
+
+
+def _judged_as_others(
+    plan: Plan, block: ClipBlock, rejected_at: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yields (key, places) of clips whose video a stage judged as a whole, with other clips than now."""
+    for index, node in enumerate(plan.nodes):
+        if isinstance(node.stage, ProcessStage) and node.stage.wants_whole_video:
+            for places in _by_video(block, rejected_at >= index):
+                if _is_stale(block, node, places):
+                    yield node.key, places
+
+
+def _by_video(block: ClipBlock, shown: np.ndarray) -> Iterator[np.ndarray]:
+    places = np.flatnonzero(shown)
+    places = places[np.argsort(block.videos[places], kind="stable")]
+    if len(places):
+        yield from np.split(places, np.flatnonzero(np.diff(block.videos[places])) + 1)
+
+
+def _is_stale(block: ClipBlock, node: Node, places: np.ndarray) -> bool:
+    rows = block.rows.get(node.key)
+    chosen = pa.array(places)
+    digest = clips_digest(str(one) for one in block.ids.take(chosen).to_pylist())
+    noted = [None] if rows is None else rows[SEEN_CLIPS].take(chosen).to_pylist()
+    return any(one != digest for one in noted)
 
 
 def keys_by_clip(ids: Sequence[str], lacks: Mapping[str, np.ndarray]) -> dict[str, frozenset[str]]:
@@ -85,51 +114,10 @@ def keys_by_clip(ids: Sequence[str], lacks: Mapping[str, np.ndarray]) -> dict[st
     return {one: frozenset(found[one]) for one in ids if one in found}
 
 
-def _is_done(plan: Plan, known: Known, node: Node, clip: ClipSpan) -> bool:
-    done = known.done(node.key)
-    return all(item in done for item in item_ids(plan, node, clip))
-
-
-def waiting(plan: Plan, known: Known, clips: Sequence[ClipSpan]) -> dict[str, frozenset[str]]:
-    """Returns clip id -> keys of the stages whose rows the clip needs and that were not tried yet.
-
-    A stage that reads the column of one that failed for now is not waited for.
-    """
-    ids = [clip.clip_id for clip in clips]
-    clip_nodes = [node for node in plan.nodes if node.stage.grain == "clip"]
-    rejected = judge(clip_nodes, known.tables, ids)
-    found = {clip.clip_id: frozenset(_waits(plan, known, clip, rejected.get(clip.clip_id))) for clip in clips}
-    return {clip_id: keys for clip_id, keys in found.items() if keys}
-
-
 def shown_to(plan: Plan, node: Node, rejected: Mapping[str, Rejection], ids: Sequence[str]) -> list[str]:
     """Returns the clips that no stage before ``node`` rejected."""
     place = plan.place(node.key)
     return [one for one in ids if one not in rejected or plan.place(rejected[one].key) >= place]
-
-
-def _waits(plan: Plan, known: Known, clip: ClipSpan, rejection: Rejection | None) -> Iterator[str]:
-    blocked: set[str] = set()
-    for node in needed(plan, rejection, has_passed=known.has_passed(clip.clip_id)):
-        items = list(item_ids(plan, node, clip))
-        if any(item not in known.done(node.key) for item in items):
-            blocked.add(node.key)
-        is_blocked = any(ref.key in blocked for ref in node.inputs)
-        if not is_blocked and any(item not in known.there(node.key) for item in items):
-            yield node.key
-
-
-def needed(plan: Plan, rejection: Rejection | None, *, has_passed: bool = True) -> Iterator[Node]:
-    """Yields the nodes whose rows a clip should have, if ``rejection`` is its first one.
-
-    A clip that has not passed the barriers needs nothing behind them.
-    """
-    rejected_at = plan.place(rejection.key) if rejection else len(plan.nodes)
-    for index, node in enumerate(plan.nodes):
-        before = rejected_at < index and plan.nodes[rejected_at].stage is not node.stage
-        wanted = {"all": True, "passed": index <= rejected_at, "rejected": before}[node.runs_for]
-        if node.has_rows and wanted and (has_passed or not node.phase) and node.stage.grain != "video":
-            yield node
 
 
 def item_ids(plan: Plan, node: Node, clip: ClipSpan) -> Iterable[str]:

@@ -1,6 +1,6 @@
 """A stage in its place in a run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from clipmill.errors import SpecError
 from clipmill.stages.base import Column, Effect, Reads, Rule, Stage
+from clipmill.stages.reads import Sample
 from clipmill.stages.roles import ExtractorStage
 
 RunsFor = Literal["passed", "all", "rejected"]
@@ -55,7 +56,8 @@ class Node:
     ``reads`` are the stage's own, with byte budgets of this run. ``inputs`` are the columns that it reads.
     ``digest`` names how its rows were made; empty for a stage without rows. ``runs_for`` says for which items
     the stage runs: those that no earlier rule rejected, all, or only the rejected ones. ``phase`` counts the
-    barriers before it. ``effects`` are options that change its rows for some videos only.
+    barriers before it. ``effects`` are options that change its rows for some videos only. ``folder`` is where
+    its files go inside of the documented folders, empty for the documented place.
     """
 
     key: str
@@ -66,6 +68,7 @@ class Node:
     runs_for: RunsFor = "passed"
     phase: int = 0
     effects: tuple[Effect, ...] = ()
+    folder: str = ""
 
     def effects_in(self, traits: str) -> str:
         """Returns what the rows of a video must say in the column ``effects``; empty for an ordinary one.
@@ -138,3 +141,25 @@ def find_column(nodes: dict[str, Stage], reference: str, *, reader: str) -> Colu
         keys = " and ".join(ref.key for ref in found)
         raise SpecError(f"stage {reader} reads {reference}, which {keys} write: say {found[0].key}:{name}")
     return found[0]
+
+
+@dataclass(frozen=True)
+class DecodeReads:
+    """The union of what stages read of the pictures. ``samples`` has each read once, in run order."""
+
+    thumbnails: bool
+    samples: tuple[Sample, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when no picture has to be decoded."""
+        return not (self.thumbnails or self.samples)
+
+
+def decode_reads(nodes: Iterable[Node], *, thumbnails: bool = False) -> DecodeReads:
+    """Returns what the pass samples for ``nodes``; ``thumbnails`` adds those that shots are found by."""
+    samples: dict[Sample, None] = {}
+    for node in nodes:
+        thumbnails = thumbnails or node.reads.thumbnails
+        samples |= dict.fromkeys(node.reads.samples())
+    return DecodeReads(thumbnails, tuple(samples))

@@ -80,13 +80,16 @@ class ClipSplitter:
     def _next_frame(self) -> int:
         return min(self._boundaries.start_frame, self._num_final)
 
-    def feed(self, thumbnails: np.ndarray | None, times_s: np.ndarray) -> list[ClipUpdate]:
+    def feed(
+        self, thumbnails: np.ndarray | None, times_s: np.ndarray, levels: np.ndarray | None = None
+    ) -> list[ClipUpdate]:
         """Returns what the next frames make known.
 
         ``thumbnails`` is uint8 ``(n, 27, 48, 3)``, and not looked at without a finder; ``times_s`` is
-        ``(n,)``, in seconds from the video's first frame.
+        ``(n,)``, in seconds from the video's first frame. ``levels`` ``(n,)`` is how loud it is around each
+        frame, in dB; without it no clip ends at a pause.
         """
-        self._times.append(times_s.tolist())
+        self._times.append(times_s.tolist(), None if levels is None else levels.tolist())
         self._num_frames = self._num_final = self._times.num_frames
         if self._finder is not None:
             assert thumbnails is not None
@@ -189,15 +192,20 @@ class ClipSplitter:
         return length_s >= self._min_length_s
 
 
-def split_whole(splitter: ClipSplitter, thumbnails: np.ndarray | None, times_s: np.ndarray) -> Split:
+def split_whole(
+    splitter: ClipSplitter,
+    thumbnails: np.ndarray | None,
+    times_s: np.ndarray,
+    levels: np.ndarray | None = None,
+) -> Split:
     """Returns the split of a whole video.
 
     ``times_s`` is float ``(N + 1,)``: the time of each of the N frames in seconds from the first one, and the
-    end of the last. ValueError without frames.
+    end of the last; ``levels`` ``(N,)`` as for ``feed``. ValueError without frames.
     """
     if times_s.ndim != 1 or len(times_s) < 2:
         raise ValueError(f"times_s must be (N + 1,) with at least one frame, got {times_s.shape = }")
-    splitter.feed(thumbnails, times_s[:-1])
+    splitter.feed(thumbnails, times_s[:-1], levels)
     splitter.finish(float(times_s[-1]))
     return splitter.split()
 

@@ -8,9 +8,9 @@ that is held longer than a clip may be is in none.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, isnan, nan
 from typing import Self
 
 from clipmill.records import DropCause, FrameSpan
@@ -21,11 +21,22 @@ HELD_S = 0.1
 """Frames of 10 a second and more may lengthen a clip by the rest of the last one."""
 
 
+SNAP_S = 1.0
+"""How much earlier than it may a clip ends at a pause."""
+
+SILENCE_DB, PAUSE_DB = -50.0, -20.0
+"""It is silent below the first, in dB of full scale; a pause is that much less than the loudest around it."""
+
+
 class RecentTimes:
-    """Times of the latest frames, in seconds from the first one, by their number in the video."""
+    """Times of the latest frames, in seconds from the first one, by their number in the video.
+
+    And how loud it is around each, in dB; NaN where that is not known.
+    """
 
     def __init__(self) -> None:
         self._times_s = array("d")
+        self._levels = array("d")
         self._first_frame = 0
 
     @property
@@ -33,9 +44,18 @@ class RecentTimes:
         """Frames so far, including those that were dropped."""
         return self._first_frame + len(self._times_s)
 
-    def append(self, times_s: Iterable[float]) -> None:
+    def append(self, times_s: Sequence[float], levels: Sequence[float] | None = None) -> None:
         """Adds the times of the next frames, ascending."""
         self._times_s.extend(times_s)
+        self._levels.extend([nan] * len(times_s) if levels is None else levels)
+
+    def last_pause(self, first: int, last: int) -> int | None:
+        """Returns the last frame of ``[first, last]`` around which it is silent, or far less loud."""
+        levels = self._levels[max(0, first - self._first_frame) : last + 1 - self._first_frame]
+        loudest = max((level for level in levels if not isnan(level)), default=nan)
+        quiet = max(SILENCE_DB, loudest + PAUSE_DB)
+        pauses = (first + place for place, level in enumerate(levels) if level <= quiet)
+        return max(pauses, default=None)
 
     def at(self, frame: int) -> float:
         """Returns the time of a frame; IndexError for one that was dropped or is still to come."""
@@ -49,7 +69,8 @@ class RecentTimes:
 
     def drop_before(self, frame: int) -> None:
         """Drops the times of frames before ``frame``."""
-        del self._times_s[: max(0, frame - self._first_frame)]
+        num_dropped = max(0, frame - self._first_frame)
+        del self._times_s[:num_dropped], self._levels[:num_dropped]
         self._first_frame = max(frame, self._first_frame)
 
 
@@ -58,7 +79,8 @@ class ClipGrid:
     """Where clips lie in a shot: one every ``step_s`` from the shot's core on, each ``length_s`` long.
 
     The core is the shot without ``crop_s`` at either end. ``length_s`` None: as long as the step. Frames of
-    the core in no clip are dropped as ``outside``.
+    the core in no clip are dropped as ``outside``. A clip that the grid ends, not the shot, ends up to
+    ``snap_s`` earlier at a pause, if it has ``min_length_s`` by then; the next one begins there.
     """
 
     step_s: float
@@ -66,6 +88,8 @@ class ClipGrid:
     crop_s: float
     is_by_clock: bool  # a clip is as long as the grid says, not as its frames are shown
     outside: DropCause
+    snap_s: float = 0.0
+    min_length_s: float = 0.0
 
     @classmethod
     def of(cls, rules: ClipRules) -> Self:
@@ -73,9 +97,12 @@ class ClipGrid:
         max_length_s, crop_s = rules.max_length_s or inf, rules.crop_s
         if rules.stride_s is not None:
             return cls(rules.stride_s, max_length_s, 0.0, True, DropCause.BETWEEN)
-        if rules.max_length_mode == "truncate":
-            return cls(inf, max_length_s, crop_s, False, DropCause.TRUNCATED)
-        return cls(max_length_s, None, crop_s, False, DropCause.TRUNCATED)
+        step_s, length_s = (
+            (inf, max_length_s) if rules.max_length_mode == "truncate" else (max_length_s, None)
+        )
+        snap_s = SNAP_S if rules.snap_to_silence else 0.0
+        min_length_s = rules.min_length_s or 0.0
+        return cls(step_s, length_s, crop_s, False, DropCause.TRUNCATED, snap_s, min_length_s)
 
     def start_s(self, core_s: float, index: int) -> float:
         """Returns the start of a clip, in seconds."""
@@ -133,8 +160,10 @@ class ShotClips:
             found += self._next(end, inf)
         start = self._times.frame_at(self._start_s)
         end = last_end if self._end_s < inf else core_end  # it is not known how long the last frame is held
+        if self._grid.snap_s and self._end_s < inf:
+            end = min(end, self._times.frame_at(self._snap_from_s))
         self.growing = FrameSpan(start, end) if start < end else None
-        decided = end if start < core_end else core_end
+        decided = max(start, end) if start < core_end else core_end
         self.num_decided = decided if self._start_s < inf else end_frame
         self.needed_from = min(start, core_end)
         return found
@@ -162,12 +191,15 @@ class ShotClips:
     def _next(self, end: int, shot_end_s: float) -> list[Candidate]:
         """The next clip of the grid, which ends at frame ``end``; none where it holds no frame."""
         start, start_s, end_s = self._times.frame_at(self._start_s), self._start_s, self._end_s
+        snap_from = max(start + 1, self._times.frame_at(self._snap_from_s))
         self._index += 1
         if start >= end:
             return []
         is_held = self._times.at(end) > end_s + HELD_S
         kept_end = end - 1 if is_held and end - start > 1 else end
-        if is_held and self._grid.length_s is None:
+        if self._grid.snap_s and end_s <= self._times.at(end) + TIME_TOLERANCE_S and not is_held:
+            kept_end = self._times.last_pause(snap_from, end) or end
+        if (is_held or kept_end < end) and self._grid.length_s is None:
             self._core_s, self._index = self._times.at(kept_end), 0
         if not self._grid.is_by_clock:
             length_s = self._times.at(kept_end) - self._times.at(start)
@@ -180,6 +212,11 @@ class ShotClips:
     @property
     def _start_s(self) -> float:
         return self._grid.start_s(self._core_s, self._index)
+
+    @property
+    def _snap_from_s(self) -> float:
+        """The earliest time at which the next clip may end at a pause."""
+        return max(self._end_s - self._grid.snap_s, self._start_s + self._grid.min_length_s)
 
     @property
     def _end_s(self) -> float:

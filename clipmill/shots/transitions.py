@@ -8,20 +8,9 @@ from typing import Self
 import numpy as np
 
 from clipmill.records import FrameSpan
-from clipmill.shots.changes import split_luma_chroma
-from clipmill.shots.gradual import INNER_POINTS, NO_CELLS, SPANS, Candidate, Mixtures, shrink
+from clipmill.shots.blend import are_two_pictures, is_blank, is_even, is_flat
+from clipmill.shots.gradual import NO_CELLS, SPANS, Candidate, Mixtures, shrink
 from clipmill.shots.strip import Strip
-
-BLANK_CONTRAST = 3.0
-MAX_SHARPNESS = 1.1
-"""Contrast, over that of a mixture, from which on a span holds something that moves."""
-
-MAX_LEAN = 0.12
-"""How far from even progress, root mean square, a mixture's way from one end to the other may be."""
-
-MAX_PATH, MAX_STEP = 2.5, 3.0
-"""Length of the way through all frames of a span, over the distance of its ends, and of its largest step,
-over its even share of that distance: more is a picture that moves on, not one that turns into another."""
 
 MIN_FRAMES = 4
 EDGE_RATE = 0.3
@@ -132,7 +121,9 @@ class GradualTransitions:
         if last is None:
             return []
         num_between = span.start_frame - last.end_frame
-        if num_between > MAX_JOIN_FRAMES or not _is_blank(self._strip, last.end_frame, span.start_frame):
+        if num_between > MAX_JOIN_FRAMES:
+            return [last]
+        if num_between > 0 and not is_blank(self._strip.between(last.end_frame, span.start_frame)):
             return [last]
         end = max(last.end_frame, span.end_frame)
         self._last = FrameSpan(min(last.start_frame, span.start_frame), end)
@@ -230,9 +221,9 @@ def _refine(candidate: Candidate, strip: Strip, cells: Strip, cuts: Sequence[int
     length = candidate.num_frames
     low, high = _room(candidate, cuts, strip.num_frames)
     first, last = max(candidate.start_frame - 1, low), min(candidate.end_frame, high - 1)
-    if last - first < MIN_FRAMES or not _is_even(cells.between(first, last + 1)):
+    if last - first < MIN_FRAMES or not is_even(cells.between(first, last + 1)):
         return None
-    if _sharpness(strip.between(first, last + 1)) > MAX_SHARPNESS:
+    if not is_flat(strip.between(first, last + 1)):
         return None
     small, first, last = cells.between(low, high), first - low, last - low
     line = small[last] - small[first]
@@ -243,35 +234,10 @@ def _refine(candidate: Candidate, strip: Strip, cells: Strip, cuts: Sequence[int
     still_after = np.flatnonzero(~moving[middle:])
     start = int(still_before[-1]) + 2 if len(still_before) else 0
     end = middle + int(still_after[0]) if len(still_after) else high - low
-    return FrameSpan(low + start, low + end) if end - start >= MIN_FRAMES else None
-
-
-def _is_even(small: np.ndarray) -> bool:
-    """Whether a span goes its way straight on and evenly; ``small``: what ``shrink`` gives of its frames."""
-    line = small[-1] - small[0]
-    squared = max(float(line @ line), 1e-6)
-    steps = np.diff(small, axis=0)
-    lengths = np.sqrt(np.einsum("ij,ij->i", steps, steps) / squared)
-    lean = (small - small[0]) @ line / squared - np.linspace(0, 1, len(small))
-    return (
-        float(np.sqrt(np.mean(lean * lean))) <= MAX_LEAN
-        and float(lengths.sum()) <= MAX_PATH
-        and float(lengths.max()) * len(lengths) <= MAX_STEP
-    )
-
-
-def _sharpness(thumbnails: np.ndarray) -> float:
-    """Contrast within a span over the contrast that mixtures of its ends would have.
-
-    A mixture of two pictures is flatter than either; a picture on its way from one side to the other is not.
-    """
-    ends = split_luma_chroma(thumbnails[[0, -1]])[0].reshape(2, -1)
-    covariance = np.cov(ends)
-    steps = [round(point * (len(thumbnails) - 1)) for point in INNER_POINTS]
-    inside = split_luma_chroma(thumbnails[steps])[0].reshape(len(steps), -1).var(axis=1)
-    shares = np.array(steps) / (len(thumbnails) - 1)
-    mixture = [np.array([1 - share, share]) @ covariance @ np.array([1 - share, share]) for share in shares]
-    return float(np.sqrt(inside.sum() / max(sum(mixture), 1.0)))
+    ends = small[max(0, start - 1)], small[min(end, high - low - 1)]
+    if end - start < MIN_FRAMES or not are_two_pictures(*ends):
+        return None
+    return FrameSpan(low + start, low + end)
 
 
 def _room(candidate: Candidate, cuts: Sequence[int], num_frames: int) -> tuple[int, int]:
@@ -284,10 +250,3 @@ def _room(candidate: Candidate, cuts: Sequence[int], num_frames: int) -> tuple[i
         elif cut >= candidate.end_frame - margin:
             high = min(high, cut)
     return max(0, low), min(num_frames, high)
-
-
-def _is_blank(strip: Strip, start: int, end: int) -> bool:
-    if start >= end:
-        return True
-    luma = split_luma_chroma(strip.between(start, end))[0]
-    return bool((luma.std(axis=(1, 2)) < BLANK_CONTRAST).all())

@@ -7,8 +7,7 @@ import pytest
 
 from clipmill.engine import progress
 from clipmill.engine.chunk import Chunk, Mark
-from clipmill.engine.progress import Progress
-from clipmill.engine.time_left import TimeLeft
+from clipmill.engine.progress import Progress, TimeLeft
 from clipmill.engine.work import Work
 from clipmill.progress import LogStatus, Status, format_s
 from clipmill.records import SourceFile

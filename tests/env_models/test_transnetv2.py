@@ -10,9 +10,9 @@ import torch
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.shots.base import ShotNetwork
+from clipmill.models.shots.colour_histograms import colour_histograms
 from clipmill.models.shots.open import open_shot_network
 from clipmill.models.shots.transnetv2 import TransNetV2, load_network, neighbour_similarities
-from clipmill.shots.histograms import colour_histograms
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from tests.support.checkpoints.shot_weights import cut_finding_weights, random_weights, save
 

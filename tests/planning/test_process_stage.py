@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from clipmill.errors import SpecError
-from clipmill.planning.code.plain_values import plain
+from clipmill.planning.code.code_digest import plain
 from clipmill.planning.plan import Plan
 from clipmill.planning.process_stages import placed_process
 from clipmill.stages.process_stage import ProcessStage, is_process

@@ -9,8 +9,7 @@ import pytest
 from pydantic import Field, field_validator
 
 from clipmill.errors import SpecError
-from clipmill.planning.registry import BUILT_IN, rank_of, stage_class
-from clipmill.planning.stage_parameters import make_stage, parameters_of
+from clipmill.planning.registry import BUILT_IN, make_stage, parameters_of, rank_of, stage_class
 from clipmill.stages.base import BOUND, VERDICT, Stage
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage
 from clipmill.stages.video.filtering.quality_filter import QualityFilterStage

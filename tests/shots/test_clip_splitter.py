@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from clipmill.records import Cuts, DropCause, DroppedSpan, FrameSpan, Shot, Split
-from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
+from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate, split_whole
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
-from tests.support.stand_ins.known_cuts import KnownCuts, ShotRules, split_of, splitter_of, thumbnails
+from tests.support.stand_ins.known_cuts import (
+    KnownCuts,
+    ShotRules,
+    levels_at,
+    split_of,
+    splitter_of,
+    thumbnails,
+)
 
 NO_RULES = ShotRules(min_length_s=None, max_length_s=None, crop_s=None)
 
@@ -282,6 +289,32 @@ def test_a_held_frame_makes_no_clip_by_the_clock_too_long() -> None:
     assert dropped(found) == [(15, 16, DropCause.HELD)]
 
 
+@pytest.mark.parametrize(
+    ("quiet", "rules", "clips"),
+    [
+        ([(93, 96)], {}, [(0, 95), (95, 195), (195, 280)]),
+        ([(85, 88), (97, 120)], {}, [(0, 100), (100, 200), (200, 280)]),
+        ([(80, 89)], {}, [(0, 100), (100, 200), (200, 280)]),
+        ([(93, 96)], {"min_length_s": 9.7}, [(0, 100), (100, 200)]),
+        ([(93, 96)], {"max_length_mode": "truncate"}, [(0, 95)]),
+        ([(0, 280)], {}, [(0, 100), (100, 200), (200, 280)]),
+        ([(273, 280)], {}, [(0, 100), (100, 200), (200, 280)]),
+    ],
+    ids=["moved", "a pause at the end", "too early", "too short", "truncated", "silent", "end of a shot"],
+)
+def test_a_long_shot_is_cut_at_a_pause(
+    quiet: list[tuple[int, int]], rules: dict[str, object], clips: list[tuple[int, int]]
+) -> None:
+    """28 s at ten frames a second, loud but for a few frames; clips of at most ten seconds."""
+    levels = np.full(280, -14.0)
+    for start, end in quiet:
+        levels[start:end] = -48.0
+    asked = {"max_length_s": 10.0, "snap_to_silence": True, **rules}
+    splitter = splitter_of(NO_RULES.model_copy(update=asked), KnownCuts(Cuts()))
+    found = split_whole(splitter, thumbnails(280), even_times(280, fps=10), levels)
+    assert pairs(found.clips) == clips
+
+
 def test_frame_times_of_29_97_fps_lose_no_frame_to_rounding() -> None:
     times_s = np.arange(0, 901) * (1001 / 30000)
     rules = NO_RULES.model_copy(update={"max_length_s": 1001 / 100})
@@ -300,6 +333,7 @@ def random_rules(rng: np.random.Generator) -> ShotRules:
         crop_s=rng.choice([None, 0.1, 0.5]),
         entire_scene_as_clip=bool(rng.integers(2)),
         limit_clips=int(rng.choice([-1, 0, 3])),
+        snap_to_silence=bool(rng.integers(2)),
     )
 
 
@@ -438,7 +472,7 @@ def stream(
     """The updates of each part of a video and of its end, after a check of what the splitter promises."""
     for part in parts_of(times_s, rng):
         needed_from, num_decided = splitter.needed_from, splitter.num_decided
-        updates = splitter.feed(thumbnails(len(part)), part)
+        updates = splitter.feed(thumbnails(len(part)), part, levels_at(part))
         kept = [update.span for update in updates if update.state is ClipState.KEPT]
         assert all(span.start_frame >= needed_from for span in kept)
         assert splitter.num_decided >= num_decided
@@ -524,6 +558,7 @@ RULES = {
     "truncated": ContentClipExtractionStage(max_length_s=1.0, max_length_mode="truncate", min_length_s=0.4),
     "no lengths": ContentClipExtractionStage(max_length_s=None, min_length_s=None, crop_s=0.1),
     "limit": ContentClipExtractionStage(limit_clips=2, min_length_s=0.5),
+    "pauses": ContentClipExtractionStage(max_length_s=2.0, min_length_s=0.5, snap_to_silence=True),
 }
 
 

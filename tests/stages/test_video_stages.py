@@ -14,7 +14,7 @@ from clipmill.engine.scan.video_stages import VideoStages
 from clipmill.media.scan.scan import scan
 from clipmill.media.scan.spool import load_piece
 from clipmill.media.types import ScanFacts, ScanPlan
-from clipmill.planning.decode_plan import decode_reads
+from clipmill.planning.nodes import decode_reads
 from clipmill.records import VideoFacts
 from clipmill.stages.base import Column, Frames, Grain, Reads, Stage, StageContext, VideoPart, VideoWorker
 from tests.support.films.scan_films import read_codes, write_film

@@ -13,6 +13,8 @@ from clipmill.engine.chunk import Chunk
 from clipmill.engine.work import Work
 from clipmill.limits import LimitsSpec
 from clipmill.media.scan.clip_samples import ClipSamples
+from clipmill.planning.judgement import RETRYABLE, AlignedRows
+from clipmill.planning.missing import ClipBlock, item_ids, keys_by_clip, lacks_of
 from clipmill.planning.nodes import Node, Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
@@ -109,3 +111,27 @@ def mp4(num_frames: int = FRAMES_PER_CLIP) -> bytes:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         container.mux(stream.encode())
     return data.getvalue()
+
+
+def lacking(of: Plan, tables: Mapping[str, pa.Table], clips: Sequence[ClipSpan]) -> dict[str, frozenset[str]]:
+    """The stages that each clip of a video lacks, of clips that lack any."""
+    ids = [clip.clip_id for clip in clips]
+    aligned = AlignedRows((), tables, ids)
+    done = {
+        key: {one["id"] for one in table.to_pylist() if one["outcome"] != RETRYABLE}
+        for key, table in tables.items()
+    }
+    block = ClipBlock(
+        ids=pa.array(ids, pa.string()),
+        videos=np.zeros(len(ids), int),
+        rows={
+            key: table
+            for key in tables
+            if of.by_key[key].stage.grain == "clip" and (table := aligned.of(key)) is not None
+        },
+        done={
+            key: np.array([set(item_ids(of, of.by_key[key], clip)) <= found for clip in clips])
+            for key, found in done.items()
+        },
+    )
+    return keys_by_clip(ids, lacks_of(of, block))

@@ -64,7 +64,7 @@ def judge_clips(collection: Collection, *, stopped: pa.Array | None = None) -> V
 
 
 def _needed(plan: Plan, rejected_at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """Yields (key, clips that should have rows of it), as ``planning.missing.needed`` does for one clip."""
+    """Yields (key, clips that should have rows of it), as ``planning.missing`` has it."""
     for index, node in enumerate(plan.nodes):
         if not node.has_rows or node.stage.grain == "video":
             continue

@@ -15,7 +15,7 @@ from clipmill.engine.groups import Group, behind
 from clipmill.engine.metrics import Stopwatch
 from clipmill.engine.runners.context import output_faults
 from clipmill.engine.runners.result_rows import checked, rows_of
-from clipmill.engine.scan.encoder import ENCODE_S_PER_MEGAPIXEL_FRAME, encoder_of, shortest_clip_s
+from clipmill.engine.scan.single_pass import ENCODE_S_PER_MEGAPIXEL_FRAME, encoder_of, shortest_clip_s
 from clipmill.errors import OutputFault, StoreError
 from clipmill.media.cut.cut import cut_clips
 from clipmill.outcomes.failures import failure_of, is_of_item
@@ -145,16 +145,17 @@ def _stored(node: Node, cut: CutClip | Failed, plan: Plan) -> tuple[Mapping[str,
     if not cut.path:
         return Failed("final", reason_of(node), cut.message)
     try:
-        uri, data = stored_clip(cut, filtered=node.runs_for == "rejected", output_uri=plan.output_uri)
+        uri, data = stored_clip(cut, node, output_uri=plan.output_uri)
     except OutputFault as error:
         return failure_of(error, uri=error.uri)
     return encoder_of(node).row(cut, clip_uri=uri, clip_digest=identity.bytes_digest(data)), data
 
 
-def stored_clip(cut: CutClip, *, filtered: bool, output_uri: str | None) -> tuple[str, bytes]:
+def stored_clip(cut: CutClip, node: Node, *, output_uri: str | None) -> tuple[str, bytes]:
     """Stores the file of a clip; returns its path relative to the output, and its bytes. Or OutputFault."""
     suffix = cut.path[cut.path.rindex(".") :]
-    relative = layout.clip_path("", cut.clip_id, filtered=filtered, suffix=suffix).lstrip("/")
+    path = layout.clip_path("", cut.clip_id, filtered=node.runs_for == "rejected", suffix=suffix).lstrip("/")
+    relative = layout.in_folder(path, node.folder)
     data = Path(cut.path).read_bytes()
     if output_uri is not None:
         with output_faults():

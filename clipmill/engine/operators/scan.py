@@ -27,8 +27,7 @@ from clipmill.media.scan.span_scan import SourceSpan
 from clipmill.media.scan.spool import ScanSegment
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.outcomes.failures import failure_of, is_of_item
-from clipmill.planning.decode_plan import DecodeReads, decode_reads
-from clipmill.planning.nodes import Node
+from clipmill.planning.nodes import DecodeReads, Node, decode_reads
 from clipmill.planning.plan import Plan
 from clipmill.scratch import ScratchFolder
 from clipmill.stages.base import Failed
@@ -159,6 +158,7 @@ class ScanOperator:
             samples=reads.samples,
             decoder=self._plan.source.decoder,
             piece_frames=self._piece_frames(work),
+            sound_levels=work.lacks_split and self._extractor.clip_rules().snap_to_silence,
         )
         self._video_stages.begin(work)
         yield (yield from self._passes.pieces(work, plan, spool_dir))

@@ -96,6 +96,7 @@ class WorkerContext:
                 f"stage {self._node.key} puts a file of {item_id}, which is not an item of this call"
             )
         path = artifact_path(self._artifact(artifact), {**known, **place})
+        path = layout.in_folder(path, self._node.folder)
         if self._output_uri is None:
             self._files[path] = data if isinstance(data, bytes) else data.read_bytes()
             return path

@@ -9,9 +9,8 @@ from dataclasses import replace
 from threading import Event, Thread
 
 from clipmill.engine.chunk import Mark
-from clipmill.engine.scan.encoder import ENCODE_S_PER_MEGAPIXEL_FRAME
 from clipmill.engine.scan.segmented_scan import SegmentedPass, WholePassNeeded, skip_frames
-from clipmill.engine.scan.single_pass import same_pass
+from clipmill.engine.scan.single_pass import ENCODE_S_PER_MEGAPIXEL_FRAME, same_pass
 from clipmill.engine.scan.span_pass import first_pts_of
 from clipmill.engine.work import Work
 from clipmill.errors import CodecChildDied, CodecChildTimeout, TransientStoreError

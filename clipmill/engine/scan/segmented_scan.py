@@ -137,5 +137,6 @@ def skip_frames(piece: ScanSegment, num_frames: int) -> ScanSegment:
         times_s=arrays.times_s[num_frames:],
         is_key=arrays.is_key[num_frames:],
         thumbnails=arrays.thumbnails[num_frames:],
+        levels=arrays.levels[num_frames:],
     )
     return replace(piece, arrays=rest)

@@ -4,14 +4,14 @@ They are where nothing that is found out later can change them: encoded, with no
 may reject one, and nothing known of an earlier run.
 """
 
-from clipmill.engine.scan.encoder import encoder_of
 from clipmill.engine.work import Work
 from clipmill.media.cut.single_pass import SamePass
+from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.shots.clip_splitter import ClipSplitter
 from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.process_stage import ProcessStage
-from clipmill.stages.roles import ExtractorStage
+from clipmill.stages.roles import EncoderStage, ExtractorStage
 
 IN_THE_PASS = "clips encoded in the same pass"
 
@@ -43,3 +43,19 @@ def may_reject(plan: Plan) -> bool:
 def _needs_no_look(options: EncodeOptions) -> bool:
     """True for an encoder that takes frames as they come: no copy, no decode on a GPU, no bars to find."""
     return options.encodes and not options.use_hwaccel and not options.crop_letterbox
+
+
+ENCODE_S_PER_MEGAPIXEL_FRAME = 2.0
+"""Most seconds that encoding may take. Generous: x264's slow presets on a shared core stay below."""
+
+
+def encoder_of(node: Node) -> EncoderStage:
+    """Returns the encoder of a node."""
+    assert isinstance(node.stage, EncoderStage)
+    return node.stage
+
+
+def shortest_clip_s(plan: Plan) -> float:
+    """Returns the shortest clip that the extractor makes, in seconds; 0 for no bound."""
+    assert isinstance(plan.extractor.stage, ExtractorStage)
+    return plan.extractor.stage.length_bounds()[0] or 0.0

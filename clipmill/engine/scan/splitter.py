@@ -40,7 +40,8 @@ class Splitting:
 
     def take(self, piece: ScanArrays, times: FrameTimes) -> list[ClipSpan]:
         """The clips that the next piece makes certain, ascending; ``times`` are of all frames so far."""
-        updates = self._splitter.feed(piece.thumbnails, piece.times_s[: len(piece.is_key)])
+        levels = piece.levels if len(piece.levels) else None
+        updates = self._splitter.feed(piece.thumbnails, piece.times_s[: len(piece.is_key)], levels)
         kept = [update for update in updates if update.state is ClipState.KEPT]
         self.num_told += len(kept)
         return [_clip_span(self._video_id, clip.span, times, clip.shot_index) for clip in kept]

@@ -38,7 +38,7 @@ from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
 from clipmill.stages.encode_options import EncodeOptions
 
 RING_BYTES = 330 << 20
-"""What the content detector needs of 720p to be sure of dissolves, at up to 60 frames a second."""
+"""What the content detector needs of 720p to be sure of dissolves, at up to 36 frames a second."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,14 @@ class SamePassCutter:
         self._source = reader, container, stream
         self._shape = PixelShape(container, stream)
 
-    def see(self, frame: VideoFrame, pts: int, time_s: float, thumbnail: np.ndarray | None) -> None:
+    def see(
+        self,
+        frame: VideoFrame,
+        pts: int,
+        time_s: float,
+        thumbnail: np.ndarray | None,
+        level: float | None = None,
+    ) -> None:
         """The next frame, shown at ``pts``, ``time_s`` after the first one."""
         if self.gave_up:
             return
@@ -143,7 +150,8 @@ class SamePassCutter:
         self._ring.append(_Seen(self._num_seen, frame, pts, time_s))
         self._num_seen += 1
         thumbnails = None if thumbnail is None else thumbnail[None]
-        self._follow(self._wanted.splitter.feed(thumbnails, np.array([time_s])))
+        levels = None if level is None else np.array([level])
+        self._follow(self._wanted.splitter.feed(thumbnails, np.array([time_s]), levels))
         num_waiting = len(self._ring) + (len(self._current.waiting) if self._current else 0)
         self._check_room(num_waiting, frame_bytes)
 

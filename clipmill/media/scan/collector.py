@@ -46,12 +46,14 @@ class Collector:
         self.num_frames = 0
         self.time_s = 0.0
 
-    def take(self, frame: VideoFrame, pts: int, *, is_key: bool) -> None:
-        """The next frame; it ends the time on screen of the frame before."""
+    def take(self, frame: VideoFrame, pts: int, *, is_key: bool, level: float | None = None) -> None:
+        """The next frame; it ends the time on screen of the frame before. ``level`` is of its sound."""
         self._end_shown(pts)
         before = self._shown.frame if self._shown is not None else None
         self._shown = Shown(self.num_frames, frame, before, self._thumbnail(frame))
         self._spool["is_key"].append(is_key)
+        if level is not None:
+            self._spool["levels"].append(level)
         self.num_frames += 1
         self._spool.next_frame()
 

@@ -5,6 +5,8 @@ not.
 """
 
 import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Protocol
@@ -30,6 +32,7 @@ from clipmill.media.io.container import opened, pixel_aspect, video_stream
 from clipmill.media.io.source import CountingReader
 from clipmill.media.scan.collector import Collector
 from clipmill.media.scan.motion_vectors import export_vectors
+from clipmill.media.scan.sound_levels import SoundLevels
 from clipmill.media.scan.spool import Spool, load_arrays
 from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.records import SourceFile, VideoReason
@@ -46,8 +49,15 @@ class FrameConsumer(Protocol):
         """A pass begins: forget what was seen before."""
         ...
 
-    def see(self, frame: VideoFrame, pts: int, time_s: float, thumbnail: np.ndarray | None) -> None:
-        """The next frame, shown at ``pts``, ``time_s`` after the first one."""
+    def see(
+        self,
+        frame: VideoFrame,
+        pts: int,
+        time_s: float,
+        thumbnail: np.ndarray | None,
+        level: float | None = None,
+    ) -> None:
+        """The next frame, shown at ``pts``, ``time_s`` after the first one; ``level`` is of its sound."""
         ...
 
     def end(self, pts: int, time_s: float) -> None:
@@ -101,10 +111,13 @@ def _scan(
         walk = DecodeLoop(container, stream, decode=decode, begin_part=begin_part if is_cpu else None)
         if consumer is not None:
             consumer.begin(reader, container, stream)
-        with Spool(
-            spool_dir, plan.samples, piece_frames=plan.piece_frames, repairs=lambda: timeline.repairs
-        ) as spool:
-            collector = _collect(spool, plan, walk, timeline, oddities, bounds, consumer)
+        with (
+            Spool(
+                spool_dir, plan.samples, piece_frames=plan.piece_frames, repairs=lambda: timeline.repairs
+            ) as spool,
+            sound_levels(reader, plan, stream) as levels,
+        ):
+            collector = _collect(spool, plan, walk, timeline, oddities, bounds, levels, consumer)
         return ScanFacts(
             num_frames=collector.num_frames,
             duration_s=collector.time_s,
@@ -132,6 +145,7 @@ def _collect(
     timeline: Timeline,
     oddities: Oddities,
     bounds: Bounds,
+    levels: SoundLevels | None,
     consumer: FrameConsumer | None,
 ) -> Collector:
     collector: Collector | None = None
@@ -142,9 +156,11 @@ def _collect(
             collector = collector_of(spool, plan, walk.stream, frame)
         pts = timeline.place(stored_pts(frame, is_made_up=walk.has_made_up_times), frame.duration)
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
-        collector.take(frame, pts, is_key=is_key)
+        has_jumped = len(timeline.stretches) > 1
+        level = levels and (float("nan") if has_jumped else levels.at(pts))
+        collector.take(frame, pts, is_key=is_key, level=level)
         if consumer is not None:
-            consumer.see(frame, pts, collector.time_s, collector.thumbnail)
+            consumer.see(frame, pts, collector.time_s, collector.thumbnail, level)
     if collector is None:
         raise _no_frames(walk, bounds)
     end_pts = timeline.end(nominal_duration(walk.stream))
@@ -152,6 +168,18 @@ def _collect(
     if consumer is not None:
         consumer.end(end_pts, collector.time_s)
     return collector
+
+
+@contextmanager
+def sound_levels(
+    reader: CountingReader, plan: ScanPlan, stream: VideoStream
+) -> Generator[SoundLevels | None]:
+    """The levels of the sound of a source, read by a reader of its own; None where the plan has none."""
+    if not plan.sound_levels:
+        yield None
+        return
+    with reader.again() as own, closing(SoundLevels(own, time_base_of(stream))) as levels:
+        yield levels
 
 
 def _of_source(reader: CountingReader) -> str:

@@ -26,7 +26,14 @@ from clipmill.media.frames.timestamps import Timeline, median_step, vary
 from clipmill.media.io.container import demuxed, opened
 from clipmill.media.scan.collector import Collector
 from clipmill.media.scan.packet_index import PacketIndex, Segment
-from clipmill.media.scan.scan import collector_of, nominal_duration, opened_stream, time_base_of
+from clipmill.media.scan.scan import (
+    collector_of,
+    nominal_duration,
+    opened_stream,
+    sound_levels,
+    time_base_of,
+)
+from clipmill.media.scan.sound_levels import SoundLevels
 from clipmill.media.scan.spool import Spool
 from clipmill.media.scan.tracks import Track, rows_of, tracks_in, with_tracks
 from clipmill.media.types import Samples, ScanArrays, ScanFacts, ScanPlan
@@ -85,8 +92,8 @@ def scan_segment(
         if segment.start_pts != first_pts:
             _seek(container, stream, segment.start_pts)
         frames = _frames(container, stream, segment)
-        with Spool(spool_dir, plan.samples) as spool:
-            collector = _collect(spool, plan, stream, frames, segment, first_pts, timeline, oddities)
+        with Spool(spool_dir, plan.samples) as spool, sound_levels(reader, plan, stream) as levels:
+            collector = _collect(spool, plan, stream, frames, segment, first_pts, timeline, oddities, levels)
         if timeline.repairs:
             raise SegmentFault(f"its times need repair: {timeline.repairs}")
         if collector.num_frames != segment.num_frames:
@@ -123,6 +130,7 @@ def _collect(
     first_pts: int,
     timeline: Timeline,
     oddities: Oddities,
+    levels: SoundLevels | None,
 ) -> Collector:
     collector: Collector | None = None
     for frame, is_key in frames:
@@ -133,7 +141,7 @@ def _collect(
         if collector is None:
             collector = collector_of(spool, plan, stream, frame)
             collector.begin_at(pts, first_pts=first_pts)
-        collector.take(frame, pts, is_key=is_key)
+        collector.take(frame, pts, is_key=is_key, level=levels and levels.at(pts))
     if collector is None or segment.end_pts is not None:
         raise SegmentFault(f"its frames from {segment.start_pts} on end too early")
     collector.finish(timeline.end(nominal_duration(stream)))

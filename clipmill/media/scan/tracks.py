@@ -21,6 +21,7 @@ PER_FRAME: Mapping[str, RowType] = {
     "times_s": ("float64", ()),
     "is_key": ("bool", ()),
     "thumbnails": ("uint8", (*THUMBNAIL_HW, 3)),
+    "levels": ("float32", ()),
 }
 FRAME_NUMBER: RowType = ("int64", ())
 _KINDS: Mapping[str, Callable[..., Sample]] = {kind.__name__: kind for kind in (Frames, Motion, Measure)}
@@ -63,12 +64,12 @@ def array_names(index: int, track: Track) -> tuple[str, ...]:
 
 def with_arrays(tracks: Iterable[Track], arrays: Mapping[str, np.ndarray]) -> ScanArrays:
     """Returns the arrays, by name, of a pass with these tracks."""
-    pts, times_s, is_key, thumbnails = (arrays[name] for name in PER_FRAME)
+    pts, times_s, is_key, thumbnails, levels = (arrays[name] for name in PER_FRAME)
     taken: dict[Track, Samples] = {}
     for index, track in enumerate(tracks):
         frames, *values = (arrays[name] for name in array_names(index, track))
         taken[track] = Samples(frames, tuple(values))
-    return with_tracks(ScanArrays(pts, times_s, is_key, thumbnails), taken)
+    return with_tracks(ScanArrays(pts, times_s, is_key, thumbnails, levels=levels), taken)
 
 
 def named_arrays(arrays: ScanArrays) -> dict[str, np.ndarray]:

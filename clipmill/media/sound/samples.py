@@ -17,6 +17,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from clipmill.media.sound.judgement import Judged, decoded
+from clipmill.media.sound.source import AudioSource
 from clipmill.media.sound.timing import JITTER_S, slack_of
 from clipmill.stages.encode_options import AAC_RATES, AudioOptions
 
@@ -57,6 +58,17 @@ def encoded(
     coded += target.encode(None)
     packets = [packet for packet in coded if 0 <= (packet.pts or 0) < num_samples]
     return EncodedSound(packets, frozenset(failed))
+
+
+def mono_samples(
+    source: AudioSource, track: AudioStream, start: Fraction, end: Fraction, *, rate_hz: int
+) -> np.ndarray:
+    """Returns the sound of ``[start, end)``, float32 ``(n,)``, up to where it ends; gaps are silent."""
+    frames = decoded(source.heard(track, start, end), [])
+    placed = _placed(_resampled(frames, layout="mono", rate=rate_hz), start=start, rate=rate_hz)
+    num_samples, slack = round((end - start) * rate_hz), int(JITTER_S * rate_hz)
+    pieces = [piece[0] for piece in on_timeline(placed, num_samples=num_samples, slack=slack)]
+    return np.concatenate([np.zeros(0, np.float32), *pieces])
 
 
 def _format(first: AudioFrame, sound: Judged, options: AudioOptions) -> tuple[int, str]:

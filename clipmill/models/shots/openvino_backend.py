@@ -16,8 +16,8 @@ import openvino
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.shots.base import Precision
+from clipmill.models.shots.colour_histograms import colour_histograms
 from clipmill.models.weights.cache import node_cache
-from clipmill.shots.histograms import colour_histograms
 from clipmill.storage import local
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ import torch
 
 from clipmill.models.runtime.devices import torch_device, use_threads
 from clipmill.models.shots.base import Precision
+from clipmill.models.shots.colour_histograms import colour_histograms
 from clipmill.models.shots.transnetv2 import load_network
-from clipmill.shots.histograms import colour_histograms
 
 logger = logging.getLogger(__name__)
 

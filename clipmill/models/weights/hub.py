@@ -1,19 +1,19 @@
 """The model hub: what a revision of a model consists of, and its download.
 
-``HF_ENDPOINT``, ``HF_TOKEN`` and ``HF_HUB_OFFLINE`` mean what they mean to ``huggingface_hub``.
+``HF_ENDPOINT``, ``HF_TOKEN``, ``HF_TOKEN_PATH``, ``HF_HOME`` and ``HF_HUB_OFFLINE`` mean what they mean to
+``huggingface_hub``. That library downloads. A revision is looked up without it: the first step of a run does
+so in an environment without models.
 """
 
 # pyright: reportMissingImports=false
 
-import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import cast
+
+import httpx
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.registry import ModelEntry
@@ -53,6 +53,13 @@ def is_offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
+def _token() -> str:
+    """The user's token: of the environment, else of ``hf auth login``."""
+    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
+    path = Path(os.environ.get("HF_TOKEN_PATH") or Path(home) / "token")
+    return os.environ.get("HF_TOKEN") or (path.read_text().strip() if path.is_file() else "")
+
+
 def look_up(entry: ModelEntry, revision: str, *, place: str) -> HubSnapshot:
     """What the hub has of a revision, in one request; ``place`` is where it is missing.
 
@@ -61,16 +68,16 @@ def look_up(entry: ModelEntry, revision: str, *, place: str) -> HubSnapshot:
     if is_offline():
         raise ModelUnavailable(entry.name, place, "weights are not there and HF_HUB_OFFLINE is set", _fetch())
     url = f"{endpoint()}/api/models/{entry.source}/revision/{revision}?blobs=true"
-    token = os.environ.get("HF_TOKEN")
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+    headers = {"Authorization": f"Bearer {token}"} if (token := _token()) else {}
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:
-            record = json.load(answer)
-    except urllib.error.HTTPError as error:
-        known = _REFUSALS.get(error.code, (f"the hub answers {error.code}", "try again later"))
+        answer = httpx.get(url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=True)
+        record = answer.raise_for_status().json()
+    except httpx.HTTPStatusError as error:
+        code = error.response.status_code
+        known = _REFUSALS.get(code, (f"the hub answers {code}", "try again later"))
         raise _unavailable(entry, revision, *known) from error
-    except (OSError, HTTPException, ValueError) as error:
-        why = str(getattr(error, "reason", error)) or type(error).__name__
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        why = str(error) or type(error).__name__
         raise ModelUnavailable(
             entry.name, place, f"weights are not there and {endpoint()} cannot be reached ({why})", _fetch()
         ) from error

@@ -18,7 +18,6 @@ from clipmill.engine.runners.process_runner import ProcessRunner
 from clipmill.errors import SpecError, StageBroken
 from clipmill.media.io.source import bytes_source
 from clipmill.planning.judgement import Rejection
-from clipmill.planning.missing import Known, lacking
 from clipmill.planning.plan import Plan
 from clipmill.planning.process_stages import clips_digest
 from clipmill.records import SourceFile
@@ -30,7 +29,7 @@ from clipmill.stages.video.filtering.quality_filter import QualityFilterStage
 from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.tasks.video import Clip, Video, VideoTask
 from clipmill.tasks.view import task_of
-from tests.support.hand_made import IDS, SPANS, chunk, mp4, plan, rows, samples, work
+from tests.support.hand_made import IDS, SPANS, chunk, lacking, mp4, plan, rows, samples, work
 from tests.support.stages.process_objects import Change, Fail, Observer, Return, give_reason, leave_out, move
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
@@ -227,7 +226,7 @@ def test_dropped_clip_costs_no_encoding() -> None:
 
 def test_dropped_clip_is_not_looked_at_again() -> None:
     done, of = run(Change(move, name="drop"))
-    assert lacking(of, Known(done.rows), SPANS) == {}
+    assert lacking(of, done.rows, SPANS) == {}
 
 
 def test_clip_with_a_row_is_not_judged_again() -> None:
@@ -391,8 +390,8 @@ def test_stage_for_whole_videos_runs_again_when_other_clips_pass() -> None:
     scores = {"quality": rows(first.by_key["quality"], {"sharpness": [2.0, 4.0, 4.0]})}
     (done,) = runner(first, "whole")([chunk(made=scores).judged(first.nodes)])
     assert done.rejected.keys() == {IDS[2]}
-    assert lacking(first, Known(done.rows), SPANS) == {}
-    lacks = lacking(second, Known(done.rows), SPANS)
+    assert lacking(first, done.rows, SPANS) == {}
+    lacks = lacking(second, done.rows, SPANS)
     assert lacks == dict.fromkeys(IDS[1:], frozenset({"whole"}))
     again = chunk(work=work(clips=SPANS[1:], lacks=lacks), clips=SPANS[1:], known=done.rows)
     (done,) = runner(second, "whole")([again.judged(second.nodes)])

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 
-from clipmill.engine.scan.times_file import TimesFile
+from clipmill.engine.scan.frame_buffer import TimesFile
 
 
 def test_what_was_appended_is_there() -> None:

@@ -24,8 +24,8 @@ from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.scan.spool import ScanSegment, load_piece
 from clipmill.media.scan.tracks import rows_of, tracks_in, with_tracks
 from clipmill.media.types import Samples, ScanArrays, ScanFacts, ScanPlan
-from clipmill.planning.decode_plan import decode_reads
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.planning.nodes import decode_reads
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, Cuts, FrameSpan, SourceFile, VideoReason
 from clipmill.shots.clip_splitter import ClipState

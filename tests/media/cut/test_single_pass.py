@@ -7,6 +7,7 @@ from functools import cache
 from itertools import accumulate, cycle, islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from clipmill.engine.operators.encode import SECOND_PASS
@@ -20,7 +21,7 @@ from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.pipeline import Pipeline
 from clipmill.records import ClipSpan, CutClip
 from clipmill.shots.content import ContentCutFinder
-from clipmill.specs import LimitsSpec
+from clipmill.specs import CurateSpec, LimitsSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
@@ -30,10 +31,14 @@ from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, Mot
 from clipmill.stages.video.filtering.quality_filter import Bounds, QualityFilterStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
+from footage.encode import write_film
+from footage.film import FilmPlan, frames
+from footage.shot_plan import Style, Unit
+from footage.sound import SAMPLE_RATE_HZ
 from tests.support.films.numbered_films import draw, read_back
 from tests.support.films.small_films import draw_film
 from tests.support.hand_made import plan, work
-from tests.support.runs.curation import files, laps
+from tests.support.runs.curation import curate_here, files, laps
 from tests.support.stand_ins.known_cuts import splitter_of
 from tests.support.whole_split import split_video
 
@@ -75,7 +80,8 @@ def one_pass(
     splitter = splitter_of(extractor, extractor.finder(None))
     wanted = SamePass("film", splitter, options, str(tmp_path / "in"), ring_bytes)
     spool = str(tmp_path / "spool")
-    facts, made = scan_and_cut(str(path), ScanPlan(), spool, wanted, limits=LimitsSpec())
+    scan_plan = ScanPlan(sound_levels=extractor.clip_rules().snap_to_silence)
+    facts, made = scan_and_cut(str(path), scan_plan, spool, wanted, limits=LimitsSpec())
     return facts, list(split_video("film", facts, load_arrays(spool), extractor).clips), made
 
 
@@ -275,3 +281,38 @@ def test_what_may_change_a_clip_later_keeps_it_from_being_cut_at_once() -> None:
         ClipTranscodingStage(encoder="h264_nvenc", use_hwaccel=True),
     ):
         assert not may(transcode)
+
+
+WORD_S, PAUSE_S = 0.62, 0.16
+
+
+def draw_speech(path: Path) -> Path:
+    """One shot of five seconds with words of noise between short pauses."""
+    plan_of_film = FilmPlan((Unit(11, fps=25).shoot(125, Style()),), width_px=160, height_px=90)
+    seconds = np.arange(5 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    noise = np.random.default_rng(11).normal(0, 6000, len(seconds))
+    sound = (noise * (seconds % (WORD_S + PAUSE_S) < WORD_S)).clip(-32768, 32767).astype(np.int16)
+    write_film(path, frames(plan_of_film), time_base=Fraction(1, 25), sound=sound)
+    return path
+
+
+def is_in_a_pause(time_s: float) -> bool:
+    return time_s % (WORD_S + PAUSE_S) >= WORD_S - 0.03
+
+
+def test_long_shots_are_cut_at_pauses_in_the_pass_and_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    film = draw_speech(tmp_path / "source" / "speech.mp4")
+    rules = ContentClipExtractionStage(max_length_s=2.0, min_length_s=0.5, crop_s=None, snap_to_silence=True)
+    _, clips, made = one_pass(film, tmp_path, extractor=rules)
+    others = dict.fromkeys(("preview", "embedding", "dedup", "motion"))
+    split = {"content": rules.model_dump(exclude_defaults=True)}
+    spec = {"split": split, "quality": {"sharpness": {"min": 0.0}}, **others}
+    curate_here(film.parent, tmp_path / "behind", CurateSpec.model_validate(spec))
+    assert cut_by(tmp_path / "behind") == {SECOND_PASS}
+    behind = {path.read_bytes() for path in (tmp_path / "behind" / "clips").iterdir()}
+    assert len(clips) == len(behind) >= 3
+    assert {Path(clip.path).read_bytes() for clip in made.clips} == behind
+    assert all(clip.end_s - clip.start_s <= 2.0 for clip in clips)
+    assert all(is_in_a_pause(clip.end_s) for clip in clips[:-1])
+    assert not is_in_a_pause(2.0)

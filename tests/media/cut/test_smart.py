@@ -249,6 +249,14 @@ def test_interlaced_pictures_are_not_spliced(tmp_path: Path) -> None:
     assert clip.num_frames == 52
 
 
+def test_fields_of_open_gops_are_not_rewritten_even_where_no_end_is_encoded(tmp_path: Path) -> None:
+    keys = "tff=1:open-gop=1:bframes=2:b-adapt=0:keyint=20:min-keyint=20:scenecut=0"
+    path = draw(tmp_path / "film.mp4", 60, options={"x264-params": keys})
+    (clip,) = cut(path, tmp_path / "out", (key_indices(str(path))[1], 60))
+    assert (clip.clip_mode, clip.mode_reason) == ("encode", "its pictures may be interlaced")
+    assert clip.num_frames == len(read_back(clip.path)[0]) >= 38
+
+
 def test_without_the_encoder_of_its_codec_a_clip_is_encoded_by_another(
     film: Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -194,10 +194,14 @@ def test_a_look_before_a_run_asks_once_and_fetches_nothing(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    (tmp_path / "token").write_text("of hf auth login\n")
     with hub_of({CLIP.source: folder}) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         check_weights([CLIP], model_dir=str(tmp_path / "none"))
     assert len(hub.requests) == 1
+    assert hub.tokens == {"of hf auth login"}
     assert not (tmp_path / "none").exists()
 
 

@@ -1,17 +1,20 @@
 """``python -m tests.support.runs.ray_runs SOURCE FOLDER NUM_CPUS...``: a source curated inline, then on Ray.
 
 Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to ``FOLDER/inline``
-or ``FOLDER/<num_cpus>``. Prints the operators of Ray's logical and physical plan, and what became of clips
-of which a custom stage drops some, as JSON.
+or ``FOLDER/<num_cpus>``; for ``all`` the command is asked, which starts Ray. Prints the operators of Ray's
+logical and physical plan, and what became of clips of which a custom stage drops some, as JSON.
 """
 
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import ray
 from ray.data._internal.logical.optimizers import get_execution_plan
 
+from clipmill.cli.exits import FAILURES_LEFT
+from clipmill.cli.main import main as command
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import build_operators
 from clipmill.engine.ray_engine import dataset_of
@@ -58,15 +61,25 @@ def fates_of_clips(source: str) -> list[str]:
     return [str(clip.reason or ("cut" if clip.buffer else "not cut")) for clip in clips]
 
 
+def curate_by_command(source: str, output: Path) -> None:
+    """As a user does, to whom the command starts Ray."""
+    options = ["--engine", "ray", "--progress", "none", "--spec", small_spec().model_dump_json()]
+    with redirect_stdout(sys.stderr):
+        assert command(["curate", source, str(output), *options]) == FAILURES_LEFT  # a film kills its decoder
+
+
 def main() -> None:
     source, folder = sys.argv[1], Path(sys.argv[2])
     curate_here(source, folder / "out", small_spec())
     (folder / "out").rename(folder / "inline")
     found: dict[str, list[str]] = {}
     for num_cpus in sys.argv[3:]:
-        ray.init(num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
-        found = found or operators(source)
-        curate_here(source, folder / "out", small_spec(), engine="ray")
+        if num_cpus == "all":
+            curate_by_command(source, folder / "out")
+        else:
+            ray.init(num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
+            found = found or operators(source)
+            curate_here(source, folder / "out", small_spec(), engine="ray")
         found["customs"] = found.get("customs") or fates_of_clips(source)
         ray.shutdown()
         (folder / "out").rename(folder / num_cpus)

@@ -19,6 +19,7 @@ class Hub:
     models: dict[str, Path]
     commit: str = "32bd64288804d66eefd0ccbe215aa642df71cc41"
     requests: list[str] = field(default_factory=list)
+    tokens: set[str] = field(default_factory=set)
     cuts: list[int] = field(default_factory=list)
     """Bytes after which the connection breaks, for each of the next files of weights."""
 
@@ -80,6 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         hub, path = self.server.hub, urlsplit(self.path).path
         status, data, headers = hub.answer(path)
         asked = self.headers.get("Range") or ""
+        hub.tokens.add((self.headers.get("Authorization") or "").removeprefix("Bearer "))
         hub.requests.append(f"{self.command} {path} {asked}".strip())
         if asked and self.command == "GET":
             start = int(asked.removeprefix("bytes=").split("-")[0])

@@ -64,4 +64,11 @@ def splitter_of(extractor: ExtractorStage, finder: CutFinder | None = None) -> C
 def split_of(extractor: ExtractorStage, times_s: np.ndarray, cuts: Cuts | None = None) -> Split:
     """The split of a whole video by known cuts; None for clips by the clock."""
     splitter = splitter_of(extractor, None if cuts is None else KnownCuts(cuts))
-    return split_whole(splitter, thumbnails(max(0, len(times_s) - 1)), times_s)
+    return split_whole(splitter, thumbnails(max(0, len(times_s) - 1)), times_s, levels_at(times_s[:-1]))
+
+
+def levels_at(times_s: np.ndarray) -> np.ndarray:
+    """Sound of about half a second between pauses of as long, in dB; it is not known for the fifth minute."""
+    levels = np.where(np.sin(times_s * 6.1) > 0, -12.0, -70.0)
+    levels[(times_s >= 240) & (times_s < 300)] = np.nan
+    return levels

@@ -16,7 +16,8 @@ class ShotClipRules(ExtractorStage, abstract=True):
     ``crop_s`` comes off each end of a shot once, before ``max_length_s``; ``max_length_mode`` ``stride`` cuts
     a long shot into consecutive clips, ``truncate`` keeps its beginning; ``entire_scene_as_clip`` makes a
     video without cuts one shot. ``limit_clips`` caps the clips of one video when positive. None turns a
-    length rule off.
+    length rule off. ``snap_to_silence`` ends a clip that ``max_length_s`` would end inside a word at the last
+    pause of the second before, if there is one.
     """
 
     min_length_s: float | None = Field(default=2.0, gt=0)
@@ -25,6 +26,7 @@ class ShotClipRules(ExtractorStage, abstract=True):
     crop_s: float | None = Field(default=0.5, ge=0)
     entire_scene_as_clip: bool = True
     limit_clips: int = Field(default=-1, ge=-1)
+    snap_to_silence: bool = False
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
@@ -43,6 +45,7 @@ class ShotClipRules(ExtractorStage, abstract=True):
             crop_s=self.crop_s or 0.0,
             entire_scene_as_clip=self.entire_scene_as_clip,
             limit_clips=max(0, self.limit_clips),
+            snap_to_silence=self.snap_to_silence,
         )
 
     def reads(self) -> Reads:
@@ -61,9 +64,9 @@ class ContentClipExtractionStage(ShotClipRules):
     """
 
     name: ClassVar[str] = "content"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
-    threshold: float = Field(default=0.5, gt=0, lt=1)
+    threshold: float = Field(default=0.4, gt=0, lt=1)
     min_shot_frames: int = Field(default=3, ge=1)
     find_gradual: bool = True
     gradual_threshold: float = Field(default=0.2, gt=0, lt=1)

@@ -1,0 +1,55 @@
+"""How loud a video is around each of its frames: by this a cut is moved into a pause."""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
+
+from fractions import Fraction
+
+import numpy as np
+
+from clipmill.media.io.source import CountingReader
+from clipmill.media.sound.samples import mono_samples
+from clipmill.media.sound.source import AudioSource
+
+RATE_HZ = 8000
+BLOCK_S = 10
+"""Sound is read so many seconds at a time, counted from the clock's 0, so that parts of a video agree."""
+
+HALF_WINDOW_S = Fraction(1, 20)
+FLOOR_DB = -120.0
+
+
+class SoundLevels:
+    """Reads the default track of a video beside its pictures; the reader stays open.
+
+    Times are those of the file: where its clock jumps they do not say where a frame's sound is.
+    """
+
+    def __init__(self, reader: CountingReader, time_base: Fraction) -> None:
+        self._sound = AudioSource(reader)
+        self._time_base = time_base
+        self._block: int | None = None
+        self._energy = np.zeros(1)  # up to each sample of the block
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._sound.close()
+
+    def at(self, pts: int) -> float:
+        """Returns the level from 50 ms before ``pts`` to 50 ms behind it, in dB of full scale.
+
+        NaN without a track; ``FLOOR_DB`` where it is silent or has no sound.
+        """
+        if self._sound.stream is None:
+            return float("nan")
+        time_s = pts * self._time_base
+        block = int(time_s // BLOCK_S)
+        start = block * BLOCK_S - HALF_WINDOW_S
+        if block != self._block:
+            end = start + BLOCK_S + 2 * HALF_WINDOW_S
+            samples = mono_samples(self._sound, self._sound.stream, start, end, rate_hz=RATE_HZ)
+            self._energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+            self._block = block
+        edges = [int((time_s + side - start) * RATE_HZ) for side in (-HALF_WINDOW_S, HALF_WINDOW_S)]
+        first, last = np.clip(edges, 0, len(self._energy) - 1)
+        power = (self._energy[last] - self._energy[first]) / (edges[1] - edges[0])
+        return round(max(FLOOR_DB, 10 * float(np.log10(power + 1e-13))), 2)

@@ -1,0 +1,57 @@
+"""How loud a video is around its frames: in one pass, from any segment, and without sound."""
+
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clipmill.media.io.source import open_source
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.sound_levels import FLOOR_DB, SoundLevels
+from clipmill.media.types import ScanPlan
+from footage.encode import H264, Encoding, write_film
+from footage.sound import SAMPLE_RATE_HZ
+
+pytestmark = pytest.mark.integration
+
+FPS = 25
+TONE_S = 0.4
+
+
+def draw(path: Path, *, encoding: Encoding = H264, has_sound: bool = True) -> Path:
+    """Twelve seconds, half of which are a tone of -13 dB, 0.4 s at a time."""
+    seconds = np.arange(12 * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+    wave = 10_000 * np.sin(2 * np.pi * 440 * seconds) * (seconds % (2 * TONE_S) < TONE_S)
+    pictures = (np.full((32, 32, 3), index % 200, np.uint8) for index in range(12 * FPS))
+    sound = wave.astype(np.int16) if has_sound else None
+    write_film(path, pictures, time_base=Fraction(1, FPS), encoding=encoding, sound=sound)
+    return path
+
+
+def levels_of(path: Path, frames: list[int]) -> list[float]:
+    with open_source(str(path)) as reader, closing(SoundLevels(reader, Fraction(1, FPS))) as levels:
+        return [levels.at(frame) for frame in frames]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_levels_are_those_of_the_sound_at_each_frame(tmp_path: Path, name: str) -> None:
+    spool = str(tmp_path / "spool")
+    scan(str(draw(tmp_path / name)), ScanPlan(thumbnails=False, sound_levels=True), spool)
+    into = (np.arange(12 * FPS) / FPS) % (2 * TONE_S)
+    is_loud, is_quiet = (into > 0.08) & (into < 0.32), (into > 0.48) & (into < 0.72)
+    levels = load_arrays(spool).levels
+    assert levels[is_loud] == pytest.approx(-13.3, abs=0.7)
+    assert (levels[is_quiet] < -40).all()
+
+
+def test_a_part_of_a_video_has_the_levels_of_the_whole(tmp_path: Path) -> None:
+    film = draw(tmp_path / "a.mp4")
+    whole = levels_of(film, list(range(12 * FPS)))
+    assert levels_of(film, list(range(230, 300))) == whole[230:300]
+
+
+def test_a_video_without_sound_has_no_level_and_one_that_ends_early_is_silent(tmp_path: Path) -> None:
+    assert np.isnan(levels_of(draw(tmp_path / "mute.mp4", has_sound=False), [0, 40])).all()
+    assert levels_of(draw(tmp_path / "a.mp4"), [14 * FPS, 40 * FPS]) == [FLOOR_DB, FLOOR_DB]

@@ -41,7 +41,7 @@ from clipmill.models.embedding.perceptual import describe_and_sketch, describe_e
 from clipmill.records import FrameSpan
 from clipmill.shots.clip_splitter import ClipSplitter, split_whole
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
-from clipmill.storage.listing import VIDEO_SUFFIXES
+from clipmill.storage.video_kinds import VIDEO_SUFFIXES
 from footage.cut_films import CutKind, plan_cut_film
 from footage.encode import VP9, Encoding, write_film
 from footage.film import FilmPlan, frames, starts

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from clipmill.storage.listing import VIDEO_SUFFIXES
+from clipmill.storage.video_kinds import VIDEO_SUFFIXES
 from footage.cut_films import CROWDED, DRAWN, ORDINARY
 from footage.encode import H264, Encoding, write_film
 from footage.film import FilmPlan, frames

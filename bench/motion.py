@@ -28,7 +28,7 @@ from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.stages.reads import Motion, rate
 from clipmill.stages.video.filtering.motion_filter import MotionFilterStage, MotionVectorDecodeStage
-from clipmill.storage.listing import VIDEO_SUFFIXES
+from clipmill.storage.video_kinds import VIDEO_SUFFIXES
 from footage.cut_films import CROWDED, DRAWN, ORDINARY
 from footage.encode import H264, write_film
 from footage.film import FilmPlan, frames

@@ -21,7 +21,7 @@ CLIP_PLACE = pa.schema(
 CLIP_FATE = pa.schema(
     [
         ("encode_digest", _STR), ("duplicate_of", _STR), ("duplicate_group", _STR), ("similarity", _F64),
-        ("errors", _STR), ("schema_version", _I32),
+        ("damage", _F64), ("damage_start_s", _F64), ("errors", _STR), ("schema_version", _I32),
     ]
 )  # fmt: skip
 """The last columns of the clips table."""

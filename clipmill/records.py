@@ -16,6 +16,7 @@ class VideoReason(StrEnum):
     UNREADABLE = "unreadable"
     NO_VIDEO_STREAM = "no_video_stream"
     UNSUPPORTED_CODEC = "unsupported_codec"
+    ENCRYPTED = "encrypted"
     OVER_LIMIT = "over_limit"
     NO_FRAMES = "no_frames"
     TOO_SHORT = "too_short"
@@ -134,7 +135,8 @@ class SourceFile:
     """One file of the listing. ``source_version`` changes when uri, size or version id (else mtime) does.
 
     ``version`` is what every opening is compared with: ETag, version id, generation, date or mtime in ns;
-    empty where the store tells none. ``address`` is what is opened where ``uri`` leaves out what is secret.
+    empty where the store tells none. ``address`` is what is opened where ``uri`` leaves out what is secret,
+    or spells out bytes that are no UTF-8.
     """
 
     uri: str
@@ -223,6 +225,20 @@ class SoundFacts:
     reason: str = ""
 
 
+HdrStatus = Literal["none", "tone_mapped", "kept", "copied"]
+"""What became of high dynamic range in a clip, as the column ``hdr_status`` documents it."""
+FieldStatus = Literal["none", "deinterlaced", "left"]
+"""What became of interlaced frames in a clip, as the column ``deinterlace_status`` documents it."""
+
+
+@dataclass(frozen=True)
+class PictureFacts:
+    """What was done to the pictures of a clip."""
+
+    hdr: HdrStatus = "none"
+    fields: FieldStatus = "none"
+
+
 @dataclass(frozen=True)
 class CutClip:
     """A clip that was written to ``path``, or why it was not (``message``, with ``path`` empty).
@@ -245,5 +261,6 @@ class CutClip:
     video_codec: str = ""
     has_audio: bool = False
     sound: SoundFacts = SoundFacts()
+    pictures: PictureFacts = PictureFacts()
     crop: tuple[int, int, int, int] | None = None
     """Left, top, width and height of what it shows of the upright source, where a size was asked for."""

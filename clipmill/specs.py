@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 
 from clipmill.dedup.backend_name import DedupBackend
 from clipmill.limits import LimitsSpec
-from clipmill.stages.base import SPEED, Spec, Stage, StageSpec
-from clipmill.stages.decoder import ANY_DECODER, Decoder
+from clipmill.stages.base import SPEED, Affects, Spec, Stage, StageSpec
+from clipmill.stages.decoder import ANY_DECODER, Decoder, DecoderQuality, Deinterlace
 from clipmill.stages.fault_words import nearest
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
@@ -187,8 +187,8 @@ Group = Sequence[tuple[str, Stage]]
 class CurateSpec(StageSpec):
     """A whole curation run. A stage set to null is off.
 
-    ``input_list_json_path``, ``video_limit``, ``decoder`` and ``verbose`` are the reader's. ``stages`` adds
-    stages to the groups.
+    ``input_list_json_path``, ``video_limit``, ``decoder``, ``deinterlace``, ``decoder_quality`` and
+    ``verbose`` are the reader's. ``stages`` adds stages to the groups.
     """
 
     stage_name: ClassVar[str] = "curate"
@@ -196,6 +196,8 @@ class CurateSpec(StageSpec):
     input_list_json_path: str | None = Field(default=None, min_length=1)
     video_limit: int | None = Field(default=None, ge=1)
     decoder: Annotated[Decoder, SPEED] = ANY_DECODER
+    deinterlace: Annotated[Deinterlace, Affects("interlaced", before="off")] = "auto"
+    decoder_quality: Annotated[DecoderQuality, Affects("loop_filter")] = "exact"
     split: SplitSpec = SplitSpec()
     motion: MotionVectorDecodeStage | None = MotionVectorDecodeStage()
     motion_filter: MotionFilterStage | None = MotionFilterStage(score_only=True)
@@ -243,6 +245,8 @@ class CurateSpec(StageSpec):
             input_list_json_path=self.input_list_json_path,
             video_limit=self.video_limit,
             decoder=self.decoder,
+            deinterlace=self.deinterlace,
+            decoder_quality=self.decoder_quality,
             verbose=self.verbose,
         )
 

@@ -7,6 +7,9 @@ from clipmill.records import FrameSpan
 TIME_TOLERANCE_S = 1e-6
 """Sums of float seconds are off by less than this over a day, and frames are much further apart."""
 
+CLOCK_ROUNDING_S = 0.0015
+"""What a clock of milliseconds takes off a video: 2 s of 24 frames a second last 1.999 s in Matroska."""
+
 MIN_WINDOW_FRAMES = 4
 """Clips shorter than this have no caption window."""
 

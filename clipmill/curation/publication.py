@@ -2,8 +2,8 @@
 
 import json
 import platform
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
@@ -21,7 +21,7 @@ from clipmill.dedup_job.result import RunDuplicates
 from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.errors import RunStopped
 from clipmill.intake.admission import note_complete_videos
-from clipmill.intake.manifests import get_sources
+from clipmill.intake.manifests import get_skipped, get_sources
 from clipmill.machine import num_cores
 from clipmill.outcomes.funnel import Funnel
 from clipmill.outcomes.run_end import RunEnd
@@ -36,6 +36,7 @@ from clipmill.runs.run_id import started_at
 from clipmill.specs import DedupSpec
 from clipmill.storage import store
 from clipmill.storage.filesystems import is_http
+from clipmill.storage.listing import skipped_lines
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Published:
     video_s_per_s: float
     """Seconds of video per second of streaming; 0 when nothing was to do."""
     end: RunEnd
+    skipped: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Files of the source that are no videos, by the ending of their names."""
 
     def summary(self) -> str:
         """Returns what became of everything, the speed of the run, and where its results are."""
@@ -57,7 +60,8 @@ class Published:
         )
         places = {"report": self.report_uri, "manifest": self.manifest_uri, "run": self.run_uri}
         named = (f"{name}: {uri}" for name, uri in places.items())
-        return "\n".join([*summary_lines(summary_of(self.funnel, self.end)), f"speed: {speed}", *named])
+        lines = [*summary_lines(summary_of(self.funnel, self.end)), *skipped_lines(self.skipped)]
+        return "\n".join([*lines, f"speed: {speed}", *named])
 
 
 def publish_snapshot(
@@ -110,6 +114,7 @@ def publish_snapshot(
         funnel=funnel,
         video_s_per_s=run.numbers["video_s_per_s"],
         end=end,
+        skipped=get_skipped(listing_uri),
     )
 
 

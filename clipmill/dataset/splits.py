@@ -12,7 +12,7 @@ from clipmill.state.schema import SPLIT_STATE
 Row = Mapping[str, object]
 """One row of a table: column name -> value."""
 
-_LISTS = ("clips", "shots", "dropped")
+_LISTS = ("clips", "shots", "dropped", "damaged")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Lists:
 class Splits:
     """Rows of the split, one for each video id.
 
-    ``rows`` are without the three lists; ``places`` says which item of the lists a video is. Clips are in
+    ``rows`` are without the lists; ``places`` says which item of the lists a video is. Clips are in
     order of their frames.
     """
 
@@ -47,6 +47,7 @@ class Splits:
     clips: Lists
     shots: Lists
     dropped: Lists
+    damaged: Lists
 
     def traits_of_clips(self) -> pa.Array:
         """Returns the traits of the video of each clip ``(N,)``."""
@@ -58,13 +59,14 @@ class Splits:
 def splits_of(table: pa.Table) -> Splits:
     """Returns the rows of a table with the columns of ``SPLIT_STATE``."""
     light = table.select([name for name in SPLIT_STATE.names if name not in _LISTS]).to_pylist()
-    clips, shots, dropped = (_lists(table[name]) for name in _LISTS)
+    clips, shots, dropped, damaged = (_lists(table[name]) for name in _LISTS)
     return Splits(
         rows={str(row["id"]): row for row in light},
         places={str(row["id"]): place for place, row in enumerate(light)},
         clips=_by_frames(clips),
         shots=shots,
         dropped=dropped,
+        damaged=damaged,
     )
 
 

@@ -1,12 +1,13 @@
 """Manifests: content-addressed files of records, one JSON per line, that travel between tasks by URI."""
 
 import hashlib
+import json
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import IO, TypeVar
+from typing import IO, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -17,6 +18,7 @@ from clipmill.storage import store
 
 Record = TypeVar("Record", SourceFile, Work)
 
+_SKIPPED = ".skipped.json"
 _SOURCE = TypeAdapter(SourceFile)
 _WORK = TypeAdapter(Work)
 
@@ -32,6 +34,20 @@ def put_sources(output: str, sources: Sequence[SourceFile]) -> str:
 def get_sources(uri: str) -> list[SourceFile]:
     """Returns the sources of a manifest."""
     return [source_of(line) for line in store.read_bytes(uri).splitlines()]
+
+
+def put_skipped(listing_uri: str, skipped: Mapping[str, int]) -> None:
+    """Stores, beside the list of a run's sources, how many files were no videos, by ending; none: nothing."""
+    if skipped:
+        store.put_if_changed(f"{listing_uri}{_SKIPPED}", json.dumps(skipped).encode())
+    else:
+        store.delete(f"{listing_uri}{_SKIPPED}")
+
+
+def get_skipped(listing_uri: str) -> Mapping[str, int]:
+    """Returns how many files beside the sources of a manifest were no videos, by ending."""
+    uri = f"{listing_uri}{_SKIPPED}"
+    return cast("dict[str, int]", json.loads(store.read_bytes(uri))) if store.exists(uri) else {}
 
 
 def source_line(source: SourceFile) -> bytes:

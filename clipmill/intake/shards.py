@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from clipmill.intake.manifests import in_groups, put_sources
+from clipmill.intake.manifests import in_groups, put_skipped, put_sources
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import SourceFile
@@ -16,7 +16,7 @@ from clipmill.state.inspections import INSPECT
 from clipmill.state.schema import INSPECT_STATE
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
-from clipmill.storage.listing import list_source
+from clipmill.storage.listing import list_videos
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,16 @@ def plan_shards(plan: Plan, *, output: str, sharding: ShardingSpec) -> Shards:
     not follow from its bytes is inspected again.
     """
     store.check_writable(output)
-    sources = list_source(plan.source, exclude=output)
+    found = list_videos(plan.source, exclude=output)
+    sources = found.sources
     clear_raised(ResultStore(output), {INSPECT: inspect_digest(plan.limits)}, plan.limits)
     unseen = not_inspected(sources, plan, output)
     size = max(sharding.videos_per_shard, -(-len(unseen) // sharding.max_shards))
     nothing = put_sources(output, [])  # every run puts it, so that one that finds nothing new writes no file
     manifests = [put_sources(output, group) for group in in_groups(unseen, size)]
-    return Shards(put_sources(output, sources), manifests or [nothing])
+    listing_uri = put_sources(output, sources)
+    put_skipped(listing_uri, found.skipped)
+    return Shards(listing_uri, manifests or [nothing])
 
 
 def not_inspected(sources: Sequence[SourceFile], plan: Plan, output: str) -> list[SourceFile]:

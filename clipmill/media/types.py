@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from clipmill.stages.decoder import Decoder
+from clipmill.stages.decoder import Decoder, DecoderQuality, Deinterlace
 from clipmill.stages.reads import Measure, Motion, Sample
 
 THUMBNAIL_HW = (27, 48)
@@ -17,7 +17,8 @@ class ScanPlan:
     """What the one demux-and-decode pass collects: the union of what the stages read.
 
     Each of ``samples`` lies on a time grid of its own. ``piece_frames`` hands the arrays out in pieces of so
-    many frames, each as soon as it is whole. ``sound_levels`` reads the sound beside the pictures.
+    many frames, each as soon as it is whole. ``sound_levels`` reads the sound beside the pictures. Thumbnails
+    are of frames as they were decoded: their lines cover both fields.
     """
 
     thumbnails: bool = True
@@ -25,11 +26,22 @@ class ScanPlan:
     decoder: Decoder = "cpu"
     piece_frames: int | None = None
     sound_levels: bool = False
+    deinterlace: Deinterlace = "auto"
+    quality: DecoderQuality = "exact"
 
     @property
     def reads_vectors(self) -> bool:
         """Whether the decoder has to give its own motion vectors."""
         return any(isinstance(read, Motion) and read.source == "vectors" for read in self.samples)
+
+
+@dataclass(frozen=True)
+class DamagedFrames:
+    """Frames that the decoder patched, from ``start_frame`` on, or pictures lost behind that frame."""
+
+    start_frame: int
+    num_patched: int = 0
+    num_lost: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class ScanFacts:
     change) and what was done with it. ``traits`` are those of them that options depend on, as ``hdr``.
     ``decoder`` says who decoded, and why not NVDEC where that was tried. ``failed_measures`` holds the first
     error of each Measure that raised one. ``clock_jumps`` where the file's times come several times, as in
-    joined recordings, so that they do not say where a packet belongs.
+    joined recordings, so that they do not say where a packet belongs. ``damaged`` names frames.
     """
 
     num_frames: int
@@ -62,6 +74,7 @@ class ScanFacts:
     decoder: str = "cpu"
     failed_measures: Mapping[Measure, str] = field(default_factory=dict[Measure, str])
     clock_jumps: bool = False
+    damaged: tuple[DamagedFrames, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from clipmill.shots.shot_boundaries import ShotBoundaries
 from clipmill.shots.shot_clips import Candidate, ClipGrid, RecentTimes, ShotClips
 from clipmill.stages.clip_rules import ClipRules
 from clipmill.stages.cut_finder import CutFinder
-from clipmill.timeline import TIME_TOLERANCE_S
+from clipmill.timeline import CLOCK_ROUNDING_S
 
 Drop = tuple[FrameSpan, DropCause]
 
@@ -51,7 +51,7 @@ class ClipSplitter:
         is_by_clock = rules.stride_s is not None
         if is_by_clock == (finder is not None):
             raise ValueError("clips by a stride have no finder of cuts, clips of shots need one")
-        self._min_length_s = (rules.min_length_s or 0.0) - TIME_TOLERANCE_S
+        self._min_length_s = (rules.min_length_s or 0.0) - CLOCK_ROUNDING_S
         self._limit = rules.limit_clips
         self._needs_cut = not is_by_clock and not rules.entire_scene_as_clip
         self._grid, self._finder = ClipGrid.of(rules), finder

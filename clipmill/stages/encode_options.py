@@ -5,6 +5,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from clipmill.stages.decoder import Hdr
+
 EncoderName = Literal[
     "libx264", "libopenh264", "h264_nvenc", "libvpx-vp9", "libsvtav1", "smart", "copy"
 ]  # fmt: skip
@@ -47,7 +49,8 @@ class EncodeOptions:
 
     ``quality`` is x264's scale, 0 to 51, less is better; ``use_input_bit_rate`` or ``bit_rate_k`` (1024 bits
     a second) replace it. ``max_height`` and ``multiple_of`` are in pixels, ``target_fps`` is a grid of equal
-    steps; None keeps the source's. ``use_hwaccel`` decodes on the GPU.
+    steps; None keeps the source's. ``use_hwaccel`` decodes on the GPU. ``hdr`` says what becomes of high
+    dynamic range in clips that are encoded.
     """
 
     encoder: EncoderName
@@ -63,6 +66,7 @@ class EncodeOptions:
     strip_audio: bool
     audio: AudioOptions
     use_hwaccel: bool
+    hdr: Hdr
 
     @property
     def changes_size(self) -> bool:

@@ -12,7 +12,7 @@ from clipmill.records import CutClip
 from clipmill.stages.base import Grain, Spec, Stage, StageContext
 from clipmill.stages.clip_rules import ClipRules
 from clipmill.stages.cut_finder import CutFinder
-from clipmill.stages.decoder import Decoder
+from clipmill.stages.decoder import Decoder, DecoderQuality, Deinterlace
 from clipmill.stages.encode_options import EncodeOptions
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class SourceOptions:
     list_json_path: str | None
     limit: int | None
     decoder: Decoder
+    deinterlace: Deinterlace = "auto"
+    decoder_quality: DecoderQuality = "exact"
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ _SHOT_SPAN = pa.struct(
         ("end_s", _F64), ("gradual_start_s", _F64), ("gradual_end_s", _F64),
     ]
 )  # fmt: skip
+_DAMAGED = pa.struct([("start_frame", _I64), ("num_patched", _I64), ("num_lost", _I64), ("start_s", _F64)])
 _DROPPED = pa.struct([("start_s", _F64), ("end_s", _F64), ("cause", _STR)])
 
 SPLIT_STATE = pa.schema(
@@ -54,7 +55,7 @@ SPLIT_STATE = pa.schema(
         ("partial_reason", _STR), ("num_frames", _I64), ("duration_s", _F64), ("is_vfr", _BOOL),
         ("time_base", _STR), ("repaired_times", _STR), ("oddities", _STR), ("detector", _STR),
         ("shots", pa.list_(_SHOT_SPAN)), ("clips", pa.list_(_CLIP_SPAN)), ("dropped", pa.list_(_DROPPED)),
-        ("bytes_read", _I64), ("traits", _STR),
+        ("bytes_read", _I64), ("traits", _STR), ("damaged", pa.list_(_DAMAGED)),
     ]
 )  # fmt: skip
 """Columns of the split of a video; ``id`` is the video_id. ``traits`` are what options may depend on."""

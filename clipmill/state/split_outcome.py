@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from clipmill.media.types import ScanFacts
+from clipmill.media.types import DamagedFrames, ScanFacts
 from clipmill.records import ClipSpan, DroppedSpan, Shot
 from clipmill.stages.worker import Failed
 
@@ -30,6 +30,14 @@ class TimedDrop:
 
 
 @dataclass(frozen=True)
+class TimedDamage:
+    """Damaged frames, and the time of the first."""
+
+    damaged: DamagedFrames
+    start_s: float
+
+
+@dataclass(frozen=True)
 class SplitOutcome:
     """The split of one video, or why it has none; ``facts`` of a video that is too short are there too."""
 
@@ -39,3 +47,4 @@ class SplitOutcome:
     shots: tuple[TimedShot, ...] = ()
     clips: tuple[ClipSpan, ...] = ()
     dropped: tuple[TimedDrop, ...] = ()
+    damaged: tuple[TimedDamage, ...] = ()

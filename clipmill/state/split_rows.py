@@ -1,6 +1,7 @@
 """Rows of the split of a video in the state."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -51,6 +52,7 @@ def split_row(video_id: str, outcome: SplitOutcome, extractor: Node) -> pa.Table
             "dropped": [_drop(dropped) for dropped in outcome.dropped],
             "bytes_read": facts.bytes_read,
             "traits": traits,
+            "damaged": [{**asdict(one.damaged), "start_s": one.start_s} for one in outcome.damaged],
         }
     return pa.Table.from_pylist([row], schema=SPLIT_STATE)
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from typing import cast
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import fsspec
 from fsspec.registry import known_implementations
@@ -28,6 +29,9 @@ _LIBRARIES = {
 }
 """Scheme -> its library, and the extra of clipmill that installs it."""
 
+_ODD = "bytes"
+"""Scheme of a local path whose bytes are no UTF-8, written with percent signs."""
+
 VERSION_KEYS = ("VersionId", "ETag", "generation", "etag", "LastModified", "mtime", "created")
 """What file systems call the version of a file, best first; GCS's etag changes with what is noted of it."""
 
@@ -40,7 +44,7 @@ def scheme_of(uri: str) -> str:
 
 def is_local(uri: str) -> bool:
     """Whether ``uri`` is a path of this machine."""
-    return scheme_of(uri) == "file"
+    return scheme_of(uri) in ("file", _ODD)
 
 
 def is_http(uri: str) -> bool:
@@ -52,7 +56,14 @@ def local_path(uri: str) -> str:
     """Returns the path of a local URI. StoreError for a name that no file can have."""
     if "\0" in uri:
         raise StoreError(uri.replace("\0", "\\0"), "a path holds no NUL character")
+    if uri.startswith(f"{_ODD}://"):
+        return os.fsdecode(unquote_to_bytes(uri.removeprefix(f"{_ODD}://")))
     return uri.removeprefix("file://")
+
+
+def odd_path(path: str) -> str:
+    """Returns an address, in ASCII, of a local path that is no UTF-8."""
+    return f"{_ODD}://{quote_from_bytes(os.fsencode(path))}"
 
 
 def normalise(uri: str) -> str:

@@ -4,9 +4,10 @@ import json
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from clipmill import identity
@@ -18,39 +19,43 @@ from clipmill.storage import store, web_listing
 from clipmill.storage.filesystems import is_http, is_local, normalise
 from clipmill.storage.store import FileEntry
 from clipmill.storage.urls import climbs
+from clipmill.storage.video_kinds import HEAD_BYTES, ending_of, is_video_head, is_video_name
 
 logger = logging.getLogger(__name__)
 
-VIDEO_SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
-    ".flv", ".wmv", ".3gp", ".ogv",
-)  # fmt: skip
 _LOOKUPS_AT_ONCE = 16
-_NO_NAME = re.compile("[\\0\ud800-\udfff]")
-"""No file system and no table takes these."""
+_NO_NAME = re.compile("[\\0\ud800-\udc7f\udd00-\udfff]")
+"""No file system takes these; \\udc80 to \\udcff stand for bytes of a name that is no UTF-8."""
+SHOWN_ENDINGS = 12
 
 
-@dataclass(frozen=True, order=True)
-class Listed:
-    """A file found, and what opens it where its name leaves out what is secret."""
+@dataclass(frozen=True)
+class Listing:
+    """The videos of a source, and how many other files lie there, by the ending of their names."""
 
-    entry: FileEntry
-    address: str = ""
+    sources: list[SourceFile]
+    skipped: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def list_source(wanted: SourceOptions, *, exclude: str | None = None) -> list[SourceFile]:
-    """The videos of a source sorted by URI, each once, but for those under ``exclude`` (an output).
+    """Returns the videos of a source; see ``list_videos``."""
+    return list_videos(wanted, exclude=exclude).sources
 
-    An entry of a JSON list that is not there is listed with size 0, to be rejected by name like any other
-    file that cannot be read. Raises SourceError for a source that does not exist, holds no video, or is a
-    folder of the output.
+
+def list_videos(wanted: SourceOptions, *, exclude: str | None = None) -> Listing:
+    """Lists a source: its videos sorted by URI, each once, but for those under ``exclude`` (an output).
+
+    In a folder the name of a file says what it is; where its ending is no known one, its first bytes do. What
+    a list names is taken as a video whatever its name: an entry that is not there is listed with size 0, to
+    be rejected by name like any other file that cannot be read. Raises SourceError for a source that does not
+    exist, holds no video, or is a folder of the output.
     """
     if not wanted.path.strip():
         raise SourceError("the source is empty: name a folder, a file or a URI")
     try:
         root = normalise(wanted.path)
         _check_apart(root, exclude)
-        found = _found(wanted, root)
+        found, others = _found(wanted, root)
     except TransientStoreError:
         raise
     except StoreError as error:
@@ -58,12 +63,31 @@ def list_source(wanted: SourceOptions, *, exclude: str | None = None) -> list[So
     kept = _outside(found, exclude)
     if wanted.list_json_path is not None and len(kept) < len(found):
         inside = min(set(found) - set(kept))
-        raise SourceError(f"the list names a file of the output: {inside.entry.uri}")
+        raise SourceError(f"the list names a file of the output: {inside.uri}")
+    skipped = count_endings(_outside(others, exclude))
     if not kept:
-        raise SourceError(f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)})")
+        raise SourceError(f"{root} holds no video{_among(skipped)}")
     sources = [_source(one) for one in sorted(kept)[: wanted.limit]]
     _warn_of_unverified(sources)
-    return sources
+    return Listing(sources, skipped)
+
+
+def count_endings(entries: Iterable[FileEntry]) -> dict[str, int]:
+    """Returns the number of files by the ending of their names, the most first."""
+    counts = Counter(ending_of(entry.uri) for entry in entries)
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def skipped_lines(skipped: Mapping[str, int]) -> list[str]:
+    """Returns what is said of files that are no videos, the commonest endings first."""
+    named = [f"{count} {ending or 'without an ending'}" for ending, count in skipped.items()]
+    more = len(named) - SHOWN_ENDINGS
+    shown = ", ".join(named[:SHOWN_ENDINGS]) + (f" and {more} more endings" if more > 0 else "")
+    return [f"skipped, no videos: {sum(skipped.values())} files ({shown})"] if skipped else []
+
+
+def _among(skipped: Mapping[str, int]) -> str:
+    return f", only other files: {skipped_lines(skipped)[0].partition(': ')[2]}" if skipped else ""
 
 
 def _check_apart(root: str, output: str | None) -> None:
@@ -77,12 +101,12 @@ def _check_apart(root: str, output: str | None) -> None:
         raise SourceError(f"the source {root} lies in the output {normalise(output)}: name another output")
 
 
-def _outside(found: Sequence[Listed], output: str | None) -> list[Listed]:
+def _outside(found: Sequence[FileEntry], output: str | None) -> list[FileEntry]:
     """The files that do not lie in the output, by whatever links they were reached."""
     if output is None:
         return list(found)
     inside = f"{_real(normalise(output)).rstrip('/')}/"
-    places = [one.entry.uri.rpartition("/") for one in found]
+    places = [one.uri.rpartition("/") for one in found]
     real = {folder: _real(folder) for folder, _, _ in places}
     pairs = zip(found, places, strict=True)
     return [one for one, (folder, _, name) in pairs if not f"{real[folder]}/{name}".startswith(inside)]
@@ -92,26 +116,41 @@ def _real(uri: str) -> str:
     return os.path.realpath(uri) if is_local(uri) else uri
 
 
-def _found(wanted: SourceOptions, root: str) -> list[Listed]:
+def _found(wanted: SourceOptions, root: str) -> tuple[list[FileEntry], list[FileEntry]]:
+    """The videos of a source, and the other files in it."""
     if wanted.list_json_path is not None:
-        return _look_up(_listed(wanted.list_json_path, root=root))
+        return _look_up(_listed(wanted.list_json_path, root=root)), []
     if is_http(root):
-        return [Listed(web_listing.entry_of_one(wanted.path), wanted.path)]
-    return [Listed(entry) for entry in _entries(root)]
-
-
-def _entries(root: str) -> list[FileEntry]:
-    entries = store.find(root, VIDEO_SUFFIXES)
-    if entries:
-        return entries
+        return [web_listing.entry_of_one(wanted.path)], []
     everything = store.find(root)
-    if [entry.uri for entry in everything] == [root]:
-        raise SourceError(
-            f"{root} is a file of another kind: a video's name ends in {' '.join(VIDEO_SUFFIXES)}"
-        )
     if not everything and not store.exists(root):
         raise SourceError(f"{root} does not exist")
-    return []
+    videos, others = _videos_among(everything)
+    if [entry.uri for entry in others] == [root]:
+        raise SourceError(f"{root} is a file of another kind: no video, by its name or by its first bytes")
+    return videos, others
+
+
+def _videos_among(entries: Sequence[FileEntry]) -> tuple[list[FileEntry], list[FileEntry]]:
+    """Files that are videos, and those that are none; several at once are looked into."""
+    by_name = [is_video_name(entry.uri) for entry in entries]
+    unknown = [entry for entry, known in zip(entries, by_name, strict=True) if known is None]
+    with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as pool:
+        by_head = dict(zip(unknown, pool.map(_begins_like_a_video, unknown), strict=True))
+    is_video = [by_head.get(entry, known) for entry, known in zip(entries, by_name, strict=True)]
+    pairs = list(zip(entries, is_video, strict=True))
+    return [entry for entry, known in pairs if known], [entry for entry, known in pairs if not known]
+
+
+def _begins_like_a_video(entry: FileEntry) -> bool:
+    """True too for a file that cannot be read: its row will say why."""
+    if entry.size_bytes == 0:
+        return False
+    try:
+        return is_video_head(store.read_range(entry.address or entry.uri, 0, HEAD_BYTES))
+    except StoreError as error:
+        logger.warning("cannot look into %s", error)
+        return not isinstance(error, TransientStoreError)
 
 
 def _listed(list_uri: str, *, root: str) -> dict[str, str]:
@@ -144,23 +183,22 @@ def _placed(entry: object, *, place: str, root: str) -> tuple[str, str]:
     return uri, address
 
 
-def _look_up(addresses: dict[str, str]) -> list[Listed]:
+def _look_up(addresses: dict[str, str]) -> list[FileEntry]:
     with ThreadPoolExecutor(_LOOKUPS_AT_ONCE) as pool:
         return list(pool.map(_look_at, addresses, addresses.values()))
 
 
-def _look_at(uri: str, address: str) -> Listed:
+def _look_at(uri: str, address: str) -> FileEntry:
     if is_http(uri):
-        return Listed(web_listing.entry_of(address), address)
-    found = (entry for entry in store.find(uri) if entry.uri == uri)
-    return Listed(next(found, FileEntry(uri, 0, "")))
+        return web_listing.entry_of(address)
+    named = store.as_text(uri)
+    found = (entry for entry in store.find(uri) if entry.uri == named)
+    return next(found, FileEntry(named, 0, ""))
 
 
-def _source(found: Listed) -> SourceFile:
-    entry = found.entry
-    version = identity.source_version(entry.uri, entry.size_bytes, entry.version)
-    address = "" if found.address == entry.uri else found.address
-    return SourceFile(entry.uri, entry.size_bytes, version, version=entry.version, address=address)
+def _source(found: FileEntry) -> SourceFile:
+    version = identity.source_version(found.uri, found.size_bytes, found.version)
+    return SourceFile(found.uri, found.size_bytes, version, version=found.version, address=found.address)
 
 
 def _warn_of_unverified(sources: Sequence[SourceFile]) -> None:

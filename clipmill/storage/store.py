@@ -19,7 +19,7 @@ from clipmill import layout
 from clipmill.errors import OutputError, StoreError
 from clipmill.storage import faults, local
 from clipmill.storage.filesystems import filesystem_of as _remote
-from clipmill.storage.filesystems import is_http, is_local, normalise, versions_of
+from clipmill.storage.filesystems import is_http, is_local, normalise, odd_path, versions_of
 
 _COPY_BYTES = 1 << 20
 
@@ -29,11 +29,15 @@ named_faults = partial(faults.named_faults, also=(ValueError, NotImplementedErro
 
 @dataclass(frozen=True, order=True)
 class FileEntry:
-    """One file of a listing; ``version`` is an etag or version id, else the mtime in ns."""
+    """One file of a listing; ``version`` is an etag or version id, else the mtime in ns.
+
+    ``address`` opens it where ``uri`` leaves out what is secret, or spells out what is no UTF-8.
+    """
 
     uri: str
     size_bytes: int
     version: str
+    address: str = ""
 
 
 def read_bytes(uri: str) -> bytes:
@@ -153,6 +157,11 @@ def find(uri: str, suffixes: tuple[str, ...] = ()) -> list[FileEntry]:
     return sorted(entry for entry in entries if not wanted or entry.uri.lower().endswith(wanted))
 
 
+def as_text(path: str) -> str:
+    """Returns a name for tables, which take no odd bytes: those of a local path are spelled out."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace") if is_local(path) else path
+
+
 def check_writable(uri: str) -> None:
     """Raise OutputError unless a file can be made under ``uri``; the folder is made, the trial is removed."""
     if not uri.strip():
@@ -176,9 +185,9 @@ def remove_leftovers(uri: str) -> None:
 
 def _find_local(root: str) -> Iterator[FileEntry]:
     for path, facts in local.walk(root):
-        # A name that is no UTF-8 fits into no table: it is listed with its odd bytes spelled out.
-        name = os.fsencode(path).decode("utf-8", "backslashreplace")
-        yield FileEntry(name, facts.st_size, str(facts.st_mtime_ns))
+        name = as_text(path)
+        address = "" if name == path else odd_path(path)
+        yield FileEntry(name, facts.st_size, str(facts.st_mtime_ns), address)
 
 
 def _find_remote(root: str) -> Iterator[FileEntry]:

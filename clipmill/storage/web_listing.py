@@ -30,7 +30,7 @@ def entry_of(url: str) -> FileEntry:
         return _entry(url)
     except StoreError as error:
         logger.warning("cannot look at %s", error)
-        return FileEntry(normalise(url), 0, "")
+        return _named(url, 0, "")
 
 
 def _entry(url: str) -> FileEntry:
@@ -40,4 +40,10 @@ def _entry(url: str) -> FileEntry:
         found = http.look(url)
     if not found.has_ranges:
         logger.warning("%s: its server gives no parts, each pass copies it to scratch first", normalise(url))
-    return FileEntry(normalise(url), found.size_bytes or 0, found.version)
+    return _named(url, found.size_bytes or 0, found.version)
+
+
+def _named(url: str, size_bytes: int, version: str) -> FileEntry:
+    """The entry of an address; it keeps the whole address where its name leaves out what is secret."""
+    uri = normalise(url)
+    return FileEntry(uri, size_bytes, version, address="" if uri == url else url)

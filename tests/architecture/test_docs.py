@@ -21,7 +21,8 @@ from clipmill.records import DropCause, VideoReason
 from clipmill.spec_file import load_spec, spec_of
 from clipmill.specs import CurateSpec
 from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
-from clipmill.storage.listing import VIDEO_SUFFIXES
+from clipmill.stages.video.io.video_reader import VideoReader
+from clipmill.storage.video_kinds import VIDEO_SUFFIXES
 from tests.support.films.document_film import draw_parts
 
 pytestmark = pytest.mark.integration
@@ -109,8 +110,7 @@ def test_every_parameter_has_a_meaning(part: write_spec.Part) -> None:
 
 def test_every_group_of_the_spec_has_a_section() -> None:
     groups = {part["key"].split(".")[0] for part in write_spec.parts()}
-    reader = {"verbose", "input_list_json_path", "video_limit", "decoder"}
-    assert set(CurateSpec.model_fields) <= groups | reader
+    assert set(CurateSpec.model_fields) <= groups | set(VideoReader.model_fields)
 
 
 def test_the_spec_page_is_current() -> None:

@@ -24,6 +24,8 @@ from footage import copies
 from footage.encode import H264, write_sound
 from footage.shot_plan import STILL, Style
 from footage.sound import sound_bed
+from tests.support.films.container_films import CENC, PLAIN_X264
+from tests.support.films.scan_films import write_film
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import curate_here, fates, plain_spec, rows, small_spec
 from tests.support.runs.one_codec import one_codec_process
@@ -68,6 +70,10 @@ def without_pictures(path: Path) -> None:
     path.write_bytes(data)
 
 
+def encrypted(path: Path) -> None:
+    write_film(path, range(12), options=PLAIN_X264, mux=CENC)
+
+
 def half_a_second(path: Path) -> None:
     draw_film(path, seed=8, shots=(12,))
 
@@ -77,6 +83,7 @@ BAD_FILES: dict[VideoReason, Callable[[Path], None]] = {
     VideoReason.UNREADABLE: without_index,
     VideoReason.NO_VIDEO_STREAM: radio_play,
     VideoReason.UNSUPPORTED_CODEC: unknown_codec,
+    VideoReason.ENCRYPTED: encrypted,
     VideoReason.OVER_LIMIT: too_large,
     VideoReason.NO_FRAMES: without_pictures,
     VideoReason.TOO_SHORT: half_a_second,
@@ -90,7 +97,8 @@ def bad_folder(tmp_path_factory: pytest.TempPathFactory, film: Path) -> Path:
     folder.mkdir()
     for reason, draw in BAD_FILES.items():
         draw(folder / f"{reason}.mp4")
-    copies.rename(film, folder / "good.mp4")
+    (folder / "notes.txt").write_text("Bad ones and a good one, whose name is no UTF-8.")
+    copies.rename(film, folder / "good\udcff.mp4")
     spec = small_spec(preview=None, limits={"max_pixels": ALLOWED_PIXELS})
     with one_codec_process():
         curate_here(folder, folder.parent / "out", spec)
@@ -112,7 +120,7 @@ def test_rejection_names_file_and_cause(bad_folder: Path, reason: VideoReason) -
 
 
 def test_good_file_among_bad_ones_is_curated(bad_folder: Path) -> None:
-    assert fates(bad_folder.parent / "out", bad_folder)["good.mp4"] == "curated"
+    assert fates(bad_folder.parent / "out", bad_folder)["good\\xff.mp4"] == "curated"
 
 
 def test_listed_file_that_is_not_there_is_a_store_error(tmp_path: Path, film: Path) -> None:
@@ -130,11 +138,14 @@ def test_truncated_file_with_a_clip_left_is_curated_as_partial(tmp_path: Path) -
     whole = draw_film(source / "street.mp4", seed=9, shots=(160,))
     copies.move_index_first(whole, tmp_path / "street.mp4")
     copies.cut_short(tmp_path / "street.mp4", whole, share=0.7)
-    curate_here(source, tmp_path / "out", small_spec(preview=None))
+    (source / "notes.txt").write_text("none")
+    published = curate_here(source, tmp_path / "out", small_spec(preview=None))
+    assert "skipped, no videos: 1 files (1 .txt)" in published.summary()
     (video,) = rows(tmp_path / "out", "videos")
     assert (video["status"], video["is_partial"]) == ("curated", True)
     assert video["num_clips"]
     assert "s: " in str(video["partial_reason"])
+    assert {row["damage"] for row in rows(tmp_path / "out", "clips")} == {0.0}
 
 
 FILTERS: dict[str, tuple[Style, dict[str, object]]] = {

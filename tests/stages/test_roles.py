@@ -11,7 +11,7 @@ from clipmill.models.shots.detector import NetworkCutFinder
 from clipmill.records import CutClip, SoundFacts, SoundStatus
 from clipmill.shots.windows import WINDOW_FRAMES
 from clipmill.stages.base import Reads, Stage
-from clipmill.stages.encode_options import AudioOptions, EncodeOptions
+from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage, ReaderStage, WriterStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
@@ -119,9 +119,13 @@ def test_lost_sound_is_an_error_of_the_clip(status: SoundStatus, errors: str | N
     assert (row["audio_status"], row["audio_errors"]) == (status, errors)
 
 
-def test_the_default_sound_is_not_in_the_digest() -> None:
-    assert ClipTranscodingStage(audio=AudioOptions()).digest() == ClipTranscodingStage().digest()
-    assert ClipTranscodingStage(audio=AudioOptions(rate=16000)).digest() != ClipTranscodingStage().digest()
+@pytest.mark.parametrize("fields", [{"audio": {"rate": 16000}}, {"hdr": "keep"}])
+def test_options_of_some_films_are_effects_and_in_no_digest(fields: dict[str, object]) -> None:
+    changed, plain = ClipTranscodingStage.model_validate(fields), ClipTranscodingStage()
+    assert changed.digest() == plain.digest()
+    assert changed.effects() != plain.effects()
+    (name,) = fields
+    assert any(effect.text.startswith(f"{name}=") for effect in changed.effects())
 
 
 @pytest.mark.parametrize(

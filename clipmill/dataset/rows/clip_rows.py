@@ -15,6 +15,7 @@ from clipmill.dataset.rows.verdicts import Verdicts
 from clipmill.dataset.rows.video_fates import VideoFate
 from clipmill.dataset.rows.video_rows import curated_items
 from clipmill.dataset.schemas import clips_schema, windows_schema
+from clipmill.dataset.splits import Splits
 
 _PLACE = ("clip_id", "start_s", "end_s", "start_pts", "end_pts", "start_frame", "end_frame")
 
@@ -49,6 +50,7 @@ def clip_table(placed: PlacedClips) -> pa.Table:
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         **{name: collection.splits.clips.rows[name] for name in _PLACE},
         **stage_columns(plan, "clip", verdicts.rows, verdicts.shown),
+        **damage_columns(collection.splits),
     }
     columns |= _fates(verdicts)
     columns["encode_digest"] = digest_column(plan, columns, num_clips)
@@ -63,6 +65,29 @@ def clip_table(placed: PlacedClips) -> pa.Table:
         "schema_version": pa.array(np.full(len(rows), SCHEMA_VERSION), pa.int32()),
     }
     return _in_schema(schema, {**{name: rows[name] for name in found}, **of_video}, len(rows))
+
+
+def damage_columns(splits: Splits) -> dict[str, pa.Array]:
+    """Returns the share of each clip's pictures that are damaged or lost, and the time of the first one.
+
+    The time is null for a clip without damage.
+    """
+    clips, runs = splits.clips, splits.damaged
+    starts, ends = (clips.rows[name].to_numpy() for name in ("start_frame", "end_frame"))
+    share, first_s = np.zeros(len(starts)), np.full(len(starts), np.nan)
+    for item in np.flatnonzero(np.diff(runs.starts)):
+        own = runs.rows.slice(runs.starts[item], runs.starts[item + 1] - runs.starts[item])
+        frame, patched, lost, at_s = (own[name].to_numpy() for name in own.column_names)
+        for clip in range(*clips.starts[item : item + 2]):
+            inside = np.minimum(frame + patched, ends[clip]) - np.maximum(frame, starts[clip])
+            num_patched = np.clip(inside, 0, None)
+            num_lost = np.where((starts[clip] <= frame) & (frame < ends[clip]), lost, 0)
+            is_hit = num_patched + num_lost > 0
+            if is_hit.any():
+                num_all = ends[clip] - starts[clip] + num_lost.sum()
+                share[clip] = (num_patched + num_lost).sum() / num_all
+                first_s[clip] = max(at_s[is_hit].min(), clips.rows["start_s"][clip].as_py())
+    return {"damage": pa.array(share), "damage_start_s": pa.array(first_s, from_pandas=True)}
 
 
 def _fates(verdicts: Verdicts) -> dict[str, pa.Array]:

@@ -96,6 +96,7 @@ class EncodeOperator:
             out_dir=out_dir,
             min_length_s=shortest_clip_s(self._plan),
             repaired_times=chunk.work.repaired_times,
+            deinterlace=self._plan.source.deinterlace,
             timeout_s=limits.decode_timeout_s + megapixels * frames * ENCODE_S_PER_MEGAPIXEL_FRAME,
             stall_s=limits.decode_stall_s,
         )

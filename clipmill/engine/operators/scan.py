@@ -116,7 +116,14 @@ class ScanOperator:
         A ``process(task)`` stage may look at all of the video.
         """
         work = chunk.work
-        plan = ScanPlan(reads.thumbnails, reads.samples, self._plan.source.decoder)
+        options = self._plan.source
+        plan = ScanPlan(
+            reads.thumbnails,
+            reads.samples,
+            options.decoder,
+            deinterlace=options.deinterlace,
+            quality=options.decoder_quality,
+        )
         sees_all = any(isinstance(node.stage, ProcessStage) for node in self._lacking(work))
         spans = [] if sees_all else wanted_spans(work, plan)
         if not spans:
@@ -159,6 +166,8 @@ class ScanOperator:
             decoder=self._plan.source.decoder,
             piece_frames=self._piece_frames(work),
             sound_levels=work.lacks_split and self._extractor.clip_rules().snap_to_silence,
+            deinterlace=self._plan.source.deinterlace,
+            quality=self._plan.source.decoder_quality,
         )
         self._video_stages.begin(work)
         yield (yield from self._passes.pieces(work, plan, spool_dir))

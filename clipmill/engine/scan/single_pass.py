@@ -1,7 +1,7 @@
 """Whether the clips of a video are encoded while it is scanned. Pure.
 
 They are where nothing that is found out later can change them: encoded, with no stage before the encoder that
-may reject one, and nothing known of an earlier run.
+may reject one, and nothing known of an earlier run; and where the scan's pictures are exact.
 """
 
 from clipmill.engine.work import Work
@@ -22,11 +22,13 @@ def same_pass(plan: Plan, work: Work, *, out_dir: str) -> SamePass | None:
     assert isinstance(extractor, ExtractorStage)
     if encoder is None or not work.lacks_split or not extractor.decides_early or may_reject(plan):
         return None
+    if plan.source.decoder_quality != "exact":
+        return None
     options = encoder_of(encoder).options()
     if not _needs_no_look(options):
         return None
     splitter = ClipSplitter(extractor.clip_rules(), extractor.finder(None))
-    return SamePass(work.video_id, splitter, options, out_dir)
+    return SamePass(work.video_id, splitter, options, out_dir, deinterlace=plan.source.deinterlace)
 
 
 def may_reject(plan: Plan) -> bool:

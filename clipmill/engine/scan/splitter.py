@@ -11,7 +11,8 @@ from clipmill.records import ClipSpan, FrameSpan, Shot, Split, VideoReason
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState
 from clipmill.stages.base import Failed, StageContext
 from clipmill.stages.roles import ExtractorStage
-from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot
+from clipmill.state.split_outcome import SplitOutcome, TimedDamage, TimedDrop, TimedShot
+from clipmill.timeline import CLOCK_ROUNDING_S
 
 
 class FrameTimes(Protocol):
@@ -70,6 +71,7 @@ def outcome_of(
         shots=tuple(_timed_shot(shot, times) for shot in split.shots),
         clips=tuple(_clip_span(video_id, span, times, shot_index) for span, shot_index in found),
         dropped=tuple(TimedDrop(dropped, *_times(dropped.span, times.times_s)) for dropped in split.dropped),
+        damaged=tuple(TimedDamage(one, float(times.times_s[one.start_frame])) for one in facts.damaged),
     )
 
 
@@ -108,6 +110,6 @@ def _too_short(split: Split, facts: ScanFacts, extractor: Node) -> str:
     """Returns why the video itself is too short for any clip; empty when it is not."""
     assert isinstance(extractor.stage, ExtractorStage)
     min_length_s = extractor.stage.length_bounds()[0]
-    if split.clips or min_length_s is None or facts.duration_s >= min_length_s:
+    if split.clips or min_length_s is None or facts.duration_s >= min_length_s - CLOCK_ROUNDING_S:
         return ""
-    return f"{facts.duration_s:.2f} s is less than the minimum clip length of {min_length_s:g} s"
+    return f"{facts.duration_s:.3f} s is less than the minimum clip length of {min_length_s:g} s"

@@ -21,16 +21,19 @@ from clipmill.media.cut.reencode import CutJob, Outcome, cut_exactly, encoded_pa
 from clipmill.media.cut.smart import cut_smart
 from clipmill.media.cut.smart_plan import SmartPlan, plan_smart
 from clipmill.media.decode.seek import ClipSource
+from clipmill.media.encode.availability import keeps_hdr
 from clipmill.media.encode.clip_encoder import ClipEncoder, source_encoding
 from clipmill.media.encode.resize import find_crop
 from clipmill.media.frames.geometry import Rect
+from clipmill.media.frames.orient_filter import Upright
 from clipmill.media.io.container import store_first
 from clipmill.media.io.probe import quarter_turns_deg
 from clipmill.media.io.source import open_source
 from clipmill.media.sound.clip_sound import LEFT_OUT, ClipAudio
 from clipmill.media.sound.source import AudioSource
-from clipmill.records import ClipSpan, CutClip, SoundFacts, SourceFile, VideoReason
+from clipmill.records import ClipSpan, CutClip, PictureFacts, SoundFacts, SourceFile, VideoReason
 from clipmill.sandbox.heartbeat import beat
+from clipmill.stages.decoder import Deinterlace
 from clipmill.stages.encode_options import EncodeOptions
 
 
@@ -42,6 +45,7 @@ def cut_clips(
     out_dir: str,
     min_length_s: float,
     repaired_times: str = "",
+    deinterlace: Deinterlace = "auto",
     heartbeat: Callable[[int], None] = beat,
 ) -> list[CutClip]:
     """Write each clip of a video into ``out_dir``; one record per clip, in the order given.
@@ -63,7 +67,12 @@ def cut_clips(
         audio = stack.enter_context(closing(AudioSource(reader)))
         rotation_deg = _rotation(video)
         encoding = source_encoding(
-            options, video.container, video.stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
+            options,
+            video.container,
+            video.stream,
+            size_bytes=reader.size_bytes,
+            rotation_deg=rotation_deg,
+            deinterlace=deinterlace,
         )
         job = CutJob(
             video,
@@ -72,6 +81,7 @@ def cut_clips(
             out_dir,
             _counted(heartbeat),
             repaired_times,
+            Upright(lambda: keeps_hdr(options)),
         )
         tried: dict[str, CutClip | str] = {}
         refusal = _refusal(job, rotation_deg)
@@ -108,7 +118,8 @@ def _encode(job: CutJob, clips: Sequence[ClipSpan], reasons: Mapping[str, str]) 
         sound = encoder.sound if encoder else LEFT_OUT
         if clip.clip_id in first_faults and sound == LEFT_OUT:
             sound = SoundFacts("lost", first_faults[clip.clip_id])
-        record = _record(job.out_dir, clip, outcome, reasons.get(clip.clip_id, ""), sound)
+        pictures = encoder.pictures if encoder else PictureFacts()
+        record = _record(job.out_dir, clip, outcome, reasons.get(clip.clip_id, ""), sound, pictures)
         geometry = encoder.geometry if encoder else None
         records[clip.clip_id] = replace(record, crop=geometry and astuple(geometry.shown))
     return records
@@ -126,7 +137,8 @@ def _opener(
 
     def begin(clip: ClipSpan) -> ClipEncoder:
         path = encoded_path(job.out_dir, clip)
-        encoder = ClipEncoder(path, clip, job.encoding_now, audio=job.audio, crop=crops.get(clip.clip_id))
+        crop = crops.get(clip.clip_id)
+        encoder = ClipEncoder(path, clip, job.encoding_now, upright=job.upright, audio=job.audio, crop=crop)
         encoders[clip.clip_id] = encoder
         return encoder
 
@@ -190,7 +202,14 @@ def _write_copy(job: CutJob, clip: ClipSpan, run: CopyRun) -> CutClip:
     )
 
 
-def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str, sound: SoundFacts) -> CutClip:
+def _record(
+    out_dir: str,
+    clip: ClipSpan,
+    outcome: Outcome,
+    mode_reason: str,
+    sound: SoundFacts,
+    pictures: PictureFacts,
+) -> CutClip:
     if outcome.message:
         return CutClip(clip.clip_id, path="", message=outcome.message, mode_reason=mode_reason)
     return read_clip(
@@ -200,6 +219,7 @@ def _record(out_dir: str, clip: ClipSpan, outcome: Outcome, mode_reason: str, so
         mode_reason=mode_reason,
         file_start_s=clip.start_s,
         sound=sound,
+        pictures=pictures,
     )
 
 

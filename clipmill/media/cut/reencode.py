@@ -5,7 +5,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from av.error import FFmpegError
@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from clipmill.errors import StoreError
 from clipmill.media.decode.seek import ClipSource
 from clipmill.media.encode.clip_encoder import ClipEncoder, SourceEncoding
-from clipmill.media.frames.missing_timestamps import has_made_up_times, stored_pts
+from clipmill.media.frames.missing_timestamps import stored_pts, true_times
 from clipmill.media.frames.orient_filter import Upright, upright_sar
 from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.sound.clip_sound import ClipAudio
@@ -32,7 +32,7 @@ class FrameSink(Protocol):
     num_frames: int
 
     def write(self, frame: VideoFrame, *, pts: int) -> None:
-        """A frame shown at ``pts`` of the source's clock."""
+        """A frame as it was decoded, shown at ``pts`` of the source's clock."""
         ...
 
     def finish(self) -> None:
@@ -48,8 +48,8 @@ class FrameSink(Protocol):
 class CutJob:
     """One source and what its clips are cut with; ``progress`` is called for every frame decoded.
 
-    ``shape`` makes what readies the frames of one pass; ``begin`` opens the sink of a clip, by default an
-    encoder into ``out_dir``.
+    ``begin`` opens the sink of a clip, by default an encoder into ``out_dir``, for which ``upright`` readies
+    frames.
 
     ``repaired_times`` is what ``ScanFacts`` says: where the scan gave frames other times than the file does,
     the file's times are not sought, and the repair is repeated from the first frame on.
@@ -61,7 +61,7 @@ class CutJob:
     out_dir: str
     progress: Callable[[], None]
     repaired_times: str = ""
-    shape: Callable[[], Callable[[VideoFrame], VideoFrame]] = Upright
+    upright: Upright = field(default_factory=Upright)
     begin: Callable[[ClipSpan], FrameSink] | None = None
 
     @property
@@ -73,7 +73,8 @@ class CutJob:
         """Where the frames of ``clip`` go."""
         if self.begin is not None:
             return self.begin(clip)
-        return ClipEncoder(encoded_path(self.out_dir, clip), clip, self.encoding_now, audio=self.audio)
+        path = encoded_path(self.out_dir, clip)
+        return ClipEncoder(path, clip, self.encoding_now, upright=self.upright, audio=self.audio)
 
     @property
     def encoding_now(self) -> SourceEncoding:
@@ -135,20 +136,20 @@ def shared_runs(clips: Sequence[ClipSpan], saves_decoding: Callable[..., bool]) 
 
 def _encode(job: CutJob, run: Sequence[ClipSpan], frames: Iterable[VideoFrame]) -> dict[str, Outcome]:
     with closing(_Bench(job)) as bench:
-        waiting, shaped, timeline = deque(run), job.shape(), Timeline(job.source.time_base)
+        waiting, timeline = deque(run), Timeline(job.source.time_base)
         if job.follows_clock and job.audio:
             job.audio.source.follow(timeline)
-        is_made_up = has_made_up_times(job.source.container, job.source.stream)
+        trusted = true_times(job.source.container, job.source.stream)
         for frame in frames:
             job.progress()
-            pts = timeline.place(stored_pts(frame, is_made_up=is_made_up), frame.duration)
+            pts = timeline.place(stored_pts(frame, trusted), frame.duration)
             while waiting and waiting[0].start_pts <= pts:
                 bench.begin(waiting.popleft())
             bench.finish_until(pts)
             if not waiting and not bench.is_busy:
                 break
             if bench.active:
-                bench.write(shaped(frame), pts)
+                bench.write(frame, pts)
         for clip in waiting:
             bench.begin(clip)
         bench.finish_until(None)

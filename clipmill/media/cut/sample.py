@@ -125,7 +125,7 @@ def _write(
     span = FrameSpan(0, len(shown.instants))
     start_s, end_s = (float(pts * encoding.time_base) for pts in (shown.instants[0], shown.end))
     clip = ClipSpan("sample", span, shown.instants[0], shown.end, start_s, end_s)
-    encoder = ClipEncoder(out_path, clip, encoding, audio=sound)
+    encoder = ClipEncoder(out_path, clip, encoding, upright=Upright(), audio=sound)
     try:
         waiting = list(zip(shown.instants, shown.numbers, strict=True))
         for number, frame in frames:

@@ -24,6 +24,7 @@ from clipmill.errors import ClipmillError
 from clipmill.limits import LimitsSpec
 from clipmill.media.cut.clip_facts import read_clip
 from clipmill.media.decode.pixel_shape import PixelShape
+from clipmill.media.encode.availability import keeps_hdr
 from clipmill.media.encode.clip_encoder import ClipEncoder, SourceEncoding, source_encoding
 from clipmill.media.frames.orient_filter import Upright
 from clipmill.media.io.probe import quarter_turns_deg
@@ -35,6 +36,7 @@ from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile
 from clipmill.sandbox.malloc import keep_large_blocks_apart
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
+from clipmill.stages.decoder import Deinterlace
 from clipmill.stages.encode_options import EncodeOptions
 
 RING_BYTES = 330 << 20
@@ -50,6 +52,7 @@ class SamePass:
     options: EncodeOptions
     out_dir: str
     ring_bytes: int = RING_BYTES
+    deinterlace: Deinterlace = "auto"
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class SamePassCutter:
         self._stack = ExitStack()
         self._ring: deque[_Seen] = deque()
         self._current: _Growing | None = None
-        self._upright = Upright()
+        self._upright = Upright(lambda: keeps_hdr(wanted.options))
         self._num_seen = 0
         self._end = 0, 0.0  # of the video
         self._source: tuple[CountingReader, InputContainer, VideoStream] | None = None
@@ -179,7 +182,12 @@ class SamePassCutter:
             self._audio = ClipAudio(audio, self._wanted.options.audio)
         rotation_deg = quarter_turns_deg(first.rotation)
         return source_encoding(
-            self._wanted.options, container, stream, size_bytes=reader.size_bytes, rotation_deg=rotation_deg
+            self._wanted.options,
+            container,
+            stream,
+            size_bytes=reader.size_bytes,
+            rotation_deg=rotation_deg,
+            deinterlace=self._wanted.deinterlace,
         )
 
     def _follow(self, updates: Iterable[ClipUpdate]) -> None:
@@ -220,13 +228,13 @@ class SamePassCutter:
         clip.encoder = clip.encoder or self._encoder(clip.first)
         waiting, clip.waiting = clip.waiting, []
         for seen in waiting:
-            clip.encoder.write(self._upright(seen.frame), pts=seen.pts)
+            clip.encoder.write(seen.frame, pts=seen.pts)
 
     def _encoder(self, first: _Seen) -> ClipEncoder:
         assert self._encoding is not None
         path = os.path.join(self._wanted.out_dir, f"{first.index}.mp4")
         open_ended = self._span(first, first.index + 1, first.pts, first.time_s)
-        return ClipEncoder(path, open_ended, self._encoding, audio=self._audio)
+        return ClipEncoder(path, open_ended, self._encoding, upright=self._upright, audio=self._audio)
 
     def _finish(self, growing: _Growing, end_frame: int) -> None:
         """End a clip before the frame that waits longest, or at the end of the video."""
@@ -242,6 +250,7 @@ class SamePassCutter:
             mode_reason="",
             file_start_s=clip.start_s,
             sound=encoder.sound,
+            pictures=encoder.pictures,
         )
         self.clips.append(replace(record, crop=encoder.geometry and astuple(encoder.geometry.shown)))
 

@@ -9,12 +9,11 @@ sets, so that a reader may begin with any of them. No edit list is needed.
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from av.error import FFmpegError
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.nal_units import after_a_splice
@@ -51,11 +50,7 @@ def _encode_parts(job: CutJob, plans: Sequence[SmartPlan], encoders: Coded) -> d
         return encoders[part.clip_id]
 
     parts = sorted((part for plan in plans for part in plan.parts), key=lambda part: part.start_pts)
-    return cut_exactly(replace(job, begin=begin, shape=_as_decoded), parts)
-
-
-def _as_decoded() -> Callable[[VideoFrame], VideoFrame]:
-    return lambda frame: frame
+    return cut_exactly(replace(job, begin=begin), parts)
 
 
 def _spliced(job: CutJob, plan: SmartPlan, encoders: Coded, outcomes: dict[str, Outcome]) -> CutClip | str:

@@ -46,6 +46,7 @@ def of_window(options: EncodeOptions) -> EncodeOptions:
         multiple_of=None,
         target_fps=None,
         use_hwaccel=False,
+        hdr="tone_map",
     )
 
 

@@ -8,7 +8,7 @@ from av.video.stream import VideoStream
 
 from clipmill.media.decode.decode_loop import Decode
 from clipmill.media.decode.nvdec import NvdecDecoder, NvdecFault
-from clipmill.media.frames.missing_timestamps import has_made_up_times
+from clipmill.media.frames.missing_timestamps import true_times
 from clipmill.media.types import ScanPlan
 from clipmill.stages.decoder import Decoder
 
@@ -41,5 +41,5 @@ def _check(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> No
     """NvdecFault for what only FFmpeg's decoder can tell."""
     if plan.reads_vectors:
         raise NvdecFault("NVDEC gives no motion vectors")
-    if has_made_up_times(container, stream):
+    if true_times(container, stream) != "all":
         raise NvdecFault("the container stores no times, and NVDEC gives pictures only those of packets")

@@ -17,10 +17,12 @@ from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.digest import AudioDigest, ContentDigest, joined_digest
 from clipmill.media.bitstream.random_access import startable
+from clipmill.media.decode.damage import Damage, MissingFragments
 from clipmill.media.decode.limits import refused_size
 from clipmill.media.decode.programme_parts import UnreadBytes, in_turn, parts_of
-from clipmill.media.frames.missing_timestamps import has_made_up_times
-from clipmill.media.io.container import decodable_sound, default_of, demuxed
+from clipmill.media.frames.missing_timestamps import TrueTimes, true_times
+from clipmill.media.io.container import check_readable, decodable_sound, default_of, demuxed
+from clipmill.media.io.source import CountingReader
 from clipmill.sandbox.heartbeat import beat
 
 MISSING_TAIL_S = 0.5
@@ -30,34 +32,14 @@ Decode = Callable[["Packet[VideoStream] | None"], list[VideoFrame]]
 _KNOW_THEIR_LENGTH = ("mov", "matroska", "avi", "flv")  # others take it from their last packets, or guess
 
 
-class Damage:
-    """What could not be decoded: the first fault in words, and how many followed."""
-
-    def __init__(self) -> None:
-        self._first = ""
-        self._num_more = 0
-
-    def note(self, cause: str, *, at_s: float) -> None:
-        """Remember a fault met ``at_s`` seconds after the first frame."""
-        if self._first:
-            self._num_more += 1
-        else:
-            self._first = f"at {at_s:.3f} s: {cause}"
-
-    def __bool__(self) -> bool:
-        return bool(self._first)
-
-    def __str__(self) -> str:
-        return f"{self._first} ({self._num_more} more)" if self._num_more else self._first
-
-
 class DecodeLoop:
     """Demuxes a container once. Pictures come in the decoder's order, which is display order.
 
     A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder
     had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early. ``decode``
-    takes the place of FFmpeg's decoder. ``has_made_up_times`` is for ``stored_pts``; ``refused_size_px`` is
-    (width, height) of a picture that was too large to be decoded.
+    takes the place of FFmpeg's decoder. ``true_times`` is for ``stored_pts``; ``refused_size_px`` is
+    (width, height) of a picture that was too large to be decoded. ``reader`` is looked into where an mp4 may
+    lack fragments.
     """
 
     def __init__(
@@ -67,10 +49,11 @@ class DecodeLoop:
         *,
         decode: Decode | None = None,
         begin_part: Callable[[VideoStream], None] | None = None,
+        reader: CountingReader | None = None,
     ) -> None:
         self.damage = Damage()
         self.stream = stream
-        self.has_made_up_times = has_made_up_times(container, stream)
+        self.true_times: TrueTimes = true_times(container, stream)
         self.refused_size_px: tuple[int, int] | None = None
         self._container = container
         self._stream = stream
@@ -78,6 +61,11 @@ class DecodeLoop:
         self._begin_part = begin_part
         self._parts = parts_of(container, stream) if begin_part is not None else [stream]
         self._unread = UnreadBytes(container)
+        self._has_looked = False
+        self._uri = "" if reader is None else reader.uri
+        is_mp4 = container.format.name.startswith("mov")
+        self._missing = MissingFragments(reader) if reader is not None and is_mp4 else None
+        self._num_seen = 0
         self._seconds_per_tick = [float(each.time_base or 0) for each in container.streams]
         sound = _sound(container)
         self._sound_index = -1 if sound is None else sound.index
@@ -120,6 +108,8 @@ class DecodeLoop:
         self._first_s = at_s if self._first_s is None else self._first_s
         if frame.is_corrupt:
             self._note("a picture is damaged", at_s)
+            self.damage.patched(self._num_seen)
+        self._num_seen += 1
         return frame, self._is_key(frame)
 
     def _begin(self, part: VideoStream) -> None:
@@ -153,6 +143,7 @@ class DecodeLoop:
             self._end_s = max(self._end_s, end_s)
             self._unread.see(packet, self._note, end_s)
             if packet.stream_index in self._tests:
+                self._look(cast("Packet[VideoStream]", packet))
                 data = bytes(packet)
                 self._content(packet.stream_index).update(data)
                 is_real_key = self._tests[packet.stream_index]
@@ -161,6 +152,14 @@ class DecodeLoop:
                 yield cast("Packet[VideoStream]", packet)
             elif self._sound_digest is not None and packet.stream_index == self._sound_index:
                 self._sound_digest.update(bytes(packet))
+
+    def _look(self, packet: Packet[VideoStream]) -> None:
+        """Look for what the demuxer does not call damage."""
+        if not self._has_looked:
+            check_readable(packet, self._uri)
+            self._has_looked = True
+        if self._missing is not None:
+            self._missing.see(packet, self._note, self._seconds_per_tick[packet.stream_index])
 
     def _content(self, index: int) -> ContentDigest:
         """The digest of a part, which begins with its first packet."""
@@ -182,6 +181,7 @@ class DecodeLoop:
         if packet is not None and packet.is_corrupt:
             self._note("a packet is cut off or damaged", at_s)
         if packet is not None and self._waits_for_key and not packet.is_keyframe:
+            self._lose(packet)
             return []
         self._waits_for_key = False
         try:
@@ -191,7 +191,12 @@ class DecodeLoop:
                 raise MemoryError(str(error)) from error
             self._note(f"{self._said(error, packet)}, decoding goes on at the next key picture", at_s)
             self._waits_for_key = True
+            self._lose(packet)
             return []
+
+    def _lose(self, packet: Packet[VideoStream] | None) -> None:
+        if packet is not None and not packet.is_discard:
+            self.damage.lost(max(0, self._num_seen - 1))
 
     def _said(self, error: FFmpegError, packet: Packet[VideoStream] | None) -> str:
         if self.refused_size_px is None and isinstance(error, ArgumentError):

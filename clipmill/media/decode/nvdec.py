@@ -134,6 +134,8 @@ class NvdecDecoder:
         if packet is None or not frames:
             return frames
         self._first = frames[0]
+        if self._first.interlaced_frame:
+            raise NvdecFault("its pictures are interlaced, and NVDEC does not flag them")
         self._stream.codec_context.flush_buffers()
         return frames[:1]
 

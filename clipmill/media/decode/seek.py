@@ -18,6 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.random_access import decodable_from
+from clipmill.media.decode.loop_filter import skip_loop_filter
 from clipmill.media.decode.pixel_shape import PixelShape
 from clipmill.media.decode.programme_parts import in_turn, parts_of
 from clipmill.media.frames.constant_rate import MAX_RATE_DENOMINATOR
@@ -25,6 +26,7 @@ from clipmill.media.io.container import demuxed, open_container, video_stream
 from clipmill.media.io.cursor import cursor
 from clipmill.media.io.source import CountingReader
 from clipmill.records import ClipSpan
+from clipmill.stages.decoder import DecoderQuality
 
 SEEK_BACK_S = (0, 2, 10, 60)
 """How far before the wanted time to look for a key picture, before the file is read from its beginning."""
@@ -40,9 +42,13 @@ class ClipSource:
     """The first real video stream of one source, opened for cutting.
 
     UnreadableVideo where there is none. ``hwaccel`` decodes where it can; software does the rest.
+    ``quality`` ``draft`` is for pictures that become no clip.
     """
 
-    def __init__(self, reader: CountingReader, *, hwaccel: HWAccel | None = None) -> None:
+    def __init__(
+        self, reader: CountingReader, *, hwaccel: HWAccel | None = None, quality: DecoderQuality = "exact"
+    ) -> None:
+        self._quality = quality
         self.uri = reader.uri
         self._hwaccel = hwaccel
         self._shared = reader
@@ -105,6 +111,8 @@ class ClipSource:
         self._parts = parts_of(self.container, self.stream)
         for part in self._parts:
             part.codec_context.thread_count = 1
+            if self._quality == "draft":
+                skip_loop_filter(part)
         for other in self.container.streams:
             if other.index != self.stream.index:
                 other.discard = Discard.all

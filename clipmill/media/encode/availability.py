@@ -26,6 +26,8 @@ ENCODERS = tuple(ENCODINGS)
 IN_PLACE_OF_A_COPY = ("libx264", "libvpx-vp9", "libsvtav1")
 """Who encodes what cannot be copied: the first of these that works."""
 os.environ.setdefault("SVT_LOG", "1")  # errors only: libsvtav1 prints 20 lines for each clip otherwise
+TEN_BITS = "yuv420p10le"
+"""Pixels that keep high dynamic range."""
 TRIAL_FRAMES = 3
 TRIAL_SIZE = (256, 144)  # hardware encoders refuse smaller pictures
 
@@ -42,6 +44,11 @@ def check_encoder(options: EncodeOptions | None) -> None:
     """SpecError, before any work, where the encoder asked for does not work here."""
     if options is not None and options.encodes:
         probe_encoder(options.encoder)
+        if options.hdr == "keep" and trial(options.encoder, TEN_BITS):
+            able = ", ".join(other for other in ENCODERS if not trial(other, TEN_BITS))
+            raise SpecError(
+                f"encoder {options.encoder!r} has no 10 bits here, for hdr: keep; these have: {able}"
+            )
 
 
 def encoder_for(options: EncodeOptions) -> str:
@@ -56,6 +63,12 @@ def encoder_for(options: EncodeOptions) -> str:
     )
 
 
+def keeps_hdr(options: EncodeOptions) -> bool:
+    """Whether encoded clips keep high dynamic range: on demand, and beside clips that are copied."""
+    wanted = options.hdr == "keep" or not options.encodes
+    return wanted and not trial(encoder_for(options), TEN_BITS)
+
+
 def needs_program(name: str) -> bool:
     """Whether PyAV lacks an encoder, which the ffmpeg program may have."""
     try:
@@ -66,16 +79,16 @@ def needs_program(name: str) -> bool:
 
 
 @cache
-def trial(name: str) -> str:
+def trial(name: str, pixels: str = "yuv420p") -> str:
     """Why ``name`` cannot encode here; empty when it can. Tried once per process."""
     if name not in ENCODERS:
         return "not an encoder for clips"
     if needs_program(name):
-        return _program_fault(name)
+        return _program_fault(name) if pixels != TEN_BITS else "the ffmpeg program is fed 8 bits"
     level = ffmpeg_log.get_level()
     ffmpeg_log.set_level(ffmpeg_log.ERROR)  # errors then carry what FFmpeg said
     try:
-        _encode_with_pyav(name)
+        _encode_with_pyav(name, pixels)
     except (FFmpegError, ValueError) as error:
         said = getattr(error, "log", None)  # (level, who, what)
         return said[2].strip() if said else str(error)
@@ -84,16 +97,17 @@ def trial(name: str) -> str:
     return ""
 
 
-def _encode_with_pyav(name: str) -> None:
+def _encode_with_pyav(name: str, pixels: str) -> None:
     context = av.CodecContext.create(name, "w")
     if not isinstance(context, VideoCodecContext):
         raise ValueError(f"{name} encodes no pictures")
-    context.width, context.height, context.pix_fmt = *TRIAL_SIZE, "yuv420p"
+    context.width, context.height, context.pix_fmt = *TRIAL_SIZE, pixels
     context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
     for index in range(TRIAL_FRAMES):
         frame = av.VideoFrame.from_ndarray(
             np.full((TRIAL_SIZE[1] * 3 // 2, TRIAL_SIZE[0]), 128, np.uint8), format="yuv420p"
         )
+        frame = frame.reformat(format=pixels)
         frame.pts, frame.time_base = index, context.time_base
         context.encode(frame)
     context.encode(None)

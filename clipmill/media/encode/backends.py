@@ -45,7 +45,7 @@ class PictureFormat:
 
 
 class PictureEncoder(Protocol):
-    """Turns yuv420p frames of one size, in order, into packets of a stream of the output."""
+    """Turns frames of one size and pixel format, in order, into packets of a stream of the output."""
 
     def encode(self, frame: VideoFrame) -> list[Packet[VideoStream]]:
         """Packets that are ready after this frame; its ``pts`` is in the format's time base."""
@@ -66,7 +66,7 @@ class LibraryEncoder:
     def __init__(self, output: OutputContainer, wanted: PictureFormat, first: VideoFrame) -> None:
         stream = output.add_stream(wanted.encoder, rate=wanted.rate, options=wanted.settings)
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = first.width, first.height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = first.width, first.height, first.format.name
         context = stream.codec_context
         context.time_base = wanted.time_base
         context.thread_count = wanted.threads
@@ -92,7 +92,7 @@ class LibraryEncoder:
 
 
 class ProgramEncoder:
-    """The ffmpeg program, fed raw frames; what it writes is read back with the frames' own times.
+    """The ffmpeg program, fed raw yuv420p frames; what it writes is read back with the frames' own times.
 
     ``scratch_path`` is where it writes. ValueError with the program's words where it fails.
     """

@@ -18,17 +18,20 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.decode.seek import bit_rate_of, nominal_rate
-from clipmill.media.encode.availability import encoder_for, needs_program
+from clipmill.media.encode.availability import encoder_for, keeps_hdr, needs_program
 from clipmill.media.encode.backends import LibraryEncoder, PictureEncoder, PictureFormat, ProgramEncoder
 from clipmill.media.encode.muxer import ClipFile
 from clipmill.media.encode.options import settings_of
 from clipmill.media.encode.resize import Fitted, geometry_of
 from clipmill.media.frames.constant_rate import grid_rate, instants
+from clipmill.media.frames.deinterlace import WholeFrames
 from clipmill.media.frames.geometry import Geometry, Rect
-from clipmill.media.frames.orient_filter import upright_sar
+from clipmill.media.frames.orient_filter import Upright, coloured_like, upright_sar
+from clipmill.media.frames.tone_mapping import high_range
 from clipmill.media.io.container import pixel_aspect
 from clipmill.media.sound.clip_sound import LEFT_OUT, ClipAudio
-from clipmill.records import ClipSpan
+from clipmill.records import ClipSpan, HdrStatus, PictureFacts
+from clipmill.stages.decoder import Deinterlace
 from clipmill.stages.encode_options import EncodeOptions
 
 BITS_PER_K = 1024
@@ -50,6 +53,7 @@ class SourceEncoding:
     rate: Fraction
     bit_rate: int | None = None
     rotation_deg: int = 0
+    deinterlace: Deinterlace = "auto"
 
     @property
     def grid(self) -> Fraction | None:
@@ -69,6 +73,7 @@ def source_encoding(
     *,
     size_bytes: int,
     rotation_deg: int,
+    deinterlace: Deinterlace = "auto",
 ) -> SourceEncoding:
     """How the clips of a source are encoded; ``rotation_deg`` (clockwise) shows its pictures upright."""
     asked = BITS_PER_K * options.bit_rate_k if options.bit_rate_k else None
@@ -79,14 +84,16 @@ def source_encoding(
         rate=nominal_rate(stream),
         bit_rate=bit_rate_of(container, stream, size_bytes) if options.use_input_bit_rate else asked,
         rotation_deg=rotation_deg,
+        deinterlace=deinterlace,
     )
 
 
 class ClipEncoder:
-    """One clip on its way to ``path``: ``write`` takes its upright yuv420p frames in order.
+    """One clip on its way to ``path``: ``write`` takes its frames in order, as they were decoded.
 
-    Packets wait until all frames are there: ``clip`` may still be a guess of where it ends until ``finish``,
-    which adds the sound.
+    ``upright`` readies them, for all clips of a source. Interlaced ones that show combs are made whole
+    before, by the frames beside them in the clip. Packets wait until all frames are there: ``clip`` may still
+    be a guess of where it ends until ``finish``, which adds the sound.
     """
 
     def __init__(
@@ -95,6 +102,7 @@ class ClipEncoder:
         clip: ClipSpan,
         encoding: SourceEncoding,
         *,
+        upright: Upright,
         audio: ClipAudio | None = None,
         crop: Rect | None = None,
     ) -> None:
@@ -104,25 +112,48 @@ class ClipEncoder:
         self.sound = LEFT_OUT
         self.geometry: Geometry | None = None
         self._encoding = encoding
+        self._upright = upright
+        self._whole = WholeFrames() if encoding.deinterlace == "auto" else None
+        self._has_fields = False
+        self._hdr: HdrStatus = "none"
         self._audio = audio
         self._file = ClipFile(path, time_base=encoding.clip_time_base)
         self._crop = crop
         self._fitted: Fitted | None = None
         self._pictures: PictureEncoder | None = None
         self._packets: list[Packet[VideoStream]] = []
+        self._first: VideoFrame | None = None
         self._last: VideoFrame | None = None
         self._last_pts = clip.start_pts
 
     def write(self, frame: VideoFrame, *, pts: int) -> None:
         """Encode a frame shown at ``pts`` of the source's clock."""
+        self.num_frames += 1
+        self._has_fields |= frame.interlaced_frame
+        for whole, at in [(frame, pts)] if self._whole is None else self._whole.take(frame, pts):
+            self._write(whole, at)
+
+    @property
+    def pictures(self) -> PictureFacts:
+        """What was done to the frames so far."""
+        is_changed = self._whole is not None and self._whole.num_made > 0
+        return PictureFacts(
+            self._hdr, "deinterlaced" if is_changed else "left" if self._has_fields else "none"
+        )
+
+    def _write(self, frame: VideoFrame, pts: int) -> None:
+        if self._hdr == "none" and high_range(frame.color_trc):
+            self._hdr = "kept" if keeps_hdr(self._encoding.options) else "tone_mapped"
+        frame = self._upright(frame)
         self._repeat_last_until(pts)
         self._last, self._last_pts = frame, pts
-        self.num_frames += 1
         if self._encoding.grid is None:
             self._encode(frame, pts - self.clip.start_pts)
 
     def finish(self) -> None:
         """Write what the encoder holds back, with the last frame's own length, and name the file."""
+        for whole, at in self._whole.finish() if self._whole else ():
+            self._write(whole, at)
         self._repeat_last_until(self.clip.end_pts)
         if self._pictures:
             self._packets += self._pictures.finish()
@@ -158,6 +189,8 @@ class ClipEncoder:
         frame.time_base = self._encoding.clip_time_base
         if self._fitted:
             frame = self._fitted(frame)
+        self._first = self._first or frame
+        frame = coloured_like(self._first, frame)
         pictures = self._pictures or self._begin(frame)
         frame.pts, frame.time_base = pts, self._encoding.clip_time_base
         frame.pict_type = PictureType.NONE

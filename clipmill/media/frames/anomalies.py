@@ -1,22 +1,34 @@
 """What is unusual about a video, and what was done with it, in words."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorTrc
 from av.video.stream import VideoStream
 
+from clipmill.media.frames.deinterlace import is_combed
 from clipmill.media.frames.orientation import orientation
+from clipmill.media.frames.render import is_transparent
+from clipmill.media.frames.tone_mapping import high_range
 
-_HIGH_RANGE = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
+LOOKS, LOOK_EVERY, SELDOM = (12, 36), 48, 960
+"""Frames that are looked at for combs: two in so many, and seldom those without the flag."""
+TAGS_EVERY = 12
+"""Frames between two looks at tags and transparency."""
+MANY_COMBED = 0.1
+"""Share of the frames looked at from which on a film without flags is called interlaced."""
 
 
 class Oddities:
     """Collects them, frame by frame; cheap, as every frame of every video comes by."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self._is_high_range = False
+        self._num_frames = 0
+        self._is_transparent = stream.metadata.get("alpha_mode") == "1"
+        self._looks: Counter[tuple[bool, bool]] = Counter()  # (is flagged, is combed) of frames looked at
         self._num_other_streams = _num_other_streams(container, stream)
         self._num_interlaced = 0
         self._resized: set[tuple[int, int]] = set()
@@ -34,12 +46,18 @@ class Oddities:
         elif (frame.width, frame.height) != self._size_px and len(self._resized) < 8:
             self._resized.add((frame.width, frame.height))
         self._num_interlaced += frame.interlaced_frame
+        if self._num_frames % TAGS_EVERY == 0:
+            self._is_high_range |= bool(high_range(frame.color_trc))
+            self._is_transparent |= is_transparent(frame)
+        is_flagged = frame.interlaced_frame
+        if self._num_frames % (LOOK_EVERY if is_flagged else SELDOM) in LOOKS and not frame.format.is_rgb:
+            self._looks[is_flagged, is_combed(frame)] += 1
+        self._num_frames += 1
 
     @property
     def traits(self) -> tuple[str, ...]:
         """``hdr`` and ``interlaced``, where they apply."""
-        is_hdr = self._first is not None and self._first.color_trc in _HIGH_RANGE
-        found = {"hdr": is_hdr, "interlaced": self._num_interlaced > 0}
+        found = {"hdr": self._is_high_range, "interlaced": self._num_interlaced > 0}
         return tuple(name for name, is_there in found.items() if is_there)
 
     def __str__(self) -> str:
@@ -48,21 +66,38 @@ class Oddities:
     def _sentences(self) -> Iterator[str]:
         if self._num_other_streams:
             yield f"{self._num_other_streams} more video streams were left out"
-        if self._num_interlaced:
-            yield f"{self._num_interlaced} interlaced frames were taken as decoded"
+        yield from self._of_fields()
         if self._resized:
             width, height = self._size_px
             sizes = ", ".join(f"{w}x{h}" for w, h in sorted(self._resized))
             yield f"frames of {sizes} were scaled to the first frame's {width}x{height}"
+        if self._is_transparent:
+            yield "its transparency was left out"
         if self._first is not None:
             yield from _of_picture(self._first)
+
+    def _of_fields(self) -> Iterator[str]:
+        combed, whole = self._looks[True, True], self._looks[True, False]
+        if self._num_interlaced and whole and not combed:
+            yield (
+                f"{self._num_interlaced} frames are flagged as interlaced, but none of {whole} looked at has "
+                "combs"
+            )
+        elif self._num_interlaced:
+            yield f"{self._num_interlaced} interlaced frames"
+        combed, whole = self._looks[False, True], self._looks[False, False]
+        if combed > max(1, MANY_COMBED * (combed + whole)):
+            yield (
+                f"{combed} of {combed + whole} frames looked at have combs and are not flagged as "
+                "interlaced: they were taken as decoded"
+            )
 
 
 def _of_picture(frame: VideoFrame) -> Iterator[str]:
     if orientation(frame).is_mirrored:
         yield "mirrored as its display matrix asks"
-    if frame.color_trc in _HIGH_RANGE:
-        yield f"{_HIGH_RANGE[ColorTrc(frame.color_trc)]} was mapped to normal range in thumbnails and frames"
+    if name := high_range(frame.color_trc):
+        yield f"{name} was mapped to normal range in thumbnails and frames"
 
 
 def _num_other_streams(container: InputContainer, stream: VideoStream) -> int:

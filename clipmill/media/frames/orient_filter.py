@@ -1,38 +1,60 @@
-"""Decoded frames as a clip shows them: upright, even sizes, 8-bit 4:2:0, the same range of values.
+"""Decoded frames as a clip shows them: upright, even sizes, 4:2:0, the same range of values.
 
 Not every reader applies a display matrix, so a rotation is done to the pixels.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 
 from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 
 from clipmill.media.frames.orientation import Orientation, orientation
+from clipmill.media.frames.tone_mapping import ToneMappedFrames, high_range
 
 _TURNS = {90: ("transpose=clock",), 180: ("hflip", "vflip"), 270: ("transpose=cclock",)}
 """Filters for a clockwise rotation in degrees."""
 
 _AS_CODED = Orientation()
 
+_NO_MATRIX = (0, 2, 3)
+"""RGB, unspecified and reserved, by the numbers of ITU-T H.273."""
 SMPTE170M = 6
 """Matrix, primaries and transfer that 8-bit 4:2:0 made from RGB is tagged with."""
 
 
 class Upright:
-    """Turns, crops and converts the frames of one video; keeps its filter graph from frame to frame."""
+    """Turns, crops and converts the frames of one video; keeps its filter graph from frame to frame.
 
-    def __init__(self) -> None:
+    High dynamic range is mapped to BT.709, or kept in 10 bits where ``keeps_hdr``, which is asked once such a
+    frame comes, says so.
+    """
+
+    def __init__(self, keeps_hdr: Callable[[], bool] = bool) -> None:
+        self._keeps_hdr = cache(keeps_hdr)
+        self._tone_mapped = ToneMappedFrames()
+        self._last: tuple[VideoFrame, VideoFrame] | None = None
         self._graph: Graph | None = None
         self._graph_for: tuple[int, int, str, Orientation] | None = None
 
     def __call__(self, frame: VideoFrame) -> VideoFrame:
-        """A frame of even width and height in yuv420p; an odd size loses its last column or row."""
+        """A frame of even width and height in yuv420p, or in 10 bits where high dynamic range is kept.
+
+        An odd size loses its last column or row. Several clips may ask for the same frame.
+        """
+        if self._last is None or self._last[0] is not frame:
+            self._last = frame, self._shaped(frame)
+        return self._last[1]
+
+    def _shaped(self, frame: VideoFrame) -> VideoFrame:
         turn = orientation(frame)
         if turn != _AS_CODED or frame.width % 2 or frame.height % 2:
             frame = self._filtered(frame, turn)
-        return _to_yuv420p(frame)
+        if not high_range(frame.color_trc):
+            return _to_yuv420p(frame)
+        return _in_range_of(frame, "yuv420p10le") if self._keeps_hdr() else self._tone_mapped(frame)
 
     def _filtered(self, frame: VideoFrame, turn: Orientation) -> VideoFrame:
         wanted = (frame.width, frame.height, frame.format.name, turn)
@@ -43,6 +65,26 @@ class Upright:
         turned = self._graph.vpull()
         turned.color_range, turned.colorspace, turned.color_primaries, turned.color_trc = tags
         return turned
+
+
+def coloured_like(first: VideoFrame, frame: VideoFrame) -> VideoFrame:
+    """``frame`` with the matrix and the range of ``first``, where a stream changes them within a clip."""
+    wanted, own = ((one.colorspace, one.color_range) for one in (first, frame))
+    if wanted == own or not (_is_known(*wanted) and _is_known(*own)):
+        return frame
+    converted = frame.reformat(
+        format=first.format.name,
+        src_colorspace=frame.colorspace,
+        dst_colorspace=first.colorspace,
+        src_color_range=frame.color_range,
+        dst_color_range=first.color_range,
+    )
+    converted.colorspace, converted.color_range = first.colorspace, first.color_range
+    return converted
+
+
+def _is_known(matrix: int, values: int) -> bool:
+    return matrix not in _NO_MATRIX and values != ColorRange.UNSPECIFIED
 
 
 def upright_sar(sar: Fraction, rotation_deg: int) -> Fraction:
@@ -69,13 +111,16 @@ def _build(frame: VideoFrame, turn: Orientation) -> Graph:
     return graph
 
 
+def _in_range_of(frame: VideoFrame, pixels: str) -> VideoFrame:
+    """The frame in another pixel format, of the same range of values."""
+    return frame.reformat(format=pixels, src_color_range=frame.color_range, dst_color_range=frame.color_range)
+
+
 def _to_yuv420p(frame: VideoFrame) -> VideoFrame:
     if frame.format.name == "yuv420p":
         return frame
     if not frame.format.is_rgb:
-        return frame.reformat(
-            format="yuv420p", src_color_range=frame.color_range, dst_color_range=frame.color_range
-        )
+        return _in_range_of(frame, "yuv420p")
     converted = frame.reformat(
         format="yuv420p",
         src_color_range=ColorRange.JPEG,

@@ -9,7 +9,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from clipmill.media.frames.orientation import Orientation
-from clipmill.media.frames.tone_mapping import ToneMap
+from clipmill.media.frames.tone_mapping import tone_map
 from clipmill.media.types import THUMBNAIL_HW
 
 _PLAIN_LUMA = {"yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "nv12", "nv16", "nv21"}
@@ -29,12 +29,10 @@ class Renderer:
         coded_size_px: tuple[int, int],
         orientation: Orientation,
         sar: Fraction,
-        tone_map: ToneMap | None = None,
     ) -> None:
         self._coded_size_px, self._sar, self._rotation_deg = coded_size_px, sar, orientation.rotation_deg
         self._turns = -orientation.rotation_deg // 90  # np.rot90 turns counterclockwise
         self._is_mirrored = orientation.is_mirrored
-        self._tone_map = tone_map
         self._thumbnails, self._lumas, self._small_lumas = (VideoReformatter() for _ in range(3))
         self._pictures: dict[int, tuple[VideoReformatter, tuple[int, int]]] = {}
 
@@ -68,15 +66,16 @@ class Renderer:
 
     def _upright(self, scaler: VideoReformatter, frame: VideoFrame, hw: tuple[int, int]) -> np.ndarray:
         height, width = hw if self._turns % 2 == 0 else hw[::-1]
-        pixels = "rgb24" if self._tone_map is None else "rgb48le"
+        tone = tone_map(frame.color_trc, frame.color_primaries)
+        pixels = "rgb24" if tone is None else "rgb48le"
         small = scaler.reformat(
             frame, width, height, pixels, interpolation=Interpolation.AREA, threads=1
         )  # one thread: starting more costs more than they save
-        if self._tone_map is None:
+        if tone is None:
             rgb = _rows(small.planes[0], height, 3 * width).reshape(height, width, 3)
         else:
             deep = _rows(small.planes[0], height, 6 * width).copy().view("<u2")
-            rgb = self._tone_map(deep.reshape(height, width, 3))
+            rgb = tone(deep.reshape(height, width, 3))
         rgb = rgb if self._turns == 0 else np.rot90(rgb, self._turns)
         return rgb[:, ::-1] if self._is_mirrored else rgb
 
@@ -91,6 +90,22 @@ def picture_hw(
     target = min(Fraction(max_height_px), height)
     even_height = max(2, int(target) // 2 * 2)
     return even_height, max(2, round(width * even_height / height / 2) * 2)
+
+
+def gray(frame: VideoFrame) -> np.ndarray:
+    """Returns the luma of a frame as coded, uint8 ``(H, W)``, of deep frames the high bits. May be a view."""
+    if frame.format.name not in _PLAIN_LUMA:
+        frame = frame.reformat(
+            format="gray", src_color_range=frame.color_range, dst_color_range=frame.color_range, threads=1
+        )
+    return _rows(frame.planes[0], frame.height, frame.width)
+
+
+def is_transparent(frame: VideoFrame) -> bool:
+    """Returns True for a frame of which not all is opaque."""
+    if not any(component.is_alpha for component in frame.format.components):
+        return False
+    return bool(frame.reformat(format="rgba", threads=1).to_ndarray()[..., 3].min() < 255)
 
 
 def _rows(plane: VideoPlane, num_rows: int, row_bytes: int) -> np.ndarray:

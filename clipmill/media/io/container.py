@@ -19,31 +19,22 @@ from av.video.stream import VideoStream
 from clipmill.errors import ClipmillError, StoreError, UnreadableVideo
 from clipmill.media.io.source import CountingReader, open_source
 from clipmill.records import SourceFile, VideoReason
+from clipmill.storage.video_kinds import HEAD_BYTES, is_animated_webp, is_video_head
 
 # Playlists and the like are left out: they make a demuxer open other files. Sound formats are in, so that a
 # file without pictures is called just that.
 FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf,ivf,gif,dv,rm,nut,"
-    "h264,hevc,obu,av1,vc1,m4v,mpegvideo,yuv4mpegpipe,mp3,aac,flac,wav"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf,ivf,gif,apng,dv,rm,nut,gxf,wtv,"
+    "dhav,h264,hevc,obu,av1,vc1,m4v,mpegvideo,yuv4mpegpipe,mp3,aac,flac,wav"
 )
+BACK_S = 1
+"""A jump back of an mp4's decode times by so much: another file follows."""
 IO_BUFFER_BYTES = 1 << 18
 PLAUSIBLE_SAR = (Fraction(1, 10), Fraction(10))
 
 _Stream = TypeVar("_Stream", bound=Stream)
-_SIGNATURES = (
-    b"\x1aE\xdf\xa3",
-    b"RIFF",
-    b"FLV",
-    b"OggS",
-    b"0&\xb2u",
-    b"\0\0\1",
-    b"\0\0\0\1",
-    b"DKIF",
-    b".RMF",
-    b"\6\x0e+4",
-)
-_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof")
-_TS_PACKET_BYTES = 188
+_WEAK_SIGNATURES = (b"RIFF", b"OggS", b"GIF8", b"\0\0\1", b"\0\0\0\1")
+"""Of files that hold pictures or sound, if not always a video."""
 
 
 @contextmanager
@@ -138,7 +129,11 @@ def demuxed(container: InputContainer, streams: Iterable[_Stream]) -> Generator[
     One that begins after the container was opened, as in recordings of broadcasts, is passed over: PyAV does
     not know it and fails with IndexError at its packets. A demuxer begun anew goes on behind such a packet.
     """
-    known = list(streams)
+    packets = _demuxed(container, list(streams))
+    return _with_fragments_behind(packets) if container.format.name.startswith("mov") else packets
+
+
+def _demuxed(container: InputContainer, known: list[_Stream]) -> Generator[Packet[_Stream]]:
     packets = container.demux(known)
     while True:
         try:
@@ -149,6 +144,36 @@ def demuxed(container: InputContainer, streams: Iterable[_Stream]) -> Generator[
         if packet is None:
             return
         yield cast("Packet[_Stream]", packet)
+
+
+def _with_fragments_behind(packets: Iterable[Packet[_Stream]]) -> Generator[Packet[_Stream]]:
+    """Packets of an mp4; those of fragments of another file behind its own are all shown.
+
+    FFmpeg applies the edit list of the first file to them, and would hide the beginning of the second.
+    """
+    last: dict[int, int] = {}
+    is_behind = set[int]()
+    for packet in packets:
+        index, dts = packet.stream_index, packet.dts
+        if dts is not None:
+            if (last.get(index, dts) - dts) * packet.time_base >= BACK_S:
+                is_behind.add(index)
+            last[index] = dts
+        yield _shown(packet) if packet.is_discard and index in is_behind else packet
+
+
+def _shown(packet: Packet[_Stream]) -> Packet[_Stream]:
+    """A copy of a packet without the flag that hides it."""
+    copy = cast("Packet[_Stream]", Packet(bytes(packet)))
+    copy.stream, copy.time_base, copy.is_keyframe = packet.stream, packet.time_base, packet.is_keyframe
+    copy.pts, copy.dts, copy.duration = packet.pts, packet.dts, packet.duration
+    return copy
+
+
+def check_readable(packet: Packet[_Stream], uri: str) -> None:
+    """UnreadableVideo, ``encrypted``, for a packet that a scheme of MPEG (CENC) keeps secret."""
+    if packet.has_sidedata("encryption_info"):
+        raise UnreadableVideo(uri, VideoReason.ENCRYPTED, "its pictures are encrypted")
 
 
 def has_decoder(stream: VideoStream | AudioStream) -> bool:
@@ -169,16 +194,16 @@ def plausible_aspect(sar: Fraction | None) -> Fraction:
 
 
 def _not_opened(reader: CountingReader, error: Exception) -> UnreadableVideo:
-    if not _looks_like_video(reader.read_range(0, min(4 * _TS_PACKET_BYTES, reader.size_bytes))):
+    head = reader.read_range(0, min(HEAD_BYTES, reader.size_bytes))
+    if is_animated_webp(head):
+        return UnreadableVideo(
+            reader.uri, VideoReason.UNSUPPORTED_CODEC, "FFmpeg has no decoder for WebP that moves"
+        )
+    if not is_video_head(head) and not head.startswith(_WEAK_SIGNATURES):
         return UnreadableVideo(reader.uri, VideoReason.NOT_A_VIDEO, "its content is no known video format")
     return UnreadableVideo(
         reader.uri, VideoReason.UNREADABLE, f"its container cannot be read: {_said(error)}"
     )
-
-
-def _looks_like_video(head: bytes) -> bool:
-    syncs = head[0:1], head[_TS_PACKET_BYTES : _TS_PACKET_BYTES + 1]
-    return head.startswith(_SIGNATURES) or head[4:8] in _BOXES or syncs == (b"G", b"G")
 
 
 def _said(error: Exception) -> str:

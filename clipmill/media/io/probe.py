@@ -14,6 +14,7 @@ from clipmill.errors import UnreadableVideo
 from clipmill.limits import LimitsSpec
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.io.container import (
+    check_readable,
     decodable_sound,
     default_of,
     demuxed,
@@ -39,7 +40,7 @@ def probe(reader: CountingReader, uri: str, *, limits: LimitsSpec | None = None)
         facts = _header_facts(container, stream, uri)
         if limits is not None:
             check_limits(facts, uri, limits)
-        return replace(facts, rotation_deg=_rotation_deg(container, stream))
+        return replace(facts, rotation_deg=_rotation_deg(container, stream, uri))
 
 
 def read_identity(reader: CountingReader, size_bytes: int) -> str:
@@ -123,11 +124,12 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float:
     return max(0.0, (container.duration or 0) / av.time_base)
 
 
-def _rotation_deg(container: InputContainer, stream: VideoStream) -> int:
+def _rotation_deg(container: InputContainer, stream: VideoStream, uri: str) -> int:
     """Clockwise degrees that make the picture upright; 0 without a picture, the scan will tell why."""
     stream.codec_context.thread_count = 1
     try:
         for packet in itertools.islice(demuxed(container, [stream]), _FIRST_PICTURE_PACKETS):
+            check_readable(packet, uri)
             for frame in packet.decode():
                 return orientation(frame).rotation_deg
     except FFmpegError:

@@ -248,7 +248,7 @@ class InMemory:
 def store_of(source: SourceFile, *, max_bytes: int) -> RangeStore:
     """Opens what holds the bytes of a source; ``max_bytes`` bounds what has to be copied to be read."""
     if is_local(source.uri):
-        return _LocalFile(local_path(source.uri), source)
+        return _LocalFile(local_path(source.address or source.uri), source)
     if is_http(source.uri):
         return _WebFile(source, max_bytes=max_bytes)
     files = filesystem_of(source.uri)

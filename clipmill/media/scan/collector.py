@@ -1,10 +1,12 @@
 """Takes decoded frames in display order and writes what a plan asks of them."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 from av.video.frame import VideoFrame
 
+from clipmill.media.frames.deinterlace import WholePictures
 from clipmill.media.frames.render import Renderer
 from clipmill.media.scan.frame_measures import FrameMeasure, FullSize
 from clipmill.media.scan.motion_vectors import VectorMotion
@@ -18,7 +20,8 @@ from clipmill.stages.reads import Frames, Measure, Motion, Sample
 class Collector:
     """Writes a row for each frame, and samples a frame once it is known until when it was on screen.
 
-    Never holds more than two frames. ``coded_size_px`` is (width, height) of the first frame.
+    Never holds more than two frames, four of an interlaced film. ``coded_size_px`` is (width, height) of the
+    first frame.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Collector:
             )
             for read in dict.fromkeys(plan.samples)
         }
+        self._whole = WholePictures() if plan.deinterlace == "auto" else None
         self._shown: Shown | None = None
         self._first_pts: int | None = None
         self.num_frames = 0
@@ -48,9 +52,8 @@ class Collector:
 
     def take(self, frame: VideoFrame, pts: int, *, is_key: bool, level: float | None = None) -> None:
         """The next frame; it ends the time on screen of the frame before. ``level`` is of its sound."""
-        self._end_shown(pts)
-        before = self._shown.frame if self._shown is not None else None
-        self._shown = Shown(self.num_frames, frame, before, self._thumbnail(frame))
+        self._end_shown(pts, after=frame)
+        self._shown = self._next(frame, self._thumbnail(frame))
         self._spool["is_key"].append(is_key)
         if level is not None:
             self._spool["levels"].append(level)
@@ -79,23 +82,33 @@ class Collector:
 
     def finish_before(self, frame: VideoFrame, pts: int, *, end_pts: int) -> None:
         """``frame``, shown from ``pts`` to ``end_pts``, is another's but for what compares two frames."""
-        self._end_shown(pts)
+        self._end_shown(pts, after=frame)
         if self._shown is not None and self._first_pts is not None:
-            following = Shown(self.num_frames, frame, self._shown.frame, None)
+            following = self._next(frame, None)
             for read, sampler in self._samplers.items():
                 if isinstance(read, Motion):
                     sampler.shown_until(following, end_pts - self._first_pts)
         self._takers.flush()
 
-    def _end_shown(self, pts: int) -> None:
+    def _next(self, frame: VideoFrame, thumbnail: np.ndarray | None) -> Shown:
+        """What is shown behind the frame on screen."""
+        shown = self._shown
+        if shown is None:
+            return Shown(self.num_frames, frame, None, thumbnail, whole=self._whole)
+        earlier = shown.before if shown.frame.interlaced_frame else None
+        return Shown(self.num_frames, frame, shown.frame, thumbnail, earlier, whole=self._whole)
+
+    def _end_shown(self, pts: int, *, after: VideoFrame | None = None) -> None:
+        """The frame on screen goes, for another one or at the end."""
         if self._first_pts is None:
             self._first_pts = pts
         self._spool["pts"].append(pts)
         self.time_s = time_s(pts, self._first_pts, self._time_base)
         self._spool["times_s"].append(self.time_s)
         if self._shown is not None:
+            shown = replace(self._shown, after=after) if self._shown.frame.interlaced_frame else self._shown
             for sampler in self._samplers.values():
-                sampler.shown_until(self._shown, pts - self._first_pts)
+                sampler.shown_until(shown, pts - self._first_pts)
             self._takers.let_go()
 
     def _thumbnail(self, frame: VideoFrame) -> np.ndarray | None:

@@ -27,7 +27,7 @@ class FullSize:
             thumbnail = shown.thumbnail
             if thumbnail is None:
                 thumbnail = self._renderer.thumbnail(shown.frame)
-            self._pictures = _read_only(self._renderer.luma(shown.frame)), _read_only(thumbnail)
+            self._pictures = _read_only(self._renderer.luma(shown.picture)), _read_only(thumbnail)
         return self._pictures
 
     def let_go(self) -> None:

@@ -53,11 +53,11 @@ def index_packets(
     with opened(source, max_bytes=limits.max_size_bytes) as (reader, container):
         bounds = Bounds(reader.uri, limits)
         stream = opened_stream(container, plan, bounds)
-        walk, tick_s = DecodeLoop(container, stream), float(time_base_of(stream))
+        walk, tick_s = DecodeLoop(container, stream, reader=reader), float(time_base_of(stream))
         shown: list[int] = []
         keys: list[int] = []
         lacks_index = not container.format.name.startswith(_SEEK_EXACTLY)
-        lacks_times = walk.has_made_up_times
+        lacks_times = walk.true_times != "all"
         for packet in () if lacks_index else walk.packets():
             if packet.is_discard:
                 continue

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from av.video.frame import VideoFrame
 
+from clipmill.media.frames.deinterlace import WholePictures
 from clipmill.media.frames.render import Renderer
 from clipmill.media.scan.spool import Column, Columns
 from clipmill.media.scan.time_grid import Grid
@@ -20,12 +21,33 @@ PAIRS_AT_A_TIME = 4
 
 @dataclass(frozen=True)
 class Shown:
-    """A frame on screen, its rank, the frame before it, and its thumbnail where one was made."""
+    """A frame on screen as it was decoded, its rank, its neighbours, and its thumbnail where one was made.
+
+    ``earlier`` is the frame before the one before. ``whole`` makes whole pictures of interlaced frames; None
+    takes frames as they are.
+    """
 
     index: int
     frame: VideoFrame
     before: VideoFrame | None
     thumbnail: np.ndarray | None
+    earlier: VideoFrame | None = None
+    after: VideoFrame | None = None
+    whole: WholePictures | None = None
+
+    @property
+    def picture(self) -> VideoFrame:
+        """The frame as a whole picture."""
+        if self.whole is None:
+            return self.frame
+        return self.whole.of(self.frame, before=self.before, after=self.after)
+
+    @property
+    def picture_before(self) -> VideoFrame | None:
+        """The frame before as a whole picture; None for the first."""
+        if self.whole is None or self.before is None:
+            return self.before
+        return self.whole.of(self.before, before=self.earlier, after=self.frame)
 
 
 class Taker(Protocol):
@@ -89,7 +111,7 @@ class Pictures:
         if shown.index != self._last_frame:
             self._last_frame = shown.index
             self._track.frames.append(shown.index)
-            self._track.values[0].append(self._renderer.picture(shown.frame, self._height_px))
+            self._track.values[0].append(self._renderer.picture(shown.picture, self._height_px))
         return True
 
 
@@ -102,9 +124,10 @@ class LumaPairs:
 
     def __call__(self, shown: Shown) -> np.ndarray | None:
         """Uint8 ``(2, h, w)``."""
-        if shown.before is None:
+        before = shown.picture_before
+        if before is None:
             return None
-        pictures = shown.before, shown.frame
+        pictures = before, shown.picture
         return np.stack([self._renderer.small_luma(picture, self._size_px) for picture in pictures])
 
 

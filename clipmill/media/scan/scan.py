@@ -21,13 +21,13 @@ from clipmill.limits import LimitsSpec
 from clipmill.media.decode.backends import CPU, decoder_of, in_place_of_nvdec
 from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
+from clipmill.media.decode.loop_filter import has_loop_filter, skip_loop_filter
 from clipmill.media.decode.nvdec import NvdecFault
 from clipmill.media.frames.anomalies import Oddities
 from clipmill.media.frames.missing_timestamps import stored_pts
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.frames.render import Renderer
 from clipmill.media.frames.timestamps import Timeline
-from clipmill.media.frames.tone_mapping import tone_map
 from clipmill.media.io.container import opened, pixel_aspect, video_stream
 from clipmill.media.io.source import CountingReader
 from clipmill.media.scan.collector import Collector
@@ -108,7 +108,9 @@ def _scan(
             oddities.begin_part()
 
         is_cpu = decode == stream.decode
-        walk = DecodeLoop(container, stream, decode=decode, begin_part=begin_part if is_cpu else None)
+        walk = DecodeLoop(
+            container, stream, decode=decode, begin_part=begin_part if is_cpu else None, reader=reader
+        )
         if consumer is not None:
             consumer.begin(reader, container, stream)
         with (
@@ -131,11 +133,17 @@ def _scan(
             cpu_s=time.process_time() - start_s,
             repaired_times=timeline.repairs,
             oddities="; ".join(filter(None, (str(oddities), _of_source(reader)))),
-            traits=oddities.traits,
+            traits=traits_of(oddities, stream),
             decoder=decoder,
             failed_measures=spool.failed_measures,
             clock_jumps=len(timeline.stretches) > 1 or walk.stream.index != stream.index,
+            damaged=walk.damage.frames,
         )
+
+
+def traits_of(oddities: Oddities, stream: VideoStream) -> tuple[str, ...]:
+    """What options depend on."""
+    return (*oddities.traits, *(["loop_filter"] if has_loop_filter(stream) else []))
 
 
 def _collect(
@@ -154,7 +162,7 @@ def _collect(
         oddities.see(frame)
         if collector is None:
             collector = collector_of(spool, plan, walk.stream, frame)
-        pts = timeline.place(stored_pts(frame, is_made_up=walk.has_made_up_times), frame.duration)
+        pts = timeline.place(stored_pts(frame, walk.true_times), frame.duration)
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
         has_jumped = len(timeline.stretches) > 1
         level = levels and (float("nan") if has_jumped else levels.at(pts))
@@ -200,7 +208,6 @@ def collector_of(spool: Spool, plan: ScanPlan, stream: VideoStream, first: Video
         coded_size_px=size_px,
         orientation=orientation(first),
         sar=pixel_aspect(stream),
-        tone_map=tone_map(first.color_trc, first.color_primaries),
     )
     return Collector(spool, plan, renderer, coded_size_px=size_px, time_base=time_base_of(stream))
 
@@ -218,6 +225,8 @@ def set_up(stream: VideoStream, plan: ScanPlan, bounds: Bounds) -> None:
     stream.codec_context.thread_count = 1  # parallel across videos; more threads cost more CPU for one
     if plan.reads_vectors:
         export_vectors(stream.codec_context)
+    if plan.quality == "draft":
+        skip_loop_filter(stream)
 
 
 def time_base_of(stream: VideoStream) -> Fraction:

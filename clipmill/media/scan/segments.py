@@ -32,6 +32,7 @@ from clipmill.media.scan.scan import (
     opened_stream,
     sound_levels,
     time_base_of,
+    traits_of,
 )
 from clipmill.media.scan.sound_levels import SoundLevels
 from clipmill.media.scan.spool import Spool
@@ -106,7 +107,7 @@ def scan_segment(
             end_step=None if timeline.knows_end else median_step(timeline.steps),
             end_s=collector.time_s,
             look=f"{stream.width}x{stream.height} {oddities}",
-            traits=oddities.traits,
+            traits=traits_of(oddities, stream),
             time_base=time_base_of(stream),
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
@@ -138,6 +139,8 @@ def _collect(
         if segment.end_pts is not None and pts >= segment.end_pts:
             return _finished_before(frame, pts, frames, collector, timeline)
         oddities.see(frame)
+        if frame.interlaced_frame and plan.deinterlace == "auto":
+            raise SegmentFault("its pictures are interlaced")
         if collector is None:
             collector = collector_of(spool, plan, stream, frame)
             collector.begin_at(pts, first_pts=first_pts)

@@ -70,7 +70,7 @@ def scan_spans(
     """
     started_s = time.process_time()
     with open_source(source, max_bytes=limits.max_size_bytes) as reader, store_first(reader):
-        video = ClipSource(reader)
+        video = ClipSource(reader, quality=plan.quality)
         try:
             frames: Iterator[VideoFrame] | None = None
             reached_pts = first_pts

@@ -138,8 +138,8 @@ def test_pixel_aspect_is_carried_over(tmp_path: Path, spec: ClipTranscodingStage
 
 @pytest.mark.parametrize(
     ("pixel_format", "tags"),
-    [("yuv420p", (1, 9, 9, 16)), ("yuvj420p", (2, 1, 1, 1))],
-    ids=["HDR", "full range"],
+    [("yuv420p", (1, 9, 9, 1)), ("yuvj420p", (2, 1, 1, 1))],
+    ids=["wide", "full range"],
 )
 def test_colour_tags_and_values_are_carried_over(
     tmp_path: Path, pixel_format: str, tags: tuple[int, int, int, int]

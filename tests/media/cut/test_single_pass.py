@@ -35,7 +35,7 @@ from footage.encode import write_film
 from footage.film import FilmPlan, frames
 from footage.shot_plan import Style, Unit
 from footage.sound import SAMPLE_RATE_HZ
-from tests.support.films.numbered_films import draw, read_back
+from tests.support.films.numbered_films import draw, draw_fields, read_back
 from tests.support.films.small_films import draw_film
 from tests.support.hand_made import plan, work
 from tests.support.runs.curation import curate_here, files, laps
@@ -57,15 +57,23 @@ FILMS: dict[str, dict[str, object]] = {
     },
     "rotated.mp4": {"rotation": 90, "sar": Fraction(4, 3)},
     "odd.mp4": {"size": (127, 71), "pixel_format": "yuv444p"},
+    "pq.mkv": {"pixel_format": "yuv420p10le", "options": {"color_trc": "16", "color_primaries": "9"}},
     "vp9.webm": {"codec": "libvpx-vp9", "options": {"g": "30", "cpu-used": "8", "deadline": "realtime"}},
 }
+FIELDS = "fields.ts"
 Film = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Film:
     directory = tmp_path_factory.mktemp("same_pass")
-    return cache(lambda name: draw(directory / name, NUM_FRAMES, **FILMS[name]))
+    return cache(
+        lambda name: (
+            draw_fields(directory / name, NUM_FRAMES)
+            if name == FIELDS
+            else draw(directory / name, NUM_FRAMES, **FILMS[name])
+        )
+    )
 
 
 def one_pass(
@@ -92,7 +100,7 @@ def two_passes(path: Path, tmp_path: Path, facts: ScanFacts, clips: list[ClipSpa
     return cut_clips(str(path), clips, spec.options(), out_dir=out, min_length_s=0.4, repaired_times=repaired)
 
 
-@pytest.mark.parametrize("name", FILMS)
+@pytest.mark.parametrize("name", [*FILMS, FIELDS])
 def test_clips_have_the_bytes_of_a_pass_of_their_own(film: Film, tmp_path: Path, name: str) -> None:
     facts, clips, made = one_pass(film(name), tmp_path)
     after = two_passes(film(name), tmp_path, facts, clips)

@@ -17,6 +17,7 @@ from clipmill.media.frames.tone_mapping import tone_map
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from clipmill.storage.video_kinds import HEAD_BYTES, is_video_head
 from tests.support.films.container_films import (
     ENCODERS,
     PLAIN_X264,
@@ -67,6 +68,27 @@ def test_every_frame_is_shown_once_and_in_its_time(tmp_path: Path, codec: str, c
     assert read_codes(pictures(arrays)) == ALL_CODES
     np.testing.assert_allclose(arrays.times_s, np.arange(NUM_FRAMES + 1) / 25, atol=0.001)
     assert (facts.is_partial, facts.is_vfr, facts.oddities) == (False, False, "")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixels", "size_px"),
+    [
+        ("mxf", "mpeg2video", "yuv422p", (96, 54)),
+        ("vob", "mpeg2video", "yuv420p", (96, 54)),
+        ("dv", "dvvideo", "yuv420p", (720, 576)),
+        ("gif", "gif", "rgb8", (96, 54)),
+        ("apng", "apng", "rgb24", (96, 54)),
+        ("y4m", "wrapped_avframe", "yuv420p", (96, 54)),
+    ],
+)
+def test_formats_of_broadcast_and_pictures_that_move(
+    tmp_path: Path, suffix: str, codec: str, pixels: str, size_px: tuple[int, int]
+) -> None:
+    path = write_film(tmp_path / f"a.{suffix}", range(12), codec=codec, pixel_format=pixels, size_px=size_px)
+    assert is_video_head(path.read_bytes()[:HEAD_BYTES])
+    facts, arrays = look(path)
+    assert read_codes(arrays.thumbnails) == list(range(12))
+    assert (facts.is_partial, facts.repaired_times) == (False, "")
 
 
 @pytest.mark.parametrize("container", ["mp4", "mov", "mkv", "ts", "webm"])
@@ -235,20 +257,6 @@ def clip_codes(path: str) -> list[int]:
 
 def test_flattening_display_matrix_is_ignored() -> None:
     assert orientation_of(np.zeros(9, np.int32)) == Orientation()
-
-
-@pytest.mark.parametrize("codec", ["h264", "mpeg2"])
-def test_interlaced_frames_are_taken_as_decoded_and_said(tmp_path: Path, codec: str) -> None:
-    encoder, options = ENCODERS[codec]
-    flags = (
-        {"flags": "+ildct+ilme", "x264-params": "interlaced=1"} if codec == "h264" else {"flags": "+ildct"}
-    )
-    path = write_film(
-        tmp_path / "a.ts", range(8), codec=encoder, options={**options, **flags}, size_px=(96, 64)
-    )
-    facts, arrays = look(path)
-    assert read_codes(arrays.thumbnails) == list(range(8))
-    assert facts.oddities == "8 interlaced frames were taken as decoded"
 
 
 def test_size_that_changes_is_scaled_to_the_first(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ class _GrowingContainer:
     """Fails as PyAV does at the packet of a stream it does not know: once, at the third packet."""
 
     def __init__(self, film: InputContainer) -> None:
-        self._film = film
+        self._film, self.format = film, film.format
         self._num_packets = 0
 
     def demux(self, streams: list[Stream]) -> Iterator[Packet]:

@@ -129,7 +129,7 @@ def test_stream_that_begins_where_sound_is_read_is_passed_over(
 
 class _Growing:
     def __init__(self, film: InputContainer) -> None:
-        self._film, self._num_begun = film, 0
+        self._film, self.format, self._num_begun = film, film.format, 0
 
     def demux(self, streams: list[Stream]) -> Iterator[Packet]:
         self._num_begun += 1

@@ -16,6 +16,7 @@ from clipmill.media.cut.cut import cut_clips
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.records import ClipSpan, CutClip, FrameSpan
+from clipmill.stages.decoder import Deinterlace
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from tests.support.films.numbered_films import numbered, read_number
 
@@ -237,10 +238,16 @@ class Curated:
 
 
 def curated(
-    path: Path, out: Path, *, encoder: str = "libx264", clip_s: float = 2.0, **fields: object
+    path: Path,
+    out: Path,
+    *,
+    encoder: str = "libx264",
+    clip_s: float = 2.0,
+    deinterlace: Deinterlace = "auto",
+    **fields: object,
 ) -> Curated:
     """Scans a film and cuts it by the clock into clips of ``clip_s``."""
-    facts = scan(str(path), ScanPlan(thumbnails=False), str(out / "spool"))
+    facts = scan(str(path), ScanPlan(thumbnails=False, deinterlace=deinterlace), str(out / "spool"))
     arrays = load_arrays(str(out / "spool"))
     starts = np.searchsorted(arrays.times_s, np.arange(0, facts.duration_s - 0.5, clip_s))
     ends = [*starts[1:].tolist(), facts.num_frames]
@@ -254,7 +261,7 @@ def curated(
     stage = ClipTranscodingStage.model_validate({"encoder": encoder, "preset": "ultrafast", **fields})
     clips = cut_clips(
         str(path), spans, stage.options(), out_dir=str(out), min_length_s=0.2,
-        repaired_times=facts.repaired_times,
+        repaired_times=facts.repaired_times, deinterlace=deinterlace,
     )  # fmt: skip
     return Curated(facts, spans, clips)
 

@@ -24,6 +24,9 @@ ENCODERS = {
     "mpeg2": ("mpeg2video", MPEG),
     "mpeg4": ("mpeg4", MPEG),
 }
+_KEY = "76a6c65c5ea762046bd749a2e632ccbb"
+CENC = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": _KEY, "encryption_kid": _KEY}
+"""Options of an mp4 whose packets are encrypted."""
 _MATRIX_AT = 44  # within a tkhd of version 0, counted from its name
 
 

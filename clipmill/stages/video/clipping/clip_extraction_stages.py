@@ -20,6 +20,7 @@ from clipmill.stages.base import (
     StageContext,
 )
 from clipmill.stages.column_roles import ERRORS, SOUND
+from clipmill.stages.decoder import Hdr
 from clipmill.stages.encode_options import DEFAULT_ENCODER, AudioOptions, EncodeOptions, EncoderName, Preset
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage, record_of
 
@@ -30,6 +31,11 @@ STATUS_DOC = (
     "`partial` (a part of the clip has none), `lost` (the source has sound, the clip has none) or `none`"
 )
 REASON_DOC = "why its sound is not the source's packets as they are; else empty"
+HDR_DOC = "high dynamic range: `tone_mapped` to BT.709, `kept` in 10 bits, `copied`, or `none` in the source"
+FIELDS_DOC = (
+    "interlaced frames: `deinterlaced`, `left` as they are (no combs, `deinterlace: off`, or copied), "
+    "or `none` in the source"
+)
 CROP_COLUMNS = ("crop_x", "crop_y", "crop_width", "crop_height")
 
 
@@ -99,6 +105,8 @@ def file_row(cut: CutClip, *, clip_uri: str, clip_digest: str) -> dict[str, obje
         "audio_status": cut.sound.status,
         "audio_reason": cut.sound.reason,
         "audio_errors": json.dumps({AUDIO_ERROR: cut.sound.reason}) if cut.sound.status == "lost" else None,
+        "hdr_status": cut.pictures.hdr,
+        "deinterlace_status": cut.pictures.fields,
         **dict(zip(CROP_COLUMNS, cut.crop or (None,) * 4, strict=True)),
     }
 
@@ -118,7 +126,8 @@ class ClipTranscodingStage(EncoderStage):
     For training: ``crop_letterbox`` takes black bars off, ``max_height`` (pixels) scales down,
     ``multiple_of`` (pixels, even) keeps the middle that is one in both directions, ``target_fps`` puts frames
     on a grid of equal steps; ``strip_audio`` leaves the sound out. ``audio`` says which tracks
-    clips hold, and how (``AudioOptions``).
+    clips hold, and how (``AudioOptions``). ``hdr`` ``tone_map`` maps PQ and HLG to BT.709 in clips that are
+    encoded, ``keep`` encodes them in 10 bits with their tags (libx264, libsvtav1, a libvpx-vp9 that can).
     """
 
     name: ClassVar[str] = "encode"
@@ -141,6 +150,8 @@ class ClipTranscodingStage(EncoderStage):
         Column("audio_status", pa.string(), STATUS_DOC, json="audio_status", role=SOUND),
         Column("audio_reason", pa.string(), REASON_DOC, json="audio_reason"),
         Column("audio_errors", pa.string(), "JSON of the error of lost sound", role=ERRORS, table="state"),
+        Column("hdr_status", pa.string(), HDR_DOC),
+        Column("deinterlace_status", pa.string(), FIELDS_DOC),
         Column("crop_x", pa.int32(), "left edge of the part shown, in pixels of the upright source"),
         Column("crop_y", pa.int32(), "upper edge of the part shown, in pixels of the upright source"),
         Column("crop_width", pa.int32(), "width of the part shown, in pixels of the upright source"),
@@ -166,6 +177,7 @@ class ClipTranscodingStage(EncoderStage):
     target_fps: float | None = Field(default=None, ge=0.1, le=240)
     strip_audio: Annotated[bool, Affects("sound")] = False
     audio: Annotated[AudioOptions, Affects("sound")] = AudioOptions()
+    hdr: Annotated[Hdr, Affects("hdr", before="as coded")] = "tone_map"
 
     def reads(self) -> Reads:
         """Returns the source's own file: clips are cut from its pictures and sound."""
@@ -206,6 +218,8 @@ class ClipTranscodingStage(EncoderStage):
             asked = ("crop_letterbox", "max_height", "multiple_of", "target_fps")
             name = next(name for name in asked if getattr(self, name))
             raise ValueError(f"{name} needs an encoder, got encoder {self.encoder!r}")
+        if self.hdr == "keep" and self.encoder in ("libopenh264", "h264_nvenc"):
+            raise ValueError(f"hdr: keep needs 10 bits, which encoder {self.encoder!r} has not")
         if self.encoder == "libopenh264" and self.preset != "veryfast":
             raise ValueError("libopenh264 has no presets; leave preset at its default")
         return self

@@ -1,0 +1,173 @@
+"""What is missing or damaged is named: all of it, frame by frame, and why nothing can be read."""
+
+import struct
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import imageio_ffmpeg
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from clipmill.dataset.rows.clip_rows import damage_columns
+from clipmill.dataset.splits import splits_of
+from clipmill.errors import UnreadableVideo
+from clipmill.media.decode.damage import Damage
+from clipmill.media.io.probe import probe
+from clipmill.media.io.source import open_source
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import DamagedFrames, ScanFacts, ScanPlan
+from clipmill.records import VideoReason
+from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
+from clipmill.state.schema import SPLIT_STATE
+from tests.support.films.chirps import curated, draw_chirp, join, worst_lag_s
+from tests.support.films.container_films import CENC, PLAIN_X264, X264
+from tests.support.films.scan_films import paint, read_code, read_codes, write_film
+from tests.support.whole_split import split_video
+
+pytestmark = pytest.mark.integration
+
+FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+
+
+def look(path: Path) -> ScanFacts:
+    return scan(str(path), ScanPlan(), str(path.parent / "spool"))
+
+
+def boxes(path: Path) -> list[tuple[bytes, bytes]]:
+    """The name and the bytes of each box of a file."""
+    data, found, at = path.read_bytes(), [], 0
+    while at < len(data):
+        (size,) = struct.unpack_from(">I", data, at)
+        found.append((data[at + 4 : at + 8], data[at : at + size]))
+        at += size
+    return found
+
+
+def test_missing_fragments_are_counted(tmp_path: Path) -> None:
+    options = {**X264, "sc_threshold": "0"}
+    film = write_film(tmp_path / "a.mp4", range(60), options=options, mux=FRAGMENTED)
+    assert not look(film).is_partial
+    whole = boxes(film)
+    moofs = [place for place, (name, _) in enumerate(whole) if name == b"moof"]
+    left_out = {place + part for place in moofs[2:4] for part in (0, 1)}
+    film.write_bytes(b"".join(data for place, (_, data) in enumerate(whole) if place not in left_out))
+    facts = look(film)
+    assert (facts.is_partial, facts.num_frames) == (True, 40)
+    assert "2 fragments of 0.800 s are missing" in facts.partial_reason
+
+
+def test_a_frame_shown_for_long_is_no_missing_fragment(tmp_path: Path) -> None:
+    times = [*range(20), *range(60, 80)]
+    facts = look(write_film(tmp_path / "a.mp4", times, options=PLAIN_X264, mux=FRAGMENTED))
+    assert (facts.is_partial, facts.num_frames) == (False, 40)
+
+
+def test_fragments_of_two_films_one_behind_the_other_are_all_shown(tmp_path: Path) -> None:
+    parts = [
+        draw_chirp(tmp_path / f"{first}.mp4", 75, first=first, container_options=FRAGMENTED)
+        for first in (0, 75)
+    ]
+    found = curated(join(tmp_path / "film.mp4", *parts), tmp_path / "out")
+    assert found.facts.repaired_times == "1 frames where timestamps jump back"
+    assert [n for read in found.read for n in read.numbers] == list(range(150))
+    assert worst_lag_s(found.read) < 0.045
+
+
+def test_an_encrypted_film_is_called_so(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mp4", range(30), options=PLAIN_X264, mux=CENC)
+    with open_source(str(film)) as reader, pytest.raises(UnreadableVideo, match="encrypted") as inspected:
+        probe(reader, str(film))
+    with pytest.raises(UnreadableVideo, match="encrypted") as scanned:
+        look(film)
+    assert inspected.value.reason == scanned.value.reason == VideoReason.ENCRYPTED
+
+
+@pytest.mark.parametrize(("opacity", "said"), [(255, ""), (90, "its transparency was left out")])
+def test_transparency_is_said_where_there_is_any(tmp_path: Path, opacity: int, said: str) -> None:
+    with av.open(str(tmp_path / "a.mov"), "w") as output:
+        stream = output.add_stream("qtrle", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 54, "argb"
+        for code in range(4):
+            picture = np.dstack([np.full((54, 96), opacity, np.uint8), paint(code)])
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="argb")))
+        output.mux(stream.encode(None))
+    assert look(tmp_path / "a.mov").oddities == said
+
+
+def test_two_pictures_in_one_packet_have_times_of_their_own(tmp_path: Path) -> None:
+    drawn, film = write_film(tmp_path / "a.mkv", range(60), options=PLAIN_X264), tmp_path / "a.avi"
+    arguments = ["-i", str(drawn), "-c:v", "libxvid", "-bf", "2", "-b:v", "2M", str(film)]
+    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *arguments], check=True)
+    facts = look(film)
+    arrays = load_arrays(str(tmp_path / "spool"))
+    codes = read_codes(arrays.thumbnails)
+    assert codes == list(range(len(codes)))
+    assert len(codes) >= 57  # the encoder keeps the last ones
+    np.testing.assert_allclose(arrays.times_s[:-1], np.arange(len(codes)) / 25, atol=0.041)
+    assert facts.repaired_times == "1 frames without a timestamp"  # the last one
+    shown: list[int] = []
+    for clip in curated(film, tmp_path / "out", clip_s=1.0).clips:
+        with av.open(clip.path) as container:
+            shown += [read_code(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    assert shown == codes
+
+
+def test_a_clock_of_milliseconds_costs_no_clip(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mkv", range(48), time_base=Fraction(1, 24), options=PLAIN_X264)
+    facts = look(film)
+    assert facts.duration_s < 2
+    split = split_video("film", facts, load_arrays(str(tmp_path / "spool")), FixedStrideExtractorStage())
+    assert [clip.frames.num_frames for clip in split.clips] == [48]
+
+
+# --- damage
+
+
+def test_every_cause_is_named_once() -> None:
+    damage = Damage()
+    for at_s in (1.0, 2.5, 3.0):
+        damage.note("a picture is damaged", at_s=at_s)
+    damage.note("the file ends", at_s=9.0)
+    assert (
+        str(damage)
+        == "at 1.000 s: a picture is damaged (3 times, last at 3.000 s); at 9.000 s: the file ends"
+    )
+    for number in range(20):
+        damage.note(f"cause {number}", at_s=9.0)
+    assert str(damage).endswith("; 14 more faults")
+
+
+def test_damaged_frames_are_named(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.mkv", range(60), options={**PLAIN_X264, "x264-params": "slices=1"})
+    with av.open(str(film)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+    data = bytearray(film.read_bytes())
+    for packet in packets[25:27]:
+        start = data.index(bytes(packet))
+        data[start : start + packet.size] = b"\xff" * packet.size
+    film.write_bytes(data)
+    facts = look(film)
+    assert facts.is_partial
+    hit = sum(one.num_patched + one.num_lost for one in facts.damaged)
+    assert 1 <= hit <= 6
+    assert all(20 <= one.start_frame <= 30 for one in facts.damaged)
+
+
+def test_damage_of_a_clip_is_its_share_and_its_first_place() -> None:
+    def clip(start: int, end: int) -> dict[str, object]:
+        return {"clip_id": f"{start}", "start_frame": start, "end_frame": end, "start_s": start / 10}
+
+    def run(frame: DamagedFrames) -> dict[str, object]:
+        return {**vars(frame), "start_s": frame.start_frame / 10}
+
+    damaged = [run(DamagedFrames(8, num_patched=4)), run(DamagedFrames(15, num_lost=10))]
+    rows = [
+        {"id": "whole", "clips": [clip(0, 10)], "damaged": None},
+        {"id": "hit", "clips": [clip(0, 10), clip(10, 20), clip(20, 30)], "damaged": damaged},
+    ]
+    columns = damage_columns(splits_of(pa.Table.from_pylist(rows, schema=SPLIT_STATE)))
+    assert columns["damage"].to_pylist() == pytest.approx([0, 0.2, 12 / 20, 0])
+    assert columns["damage_start_s"].to_pylist() == [None, 0.8, 1.0, None]

@@ -23,7 +23,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 # Codec processes and Ray's workers start many times: compiled once, each takes half a second less.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-faults test-models test-vllm lint bench docs
+.PHONY: help demo test test-fast test-faults test-models test-vllm lint bench docs images
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -54,6 +54,10 @@ lint: .venv/.ready  ## format, rules, types, imports
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+# Where Docker or buildah is there; docs/deploy.md. `make images ACTION=push BAKED=--baked`
+images: .venv/.ready  ## build the containers of a cluster: ACTION=push BAKED=--baked
+	@$(BIN)/python -m images $(or $(ACTION),build) $(BAKED)
 
 bench: .venv/.ready  ## measure: VIDEOS=
 	@$(BIN)/python -m bench $(if $(VIDEOS),--videos "$(VIDEOS)")

@@ -1,53 +1,43 @@
-"""One ImageSpec per extra of pyproject.toml, all from the one lock file.
+"""The images that tasks name: one per environment, tagged by what goes into them.
 
-vLLM and cuML pin numba apart, remote-code embedders need transformers 4.55, NVDEC's bindings clash with
-vLLM's: the same six names stand for extras, images and hardware.
-
-An image holds libraries only; the code travels with each registration (``pyflyte register`` uploads it).
+A tag depends on files that travel with the code, so that a dynamic task finds in its pod the image that it
+was registered with.
 """
 
-from flytekit import ImageSpec
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
 
 from deployment import DEPLOYMENT
+from images.dockerfile import CODE, FILES, Environment, render
 
-REGISTRY = DEPLOYMENT.registry
-"""Without a registry flytekit asks a public one for every image, at every start."""
-
-LOCK = "uv.lock"
-"""From the root of the repository, where ``pyflyte`` runs. Images are looked up by a digest of their fields,
-so an absolute path would name other images in a pod than on the machine that registered."""
-
-CUDA_BASE = "nvidia/cuda:13.0.1-runtime-ubuntu24.04"
-UV_IMAGE = "ghcr.io/astral-sh/uv:0.13.8"
-"""The version that wrote the lock; flytekit's own choice is older than extras that exclude each other."""
+ROOT = Path(__file__).parent.parent
+ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 
 
-def _image(extra: str, *, base: str | None = None, env: dict[str, str] | None = None) -> ImageSpec:
-    return ImageSpec(
-        name=f"clipmill-{extra}",
-        registry=REGISTRY,
-        python_version="3.11",
-        base_image=base,
-        requirements=LOCK,
-        # Compiled once, not at the start of every pod.
-        pip_extra_args=f"--extra {extra} --extra flyte --compile-bytecode",
-        builder_config={"uv_image": UV_IMAGE},
-        env=env,
-    )
+def name_of(environment: Environment, *, baked: bool = DEPLOYMENT.baked) -> str:
+    """Returns registry, name and tag of an image."""
+    return f"{DEPLOYMENT.registry}/clipmill-{environment}:{_tag(environment, baked=baked)}"
 
 
-CPU_IMAGE = _image("cpu")
-# The driver's decoder library is mounted only where "video" is asked for.
-NVDEC_IMAGE = _image("nvdec", base=CUDA_BASE, env={"NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video"})
-MODELS_IMAGE = _image("models", base=CUDA_BASE)
-LEGACY_IMAGE = _image("legacy", base=CUDA_BASE)
-VLLM_IMAGE = _image("vllm", base=CUDA_BASE)
-CUML_IMAGE = _image("cuml", base=CUDA_BASE)
-IMAGES = {
-    "cpu": CPU_IMAGE,
-    "nvdec": NVDEC_IMAGE,
-    "models": MODELS_IMAGE,
-    "legacy": LEGACY_IMAGE,
-    "vllm": VLLM_IMAGE,
-    "cuml": CUML_IMAGE,
-}
+def _tag(environment: Environment, *, baked: bool) -> str:
+    digest = hashlib.sha256(render(environment, baked=baked).encode())
+    for path in (ROOT / "pyproject.toml", ROOT / "uv.lock", *(_code() if baked else ())):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _code() -> Iterator[Path]:
+    for name in CODE:
+        yield from sorted(path for path in (ROOT / name).rglob("*") if _is_code(path))
+    yield from (ROOT / name for name in FILES if (ROOT / name).exists())
+
+
+def _is_code(path: Path) -> bool:
+    return path.is_file() and "__pycache__" not in path.parts
+
+
+IMAGES = {environment: name_of(environment) for environment in ENVIRONMENTS}
+CPU_IMAGE, NVDEC_IMAGE, MODELS_IMAGE = IMAGES["cpu"], IMAGES["nvdec"], IMAGES["models"]
+LEGACY_IMAGE, VLLM_IMAGE, CUML_IMAGE = IMAGES["legacy"], IMAGES["vllm"], IMAGES["cuml"]

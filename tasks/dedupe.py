@@ -10,13 +10,13 @@ from clipmill.dedup_job.result import export_ids
 from clipmill.dedup_job.selection import table_uri
 from clipmill.limits import LimitsSpec
 from clipmill.runs.folders import remove_folder, sweep_folders
-from clipmill.specs import DedupSpec
 from clipmill.storage import store
 from images import CPU_IMAGE
 from tasks.caching import ASSIGN_CACHE, FIT_CACHE, PAIRS_CACHE, ContentUri, workspace
 from tasks.faults import from_cache, retried_by_flyte
 from tasks.hardware import FIT, PAIRS, PLAN
 from tasks.leases import first_step, run_step
+from tasks.specs import Deduplication
 
 
 class RunClips(NamedTuple):
@@ -28,7 +28,7 @@ class RunClips(NamedTuple):
 
 
 @task(container_image=CPU_IMAGE, **PLAN)
-def start_dedup(embeddings: str, output: str, spec: DedupSpec, columns: str) -> RunClips:
+def start_dedup(embeddings: str, output: str, spec: Deduplication, columns: str) -> RunClips:
     """Take the output for a run that only deduplicates, and name what it compares."""
     with first_step(output, LimitsSpec()) as lease:
         sweep_folders(output, run_id=lease.run_id)
@@ -38,9 +38,9 @@ def start_dedup(embeddings: str, output: str, spec: DedupSpec, columns: str) -> 
 
 
 @task(container_image=CPU_IMAGE, cache=FIT_CACHE, **FIT)
-def fit_clusters(inputs: str, output: str, spec: DedupSpec) -> ContentUri:
+def fit_clusters(inputs: str, output: str, spec: Deduplication) -> ContentUri:
     """Find the centroids; the URI of the fit. The name of ``inputs`` stands for all that it depends on."""
-    with retried_by_flyte(), from_cache():
+    with retried_by_flyte():
         return steps.fit_inputs(inputs, output, spec, workspace=workspace(output))
 
 
@@ -60,7 +60,7 @@ def assign_clusters(shard: str) -> ContentUri:
 
 @task(container_image=CPU_IMAGE, **PLAN)
 def cluster_groups(
-    fit: str, assigned: list[str], output: str, spec: DedupSpec, columns: str
+    fit: str, assigned: list[str], output: str, spec: Deduplication, columns: str
 ) -> list[ContentUri]:
     """Bundle clusters into groups, one per map element; ``columns`` is a clips table to rank by, or empty."""
     with retried_by_flyte(), from_cache():
@@ -76,7 +76,7 @@ def find_duplicates(group: str) -> ContentUri:
 
 @task(container_image=CPU_IMAGE, **PLAN)
 def select_keepers(
-    found: list[str], output: str, spec: DedupSpec, algorithm: str, run_id: str, ids: str
+    found: list[str], output: str, spec: Deduplication, algorithm: str, run_id: str, ids: str
 ) -> str:
     """Connect duplicates and name their keepers; the URI of the run's own result. No clip file is touched."""
     with run_step(output, run_id), from_cache():

@@ -7,16 +7,15 @@ breaks ``pyflyte run``.
 from flytekit import task
 from flytekit.types.error.error import FlyteError
 
-from clipmill.specs import CurateSpec, DedupSpec
 from images import CPU_IMAGE
-from tasks.engines import Engine
-from tasks.hardware import PLAN
+from tasks.hardware import PLAN, Engine
 from tasks.leases import release_failed
+from tasks.specs import Curation, Deduplication
 
 
 @task(container_image=CPU_IMAGE, **PLAN)
 def fail_curation(
-    source: str, output: str, spec: CurateSpec, engine: Engine, err: FlyteError | None = None
+    source: str, output: str, spec: Curation, engine: Engine, err: FlyteError | None = None
 ) -> None:
     """Write ``runs/<id>/failure.json`` and give the output back; the inputs are those of the workflow."""
     _ended(output, err)
@@ -26,7 +25,7 @@ def fail_curation(
 def fail_dedup(
     embeddings: str,
     output: str,
-    spec: DedupSpec,
+    spec: Deduplication,
     algorithm: str,
     columns: str,
     err: FlyteError | None = None,

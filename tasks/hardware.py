@@ -1,6 +1,7 @@
-"""What tasks ask of their machines: rows of the deployment's profile, as ``flytekit.task`` takes them."""
+"""What tasks ask of their machines, and the engines: rows of the deployment's profile, as tasks take them."""
 
 from datetime import timedelta
+from enum import Enum
 from typing import TypedDict
 
 from flytekit import Resources, Secret
@@ -9,6 +10,7 @@ from flytekit.extras.accelerators import GPUAccelerator
 from clipmill.errors import SpecError
 from deployment import DEPLOYMENT, VARIABLE
 from deployment.schema import Environment, GpuPods, Machine, TaskRow
+from tasks.specs import Curation
 
 PROFILE = DEPLOYMENT.profile
 GPU_RESOURCE = "nvidia.com/gpu"
@@ -117,6 +119,28 @@ def amounts_of(machine: Machine) -> dict[str, str]:
     if machine.disk:
         amounts["ephemeral-storage"] = machine.disk
     return amounts | ({GPU_RESOURCE: str(machine.gpu)} if machine.gpu else {})
+
+
+class Engine(Enum):
+    """``stream``: Ray clusters that share all work. ``map``: a plain pod for each group of videos."""
+
+    STREAM = "stream"
+    MAP = "map"
+
+
+DEFAULT_ENGINE = Engine(PROFILE.engines[0])
+
+
+class _Groups(TypedDict):
+    num_groups: int
+    group_s: float | None
+
+
+def groups_of(engine: Engine, spec: Curation) -> _Groups:
+    """Returns in how many groups the work of a run is spread: by clusters, or by minutes of video."""
+    if engine is Engine.STREAM:
+        return _Groups(num_groups=spec.sharding.num_ray_clusters, group_s=None)
+    return _Groups(num_groups=spec.sharding.max_shards, group_s=PROFILE.element_minutes * 60)
 
 
 PLAN = of_pod(PROFILE.tasks.plan)

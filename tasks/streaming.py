@@ -1,6 +1,8 @@
 """What one task of either engine does."""
 
 import json
+import logging
+import sys
 from typing import cast
 
 from clipmill.curation.run import stream_work
@@ -8,18 +10,17 @@ from clipmill.engine.run import Engine
 from clipmill.intake.admission import remaining
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.runs.termination import terminable
-from clipmill.specs import CurateSpec
 from clipmill.storage import store
 from tasks.faults import StreamInterrupted, attempt, retried_by_flyte
 from tasks.leases import is_local, run_step
-from tasks.progress import show_progress
+from tasks.specs import Curation
 
 
 def streamed(
     work: str,
     source: str,
     output: str,
-    spec: CurateSpec,
+    spec: Curation,
     phase: int,
     run_id: str,
     *,
@@ -48,3 +49,15 @@ def _check_end(record: str) -> None:
     facts = cast("dict[str, object]", json.loads(store.read_bytes(record)))
     if facts["is_passing"]:
         raise StreamInterrupted(str(facts["stopped"]))
+
+
+def show_progress() -> None:
+    """Show what clipmill logs from INFO on, once per process, whatever called it before."""
+    logger = logging.getLogger("clipmill")
+    if logger.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False

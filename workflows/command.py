@@ -14,6 +14,7 @@ from clipmill.dataset.run_record import end_of_record, latest_run
 from clipmill.errors import ClipmillError
 from clipmill.outcomes.run_end import RunEnd
 from clipmill.spec_file import load_spec
+from tasks.hardware import DEFAULT_ENGINE, Engine
 
 WORKFLOW = Path(__file__).parent / "curate.py"
 ROOT = WORKFLOW.parent.parent
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", required=True, help="folder, file or URI of the videos")
     parser.add_argument("--output", required=True, help="folder or URI of the results")
     parser.add_argument("--spec", default="", help="inline JSON, or a YAML or JSON file")
+    engines = [engine.value for engine in Engine]
+    parser.add_argument("--engine", choices=engines, default=DEFAULT_ENGINE.value, help="Ray, or plain pods")
     options = parser.parse_args(argv)
     try:
         spec = load_spec(options.spec)
@@ -35,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"clipmill: {error}", file=sys.stderr)
         return exit_code(error)
     before = latest_run(options.output)
-    code = _run_workflow(
-        "--source", options.source, "--output", options.output, "--spec", spec.model_dump_json()
-    )
+    given = spec.model_dump_json(exclude_unset=True)
+    places = ("--source", options.source, "--output", options.output)
+    code = _run_workflow(*places, "--engine", options.engine, "--spec", given)
     run = latest_run(options.output)
     return code if run == before else exit_of(end_of_record(run), code)
 

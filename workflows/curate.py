@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from flytekit import map_task, workflow
 
-from clipmill.specs import CurateSpec
 from tasks import failures
-from tasks.engines import DEFAULT_ENGINE, Engine
+from tasks.hardware import DEFAULT_ENGINE, Engine
 from tasks.publish import collect_embeddings, conclude, publish
 from tasks.shards import admit, admit_unique, inspect, plan_shards
+from tasks.specs import Curation
 from tasks.stream import stream_all
 from workflows.dedup import find_all_duplicates
 
@@ -27,9 +27,7 @@ class Curated(NamedTuple):
 
 
 @workflow(on_failure=failures.fail_curation)
-def curate(
-    source: str, output: str, spec: CurateSpec = CurateSpec(), engine: Engine = DEFAULT_ENGINE
-) -> Curated:
+def curate(source: str, output: str, spec: Curation = Curation(), engine: Engine = DEFAULT_ENGINE) -> Curated:
     """Curate the videos of a source into clips with scores, embeddings, previews and a report.
 
     :param source: folder (recursive), file, or URI of one; root of the list when the spec names one
@@ -40,7 +38,7 @@ def curate(
     return curated(source, output, spec, engine)
 
 
-def curated(source: str, output: str, spec: CurateSpec, engine: Engine) -> Curated:
+def curated(source: str, output: str, spec: Curation, engine: Engine) -> Curated:
     """The steps of a run, as nodes of the workflow that calls this."""
     shards = plan_shards(source=source, output=output, spec=spec, engine=engine)
     inspected = map_task(partial(inspect, inspection=shards.inspection, spec=spec))(manifest=shards.manifests)

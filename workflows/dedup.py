@@ -2,7 +2,6 @@
 
 from flytekit import map_task, workflow
 
-from clipmill.specs import DedupSpec
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from tasks import failures
 from tasks.dedupe import (
@@ -15,11 +14,12 @@ from tasks.dedupe import (
     select_keepers,
     start_dedup,
 )
+from tasks.specs import Deduplication
 
 
 @workflow
 def find_all_duplicates(
-    inputs: str, output: str, spec: DedupSpec, algorithm: str, columns: str, run_id: str, ids: str
+    inputs: str, output: str, spec: Deduplication, algorithm: str, columns: str, run_id: str, ids: str
 ) -> str:
     """Find semantic duplicates among the clips of a run that holds the output."""
     fit = fit_clusters(inputs=inputs, output=output, spec=spec)
@@ -33,7 +33,7 @@ def find_all_duplicates(
 def dedup(
     embeddings: str,
     output: str,
-    spec: DedupSpec = DedupSpec(),
+    spec: Deduplication = Deduplication(),
     algorithm: str = PerceptualEmbeddingStage().algorithm,
     columns: str = "",
 ) -> str:

@@ -11,7 +11,8 @@ from flytekit.models.security import Identity, SecurityContext
 
 from clipmill.spec_file import load_spec
 from deployment import DEPLOYMENT
-from tasks.engines import DEFAULT_ENGINE
+from tasks.hardware import DEFAULT_ENGINE
+from tasks.specs import Curation
 from workflows.curate import curate
 from workflows.dedup import dedup
 from workflows.nightly import curate_nightly
@@ -49,7 +50,7 @@ nightly = LaunchPlan.get_or_create(
     fixed_inputs={
         "source": LAUNCH.source,
         "output": LAUNCH.output,
-        "spec": load_spec(LAUNCH.spec),
+        "spec": Curation.of(load_spec(LAUNCH.spec)),
         "engine": DEFAULT_ENGINE,
     },
     schedule=CronSchedule(schedule=LAUNCH.cron),

@@ -3,19 +3,18 @@
 from flytekit import Deck, dynamic, workflow
 from flytekit.deck import DeckField
 
-from clipmill.specs import CurateSpec
 from images import CPU_IMAGE
 from tasks import failures
-from tasks.engines import Engine
-from tasks.hardware import PLAN
+from tasks.hardware import PLAN, Engine
 from tasks.leases import holder_of
+from tasks.specs import Curation
 from workflows.curate import Curated, curated
 
 
 @dynamic(
     container_image=CPU_IMAGE, enable_deck=True, deck_fields=(DeckField.TIMELINE, DeckField.INPUT), **PLAN
 )
-def curate_unless_busy(source: str, output: str, spec: CurateSpec, engine: Engine) -> Curated:
+def curate_unless_busy(source: str, output: str, spec: Curation, engine: Engine) -> Curated:
     """The steps of ``curate``; none, and "skipped" in the deck, while another run holds the output."""
     if holder := holder_of(output):
         Deck("skipped", f"skipped: {holder}")
@@ -24,6 +23,6 @@ def curate_unless_busy(source: str, output: str, spec: CurateSpec, engine: Engin
 
 
 @workflow(on_failure=failures.fail_curation)
-def curate_nightly(source: str, output: str, spec: CurateSpec, engine: Engine) -> Curated:
+def curate_nightly(source: str, output: str, spec: Curation, engine: Engine) -> Curated:
     """Curate what is new, or skip this night while the last run still goes on."""
     return curate_unless_busy(source=source, output=output, spec=spec, engine=engine)

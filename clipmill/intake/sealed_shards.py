@@ -6,7 +6,7 @@ source whose look failed for a passing reason is put, in the next run, into a ma
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -67,23 +67,51 @@ def sealed_manifests(
     return [*uris, _write(layout.join(run_folder, f"{AGAIN}-{_name(failed)}"), failed)]
 
 
-def keep_inspections(
+def keep_inspections(rows_uris: Sequence[str], *, output: str, limits: LimitsSpec, run_id: str) -> None:
+    """Writes the rows of inspections that this run made, as one part."""
+    keep_rows(_concatenated(map(_rows_of, rows_uris)), output=output, limits=limits, run_id=run_id)
+
+
+def keep_remembered(
     manifest_uris: Sequence[str], rows_uris: Sequence[str], *, output: str, limits: LimitsSpec, run_id: str
 ) -> None:
-    """Writes the rows of the manifests' inspections that the state does not have, as one part.
+    """Writes the rows of the manifests' inspections that say more than the state, as one part.
 
     A failure that a sealed shard brings counts once: what is remembered has not been tried again.
     """
-    state = ResultStore(output)
-    known = state.read(INSPECT, inspect_digest(limits), schema=INSPECT_STATE, columns=["id"])["id"]
-    parts: list[pa.Table] = [INSPECT_STATE.empty_table()]
-    for manifest_uri, uri in zip(manifest_uris, rows_uris, strict=True):
-        rows = parquet.read(uri, schema=INSPECT_STATE)
-        if not manifest_uri.rpartition("/")[2].startswith(AGAIN):
-            is_known = arrow.flags(arrow.is_in(rows["id"], known.combine_chunks()))
-            rows = rows.filter(pa.array(~is_known))
-        parts.append(rows)
-    keep_rows(pa.concat_tables(parts), output=output, limits=limits, run_id=run_id)
+    known = _outcomes(output, limits)
+    parts = (
+        rows if _is_again(manifest_uri) else _new_rows(rows, known)
+        for manifest_uri, rows in zip(manifest_uris, map(_rows_of, rows_uris), strict=True)
+    )
+    keep_rows(_concatenated(parts), output=output, limits=limits, run_id=run_id)
+
+
+def _new_rows(rows: pa.Table, known: pa.Table) -> pa.Table:
+    """The rows of ids without one, and those that are no failure for now where the state has only such."""
+    settled = known.filter(arrow.not_equal(known["outcome"], RETRYABLE))
+    is_settled, is_known = (
+        arrow.flags(arrow.is_in(rows["id"], one["id"].combine_chunks())) for one in (settled, known)
+    )
+    is_failure = arrow.flags(arrow.equal(rows["outcome"], RETRYABLE))
+    return rows.filter(pa.array(~is_settled & ~(is_known & is_failure)))
+
+
+def _outcomes(output: str, limits: LimitsSpec, *, among: pa.Array | None = None) -> pa.Table:
+    state, columns = ResultStore(output), ["id", "outcome"]
+    return state.read(INSPECT, inspect_digest(limits), schema=INSPECT_STATE, columns=columns, among=among)
+
+
+def _rows_of(uri: str) -> pa.Table:
+    return parquet.read(uri, schema=INSPECT_STATE)
+
+
+def _concatenated(parts: Iterable[pa.Table]) -> pa.Table:
+    return pa.concat_tables([INSPECT_STATE.empty_table(), *parts])
+
+
+def _is_again(manifest_uri: str) -> bool:
+    return manifest_uri.rpartition("/")[2].startswith(AGAIN)
 
 
 def _with_new(shards: list[_Sealed], listed: dict[str, SourceFile], sharding: ShardingSpec) -> list[_Sealed]:
@@ -108,9 +136,7 @@ def _joined(shards: list[_Sealed], listed: dict[str, SourceFile], sharding: Shar
 def _failed(sources: Sequence[SourceFile], output: str, limits: LimitsSpec) -> list[SourceFile]:
     """The sources whose last look failed for a passing reason."""
     ids = pa.array([one.source_version for one in sources], pa.string())
-    state = ResultStore(output)
-    columns = ["id", "outcome"]
-    rows = state.read(INSPECT, inspect_digest(limits), schema=INSPECT_STATE, columns=columns, among=ids)
+    rows = _outcomes(output, limits, among=ids)
     failed = set(rows.filter(arrow.equal(rows["outcome"], RETRYABLE))["id"].to_pylist())
     return [one for one in sources if one.source_version in failed]
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("workflows", "tasks", "images", "footage", "clipmill")
+ROOMS = ("workflows", "tasks", "images", "deployment", "footage", "clipmill")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 MAX_LINES = 400
 MAX_TASK_STATEMENTS = 10
@@ -97,9 +97,18 @@ def test_flyte_finds_the_root() -> None:
 
 
 def test_tasks_and_workflows_are_found() -> None:
-    assert (len(TASKS), names(WORKFLOWS)) == (
-        26,
-        ["curate", "find_all_duplicates", "dedup", "fetch", "search", "compact_state"],
+    assert (len(TASKS), sorted(names(WORKFLOWS))) == (
+        34,
+        [
+            "accept",
+            "compact_state",
+            "curate",
+            "curate_nightly",
+            "dedup",
+            "fetch",
+            "find_all_duplicates",
+            "search",
+        ],
     )
 
 
@@ -120,8 +129,9 @@ def test_a_task_names_image_and_hardware(task: ast.FunctionDef) -> None:
     (decorator,) = task.decorator_list
     assert isinstance(decorator, ast.Call)
     given = {one.arg for one in decorator.keywords}
-    assert {"container_image", None} <= given  # None: **HARDWARE.of_task
-    assert "cache" not in given
+    assert {"container_image", None} <= given  # None: **HARDWARE
+    is_cached = task.name in ("inspect", "fit_clusters", "assign_clusters", "find_duplicates")
+    assert ("cache" in given) == is_cached
 
 
 def test_no_module_is_named_after_nothing() -> None:

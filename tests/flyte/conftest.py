@@ -64,9 +64,9 @@ def kubelet(registration: Registration, tmp_path_factory: pytest.TempPathFactory
 def pods(registration: Registration, kubelet: Kubelet, tmp_path: Path) -> Pods:
     made: list[Pod] = []
 
-    def make(task: str, *, execution: str = "f1", **variables: str) -> Pod:
+    def make(task: str, *, execution: str = "f1", package: str = "tasks", **variables: str) -> Pod:
         (template,) = (
-            one for name, one in registration.notes.tasks.items() if plain_name(name) == f"tasks.{task}"
+            one for name, one in registration.notes.tasks.items() if plain_name(name) == f"{package}.{task}"
         )
         backend = {
             "FLYTE_INTERNAL_EXECUTION_PROJECT": "films",

@@ -2,9 +2,12 @@
 
 import json
 import shutil
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
 from clipmill.cli.exits import MISUSE, STOPPED
 from clipmill.dataset.run_record import RunRecord, latest_run, write_run
@@ -15,7 +18,7 @@ from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
 from clipmill.spec_file import load_spec
 from tasks.publish import conclude
-from tests.support.runs.curation import ROOT, environment, run_python
+from tests.support.runs.curation import ROOT, run_python
 from workflows import command
 
 
@@ -139,25 +142,43 @@ def test_module_ends_with_one_line_and_no_traceback(tmp_path: Path) -> None:
     assert ended.stdout == ""
 
 
-def last_words(source: Path, output: Path, *spec: str) -> str:
-    """The last lines of a bare ``pyflyte run`` that fails."""
-    arguments = ["--source", str(source), "--output", str(output), *spec]
-    script = "import sys; from flytekit.clis.sdk_in_container.pyflyte import main; sys.exit(main())"
-    wide = environment(COLUMNS="300")
-    ended = run_python("-c", script, "run", "workflows/curate.py", "curate", *arguments, env=wide)
-    assert ended.returncode != 0
-    return "\n".join((ended.stdout + ended.stderr).strip().splitlines()[-4:])
+def said_by_pyflyte(*arguments: str) -> list[str]:
+    """What ``pyflyte run workflows/curate.py curate`` says at 80 columns, without empty lines."""
+    with chdir(ROOT):
+        done = CliRunner(env={"COLUMNS": "80"}).invoke(
+            pyflyte, ["run", "workflows/curate.py", "curate", *arguments]
+        )
+    return [line for line in done.output.splitlines() if line.strip()]
 
 
-def test_bare_pyflyte_ends_with_field_and_cause(source: Path, tmp_path: Path) -> None:
-    said = last_words(source, tmp_path / "out", "--spec", '{"embedding": {"target_fps": -1}}')
-    assert "embedding.(perceptual).target_fps\n  Input should be greater than or equal to 0.001" in said
+def test_help_of_the_workflow_fits_on_a_screen() -> None:
+    said = said_by_pyflyte("--help")
+    assert len(said) <= 50
+    assert all(option in " ".join(said) for option in ("--source", "--output", "--spec", "--engine"))
 
 
-def test_bare_pyflyte_reads_a_spec_file_and_ends_with_the_missing_source(tmp_path: Path) -> None:
-    (tmp_path / "spec.yaml").write_text("preview: {target_height: 90}\ndedup: null\n")
-    said = last_words(tmp_path / "nowhere", tmp_path / "out", "--spec", str(tmp_path / "spec.yaml"))
-    assert f"{tmp_path / 'nowhere'} does not exist" in said
+WRONG = {
+    "key": ('{"spilt": {}}', "did you mean split?"),
+    "key inside": ('{"split": {"content": {"treshold": 1}}}', "did you mean threshold?"),
+    "value": ('{"embedding": {"target_fps": -1}}', "embedding.target_fps must be at least 0.001"),
+    "pair": ('{"split": {"content": {"min_length_s": 9, "max_length_s": 5}}}', "no clip fits"),
+    "no number": ('{"preview": {"target_height": "tall"}}', "preview.target_height"),
+    "no choice": ('{"transcode": {"encoder": "x"}}', "transcode.encoder"),
+    "no group": ('{"quality": 3}', "quality"),
+    "no stage": ('{"stages": [{"used": "a:B"}]}', "did you mean use instead of used?"),
+    "needs another": ('{"questions": [{"question": "Is it dark?"}]}', "captions"),
+    "no JSON": ('{"split": ', "valid json"),
+    "no file": ("nowhere.yaml", "nowhere.yaml"),
+    "a bound field": ('{"limits": {"max_attempts": 0}}', "limits.max_attempts"),
+}
+
+
+@pytest.mark.parametrize(("spec", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_spec_is_said_by_pyflyte_in_six_lines(tmp_path: Path, spec: str, message: str) -> None:
+    said = said_by_pyflyte("--source", str(tmp_path), "--output", str(tmp_path / "out"), "--spec", spec)
+    assert len(said) <= 6
+    assert message in " ".join(line.strip("│ ") for line in said)
+    assert not (tmp_path / "out").exists()
 
 
 def test_spec_reads_the_same_from_yaml_json_and_inline(tmp_path: Path) -> None:

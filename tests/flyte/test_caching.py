@@ -10,11 +10,12 @@ from flyteidl.core import literals_pb2
 from clipmill.intake.manifests import get_sources
 from clipmill.planning.plan import inspect_digest
 from clipmill.runs.lease import unlock
-from clipmill.specs import CurateSpec, DedupSpec, ShardingSpec
+from clipmill.specs import ShardingSpec
 from clipmill.state.inspections import INSPECT
 from clipmill.state.schema import INSPECT_STATE
 from clipmill.state.store import ResultStore
-from tasks.engines import Engine
+from tasks.hardware import Engine
+from tasks.specs import Curation, Deduplication
 from tests.flyte.conftest import Pods
 from tests.support.runs.curation import files
 from tests.support.runs.dedup_runs import documented, write_copies
@@ -24,8 +25,8 @@ from tests.support.stand_ins.flyte_stand_in import Registration, plain_name
 
 pytestmark = pytest.mark.timeout(240)
 
-SPEC = CurateSpec(sharding=ShardingSpec(videos_per_shard=1))
-DEDUP = DedupSpec(eps=0.1, n_clusters=4, max_groups=2)
+SPEC = Curation(sharding=ShardingSpec(videos_per_shard=1))
+DEDUP = Deduplication(eps=0.1, n_clusters=4, max_groups=2)
 CACHED = {
     "tasks.shards.inspect": ["spec"],
     "tasks.dedupe.fit_clusters": ["output", "spec"],
@@ -67,7 +68,7 @@ class Inspections:
             unlock(str(output))
         planner = self.pods("shards.plan_shards", execution=f"f{self.num_runs}")
         return planner.run(
-            source=(str(self.source), str), output=(str(output), str), spec=(SPEC, CurateSpec),
+            source=(str(self.source), str), output=(str(output), str), spec=(SPEC, Curation),
             engine=(Engine.MAP, Engine),
         ).outputs()  # fmt: skip
 
@@ -76,7 +77,7 @@ class Inspections:
         planned = self.plan(output)
         return [
             cache_key(
-                self.template, manifest=manifest, inspection=planned["inspection"], spec=(SPEC, CurateSpec)
+                self.template, manifest=manifest, inspection=planned["inspection"], spec=(SPEC, Curation)
             )
             for manifest in elements(planned["manifests"])
         ]
@@ -106,7 +107,7 @@ def test_keys_of_inspection_go_by_content_alone(
     before = files(output)
     looks = [
         pods("shards.map_inspect", BATCH_JOB_ARRAY_INDEX_VAR_NAME="I", I=str(index)).run(
-            manifest=planned["manifests"], inspection=planned["inspection"], spec=(SPEC, CurateSpec)
+            manifest=planned["manifests"], inspection=planned["inspection"], spec=(SPEC, Curation)
         )
         for index in range(3)
     ]
@@ -117,7 +118,7 @@ def test_keys_of_inspection_go_by_content_alone(
     admitter = pods("shards.admit", execution=f"f{runs.num_runs}")
     given = {
         "listing": planned["listing"], "manifests": planned["manifests"], "inspected": inspected,
-        "source": (str(source), str), "output": (str(output), str), "spec": (SPEC, CurateSpec),
+        "source": (str(source), str), "output": (str(output), str), "spec": (SPEC, Curation),
         "engine": (Engine.MAP, Engine), "run_id": planned["run_id"],
     }  # fmt: skip
     assert elements(admitter.run(**given).output()) == []
@@ -154,7 +155,7 @@ class Comparison:
         self.pods, self.output, self.keys = pods, output, list[str]()
         self.execution = output.name
         self.templates = {plain_name(name): task for name, task in registration.notes.tasks.items()}
-        self.spec = {"spec": (DEDUP, DedupSpec)}
+        self.spec = {"spec": (DEDUP, Deduplication)}
         self.run = self._step(
             "start_dedup", embeddings=(str(embeddings), str), **self.places(), **self.spec, columns=("", str)
         )

@@ -1,5 +1,6 @@
 """Workflows take their output, hand the run's id on, and give the output back however they end."""
 
+import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,15 +10,18 @@ import pytest
 from flytekit import FlyteContextManager
 from flytekit.models.core.identifier import WorkflowExecutionIdentifier
 
+from clipmill.dataset.run_record import latest_run
 from clipmill.errors import OutputBusy
 from clipmill.limits import LimitsSpec
 from clipmill.runs.lease import take
 from clipmill.runs.lease_file import LeaseRecord, read_lease
 from clipmill.runs.run_id import is_run_id, new_run_id
-from clipmill.specs import DedupSpec
-from tasks.leases import first_step, release_failed, run_step
-from tests.support.runs.dedup_runs import SPEC, write
+from tasks.leases import first_step, holder_of, release_failed, run_step
+from tasks.specs import Deduplication
+from tests.support.runs.dedup_runs import write
 from workflows.dedup import dedup
+
+SPEC = Deduplication(eps=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +36,7 @@ def stands(output: Path) -> LeaseRecord:
     return record
 
 
-def run(embeddings: Path, output: Path, spec: DedupSpec = SPEC) -> str:
+def run(embeddings: Path, output: Path, spec: Deduplication = SPEC) -> str:
     return dedup(embeddings=str(embeddings), output=str(output), spec=spec)
 
 
@@ -95,8 +99,15 @@ def test_the_failure_handler_of_an_execution_gives_back_what_that_took(output: P
     with execution("f1"), first_step(str(output), LimitsSpec()):
         pass
     with execution("f2"):
-        release_failed(str(output))
+        release_failed(str(output), node="n3", message="of another run")
+        assert f"run {stands(output).run_id}" in holder_of(str(output))
     assert not stands(output).is_released
     with execution("f1"):
-        release_failed(str(output))
+        assert holder_of(str(output)) == ""
+        release_failed(str(output), node="n3", message="the store is gone")
     assert stands(output).is_released
+    (path,) = output.glob("runs/*/failure.json")
+    failure = json.loads(path.read_text())
+    assert (failure["run_id"], failure["node"]) == (path.parent.name, "n3")
+    assert (failure["execution"], failure["message"]) == ("films/production/f1", "the store is gone")
+    assert latest_run(str(output)) == ""

@@ -1,94 +1,128 @@
 """Tasks run by their registered container commands, as pods run them, from nothing but what was uploaded."""
 
-from fractions import Fraction
+import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from flyteidl.core import errors_pb2
+from flyteidl.core import tasks_pb2
 
-from clipmill.intake.manifests import put_sources
+from clipmill.intake.admission import admit
+from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.shards import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
+from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
-from clipmill.specs import CurateSpec
-from footage.encode import write_film
+from tasks.hardware import Engine
+from tasks.specs import Curation
+from tests.flyte.conftest import Pods
+from tests.support.stages.users_package import (
+    LEVELS,
+    PACKAGE,
+    items_of,
+    records,
+    spec_fields,
+    workplace,
+)
 from tests.support.stand_ins.flyte_pod import Pod
-from tests.support.stand_ins.flyte_stand_in import REGISTRY, Registration, plain_name, registered
+from tests.support.stand_ins.flyte_stand_in import Registration, plain_name
 
 pytestmark = pytest.mark.timeout(240)
 
-SPEC = CurateSpec(preview=None, dedup=None)
-IMAGE_VARIABLES = {"CLIPMILL_REGISTRY": REGISTRY}
-FPS, NUM_FRAMES = 10, 40
+DARK = {"use": f"{PACKAGE}.dark:DarkFilter", "threshold": 0.2}
+PLACES = {"source": ("s3://source", str), "output": ("s3://output", str)}
+SPECS = {
+    "cpu": {},
+    "nvdec": {"decoder": "nvdec"},
+    "models": {"split": {"algorithm": "transnetv2"}},
+    "vllm": {"captions": {}},
+}
 
 
-@pytest.fixture(scope="module")
-def registration() -> Registration:
-    done = registered()
-    assert done.exit_code == 0, done.said
-    return done
+def registered_task(registration: Registration, name: str) -> tasks_pb2.TaskTemplate:
+    return next(task for key, task in registration.notes.tasks.items() if plain_name(key) == f"tasks.{name}")
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("source")
-    picture = np.random.default_rng(7).integers(0, 255, (64, 96, 3), np.uint8)
-    pictures = (np.roll(picture, index, axis=1) for index in range(NUM_FRAMES))
-    write_film(folder / "film.mp4", pictures, time_base=Fraction(1, FPS))
-    return folder
+def planned(pods: Pods, engine: Engine, **fields: object) -> Pod:
+    return pods("stream.stream_all").run(
+        works=(["s3://films/0", "s3://films/1"], list[str]), phase=(0, int), run_id=(new_run_id(), str),
+        engine=(engine, Engine), spec=(Curation.model_validate(fields), Curation), **PLACES,
+    )  # fmt: skip
 
 
-def pod(registration: Registration, task: str, home: Path, **variables: str) -> Pod:
-    (template,) = (one for name, one in registration.notes.tasks.items() if plain_name(name) == task)
-    return Pod(template, home, variables=IMAGE_VARIABLES | variables)
-
-
-def test_an_element_of_the_map_inspects_its_own_manifest(
-    registration: Registration, source: Path, tmp_path: Path
+@pytest.mark.parametrize("environment", SPECS)
+def test_ray_tasks_are_planned_in_the_registered_image(
+    pods: Pods, registration: Registration, environment: str
 ) -> None:
-    """The first manifest is empty: only the second holds a video that can be read."""
-    output = str(tmp_path / "output")
-    plan = plan_of_spec(SPEC, source=str(source), output=output)
-    (films,) = plan_shards(plan, output=output, sharding=SPEC.sharding).manifest_uris
-    element = pod(
-        registration, "tasks.shards.map_inspect", tmp_path, BATCH_JOB_ARRAY_INDEX_VAR_NAME="INDEX", INDEX="1"
-    )
-    element.run(
-        manifest=([put_sources(output, []), films], list[str]), output=(output, str), spec=(SPEC, CurateSpec)
-    )
-    assert element.outputs()["o0"].scalar.primitive.integer == 1
-
-
-def test_the_dynamic_task_plans_ray_tasks_in_the_registered_image(
-    registration: Registration, tmp_path: Path
-) -> None:
-    planner = pod(registration, "tasks.stream.stream_all", tmp_path)
-    places = {"source": ("s3://source", str), "output": ("s3://output", str), "spec": (SPEC, CurateSpec)}
-    planner.run(
-        works=(["s3://films/0", "s3://films/1"], list[str]),
-        phase=(0, int),
-        run_id=(new_run_id(), str),
-        **places,
-    )
-    planned = planner.planned()
-    assert len(planned.nodes) == 2
-    (task,) = planned.tasks
-    registered_image = registration.notes.tasks["tasks.stream.stream"].container.image
+    job = planned(pods, Engine.STREAM, **SPECS[environment]).planned()
+    assert len(job.nodes) == 2
+    (task,) = job.tasks
+    name = "stream" if environment == "cpu" else f"stream_with_{environment}"
+    registered_image = registered_task(registration, f"ray_stream.{name}").container.image
     assert (task.type, task.container.image) == ("ray", registered_image)
 
 
-def test_a_store_that_does_not_answer_is_tried_again(registration: Registration, tmp_path: Path) -> None:
-    """The backend counts only errors that call themselves recoverable against ``retries``."""
-    no_store = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
-    keys = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_REGION": "us-east-1"}
-    admitter = pod(registration, "tasks.shards.admit", tmp_path, **no_store, **keys)
-    places = {"source": ("s3://source", str), "output": ("s3://output", str), "spec": (SPEC, CurateSpec)}
-    admitter.run(
-        listing=("s3://output/listing.json", str),
-        inspected=([], list[int]),
-        run_id=(new_run_id(), str),
-        **places,
+def test_one_map_is_planned_over_all_groups(pods: Pods, registration: Registration) -> None:
+    """With the GPU of its row, in its image, and without Ray."""
+    job = planned(pods, Engine.MAP, **SPECS["models"]).planned()
+    (node,) = job.nodes
+    assert node.array_node.parallelism == 64
+    (task,) = job.tasks
+    of_element = registered_task(registration, "stream.element_with_models")
+    assert task.container.image == of_element.container.image
+    assert task.container.resources == of_element.container.resources
+    assert task.extended_resources.gpu_accelerator.device == "nvidia-l4"
+    assert "pyflyte-map-execute" in task.container.args
+
+
+def test_nothing_is_planned_for_no_work_or_for_machines_that_are_not_there(pods: Pods) -> None:
+    spec = (Curation(), Curation)
+    common = {"phase": (0, int), "run_id": ("r", str), "engine": (Engine.MAP, Engine), **PLACES}
+    nothing = pods("stream.stream_all").run(works=([], list[str]), spec=spec, **common)
+    assert list(nothing.output().collection.literals) == []
+    excluding = {
+        "captions": {},
+        "embedding": {"algorithm": "internvideo2", "allow_remote_code": ["internvideo2"]},
+    }
+    error = planned(pods, Engine.MAP, **excluding).error()
+    assert "endpoint_url" in error.message.splitlines()[0]
+
+
+def test_a_night_is_skipped_while_another_run_goes_on(pods: Pods, tmp_path: Path) -> None:
+    output = str(tmp_path / "output")
+    inputs = {
+        "source": ("s3://films", str), "output": (output, str), "spec": (Curation(), Curation),
+        "engine": (Engine.STREAM, Engine),
+    }  # fmt: skip
+    holder = take(output, new_run_id(), owner="films/development/other")
+    skipped = pods("curate_unless_busy", package="workflows.nightly").run(**inputs)
+    assert {one.scalar.primitive.string_value for one in skipped.outputs().values()} == {""}
+    deck = (skipped.folder / "outputs" / "deck.html").read_text()
+    assert f"skipped: run {holder.run_id}" in deck
+    holder.release()
+    steps = pods("curate_unless_busy", package="workflows.nightly").run(**inputs).planned()
+    assert len(steps.nodes) == 10
+
+
+def test_the_ray_task_runs_a_stage_of_the_users_package(
+    pods: Pods, registration: Registration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the whole registered command: it downloads and unpacks the upload itself."""
+    place = workplace(tmp_path / "place", monkeypatch)
+    spec, output = Curation.model_validate(spec_fields(DARK)), str(place.output)
+    plan = plan_of_spec(spec, source=str(place.source), output=output)
+    shards = plan_shards(plan, output=output, sharding=spec.sharding)
+    for manifest in shards.manifest_uris:
+        inspect_manifest(manifest, output=output, limits=spec.limits)
+    (work,) = admit(shards.listing_uri, plan, output=output, num_groups=1)
+    pod = Pod(
+        registered_task(registration, "ray_stream.stream"), tmp_path, variables={"RAY_ADDRESS": "local"}
     )
-    assert admitter.error().kind == errors_pb2.ContainerError.RECOVERABLE
-    assert "s3://output/lease.json" in admitter.error().message
+    pod.run(
+        work=(work, str), source=(str(place.source), str), output=(output, str), spec=(spec, Curation),
+        phase=(0, int), run_id=(take(output, new_run_id()).run_id, str),
+    )  # fmt: skip
+    record = json.loads(Path(pod.output().scalar.primitive.string_value).read_text())
+    assert (record["engine"], record["num_videos"]) == ("ray", 1)
+    (path,) = records(place.output)
+    assert items_of(json.loads(path.read_text())["laps"])["dark"] == len(LEVELS)
+    assert admit(shards.listing_uri, plan, output=output, num_groups=1) == []

@@ -20,9 +20,9 @@ from clipmill.outcomes.run_end import RunEnd
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
-from clipmill.specs import CurateSpec, DedupSpec
 from footage.encode import write_film
-from tasks.engines import Engine
+from tasks.hardware import Engine
+from tasks.specs import Curation, Deduplication
 from tests.flyte.conftest import Pods
 from tests.support.faults.fault import Fault, FaultFolder
 from tests.support.faults.mounts import may_mount, small_disk
@@ -36,18 +36,18 @@ pytestmark = pytest.mark.timeout(240)
 
 RECOVERABLE = errors_pb2.ContainerError.RECOVERABLE
 NON_RECOVERABLE = errors_pb2.ContainerError.NON_RECOVERABLE
-PLAIN = CurateSpec.model_validate({"preview": None, "dedup": None})
+PLAIN = Curation.model_validate({"preview": None, "dedup": None})
 NO_STORE = {
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none",
 }  # fmt: skip
 
 
-def given(source: object, output: object, spec: CurateSpec = PLAIN) -> dict[str, object]:
-    return {"source": (str(source), str), "output": (str(output), str), "spec": (spec, CurateSpec)}
+def given(source: object, output: object, spec: Curation = PLAIN) -> dict[str, object]:
+    return {"source": (str(source), str), "output": (str(output), str), "spec": (spec, Curation)}
 
 
-def planned(pods: Pods, source: object, output: object, spec: CurateSpec = PLAIN, **variables: str) -> Pod:
+def planned(pods: Pods, source: object, output: object, spec: Curation = PLAIN, **variables: str) -> Pod:
     engine = (Engine.MAP, Engine)
     return pods("shards.plan_shards", **variables).run(**given(source, output, spec), engine=engine)
 
@@ -58,7 +58,7 @@ def letters(folder: Path) -> Path:
     return folder
 
 
-def admitted(source: Path, output: Path, spec: CurateSpec) -> str:
+def admitted(source: Path, output: Path, spec: Curation) -> str:
     """The one manifest of work of a source, made without pods."""
     plan = plan_of_spec(spec, source=str(source), output=str(output))
     shards = plan_shards(plan, output=str(output), sharding=spec.sharding)
@@ -68,7 +68,7 @@ def admitted(source: Path, output: Path, spec: CurateSpec) -> str:
     return work
 
 
-def streamed(source: Path, output: Path, spec: CurateSpec = PLAIN, **more: object) -> dict[str, object]:
+def streamed(source: Path, output: Path, spec: Curation = PLAIN, **more: object) -> dict[str, object]:
     """Inputs of an element of the engine ``map``."""
     work = admitted(source, output, spec)
     run_id = take(str(output), new_run_id()).run_id
@@ -108,13 +108,13 @@ def full_volume(pods: Pods, folder: Path) -> Pod:
 def lost_endpoint(pods: Pods, folder: Path) -> Pod:
     draw_film(folder / "source" / "harbour.mp4", seed=1, shots=(76,))
     captions = {"endpoint_url": "http://127.0.0.1:9/v1", "endpoint_model": "qwen"}
-    spec = CurateSpec.model_validate({"preview": None, "dedup": None, "captions": captions})
+    spec = Curation.model_validate({"preview": None, "dedup": None, "captions": captions})
     inputs = one_element(streamed(folder / "source", folder / "output", PLAIN))
-    return pods("stream.element").run(**inputs | {"spec": (spec, CurateSpec)})
+    return pods("stream.element").run(**inputs | {"spec": (spec, Curation)})
 
 
 def unknown_stage(pods: Pods, folder: Path) -> Pod:
-    spec = CurateSpec.model_validate({"stages": [{"use": "nowhere:Filter"}]})
+    spec = Curation.model_validate({"stages": [{"use": "nowhere:Filter"}]})
     return planned(pods, letters(folder / "source"), folder / "output", spec)
 
 
@@ -138,17 +138,19 @@ def bad_embeddings(pods: Pods, folder: Path) -> Pod:
     write(folder / "faulty" / "a.parquet", ["a", "b"], [[1.0, 0.0], [float("nan"), 0.0]])
     start = pods("dedupe.start_dedup").run(
         embeddings=(str(folder / "faulty"), str), output=(str(folder / "output"), str),
-        spec=(DedupSpec(), DedupSpec), columns=("", str),
+        spec=(Deduplication(), Deduplication), columns=("", str),
     )  # fmt: skip
     return pods("dedupe.fit_clusters").run(
-        inputs=start.output("inputs"), output=(str(folder / "output"), str), spec=(DedupSpec(), DedupSpec)
+        inputs=start.output("inputs"),
+        output=(str(folder / "output"), str),
+        spec=(Deduplication(), Deduplication),
     )
 
 
 def damaged_manifest(pods: Pods, folder: Path) -> Pod:
     (folder / "sources.jsonl").write_text("no manifest\n")
     return pods("shards.inspect").run(
-        manifest=(str(folder / "sources.jsonl"), str), inspection=("1", str), spec=(PLAIN, CurateSpec)
+        manifest=(str(folder / "sources.jsonl"), str), inspection=("1", str), spec=(PLAIN, Curation)
     )
 
 
@@ -194,7 +196,7 @@ def small_film(path: Path, *, seed: int) -> None:
 def test_the_second_attempt_of_a_killed_element_does_only_what_is_missing(pods: Pods, tmp_path: Path) -> None:
     """Two of the films are noted as those that a run died of: each goes alone, and is kept at its end."""
     stride = {"clip_len_s": 8.0, "clip_stride_s": 8.0}
-    spec = CurateSpec.model_validate(
+    spec = Curation.model_validate(
         {"split": {"algorithm": "fixed_stride", "fixed_stride": stride}, "preview": None, "dedup": None,
          "motion": None, "motion_filter": None, "quality": None, "embedding": None}
     )  # fmt: skip
@@ -229,7 +231,7 @@ def test_an_outage_is_tried_again_and_at_last_its_end_is_data(pods: Pods, tmp_pa
             "endpoint_url": server.url, "endpoint_model": "tiny", "endpoint_concurrency": 1,
             "endpoint_max_attempts": 1,
         }  # fmt: skip
-        spec = CurateSpec.model_validate({"preview": None, "dedup": None, "captions": captions})
+        spec = Curation.model_validate({"preview": None, "dedup": None, "captions": captions})
         inputs = one_element(streamed(tmp_path / "source", tmp_path / "output", spec))
         first = pods("stream.element", FLYTE_ATTEMPT_NUMBER="0").run(**inputs).error()
         assert (first.kind, "Flyte tries" in first.message.splitlines()[0]) == (RECOVERABLE, True)

@@ -1,5 +1,6 @@
 """The workflow as people run it: ``pyflyte run`` on this machine, with Ray where there is work."""
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from clipmill.specs import CurateSpec
+from tasks.specs import Curation
+from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import (
     ROOT,
     curate_here,
@@ -23,8 +26,9 @@ from tests.support.runs.curation import (
     small_spec,
     stamps,
 )
+from tests.support.stand_ins.model_server import model_server
 
-pytestmark = pytest.mark.timeout(600)  # three runs, two of them with Ray, on whatever machine
+pytestmark = pytest.mark.timeout(600)  # four runs, one of them with Ray, on whatever machine
 
 PYFLYTE = "import sys; from flytekit.clis.sdk_in_container.pyflyte import main; sys.exit(main())"
 SPEC = small_spec()
@@ -52,33 +56,46 @@ class Runs:
     first: Ended
     published: dict[str, bytes]
     again: Ended
+    added: Ended
 
 
-def command(source: Path, output: Path, spec: CurateSpec) -> list[str]:
-    arguments = ["--source", str(source), "--output", str(output), "--spec", spec.model_dump_json()]
+@dataclass(frozen=True)
+class Places:
+    """Where runs read and write, and what they are asked for."""
+
+    source: Path
+    output: Path
+    spec: CurateSpec
+
+
+def command(places: Places, engine: str) -> list[str]:
+    spec = places.spec.model_dump_json(exclude_unset=True)
+    arguments = [
+        "--source", str(places.source), "--output", str(places.output), "--spec", spec, "--engine", engine
+    ]  # fmt: skip
     return [sys.executable, "-c", PYFLYTE, "run", "workflows/curate.py", "curate", *arguments]
 
 
-def run(source: Path, output: Path, **variables: str) -> Ended:
+def run(places: Places, engine: str, **variables: str) -> Ended:
     """One run to its end, with a home of its own: Flyte keeps its local cache there."""
-    env = environment(HOME=str(source.parent), **variables)
+    env = environment(HOME=str(places.source.parent), **variables)
     done = subprocess.run(
-        command(source, output, SPEC),
+        command(places, engine),
         cwd=ROOT,
         env=env,
         capture_output=True,
         text=True,
-        timeout=220,
+        timeout=300,
         check=False,
     )
-    return Ended(done.returncode, done.stdout + done.stderr, stamps(output))
+    return Ended(done.returncode, done.stdout + done.stderr, stamps(places.output))
 
 
-def kill_at_first_clip(source: Path, output: Path) -> None:
+def kill_at_first_clip(places: Places) -> None:
     """Start a run and kill all of its processes as soon as it has cut a clip."""
-    env = environment(HOME=str(source.parent))
+    env = environment(HOME=str(places.source.parent))
     process = subprocess.Popen(
-        command(source, output, SPEC),
+        command(places, "map"),
         cwd=ROOT,
         env=env,
         stdout=subprocess.DEVNULL,
@@ -86,7 +103,7 @@ def kill_at_first_clip(source: Path, output: Path) -> None:
         start_new_session=True,
     )
     until_s = time.monotonic() + FIRST_CLIP_S
-    while not list(output.glob("clips/*.mp4")):
+    while not list(places.output.glob("clips/*.mp4")):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < until_s, "no clip was cut"
         time.sleep(0.02)
@@ -96,18 +113,23 @@ def kill_at_first_clip(source: Path, output: Path) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, collection: Path) -> Runs:
-    """Undisturbed; killed and run to its end; run again."""
+    """Undisturbed; killed in plain pods and run to its end on Ray; run again; run with one film more."""
     folder = tmp_path_factory.mktemp("curate")
     source, output = folder / "source", folder / "out"
     shutil.copytree(collection, source)
-    curate_here(source, output, SPEC)
-    undisturbed = published_files(output)
-    output.rename(folder / "undisturbed")
-    kill_at_first_clip(source, output)
-    first = run(source, output)
-    published = published_files(output)
-    again = run(source, output, RAY_ADDRESS=NOWHERE)
-    return Runs(source, output, undisturbed, first, published, again)
+    with model_server() as server:
+        captions = {"endpoint_url": server.url, "endpoint_model": "tiny"}
+        places = Places(source, output, small_spec(captions=captions))
+        curate_here(source, output, places.spec)
+        undisturbed = published_files(output)
+        output.rename(folder / "undisturbed")
+        kill_at_first_clip(places)
+        first = run(places, "stream")
+        published = published_files(output)
+        again = run(places, "stream", RAY_ADDRESS=NOWHERE)
+        draw_film(source / "garden.mp4", seed=70)
+        added = run(places, "map", RAY_ADDRESS=NOWHERE)
+    return Runs(source, output, undisturbed, first, published, again, added)
 
 
 def test_run_ends_well_though_files_are_broken(runs: Runs) -> None:
@@ -133,10 +155,15 @@ def test_killed_and_completed_run_publishes_what_an_undisturbed_one_does(runs: R
     assert visible == runs.undisturbed
 
 
+def test_a_stub_captions_the_same_windows_in_both_engines(runs: Runs) -> None:
+    captions = {row["caption"] for row in rows(runs.output, "windows")}
+    assert captions == {"a caption"}
+
+
 def test_every_file_has_its_fate(runs: Runs) -> None:
     assert fates(runs.output, runs.source) == {
-        "harbour.mp4": "curated", "letter.mp4": "not_a_video", "market.mp4": "curated",
-        "reposts/remuxed.mkv": "duplicate", "reposts/renamed.mp4": "duplicate",
+        "garden.mp4": "curated", "harbour.mp4": "curated", "letter.mp4": "not_a_video",
+        "market.mp4": "curated", "reposts/remuxed.mkv": "duplicate", "reposts/renamed.mp4": "duplicate",
         "reposts/worn.mp4": "curated", "wreck.mp4": "unreadable",
     }  # fmt: skip
 
@@ -149,8 +176,8 @@ def test_rejections_name_file_reason_and_cause(runs: Runs) -> None:
 
 def test_summary_counts_what_was_found_and_kept(runs: Runs) -> None:
     for line in (
-        r"videos +7 ", r"not_a_video +1 +14\.3 %", r"unreadable +1 ", r"duplicate +2 ",
-        r"curated +3 +42\.9 %", r"clips +6 ", r"kept +4 +66\.7 %", r"next run: has nothing left to do",
+        r"found +7 videos", r"rejected, not_a_video +1 videos", r"rejected, unreadable +1 videos",
+        r"duplicates +2 videos", r"curated +3 videos", r"duplicates +2 clips", r"kept +4 clips",
         r"speed: [\d.]+ s of video per second", r"report: .*report\.html",
     ):  # fmt: skip
         assert re.search(line, runs.first.said), line
@@ -167,10 +194,17 @@ def test_second_run_changes_no_file_but_its_record(runs: Runs) -> None:
     assert [name.split("/")[0] for name in after.keys() - before.keys()] == ["runs"]
 
 
-def test_run_over_a_folder_of_nothing_good_needs_no_ray_is_rebuilt_and_sees_what_is_added(
+def test_added_film_alone_is_processed(runs: Runs) -> None:
+    assert runs.added.code == 0
+    names = {row["video_id"]: Path(str(row["uri"])).name for row in rows(runs.output, "videos")}
+    record = json.loads(max((runs.output / "runs").glob("*.stream.json")).read_text())
+    assert {names[lap["video_id"]] for lap in record["laps"]} == {"garden.mp4"}
+
+
+def test_run_over_a_folder_of_nothing_good_needs_no_ray_and_is_rebuilt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Flyte's local cache is on, and must not take a deleted output or another folder for a finished one."""
+    """Flyte's local cache is on, and must not take a deleted output for a finished one."""
     from workflows.curate import curate
 
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -178,12 +212,23 @@ def test_run_over_a_folder_of_nothing_good_needs_no_ray_is_rebuilt_and_sees_what
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "letter.mp4").write_text("The film will follow by post.")
     output = tmp_path / "out"
-    curate(source=str(tmp_path / "source"), output=str(output), spec=SPEC)
+    curate(source=str(tmp_path / "source"), output=str(output), spec=Curation.of(SPEC))
     before = published_files(output)
     assert fates(output, tmp_path / "source") == {"letter.mp4": "not_a_video"}
     shutil.rmtree(output)
-    curate(source=str(tmp_path / "source"), output=str(output), spec=SPEC)
+    curate(source=str(tmp_path / "source"), output=str(output), spec=Curation.of(SPEC))
     assert published_files(output) == before
-    (tmp_path / "source" / "note.mp4").write_text("Not yet.")
-    curate(source=str(tmp_path / "source"), output=str(output), spec=SPEC)
-    assert fates(output, tmp_path / "source") == dict.fromkeys(["letter.mp4", "note.mp4"], "not_a_video")
+
+
+def test_the_acceptance_of_a_cluster_is_a_run_that_finds_itself_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.hardware import Engine
+    from workflows.acceptance import accept
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RAY_ADDRESS", NOWHERE)
+    draw_film(tmp_path / "source" / "harbour.mp4", seed=1, shots=(76,))
+    said = accept(source=str(tmp_path / "source"), output=str(tmp_path / "out"), engine=Engine.MAP)
+    assert said == "accepted: 3 s of video were curated, and the second run had nothing to do"
+    assert len(list(tmp_path.glob("out/acceptance-*/clips/*.mp4"))) == 1

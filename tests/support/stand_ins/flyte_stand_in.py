@@ -14,8 +14,8 @@ from threading import Thread
 
 import grpc
 import yaml
-from flyteidl.admin import launch_plan_pb2, task_pb2, version_pb2, workflow_pb2
-from flyteidl.core import tasks_pb2
+from flyteidl.admin import common_pb2, launch_plan_pb2, task_pb2, version_pb2, workflow_pb2
+from flyteidl.core import compiler_pb2, tasks_pb2
 from flyteidl.service import admin_pb2_grpc, dataproxy_pb2, dataproxy_pb2_grpc
 
 ROOT = Path(__file__).parents[3]
@@ -69,6 +69,21 @@ class _Admin(admin_pb2_grpc.AdminServiceServicer):
         if request.state == launch_plan_pb2.ACTIVE:
             self._notes.active.append(request.id.name)
         return launch_plan_pb2.LaunchPlanUpdateResponse()
+
+    def GetLaunchPlan(
+        self, request: common_pb2.ObjectGetRequest, context: grpc.ServicerContext
+    ) -> launch_plan_pb2.LaunchPlan:
+        return launch_plan_pb2.LaunchPlan(id=request.id, spec=self._notes.launch_plans[request.id.name])
+
+    def GetWorkflow(
+        self, request: common_pb2.ObjectGetRequest, context: grpc.ServicerContext
+    ) -> workflow_pb2.Workflow:
+        primary = compiler_pb2.CompiledWorkflow(template=self._notes.workflows[request.id.name].template)
+        tasks = [compiler_pb2.CompiledTask(template=template) for template in self._notes.tasks.values()]
+        closure = compiler_pb2.CompiledWorkflowClosure(primary=primary, tasks=tasks)
+        return workflow_pb2.Workflow(
+            id=request.id, closure=workflow_pb2.WorkflowClosure(compiled_workflow=closure)
+        )
 
     def GetVersion(
         self, request: version_pb2.GetVersionRequest, context: grpc.ServicerContext

@@ -1,0 +1,40 @@
+"""Ray as several nodes of this machine: one of them is killed, or the driver is."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.runs.curation import ROOT, environment
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def done(*arguments: str) -> dict[str, object]:
+    env = environment()
+    env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT}"
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.support.runs.ray_nodes", *arguments],
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+@pytest.fixture
+def source(tmp_path: Path, collection: Path) -> Path:
+    shutil.copytree(collection, tmp_path / "source")
+    return tmp_path / "source"
+
+
+def test_a_run_that_loses_a_node_publishes_what_an_undisturbed_one_does(source: Path, tmp_path: Path) -> None:
+    found = done("lose", str(source), str(tmp_path))
+    assert found == {"was_lost": True, "num_alive": 2, "is_equal": True}
+
+
+def test_a_driver_that_was_killed_is_started_again_on_the_same_nodes(source: Path, tmp_path: Path) -> None:
+    found = done("restart", str(source), str(tmp_path))
+    assert found == {"codes": [-9, 0], "is_equal": True}

@@ -1,7 +1,7 @@
 # Curation of video. `make help` lists the targets.
 SOURCE ?=
 OUTPUT ?= data/curated
-SPEC ?= examples/demo.yaml
+SPEC ?= $(if $(SOURCE),examples/own_footage.yaml,examples/demo.yaml)
 VIDEOS ?=
 # Processes that share the tests. Two of them fill two cores; each test has a time limit, so more need more cores.
 WORKERS ?= 2

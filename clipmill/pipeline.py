@@ -7,8 +7,10 @@ from typing import Self
 
 from clipmill import layout
 from clipmill.backends.base import BaseExecutor
+from clipmill.curation.publication import Published
 from clipmill.curation.run import RunOptions, run_curation
 from clipmill.dataset.exports.embeddings import algorithm_of, embedders
+from clipmill.dataset.reading import PublishedDataset, open_dataset
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.run import Engine, check_machine, has_ray, join_cluster, stream
 from clipmill.errors import RunStopped, SpecError
@@ -20,6 +22,7 @@ from clipmill.planning.nodes import Node, Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
 from clipmill.sandbox.pool import kept_processes
+from clipmill.specs import DedupSpec
 from clipmill.stages.base import CompositeStage, Stage
 from clipmill.stages.process_stage import is_process
 from clipmill.storage import store
@@ -28,6 +31,34 @@ from clipmill.tasks.video import VideoTask
 from clipmill.tasks.view import task_of
 
 logger = logging.getLogger(__name__)
+
+
+class PipelineRun(list[VideoTask]):
+    """The finished tasks of a run, and with a writer what it published.
+
+    ``published`` has the counts (``funnel``), the URI of the report and how the run ended; None without a
+    writer.
+    """
+
+    def __init__(
+        self, tasks: Iterable[VideoTask], output: str = "", published: Published | None = None
+    ) -> None:
+        super().__init__(tasks)
+        self.output, self.published = output, published
+
+    @property
+    def dataset(self) -> PublishedDataset:
+        """The published snapshot: kept clips, and tables such as ``clips`` and ``rejections`` as Arrow.
+
+        SpecError for a run without a writer.
+        """
+        if not self.output:
+            raise SpecError("nothing was published: add a ClipWriterStage to the pipeline")
+        return open_dataset(self.output)
+
+    def summary(self) -> str:
+        """Returns what a person wants to know at the end."""
+        return self.published.summary() if self.published else f"{len(self)} videos, nothing was published"
 
 
 class Pipeline:
@@ -72,21 +103,26 @@ class Pipeline:
         return plan_of(self.stages, limits=LimitsSpec())
 
     def run(
-        self, engine: Engine | BaseExecutor = "inline", *, executor: BaseExecutor | None = None
-    ) -> list[VideoTask]:
+        self,
+        engine: Engine | BaseExecutor = "inline",
+        *,
+        executor: BaseExecutor | None = None,
+        dedup: DedupSpec | None = None,
+    ) -> PipelineRun:
         """Runs to the end; returns the finished tasks, those of videos that were complete already left out.
 
-        With a ClipWriterStage the output is written, resumed and published like a workflow's, without dedup,
-        and the tasks come back without pixels. Without one nothing is written, and clips keep buffers and
-        frames. ``engine`` ``ray`` needs a running Ray; an executor of ``clipmill.backends`` stands for that
-        engine and starts it, and for ``inline`` where Ray is not installed. SpecError, before any work, for
-        an encoder that does not work here. RunStopped, after the results were published, for a run that
-        ended early.
+        With a ClipWriterStage the output is written, resumed and published like a workflow's, and the tasks
+        come back without pixels. ``dedup`` compares the clips; without it no clip is a duplicate. Without a
+        writer nothing is written, and clips keep buffers and frames. ``engine`` ``ray`` needs a running Ray;
+        an executor of ``clipmill.backends`` stands for that engine and starts it, and for ``inline`` where
+        Ray is not installed. SpecError, before any work, for an encoder that does not work here. RunStopped,
+        after the results were published, for a run that ended early.
         """
         plan = self.plan()
         engine = _engine_of(executor or engine)
         check_machine(plan, engine)
         tasks: list[VideoTask] = []
+        output, done = "", None
 
         def take(chunk: Chunk) -> None:
             tasks.append(task_of(chunk, plan))
@@ -98,12 +134,12 @@ class Pipeline:
             else:
                 _warn_of_other_embeddings(plan)
                 _check_input_path(plan)
-                done = run_curation(
-                    plan, RunOptions(engine=engine), on_chunk=lambda chunk: take(_light(chunk))
-                )
+                output = plan.output.output_path
+                options = RunOptions(engine=engine, dedup=dedup)
+                done = run_curation(plan, options, on_chunk=lambda chunk: take(_light(chunk)))
                 if done.end.kind == "stopped":
                     raise RunStopped(done.end.stopped)
-        return tasks
+        return PipelineRun(tasks, output, done)
 
 
 def _engine_of(wanted: Engine | BaseExecutor) -> Engine:

@@ -6,12 +6,12 @@ from flytekit import task
 
 from clipmill import layout, scratch
 from clipmill.curation import run
+from clipmill.curation.preflight import check_dedup
 from clipmill.dedup_job.result import read_result
 from clipmill.intake import admission, sealed_shards, shards
 from clipmill.intake.inspection import inspected_rows
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan, inspect_digest
-from clipmill.preflight import check_dedup
 from clipmill.runs.folders import sweep_folders
 from clipmill.storage import parquet, store
 from images import CPU_IMAGE

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from clipmill import layout
-from clipmill.outside_names import MAX_PART_BYTES, MAX_PATH_BYTES, path_of
+from clipmill.layout import MAX_PART_BYTES, MAX_PATH_BYTES, path_of
 
 LONG = "long " * 50 + ".mp4"
 

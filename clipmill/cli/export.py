@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from clipmill.cli.exits import DONE
-from clipmill.export.planner import survey_export
 from clipmill.export.report import generation_lines, survey_lines
 from clipmill.export.run import run_export
 from clipmill.export.spec import export_spec
+from clipmill.export.survey import survey_export
 
 app = typer.Typer()
 
@@ -27,6 +27,7 @@ def export(
     caption: Annotated[str, typer.Option(help="column of the text; empty: the best caption")] = "",
     embeddings: Annotated[str, typer.Option(help="embeddings to take along, or none; empty: all")] = "",
     artifacts: Annotated[str, typer.Option(help="columns of files to take along, such as preview_uri")] = "",
+    metadata: Annotated[str, typer.Option(help="CSV or parquet about sources: columns source.*")] = "",
     buckets: Annotated[str, typer.Option(help="folders of tars: none, size or cosmos")] = "none",
     preset: Annotated[str, typer.Option(help="frames, rate and multiple of ltx, wan or hunyuan")] = "",
     frames: Annotated[str, typer.Option(help="frames of a sample, such as 8n+1 or 33,65,97")] = "",
@@ -56,7 +57,8 @@ def export(
         {
             "format": format, "snapshot": snapshot, "unit": unit, "require": _words(require),
             "caption": caption, "embeddings": _embeddings(embeddings), "artifacts": _words(artifacts),
-            "buckets": buckets, "preset": preset, "frames": frames, "at": at, "fps": fps, "size": size,
+            "metadata": metadata, "buckets": buckets,
+            "preset": preset, "frames": frames, "at": at, "fps": fps, "size": size,
             "multiple": multiple, "fit": fit, "upscale": upscale, "materialize": materialize,
             "text_embeddings": text_embeddings, "videos": videos, "seed": seed,
             "max_shard_bytes": max_shard_bytes, "max_shard_samples": max_shard_samples,

@@ -4,8 +4,9 @@ from typing import Annotated
 
 import typer
 
-from clipmill.cli.exits import DONE, FAILURES_LEFT, MISUSE
+from clipmill.cli.exits import DONE, FAILURES_LEFT
 from clipmill.dataset.snapshots.record import named_snapshot
+from clipmill.errors import OutputError
 from clipmill.partition.leaks import find_leaks
 from clipmill.partition.run import Split, split_clips
 from clipmill.partition.spec import parse_ratios, partition_spec
@@ -27,6 +28,7 @@ def split(
     cap: Annotated[int | None, typer.Option(help="most clips of one value of --cap-by")] = None,
     cap_by: Annotated[str, typer.Option(help="video_id, another column, or cluster")] = "",
     rank: Annotated[str, typer.Option(help="column whose larger value is better; -column: the smaller")] = "",
+    metadata: Annotated[str, typer.Option(help="CSV or parquet about sources: columns source.*")] = "",
     snapshot: Annotated[str, typer.Option(help="id of a snapshot; empty: the current one")] = "",
     check: Annotated[bool, typer.Option("--check", help="only look for clips that leak")] = False,
     embedding: Annotated[str, typer.Option(help="what --check compares by; empty: the first")] = "",
@@ -43,7 +45,7 @@ def split(
     spec = partition_spec(
         {
             "ratios": parse_ratios(ratios), "group_by": group_by, "by": by, "seed": seed, "cap": cap,
-            "cap_by": cap_by, "rank": rank,
+            "cap_by": cap_by, "rank": rank, "metadata": metadata,
         }
     )  # fmt: skip
     print(_summary(split_clips(output, found, spec)))
@@ -62,8 +64,7 @@ def _summary(done: Split) -> str:
 def _check(output: str, embedding: str, snapshot: str) -> int:
     settings = read_settings(output)
     if settings is None:
-        print(f"{output} was never split: clipmill split {output}")
-        return MISUSE
+        raise OutputError(f"{output} was never split: clipmill split {output}")
     leaks = find_leaks(output, named_snapshot(output, snapshot), str(settings["training"]), embedding)
     for leak in leaks[:MAX_SHOWN]:
         print(f"{leak.similarity:.3f}  {leak.part} {leak.clip_id}  {leak.other_part} {leak.other_id}")

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from clipmill import layout, scratch
 from clipmill.arrow import equal
+from clipmill.curation.preflight import compared, compared_embeddings
 from clipmill.dataset.exports.embeddings import (
     algorithm_of,
     export_clips,
@@ -20,7 +21,6 @@ from clipmill.dedup_job.tables.embedding_files import embedding_files
 from clipmill.intake.manifests import get_sources
 from clipmill.planning.judgement import RESULT
 from clipmill.planning.plan import Plan
-from clipmill.preflight import compared, compared_embeddings
 from clipmill.runs.folders import remove_folder
 from clipmill.runs.lease import Lease, take
 from clipmill.runs.process_name import this_process

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from clipmill import scratch
 from clipmill.curation.deduplication import dedup_input, find_duplicates
+from clipmill.curation.preflight import check_dedup
 from clipmill.curation.publication import Published, publish_snapshot
 from clipmill.dataset.kept import kept_clips
 from clipmill.dataset.snapshots.record import check_standing
@@ -23,7 +24,6 @@ from clipmill.intake.shards import plan_shards
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
-from clipmill.preflight import check_dedup
 from clipmill.progress import LogStatus, Show, Status
 from clipmill.runs.folders import remove_folder, sweep_folders
 from clipmill.runs.lease import TERM_S, Lease, check_output, take

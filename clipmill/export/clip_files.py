@@ -12,7 +12,6 @@ from clipmill.dataset.snapshots.record import Snapshot
 from clipmill.errors import SourceError, StoreError, TransientStoreError
 from clipmill.export.spec import ExportSpec
 from clipmill.limits import LimitsSpec
-from clipmill.media.cut.sample import SampleCut, cut_sample
 from clipmill.planning import registry
 from clipmill.sandbox.pool import PooledProcess
 from clipmill.stages.encode_options import EncodeOptions
@@ -27,11 +26,11 @@ _CUT_S = 600.0
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """Files of samples below an output; cut ones are encoded by ``options``."""
+    """Files of samples below an output; cut ones are encoded as the clips of the snapshot were."""
 
     output: str
     spec: ExportSpec
-    options: EncodeOptions
+    snapshot: Snapshot
     scratch: str
 
     def in_turn(self, rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
@@ -69,7 +68,7 @@ class ClipFiles:
         if row["is_whole"]:
             return path
         out = os.path.join(self.scratch, f"cut-{row['sample_id']}.mp4")
-        cut_in_child(path, out, _cut_of(row, self.spec), self.options)
+        _cut_in_child(path, out, row, self.spec, _encode_options(self.snapshot))
         if path != uri:
             os.unlink(path)
         return out
@@ -103,15 +102,27 @@ def suffix_of(row: Row) -> str:
     return os.path.splitext(row["clip_uri"])[1] if row["is_whole"] else ".mp4"
 
 
-def cut_in_child(path: str, out: str, cut: SampleCut, options: EncodeOptions) -> None:
+def _cut_in_child(path: str, out: str, row: Row, spec: ExportSpec, options: EncodeOptions) -> None:
     """Cuts a sample in a codec process."""
+    from clipmill.media.cut.sample import SampleCut, cut_sample  # copies wait for no codec library
+
+    is_sized = bool(spec.size or spec.multiple)
+    cut = SampleCut(
+        start_frame=row["start_frame"],
+        end_frame=row["end_frame"],
+        num_frames=row["num_frames"],
+        first_step=row["first_step"],
+        fps=row["fps"],
+        size=(row["width"], row["height"]) if is_sized else None,
+        fit=spec.fit if spec.size else "middle",
+    )
     limits = LimitsSpec()
     process = PooledProcess(memory_limit_bytes=limits.max_child_bytes)
     process.run(cut_sample, path, out, cut, options=options, timeout_s=_CUT_S, stall_s=limits.decode_stall_s)
 
 
-def encode_options(snapshot: Snapshot) -> EncodeOptions:
-    """Returns how the clips of a snapshot were encoded; the default where the manifest does not say."""
+def _encode_options(snapshot: Snapshot) -> EncodeOptions:
+    """How the clips of a snapshot were encoded; the default where the manifest does not say."""
     stages = cast("Mapping[str, Mapping[str, Any]]", snapshot.manifest["stages"])
     encoders = [use for use in registry.BUILT_IN if issubclass(registry.stage_class(use), EncoderStage)]
     for entry in stages.values():
@@ -123,16 +134,3 @@ def encode_options(snapshot: Snapshot) -> EncodeOptions:
 def _options(cls: type, parameters: Mapping[str, Any]) -> EncodeOptions:
     assert issubclass(cls, EncoderStage)
     return cls.model_validate(parameters).options()
-
-
-def _cut_of(row: Row, spec: ExportSpec) -> SampleCut:
-    is_sized = bool(spec.size or spec.multiple)
-    return SampleCut(
-        start_frame=row["start_frame"],
-        end_frame=row["end_frame"],
-        num_frames=row["num_frames"],
-        first_step=row["first_step"],
-        fps=row["fps"],
-        size=(row["width"], row["height"]) if is_sized else None,
-        fit=spec.fit if spec.size else "middle",
-    )

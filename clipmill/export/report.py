@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from clipmill.export.planner import Amounts, Place, Survey
 from clipmill.export.record import Generation
+from clipmill.export.survey import Amounts, Place, Survey
 
 REASONS = {
     "no_caption": "has no text",

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from clipmill import identity, layout
 from clipmill.dataset.snapshots.record import named_snapshot
 from clipmill.errors import OutputError
-from clipmill.export.clip_files import ClipFiles, encode_options
+from clipmill.export.clip_files import ClipFiles
 from clipmill.export.formats import FORMATS
 from clipmill.export.job import FinishJob, Receipt, ShardJob, read_receipt
 from clipmill.export.planner import plan_export
@@ -64,6 +64,7 @@ def finish_export(output: str, dest: str) -> Sequence[str]:
         raise OutputError(f"{dest} lacks {len(missing)} shards, such as {missing[0]}: export again")
     snapshot = named_snapshot(output, plan.generations[-1].snapshot_id)
     job = FinishJob(dest, plan, snapshot, [one for one in receipts if one is not None])
+    store.remove_leftovers(dest)
     return FORMATS[plan.spec.format]().finish(job)
 
 
@@ -89,7 +90,7 @@ def _written(output: str, dest: str, plan: ExportPlan, shard: Shard) -> Shard:
         raise OutputError(f"{layout.join(dest, shard.plan)} is not what export.json names: export elsewhere")
     snapshot = named_snapshot(output, _snapshot_of(plan, shard))
     with ScratchFolder("export") as scratch:
-        clips = ClipFiles(output, plan.spec, encode_options(snapshot), scratch.path)
+        clips = ClipFiles(output, plan.spec, snapshot, scratch.path)
         job = ShardJob(dest, plan.spec, shard, parquet.decode(data), clips)
         written = FORMATS[plan.spec.format]().write(job)
     store.put_bytes(receipt_path(dest, shard), written.encoded())

@@ -127,7 +127,10 @@ def _meta(sample: Sample, row: Row) -> str:
             for window in sample.windows
         ],
     }
-    return json.dumps(_finite(content), ensure_ascii=False)
+    try:
+        return json.dumps(content, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(content), ensure_ascii=False)
 
 
 def _finite(value: object) -> object:

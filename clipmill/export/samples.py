@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from clipmill.export.frame_rules import Run, frames_of_run, frames_on_grid, runs
 from clipmill.export.sample_rows import EMBEDDING, Columns, Cut, Row, Sample, row_of
-from clipmill.export.sizes import cosmos_bucket, parse_size, size_of
+from clipmill.export.shape.frame_rules import Run, frames_of_run, frames_on_grid, runs
+from clipmill.export.shape.sizes import cosmos_bucket, parse_size, size_of
 from clipmill.export.snapshot_rows import ClipRange, Part
 from clipmill.export.spec import ExportSpec
 from clipmill.export.spool import ORDER, order_of

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_LARGE = 0.5
-"""Share of a shard: a larger sample is no reason to make all other shards smaller."""
+_SLACK = 0.1
+"""Share of a shard that samples of unequal sizes may leave empty."""
 
 
 @dataclass
@@ -23,10 +23,9 @@ class BucketTally:
         self.largest = max(self.largest, float(shares.max(initial=0.0)))
 
     def num_shards(self, min_shards: int) -> int:
-        """Returns how many shards hold the samples so that none is too large; never more than samples."""
-        by_size = int(np.ceil(round(self.share / (1 - min(self.largest, _LARGE)), 9)))
-        if self.share <= 1:
-            by_size = 1
+        """Returns how many shards the samples are meant for; never more than samples."""
+        slack = 1 - min(self.largest, _SLACK)
+        by_size = 1 if self.share <= 1 else int(np.ceil(round(self.share / slack, 9)))
         return min(max(by_size, min_shards), self.num_samples)
 
 
@@ -35,11 +34,22 @@ def shares(num_bytes: np.ndarray, *, max_bytes: int, max_samples: int) -> np.nda
     return np.maximum(num_bytes / max_bytes, 1.0 / max_samples)
 
 
-def shard_indices(before: float, shares: np.ndarray, tally: BucketTally, num_shards: int) -> np.ndarray:
-    """Returns int64 ``(N,)``: the shard of each sample, of which ``before`` were filled by earlier ones.
+class ShardFiller:
+    """Gives samples their shards in turn: each gets an equal part of the sum, and none more than it holds."""
 
-    Shards are filled in order, each by an equal part of the sum; ascending.
-    """
-    starts = before + np.concatenate([[0.0], np.cumsum(shares)[:-1]])
-    found = np.floor((starts + shares / 2) / tally.share * num_shards)
-    return np.minimum(found.astype(np.int64), num_shards - 1)
+    def __init__(self, tally: BucketTally, num_shards: int) -> None:
+        self._part, self._num_shards = tally.share / num_shards, num_shards
+        self._index, self._before, self._filled = 0, 0.0, 0.0
+
+    def indices(self, shares: np.ndarray) -> np.ndarray:
+        """Returns int64 ``(N,)``: the shard of each of the next samples, ascending."""
+        found = np.empty(len(shares), np.int64)
+        for row, share in enumerate(shares.tolist()):
+            is_due = self._before + share / 2 > (self._index + 1) * self._part
+            is_full = self._filled + share > 1 + 1e-9
+            if self._filled and (is_full or (is_due and self._index < self._num_shards - 1)):
+                self._index, self._filled = self._index + 1, 0.0
+            found[row] = self._index
+            self._before += share
+            self._filled += share
+        return found

@@ -11,6 +11,7 @@ import pyarrow as pa
 from clipmill import arrow
 from clipmill.dataset.snapshots.embeddings import embeddings_of
 from clipmill.dataset.snapshots.record import Snapshot, named_snapshot, table_parts
+from clipmill.dataset.source_columns import SourceColumns, read_source_columns
 from clipmill.errors import SpecError
 from clipmill.export.spool import ROWS_AT_ONCE, Spool, bits_for, order_of
 from clipmill.partition.table import part_rows
@@ -42,6 +43,7 @@ class SnapshotRows:
     output: str
     snapshot: Snapshot
     embeddings: Mapping[str, Sequence[str]]
+    source_columns: SourceColumns | None = None
 
     @property
     def window_columns(self) -> Sequence[str]:
@@ -52,7 +54,8 @@ class SnapshotRows:
     @property
     def clip_columns(self) -> Sequence[str]:
         """Names of the columns of clips."""
-        return parquet.column_names(table_parts(self.output, "clips", snapshot=self.snapshot)[0])
+        names = parquet.column_names(table_parts(self.output, "clips", snapshot=self.snapshot)[0])
+        return [*names, *(self.source_columns.names if self.source_columns else ())]
 
     def _has(self, table: str) -> bool:
         return table in self.snapshot.tables
@@ -93,13 +96,16 @@ class SnapshotRows:
 
     def _kept(self) -> Iterator[pa.Table]:
         for table in self._batches("clips"):
-            yield table.filter(arrow.equal(table["status"], "kept"))
+            kept = table.filter(arrow.equal(table["status"], "kept"))
+            yield self.source_columns.beside(kept) if self.source_columns else kept
 
     def _batches(self, table: str) -> Iterator[pa.Table]:
         return _of_files(table_parts(self.output, table, snapshot=self.snapshot), None)
 
 
-def snapshot_rows(output: str, snapshot_id: str, embeddings: Sequence[str] | None) -> SnapshotRows:
+def snapshot_rows(
+    output: str, snapshot_id: str, embeddings: Sequence[str] | None, metadata: str = ""
+) -> SnapshotRows:
     """Returns the rows of a snapshot, the current one where no id is given, with all its embeddings or some.
 
     SourceError for an output without it, SpecError for an embedding that it does not have.
@@ -111,7 +117,8 @@ def snapshot_rows(output: str, snapshot_id: str, embeddings: Sequence[str] | Non
     if unknown := [name for name in names if name not in known]:
         have = ", ".join(known) or "none"
         raise SpecError(f"{output} has no embedding {unknown[0]}; it has {have}")
-    return SnapshotRows(output, snapshot, {name: known[name] for name in names})
+    columns = read_source_columns(metadata) if metadata else None
+    return SnapshotRows(output, snapshot, {name: known[name] for name in names}, columns)
 
 
 def _of_files(uris: Sequence[str], columns: Sequence[str] | None) -> Iterator[pa.Table]:

@@ -6,9 +6,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from clipmill import identity
 from clipmill.errors import SpecError
-from clipmill.export.frame_rules import At, FrameRule
-from clipmill.export.presets import PRESETS
-from clipmill.export.sizes import Fit, parse_size
+from clipmill.export.shape.frame_rules import At, FrameRule
+from clipmill.export.shape.presets import PRESETS
+from clipmill.export.shape.sizes import Fit, parse_size
 from clipmill.stages.base import Spec
 from clipmill.stages.fault_words import faults_in_words
 from clipmill.stages.spec import SPEED
@@ -34,9 +34,11 @@ class ExportSpec(Spec):
 
     ``unit`` ``auto`` makes a sample of each window where a clip has more than one and the format can say
     which frames it means. ``require`` leaves out samples that lack something, counted. ``caption`` names the
-    column of the text. ``frames`` (``8n+1`` or ``33,65,97``), ``at``, ``fps``, ``size`` or ``multiple`` say
-    what a sample's video is: without ``materialize`` they choose and describe clips, with it they are cut and
-    encoded. ``preset`` fills in frames, rate and multiple of a model.
+    column of the text. ``metadata`` is a CSV or parquet file about sources, whose columns are ``source.*``.
+
+    ``frames`` (``8n+1`` or ``33,65,97``), ``at``, ``fps``, ``size`` or ``multiple`` say what a sample's video
+    is: without ``materialize`` they choose and describe clips, with it they are cut and encoded. ``preset``
+    fills in frames, rate and multiple of a model.
     """
 
     stage_name: ClassVar[str] = "export"
@@ -48,6 +50,7 @@ class ExportSpec(Spec):
     caption: str = ""
     embeddings: tuple[str, ...] | None = None
     artifacts: tuple[str, ...] = ()
+    metadata: str = ""
     buckets: Buckets = "none"
     preset: PresetName = ""
     frames: str = ""

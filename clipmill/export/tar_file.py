@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
-_COPY_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,8 @@ def _check_names(flags: Sequence[Flag], arguments: Sequence[str]) -> None:
         name = argument.partition("=")[0]
         if name.startswith("--") and name not in names:
             close = get_close_matches(name, names, n=1)
-            raise SpecError(f"there is no flag {name}" + (f"; did you mean {close[0]}?" if close else ""))
+            hint = f"; did you mean {close[0]}?" if close else ""
+            raise SpecError(f"No such option: {name}{hint}")
 
 
 class _Parser(argparse.ArgumentParser):

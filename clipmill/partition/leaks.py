@@ -66,7 +66,7 @@ def find_leaks(output: str, snapshot: Snapshot, training: str, embedding: str = 
 
 def _parts(output: str, snapshot: Snapshot) -> Mapping[str, str]:
     """Clip id -> part, for the clips of the snapshot that are in one."""
-    clips = read_clips(output, snapshot, group_by="", cap_by="", rank="")
+    clips = read_clips(output, snapshot)
     standing = read_standing(output)
     kept = arrow.flags(arrow.is_in(standing.ids, clips.ids.filter(pa.array(clips.is_kept))))
     pairs = zip(standing.ids.to_pylist(), standing.parts.tolist(), kept.tolist(), strict=True)

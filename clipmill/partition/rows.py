@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from clipmill import arrow, layout
 from clipmill.dataset.snapshots.record import Snapshot, table_parts
+from clipmill.dataset.source_columns import SourceColumns
 from clipmill.dedup_job.selection import KMEANS
 from clipmill.errors import SpecError
 from clipmill.partition.table import PARTS_SCHEMA, part_files
@@ -16,6 +17,7 @@ from clipmill.storage import parquet, store
 CLUSTER = "cluster"
 """Not a column: the cluster that deduplication found a clip in."""
 _ROWS = 65_536
+_BASE = ("clip_id", "video_id", "source_uri", "status", "start_s", "end_s")
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,31 @@ class Clips:
     ranks: np.ndarray
 
 
-def read_clips(output: str, snapshot: Snapshot, *, group_by: str, cap_by: str, rank: str) -> Clips:
+def read_clips(
+    output: str,
+    snapshot: Snapshot,
+    *,
+    group_by: str = "",
+    cap_by: str = "",
+    rank: str = "",
+    sources: SourceColumns | None = None,
+) -> Clips:
     """Returns the clips of a snapshot. SpecError names a column that it lacks."""
     uris = table_parts(output, "clips", snapshot=snapshot)
-    names = parquet.column_names(uris[0])
+    names = [*parquet.column_names(uris[0]), *(sources.names if sources else ())]
     rank_column = rank.removeprefix("-")
     asked = [name for name in (group_by, cap_by, rank_column) if name and name != CLUSTER]
     if missing := [name for name in asked if name not in names]:
         raise SpecError(f"the clips have no column {missing[0]}; they have {', '.join(names)}")
-    columns = list(dict.fromkeys(["clip_id", "video_id", "status", "start_s", "end_s", *asked]))
-    tables = [table for uri in uris for table in parquet.read_batches(uri, columns, max_rows=_ROWS)]
-    table = pa.concat_tables([one.filter(_is_wanted(one)) for one in tables]).combine_chunks()
+    columns = list(dict.fromkeys([*_BASE, *asked]))
+    wanted = [
+        table.filter(_is_wanted(table))
+        for uri in uris
+        for table in parquet.read_batches(uri, columns, max_rows=_ROWS)
+    ]
+    table = pa.concat_tables(wanted).combine_chunks()
+    del wanted  # as large as the table
+    table = sources.beside(table) if sources else table
     ids = table["clip_id"].combine_chunks()
     videos, video_ids = _codes(table["video_id"])
     return Clips(

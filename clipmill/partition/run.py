@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.dataset.snapshots.record import Snapshot
+from clipmill.dataset.source_columns import read_source_columns
 from clipmill.errors import OutputError
 from clipmill.partition.caps import beyond_cap
 from clipmill.partition.draw import draw_groups, settled
@@ -67,7 +68,10 @@ def split_clips(output: str, snapshot: Snapshot, spec: PartitionSpec) -> Split:
     be filled.
     """
     _check_settings(output, spec)
-    clips = read_clips(output, snapshot, group_by=spec.group_by, cap_by=spec.cap_by, rank=spec.rank)
+    sources = read_source_columns(spec.metadata) if spec.metadata else None
+    clips = read_clips(
+        output, snapshot, group_by=spec.group_by, cap_by=spec.cap_by, rank=spec.rank, sources=sources
+    )
     standing = read_standing(output)
     grouped = _grouped(clips, standing, duplicate_pairs(output, snapshot, clips))
     places = places_in(clips.ids, standing.ids)

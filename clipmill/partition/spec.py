@@ -19,7 +19,7 @@ class PartitionSpec(Spec):
     ``ratios`` name the parts; the largest is for training, the others are to measure by. ``group_by`` is a
     column of clips whose equal values stay together. ``by`` says what the ratios are of. At most ``cap``
     clips of one value of ``cap_by`` enter any part, best first by the column ``rank`` (``-name``: the smaller
-    is the better one).
+    is the better one). ``metadata`` is a CSV or parquet file about sources, whose columns are ``source.*``.
     """
 
     stage_name: ClassVar[str] = "split"
@@ -31,6 +31,7 @@ class PartitionSpec(Spec):
     cap: Annotated[int, Field(ge=1)] | None = None
     cap_by: str = ""
     rank: str = ""
+    metadata: str = ""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

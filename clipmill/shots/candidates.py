@@ -59,9 +59,9 @@ class Candidates:
             self._marks[max(0, start - self._first_frame) : end - self._first_frame] = True
 
     def _told(self, num_final: int) -> np.ndarray:
-        told, self._marks = np.split(self._marks, [max(0, num_final - self._first_frame)])
-        self._first_frame += len(told)
-        return told
+        settled, self._marks = np.split(self._marks, [max(0, num_final - self._first_frame)])
+        self._first_frame += len(settled)
+        return settled
 
 
 def _spans(candidates: list[Candidate]) -> list[tuple[int, int]]:

@@ -235,11 +235,11 @@ class MarkedRuns:
         """Where the last run starts, which an answer to come may lengthen; None without one."""
         return self._runs[-1].start_frame if self._runs else None
 
-    def told(self, num_decided: int) -> Cuts:
+    def settled(self, num_decided: int) -> Cuts:
         """The runs that end before frame ``num_decided``, each once.
 
         All are ranges, one frame long at most hard cuts: as documented, their frames belong to no shot.
         """
-        told = [run for run in self._runs if run.end_frame < num_decided]
-        self._runs = self._runs[len(told) :]
-        return Cuts(gradual=tuple(told))
+        settled = [run for run in self._runs if run.end_frame < num_decided]
+        self._runs = self._runs[len(settled) :]
+        return Cuts(gradual=tuple(settled))

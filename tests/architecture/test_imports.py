@@ -98,13 +98,14 @@ def test_flyte_finds_the_root() -> None:
 
 def test_tasks_and_workflows_are_found() -> None:
     assert (len(TASKS), sorted(names(WORKFLOWS))) == (
-        34,
+        37,
         [
             "accept",
             "compact_state",
             "curate",
             "curate_nightly",
             "dedup",
+            "export",
             "fetch",
             "find_all_duplicates",
             "search",

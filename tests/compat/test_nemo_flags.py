@@ -132,7 +132,7 @@ def test_each_flag_changes_the_spec(flag: str) -> None:
 
 def test_a_misspelt_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nemo-split", "--video-dirs", "v"]) == MISUSE
-    assert capsys.readouterr().err == "clipmill: there is no flag --video-dirs; did you mean --video-dir?\n"
+    assert capsys.readouterr().err == "clipmill: No such option: --video-dirs; did you mean --video-dir?\n"
     assert main(["nemo-split", "--video-dir", "v"]) == MISUSE
     assert "--output-path" in capsys.readouterr().err
     assert main(["nemo-split", "--video-dir=v", "--output-path=o", "--limit-clips=many"]) == MISUSE

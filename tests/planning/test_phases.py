@@ -19,6 +19,7 @@ from footage.sound import sound_bed
 from tests.support import hand_made
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import curate_here, laps, plain_spec, rows, run_python
+from tests.support.runs.one_codec import one_codec_process
 from tests.support.stages.light_stage import LightFilter
 
 pytestmark = pytest.mark.integration
@@ -36,6 +37,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def last(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run with the stage behind deduplication left."""
+    output = tmp_path_factory.mktemp("phases") / "last"
+    with one_codec_process():
+        curate_here(source, output, spec(after="dedup"))
+    return output
+
+
 def spec(*, after: str) -> CurateSpec:
     stage = {"use": "tests.support.stages.light_stage:LightFilter", "after": after}
     return CurateSpec.model_validate(
@@ -47,23 +57,23 @@ def lights(output: Path) -> dict[str, object]:
     return {str(row["clip_id"]): row["luma_mean"] for row in rows(output, "clips")}
 
 
-def test_a_stage_behind_deduplication_runs_for_unique_clips_only(source: Path, tmp_path: Path) -> None:
-    curate_here(source, tmp_path / "last", spec(after="dedup"))
-    curate_here(source, tmp_path / "first", spec(after=""))
-    statuses = {str(row["clip_id"]): row["status"] for row in rows(tmp_path / "last", "clips")}
+@pytest.mark.usefixtures("shared_codec")
+def test_a_stage_behind_deduplication_runs_for_unique_clips_only(
+    source: Path, last: Path, tmp_path: Path
+) -> None:
+    curate_here(source, tmp_path, spec(after=""))
+    statuses = {str(row["clip_id"]): row["status"] for row in rows(last, "clips")}
     assert sorted(map(str, statuses.values())) == ["duplicate", "kept", "kept"]
-    first, last = lights(tmp_path / "first"), lights(tmp_path / "last")
-    assert last == {name: first[name] if statuses[name] == "kept" else None for name in first}
-    assert (
-        sum(int(str(lap["num_items"])) for lap in laps(tmp_path / "last") if lap["operator"] == "light") == 2
-    )
+    first = lights(tmp_path)
+    assert lights(last) == {name: first[name] if statuses[name] == "kept" else None for name in first}
+    assert sum(int(str(lap["num_items"])) for lap in laps(last) if lap["operator"] == "light") == 2
 
 
-def test_a_second_run_has_nothing_to_do(source: Path, tmp_path: Path) -> None:
-    curate_here(source, tmp_path, spec(after="dedup"))
-    before = len(laps(tmp_path))
-    curate_here(source, tmp_path, spec(after="dedup"))
-    assert len(laps(tmp_path)) == before
+@pytest.mark.usefixtures("shared_codec")
+def test_a_second_run_has_nothing_to_do(source: Path, last: Path) -> None:
+    before = len(laps(last))
+    curate_here(source, last, spec(after="dedup"))
+    assert len(laps(last)) == before
 
 
 PHASE = """
@@ -83,14 +93,13 @@ if __name__ == "__main__":
 """
 
 
-def test_one_phase_per_process_leaves_the_same_rows(source: Path, tmp_path: Path) -> None:
-    here, apart = tmp_path / "here", tmp_path / "apart"
-    curate_here(source, here, spec(after="dedup"))
+def test_one_phase_per_process_leaves_the_same_rows(source: Path, last: Path, tmp_path: Path) -> None:
+    apart = tmp_path / "apart"
     plan = plan_of_spec(spec(after="dedup"), source=str(source), output=str(apart))
     assert plan.num_phases == 2
     shards = plan_shards(plan, output=str(apart), sharding=ShardingSpec())
     _inspect(shards.manifest_uris, apart)
-    kept = [str(row["clip_id"]) for row in rows(here, "clips") if row["status"] == "kept"]
+    kept = [str(row["clip_id"]) for row in rows(last, "clips") if row["status"] == "kept"]
     for phase, passed in ((0, None), (1, kept)):  # the second stands in for deduplication
         what = [
             phase,
@@ -104,9 +113,9 @@ def test_one_phase_per_process_leaves_the_same_rows(source: Path, tmp_path: Path
         script.write_text(PHASE)
         done = run_python(str(script), json.dumps(what))
         assert done.returncode == 0, done.stderr
-    assert _state(apart) == _state(here)
+    assert _state(apart) == _state(last)
     assert {path.name: path.read_bytes() for path in (apart / "clips").iterdir()} == {
-        path.name: path.read_bytes() for path in (here / "clips").iterdir()
+        path.name: path.read_bytes() for path in (last / "clips").iterdir()
     }
 
 

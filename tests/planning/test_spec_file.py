@@ -2,9 +2,9 @@
 
 import pytest
 
+from clipmill.curation.preflight import check_dedup
 from clipmill.errors import SpecError
 from clipmill.planning.from_spec import plan_of_spec
-from clipmill.preflight import check_dedup
 from clipmill.spec_file import load_spec
 
 FAULTS = {

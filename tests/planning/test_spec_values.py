@@ -7,11 +7,11 @@ from typing import get_origin
 import pytest
 from pydantic import BaseModel
 
+from clipmill.curation.preflight import check_dedup
 from clipmill.errors import SpecError
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
 from clipmill.planning.registry import BUILT_IN, stage_class
-from clipmill.preflight import check_dedup
 from clipmill.spec_file import spec_of_fields
 from clipmill.specs import CurateSpec
 from clipmill.stages.base import Stage

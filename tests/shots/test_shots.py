@@ -230,9 +230,9 @@ def test_nothing_is_told_below_what_was_final(busy_film: np.ndarray) -> None:
     finder = ContentCutFinder(SPEC)
     for piece in pieces(busy_film, 4):
         num_final = finder.num_final
-        told = finder.feed(piece)
-        assert all(cut >= num_final for cut in told.hard)
-        assert all(span.start_frame >= num_final for span in told.gradual)
+        settled = finder.feed(piece)
+        assert all(cut >= num_final for cut in settled.hard)
+        assert all(span.start_frame >= num_final for span in settled.gradual)
 
 
 @pytest.mark.parametrize(

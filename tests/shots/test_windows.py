@@ -166,8 +166,8 @@ def test_doubtful_windows_are_those_of_the_grid_that_answer_for_a_candidate(
 def test_frames_of_a_transition_belong_to_no_shot(flags: str, expected: list[tuple[int, int]]) -> None:
     found = MarkedRuns(threshold=0.4)
     found.add(FrameSpan(0, len(flags)), np.array([float(flag) for flag in flags], np.float32))
-    told, times_s = found.told(len(flags) + 1), np.arange(len(flags) + 1) / 10
-    split = split_of(TransNetV2ClipExtractionStage(), times_s, told)
+    settled, times_s = found.settled(len(flags) + 1), np.arange(len(flags) + 1) / 10
+    split = split_of(TransNetV2ClipExtractionStage(), times_s, settled)
     assert [(shot.span.start_frame, shot.span.end_frame) for shot in split.shots] == expected
 
 
@@ -175,23 +175,23 @@ def test_a_transition_across_two_answers_is_one() -> None:
     found = MarkedRuns(threshold=0.4)
     found.add(FrameSpan(0, 50), np.repeat([0.1, 0.9], [48, 2]))
     found.add(FrameSpan(50, 100), np.repeat([0.9, 0.1], [3, 47]))
-    assert found.told(1000).gradual == (FrameSpan(48, 53),)
+    assert found.settled(1000).gradual == (FrameSpan(48, 53),)
 
 
 def test_a_run_is_told_when_nothing_can_lengthen_it() -> None:
     found = MarkedRuns(threshold=0.4)
     found.add(FrameSpan(0, 50), np.repeat([0.1, 0.9], [48, 2]))
-    assert found.told(50).gradual == ()
+    assert found.settled(50).gradual == ()
     assert found.open_frame == 48
     found.add(FrameSpan(50, 100), np.repeat([0.1, 0.1], [3, 47]))
-    assert found.told(100).gradual == (FrameSpan(48, 50),)
+    assert found.settled(100).gradual == (FrameSpan(48, 50),)
     assert found.open_frame is None
 
 
 def test_a_probability_at_the_threshold_is_no_transition() -> None:
     found = MarkedRuns(threshold=0.4)
     found.add(FrameSpan(0, 3), np.array([0.4, 0.4000001, 0.400002], np.float32))
-    assert found.told(1000).gradual == (FrameSpan(2, 3),)
+    assert found.settled(1000).gradual == (FrameSpan(2, 3),)
 
 
 def test_the_documented_rules_follow() -> None:
@@ -199,7 +199,7 @@ def test_the_documented_rules_follow() -> None:
     found = MarkedRuns(threshold=0.4)
     found.add(FrameSpan(0, 151), np.where(np.arange(151) == 30, 0.9, 0.0))
     spec = TransNetV2ClipExtractionStage(min_length_s=2.0, max_length_s=5.0, crop_s=0.5)
-    split = split_of(spec, np.arange(152) / 10, found.told(152))
+    split = split_of(spec, np.arange(152) / 10, found.settled(152))
     assert [(clip.start_frame, clip.end_frame) for clip in split.clips] == [
         (5, 25), (36, 86), (86, 136),
     ]  # fmt: skip

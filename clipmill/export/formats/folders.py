@@ -14,6 +14,7 @@ from clipmill.export.clip_files import Row, missing, suffix_of
 from clipmill.export.job import FinishJob, Receipt, ShardJob
 from clipmill.storage import store
 
+_SAME_RATE = 0.01
 _SIDE_PX = 32
 """diffusion-pipe rounds sizes to it."""
 
@@ -161,9 +162,14 @@ class DiffusionPipe:
         return write_videos(job, folder="videos/", texts="videos/{}.txt")
 
     def finish(self, job: FinishJob) -> Sequence[str]:
-        """Writes the configuration of each part."""
+        """Writes the configuration of each part; warns of clips at another rate than the model's."""
+        lines: list[str] = []
         for part, samples in _samples(job):
             root = f"{job.dest}/{part}" if store.is_local(job.dest) else "."
+            lines += [
+                f'dataset = "{job.dest}/{part}/dataset.toml"',
+                *_other_rates(samples, job.plan.spec.fps),
+            ]
             ratios = [one.width / one.height for one in samples]
             side = min(math.isqrt(one.width * one.height) for one in samples) // _SIDE_PX * _SIDE_PX
             frames = sorted({1, *(one.num_frames for one in samples)})
@@ -171,7 +177,17 @@ class DiffusionPipe:
                 side=max(side, _SIDE_PX), least=min(ratios), most=max(ratios), frames=frames, root=root
             )
             job.put(f"{part}/dataset.toml", config.encode())
-        return [f'dataset = "{job.dest}/{part}/dataset.toml"' for part in sorted(job.by_part())]
+        return lines
+
+
+def _other_rates(samples: Sequence[Placed], fps: float | None) -> Iterator[str]:
+    """diffusion-pipe sorts a video by its own frames, and only then takes it at the model's rate."""
+    others = sum(fps is not None and abs(one.rate - fps) > _SAME_RATE * fps for one in samples)
+    if others:
+        yield (
+            f"{others:,} of {len(samples):,} videos have another rate than {fps:g} a second, and may end up "
+            "with fewer frames than their bucket: export with --materialize"
+        )
 
 
 _DIFFUSION_PIPE = """\

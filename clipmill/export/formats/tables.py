@@ -145,7 +145,7 @@ def _card(job: FinishJob) -> str:
     for receipt in job.receipts:
         licences.update(receipt.facts["licences"])
     funnel = cast("Mapping[str, Any]", job.snapshot.manifest["funnel"])
-    counts = [(name, one["items"]) for name, one in funnel.items() if isinstance(one, dict)]
+    counts = [(n, one["items"]) for n, one in funnel.items() if isinstance(one, dict) and "items" in one]
     models = [
         f"| {one['stage']} | {one['name']} | {one['licence'] or 'unknown'} |"
         for one in job.snapshot.manifest.get("models", ())

@@ -70,6 +70,6 @@ class NetworkCutFinder:
         self._waiting = []
 
     def _told(self, num_decided: int) -> Cuts:
-        told = self._runs.told(num_decided)
+        settled = self._runs.settled(num_decided)
         self.num_final = num_decided if self._runs.open_frame is None else self._runs.open_frame
-        return told
+        return settled

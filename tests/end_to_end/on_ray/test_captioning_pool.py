@@ -1,17 +1,14 @@
 """The captioning pool on Ray, with fake GPUs and a captioner ten times slower than the decoder."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.support.runs.curation import environment
+from tests.support.runs.curation import run_python
 
-ROOT = Path(__file__).parents[2]
 NUM_GPUS, NUM_FLOOD, NUM_TRICKLE = 2, 50, 16
 HANG_S = 400
+pytestmark = pytest.mark.timeout(HANG_S + 20)
 
 
 @pytest.fixture(scope="module")
@@ -19,12 +16,8 @@ def followed() -> dict[str, float]:
     """What the pool did with a flood of videos and with the trickle behind it."""
     counts = {"--gpus": NUM_GPUS, "--flood": NUM_FLOOD, "--trickle": NUM_TRICKLE}
     arguments = [str(one) for option in counts.items() for one in option]
-    env = environment()
-    env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT}"
-    done = subprocess.run(
-        [sys.executable, "-m", "bench.captioning", "--json", *arguments],
-        cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, timeout=HANG_S, check=True,
-    )  # fmt: skip
+    done = run_python("-m", "bench.captioning", "--json", *arguments, timeout_s=HANG_S)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from av import logging
+from av.video.reformatter import VideoReformatter
 
 from clipmill.media.bitstream.h264_idr import is_idr
 from clipmill.media.bitstream.nal_units import Framing
@@ -95,7 +96,9 @@ def clips(film: Film, tmp_path_factory: pytest.TempPathFactory) -> Cut:
 @cache
 def pictures(path: str) -> list[np.ndarray]:
     with av.open(path) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(container.streams.video[0])]
+        convert = VideoReformatter()
+        frames = container.decode(container.streams.video[0])
+        return [convert.reformat(frame, format="rgb24", threads=1).to_ndarray() for frame in frames]
 
 
 def key_indices(path: str) -> list[int]:

@@ -14,7 +14,7 @@ from clipmill.media.scan.packet_index import index_packets
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.scan.segments import Joining, scan_segment
 from clipmill.media.scan.spool import load_piece
-from clipmill.media.scan.tracks import named_arrays, track_from_json, track_to_json
+from clipmill.media.scan.tracks import PER_FRAME, named_arrays, track_from_json, track_to_json
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.records import FrameSpan
@@ -238,7 +238,7 @@ def test_every_array_has_a_name_of_its_own(together: ScanArrays) -> None:
     num_values = sum(
         1 + len(samples.values) for samples in (*together.samples.values(), *together.pictures.values())
     )
-    assert len(named_arrays(together)) == 4 + num_values
+    assert len(named_arrays(together)) == len(PER_FRAME) + num_values
 
 
 def test_quality_is_a_measure_like_any_other() -> None:

@@ -112,12 +112,12 @@ def test_cuts_do_not_depend_on_batches(film: tuple[np.ndarray, object]) -> None:
 def test_what_is_final_stays_final(film: tuple[np.ndarray, object]) -> None:
     for spec in (SPEC, EVERYWHERE):
         finder = NetworkCutFinder(LastFrames(batch_windows=2), spec.network_options())
-        whole, told, before = found(film[0], spec).gradual, list[FrameSpan](), 0
+        whole, settled, before = found(film[0], spec).gradual, list[FrameSpan](), 0
         for start in range(0, len(film[0]), 40):
-            told += finder.feed(film[0][start : start + 40]).gradual
+            settled += finder.feed(film[0][start : start + 40]).gradual
             assert finder.num_final >= before
             before = finder.num_final
-            assert told == [span for span in whole if span.start_frame < finder.num_final]
+            assert settled == [span for span in whole if span.start_frame < finder.num_final]
         assert before > len(film[0]) - 400
 
 
@@ -133,14 +133,14 @@ def test_what_is_final_lies_a_bounded_number_of_frames_behind(film: tuple[np.nda
 
 def test_clips_told_early_are_those_of_the_whole(film: tuple[np.ndarray, object]) -> None:
     splitter = splitter_of(SPEC, NetworkCutFinder(LastFrames(), SPEC.network_options()))
-    times_s, told = np.arange(len(film[0]) + 1) / 25, list[FrameSpan]()
+    times_s, settled = np.arange(len(film[0]) + 1) / 25, list[FrameSpan]()
     for end in range(60, len(film[0]), 60):
         updates = splitter.feed(film[0][end - 60 : end], times_s[end - 60 : end])
-        told += [update.span for update in updates if update.state is ClipState.KEPT]
+        settled += [update.span for update in updates if update.state is ClipState.KEPT]
     finder = NetworkCutFinder(LastFrames(), SPEC.network_options())
     whole = split_whole(splitter_of(SPEC, finder), film[0], times_s)
-    assert len(told) >= 5
-    assert told == list(whole.clips[: len(told)])
+    assert len(settled) >= 5
+    assert settled == list(whole.clips[: len(settled)])
 
 
 def test_a_higher_threshold_marks_less(film: tuple[np.ndarray, object]) -> None:

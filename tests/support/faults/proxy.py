@@ -100,6 +100,7 @@ class Proxy:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the header to be confirmed
     proxy: Proxy
 
     def _forward(self) -> None:

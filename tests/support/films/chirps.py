@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -18,7 +19,7 @@ from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.records import ClipSpan, CutClip, FrameSpan
 from clipmill.stages.decoder import Deinterlace
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
-from tests.support.films.numbered_films import numbered, read_number
+from tests.support.films.numbered_films import numbered, read_numbers
 
 FPS = 25
 RATE = 48000
@@ -177,10 +178,7 @@ class ReadBack:
 def read_back(path: str) -> ReadBack:
     """Reads the frames and the sound of a clip file."""
     with av.open(path) as container:
-        video = container.streams.video[0]
-        frames = [
-            (read_number(frame.to_ndarray(format="rgb24")), frame.time) for frame in container.decode(video)
-        ]
+        frames = list(container.decode(container.streams.video[0]))
     with av.open(path) as container:
         samples = _samples(container) if container.streams.audio else np.zeros(0, np.float32)
     heard: dict[float, float] = {}
@@ -191,7 +189,8 @@ def read_back(path: str) -> ReadBack:
             num_silent += WINDOW // 4
         else:
             heard[(at + WINDOW / 2) / RATE] = (_pitch_hz(part) - LOWEST_HZ) / HZ_PER_S
-    return ReadBack([n for n, _ in frames], [float(t or 0) for _, t in frames], heard, num_silent / RATE)
+    times_s = [float(frame.time or 0) for frame in frames]
+    return ReadBack(read_numbers(frames), times_s, heard, num_silent / RATE)
 
 
 def _samples(container: av.container.InputContainer) -> np.ndarray:
@@ -231,7 +230,7 @@ class Curated:
     spans: list[ClipSpan]
     clips: list[CutClip]
 
-    @property
+    @cached_property
     def read(self) -> list[ReadBack]:
         """What the clip files hold."""
         return [read_back(clip.path) for clip in self.clips]

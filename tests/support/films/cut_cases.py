@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from clipmill.media.cut.cut import cut_clips
 from clipmill.media.scan.scan import load_arrays, scan
@@ -90,7 +91,9 @@ def cut(
 
 def pictures(path: str) -> list[np.ndarray]:
     with av.open(path) as container:
-        return [frame.to_ndarray(format="gray") for frame in container.decode(container.streams.video[0])]
+        convert = VideoReformatter()
+        frames = container.decode(container.streams.video[0])
+        return [convert.reformat(frame, format="gray", threads=1).to_ndarray() for frame in frames]
 
 
 def scanned(path: Path, spool: Path, *cuts: tuple[int, int]) -> tuple[list[ClipSpan], ScanFacts]:

@@ -5,11 +5,13 @@ The code is 10 bits, most significant first, in two rows of five squares; white 
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
 import numpy as np
 from av.filter import Graph
+from av.video.reformatter import VideoReformatter
 
 from clipmill.identity import clip_id
 from clipmill.records import ClipSpan, FrameSpan
@@ -22,11 +24,16 @@ FRAME = 3600  # 25 frames a second in TIME_BASE
 
 def numbered(number: int, *, width: int = 128, height: int = 72) -> np.ndarray:
     """uint8 (height, width, 3): the code over a texture that moves a pixel from frame to frame."""
-    texture = np.random.default_rng(1).integers(60, 190, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
-    picture = np.roll(texture.repeat(4, axis=0).repeat(4, axis=1)[:height, :width], number, axis=1)
+    picture = np.roll(_texture(width, height), number, axis=1)
     for bit, (rows, columns) in enumerate(_squares(height, width)):
         picture[rows, columns] = 235 if number >> (NUM_BITS - 1 - bit) & 1 else 16
     return picture
+
+
+@cache
+def _texture(width: int, height: int) -> np.ndarray:
+    texture = np.random.default_rng(1).integers(60, 190, (height // 4 + 1, width // 4 + 1, 3), dtype=np.uint8)
+    return texture.repeat(4, axis=0).repeat(4, axis=1)[:height, :width]
 
 
 def read_number(picture: np.ndarray) -> int:
@@ -37,6 +44,12 @@ def read_number(picture: np.ndarray) -> int:
         inner = patch[patch.shape[0] // 4 : -patch.shape[0] // 4, patch.shape[1] // 4 : -patch.shape[1] // 4]
         number = number << 1 | int(inner.mean() > 125)
     return number
+
+
+def read_numbers(frames: Iterable[av.VideoFrame]) -> list[int]:
+    """The numbers painted on frames. A converter for each frame would take most of the time."""
+    convert = VideoReformatter()
+    return [read_number(convert.reformat(frame, format="gray", threads=1).to_ndarray()) for frame in frames]
 
 
 def draw(
@@ -164,9 +177,7 @@ def read_back(path: str) -> tuple[list[int], list[int]]:
     """Numbers and times (in the file's time base) of a file's frames."""
     with av.open(path) as container:
         frames = list(container.decode(container.streams.video[0]))
-    return [read_number(frame.to_ndarray(format="rgb24")) for frame in frames], [
-        frame.pts if frame.pts is not None else -1 for frame in frames
-    ]
+    return read_numbers(frames), [frame.pts if frame.pts is not None else -1 for frame in frames]
 
 
 def boxes(data: bytes) -> Iterable[str]:

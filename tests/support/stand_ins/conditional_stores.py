@@ -30,6 +30,7 @@ class _Objects:
 class _Handler(BaseHTTPRequestHandler):
     objects: _Objects
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the header to be confirmed
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -141,7 +142,7 @@ def azure_server() -> Iterator[None]:
 def _served(kind: type[_Handler]) -> Iterator[str]:
     handler = type("Handler", (kind,), {"objects": _Objects()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

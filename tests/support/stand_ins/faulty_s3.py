@@ -1,4 +1,4 @@
-"""An S3 server that can be made to answer 503: a proxy before the stand-in."""
+"""An S3 server that can be made to answer 503: a proxy before the stand-in, for clients that soon give up."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +32,7 @@ def faulty_s3(bucket: str) -> Iterator[FaultySwitch]:
         server = ThreadingHTTPServer((LOCALHOST, 0), _handler(urlsplit(url).netloc, switch))
         Thread(target=server.serve_forever, daemon=True).start()
         patch.setenv("AWS_ENDPOINT_URL", f"http://{LOCALHOST}:{server.server_port}")
+        patch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's own; s3fs asks five times within a second
         yield switch
         server.shutdown()
         server.server_close()
@@ -43,6 +44,7 @@ def _handler(netloc: str, switch: FaultySwitch) -> type[BaseHTTPRequestHandler]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the header to be confirmed
     netloc: str
     switch: FaultySwitch
 

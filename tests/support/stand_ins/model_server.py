@@ -64,6 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers as ``told``."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the header to be confirmed
     told: ModelServer
 
     def do_GET(self) -> None:

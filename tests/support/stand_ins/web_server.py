@@ -55,6 +55,7 @@ def web_server() -> Iterator[Site]:
 class _Handler(BaseHTTPRequestHandler):
     site: Site
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms for the header to be confirmed
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: tests read their own output."""

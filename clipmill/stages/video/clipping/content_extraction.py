@@ -66,7 +66,7 @@ class ContentClipExtractionStage(ShotClipRules):
     name: ClassVar[str] = "content"
     version: ClassVar[int] = 3
 
-    threshold: float = Field(default=0.4, gt=0, lt=1)
+    threshold: float = Field(default=0.5, gt=0, lt=1)
     min_shot_frames: int = Field(default=3, ge=1)
     find_gradual: bool = True
     gradual_threshold: float = Field(default=0.2, gt=0, lt=1)

@@ -1,0 +1,1 @@
+"""What a sample's video is: frames, rate and size, and what trainers take. Pure."""

@@ -1,0 +1,150 @@
+"""What an export of a snapshot would hold, and what it leaves out: the samples by part and bucket."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from clipmill import arrow
+from clipmill.errors import SourceError, SpecError
+from clipmill.export.sample_rows import Columns
+from clipmill.export.samples import Tally, Wanted, samples
+from clipmill.export.snapshot_rows import SnapshotRows, snapshot_rows
+from clipmill.export.spec import ExportSpec
+from clipmill.storage import store
+
+_CAPTIONS = ("enhanced_caption", "caption")
+"""Columns of text that are taken where the user names none, best first."""
+
+Place = tuple[str, str]
+"""Part and bucket."""
+
+
+@dataclass
+class Amounts:
+    """What a bucket holds."""
+
+    num_samples: int = 0
+    num_bytes: int = 0
+    num_frames: int = 0
+    seconds: float = 0.0
+    num_shards: int = 0
+
+
+@dataclass
+class Survey:
+    """What an export would hold, by part and bucket, and what it leaves out by reason."""
+
+    snapshot_id: str
+    num_clips: int = 0
+    amounts: dict[Place, Amounts] = field(default_factory=dict[Place, Amounts])
+    skipped: Counter[str] = field(default_factory=Counter[str])
+    num_gone: int = 0
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of all buckets."""
+        return sum(one.num_samples for one in self.amounts.values())
+
+
+@dataclass(frozen=True)
+class SampleSource:
+    """Samples of a snapshot: its rows, what is wanted of them, and those that a destination has already."""
+
+    rows: SnapshotRows
+    wanted: Wanted
+    known: pa.Array
+
+    def tables(self, survey: Survey) -> Iterator[tuple[Place, pa.Table]]:
+        """Yields new samples by part and bucket; ``survey`` counts all of them."""
+        tally = Tally(survey.skipped)
+        num_known = 0
+        for found in self.rows.ranges(self.wanted.spec.seed):
+            table = samples(found, self.wanted, tally)
+            is_known = arrow.flags(arrow.is_in(table["sample_id"], self.known))
+            num_known += int(is_known.sum())
+            table = table.filter(pa.array(~is_known))
+            yield from _by_place(table, survey)
+        survey.num_clips = tally.num_clips
+        survey.num_gone = len(self.known) - num_known
+
+
+def survey_export(output: str, spec: ExportSpec) -> Survey:
+    """Returns what an export of ``output`` would hold; nothing is written."""
+    source = sample_source(output, spec, known=pa.array([], pa.string()))
+    survey = Survey(source.rows.snapshot.snapshot_id)
+    for _ in source.tables(survey):
+        pass
+    return checked(survey, output)
+
+
+def sample_source(output: str, spec: ExportSpec, *, known: pa.Array) -> SampleSource:
+    """Returns the samples of an output that are not ``known``. SpecError for what the output lacks."""
+    rows = snapshot_rows(output, spec.snapshot, spec.embeddings, spec.metadata)
+    return SampleSource(rows, Wanted(spec, _columns(rows, spec), _texts(spec)), known)
+
+
+def _texts(spec: ExportSpec) -> frozenset[str] | None:
+    """The samples that have a text embedding. SpecError for a folder without any."""
+    if not spec.text_embeddings:
+        return None
+    files = store.find(spec.text_embeddings, (".pickle",))
+    if not files:
+        raise SpecError(f"{spec.text_embeddings} holds no text embeddings: <sample id>.pickle each")
+    return frozenset(file.uri.rpartition("/")[2].removesuffix(".pickle") for file in files)
+
+
+def _columns(rows: SnapshotRows, spec: ExportSpec) -> Columns:
+    """Where the snapshot has what is asked for. SpecError names a column that it lacks."""
+    of_windows, of_clips = rows.window_columns, rows.clip_columns
+    if missing := [name for name in spec.artifacts if name not in (*of_windows, *of_clips)]:
+        raise SpecError(f"no table has a column {missing[0]}; columns of files: {', '.join(_files(rows))}")
+    if spec.caption and spec.caption not in (*of_windows, *of_clips):
+        raise SpecError(f"no table has a column {spec.caption}; windows have {', '.join(of_windows)}")
+    if "embedding" in spec.needs and not rows.embeddings:
+        raise SpecError("the output has no embeddings: require embedding cannot be met")
+    caption = spec.caption or next((name for name in _CAPTIONS if name in of_windows), "")
+    if "caption" in spec.needs and not caption:
+        raise SpecError(
+            f"{spec.format} needs text and the output has no captions: name a column by --caption"
+        )
+    return Columns(caption, caption in of_windows, tuple(rows.embeddings), spec.artifacts)
+
+
+def _files(rows: SnapshotRows) -> list[str]:
+    return [one["column"] for one in rows.snapshot.manifest.get("files", ())]
+
+
+def _by_place(table: pa.Table, survey: Survey) -> Iterator[tuple[Place, pa.Table]]:
+    names = list(zip(table["part"].to_pylist(), table["bucket"].to_pylist(), strict=True))
+    rows: dict[Place, list[int]] = {}
+    for row, place in enumerate(names):
+        rows.setdefault(place, []).append(row)
+    for place, own in rows.items():
+        part = table.take(pa.array(own))
+        more, amounts = amounts_of(part), survey.amounts.setdefault(place, Amounts())
+        amounts.num_samples += more.num_samples
+        amounts.num_bytes += more.num_bytes
+        amounts.num_frames += more.num_frames
+        amounts.seconds += more.seconds
+        yield place, part
+
+
+def amounts_of(table: pa.Table) -> Amounts:
+    """Returns what a table of samples holds."""
+    frames = table["num_frames"].to_numpy()
+    rates = arrow.coalesce(table["fps"], table["framerate"]).to_numpy(zero_copy_only=False)
+    return Amounts(
+        len(table), int(table["num_bytes"].to_numpy().sum()), int(frames.sum()), float((frames / rates).sum())
+    )
+
+
+def checked(survey: Survey, output: str) -> Survey:
+    """Returns the survey. SourceError for an export without a sample, with what stood in the way."""
+    if survey.num_samples:
+        return survey
+    if not survey.num_clips:
+        raise SourceError(f"{output} has no kept clip in snapshot {survey.snapshot_id}")
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in survey.skipped.most_common())
+    raise SourceError(f"no sample of {output} fits: all were left out ({reasons})")

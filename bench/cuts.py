@@ -28,7 +28,6 @@ from shutil import copyfile
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from clipmill.shots.cut_finder import all_cuts
 from scenedetect import (
     AdaptiveDetector,
     ContentDetector,
@@ -42,7 +41,7 @@ from bench.tables import table
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.records import Cuts, FrameSpan
-from clipmill.shots.content import find_cuts
+from clipmill.shots.content import all_cuts, find_cuts
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from footage.cut_films import CutKind, plan_cut_film
 from footage.encode import write_film

@@ -17,7 +17,7 @@ from bench.state_rows import VECTORS_UP_TO, VIDEOS_PER_PART, Synthetic, plan_for
 from clipmill import layout
 from clipmill.curation.publication import publish_snapshot
 from clipmill.intake.admission import admit
-from clipmill.intake.manifests import get_sources, get_work, put_sources
+from clipmill.intake.manifests import Sources, get_work, put_sources
 from clipmill.intake.shards import not_inspected
 from clipmill.runs.lease import held
 from clipmill.state.compaction import compact_folder
@@ -35,7 +35,7 @@ def admit_all(output: str, listing: str) -> str:
 
 def look_for_nothing(output: str, listing: str) -> str:
     """What a run with nothing to do does after its listing."""
-    unseen = not_inspected(get_sources(listing), plan_for(output), output)
+    unseen = not_inspected(list(Sources(listing)), plan_for(output), output)
     return f"{len(unseen)} to inspect, {admit_all(output, listing)}"
 
 
@@ -50,7 +50,7 @@ def compact_narrow(output: str, listing: str) -> str:
 def publish_all(output: str, listing: str) -> str:
     """Publishing with all tables, without JSON."""
     with held(output) as lease:
-        published = publish_snapshot(listing, plan_for(output), lease=lease, writes_clip_json=False)
+        published = publish_snapshot(listing, plan_for(output), lease=lease, writes_json=False)
     return published.manifest_uri
 
 
@@ -108,7 +108,7 @@ def _listing_of_complete(output: str, listing: str) -> str:
     """The listing without the sources that lack rows."""
     works = admit(listing, plan_for(output), output=output, num_groups=1)
     lacking = {item.source for uri in works for item in get_work(uri)}
-    return put_sources(output, [source for source in get_sources(listing) if source not in lacking])
+    return put_sources(output, [source for source in Sources(listing) if source not in lacking])
 
 
 def _measure(synthetic: Synthetic, name: str, step: Callable[[str, str], str], listing: str) -> str:

@@ -32,6 +32,8 @@ NUM_VALUES = 10_000
 VECTORS_UP_TO = 1_000_000
 """Embeddings are there up to so many clips; beyond, their rows hold ids only."""
 RUN_ID = "20261101T000000"
+_WITHOUT = ("reason", "message", "limit", "limit_value", "errors")
+"""Endings of columns that say what went wrong: nothing did."""
 SPEC = CurateSpec.model_validate({"quality": {"sharpness": {"min": 2.0}}})
 _UUID, _HEX, _SOURCE = ids.FORMS
 
@@ -137,12 +139,11 @@ def _rows_of(
     }
     made["id"] = clips.column(owner)
     if is_window:
-        made["clip_id"], made["id"] = (
-            made["id"],
-            _Ids(random.integers(0, 256, (num, 16), np.uint8)).column(np.arange(num)),
-        )
-        made["start_frame"] = pa.array(np.tile([0, 256], num // 2))
-        made["end_frame"] = pa.array(np.tile([256, NUM_FRAMES], num // 2))
+        made["clip_id"] = made["id"]
+        starts, ends = np.tile([0, 256], num // 2), np.tile([256, NUM_FRAMES], num // 2)
+        made["start_frame"], made["end_frame"] = pa.array(starts), pa.array(ends)
+        names = zip(clips.text.take(pa.array(owner)).to_pylist(), starts, ends, strict=True)
+        made["id"] = ids.encoded(pa.table({"id": [identity.window_id(*one) for one in names]}))["id"]
     fields: list[pa.Field] = []
     for field in schema_of(node):
         if field.name not in made:
@@ -164,7 +165,7 @@ def _values(
     has_vectors: bool,
 ) -> pa.Array:
     kind = field.type
-    if field.name in ("reason", "message"):
+    if field.name.endswith(_WITHOUT):
         return pa.nulls(num, kind)
     if pa.types.is_floating(kind):
         return pa.array(np.round(random.choice(_DRAWN, num), 4)).cast(kind)

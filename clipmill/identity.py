@@ -59,6 +59,12 @@ def window_id(clip: str, start_frame: int, end_frame: int) -> str:
     return _uuid5(f"{clip}:window:{start_frame}:{end_frame}")
 
 
+def window_ids(clips: Iterable[str], start_frames: Iterable[int], end_frames: Iterable[int]) -> list[str]:
+    """Returns the id of each of many windows."""
+    rows = zip(clips, start_frames, end_frames, strict=True)
+    return [_uuid5(f"{clip}:window:{start}:{end}") for clip, start, end in rows]
+
+
 def stage_digest(
     stage: str, version: int, fields: dict[str, object], *, upstream: Iterable[str] = (), model: str = ""
 ) -> str:

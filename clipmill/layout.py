@@ -33,11 +33,6 @@ def previews_dir(root: str) -> str:
     return join(root, "previews")
 
 
-def preview_path(root: str, clip_id: str, start_frame: int, last_frame: int) -> str:
-    """``last_frame`` is inclusive, as NeMo Curator names previews."""
-    return join(previews_dir(root), clip_id, f"{start_frame}_{last_frame}.webp")
-
-
 def metas_dir(root: str, version: str = "v0") -> str:
     """Folder of the per-clip JSON."""
     return join(root, "metas", version)

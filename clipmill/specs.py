@@ -134,7 +134,7 @@ class WriteSpec(StageSpec):
     upload_clips: bool = True
     dry_run: bool = False
     write_filtered_clips: bool = False
-    write_clip_json: bool = True
+    write_json: bool = True
 
 
 class ShardingSpec(Spec):

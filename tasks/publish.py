@@ -80,7 +80,7 @@ def publish(
             stream_uris=[*streamed, *finished],
             dedup=spec.dedup,
             duplicates=read_result(duplicates),
-            writes_clip_json=spec.write.write_clip_json,
+            writes_json=spec.write.write_json,
         )
         Deck("report", store.read_bytes(done.report_uri).decode())
         Deck("summary", f"<pre>{escape(done.summary())}</pre>")

@@ -36,7 +36,7 @@ def curate(
     if engine == "ray":
         join_cluster()
     plan = planned_run(given, source=source, output=output, engine=engine)
-    options = RunOptions(engine, given.sharding, given.dedup, writes_clip_json=given.write.write_clip_json)
+    options = RunOptions(engine, given.sharding, given.dedup, writes_json=given.write.write_json)
     with stoppable(), shown(progress) as show, kept_processes(memory_limit_bytes=plan.limits.max_child_bytes):
         done = run_curation(plan, options, show=show)
     with suppress(BrokenPipeError):  # how the run ended counts more than who reads of it

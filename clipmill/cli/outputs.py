@@ -42,6 +42,9 @@ def verify(
         int, typer.Option(min=0, help="files to read and compare with their digests")
     ] = DEFAULT_SAMPLE,
     all_files: Annotated[bool, typer.Option("--all", help="read and compare all files")] = False,
+    snapshot: Annotated[
+        str, typer.Option(help="id of an earlier snapshot; `clipmill snapshots list` names them")
+    ] = "",
     repair: Annotated[
         bool, typer.Option("--repair", help="let the next run redo what is missing or damaged")
     ] = False,
@@ -51,7 +54,7 @@ def verify(
     Ends with 0 where all is well, with 3 where something is missing or damaged. Files that no row names are
     listed and are no fault.
     """
-    published, found = verified(output, sample=None if all_files else sample)
+    published, found = verified(output, sample=None if all_files else sample, snapshot=snapshot)
     for key in published.unknown:
         print(f"stage {key}: its class cannot be imported here, its files are not looked at")
     print("\n".join(found.lines()))

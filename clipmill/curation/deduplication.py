@@ -7,8 +7,9 @@ from functools import partial
 import pyarrow as pa
 
 from clipmill import layout, scratch
-from clipmill.arrow import equal
+from clipmill.arrow import equal, is_in
 from clipmill.curation.preflight import compared, compared_embeddings
+from clipmill.dataset.collect import Collection
 from clipmill.dataset.exports.embeddings import (
     algorithm_of,
     export_clips,
@@ -18,7 +19,7 @@ from clipmill.dataset.exports.embeddings import (
 from clipmill.dedup_job import steps as dedup
 from clipmill.dedup_job.result import RunDuplicates, export_ids, read_result
 from clipmill.dedup_job.tables.embedding_files import embedding_files
-from clipmill.intake.manifests import get_sources
+from clipmill.intake.manifests import Sources
 from clipmill.planning.judgement import RESULT
 from clipmill.planning.plan import Plan
 from clipmill.runs.folders import remove_folder
@@ -27,9 +28,6 @@ from clipmill.runs.process_name import this_process
 from clipmill.runs.run_id import new_run_id
 from clipmill.runs.termination import terminable
 from clipmill.specs import DedupSpec
-from clipmill.state.schema import schema_of
-from clipmill.state.split_rows import effects_of_clips
-from clipmill.state.store import ResultStore
 from clipmill.storage import store
 
 
@@ -54,7 +52,7 @@ def dedup_input(listing_uri: str, plan: Plan, *, lease: Lease, dedup: DedupSpec 
     if not (nodes or (dedup and dedup.rank_columns)):
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, "", "none", export_ids(nothing, folder))
-    clips = export_clips(output, plan, get_sources(listing_uri))
+    clips = export_clips(output, plan, Sources(listing_uri))
     if not nodes:
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, clips.uri, "none", export_ids(nothing, folder))
@@ -107,21 +105,17 @@ def _held(lease: Lease, steps: Sequence[str]) -> Iterator[str]:
 
 
 def compared_check(
-    plan: Plan, output: str, dedup: DedupSpec | None, duplicates: RunDuplicates | None
-) -> Callable[[pa.Table], None]:
-    """Returns a check of the table of clips: each kept one with an embedding was compared."""
+    plan: Plan, dedup: DedupSpec | None, duplicates: RunDuplicates | None
+) -> Callable[[Collection, pa.Array], None]:
+    """Returns a check of the clips that filters keep of a range: each one with an embedding was compared."""
     nodes = compared_embeddings(plan)
     if dedup is None or duplicates is None or not nodes:
-        return lambda clips: None
-    node, state = compared(nodes, dedup), ResultStore(output)
+        return lambda collection, kept: None
+    node = compared(nodes, dedup)
 
-    def check(clips: pa.Table) -> None:
-        kept = clips.filter(equal(clips["status"], "kept"))["clip_id"].combine_chunks()
-        columns = ["id", "outcome"]
-        effects = effects_of_clips(state, plan.extractor, node, kept)
-        rows = state.read(
-            node.key, node.digest, schema=schema_of(node), columns=columns, among=kept, effects=effects
-        )
-        duplicates.check_kept(rows.filter(equal(rows["outcome"], RESULT))["id"])
+    def check(collection: Collection, kept: pa.Array) -> None:
+        is_done = equal(collection.clips.rows[node.key]["outcome"], RESULT)
+        embedded = collection.clips.ids.filter(is_done)
+        duplicates.check_kept(pa.chunked_array([kept.filter(is_in(kept, embedded))]))
 
     return check

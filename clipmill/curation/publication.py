@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
-from clipmill import layout
+import numpy as np
+import pyarrow as pa
+
+from clipmill import arrow, layout
 from clipmill.curation.deduplication import compared_check
 from clipmill.dataset.ending import end_of_run
 from clipmill.dataset.exports.embeddings import (
@@ -16,12 +19,12 @@ from clipmill.dataset.exports.embeddings import (
 )
 from clipmill.dataset.publish import Guard, PublishOptions, publish
 from clipmill.dataset.run_record import RunRecord, end_of_record
-from clipmill.dataset.snapshots.record import current_snapshot, read_table
+from clipmill.dataset.snapshots.record import Snapshot, current_snapshot, read_table, table_parts
 from clipmill.dedup_job.result import RunDuplicates
 from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.errors import RunStopped
 from clipmill.intake.admission import note_complete_videos
-from clipmill.intake.manifests import get_skipped, get_sources
+from clipmill.intake.manifests import Sources, get_skipped
 from clipmill.machine import num_cores
 from clipmill.outcomes.funnel import Funnel
 from clipmill.outcomes.run_end import RunEnd
@@ -29,14 +32,19 @@ from clipmill.outcomes.summary import summary_of
 from clipmill.planning.plan import Plan
 from clipmill.report.plan_view import plan_view
 from clipmill.report.render import write_report
+from clipmill.report.sample import count_clips
 from clipmill.report.summary_text import summary_lines
 from clipmill.report.view import ReportOptions, ReportTables, SimilarityCounts
 from clipmill.runs.lease import Lease
 from clipmill.runs.run_id import started_at
 from clipmill.specs import DedupSpec
-from clipmill.storage import store
+from clipmill.storage import parquet, store
 from clipmill.storage.filesystems import is_http
 from clipmill.storage.listing import skipped_lines
+
+MAX_CLIPS = 250_000
+"""A report of more clips is drawn from a sample of them."""
+RARE_CLIPS = 20
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def publish_snapshot(
     stream_uris: Sequence[str] = (),
     dedup: DedupSpec | None = None,
     duplicates: RunDuplicates | None = None,
-    writes_clip_json: bool = True,
+    writes_json: bool = True,
 ) -> Published:
     """Publishes tables, exports, manifest and report. ``stream_uris``: metrics of the streaming tasks.
 
@@ -81,7 +89,7 @@ def publish_snapshot(
     """
     output = lease.output
     streams = [cast(dict[str, object], json.loads(store.read_bytes(uri))) for uri in stream_uris]
-    sources = get_sources(listing_uri)
+    sources = Sources(listing_uri)
     end = end_of_run(output, plan, sources, streams)
     run = _run_record(lease.run_id, streams, end)
     funnel = publish(
@@ -90,18 +98,19 @@ def publish_snapshot(
         sources=sources,
         run=run,
         duplicates=duplicates and duplicates.table,
-        options=PublishOptions(writes_clip_json=writes_clip_json),
-        guard=Guard(clips=compared_check(plan, output, dedup, duplicates), writes=lease.hold),
+        options=PublishOptions(writes_json=writes_json),
+        guard=Guard(clips=compared_check(plan, dedup, duplicates), writes=lease.hold),
     )
     lease.hold()
     output = store.normalise(output)
     snapshot = current_snapshot(output)
+    tables = report_tables(output, snapshot)
     report_uri = write_report(
         output,
-        ReportTables(**{name: read_table(output, name, snapshot=snapshot) for name in layout.TABLES}),
+        tables,
         options=ReportOptions(
             view=plan_view(plan),
-            facts=tuple(_facts(plan)),
+            facts=(*_facts(plan), *_sample_fact(tables)),
             summary=summary_of(funnel, end),
             similarity=None if duplicates is None else _similarity(output),
         ),
@@ -116,6 +125,58 @@ def publish_snapshot(
         end=end,
         skipped=get_skipped(listing_uri),
     )
+
+
+def report_tables(output: str, snapshot: Snapshot, *, max_clips: int = MAX_CLIPS) -> ReportTables:
+    """Returns what the report is drawn from; of more than ``max_clips`` clips a sample, with counts of all.
+
+    The sample holds about so many clips, the same ones every time, and all clips of a status and reason that
+    few have. Only one part of a table is in memory at a time.
+    """
+    num_clips = snapshot.num_rows("clips")
+    if num_clips <= max_clips:
+        return ReportTables(**{name: read_table(output, name, snapshot=snapshot) for name in layout.TABLES})
+    below = f"{int(2**32 * max_clips / num_clips):08x}"  # ids are hashes
+    chosen: list[pa.Table] = []
+
+    def chosen_of_parts() -> Iterator[pa.Table]:
+        for uri in table_parts(output, "clips", snapshot=snapshot):
+            clips = parquet.read_columns(uri)
+            is_chosen = arrow.flags(arrow.less(clips["clip_id"], below)) | _is_rare(clips)
+            chosen.append(clips.filter(pa.array(is_chosen)))
+            yield clips.select(["status", "reason"])
+
+    counts = count_clips(chosen_of_parts())
+    clips = pa.concat_tables(chosen)
+    ids = clips["clip_id"].combine_chunks()
+    of_clips = {name: _rows_of(output, name, snapshot, ids) for name in ("windows", "rejections")}
+    unread = {name: pa.table({}) for name in ("shots", "duplicates")}
+    videos = read_table(output, "videos", snapshot=snapshot)
+    return ReportTables(videos=videos, clips=clips, **of_clips, **unread, counts=counts)
+
+
+def _is_rare(clips: pa.Table) -> np.ndarray:
+    """Returns bool ``(N,)``: clips of a status and reason that at most ``RARE_CLIPS`` of these have."""
+    codes = [clips[name].combine_chunks().dictionary_encode().indices for name in ("status", "reason")]
+    status, reason = (np.asarray(one.fill_null(-1)).astype(np.int64) + 1 for one in codes)
+    _, kind, counts = np.unique(status << 32 | reason, return_inverse=True, return_counts=True)
+    return counts[kind] <= RARE_CLIPS
+
+
+def _rows_of(output: str, table: str, snapshot: Snapshot, clip_ids: pa.Array) -> pa.Table:
+    """Returns the rows of clips, and those of no clip."""
+    found: list[pa.Table] = []
+    for uri in table_parts(output, table, snapshot=snapshot):
+        rows = parquet.read_columns(uri)
+        is_chosen = arrow.flags(arrow.is_in(rows["clip_id"], clip_ids))
+        found.append(rows.filter(pa.array(is_chosen | arrow.flags(rows["clip_id"].is_null()))))
+    return pa.concat_tables(found)
+
+
+def _sample_fact(tables: ReportTables) -> Iterator[tuple[str, str]]:
+    if tables.counts:
+        shown = f"{len(tables.clips):,} of {tables.counts.num():,} clips"
+        yield "scores and captions", f"of a sample of {shown}; the funnel counts all"
 
 
 def conclude(run_uri: str) -> str:

@@ -19,7 +19,7 @@ from clipmill.engine.run import Engine, check_machine
 from clipmill.errors import SpecError
 from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
-from clipmill.intake.manifests import get_sources, get_work
+from clipmill.intake.manifests import Sources, get_work
 from clipmill.intake.shards import plan_shards
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
@@ -45,7 +45,7 @@ class RunOptions:
     engine: Engine = "inline"
     sharding: ShardingSpec = field(default_factory=ShardingSpec)
     dedup: DedupSpec | None = None
-    writes_clip_json: bool = True
+    writes_json: bool = True
     lease_term_s: float = TERM_S
 
 
@@ -128,7 +128,7 @@ def _carried_out(
         stream_uris=streams,
         dedup=options.dedup,
         duplicates=duplicates,
-        writes_clip_json=options.writes_clip_json,
+        writes_json=options.writes_json,
     )
 
 
@@ -204,5 +204,5 @@ def admit_unique(
 
 def passed_clips(listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None) -> frozenset[str]:
     """Returns the clips that the filters and deduplication keep."""
-    kept = kept_clips(output, plan, get_sources(listing_uri), duplicates=duplicates)
+    kept = kept_clips(output, plan, Sources(listing_uri), duplicates=duplicates)
     return frozenset(kept.to_pylist())

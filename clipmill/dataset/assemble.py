@@ -14,7 +14,7 @@ from clipmill.dataset.rows.verdicts import judge_clips
 from clipmill.dataset.rows.video_fates import VideoFate, video_fates
 from clipmill.dataset.rows.video_rows import dropped_by_cause, shot_table, video_table
 from clipmill.dataset.schemas import DUPLICATES, REJECTIONS, TABLES
-from clipmill.dataset.splits import Row
+from clipmill.state.splits import Row
 
 _REPEAT = {"duplicate_of": "duplicate_of", "duplicate_group": "group_id", "similarity": "similarity"}
 """Column of the clips -> column of the duplicates."""
@@ -24,7 +24,8 @@ _REPEAT = {"duplicate_of": "duplicate_of", "duplicate_group": "group_id", "simil
 class Tables:
     """The six tables, in a fixed order of rows.
 
-    ``dropped_s`` splits the time of curated videos that is in no clip by cause.
+    ``dropped_s`` splits the time of curated videos that is in no clip by cause. ``num_open`` counts the clips
+    of which the next run tries something, windows too.
     """
 
     videos: pa.Table
@@ -34,6 +35,7 @@ class Tables:
     rejections: pa.Table
     duplicates: pa.Table
     dropped_s: Mapping[str, float]
+    num_open: int = 0
 
     def by_name(self) -> dict[str, pa.Table]:
         """Returns table name -> table, in the order of ``TABLES``."""
@@ -69,6 +71,7 @@ def assemble_range(collection: Collection, *, stopped: pa.Array | None = None) -
         rejections=_rejections(videos, placed, clips),
         duplicates=pa.Table.from_pylist([dict(row) for row in _copies(videos)], schema=DUPLICATES),
         dropped_s=dropped_by_cause(videos, collection.splits),
+        num_open=int(verdicts.is_open[placed.places[0]].sum()),
     )
 
 

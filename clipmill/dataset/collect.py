@@ -1,32 +1,38 @@
-"""Everything that a range of sources is published from, read once: the listing and the rows of the state."""
+"""Everything that a snapshot is published from: the listing and the rows of the state, range by range."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from fractions import Fraction
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from clipmill.dataset.copies import survey
-from clipmill.dataset.splits import Row, Splits, splits_of
-from clipmill.dataset.window_places import WindowPlaces, window_places
-from clipmill.dedup.exact import ExactDuplicate
-from clipmill.planning.nodes import Node
+from clipmill import arrow
+from clipmill.dedup.exact import ExactDuplicate, VideoRow, find_exact
+from clipmill.intake.known_clips import CLIPS_AT_ONCE, KnownClips
+from clipmill.intake.known_videos import load_inspections, load_sources, make_videos
+from clipmill.intake.manifests import source_of
+from clipmill.planning.missing import ClipRange
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
-from clipmill.state.inspections import read_inspections
-from clipmill.state.schema import schema_of
-from clipmill.state.split_rows import read_splits
-from clipmill.state.store import ResultStore
+from clipmill.state.database import Database, scratch_database
+from clipmill.state.schema import OUTCOME, SPLIT_STATE
+from clipmill.state.splits import Row, Splits, splits_of
 from clipmill.storage import store
+
+_SPLIT = [name for name in SPLIT_STATE.names if name not in OUTCOME.names]
+_WHY = ("reason", "message", "limit", "limit_value")
 
 
 @dataclass(frozen=True)
 class Collection:
-    """The input of ``assemble``.
+    """The input of ``assemble``: a range of sources.
 
-    ``inspections`` has one row for each source version; ``tables`` has the rows of the stages of clips and
-    windows by key, by their current digests, without vectors and bytes. ``copies`` maps the URI of a copy to
-    what it duplicates, which may be a source of another range.
+    ``inspections`` has one row for each source version. ``clips`` are those of every split, with the rows of
+    the stages of clips and windows by their current digests, without vectors and bytes. ``copies`` maps the
+    URI of a copy to what it duplicates, which may be a source of another range.
     """
 
     output: str
@@ -34,63 +40,112 @@ class Collection:
     sources: tuple[SourceFile, ...]
     inspections: Mapping[str, Row]
     splits: Splits
-    windows: WindowPlaces
-    tables: Mapping[str, pa.Table]
+    clips: ClipRange
     copies: Mapping[str, ExactDuplicate]
 
-    @cached_property
-    def clip_ids(self) -> list[str]:
-        """The clips of every split, in the order of the splits."""
-        return self.splits.clips.rows["clip_id"].to_pylist()
 
+@dataclass(frozen=True)
+class Collected:
+    """What the state knows of the sources of a plan, in ranges by URI."""
 
-def collect(
-    output: str,
-    *,
-    plan: Plan,
-    sources: Sequence[SourceFile],
-    copies: Mapping[str, ExactDuplicate] | None = None,
-) -> Collection:
-    """Returns what the state under ``output`` knows of ``sources``.
+    output: str
+    plan: Plan
+    known: KnownClips
 
-    Without ``copies`` the sources stand for all of the snapshot, and copies are looked for among them.
-    """
-    output = store.normalise(output)
-    if copies is None:
-        copies = survey(output, plan=plan, sources=sources).copies
-    state, extractor = ResultStore(output), plan.extractor
-    versions = pa.array([source.source_version for source in sources], pa.string())
-    inspections = read_inspections(state, plan.digests()["inspect"], among=versions)
-    video_ids = inspections["video_id"].combine_chunks().drop_null().unique()
-    splits = splits_of(read_splits(state, extractor, among=video_ids))
-    windows = window_places(plan, splits.clips.rows)
-    ids = {"clip": splits.clips.rows["clip_id"].combine_chunks(), "window": windows.ids}
-    traits = {"clip": splits.traits_of_clips()}
-    traits["window"] = traits["clip"].take(pa.array(windows.owners))
-    return Collection(
-        output=output,
-        plan=plan,
-        sources=tuple(sorted(sources)),
-        inspections={str(row["id"]): row for row in inspections.to_pylist()},
-        splits=splits,
-        windows=windows,
-        tables={
-            node.key: state.read(
-                node.key,
-                node.digest,
-                schema=schema_of(node),
-                columns=_columns(node),
-                among=ids[node.stage.grain],
-                effects=node.effects_column(traits[node.stage.grain]) if node.effects else "",
+    def collections(self) -> Iterator[Collection]:
+        """Yields what is known of each range."""
+        copies = _copies(self.known.database)
+        for index, (first, last) in enumerate(self.known.ranges or [(0, -1)]):
+            inspected = _inspected(self.known.database, first, last)
+            sources = tuple(map(source_of, inspected["record"].to_pylist()))
+            yield Collection(
+                output=self.output,
+                plan=self.plan,
+                sources=sources,
+                inspections={str(row["id"]): row for row in inspected.to_pylist() if row["is_seen"]},
+                splits=splits_of(_named(self.known.splits(index), inspected)),
+                clips=self.known.clips(index),
+                copies=copies,
             )
-            for node in plan.rowed
-            if node.stage.grain in ids
-        },
-        copies=copies,
+
+
+@contextmanager
+def collected(
+    output: str, *, plan: Plan, sources: Iterable[SourceFile], clips_per_range: int = CLIPS_AT_ONCE
+) -> Generator[Collected]:
+    """What the state under ``output`` knows of ``sources``, which stand for all of the snapshot."""
+    output = store.normalise(output)
+    with scratch_database() as database:
+        load_sources(database, sources)
+        load_inspections(database, plan, output)
+        make_videos(database)
+        database.run(
+            "CREATE TABLE found AS SELECT s.place, s.source_version AS id, s.uri, s.record, "
+            "i.* EXCLUDE (id, run_id, video_id, video_id_text), i.id IS NOT NULL AS is_seen, "
+            "coalesce(r.video_id, i.video_id) AS video, "
+            "coalesce(r.video_id_text, i.video_id_text) AS video_id, "
+            "coalesce(s.place = v.source, false) AS is_first "
+            "FROM sources s LEFT JOIN inspected i ON i.id = s.id LEFT JOIN resolved r ON r.id = s.id "
+            "LEFT JOIN videos v ON v.id = coalesce(r.video_id, i.video_id)"
+        )
+        known = KnownClips(
+            database,
+            plan,
+            of="SELECT place, video AS id, is_first FROM found",
+            columns=(*_WHY, *_SPLIT),
+            publishes=True,
+            clips_per_range=clips_per_range,
+        )
+        known.load(output)
+        yield Collected(output, plan, known)
+
+
+def collect(output: str, *, plan: Plan, sources: Iterable[SourceFile]) -> Collection:
+    """Returns what the state under ``output`` knows of ``sources``, as one range."""
+    with collected(output, plan=plan, sources=sources, clips_per_range=1 << 62) as known:
+        return next(known.collections())
+
+
+def _inspected(database: Database, first: int, last: int) -> pa.Table:
+    """Returns what is known of the sources of a range, one row for each."""
+    return database.rows(
+        f"SELECT * EXCLUDE (uri, video) FROM found WHERE place BETWEEN {first} AND {last} ORDER BY place"
     )
 
 
-def _columns(node: Node) -> list[str]:
-    """Without what is published in the embedding files only."""
-    heavy = {column.name for column in node.stage.writes if column.table == "embeddings"}
-    return [name for name in schema_of(node).names if name not in heavy]
+def _named(splits: pa.Table, inspected: pa.Table) -> pa.Table:
+    """Returns splits with the id of their videos, one for each id: the one with the clips, if any has."""
+    if not len(splits):
+        return splits.append_column("id", pa.array([], pa.string()))
+    of_source = inspected.take(
+        arrow.index_in(splits["place"].combine_chunks(), inspected["place"].combine_chunks())
+    )
+    named = splits.append_column("id", of_source["video_id"])
+    order = np.argsort(~np.array(of_source["is_first"].to_pylist(), bool), kind="stable")
+    codes = named["id"].combine_chunks().dictionary_encode().indices.to_numpy()
+    _, first = np.unique(codes[order], return_index=True)
+    return named.take(pa.array(np.sort(order[first])))
+
+
+def _copies(database: Database) -> dict[str, ExactDuplicate]:
+    """Copies among sources that can be read, by URI. Only those that share an id are looked at."""
+    rows = database.rows(
+        "SELECT f.uri, f.video_id, s.content_digest, s.audio_digest, f.rotation_deg, f.sar, s.duration_s "
+        "FROM found f LEFT JOIN splits s ON s.id = f.video "
+        "WHERE f.is_seen AND f.reason IS NULL AND s.reason IS NULL "
+        "QUALIFY count(f.video) OVER (PARTITION BY f.video) > 1 "
+        "OR count(s.content_digest) OVER (PARTITION BY s.content_digest) > 1"
+    )
+    return {copy.uri: copy for copy in find_exact([_video_row(row) for row in rows.to_pylist()])}
+
+
+def _video_row(row: Mapping[str, Any]) -> VideoRow:
+    return VideoRow(
+        uri=row["uri"],
+        video_id=row["video_id"],
+        content_digest=row["content_digest"],
+        audio_digest=row["audio_digest"],
+        rotation_deg=row["rotation_deg"] or 0,
+        sar=Fraction(row["sar"] or 1),
+        duration_s=row["duration_s"] or 0.0,
+    )

@@ -1,7 +1,7 @@
 """How a run ended, from the rows of its sources and the records of its streaming tasks."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 from pydantic import TypeAdapter
@@ -12,8 +12,7 @@ from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import SourceFile
 from clipmill.runs.termination import was_cut_short
-from clipmill.state.inspections import INSPECT
-from clipmill.state.schema import INSPECT_STATE
+from clipmill.state.schema import INSPECT, INSPECT_STATE
 from clipmill.state.store import ResultStore
 
 INTERRUPTED = "Ctrl-C"
@@ -21,7 +20,7 @@ _TALLIES = TypeAdapter(list[Tally])
 
 
 def end_of_run(
-    output: str, plan: Plan, sources: Sequence[SourceFile], streams: Sequence[Mapping[str, object]]
+    output: str, plan: Plan, sources: Iterable[SourceFile], streams: Sequence[Mapping[str, object]]
 ) -> RunEnd:
     """Returns how a run ended; ``streams`` are the records of its streaming tasks.
 
@@ -34,22 +33,22 @@ def end_of_run(
         if one["num_phases"] == last
         for tally in _TALLIES.validate_python(one["failures"])
     ]
-    looks = _looks(output, plan, sources)
+    versions = pa.array([source.source_version for source in sources], pa.string())
+    looks = _looks(output, plan, versions)
     tallies = merged([*_look_tallies(looks), *of_streams])
     stopped = next((str(one["stopped"]) for one in streams if one["stopped"]), "")
     of_videos = {INSPECT, plan.extractor.key}
     return end_of(
         tallies,
-        stopped=stopped or (INTERRUPTED if was_cut_short() else _unseen_sources(len(sources) - len(looks))),
+        stopped=stopped or (INTERRUPTED if was_cut_short() else _unseen_sources(len(versions) - len(looks))),
         num_failed=sum(one.num_items for one in tallies if one.is_left and one.stage in of_videos),
-        num_videos=len(sources),
+        num_videos=len(versions),
         max_failed_ratio=plan.limits.max_failed_ratio,
     )
 
 
-def _looks(output: str, plan: Plan, sources: Sequence[SourceFile]) -> pa.Table:
+def _looks(output: str, plan: Plan, versions: pa.Array) -> pa.Table:
     """What is known of the outcome of looking at the sources that were looked at."""
-    versions = pa.array([source.source_version for source in sources], pa.string())
     digest, columns = inspect_digest(plan.limits), ["id", "outcome", "reason"]
     return ResultStore(output).read(INSPECT, digest, schema=INSPECT_STATE, columns=columns, among=versions)
 

@@ -1,6 +1,6 @@
 """Publishes a snapshot: its tables, the manifest that names them, and then the exports."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -14,9 +14,8 @@ from clipmill.dataset.assemble import (
     usable,
     with_repeats,
 )
-from clipmill.dataset.collect import collect
+from clipmill.dataset.collect import Collected, Collection, collected
 from clipmill.dataset.conservation import check_conservation
-from clipmill.dataset.copies import CLIPS_PER_RANGE, Survey, survey
 from clipmill.dataset.exports.documented import export_json
 from clipmill.dataset.exports.kept_clips import write_kept_clips
 from clipmill.dataset.funnel import count_range, status_columns, total
@@ -27,6 +26,7 @@ from clipmill.dataset.snapshots.parts import MAX_ROWS_PER_FILE, stage_parts
 from clipmill.dataset.snapshots.write import Staged, snapshot_id, write_snapshot
 from clipmill.dataset.spool import Spool
 from clipmill.errors import ConservationError
+from clipmill.intake.known_clips import CLIPS_AT_ONCE
 from clipmill.outcomes.funnel import Funnel
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
@@ -39,8 +39,8 @@ from clipmill.storage.swap import standing
 class PublishOptions:
     """How a snapshot is written: the work of one range is in memory at a time."""
 
-    writes_clip_json: bool = True
-    clips_per_range: int = CLIPS_PER_RANGE
+    writes_json: bool = True
+    clips_per_range: int = CLIPS_AT_ONCE
     max_rows_per_file: int = MAX_ROWS_PER_FILE
 
 
@@ -50,10 +50,11 @@ def _no_check(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Guard:
-    """What stops a publication: ``clips`` sees the table of clips before anything is written, ``writes``
-    is asked before files are replaced that readers look at, and right before the manifest."""
+    """What stops a publication: ``clips`` sees every range, and its clips that filters kept, before anything
+    is written; ``writes`` is asked before files are replaced that readers look at, and right before the
+    manifest."""
 
-    clips: Callable[[pa.Table], None] = _no_check
+    clips: Callable[[Collection, pa.Array], None] = _no_check
     writes: Callable[[], None] = _no_check
 
 
@@ -61,7 +62,7 @@ def publish(
     output: str,
     *,
     plan: Plan,
-    sources: Sequence[SourceFile],
+    sources: Iterable[SourceFile],
     run: RunRecord,
     duplicates: pa.Table | None = None,
     options: PublishOptions | None = None,
@@ -76,54 +77,54 @@ def publish(
     """
     output, options = store.normalise(output), options or PublishOptions()
     before = standing(layout.manifest_path(output))
-    known = survey(output, plan=plan, sources=sources, clips_per_range=options.clips_per_range)
     with ScratchFolder("publish") as scratch:
         spool = Spool(scratch.path)
-        funnel = _fill(spool, output, plan, known, repeats_of(duplicates), guard)
+        with collected(output, plan=plan, sources=sources, clips_per_range=options.clips_per_range) as known:
+            marked = _fill(spool, known, repeats_of(duplicates), guard)
+        funnel = total(_checked(spool, plan, marked))
         staged = _staged(scratch.path, spool, plan, options)
         published = snapshot_id(staged)
-        is_complete = run.end.kind == "done"
+        is_complete = run.end.kind == "done" and not spool.num_open
         manifest = manifest_bytes(plan, funnel, snapshot_id=published, staged=staged, is_complete=is_complete)
         guard.writes()
         write_snapshot(output, published, staged, manifest, standing=before, hold=guard.writes)
-        kept = write_kept_clips(f"{scratch.path}/kept_clips.json", spool.tables("clips"))
-        guard.writes()
-        store.put_file_if_changed(layout.kept_clips_path(output), kept)
-        export_json(output, spool, plan, writes_clip_json=options.writes_clip_json, hold=guard.writes)
+        if options.writes_json:
+            kept = write_kept_clips(f"{scratch.path}/kept_clips.json", spool.tables("clips"))
+            guard.writes()
+            store.put_file_if_changed(layout.kept_clips_path(output), kept)
+        export_json(output, spool, plan, writes_json=options.writes_json, hold=guard.writes)
     write_run(output, replace(run, snapshot_id=published))
     store.remove_leftovers(output)
     return funnel
 
 
-def _fill(spool: Spool, output: str, plan: Plan, known: Survey, repeats: pa.Table, guard: Guard) -> Funnel:
-    """Puts the checked tables of every range into the spool.
+def _fill(spool: Spool, known: Collected, repeats: pa.Table, guard: Guard) -> pa.Table:
+    """Puts the tables of every range into the spool; returns the repeats that mark clips.
 
     Duplicates are marked once the verdicts of all ranges are known: a clip and the one that it repeats may
     lie in different ranges.
     """
     named = pa.concat_arrays([repeats[name].combine_chunks() for name in ("clip_id", "duplicate_of")])
-    stopped = stopped_clips(repeats) if plan.num_phases > 1 else None
+    stopped = stopped_clips(repeats) if known.plan.num_phases > 1 else None
     passed: list[pa.Array] = [pa.array([], pa.string())]
-    for part in known.ranges:
-        collection = collect(output, plan=plan, sources=known.sources[part], copies=known.copies)
+    for collection in known.collections():
         tables = assemble_range(collection, stopped=stopped)
         kept = kept_ids(tables)
+        guard.clips(collection, kept)
         passed.append(kept.filter(arrow.is_in(kept, named)))
-        spool.append(tables)
-    marked = usable(repeats, pa.concat_arrays(passed))
-    return total(_checked(spool, plan, known, marked, guard))
+        spool.append(tables, num_found=len(collection.sources))
+    return usable(repeats, pa.concat_arrays(passed))
 
 
-def _checked(spool: Spool, plan: Plan, known: Survey, repeats: pa.Table, guard: Guard) -> Iterator[Funnel]:
+def _checked(spool: Spool, plan: Plan, repeats: pa.Table) -> Iterator[Funnel]:
     columns = status_columns(plan)
     curated: set[str] = set()
     num_curated = 0
-    for index, (part, tables) in enumerate(zip(known.ranges, spool.ranges(), strict=True)):
+    for index, (num_found, tables) in enumerate(zip(spool.num_found, spool.ranges(), strict=True)):
         if len(repeats):
             tables = with_repeats(tables, repeats)
             spool.replace(index, tables, "clips", "duplicates")
-        check_conservation(tables, num_found=len(known.sources[part]))
-        guard.clips(tables.clips)
+        check_conservation(tables, num_found=num_found)
         ids = tables.videos.filter(arrow.equal(tables.videos["status"], "curated"))["video_id"].to_pylist()
         curated.update(ids)
         num_curated += len(ids)

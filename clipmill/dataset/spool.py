@@ -16,10 +16,14 @@ class Spool:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._dropped_s: list[Mapping[str, float]] = []
+        self.num_found: list[int] = []
+        self.num_open = 0
         self.num_rows: dict[str, int] = dict.fromkeys(TABLES, 0)
 
-    def append(self, tables: Tables) -> None:
-        """Adds a range."""
+    def append(self, tables: Tables, *, num_found: int) -> None:
+        """Adds a range of so many sources."""
+        self.num_found.append(num_found)
+        self.num_open += tables.num_open
         self._dropped_s.append(tables.dropped_s)
         for name, table in tables.by_name().items():
             self.num_rows[name] += len(table)

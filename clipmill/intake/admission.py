@@ -4,12 +4,13 @@ Nothing else says that a video is complete. A run that was killed, a new stage, 
 file all show as rows that are missing. Memory is that of a range of videos, whatever their number.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from math import ceil
 
 import numpy as np
 import pyarrow as pa
 
+from clipmill import arrow
 from clipmill.engine.work import Work
 from clipmill.intake.copies import verify_copies
 from clipmill.intake.inspection import facts_of
@@ -18,10 +19,9 @@ from clipmill.intake.known_videos import (
     drop_complete,
     load_inspections,
     load_sources,
-    load_splits,
     make_videos,
 )
-from clipmill.intake.manifests import get_sources, get_work, put_sources, source_of, work_spool
+from clipmill.intake.manifests import Sources, get_work, put_sources, source_of, work_spool
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.missing import ClipBlock, keys_by_clip, lacks_of
 from clipmill.planning.plan import Plan
@@ -29,6 +29,7 @@ from clipmill.records import Inspection, SourceFile
 from clipmill.state import completeness
 from clipmill.state.clearing import clear_raised
 from clipmill.state.database import Database, scratch_database
+from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_rows import clip_spans
 from clipmill.state.store import ResultStore
 
@@ -53,7 +54,7 @@ def admit(
     then are tried again.
     """
     clear_raised(ResultStore(output), plan.digests(), plan.limits)
-    items = missing_work(get_sources(listing_uri), plan, output, passed=passed)
+    items = missing_work(Sources(listing_uri), plan, output, passed=passed)
     with work_spool() as spool:
         for item in within_budget(items, plan.limits.max_work_per_run):
             spool.add(item)
@@ -74,17 +75,17 @@ def remaining(work_uri: str, plan: Plan, *, output: str) -> str:
 
 def note_complete_videos(listing_uri: str, plan: Plan, *, output: str) -> None:
     """Notes the videos of a run that lack nothing, so that the next admission looks at the others only."""
-    for _ in missing_work(get_sources(listing_uri), plan.up_to(0), output):
+    for _ in missing_work(Sources(listing_uri), plan.up_to(0), output):
         pass
 
 
 def missing_work(
-    sources: Sequence[SourceFile], plan: Plan, output: str, *, passed: frozenset[str] | None = None
+    sources: Iterable[SourceFile], plan: Plan, output: str, *, passed: frozenset[str] | None = None
 ) -> Iterator[Work]:
     """Yields one item per video that lacks rows, by URI; of copies the smallest URI stands for all.
 
     Sources that look alike are read in full, once, so that their ids hold. Videos that lack nothing are noted
-    for the next time, where no barrier decides about their clips.
+    for the next time, where no barrier decides about their clips. ``sources`` may be looked through twice.
     """
     with scratch_database() as database:
         load_sources(database, sources)
@@ -96,28 +97,31 @@ def missing_work(
         is_short = is_noted and drop_complete(database, plan, output)
         if not database.number("SELECT count(*) FROM videos"):
             return
-        known = KnownClips(database, plan, passed)
-        is_whole = load_splits(database, plan, output) & known.load(output)
+        known = KnownClips(database, plan)
+        is_whole = known.load(output)
         if is_whole or not is_short:
-            yield from _work_of_videos(known, output)
+            yield from _work_of_videos(known, output, passed)
             return
     # A part was damaged that rows of other videos may have been in: they are looked at too.
     yield from missing_work(sources, plan, output, passed=passed)
 
 
-def _work_of_videos(known: KnownClips, output: str) -> Iterator[Work]:
-    for first, last in known.ranges():
+def _work_of_videos(known: KnownClips, output: str, passed: frozenset[str] | None) -> Iterator[Work]:
+    for index in range(len(known.ranges)):
         lacking = set[int]()
-        for place, item in _work_of_range(known, first, last):
+        for place, item in _work_of_range(known, index, passed):
             lacking.add(place)
             yield item
-        if known.passed is None and completeness.can_be_noted(known.plan):
-            _note_complete(known, output, first=first, last=last, lacking=lacking)
+        if passed is None and completeness.can_be_noted(known.plan):
+            _note_complete(known, output, index, lacking)
 
 
-def _work_of_range(known: KnownClips, first: int, last: int) -> Iterator[tuple[int, Work]]:
+def _work_of_range(
+    known: KnownClips, index: int, passed: frozenset[str] | None
+) -> Iterator[tuple[int, Work]]:
     """Yields (place, item) of the videos of a range that lack rows, by place."""
-    block = known.block(first, last)
+    first, last = known.ranges[index]
+    block = known.clips(index).block(known.plan, passed)
     lacks = lacks_of(known.plan, block)
     of_videos = known.videos_lacking(first, last)
     lacking = set(
@@ -128,25 +132,26 @@ def _work_of_range(known: KnownClips, first: int, last: int) -> Iterator[tuple[i
         f"AND {known.plan.phase} = 0 AND (s.outcome IS NULL OR s.outcome = '{RETRYABLE}')"
     )
     places = sorted(map(int, lacking.union(unsplit["place"].to_pylist(), *of_videos.values())))
+    splits = known.splits(index) if places else SPLIT_STATE.empty_table()
     for start in range(0, len(places), _VIDEOS_AT_ONCE):
-        for row in _facts(known.database, places[start : start + _VIDEOS_AT_ONCE]):
+        for row in _facts(known.database, places[start : start + _VIDEOS_AT_ONCE], splits):
             place = int(str(row["place"]))
-            item = _work(
-                row, block, lacks, frozenset(key for key, found in of_videos.items() if place in found)
-            )
+            keys = frozenset(key for key, found in of_videos.items() if place in found)
+            item = _work(row, block, lacks, keys)
             if item is not None:
                 yield place, item
 
 
-def _facts(database: Database, places: list[int]) -> list[dict[str, object]]:
-    """Returns what is known of videos and of their splits, by place."""
-    wanted = pa.table({"place": pa.array(places, pa.int64())})
-    return database.rows(
-        "WITH picked AS (SELECT v.* FROM videos v JOIN chosen c USING (place)) "
-        "SELECT p.*, s.* EXCLUDE (id) FROM picked p "
-        "LEFT JOIN (SELECT * FROM splits WHERE id IN (SELECT id FROM picked)) s USING (id) ORDER BY place",
-        chosen=wanted,
+def _facts(database: Database, places: list[int], splits: pa.Table) -> Iterator[dict[str, object]]:
+    """Yields what is known of videos and of their splits, by place."""
+    wanted = pa.array(places, pa.int64())
+    rows = database.rows(
+        "SELECT v.* FROM videos v JOIN chosen c USING (place) ORDER BY place",
+        chosen=pa.table({"place": wanted}),
     ).to_pylist()
+    taken = splits.take(arrow.index_in(wanted, splits["place"].combine_chunks())) if len(splits) else None
+    split_of = taken.to_pylist() if taken else [dict.fromkeys(SPLIT_STATE.names)] * len(rows)
+    return ({**split, **row} for row, split in zip(rows, split_of, strict=True))
 
 
 def _work(
@@ -175,7 +180,8 @@ def _work(
     )
 
 
-def _note_complete(known: KnownClips, output: str, *, first: int, last: int, lacking: set[int]) -> None:
+def _note_complete(known: KnownClips, output: str, index: int, lacking: set[int]) -> None:
+    first, last = known.ranges[index]
     rows = known.database.rows(
         f"SELECT place, video_id FROM videos WHERE place BETWEEN {first} AND {last} ORDER BY place"
     )

@@ -11,8 +11,7 @@ from clipmill.media.io.source import open_source
 from clipmill.planning.judgement import RESULT
 from clipmill.records import SourceFile
 from clipmill.state.database import Database
-from clipmill.state.inspections import FIRST_RUN, VERIFY, verify_digest
-from clipmill.state.schema import VERIFY_STATE
+from clipmill.state.schema import FIRST_RUN, VERIFY, VERIFY_STATE, verify_digest
 from clipmill.state.store import ResultStore
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.errors import CodecChildDied, CodecChildTimeout, StoreOutage, TransientStoreError
-from clipmill.intake.manifests import get_sources
+from clipmill.intake.manifests import Sources
 from clipmill.limits import LimitsSpec
 from clipmill.machine import num_cores
 from clipmill.media.io.probe import inspect_source
@@ -22,8 +22,7 @@ from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
 from clipmill.runs.run_id import new_run_id
 from clipmill.sandbox.runner import CodecRunner, codec_runner
 from clipmill.state.failures import make_final
-from clipmill.state.inspections import INSPECT
-from clipmill.state.schema import INSPECT_STATE, OUTCOME
+from clipmill.state.schema import INSPECT, INSPECT_STATE, OUTCOME
 from clipmill.state.store import ResultStore
 from clipmill.storage.filesystems import is_http
 
@@ -48,7 +47,7 @@ def inspect_manifest(manifest_uri: str, *, output: str, limits: LimitsSpec, run_
 
     A store that does not answer ends it early: the sources that are left are looked at by the next run.
     """
-    inspections = inspect_all(get_sources(manifest_uri), limits)
+    inspections = inspect_all(list(Sources(manifest_uri)), limits)
     keep_rows(_table_of(inspections), output=output, limits=limits, run_id=run_id or new_run_id())
     return sum(inspection.reason is None for inspection in inspections)
 
@@ -58,7 +57,7 @@ def inspected_rows(manifest_uri: str, limits: LimitsSpec) -> pa.Table:
 
     StoreOutage where the store stopped to deliver: an answer for some of the sources is none.
     """
-    sources = get_sources(manifest_uri)
+    sources = list(Sources(manifest_uri))
     inspections = inspect_all(sources, limits)
     if len(inspections) < len(sources):
         last = next(one for one in reversed(inspections) if one.reason == VideoReason.STORE_UNAVAILABLE)

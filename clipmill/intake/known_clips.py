@@ -1,88 +1,174 @@
-"""The rows of the stages of clips, in a scratch database, and the clips of a range of videos beside them."""
+"""The clips of a range of videos, and the rows of the stages beside them.
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+The rows of a stage are read once, whatever the number of ranges: they go into files of scratch space, one for
+each range, with the places of their clips.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from clipmill import arrow
-from clipmill.intake.known_videos import traits_there
-from clipmill.planning.missing import ClipBlock
+from clipmill.planning.missing import ClipRange, Windows
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.process_stage import SEEN_CLIPS
-from clipmill.state.database import RANK, Database, case_of
-from clipmill.state.schema import light_columns, schema_of
+from clipmill.state.database import RANK, Database, case_of, key_of
+from clipmill.state.schema import SPLIT_STATE, light_columns, schema_of
+from clipmill.state.splits import LISTS, clips_of
 from clipmill.state.store import ResultStore
 from clipmill.state.winners import RANKS, codes_of, ranks_of
 
-CLIPS_AT_ONCE = 250_000
+CLIPS_AT_ONCE = 100_000
 CLIPS_PER_VIDEO = 10
 """A video without clips counts as so many: its facts take memory too."""
 _DONE = RANKS["final"]
+_PLACE, _RANGE = "clipmill place", "clipmill_range"
 
 
 @dataclass(frozen=True)
 class KnownClips:
-    """The rows of a plan's stages in ``database``, a table for each stage.
+    """The clips of videos in ranges, and the rows of a plan's stages for each range.
 
-    ``passed`` are the clips that passed the barriers of the plan; None stands for all.
+    Rows count that were made with the options of their videos. ``of`` is a query for ``place`` and ``id`` of
+    videos, in the order of the ranges, and ``is_first``: of several places of one id the one that its clips
+    belong to. ``columns`` are those of the split beside its clips. ``publishes`` reads what is published of a
+    stage, not only what decides what is missing.
     """
 
     database: Database
     plan: Plan
-    passed: frozenset[str] | None = None
-    _num_windows: dict[int, int] = field(default_factory=dict[int, int], repr=False)
+    of: str = "SELECT place, id, true AS is_first FROM videos"
+    columns: Sequence[str] = ("reason", "repaired_times", "is_partial", "oddities")
+    publishes: bool = False
+    clips_per_range: int = 0
 
     def load(self, output: str) -> bool:
         """Reads the rows, each part once; damaged parts are set aside. Returns False if there was one."""
-        state, is_whole = ResultStore(output), True
-        is_few = self.database.number("SELECT count(*) FROM clips") <= CLIPS_AT_ONCE
+        is_whole = self._load_splits(output)
         for node in self.plan.rowed:
-            schema = schema_of(node)
-            columns = _columns(self.plan, node)
-            schema = pa.schema([schema.field(name) for name in columns])
-            quoted = ", ".join(f'"{name}"' for name in columns)
-            parts = state.parts(node.key, node.digest)
-            where = _owners(node) if is_few else "true"
-            is_whole &= parts is self.database.load(
-                self._table(node), parts, select=quoted, where=where, schema=schema
-            )
-            self.database.settle(self._table(node))
+            parts, schema = ResultStore(output).parts(node.key, node.digest), self._schema(node)
+            if node.stage.grain == "video":
+                where = f"id IN (SELECT id FROM ({self.of}))"
+                left = self.database.load(
+                    self._table(node), parts, select="id, outcome, effects", where=where, schema=schema
+                )
+            else:
+                left = self.database.spread(
+                    self._folder(node.key), parts, query=self._query(node), by=_RANGE, schema=schema
+                )
+            is_whole &= left is parts
         return is_whole
 
-    def ranges(self) -> Iterator[tuple[int, int]]:
-        """Yields (first, last) place of videos with about ``CLIPS_AT_ONCE`` clips."""
+    @cached_property
+    def ranges(self) -> list[tuple[int, int]]:
+        """(First, last) place of the videos of each range."""
+        query = "SELECT min(place) AS first, max(place) AS last FROM ranges GROUP BY range ORDER BY range"
+        found = self.database.rows(query)
+        return list(zip(found["first"].to_pylist(), found["last"].to_pylist(), strict=True))
+
+    def splits(self, index: int, *, columns: Sequence[str] = ()) -> pa.Table:
+        """Returns the splits of a range by ``place``, with ``columns``, all by default; retryable ones too.
+
+        Only the first place of an id has its clips.
+        """
+        names = dict.fromkeys(["outcome", "run_id", *(columns or self._split_columns)])
+        schema = pa.schema([SPLIT_STATE.field(name) for name in names])
+        rows = self._read(self.plan.extractor.key, index, schema)
+        rows = rows.take(pa.array(_best(rows, np.asarray(rows[_PLACE])))).sort_by(_PLACE)
+        return rows.rename_columns(["place", *schema.names])
+
+    def clips(self, index: int) -> ClipRange:
+        """Returns the clips of a range."""
+        clips = self.database.rows(
+            f"SELECT clip_id, video, num_frames FROM clips WHERE range = {index} ORDER BY place"
+        )
+        ids = clips["clip_id"].combine_chunks()
+        windows = Windows.of_lengths(self.plan, np.asarray(clips["num_frames"]))
+        found = ClipRange(ids, np.asarray(clips["video"]), windows, {})
+        rows = {
+            node.key: self._rows(node, index, found)
+            for node in self.plan.rowed
+            if node.stage.grain != "video"
+        }
+        return replace(found, rows=rows)
+
+    def _load_splits(self, output: str) -> bool:
+        """Makes the tables ``ranges`` and ``clips``, and spreads the splits over the ranges."""
+        extractor, database = self.plan.extractor, self.database
+        parts = ResultStore(output).parts(extractor.key, extractor.digest)
+        light = "".join(f", {_split_value(name)}" for name in self._split_columns if name not in LISTS)
+        left = database.load(
+            "splits",
+            parts,
+            select=f"id, effects{light}, len(clips) AS num_clips",
+            where=f"id IN (SELECT id FROM ({self.of}))",
+            schema=SPLIT_STATE,
+        )
+        expected = self._expected(extractor, "coalesce(traits, '')")
+        database.run(f"DELETE FROM splits WHERE effects <> {expected}")
+        database.keep_best("splits")
+        self._make_ranges()
+        lists = "".join(
+            f', CASE WHEN r.is_first THEN s."{name}" END AS "{name}"'
+            for name in self._split_columns
+            if name in LISTS
+        )
+        left = database.spread(
+            self._folder(extractor.key),
+            left,
+            query=lambda rows: (
+                f'SELECT r.range AS {_RANGE}, r.place AS "{_PLACE}"{light}{lists} '
+                f"FROM ({rows}) s JOIN ranges r USING (id) WHERE s.effects = {expected}"
+            ),
+            by=_RANGE,
+            schema=SPLIT_STATE,
+        )
+        self._make_clips()
+        return left is parts
+
+    def _make_ranges(self) -> None:
         size = f"coalesce(s.num_clips, 0) + {CLIPS_PER_VIDEO}"
         totals = (
-            f"SELECT v.place, sum({size}) OVER (ORDER BY v.place) AS total "
-            "FROM videos v LEFT JOIN splits s USING (id)"
+            f"SELECT o.*, sum({size}) OVER (ORDER BY o.place) // {self.clips_per_range or CLIPS_AT_ONCE} "
+            f"AS quotient FROM ({self.of}) o LEFT JOIN splits s ON s.id = o.id AND o.is_first"
         )
-        found = self.database.rows(
-            f"SELECT min(place) AS first, max(place) AS last FROM ({totals}) "
-            f"GROUP BY total // {CLIPS_AT_ONCE} ORDER BY first"
-        )
-        yield from zip(found["first"].to_pylist(), found["last"].to_pylist(), strict=True)
-
-    def block(self, first: int, last: int) -> ClipBlock:
-        """Returns the clips of a range of videos; ``videos`` of the block are their places."""
         self.database.run(
-            "CREATE OR REPLACE TEMP TABLE wanted AS SELECT row_number() OVER () - 1 AS place, * FROM clips "
-            f"WHERE video BETWEEN {first} AND {last}"
+            "CREATE OR REPLACE TABLE ranges AS SELECT place, id, is_first, "
+            f"dense_rank() OVER (ORDER BY quotient) - 1 AS range FROM ({totals})"
         )
-        clips = self.database.rows("SELECT clip_id, video, num_frames FROM wanted ORDER BY place")
-        ids = clips["clip_id"].combine_chunks()
-        nodes = [node for node in self.plan.rowed if node.stage.grain != "video"]
-        rows = {node.key: self._aligned(node, ids) for node in nodes if node.stage.grain == "clip"}
-        done = {key: ranks_of(table) <= _DONE for key, table in rows.items()}
-        windows = np.array([self._windows(num) for num in clips["num_frames"].to_pylist()], int)
-        done |= {
-            node.key: self._num_done(node, len(ids)) >= windows
-            for node in nodes
-            if node.stage.grain == "window"
-        }
-        return ClipBlock(ids, np.asarray(clips["video"]), rows, done, self._passed(ids))
+
+    def _make_clips(self) -> None:
+        self.database.run(
+            "CREATE OR REPLACE TABLE clips (range BIGINT, place BIGINT, video BIGINT, id UUID, "
+            "clip_id VARCHAR, num_frames BIGINT, traits VARCHAR)"
+        )
+        for index in range(len(self.ranges)):
+            splits = self.splits(index, columns=("traits", "clips"))
+            clips = clips_of(splits["clips"])
+            num_frames = clips.rows["end_frame"].to_numpy() - clips.rows["start_frame"].to_numpy()
+            owners = np.repeat(np.arange(len(splits)), np.diff(clips.starts))
+            found = {
+                "place": np.arange(len(clips.rows)),
+                "video": np.asarray(splits["place"])[owners],
+                "traits": splits["traits"].take(pa.array(owners)),
+                "clip_id": clips.rows["clip_id"],
+                "num_frames": num_frames,
+            }
+            self.database.run(
+                f"INSERT INTO clips SELECT {index}, place, video, {key_of('clip_id', 'VARCHAR')}, clip_id, "
+                "num_frames, traits FROM found",
+                found=pa.table(found),
+            )
+
+    @property
+    def _split_columns(self) -> list[str]:
+        return list(dict.fromkeys(["outcome", "run_id", "traits", *self.columns, "clips"]))
 
     def videos_lacking(self, first: int, last: int) -> Mapping[str, frozenset[int]]:
         """Returns the key of each stage of whole videos -> places of the videos of a range that lack it."""
@@ -104,69 +190,83 @@ class KnownClips:
     def _table(self, node: Node) -> str:
         return f"rows_{self.plan.place(node.key)}"
 
-    def _aligned(self, node: Node, ids: pa.Array) -> pa.Table:
-        """Returns a stage's rows, one for each clip of ``wanted``, null where it has none."""
-        rows = self.database.rows(
-            f"SELECT w.place, r.* FROM {self._table(node)} r JOIN wanted w USING (id) "
-            f"WHERE r.effects = {self._expected(node, 'w.traits')}"
+    def _folder(self, key: str) -> Path:
+        return self.database.folder / f"rows of {key}"
+
+    def _schema(self, node: Node) -> pa.Schema:
+        schema = schema_of(node)
+        return pa.schema([schema.field(name) for name in _columns(self.plan, node, publishes=self.publishes)])
+
+    def _query(self, node: Node) -> Callable[[str], str]:
+        owner = "clip_id" if node.stage.grain == "window" else "id"
+        expected = self._expected(node, "c.traits")
+        names = "".join(f', r."{field.name}"' for field in self._rest(node))
+        return lambda rows: (
+            f'SELECT c.range AS {_RANGE}, c.place AS "{_PLACE}"{names} '
+            f"FROM ({rows}) r JOIN clips c ON r.{owner} = c.id AND r.effects = {expected}"
         )
-        places = np.asarray(rows["place"])
-        best = np.arange(len(rows))
-        if len(rows) and np.bincount(places).max() > 1:
-            runs = codes_of(rows["run_id"])
-            is_newest = SEEN_CLIPS in rows.column_names
-            order = np.lexsort((-runs if is_newest else runs, ranks_of(rows), places))
-            best = order[np.concatenate([[True], np.diff(places[order]) != 0])]
-        row_of = np.full(len(ids), -1)
+
+    def _rest(self, node: Node) -> list[pa.Field]:
+        return [field for field in self._schema(node) if field.name not in ("id", "clip_id")]
+
+    def _rows(self, node: Node, index: int, found: ClipRange) -> pa.Table:
+        """Returns a stage's rows, one for each clip or window of a range, null where it has none."""
+        rows = self._read(node.key, index, pa.schema(self._rest(node)))
+        places, ids = np.asarray(rows[_PLACE]), found.ids
+        num = len(ids)
+        if node.stage.grain == "window":
+            frames = (np.asarray(rows[name]) for name in ("start_frame", "end_frame"))
+            places, num = found.windows.places_of(places, *frames), len(found.windows.owners)
+            rows, places = rows.filter(pa.array(places >= 0)), places[places >= 0]
+            ids = ids.take(pa.array(found.windows.owners))
+        row_of = np.full(num, -1)
+        best = _best(rows, places)
         row_of[places[best]] = best
         there = pa.array(row_of >= 0)
-        taken = rows.drop_columns(["place"]).take(pa.array(row_of, pa.int64(), mask=row_of < 0))
-        shown = arrow.if_else(there, ids, pa.scalar(None, pa.string()))
-        return taken.set_column(taken.schema.get_field_index("id"), "id", shown)
-
-    def _num_done(self, node: Node, num_clips: int) -> np.ndarray:
-        """Returns int ``(N,)``: the windows of each clip of ``wanted`` with a result or a final failure."""
-        rows = self.database.rows(
-            f"SELECT w.place, count(DISTINCT r.id) AS num FROM {self._table(node)} r "
-            f"JOIN wanted w ON r.clip_id = w.id WHERE {RANK} <= {_DONE} "
-            f"AND r.effects = {self._expected(node, 'w.traits')} GROUP BY w.place"
-        )
-        found = np.zeros(num_clips, int)
-        found[np.asarray(rows["place"])] = np.asarray(rows["num"])
-        return found
+        taken = rows.drop_columns([_PLACE]).take(pa.array(row_of, pa.int64(), mask=row_of < 0))
+        name = "clip_id" if node.stage.grain == "window" else "id"
+        return taken.append_column(name, arrow.if_else(there, ids, pa.scalar(None, pa.string())))
 
     def _expected(self, node: Node, traits: str) -> str:
         """Returns the expression for the effects that a row of a stage must have, by its video's traits."""
-        there = traits_there(self.database) if node.effects else []
-        return case_of(traits, {one: node.effects_in(one) for one in there})
+        if not node.effects:
+            return case_of(traits, {})
+        there = self.database.rows("SELECT DISTINCT coalesce(traits, '') AS traits FROM splits")["traits"]
+        return case_of(traits, {one: node.effects_in(one) for one in there.to_pylist()})
 
-    def _windows(self, num_frames: int) -> int:
-        if num_frames not in self._num_windows:
-            self._num_windows[num_frames] = self.plan.num_windows(num_frames)
-        return self._num_windows[num_frames]
+    def _read(self, key: str, index: int, schema: pa.Schema) -> pa.Table:
+        """Returns the rows of a stage that were spread to a range, with the places of their clips."""
+        schema = pa.schema([pa.field(_PLACE, pa.int64()), *schema])
+        tables = [schema.empty_table()]
+        for path in sorted(self._folder(key).glob(f"*/{_RANGE}={index}/*.parquet")):
+            rows = pq.ParquetFile(path).read(columns=schema.names)
+            columns = [rows[field.name].cast(field.type) for field in schema]
+            tables.append(pa.Table.from_arrays(columns, schema=schema))
+        return pa.concat_tables(tables).combine_chunks()
 
-    def _passed(self, ids: pa.Array) -> np.ndarray | None:
-        if self.passed is None:
-            return None
-        return np.array([clip_id in self.passed for clip_id in ids.to_pylist()], bool)
+
+def _split_value(name: str) -> str:
+    """Returns the expression for a column of a split; no traits are an empty text."""
+    return "coalesce(traits, '') AS traits" if name == "traits" else f'"{name}"'
 
 
-def _owners(node: Node) -> str:
-    """Returns the condition that a row may belong to one of the clips, or of the videos.
+def _best(rows: pa.Table, places: np.ndarray) -> np.ndarray:
+    """Returns the row of each place that counts."""
+    if not len(rows) or np.bincount(places).max() == 1:
+        return np.arange(len(rows))
+    runs = codes_of(rows["run_id"])
+    is_newest = SEEN_CLIPS in rows.column_names
+    order = np.lexsort((-runs if is_newest else runs, ranks_of(rows), places))
+    return order[np.concatenate([[True], np.diff(places[order]) != 0])]
 
-    Rows that clear windows name no clip.
-    """
-    if node.stage.grain == "video":
-        return "id IN (SELECT id FROM videos)"
+
+def _columns(plan: Plan, node: Node, *, publishes: bool) -> list[str]:
+    """Returns the columns of a stage that are published, or else those that decide what is missing."""
+    if publishes:
+        heavy = {column.name for column in node.stage.writes if column.table == "embeddings"}
+        return [name for name in schema_of(node).names if name not in heavy and name != "stage_digest"]
     if node.stage.grain == "window":
-        return "clip_id IS NULL OR clip_id IN (SELECT id FROM clips)"
-    return "id IN (SELECT id FROM clips)"
-
-
-def _columns(plan: Plan, node: Node) -> list[str]:
-    """Returns the columns of a stage that decide what is missing: its light ones where a rule reads it."""
-    if node.stage.grain == "window":
-        return ["id", "clip_id", "outcome", "run_id", "effects"]
+        return ["id", "clip_id", "start_frame", "end_frame", "outcome", "run_id", "effects"]
     readers = (other for other in plan.nodes if other.may_reject)
     read = {ref.key for other in readers for ref in other.inputs}
     if node.may_reject or node.key in read:

@@ -10,10 +10,9 @@ from clipmill.intake.manifests import source_line
 from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import SourceFile
 from clipmill.state import completeness
-from clipmill.state.database import Database, case_of, key_of
-from clipmill.state.inspections import INSPECT, VERIFY, verify_digest
+from clipmill.state.database import Database, key_of
 from clipmill.state.part_set import parts_of
-from clipmill.state.schema import INSPECT_STATE, OUTCOME, SPLIT_STATE, VERIFY_STATE
+from clipmill.state.schema import INSPECT, INSPECT_STATE, OUTCOME, VERIFY, VERIFY_STATE, verify_digest
 from clipmill.state.store import ResultStore
 
 _BATCH = 50_000
@@ -25,9 +24,12 @@ FACTS = [
 
 
 def load_sources(database: Database, sources: Iterable[SourceFile]) -> None:
-    """Makes the table ``sources``: ``id`` of the source version, and the line of the manifest."""
+    """Makes the table ``sources``: ``id`` of the source version, and the line of the manifest.
+
+    ``place`` counts them by URI, size and version.
+    """
     database.run(
-        "CREATE TABLE sources (id UUID, source_version VARCHAR, uri VARCHAR, size_bytes BIGINT, "
+        "CREATE TABLE listed (id UUID, source_version VARCHAR, uri VARCHAR, size_bytes BIGINT, "
         "record VARCHAR)"
     )
     rest = iter(sources)
@@ -42,9 +44,14 @@ def load_sources(database: Database, sources: Iterable[SourceFile]) -> None:
             }
         )
         database.run(
-            f"INSERT INTO sources SELECT {key}, source_version, uri, size_bytes, record FROM listed",
-            listed=table,
+            f"INSERT INTO listed SELECT {key}, source_version, uri, size_bytes, record FROM batch",
+            batch=table,
         )
+    order = "uri, size_bytes, source_version"
+    database.run(
+        f"CREATE TABLE sources AS SELECT row_number() OVER (ORDER BY {order}) - 1 AS place, * FROM listed; "
+        "DROP TABLE listed"
+    )
 
 
 def load_inspections(database: Database, plan: Plan, output: str) -> None:
@@ -54,7 +61,7 @@ def load_inspections(database: Database, plan: Plan, output: str) -> None:
     database.load(
         "inspected",
         state.parts(INSPECT, inspect_digest(plan.limits)),
-        select=f"id, outcome, run_id, video_id, video_id_text, {facts}",
+        select=f'id, outcome, run_id, reason, message, "limit", video_id, video_id_text, {facts}',
         where="id IN (SELECT id FROM sources)",
         schema=INSPECT_STATE,
     )
@@ -69,7 +76,10 @@ def load_inspections(database: Database, plan: Plan, output: str) -> None:
 
 
 def make_videos(database: Database) -> None:
-    """Makes the table ``videos``: one for each id, the one of the smallest URI, with its ``place`` by URI."""
+    """Makes the table ``videos``: one for each id, the one of the smallest URI, with its ``place`` by URI.
+
+    ``source`` is the place of its source.
+    """
     _resolve(database)
     facts = ", ".join(f'i."{name}"' for name in FACTS)
     resolved = "coalesce(r.video_id, i.video_id)"
@@ -77,7 +87,7 @@ def make_videos(database: Database) -> None:
     database.run(
         "CREATE TABLE videos AS SELECT row_number() OVER (ORDER BY uri, size_bytes, source_version) - 1 "
         "AS place, * EXCLUDE (uri, size_bytes, source_version) "
-        "FROM (SELECT s.uri, s.size_bytes, s.source_version, s.record, "
+        "FROM (SELECT s.uri, s.size_bytes, s.source_version, s.place AS source, s.record, "
         f"{resolved} AS id, coalesce(r.video_id_text, i.video_id_text) AS video_id, {facts} "
         f"FROM sources s JOIN inspected i ON s.id = i.id LEFT JOIN resolved r ON r.id = i.id "
         f"WHERE i.outcome = 'result' "
@@ -98,43 +108,10 @@ def drop_complete(database: Database, plan: Plan, output: str) -> bool:
         found = state.parts(node.key, node.digest)
         if found.checked() is not found:
             return False
-    schema = pa.schema([OUTCOME.field(name) for name in ("id", "outcome")])
+    schema = pa.schema([OUTCOME.field(name) for name in ("id", "outcome", "run_id")])
     database.load("complete", parts, select="id", schema=schema)
     database.run("DELETE FROM videos WHERE id IN (SELECT id FROM complete)")
     return True
-
-
-def load_splits(database: Database, plan: Plan, output: str) -> bool:
-    """Makes the tables ``splits``, of the videos, and ``clips``; returns False if a part was damaged."""
-    extractor = plan.extractor
-    parts = ResultStore(output).parts(extractor.key, extractor.digest)
-    is_whole = parts is database.load(
-        "splits",
-        parts,
-        select=(
-            "id, outcome, run_id, reason, repaired_times, is_partial, oddities, clips, "
-            "len(clips) AS num_clips, effects, coalesce(traits, '') AS traits"
-        ),
-        where="id IN (SELECT id FROM videos)",
-        schema=SPLIT_STATE,
-    )
-    expected = case_of("traits", {one: extractor.effects_in(one) for one in traits_there(database)})
-    database.run(f"DELETE FROM splits WHERE effects <> {expected}")
-    database.keep_best("splits")
-    clip = (
-        "SELECT v.place AS video, s.traits, unnest(s.clips) AS clip FROM splits s JOIN videos v USING (id) "
-        "WHERE s.outcome = 'result'"
-    )
-    database.run(
-        f"CREATE TABLE clips AS SELECT video, traits, {key_of('clip.clip_id', 'VARCHAR')} AS id, "
-        f"clip.clip_id AS clip_id, clip.end_frame - clip.start_frame AS num_frames FROM ({clip})"
-    )
-    return is_whole
-
-
-def traits_there(database: Database) -> list[str]:
-    """Returns the distinct traits of the videos of ``splits``."""
-    return database.rows("SELECT DISTINCT traits FROM splits")["traits"].to_pylist()
 
 
 def _resolve(database: Database) -> None:

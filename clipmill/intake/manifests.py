@@ -1,6 +1,7 @@
 """Manifests: content-addressed files of records, one JSON per line, that travel between tasks by URI."""
 
 import hashlib
+import io
 import json
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
@@ -31,9 +32,17 @@ def put_sources(output: str, sources: Sequence[SourceFile]) -> str:
     return uri
 
 
-def get_sources(uri: str) -> list[SourceFile]:
-    """Returns the sources of a manifest."""
-    return [source_of(line) for line in store.read_bytes(uri).splitlines()]
+@dataclass(frozen=True)
+class Sources:
+    """The sources of a manifest, read anew, line by line, each time that they are looked through."""
+
+    uri: str
+
+    def __iter__(self) -> Iterator[SourceFile]:
+        """Yields the sources."""
+        with store.open_reader(self.uri) as file:
+            for line in io.BufferedReader(cast(io.RawIOBase, file)):
+                yield source_of(line)
 
 
 def put_skipped(listing_uri: str, skipped: Mapping[str, int]) -> None:

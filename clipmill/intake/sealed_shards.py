@@ -15,14 +15,13 @@ from pydantic import BaseModel, ConfigDict
 
 from clipmill import arrow, identity, layout
 from clipmill.intake.inspection import keep_rows
-from clipmill.intake.manifests import get_sources, in_groups, source_line
+from clipmill.intake.manifests import Sources, in_groups, source_line
 from clipmill.limits import LimitsSpec
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.plan import inspect_digest
 from clipmill.records import SourceFile
 from clipmill.specs import ShardingSpec
-from clipmill.state.inspections import INSPECT
-from clipmill.state.schema import INSPECT_STATE
+from clipmill.state.schema import INSPECT, INSPECT_STATE
 from clipmill.state.store import ResultStore
 from clipmill.storage import parquet, store
 
@@ -52,7 +51,7 @@ def sealed_manifests(
     Sources that are in no shard yet are sealed into new ones. At least one URI is returned, if of an empty
     manifest.
     """
-    listed = {one.source_version: one for one in get_sources(listing_uri)}
+    listed = {one.source_version: one for one in Sources(listing_uri)}
     folder = layout.join(layout.state_dir(store.normalise(output)), "shards")
     shards = _with_new(_read(folder), listed, sharding)
     for shard in shards:
@@ -146,7 +145,7 @@ def _read(folder: str) -> list[_Sealed]:
         return []
     names = _List.model_validate_json(store.read_bytes(_list_uri(folder))).names
     uris = {name: layout.join(folder, name) for name in names}
-    return [_Sealed(name, get_sources(uri)) for name, uri in uris.items() if store.exists(uri)]
+    return [_Sealed(name, list(Sources(uri))) for name, uri in uris.items() if store.exists(uri)]
 
 
 def _list_uri(folder: str) -> str:

@@ -12,8 +12,7 @@ from clipmill.records import SourceFile
 from clipmill.specs import ShardingSpec
 from clipmill.state.clearing import clear_raised
 from clipmill.state.database import key_of, scratch_database
-from clipmill.state.inspections import INSPECT
-from clipmill.state.schema import INSPECT_STATE
+from clipmill.state.schema import INSPECT, INSPECT_STATE
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
 from clipmill.storage.listing import list_videos
@@ -53,7 +52,6 @@ def not_inspected(sources: Sequence[SourceFile], plan: Plan, output: str) -> lis
         return list(sources)
     with scratch_database() as database:
         database.load("inspected", parts, select="id, outcome, run_id", schema=INSPECT_STATE)
-        database.settle("inspected")
         versions = pa.table({"version": pa.array([one.source_version for one in sources], pa.string())})
         done = f"SELECT id FROM inspected WHERE outcome <> '{RETRYABLE}'"
         listed = (

@@ -30,15 +30,16 @@ def judge(nodes: Sequence[Node], tables: Mapping[str, pa.Table], ids: Sequence[s
     ``tables`` maps a key to rows with ``id``, ``outcome``, ``reason``, ``message`` and stored columns. A null
     and a missing row never reject. A stage with ``on_failure`` ``drop`` rejects an item that it failed on.
     """
-    return judge_rows(nodes, AlignedRows(nodes, tables, ids), ids)
+    found = judge_places(nodes, AlignedRows(nodes, tables, ids))
+    return {ids[place]: rejection for place, rejection in found.items()}
 
 
-def judge_rows(nodes: Sequence[Node], rows: "AlignedRows", ids: Sequence[str]) -> dict[str, Rejection]:
-    """Returns what ``judge`` does, from rows that are aligned with ``ids``."""
-    found: dict[str, Rejection] = {}
+def judge_places(nodes: Sequence[Node], rows: "AlignedRows") -> dict[int, Rejection]:
+    """Returns place -> the first rejection of the item there, as ``judge`` does."""
+    found: dict[int, Rejection] = {}
     for node in nodes:
-        for index, rejection in (*_failures(node, rows), *_by_rules(node, rows), *_by_hook(node, rows)):
-            found.setdefault(ids[index], rejection)
+        for place, rejection in (*_failures(node, rows), *_by_rules(node, rows), *_by_hook(node, rows)):
+            found.setdefault(place, rejection)
     return found
 
 
@@ -233,5 +234,4 @@ __all__ = [
     "find_column",
     "first_rejecting",
     "judge",
-    "judge_rows",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow, identity
-from clipmill.planning.judgement import RETRYABLE, AlignedRows, Rejection, first_rejecting
+from clipmill.planning.judgement import FINAL, RESULT, RETRYABLE, AlignedRows, Rejection, first_rejecting
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.planning.process_stages import clips_digest
@@ -32,6 +32,77 @@ class ClipBlock:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The windows of N clips, clip by clip: places of the clips, and frames of each, all int64 ``(W,)``."""
+
+    owners: np.ndarray
+    start_frames: np.ndarray
+    end_frames: np.ndarray
+
+    @classmethod
+    def of_lengths(cls, plan: Plan, num_frames: np.ndarray) -> "Windows":
+        """Returns the windows of clips of so many frames; their places depend on nothing else."""
+        lengths, kind = np.unique(num_frames, return_inverse=True)
+        spans = [plan.windows_of_length(int(length)) for length in lengths]
+        counts = np.array([len(one) for one in spans], np.int64)
+        firsts = np.cumsum(counts) - counts
+        frames = np.array([(one.start_frame, one.end_frame) for span in spans for one in span], np.int64)
+        owners = np.repeat(np.arange(len(num_frames)), counts[kind])
+        before = np.cumsum(counts[kind]) - counts[kind]
+        chosen = frames.reshape(-1, 2)[np.arange(len(owners)) - before[owners] + firsts[kind][owners]]
+        return cls(owners, chosen[:, 0], chosen[:, 1])
+
+    def places_of(self, owners: np.ndarray, start_frames: np.ndarray, end_frames: np.ndarray) -> np.ndarray:
+        """Returns the place of each window, -1 for one that no clip has."""
+        largest = max(0, int(self.start_frames.max(initial=0)), int(start_frames.max(initial=0))) + 1
+        keys = self.owners * largest + self.start_frames
+        found = np.searchsorted(keys, owners * largest + start_frames)
+        found = np.minimum(found, len(keys) - 1)
+        if not len(keys):
+            return np.full(len(owners), -1)
+        is_one = (keys[found] == owners * largest + start_frames) & (self.end_frames[found] == end_frames)
+        return np.where(is_one, found, -1)
+
+    def any_of_clip(self, flags: np.ndarray, num_clips: int) -> np.ndarray:
+        """Returns bool ``(num_clips,)``: the clips with a window whose flag is set."""
+        return np.bincount(self.owners[flags], minlength=num_clips) > 0
+
+
+@dataclass(frozen=True)
+class ClipRange:
+    """The N clips of a range and their W windows; ``rows`` maps the key of a stage to its rows.
+
+    These are N or W rows, null where a clip or window has none. ``videos`` says whose clips they are.
+    """
+
+    ids: pa.Array
+    videos: np.ndarray
+    windows: Windows
+    rows: Mapping[str, pa.Table]
+
+    def block(self, plan: Plan, passed: frozenset[str] | None = None) -> ClipBlock:
+        """Returns what a plan looks at to see what the clips lack."""
+        of_clips: dict[str, pa.Table] = {}
+        done: dict[str, np.ndarray] = {}
+        for node in plan.rowed:
+            if node.stage.grain == "clip":
+                of_clips[node.key] = self.rows[node.key]
+                done[node.key] = _is_done(self.rows[node.key])
+            elif node.stage.grain == "window":
+                is_open = ~_is_done(self.rows[node.key])
+                done[node.key] = ~self.windows.any_of_clip(is_open, len(self.ids))
+        has_passed = None
+        if passed is not None:
+            has_passed = np.array([clip_id in passed for clip_id in self.ids.to_pylist()], bool)
+        return ClipBlock(self.ids, self.videos, of_clips, done, has_passed)
+
+
+def _is_done(rows: pa.Table) -> np.ndarray:
+    """Returns bool ``(N,)``: where there is a result or a final failure."""
+    return arrow.flags(arrow.is_in(rows["outcome"], pa.array([RESULT, FINAL])))
 
 
 def lacks_of(plan: Plan, block: ClipBlock) -> dict[str, np.ndarray]:

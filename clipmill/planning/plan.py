@@ -132,9 +132,9 @@ class Plan:
         """Returns the windows of a clip, in frames of the clip."""
         return self.windows.windows(clip)
 
-    def num_windows(self, num_frames: int) -> int:
-        """Returns how many windows a clip of so many frames has; their places depend on nothing else."""
-        return len(self.windows_of(ClipSpan("", FrameSpan(0, num_frames), 0, num_frames, 0.0, 1.0)))
+    def windows_of_length(self, num_frames: int) -> Sequence[FrameSpan]:
+        """Returns the windows of any clip of so many frames; their places depend on nothing else."""
+        return self.windows_of(ClipSpan("", FrameSpan(0, num_frames), 0, num_frames, 0.0, 1.0))
 
 
 def inspect_digest(limits: LimitsSpec) -> str:

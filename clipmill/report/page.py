@@ -65,6 +65,7 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
     oddities, num_odd = oddity_views(tables.videos, root=root, max_rows=options.max_rejections)
     files = rejected_files(tables.rejections)
     rejected_rows = sample_rejections(files, size=options.max_rejections, seed=options.seed)
+    counts = tables.counts or sample.count_clips([clips])
     return Page(
         options=options,
         fields=fields,
@@ -73,11 +74,11 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         distributions=draw_distributions(clips, measures, limits=view.limits),
         what_if=what_if(clips, measures, view.places),
         clips=views,
-        num_clips=clips.num_rows,
+        num_clips=counts.num(),
         reasons=_reasons(views),
-        filtered=reason_views(clips, views),
+        filtered=reason_views(counts, views),
         groups=group_views(clips, views),
-        num_duplicates=clips["status"].to_pylist().count("duplicate"),
+        num_duplicates=counts.num("duplicate"),
         similarity=draw_similarity(options.similarity),
         copies=copies,
         num_copies=num_copies,

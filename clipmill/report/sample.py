@@ -1,10 +1,12 @@
 """Which rows a report shows: a seeded sample with every stratum in it, the same for any order of the rows."""
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
+
+from clipmill.report.view import ClipCounts
 
 FAIR_SHARE = 0.5
 """Part of a sample that is shared equally among the strata; the rest goes by their sizes."""
@@ -35,6 +37,16 @@ def sample_clips(clips: pa.Table, *, size: int, seed: int) -> list[int]:
     keepers = frozenset(clips["duplicate_of"].take(copies).to_pylist())
     chosen["kept"] = _draw_kept(members.get("kept", []), ids, keepers, num=wanted.get("kept", 0), seed=seed)
     return sorted(row for rows in chosen.values() for row in rows)
+
+
+def count_clips(parts: Iterable[pa.Table]) -> ClipCounts:
+    """Returns how many clips of all parts of the clips table have a status and reason."""
+    numbers = Counter[tuple[str, str]]()
+    for clips in parts:
+        grouped = clips.select(["status", "reason"]).group_by(["status", "reason"])
+        for row in grouped.aggregate([([], "count_all")]).to_pylist():
+            numbers[row["status"] or "", row["reason"] or ""] += row["count_all"]
+    return ClipCounts(numbers)
 
 
 def _draw_kept(

@@ -15,7 +15,10 @@ NOTHING_FOUND = summary_of(Funnel(), RunEnd())
 
 @dataclass(frozen=True)
 class ReportTables:
-    """The published tables, with the columns of ``clipmill.dataset.schemas``."""
+    """The published tables, with the columns of ``clipmill.dataset.schemas``.
+
+    Of many clips ``clips``, ``windows`` and the rejections of clips are a sample; ``counts`` are of all then.
+    """
 
     videos: pa.Table
     shots: pa.Table
@@ -23,6 +26,18 @@ class ReportTables:
     windows: pa.Table
     rejections: pa.Table
     duplicates: pa.Table
+    counts: "ClipCounts | None" = None
+
+
+@dataclass(frozen=True)
+class ClipCounts:
+    """How many clips of an output have a (status, reason); an empty reason stands for none."""
+
+    numbers: Mapping[tuple[str, str], int]
+
+    def num(self, status: str = "") -> int:
+        """Returns how many clips have a status; all of them without one."""
+        return sum(number for (own, _), number in self.numbers.items() if status in ("", own))
 
 
 @dataclass(frozen=True)

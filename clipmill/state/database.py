@@ -1,7 +1,8 @@
 """A database in scratch space for joins over rows: its memory is limited, whatever the number of rows."""
 
+import shutil
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ class Database:
     """A connection to a database that lives as long as the ``with`` block of ``scratch_database``."""
 
     connection: duckdb.DuckDBPyConnection
+    folder: Path
 
     def run(self, query: str, **tables: pa.Table) -> None:
         """Carries out a statement that returns nothing. ``tables`` go by their names in it."""
@@ -53,54 +55,84 @@ class Database:
     def load(
         self, name: str, parts: PartSet, *, select: str, where: str = "true", schema: pa.Schema
     ) -> PartSet:
-        """Makes the table ``name`` of the rows of parts; returns the parts that could be read.
+        """Makes the table ``name`` of the rows of parts that count; returns the parts that could be read.
 
-        ``select`` and ``where`` name columns of ``schema``; ids are UUIDs made by ``key_of``. A column that
-        no part has is null. Damaged parts are set aside.
+        ``select`` and ``where`` name columns of ``schema``, which has ``id``, ``outcome`` and ``run_id`` too;
+        ids are UUIDs made by ``key_of``. A column that no part has is null. What cleared and lost rows end is
+        left out, and so are these rows. Damaged parts are set aside.
         """
-        while parts.live:
+
+        def begin() -> None:
+            self.run(
+                f"CREATE OR REPLACE TABLE {name} AS SELECT {select} FROM nothing WHERE {where} LIMIT 0",
+                nothing=_keyed(schema),
+            )
+
+        def add(rows: str) -> None:
+            self.run(f"INSERT INTO {name} SELECT {select} FROM ({rows}) WHERE {where}")
+
+        return self._read(parts, schema, begin, add)
+
+    def spread(
+        self, folder: Path, parts: PartSet, *, query: Callable[[str], str], by: str, schema: pa.Schema
+    ) -> PartSet:
+        """Writes rows of parts that count into files, ``<folder>/*/<by>=<value>/*.parquet``.
+
+        ``query`` makes the query for what is written from the one for the rows, as ``load`` reads them.
+        """
+
+        def begin() -> None:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+
+        def add(rows: str) -> None:
+            place = folder / str(len(list(folder.iterdir())))
+            self.run(f"SET partitioned_write_flush_threshold = {part_file.group_rows(schema)}")
             try:
-                scan = self._scan(parts, schema)
-                self.run(f"CREATE OR REPLACE TABLE {name} AS SELECT {select} FROM ({scan}) WHERE {where}")
+                self.run(f"COPY ({query(rows)}) TO '{place}' (FORMAT parquet, PARTITION_BY ({by}))")
+            except duckdb.Error:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
+
+        return self._read(parts, schema, begin, add)
+
+    def _read(
+        self, parts: PartSet, schema: pa.Schema, begin: Callable[[], None], add: Callable[[str], None]
+    ) -> PartSet:
+        """Calls ``add`` with queries for the rows that count, and starts again at ``begin`` after damage."""
+        while True:
+            begin()
+            if not parts.live:
+                return parts
+            try:
+                self._add(parts, schema, add)
                 return parts
             except duckdb.Error as error:
                 damaged = damaged_among(parts.live, _read_whole)
                 if not damaged:
                     raise StoreError(parts.folder, f"cannot be read: {str(error).splitlines()[0]}") from error
                 parts = parts.set_aside(damaged)
-        self.run(
-            f"CREATE OR REPLACE TABLE {name} AS SELECT {select} FROM nothing WHERE {where}",
-            nothing=_keyed(schema),
-        )
-        return parts
 
-    def settle(self, name: str) -> None:
-        """Takes what cleared and lost rows end, and these rows, out of a table of rows."""
-        if self.number(f"SELECT count(*) FROM {name} WHERE {_ENDS}"):
-            self.run(
-                f"DELETE FROM {name} USING (SELECT id, max(run_id) AS run, "
-                f"max(run_id) FILTER (WHERE outcome = 'lost') AS lost FROM {name} "
-                f"WHERE {_ENDS} GROUP BY id) over WHERE {name}.id = over.id "
-                "AND run_id <= CASE outcome WHEN 'result' THEN over.lost ELSE over.run END"
-            )
-            self.run(f"DELETE FROM {name} WHERE {_ENDS}")
+    def _add(self, parts: PartSet, schema: pa.Schema, add: Callable[[str], None]) -> None:
+        rows_of = self._scan(parts, schema)
+        every = rows_of(parts.live)
+        self.run(f"CREATE OR REPLACE TABLE ends AS SELECT id, run_id, outcome FROM ({every}) WHERE {_ENDS}")
+        standing = _STANDING if self.number("SELECT count(*) FROM ends") else "{}"
+        _in_memory(parts.live, lambda uris: add(standing.format(rows_of(uris))))
 
     def keep_best(self, name: str) -> None:
         """Keeps the row of each id that counts, in a table of rows."""
-        self.settle(name)
         if self.number(f"SELECT count(*) - count(DISTINCT id) FROM {name}"):
             best = f"SELECT arg_min(rowid, ({RANK}, run_id)) FROM {name} GROUP BY id"
             self.run(f"DELETE FROM {name} WHERE rowid NOT IN ({best})")
 
-    def _scan(self, parts: PartSet, schema: pa.Schema) -> str:
-        """The query for every row of parts, with the columns of ``schema``."""
+    def _scan(self, parts: PartSet, schema: pa.Schema) -> Callable[[Sequence[str]], str]:
+        """The query for every row of some of the parts, with the columns of ``schema``."""
         self._open_store(parts.folder)
-        source = f"read_parquet({_listed(parts)}, union_by_name=true)"
-        there = {
-            str(row[0]): str(row[1]) for row in self.connection.execute(f"DESCRIBE FROM {source}").fetchall()
-        }
-        columns = [one for field in schema for one in _columns(field, there)]
-        return f"SELECT {', '.join(columns)} FROM {source}"
+        described = self.connection.execute(f"DESCRIBE FROM {_source(parts.live)}").fetchall()
+        there = {str(row[0]): str(row[1]) for row in described}
+        columns = ", ".join(one for field in schema for one in _columns(field, there))
+        return lambda uris: f"SELECT {columns} FROM {_source(uris)}"
 
     def _open_store(self, folder: str) -> None:
         if not store.is_local(folder):
@@ -110,12 +142,31 @@ class Database:
 
 
 _ENDS = "outcome IN ('cleared', 'lost')"
+_STANDING = (
+    "SELECT r.* FROM ({}) r LEFT JOIN (SELECT id, max(run_id) AS run, "
+    "max(run_id) FILTER (WHERE outcome = 'lost') AS lost FROM ends GROUP BY id) over ON r.id = over.id "
+    f"WHERE NOT r.{_ENDS} AND "
+    "NOT coalesce(r.run_id <= CASE r.outcome WHEN 'result' THEN over.lost ELSE over.run END, false)"
+)
+"""The rows that no cleared or lost row of their run or a later one takes away."""
 RANK = "CASE outcome WHEN 'result' THEN 0 WHEN 'final' THEN 1 ELSE 2 END"
 """The rank of an outcome, as ``winners.RANKS`` has it."""
 
 
-def _listed(parts: PartSet) -> str:
-    return "[" + ", ".join(map(_text, parts.live)) + "]"
+def _in_memory(uris: Sequence[str], work: Callable[[Sequence[str]], None]) -> None:
+    """Works on all parts at once; on each half of them, and so on, where memory does not suffice."""
+    try:
+        work(uris)
+    except duckdb.OutOfMemoryException:
+        if len(uris) == 1:
+            raise
+        for half in (uris[: len(uris) // 2], uris[len(uris) // 2 :]):
+            _in_memory(half, work)
+
+
+def _source(uris: Sequence[str]) -> str:
+    quoted = ", ".join(map(_text, uris))
+    return f"read_parquet([{quoted}], union_by_name=true)"
 
 
 def _read_whole(uri: str) -> None:
@@ -195,6 +246,6 @@ def scratch_database(*, memory_mb: int = MEMORY_MB) -> Generator[Database]:
         connection = duckdb.connect(str(Path(folder) / "rows.db"), config=settings)
         connection.execute("SET enable_progress_bar = false")
         try:
-            yield Database(connection)
+            yield Database(connection, Path(folder))
         finally:
             connection.close()

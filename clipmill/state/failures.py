@@ -38,11 +38,14 @@ def failures(state: ResultStore, key: str, digest: str, *, among: pa.Array | Non
 
     ``among`` names the ids that are wanted; None stands for all. Only small columns are read.
     """
-    rows = state.all_rows(key, digest, schema=OUTCOME, columns=_COLUMNS, among=among).select(_COLUMNS)
-    good = rows.filter(arrow.equal(rows["outcome"], RESULT))
-    failed = without_cleared(rows.filter(arrow.not_equal(rows["outcome"], RESULT)))
-    found = [Failure(*row) for row in zip(*(failed[name].to_pylist() for name in _COLUMNS), strict=True)]
-    done = _items(good.filter(arrow.is_in(good["id"], failed["id"].combine_chunks())))
+    rows = state.failed_rows(key, digest, schema=OUTCOME, columns=_COLUMNS, among=among)
+    failed = without_cleared(rows.select(_COLUMNS))
+    if not len(failed):
+        return []
+    ids = failed["id"].combine_chunks().unique()
+    rows = state.all_rows(key, digest, schema=OUTCOME, columns=["id", "outcome", "effects"], among=ids)
+    done = _items(rows.filter(arrow.equal(rows["outcome"], RESULT)))
+    found = (Failure(*row) for row in zip(*(failed[name].to_pylist() for name in _COLUMNS), strict=True))
     return [one for one in found if one.item not in done]
 
 

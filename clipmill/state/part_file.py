@@ -77,6 +77,21 @@ def decode(
         raise DamagedPart(uri, f"not a readable part: {str(error).splitlines()[0]}") from error
 
 
+def has_failures(content: BinaryIO) -> bool:
+    """Returns False for a part whose footer says that all its rows are results; True for a damaged one."""
+    try:
+        metadata = pq.ParquetFile(content).metadata
+        names = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
+        place = names.index("outcome")
+        groups = (metadata.row_group(index).column(place) for index in range(metadata.num_row_groups))
+        return not all(
+            (found := group.statistics) and found.has_min_max and (found.min, found.max) == (RESULT, RESULT)
+            for group in groups
+        )
+    except (pa.ArrowException, OSError, ValueError):
+        return True
+
+
 def schema_of(uri: str, data: bytes) -> pa.Schema:
     """Returns the schema of a part. DamagedPart for a file that is none."""
     try:

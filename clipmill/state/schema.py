@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 
+from clipmill import identity
 from clipmill.planning.nodes import Node
 from clipmill.state.part_file import is_heavy
 
@@ -70,6 +71,19 @@ INSPECT_STATE = pa.schema(
     ]
 )  # fmt: skip
 """Columns of a look at a source's headers; ``id`` is the source_version. Times are as headers say."""
+
+INSPECT, VERIFY = "inspect", "verify"
+"""Keys of a look at headers, and of whole files that look alike. ``video_id`` samples a large file: where
+several sources share one, equal digests of whole files are copies, and different ones make each file's id
+from its own digest, for ever, so that no file inherits another's results."""
+FIRST_RUN = "0"
+"""Run id of rows that belong to no run: smaller than any, so that every cleared row takes them away."""
+
+
+def verify_digest() -> str:
+    """Returns the digest of the whole-file check; no parameter changes it."""
+    return identity.stage_digest(VERIFY, 1, {})
+
 
 VERIFY_STATE = pa.schema([*OUTCOME, ("video_id", _STR), ("file_digest", _STR)])
 """Columns of a source that shares its sampled video_id with another; ``id`` is the source_version."""

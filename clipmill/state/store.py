@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from clipmill import arrow, layout
-from clipmill.planning.judgement import CLEARED, LOST
+from clipmill.planning.judgement import CLEARED, LOST, RESULT
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state import part_file
 from clipmill.state.part_file import DamagedPart
@@ -23,6 +23,8 @@ from clipmill.storage import store
 logger = logging.getLogger(__name__)
 
 READS_AT_ONCE = 16
+PARTS_AT_ONCE = 256
+"""The ids of so many parts are in memory at a time."""
 _ID = pa.schema([("id", pa.string())])
 
 
@@ -102,19 +104,16 @@ class ResultStore:
 
         ``id``, ``outcome`` and ``run_id`` are there beside ``columns``.
         """
-        needed = list(dict.fromkeys([*columns, "id", "outcome", "run_id"]))
+        return _concat(self.parts(key, digest).live, schema, columns, among)
+
+    def failed_rows(
+        self, key: str, digest: str, *, schema: pa.Schema, columns: Sequence[str], among: pa.Array | None
+    ) -> pa.Table:
+        """Returns what ``all_rows`` does without results; of a part without failures the footer is read."""
         uris = self.parts(key, digest).live
-        empty = pa.schema([schema.field(name) for name in needed]).empty_table()
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-            if among is None:
-                tables = pool.map(lambda uri: _rows_of(uri, schema, needed), uris)
-            else:
-                ids = list(pool.map(_ids_of, uris))
-                tables = pool.map(
-                    lambda part: _rows_of(part.uri, schema, needed).filter(part.is_wanted),
-                    _wanted_parts(uris, ids, among),
-                )
-            return pa.concat_tables([empty, *tables])
+            chosen = [uri for uri, fails in zip(uris, pool.map(_has_failures, uris), strict=True) if fails]
+        return _concat(chosen, schema, columns, among, but=RESULT)
 
     def parts(self, key: str, digest: str) -> PartSet:
         """Returns the parts of a stage."""
@@ -125,26 +124,55 @@ class ResultStore:
         return layout.join(layout.state_dir(self.root_uri), key, digest)
 
 
+def _has_failures(uri: str) -> bool:
+    with store.open_reader(uri) as file:
+        return part_file.has_failures(file)
+
+
+def _concat(
+    uris: Sequence[str],
+    schema: pa.Schema,
+    columns: Sequence[str],
+    among: pa.Array | pa.ChunkedArray | None,
+    *,
+    but: str = "",
+) -> pa.Table:
+    needed = list(dict.fromkeys([*columns, "id", "outcome", "run_id"]))
+    empty = pa.schema([schema.field(name) for name in needed]).empty_table()
+
+    def read(part: _WantedPart) -> pa.Table:
+        rows = _rows_of(part.uri, schema, needed)
+        rows = rows if part.is_wanted is None else rows.filter(part.is_wanted)
+        return rows.filter(arrow.not_equal(rows["outcome"], but)) if but else rows
+
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        parts = map(_WantedPart, uris) if among is None else _wanted_parts(uris, among, pool)
+        return pa.concat_tables([empty, *pool.map(read, parts)])
+
+
 @dataclass(frozen=True)
 class _WantedPart:
-    """A part that holds wanted rows, and which of its rows they are."""
+    """A part that holds wanted rows, and which of its rows they are; None stands for all."""
 
     uri: str
-    is_wanted: pa.Array
+    is_wanted: pa.Array | None = None
 
 
 def _wanted_parts(
-    uris: Sequence[str], ids: Sequence[pa.ChunkedArray], among: pa.Array | pa.ChunkedArray
+    uris: Sequence[str], among: pa.Array | pa.ChunkedArray, pool: ThreadPoolExecutor
 ) -> Iterator[_WantedPart]:
     """Yields the parts with ids of ``among``; parts without any are read no further."""
     wanted = _one_array(among)
-    together = pa.chunked_array([chunk for one in ids for chunk in one.chunks], pa.string())
-    mask, start = arrow.flags(arrow.is_in(together, wanted)), 0
-    for uri, one in zip(uris, ids, strict=True):
-        found = mask[start : start + len(one)]
-        start += len(one)
-        if found.any():
-            yield _WantedPart(uri, pa.array(found))
+    for first in range(0, len(uris), PARTS_AT_ONCE):
+        batch = uris[first : first + PARTS_AT_ONCE]
+        ids = list(pool.map(_ids_of, batch))
+        together = pa.chunked_array([chunk for one in ids for chunk in one.chunks], pa.string())
+        mask, start = arrow.flags(arrow.is_in(together, wanted)), 0
+        for uri, one in zip(batch, ids, strict=True):
+            found = mask[start : start + len(one)]
+            start += len(one)
+            if found.any():
+                yield _WantedPart(uri, pa.array(found))
 
 
 def _one_array(values: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -22,7 +22,7 @@ def _of_clip(clip: Clip) -> ClipStats:
         num_transcoded=int(clip.file is not None),
         num_with_embeddings=int(clip.embedding is not None),
         num_with_caption=int(any(window.caption for window in clip.windows)),
-        num_with_webp=int(any(window.has_preview or window.webp_bytes for window in clip.windows)),
+        num_with_webp=int(any(window.preview_path or window.webp_bytes for window in clip.windows)),
         total_clip_duration=clip.duration,
         max_clip_duration=clip.duration,
     )

@@ -63,8 +63,8 @@ class RemotePath:
 class Window:
     """A run of a clip's frames given to a captioner; ``end_frame`` is inclusive.
 
-    Beyond the documented fields: ``has_preview``, and what the captioner and the language model answered,
-    with status and tokens, where they were asked.
+    Beyond the documented fields: ``preview_path``, relative to the output, and what the captioner and the
+    language model answered, with status and tokens, where they were asked.
     """
 
     start_frame: int
@@ -75,7 +75,7 @@ class Window:
     caption: dict[str, str] = field(default_factory=dict)
     enhanced_caption: dict[str, str] = field(default_factory=dict)
     webp_bytes: bytes | None = None
-    has_preview: bool = False
+    preview_path: str = ""
     answer: Caption | None = None
     enhanced_answer: Caption | None = None
 

@@ -57,9 +57,9 @@ def _fill(clip: Clip, window: Window, node: Node, row: Row, chunk: Chunk, window
 
 
 def _fill_preview(window: Window, row: Row, chunk: Chunk) -> None:
-    """``has_preview`` says that there is one; its bytes are here only where nothing is written."""
+    """The bytes are here only where nothing is written."""
     uri = row.get("preview_uri", str)
-    window.has_preview = uri is not None
+    window.preview_path = uri or ""
     window.webp_bytes = chunk.files.get(uri) if uri else None
 
 

@@ -49,7 +49,7 @@ BY_MODEL_STAGES = {
 """Filled by the model stages, which need weights."""
 
 OURS = {
-    "Window.has_preview", "Clip.place", "Clip.reason", "Clip.quality", "Clip.file", "Clip.file_digest",
+    "Window.preview_path", "Clip.place", "Clip.reason", "Clip.quality", "Clip.file", "Clip.file_digest",
     "Clip.embedding", "Clip.sketch", "Clip.motion_score_camera_mean", "Clip.motion_score_object_mean",
     "Video.source", "Video.video_id", "Video.facts", "VideoTask.task_id", "VideoTask.dataset_name",
 }  # fmt: skip

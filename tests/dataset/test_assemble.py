@@ -12,8 +12,7 @@ from clipmill import identity
 from clipmill.dataset.assemble import Tables, assemble
 from clipmill.dataset.schemas import TABLES, table_schemas
 from clipmill.specs import CurateSpec
-from clipmill.state.inspections import verify_digest
-from clipmill.state.schema import VERIFY_STATE
+from clipmill.state.schema import VERIFY_STATE, verify_digest
 from clipmill.state.store import ResultStore
 from clipmill.storage import parquet
 from tests.support.state_rows import Project, Row, semantic

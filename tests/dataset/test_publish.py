@@ -10,6 +10,7 @@ import pytest
 
 from clipmill import identity
 from clipmill.dataset.assemble import assemble
+from clipmill.dataset.collect import Collection
 from clipmill.dataset.exports.embeddings import (
     embedders,
     embeddings_folder,
@@ -108,6 +109,15 @@ def test_the_manifest_names_tables_and_how_all_was_made(project: Project) -> Non
     assert manifest["versions"]["pyarrow"] == pa.__version__
 
 
+def test_a_window_that_is_tried_again_makes_the_snapshot_incomplete(project: Project) -> None:
+    low, high = project.curate("again.mp4", but="preview")
+    project.put_windows("preview", high, preview_uri="previews/a.webp")
+    failed = {"outcome": "retryable", "reason": "store_error", "message": "503"}
+    project.put_windows("preview", low, **failed)
+    assert project.publish().failed_clips == {}
+    assert read_json(project, "manifest.json")["complete"] is False
+
+
 def test_times_and_hosts_are_in_the_run_only(project: Project) -> None:
     project.publish()
     assert read_json(project, "runs/r1.json")["finished_at"] == "2026-01-01T00:01:01Z"
@@ -185,9 +195,15 @@ def test_dry_run_writes_video_json_but_no_clip_json(project: Project) -> None:
     assert "processed_videos/sub/a.mp4.json" in tree(project)
 
 
-def test_clip_json_can_be_turned_off(project: Project) -> None:
-    project.publish(writes_clip_json=False)
-    assert not [name for name in tree(project) if name.startswith("metas/")]
+def test_json_can_be_turned_off_and_is_not_left_from_earlier(project: Project) -> None:
+    project.publish()
+    before = {name for name in tree(project) if name.endswith(".json")}
+    project.publish("r2", writes_json=False)
+    exports = {name for name in before if name.startswith(("metas/", "processed_", "kept_clips"))}
+    assert {name.partition("/")[0] for name in exports} == {
+        "metas", "processed_videos", "processed_clip_chunks", "kept_clips.json",
+    }  # fmt: skip
+    assert {name for name in tree(project) if name.endswith(".json")} == before - exports | {"runs/r2.json"}
 
 
 def test_exports_of_a_video_that_is_gone_go_and_its_clip_files_stay(project: Project) -> None:
@@ -283,7 +299,7 @@ def test_a_manifest_that_another_run_replaced_meanwhile_stays(project: Project) 
     project.publish()
     project.finish(*project.split(project.inspect("sub/b.mp4"), [(0, 100)]))
 
-    def replaced(clips: pa.Table) -> None:
+    def replaced(*_: object) -> None:
         (Path(project.output) / "manifest.json").write_text("theirs")
 
     with pytest.raises(WriteConflict, match="another writer was first"):
@@ -292,9 +308,9 @@ def test_a_manifest_that_another_run_replaced_meanwhile_stays(project: Project) 
 
 
 def test_clips_that_the_guard_refuses_are_not_published(project: Project) -> None:
-    def refuse(clips: pa.Table) -> None:
-        raise StaleDuplicates(f"{len(clips)} clips")
+    def refuse(collection: Collection, kept: pa.Array) -> None:
+        raise StaleDuplicates(f"{len(kept)} of {len(collection.clips.ids)} clips")
 
-    with pytest.raises(StaleDuplicates, match="2 clips"):
+    with pytest.raises(StaleDuplicates, match="1 of 2 clips"):
         project.publish(guard=Guard(clips=refuse))
     assert not (Path(project.output) / "manifest.json").exists()

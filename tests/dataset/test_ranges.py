@@ -4,13 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from clipmill import identity, layout
-from clipmill.dataset.copies import ranges_of
 from clipmill.dataset.exports import embeddings
 from clipmill.dataset.exports.embeddings import embedders, export_clips, export_embeddings, id_ranges
 from clipmill.dataset.schemas import TABLES
@@ -106,12 +104,6 @@ def test_a_moved_output_is_whole(project: Project, tmp_path: Path) -> None:
     assert project.output.encode() not in b"".join(
         data for name, data in files(moved).items() if name.endswith(".json")
     )
-
-
-def test_videos_are_put_into_ranges_by_their_length() -> None:
-    ranges = ranges_of(np.array([50.0, 50.0, np.nan, 500.0, 5.0, 5.0]), clips_per_range=30)
-    assert [(one.start, one.stop) for one in ranges] == [(0, 3), (3, 6)]
-    assert ranges_of(np.array([]), clips_per_range=30) == [slice(0, 0)]
 
 
 def test_embeddings_are_cut_by_ranges_of_ids(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

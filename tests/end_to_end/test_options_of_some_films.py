@@ -17,6 +17,11 @@ pytestmark = pytest.mark.usefixtures("shared_codec")
 INTERLACED = {"flags": "+ildct+ilme", "x264-params": "interlaced=1"}
 
 
+def clip_files(output: Path) -> dict[Path, bytes]:
+    """Path -> bytes of every clip file, also in folders of later options."""
+    return {path: path.read_bytes() for path in (output / "clips").rglob("*") if path.is_file()}
+
+
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
@@ -56,11 +61,11 @@ def test_a_changed_option_computes_only_the_films_again_that_it_applies_to(
     assert not work()  # the rows of the first value are still there
     assert +work(transcode={"audio": {"codec": "flac"}}) == {("encode", "spoken.mp4"): 2}
     assert +work(transcode={"hdr": "keep"}) == {("encode", "bright.mp4"): 2}
-    files = {path.name: path.read_bytes() for path in (output / "clips").iterdir()}
+    files = clip_files(output)
     draft = work(decoder_quality="draft")
     assert {film for _, film in draft} == {"fields.mp4", "spoken.mp4", "bright.mp4"}
     assert not [lap for lap in +draft if lap[0] == "encode"]  # clip files are of exact pictures
-    assert files == {path.name: path.read_bytes() for path in (output / "clips").iterdir()}
+    assert files == clip_files(output)
     work(transcode={"hdr": "keep"})
     clips = {(str(row["source_uri"]), row["hdr_status"]) for row in rows(output, "clips")}
     assert (f"{source}/bright.mp4", "kept") in clips

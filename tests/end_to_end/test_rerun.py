@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from clipmill.dataset.snapshots.prune import list_snapshots, plan_pruning, prune
+from clipmill.dataset.verify.run import verify
 from clipmill.engine.operators.scan import NOTHING_DECODED
 from clipmill.specs import CurateSpec
 from tests.support.films.small_films import draw_film
@@ -96,6 +98,29 @@ def test_films_added_one_by_one_give_the_same_files(source: Path, output: Path) 
     shutil.move(source.parent / "market.mp4", source / "market.mp4")
     curate_here(source, output)
     assert published_files(output) == at_once
+
+
+def test_other_clip_files_leave_those_of_the_snapshot_before(source: Path, output: Path) -> None:
+    """Files of a later digest lie beside the first ones, and pruning removes those that no snapshot names."""
+    specs = [plain_spec(), plain_spec(transcode={"quality": 40})]
+    for spec in specs:
+        curate_here(source, output, spec)
+    names = sorted(one.name for one in (output / "clips").iterdir() if one.is_file())
+    later = sorted(str(one.relative_to(output)) for one in (output / "clips").glob("*/*"))
+    assert [Path(name).name for name in later] == names
+    assert sorted(str(row["clip_uri"]) for row in rows(output, "clips")) == later
+    now, before = list_snapshots(str(output))
+    for one in (now, before):
+        _, report = verify(str(output), sample=None, snapshot=one.snapshot.snapshot_id)
+        assert report.findings == []
+    prune(plan_pruning(str(output)))
+    assert not [one for one in (output / "clips").iterdir() if one.is_file()]
+    assert verify(str(output), sample=None)[1].findings == []
+    curate_here(source, output, specs[0])
+    assert sorted(str(row["clip_uri"]) for row in rows(output, "clips")) == [
+        f"clips/{name}" for name in names
+    ]
+    assert verify(str(output), sample=None)[1].findings == []
 
 
 def test_deleted_output_is_rebuilt(source: Path, output: Path) -> None:
@@ -237,7 +262,7 @@ OFF: dict[str, tuple[dict[str, object], Callable[[Path], bool]]] = {
         {"write": {"upload_clips": False}},
         lambda out: not (out / "clips").exists() and (out / "previews").exists(),
     ),
-    "no json": ({"write": {"write_clip_json": False}}, lambda out: not (out / "metas").exists()),
+    "no json": ({"write": {"write_json": False}}, lambda out: not list(out.glob("processed_*"))),
     "no scores": (
         {"motion": None, "motion_filter": None, "quality": None},
         lambda out: not any({"motion_global_mean", "sharpness"} & set(row) for row in rows(out, "clips")),

@@ -7,12 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from flyteidl.core import literals_pb2
 
-from clipmill.intake.manifests import get_sources
+from clipmill.intake.manifests import Sources
 from clipmill.planning.plan import inspect_digest
 from clipmill.runs.lease import unlock
 from clipmill.specs import ShardingSpec
-from clipmill.state.inspections import INSPECT
-from clipmill.state.schema import INSPECT_STATE
+from clipmill.state.schema import INSPECT, INSPECT_STATE
 from clipmill.state.store import ResultStore
 from tasks.hardware import Engine
 from tasks.specs import Curation, Deduplication
@@ -136,7 +135,7 @@ def test_a_source_that_failed_for_now_has_a_new_key_in_every_run(
     runs = Inspections(pods, registration, source)
     first = runs.keys(output)
     listing = text(runs.plan(output)["listing"])
-    failed = get_sources(listing)[0].source_version
+    failed = next(iter(Sources(listing))).source_version
     row = {"id": failed, "outcome": "retryable", "reason": "store_error", "message": "gone for now"}
     state = ResultStore(str(output))
     state.append_records(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipmill.engine.work import Work
-from clipmill.intake import admission, known_clips
+from clipmill.intake import known_clips
 from clipmill.intake.admission import admit, first_work, missing_work, within_budget
 from clipmill.intake.manifests import get_work, put_sources
 from clipmill.intake.shards import not_inspected
@@ -111,7 +111,7 @@ def test_an_option_for_films_with_sound_is_work_for_these_only(project: Project)
     for clip in spoken:
         project.put("encode", id=clip, effects="strip_audio=true", clip_uri="a.mp4")
     assert work(project) == []
-    assert {row["clip_uri"] for row in project.collect().tables["encode"].to_pylist()} > {"a.mp4"}
+    assert {row["clip_uri"] for row in project.collect().clips.rows["encode"].to_pylist()} > {"a.mp4"}
     project.spec = CurateSpec()
     assert work(project) == []
 
@@ -158,7 +158,7 @@ def test_a_complete_video_is_noted_and_not_looked_at_again(
 ) -> None:
     project.curate("a.mp4")
     assert work(project) == []
-    monkeypatch.setattr(admission, "load_splits", lambda *_: pytest.fail("a noted video was looked at"))
+    monkeypatch.setattr(known_clips.KnownClips, "load", lambda *_: pytest.fail("a noted video was looked at"))
     assert work(project) == []
     monkeypatch.undo()
     project.inspect("b.mp4")

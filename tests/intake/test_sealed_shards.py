@@ -5,15 +5,14 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from clipmill.intake.manifests import get_sources, put_sources
+from clipmill.intake.manifests import Sources, put_sources
 from clipmill.intake.sealed_shards import keep_inspections, keep_remembered, sealed_manifests
 from clipmill.limits import LimitsSpec
 from clipmill.planning.plan import inspect_digest
 from clipmill.records import SourceFile
 from clipmill.runs.run_id import new_run_id
 from clipmill.specs import ShardingSpec
-from clipmill.state.inspections import INSPECT
-from clipmill.state.schema import INSPECT_STATE
+from clipmill.state.schema import INSPECT, INSPECT_STATE
 from clipmill.state.store import ResultStore
 from clipmill.storage import parquet, store
 
@@ -31,7 +30,7 @@ def shards(output: Path, names: str, *, most: int = 500) -> list[str]:
     uris = sealed_manifests(
         listing, output=str(output), limits=LIMITS, sharding=sharding, run_id=new_run_id()
     )
-    return ["".join(source.uri[11] for source in get_sources(uri)) for uri in uris]
+    return ["".join(source.uri[11] for source in Sources(uri)) for uri in uris]
 
 
 def test_a_shard_never_changes_and_new_films_get_their_own(output: Path) -> None:

@@ -153,7 +153,7 @@ def test_an_option_of_the_reader_concerns_what_reads_pictures() -> None:
     reader = Placed(TonedReader(input_video_path="/videos"))
     of = plan_of([reader, *placed[:-2], placed[-1]], limits=spec.limits)
     found = {node.key for node in (of.extractor, *of.rowed) if node.effects_in("hdr")}
-    assert found == {"content", "motion", "quality", "embedding", "preview"}
+    assert found == {"content", "motion", "quality", "encode", "embedding", "preview"}
     assert of.digests() == plan_of(placed, limits=spec.limits).digests()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import permutations
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,6 +13,7 @@ from clipmill import identity
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from clipmill.stages.process_stage import SEEN_CLIPS
+from clipmill.state.database import Database, scratch_database
 from clipmill.state.schema import INSPECT_STATE, OUTCOME, SPLIT_STATE, light_columns, schema_of
 from clipmill.state.store import ResultStore
 
@@ -270,3 +272,35 @@ def test_only_the_wanted_ids_come_back(rows: Rows) -> None:
     rows.put({"id": "a"}, {"id": "b"}, {"id": "c"})
     found = rows.store.read(rows.key, "d", schema=MOTION, columns=["id"], among=pa.array(["c", "a", "x"]))
     assert found["id"].to_pylist() == ["a", "c"]
+
+
+def test_parts_that_do_not_fit_into_memory_together_are_taken_in_halves(
+    rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a cleared row of another half ends stays out."""
+    for index, name in enumerate("abcde"):
+        outcome = "final" if name == "b" else "result"
+        rows.put({"id": name, "outcome": outcome, "motion_global_mean": index / 2})
+    rows.put({"id": "b", "outcome": "cleared"}, run_id="1")
+    run, tried = Database.run, list[int]()
+
+    def run_in_little_memory(database: Database, query: str, **tables: pa.Table) -> None:
+        if query.startswith(("COPY", "INSERT")):
+            tried.append(query.count(".parquet'") - query.startswith("COPY"))
+            if tried[-1] > 2:
+                raise duckdb.OutOfMemoryException("all of it is in use")
+        run(database, query, **tables)
+
+    monkeypatch.setattr(Database, "run", run_in_little_memory)
+    parts = rows.store.parts(rows.key, "d")
+    with scratch_database() as database:
+        database.load("motion", parts, select="id, motion_global_mean", schema=MOTION)
+        assert database.number("SELECT count(DISTINCT id) FROM motion") == 4
+        assert (max(tried), sum(num for num in tried if num <= 2)) == (6, 6)
+        folder = tmp_path / "spread"
+        query = "SELECT motion_global_mean, motion_global_mean > 0.9 AS half FROM ({})".format
+        database.spread(folder, parts, query=query, by="half", schema=MOTION)
+    paths = sorted(folder.rglob("*.parquet"))
+    assert {path.parent.name for path in paths} == {"half=false", "half=true"}
+    tables = [pq.ParquetFile(path).read() for path in paths]
+    assert sorted(pa.concat_tables(tables)["motion_global_mean"].to_pylist()) == [0.0, 1.0, 1.5, 2.0]

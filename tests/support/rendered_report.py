@@ -8,6 +8,7 @@ import numpy as np
 
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.funnel import StatusColumns, count_funnel
+from clipmill.layout import TABLES
 from clipmill.outcomes.run_end import RunEnd
 from clipmill.outcomes.summary import Summary, summary_of
 from clipmill.report.plan_view import plan_view
@@ -23,7 +24,8 @@ CAPTIONS = StatusColumns(captions={one.key: one.status for one in OPTIONS.view.c
 def summary(tables: ReportTables, **dropped_s: float) -> Summary:
     """The summary of tables; without ``dropped_s`` the time in no clip has one cause."""
     lost_s = {"cropped": float(np.nansum(tables.videos["dropped_s"].to_numpy()))}
-    whole = Tables(**vars(tables), dropped_s=dropped_s or lost_s)
+    found = {name: getattr(tables, name) for name in TABLES}
+    whole = Tables(**found, dropped_s=dropped_s or lost_s)
     return summary_of(count_funnel(whole, CAPTIONS), RunEnd())
 
 

@@ -79,7 +79,10 @@ def chunked(num_clips: int) -> list[Video]:
         ({"embedding": np.zeros(3, np.float32)}, {"num_passed": 1, "num_with_embeddings": 1}),
         ({"windows": [Window(0, 9, caption={"qwen": "a"})]}, {"num_passed": 1, "num_with_caption": 1}),
         ({"windows": [Window(0, 9, webp_bytes=b"a")]}, {"num_passed": 1, "num_with_webp": 1}),
-        ({"windows": [Window(0, 9, has_preview=True)] * 2}, {"num_passed": 1, "num_with_webp": 1}),
+        (
+            {"windows": [Window(0, 9, preview_path="a.webp")] * 2},
+            {"num_passed": 1, "num_with_webp": 1},
+        ),
     ],
     ids=[
         "passed",

@@ -232,7 +232,7 @@ def test_preview_is_there_as_bytes_or_as_a_word(is_held: bool) -> None:
     table = rows(of.by_key["preview"], {"preview_uri": uris}, ids=ids)
     video = video_of(chunk(made={"preview": table}, files={uris[0]: b"webp"} if is_held else {}), of)
     window = video.clips[0].windows[0]
-    assert (window.has_preview, window.webp_bytes) == (True, b"webp" if is_held else None)
+    assert (bool(window.preview_path), window.webp_bytes) == (True, b"webp" if is_held else None)
     assert video.clip_stats.num_with_webp == 3
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.splits import Row
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.state.splits import Row
 
 Content = dict[str, object]
 """A JSON object."""

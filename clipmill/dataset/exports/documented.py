@@ -21,13 +21,24 @@ _FILES_PER_HOLD = 64
 
 
 def export_json(
-    output: str, spool: Spool, plan: Plan, *, writes_clip_json: bool, hold: Callable[[], None]
+    output: str, spool: Spool, plan: Plan, *, writes_json: bool, hold: Callable[[], None]
 ) -> None:
     """Writes the JSON of what the snapshot holds and deletes that of everything else.
 
+    Without ``writes_json`` all of it is deleted: what an earlier run wrote says other than the tables.
     ``hold`` is asked now and then: a run that lost its output writes no more.
     """
-    if writes_clip_json and not (plan.output and plan.output.dry_run):
+    if not writes_json:
+        for folder in (
+            layout.metas_dir(output),
+            layout.processed_videos_dir(output),
+            layout.processed_clip_chunks_dir(output),
+        ):
+            hold()
+            fill_folder(folder, [], suffix=".json")
+        store.delete(layout.kept_clips_path(output))
+        return
+    if not (plan.output and plan.output.dry_run):
         files = (file for tables in spool.ranges() for file in clip_files(tables, plan))
         fill_folder(layout.metas_dir(output), _held(files, hold), suffix=".json")
     root = store.normalise(plan.output.input_path if plan.output else plan.source.path)

@@ -1,7 +1,7 @@
 """The documented embedding files, for deduplication and for readers."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,8 +9,7 @@ import pyarrow as pa
 
 from clipmill import arrow, layout
 from clipmill.dataset.assemble import assemble_range, kept_ids
-from clipmill.dataset.collect import collect
-from clipmill.dataset.copies import survey
+from clipmill.dataset.collect import Collected, collected
 from clipmill.dataset.exports.folders import fill_folder
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
@@ -108,20 +107,18 @@ class ClipsBeforeDedup:
     kept: pa.Array
 
 
-def export_clips(output: str, plan: Plan, sources: Sequence[SourceFile]) -> ClipsBeforeDedup:
+def export_clips(output: str, plan: Plan, sources: Iterable[SourceFile]) -> ClipsBeforeDedup:
     """Writes the clips as they are before deduplication, for ``which_to_keep: columns``."""
     output = store.normalise(output)
-    known = survey(output, plan=plan, sources=sources)
     kept: list[pa.Array] = [pa.array([], pa.string())]
 
-    def parts() -> Iterator[tuple[str, bytes]]:
-        for index, place in enumerate(known.ranges):
-            tables = assemble_range(
-                collect(output, plan=plan, sources=known.sources[place], copies=known.copies)
-            )
+    def parts(known: Collected) -> Iterator[tuple[str, bytes]]:
+        for index, collection in enumerate(known.collections()):
+            tables = assemble_range(collection)
             kept.append(kept_ids(tables))
             yield f"part-{index:05d}.parquet", parquet.encode(tables.clips)
 
     folder = layout.join(layout.work_dir(output), "clips")
-    fill_folder(folder, parts(), suffix=".parquet", at_once=1)
+    with collected(output, plan=plan, sources=sources) as known:
+        fill_folder(folder, parts(known), suffix=".parquet", at_once=1)
     return ClipsBeforeDedup(folder, pa.concat_arrays(kept))

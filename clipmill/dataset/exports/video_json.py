@@ -11,7 +11,7 @@ import pyarrow as pa
 from clipmill import layout
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.exports.clip_json import as_json, framerate, has_passed
-from clipmill.dataset.splits import Row
+from clipmill.state.splits import Row
 from clipmill.tasks.video import ClipStats
 
 _CLIP_COLUMNS = (

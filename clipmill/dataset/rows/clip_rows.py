@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from clipmill import arrow
+from clipmill import arrow, identity
 from clipmill.base_columns import SCHEMA_VERSION
 from clipmill.dataset.collect import Collection
 from clipmill.dataset.rows.stage_columns import clip_errors, digest_column, stage_columns
@@ -15,7 +15,7 @@ from clipmill.dataset.rows.verdicts import Verdicts
 from clipmill.dataset.rows.video_fates import VideoFate
 from clipmill.dataset.rows.video_rows import curated_items
 from clipmill.dataset.schemas import clips_schema, windows_schema
-from clipmill.dataset.splits import Splits
+from clipmill.state.splits import Splits
 
 _PLACE = ("clip_id", "start_s", "end_s", "start_pts", "end_pts", "start_frame", "end_frame")
 
@@ -46,7 +46,7 @@ class PlacedClips:
 def clip_table(placed: PlacedClips) -> pa.Table:
     """Returns the clips as they are before duplicates are marked."""
     collection, verdicts = placed.collection, placed.verdicts
-    plan, num_clips = collection.plan, len(collection.clip_ids)
+    plan, num_clips = collection.plan, len(collection.clips.ids)
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         **{name: collection.splits.clips.rows[name] for name in _PLACE},
         **stage_columns(plan, "clip", verdicts.rows, verdicts.shown),
@@ -105,28 +105,30 @@ def _fates(verdicts: Verdicts) -> dict[str, pa.Array]:
 def window_table(placed: PlacedClips) -> pa.Table:
     """Returns the windows. Their times are placed by frame count, so that they are not exact in VFR clips."""
     collection, verdicts = placed.collection, placed.verdicts
-    plan, windows, clips = collection.plan, collection.windows, collection.splits.clips.rows
-    owners = windows.owners
+    plan, windows, clips = collection.plan, collection.clips.windows, collection.splits.clips.rows
+    owners, ids = windows.owners, collection.clips.ids
     shown = {key: flags[owners] for key, flags in verdicts.shown.items()}
     frames = (clips["end_frame"].to_numpy() - clips["start_frame"].to_numpy())[owners]
     start_s = clips["start_s"].to_numpy()[owners]
     length_s = clips["end_s"].to_numpy()[owners] - start_s
     columns: Mapping[str, pa.Array | pa.ChunkedArray] = {
-        "window_id": windows.ids,
-        "clip_id": clips["clip_id"].combine_chunks().take(pa.array(owners)),
+        "clip_id": ids.take(pa.array(owners)),
         "start_frame": pa.array(windows.start_frames),
         "end_frame": pa.array(windows.end_frames),
         "start_s": pa.array(start_s + length_s * windows.start_frames / frames),
         "end_s": pa.array(start_s + length_s * windows.end_frames / frames),
         **stage_columns(plan, "window", verdicts.windows, shown),
     }
-    table = _in_schema(windows_schema(plan), columns, len(owners))
-    return table.take(pa.array(_windows_of(placed)))
+    table = _in_schema(windows_schema(plan), columns, len(owners)).take(pa.array(_windows_of(placed)))
+    place = table.schema.get_field_index("window_id")
+    frames = (table[name].to_numpy() for name in ("start_frame", "end_frame"))
+    window_ids = identity.window_ids(table["clip_id"].to_pylist(), *frames)
+    return table.set_column(place, table.schema.field(place), pa.array(window_ids, pa.string()))
 
 
 def _windows_of(placed: PlacedClips) -> np.ndarray:
     """Places of the windows of the placed clips, in their order."""
-    owners, clips = placed.collection.windows.owners, placed.places[0]
+    owners, clips = placed.collection.clips.windows.owners, placed.places[0]
     starts = np.searchsorted(owners, clips)
     counts = np.searchsorted(owners, clips, side="right") - starts
     before = np.cumsum(counts) - counts

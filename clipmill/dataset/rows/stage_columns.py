@@ -62,41 +62,43 @@ def clip_errors(plan: Plan, collection: Collection, shown: Mapping[str, np.ndarr
     A window's message is named ``<stage>_<first frame>_<last frame>``.
     """
     texts: defaultdict[int, dict[str, str]] = defaultdict(dict)
-    ids = collection.splits.clips.rows["clip_id"].combine_chunks()
+    clips = collection.clips
     for node in plan.rowed:
-        rows = collection.tables.get(node.key)
-        if rows is None:
-            continue
-        for found in (_messages(node, rows), _named_errors(node, rows)):
-            found = list(found)
-            places = arrow.index_in(pa.array([clip_id for clip_id, _, _ in found], pa.string()), ids)
-            for place, (_, name, message) in zip(places.to_pylist(), found, strict=True):
-                if place is not None and shown[node.key][place]:
+        if node.key in clips.rows:
+            owners = clips.windows.owners if node.stage.grain == "window" else np.arange(len(clips.ids))
+            for index, name, message in (
+                *_messages(node, clips.rows[node.key]),
+                *_named_errors(node, clips.rows[node.key]),
+            ):
+                place = int(owners[index])
+                if shown[node.key][place]:
                     texts[place][name] = message
     named = pa.array([json.dumps(texts[place], sort_keys=True) for place in sorted(texts)], pa.string())
-    return arrow.placed(named, sorted(texts), len(ids), "{}")
+    return arrow.placed(named, sorted(texts), len(clips.ids), "{}")
 
 
-def _messages(node: Node, rows: pa.Table) -> Iterator[tuple[str, str, str]]:
-    """Yields (clip_id, name, message) of the rows that have a message."""
-    names = [
-        name for name in ("id", "clip_id", "start_frame", "end_frame", "message") if name in rows.column_names
-    ]
-    for row in rows.filter(rows["message"].is_valid()).select(names).to_pylist():
-        if row["message"]:
-            yield str(row.get("clip_id") or row["id"]), _error_name(node, row), str(row["message"])
+def _messages(node: Node, rows: pa.Table) -> Iterator[tuple[int, str, str]]:
+    """Yields (place, name, message) of the rows that have a message."""
+    names = [name for name in ("start_frame", "end_frame", "message") if name in rows.column_names]
+    places = _with_text(rows["message"])
+    for place, row in zip(places, rows.select(names).take(pa.array(places)).to_pylist(), strict=True):
+        yield int(place), _error_name(node, row), str(row["message"])
 
 
 def _error_name(node: Node, row: Mapping[str, object]) -> str:
-    if "clip_id" not in row:
+    if node.stage.grain != "window":
         return node.key
     return f"{node.key}_{row['start_frame']}_{int(str(row['end_frame'])) - 1}"
 
 
-def _named_errors(node: Node, rows: pa.Table) -> Iterator[tuple[str, str, str]]:
-    """Yields (clip_id, name, message) of columns that hold JSON of several errors."""
+def _named_errors(node: Node, rows: pa.Table) -> Iterator[tuple[int, str, str]]:
+    """Yields (place, name, message) of columns that hold JSON of several errors."""
     for column in (column for column in node.stored if column.role == ERRORS):
-        there = rows.filter(rows[column.name].is_valid())
-        for clip_id, text in zip(there["id"].to_pylist(), there[column.name].to_pylist(), strict=True):
-            named = json.loads(text) if text else {}
-            yield from ((str(clip_id), str(name), str(message)) for name, message in named.items())
+        places = _with_text(rows[column.name])
+        for place, text in zip(places, rows[column.name].take(pa.array(places)).to_pylist(), strict=True):
+            named = json.loads(text)
+            yield from ((int(place), str(name), str(message)) for name, message in named.items())
+
+
+def _with_text(column: pa.ChunkedArray) -> np.ndarray:
+    return np.flatnonzero(arrow.flags(arrow.not_equal(column, "")))

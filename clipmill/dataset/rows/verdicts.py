@@ -8,18 +8,20 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.dataset.collect import Collection
-from clipmill.planning.judgement import RETRYABLE, AlignedRows, Rejection, judge_rows
+from clipmill.planning.judgement import RETRYABLE, AlignedRows, Rejection, judge_places
+from clipmill.planning.missing import ClipRange
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Of every clip ``(N,)`` in the order of ``collection.clip_ids``.
+    """Of every clip ``(N,)`` in the order of ``collection.clips``.
 
     ``rejected`` maps the place of a clip to its first rejection. ``has_failed`` marks those of which the
     rejection is a failure that may be tried again. ``shown`` says by the key of a stage which clips its rows
     are shown for. ``waits_for`` is the place in the plan of the first stage that a clip waits for, else -1.
+    ``is_open`` marks those with an item that the next run tries, for the first time or again.
     """
 
     rows: AlignedRows
@@ -28,6 +30,7 @@ class Verdicts:
     has_failed: np.ndarray
     shown: Mapping[str, np.ndarray]
     waits_for: np.ndarray
+    is_open: np.ndarray
 
     @property
     def has_passed(self) -> np.ndarray:
@@ -39,28 +42,32 @@ class Verdicts:
 
 def judge_clips(collection: Collection, *, stopped: pa.Array | None = None) -> Verdicts:
     """Returns the verdicts. ``stopped`` are the clips that a barrier of the plan stopped."""
-    plan, ids = collection.plan, collection.clip_ids
-    nodes = {
-        grain: [node for node in plan.nodes if node.stage.grain == grain] for grain in ("clip", "window")
-    }
-    rows = AlignedRows(nodes["clip"], collection.tables, pa.array(ids, pa.string()))
-    windows = AlignedRows(nodes["window"], collection.tables, collection.windows.ids)
-    place_of = {clip_id: place for place, clip_id in enumerate(ids)}
-    found = judge_rows(nodes["clip"], rows, ids)
-    rejected = {place_of[clip_id]: rejection for clip_id, rejection in found.items()}
+    plan, clips = collection.plan, collection.clips
+    ids = clips.ids
+    rows = _aligned(plan, clips, "clip", ids)
+    windows = _aligned(plan, clips, "window", pa.nulls(len(clips.windows.owners)))
+    rejected = judge_places([node for node in plan.nodes if node.stage.grain == "clip"], rows)
     rejected_at = np.full(len(ids), len(plan.nodes))
     rejected_at[list(rejected)] = [plan.place(rejection.key) for rejection in rejected.values()]
     shown = dict(_needed(plan, rejected_at))
     gone = np.zeros(len(ids), bool) if stopped is None else arrow.flags(arrow.is_in(rows.ids, stopped))
     outcomes = _Outcomes(collection, rows, windows)
+    waits_for, is_open = _waits_for(plan, shown, gone, outcomes)
     return Verdicts(
         rows=rows,
         windows=windows,
         rejected=rejected,
         has_failed=_failed(rejected, outcomes, len(ids)),
         shown=shown,
-        waits_for=_waits_for(plan, shown, gone, outcomes),
+        waits_for=waits_for,
+        is_open=is_open,
     )
+
+
+def _aligned(plan: Plan, clips: ClipRange, grain: str, ids: pa.Array) -> AlignedRows:
+    nodes = [node for node in plan.nodes if node.stage.grain == grain]
+    tables = {node.key: clips.rows[node.key] for node in nodes if node.key in clips.rows}
+    return AlignedRows.of_places(nodes, tables, ids)
 
 
 def _needed(plan: Plan, rejected_at: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -82,7 +89,7 @@ class _Outcomes:
 
     def __init__(self, collection: Collection, rows: AlignedRows, windows: AlignedRows) -> None:
         self.plan = collection.plan
-        self._windows_of, self._rows, self._windows = collection.windows, rows, windows
+        self._windows_of, self._rows, self._windows = collection.clips.windows, rows, windows
 
     def missing(self, node: Node) -> np.ndarray:
         """Returns bool ``(N,)``: clips of which an item has no row."""
@@ -117,8 +124,11 @@ def _failed(rejected: Mapping[int, Rejection], outcomes: _Outcomes, num_clips: i
 
 def _waits_for(
     plan: Plan, needed: Mapping[str, np.ndarray], stopped: np.ndarray, outcomes: _Outcomes
-) -> np.ndarray:
-    """A stage that reads the column of one that failed for now is not waited for."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns ``waits_for`` and ``is_open``.
+
+    A stage that reads the column of one that failed for now is not waited for.
+    """
     first = np.full(len(stopped), -1)
     blocked: dict[str, np.ndarray] = {}
     for place, node in enumerate(plan.nodes):
@@ -131,4 +141,4 @@ def _waits_for(
             if ref.key in blocked and ref.key != node.key:
                 missing = missing & ~blocked[ref.key]
         first[wanted & missing & (first < 0)] = place
-    return first
+    return first, np.logical_or.reduce([np.zeros(len(stopped), bool), *blocked.values()])

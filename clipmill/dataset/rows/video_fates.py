@@ -7,11 +7,11 @@ import numpy as np
 
 from clipmill.dataset.collect import Collection
 from clipmill.dataset.rows.verdicts import Verdicts
-from clipmill.dataset.splits import Row
 from clipmill.dedup.exact import Copy, ExactDuplicate
 from clipmill.outcomes.failures import PASSING
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.records import SourceFile
+from clipmill.state.splits import Row
 
 VideoStatus = Literal["curated", "rejected", "failed", "duplicate", "pending"]
 

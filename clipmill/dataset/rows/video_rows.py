@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from clipmill.dataset.rows.video_fates import VideoFate
 from clipmill.dataset.schemas import SHOTS, VIDEOS
-from clipmill.dataset.splits import Row, Splits
+from clipmill.state.splits import Row, Splits
 
 _INSPECTED = (
     "video_id", "duration_s", "num_frames", "width", "height", "rotation_deg", "sar", "video_codec",

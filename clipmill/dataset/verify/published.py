@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from clipmill import layout
-from clipmill.dataset.snapshots.record import read_manifest
+from clipmill.dataset.snapshots.record import named_snapshot, read_manifest
 from clipmill.errors import SpecError, StoreError
 from clipmill.planning.registry import stage_class
 from clipmill.stages.base import Stage
@@ -62,9 +62,12 @@ class Published:
         return tuple(key for key in (column.key, column.key + FILTERED) if key in self.digests)
 
 
-def read_published(output: str) -> Published:
-    """Returns what the manifest of an output says. Errors as in ``read_manifest``."""
-    manifest = read_manifest(output)
+def read_published(output: str, *, snapshot: str = "") -> Published:
+    """Returns what the manifest of an output says, or that of a snapshot of it.
+
+    Errors as in ``read_manifest`` and ``named_snapshot``.
+    """
+    manifest = named_snapshot(output, snapshot).manifest if snapshot else read_manifest(output)
     try:
         parts = tuple(_parts(cast("Mapping[str, Fields]", manifest["tables"])))
         stages = cast("Mapping[str, Fields]", manifest["stages"])

@@ -79,18 +79,17 @@ class Lender:
             yield from self._lend_windows(clip, data, self._options)
         if self._output_uri is not None and self._stage.asks_for("webp_bytes"):
             for window in clip.windows:
-                window.webp_bytes = window.webp_bytes or self._preview(clip, window, self._output_uri)
+                window.webp_bytes = window.webp_bytes or self._preview(window, self._output_uri)
 
     def _file_of(self, clip: Clip) -> bytes | None:
         if clip.file is None or self._output_uri is None:
             return None
         return store.read_bytes(layout.join(self._output_uri, clip.file.path))
 
-    def _preview(self, clip: Clip, window: Window, output_uri: str) -> bytes | None:
-        if not window.has_preview:
+    def _preview(self, window: Window, output_uri: str) -> bytes | None:
+        if not window.preview_path:
             return None
-        path = layout.preview_path(output_uri, str(clip.uuid), window.start_frame, window.end_frame)
-        return store.read_bytes(path)
+        return store.read_bytes(layout.join(output_uri, window.preview_path))
 
     def _lend_windows(self, clip: Clip, data: bytes, options: EncodeOptions) -> Iterator[tuple[str, str]]:
         assert clip.place is not None

@@ -11,7 +11,7 @@ from clipmill.report.fields import Field, worded_as
 from clipmill.report.measures import Measure, measure_values
 from clipmill.report.names import relative_link, short_name
 from clipmill.report.plan_records import CaptionColumns, PublishedColumn
-from clipmill.report.view import ClipView, ReasonView, ReportOptions, ReportTables
+from clipmill.report.view import ClipCounts, ClipView, ReasonView, ReportOptions, ReportTables
 from clipmill.stages.column_roles import CARD
 
 CARD_CHARS = 160
@@ -97,15 +97,14 @@ def rejection_messages(rejections: pa.Table) -> dict[str, str]:
     return {row["clip_id"]: words.plain(row["message"]) for row in rows if row["message"]}
 
 
-def reason_views(clips: pa.Table, views: Sequence[ClipView]) -> list[ReasonView]:
+def reason_views(counts: ClipCounts, views: Sequence[ClipView]) -> list[ReasonView]:
     """The sampled filtered clips by reason, the reason of most clips first."""
-    filtered = clips.filter(pc.field("status") == "filtered")
-    totals = filtered["reason"].fill_null("").value_counts().to_pylist()
+    totals = [(reason, number) for (own, reason), number in counts.numbers.items() if own == "filtered"]
     members: defaultdict[str, list[ClipView]] = defaultdict(list)
     for view in views:
         if view.status == "filtered":
             members[view.reason].append(view)
     return [
-        ReasonView(row["values"], row["counts"], tuple(members[row["values"]]))
-        for row in sorted(totals, key=lambda row: (-row["counts"], row["values"]))
+        ReasonView(reason, num_clips, tuple(members[reason]))
+        for reason, num_clips in sorted(totals, key=lambda pair: (-pair[1], pair[0]))
     ]

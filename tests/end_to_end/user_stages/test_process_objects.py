@@ -107,7 +107,7 @@ def test_no_pixels_come_back_from_a_run_that_writes(film: Path, tmp_path: Path) 
     video = run([*seconds(film), *stages, writer(film, tmp_path / "out")])
     clip = video.clips[0]
     assert (clip.buffer, clip.extracted_frames, clip.windows[0].webp_bytes) == (None, {}, None)
-    assert clip.windows[0].has_preview
+    assert clip.windows[0].preview_path
 
 
 def test_run_without_a_writer_hands_back_files_frames_and_previews(film: Path) -> None:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 
 from clipmill.dataset.rows.clip_rows import damage_columns
-from clipmill.dataset.splits import splits_of
 from clipmill.errors import UnreadableVideo
 from clipmill.media.decode.damage import Damage
 from clipmill.media.io.probe import probe
@@ -22,6 +21,7 @@ from clipmill.media.types import DamagedFrames, ScanFacts, ScanPlan
 from clipmill.records import VideoReason
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.state.schema import SPLIT_STATE
+from clipmill.state.splits import splits_of
 from tests.support.films.chirps import curated, draw_chirp, join, worst_lag_s
 from tests.support.films.container_films import CENC, PLAIN_X264, X264
 from tests.support.films.scan_films import paint, read_code, read_codes, write_film

@@ -45,7 +45,7 @@ def curate_here(
         engine=engine,
         sharding=spec.sharding,
         dedup=spec.dedup,
-        writes_clip_json=spec.write.write_clip_json,
+        writes_json=spec.write.write_json,
     )
     return run_curation(plan, options)
 

@@ -7,12 +7,11 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from clipmill.state.schema import SPLIT_STATE
-
 Row = Mapping[str, object]
 """One row of a table: column name -> value."""
 
-_LISTS = ("clips", "shots", "dropped", "damaged")
+LISTS = ("clips", "shots", "dropped", "damaged")
+"""Columns of the split that hold many records of a video."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +48,23 @@ class Splits:
     dropped: Lists
     damaged: Lists
 
-    def traits_of_clips(self) -> pa.Array:
-        """Returns the traits of the video of each clip ``(N,)``."""
-        of_videos = pa.array([row["traits"] for row in self.rows.values()], pa.string())
-        owners = np.repeat(np.arange(len(of_videos)), np.diff(self.clips.starts))
-        return of_videos.take(pa.array(owners))
-
 
 def splits_of(table: pa.Table) -> Splits:
-    """Returns the rows of a table with the columns of ``SPLIT_STATE``."""
-    light = table.select([name for name in SPLIT_STATE.names if name not in _LISTS]).to_pylist()
-    clips, shots, dropped, damaged = (_lists(table[name]) for name in _LISTS)
+    """Returns the rows of a table with ``id`` and columns of ``SPLIT_STATE``, its lists among them."""
+    light = table.drop_columns(list(LISTS)).to_pylist()
     return Splits(
         rows={str(row["id"]): row for row in light},
         places={str(row["id"]): place for place, row in enumerate(light)},
-        clips=_by_frames(clips),
-        shots=shots,
-        dropped=dropped,
-        damaged=damaged,
+        clips=clips_of(table["clips"]),
+        shots=_lists(table["shots"]),
+        dropped=_lists(table["dropped"]),
+        damaged=_lists(table["damaged"]),
     )
+
+
+def clips_of(column: pa.ChunkedArray) -> Lists:
+    """Returns the clips of a column of lists, those of a video in order of their frames."""
+    return _by_frames(_lists(column))
 
 
 def _lists(column: pa.ChunkedArray) -> Lists:

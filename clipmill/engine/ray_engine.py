@@ -31,7 +31,9 @@ class Worker:
     def __init__(self, make: Callable[[], Operator], notes_uri: str) -> None:
         show_logs()
         self._make = make
-        takes_over = ray.get_runtime_context().was_current_actor_reconstructed
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Ray's property asks Ray's own old one
+            takes_over = ray.get_runtime_context().was_current_actor_reconstructed
         self._notes = WorkerNotes(notes_uri) if takes_over else None
 
     @cached_property

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("shared_codec")
 MOMENTS = {
     "inspecting": "/state/inspect/",
     "cutting": "/clips/",
-    "keeping the state": "/state/encode/",
+    "keeping the state": "/state/embedding/",
     "exporting embeddings": "_embd_parquet/",
     "publishing parts": "/windows/part-",
     "noting the snapshot": "/manifest.json",

@@ -93,7 +93,8 @@ def test_the_manifest_names_models_revisions_and_digests(output: Path) -> None:
 def test_the_report_shows_captions(output: Path) -> None:
     page = (output / "report.html").read_text()
     assert page.count('class="cm-caption"') == len(rows(output, "clips"))
-    assert f"{len(rows(output, 'windows'))} windows; caption: " in page
+    assert "<caption>Windows" in page
+    assert len(rows(output, "windows")) > 0
 
 
 def test_a_second_run_asks_no_model(output: Path, source: Path, store: Path) -> None:

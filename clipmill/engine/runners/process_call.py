@@ -22,9 +22,10 @@ class ProcessCall:
     """
 
     def __init__(self, key: str, processor: TaskProcessor) -> None:
-        self._processor = copy.copy(processor)
-        if isinstance(self._processor, ProcessingStage):
-            stage = cast(AnyStage, self._processor)
+        self._processor = processor
+        if isinstance(processor, ProcessingStage):
+            stage = cast(AnyStage, copy.copy(processor))
+            self._processor = stage
             _set_up(key, stage)
             weakref.finalize(self, _tear_down, key, stage)
 

@@ -24,4 +24,4 @@ def test_a_stage_of_a_script_runs_on_ray_and_stops_the_run_where_it_ends_its_pro
     assert named is not None, said["exits"]
     assert named[1].startswith("fixed_stride, ")
     assert "own" in named[1].split(", ")
-    assert Path(named[2]).parent == films
+    assert str(films) in named[2]

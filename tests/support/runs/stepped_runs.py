@@ -6,6 +6,7 @@ of a file, the process stops itself (SIGSTOP) before it writes the first such fi
 ``STOPPED_TERM_S``.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -82,10 +83,18 @@ def _stop_before(name: str) -> None:
     def replace(path: str, write: Callable[[BinaryIO], object]) -> None:
         if is_left[0] and name in path:
             is_left[0] = False
+            _wait_for_lock(path.partition(name)[0])
             os.kill(os.getpid(), signal.SIGSTOP)
         whole(path, write)
 
     local.replace = replace
+
+
+def _wait_for_lock(folder: str) -> None:
+    """Waits until no thread renews the lease: a process that stops in the middle keeps the folder locked."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.close(descriptor)
 
 
 def _run(source: str, output: str, spec_json: str, stop_at: str) -> tuple[int, str]:

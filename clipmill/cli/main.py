@@ -64,14 +64,14 @@ First steps:
 class _Verbs(TyperGroup):
     """The verbs, each imported when it runs: help and completion do not wait for libraries."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride] typer's click is its own
         return list(VERBS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # pyright: ignore[reportIncompatibleMethodOverride] typer's click is its own
         """Returns what help shows of a verb."""
         return TyperCommand(cmd_name, help=VERBS[cmd_name].help) if cmd_name in VERBS else None
 
-    def resolve_command(  # pyright: ignore[reportIncompatibleMethodOverride]
+    def resolve_command(  # pyright: ignore[reportIncompatibleMethodOverride] typer's click is its own
         self, ctx: typer.Context, args: list[str]
     ) -> tuple[str, TyperCommand, list[str]]:
         """Returns the verb that the arguments begin with, and the rest of them."""
@@ -80,9 +80,9 @@ class _Verbs(TyperGroup):
             close = get_close_matches(name, VERBS, n=1)
             hint = f"did you mean {close[0]}?" if close else "see clipmill --help"
             raise SpecError(f"there is no verb {name}; {hint}")
-        return name, _command(name), rest  # pyright: ignore[reportReturnType]
+        return name, _command(name), rest  # pyright: ignore[reportReturnType] typer's click is its own
 
-    def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride] typer's click is its own
         """Runs the verb. Typer would end the process at an interrupt or a closed pipe, with its own codes."""
         try:
             return super().invoke(ctx)
@@ -102,7 +102,7 @@ def _command(name: str) -> TyperCommand:
         app.command()(getattr(module, name))
     command = typer.main.get_command(app)
     command.name, command.help = name, command.help or VERBS[name].help
-    return command  # pyright: ignore[reportReturnType]
+    return command  # pyright: ignore[reportReturnType] typer's click is its own
 
 
 app = typer.Typer(name="clipmill", cls=_Verbs, pretty_exceptions_enable=False)

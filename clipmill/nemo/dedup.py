@@ -38,6 +38,6 @@ def nemo_dedup(context: typer.Context) -> None:
     given = dict(parse(FLAGS, context.args, prog="clipmill nemo-dedup", description=str(__doc__)))
     column = given.pop("rank_by")
     ranking = None if column is None else RankingStrategy.metadata_based([str(column)], ascending=False)
-    workflow = SemanticDeduplicationWorkflow(**given, ranking_strategy=ranking)  # pyright: ignore[reportArgumentType]
+    workflow = SemanticDeduplicationWorkflow(**given, ranking_strategy=ranking)  # pyright: ignore[reportArgumentType] the flags have these types
     done = workflow.run()
     print(f"{done.get_metadata('num_duplicates')} duplicates: {workflow.duplicates_output_path}")

@@ -7,7 +7,7 @@ classes let stages run that were written for NeMo Curator.
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 from clipmill.stages.resources import Resources
 
@@ -116,4 +116,6 @@ class CompositeStage(ProcessingStage[X, Y], ABC):
 
 
 def _changed(stage: object, options: Mapping[str, object]) -> object:
-    return stage.with_(**options) if options and isinstance(stage, ProcessingStage) else stage  # pyright: ignore[reportUnknownVariableType, reportArgumentType, reportUnknownMemberType]
+    if not options or not isinstance(stage, ProcessingStage):
+        return stage
+    return cast("ProcessingStage[object, object]", stage).with_(**cast("dict[str, Any]", options))

@@ -62,7 +62,7 @@ class S3Writes:
 
 async def _get_object(filesystem: _S3, uri: str) -> tuple[bytes, str]:
     bucket, key, _ = filesystem.split_path(uri)
-    answer = await filesystem._call_s3("get_object", Bucket=bucket, Key=key)  # pyright: ignore[reportPrivateUsage]
+    answer = await filesystem._call_s3("get_object", Bucket=bucket, Key=key)  # pyright: ignore[reportPrivateUsage] s3fs has no other
     return await cast(_Body, answer["Body"]).read(), str(answer["ETag"])
 
 

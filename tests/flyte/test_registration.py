@@ -203,7 +203,7 @@ def test_the_nightly_plan_is_what_the_deployment_says(registration: Registration
     places = {name: fixed[name].scalar.primitive.string_value for name in ("source", "output", "engine")}
     assert places == {"source": SOURCE, "output": OUTPUT, "engine": "stream"}
     inputs = template(registration, "nightly.curate_nightly").interface.inputs.variables
-    assert set(fixed) == set(inputs), "a scheduler has nobody to ask"
+    assert set(fixed) == set(inputs), "a scheduler has no user to ask"
     policy = nightly.concurrency_policy
     assert (policy.max, policy.behavior) == (1, launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP)
 

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def link(one: Row, other: Row) -> Row:
     }  # fmt: skip
 
 
-def split(output: Path, clips: list[Row], links: list[Row] = [], spec: PartitionSpec = SPEC) -> Split:  # noqa: B006
+def split(output: Path, clips: list[Row], links: Sequence[Row] = (), spec: PartitionSpec = SPEC) -> Split:
     videos = [
         {"uri": uri, "video_id": video} for uri, video in {(c["source_uri"], c["video_id"]) for c in clips}
     ]

@@ -17,12 +17,12 @@ CODE = os.getcwd()
 def preload() -> None:
     """Imports libraries, and of the upload only what reads no environment: tasks read theirs on import."""
     sys.path[0] = CODE
-    import flytekit.bin.entrypoint  # noqa: F401
-    import flytekitplugins.ray  # noqa: F401
-    import kubernetes.client  # noqa: F401
+    import flytekit.bin.entrypoint  # noqa: F401 - loaded once, before pods are forked
+    import flytekitplugins.ray  # noqa: F401 - loaded once, before pods are forked
+    import kubernetes.client  # noqa: F401 - loaded once, before pods are forked
 
     import clipmill.curation.run
-    import clipmill.intake.sealed_shards  # noqa: F401
+    import clipmill.intake.sealed_shards  # noqa: F401 - loaded once, before pods are forked
 
 
 def carry_out(arguments: list[str]) -> int:

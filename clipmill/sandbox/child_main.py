@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from clipmill.errors import ClipmillError, CodecChildError
-from clipmill.sandbox import heartbeat, malloc
+from clipmill.sandbox import heartbeat, malloc, priority
 from clipmill.sandbox.protocol import HEADER, Kind, read_exactly, write_message
 
 GRACE_S = 30.0  # after its parent should have killed it
@@ -55,6 +55,7 @@ def serve() -> None:
     memory_limit_bytes = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (memory_limit_bytes, memory_limit_bytes))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    priority.give_up_real_time()
     answers = _Answers()
     sys.excepthook = answers.last_words
     heartbeat.listen(answers.beat)

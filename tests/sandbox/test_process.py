@@ -6,11 +6,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from clipmill.errors import CodecChildDied, CodecChildError, CodecChildTimeout, UnreadableVideo
+from clipmill.media.encode.availability import trial
 from clipmill.sandbox.heartbeat import beat
 from clipmill.sandbox.process import CodecChild
 from tests.support.runs.curation import ROOT
@@ -101,6 +104,23 @@ def print_noise() -> str:
     return "heard"
 
 
+def priorities_while_encoding() -> set[int]:
+    """The policies of all threads of this process, and of this one afterwards."""
+    encode_av1()
+    return {os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")}
+
+
+def encode_av1() -> None:
+    """Encodes a few frames; as root, SVT-AV1 asks for real-time priority."""
+    _KEPT_ENCODERS.append(context := av.CodecContext.create("libsvtav1", "w"))
+    context.width, context.height, context.pix_fmt = 64, 64, "yuv420p"
+    context.time_base = Fraction(1, 25)
+    context.open()
+
+
+_KEPT_ENCODERS: list[av.VideoCodecContext] = []
+
+
 @pytest.fixture(scope="module")
 def shared_child() -> Iterator[CodecChild]:
     with CodecChild(memory_limit_bytes=LIMIT_BYTES) as child:
@@ -121,6 +141,13 @@ def test_child_is_another_process_and_is_reused(shared_child: CodecChild) -> Non
     first = shared_child.run(process_id, timeout_s=LONG_S, stall_s=LONG_S)
     assert first != os.getpid()
     assert shared_child.run(process_id, timeout_s=LONG_S, stall_s=LONG_S) == first
+
+
+def test_an_encoder_gets_no_real_time_priority(child: CodecChild) -> None:
+    assert child.run(priorities_while_encoding, timeout_s=LONG_S, stall_s=LONG_S) == {os.SCHED_OTHER}
+    trial.cache_clear()
+    assert trial("libsvtav1") == ""
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_child_starts_with_the_first_call() -> None:

@@ -20,6 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from clipmill.errors import SpecError
 from clipmill.media.encode.options import ENCODINGS
+from clipmill.sandbox.priority import kept_priority
 from clipmill.stages.encode_options import EncodeOptions
 
 ENCODERS = tuple(ENCODINGS)
@@ -88,7 +89,8 @@ def trial(name: str, pixels: str = "yuv420p") -> str:
     level = ffmpeg_log.get_level()
     ffmpeg_log.set_level(ffmpeg_log.ERROR)  # errors then carry what FFmpeg said
     try:
-        _encode_with_pyav(name, pixels)
+        with kept_priority():
+            _encode_with_pyav(name, pixels)
     except (FFmpegError, ValueError) as error:
         said = getattr(error, "log", None)  # (level, who, what)
         return said[2].strip() if said else str(error)

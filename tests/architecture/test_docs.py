@@ -208,7 +208,9 @@ def test_the_customisation_page_runs(
 
 
 @pytest.mark.integration
-def test_the_customised_stage_runs_from_a_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_customised_stage_runs_from_a_spec_and_its_scores_can_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.syspath_prepend(ROOT / "examples" / "my_stage")
     monkeypatch.chdir(tmp_path)
     np.savez("weights.npz", weights=np.array([6.0, 0.0, -6.0]), bias=0.0)
@@ -218,3 +220,5 @@ def test_the_customised_stage_runs_from_a_spec(tmp_path: Path, monkeypatch: pyte
     assert main(["curate", "films", "curated", "--spec", "warm.yaml", "--set", "preview=null"]) == DONE
     warmth = pq.read_table("curated/tables/clips.parquet")["warmth"]
     assert warmth.null_count == 0
+    run_page(DOCS / "thresholds.md", tmp_path, monkeypatch, modules=tmp_path)
+    assert "sharpness {0.05:" in capsys.readouterr().out

@@ -9,8 +9,9 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -21,22 +22,46 @@ Mode = Literal["auto", "bar", "log", "json", "none"]
 """``auto`` is a bar where standard error is a terminal, and lines elsewhere."""
 
 LINES_EVERY_S = 10.0
+STDERR = 2
+"""Descriptor of standard error."""
 
 
 @contextmanager
 def shown(mode: Mode) -> Generator[Show]:
-    """Gives what shows a status; what clipmill logs goes to standard error, libraries' logs to a file.
+    """Gives what shows a status; what clipmill logs goes to standard error, all else that is said to a file.
 
-    The file is named first. A file that stayed empty is removed at the end.
+    So do the lines that libraries in C and child processes write. The file is named first. One that stayed
+    empty is removed at the end.
     """
-    console = _PipeConsole(stderr=True, highlight=False)
     path = _log_path()
-    with _logs_in(path), _own_logs_on(console):
-        console.print(f"logs of libraries: {path}", markup=False, soft_wrap=True)
-        with _shower(mode, console) as show:
-            yield show
+    with _others_in(path) as own, _logs_in(path):
+        console = _PipeConsole(file=own, highlight=False)
+        with _own_logs_on(console):
+            console.print(f"logs of libraries: {path}", markup=False, soft_wrap=True)
+            with _shower(mode, console) as show:
+                yield show
     if not path.stat().st_size:
         path.unlink()
+
+
+@contextmanager
+def _others_in(path: Path) -> Generator[TextIO]:
+    """Gives a stream to standard error; a file gets what else this process and its children write there."""
+    try:
+        is_descriptor = sys.stderr.fileno() == STDERR
+        own = os.dup(STDERR)
+    except (OSError, ValueError):  # a notebook's, or none at all
+        yield sys.stderr
+        return
+    stream = os.fdopen(own, "w", buffering=1)
+    with path.open("ab", buffering=0) as log:
+        os.dup2(log.fileno(), STDERR)
+    try:
+        yield stream if is_descriptor else sys.stderr
+    finally:
+        os.dup2(own, STDERR)
+        with suppress(OSError):  # a reader that is gone
+            stream.close()
 
 
 @contextmanager
@@ -45,14 +70,14 @@ def _shower(mode: Mode, console: Console) -> Generator[Show]:
         with _bar(console) as show:
             yield show
     elif mode == "json":
-        yield _as_json
+        yield partial(_as_json, console.file)
     else:
         yield LogStatus(LINES_EVERY_S) if mode in ("auto", "log") else _nothing
 
 
-def _as_json(status: Status) -> None:
+def _as_json(stream: IO[str], status: Status) -> None:
     with suppress(OSError):
-        print(json.dumps(asdict(status)), file=sys.stderr, flush=True)
+        print(json.dumps(asdict(status)), file=stream, flush=True)
 
 
 def _nothing(status: Status) -> None:

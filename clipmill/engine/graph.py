@@ -1,5 +1,6 @@
 """The physical graph: which operators a run needs, in order, and what each asks of the machine."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from clipmill.engine.operators.scan import ScanOperator
 from clipmill.engine.operators.stages import Operator, StagesOperator
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import apply_verbose
+
+logger = logging.getLogger(__name__)
 
 CHUNKS_PER_CALL = 4
 """Of a model: enough to fill its batch, few enough to keep the stream moving."""
@@ -122,14 +125,11 @@ def _group_operator(
 
 
 def _log_clamped(plan: Plan, num_cpus: float) -> None:
-    """Says of each stage that asks for more cores than there are that it gets them all."""
-    for node in plan.nodes:
-        asked = node.stage.resources().cpus
-        if asked > num_cpus and node.runs_for != "rejected":
-            node.stage.log().info(
-                "%s asks for %g cores per worker, there are %g: taken as %g",
-                node.key, asked, num_cpus, num_cpus,
-            )  # fmt: skip
+    """Names the stages that ask for more cores than there are, in one line: they get all of them."""
+    asked = {node.key: node.stage.resources().cpus for node in plan.nodes if node.runs_for != "rejected"}
+    more = ", ".join(f"{key} ({cpus:g})" for key, cpus in asked.items() if cpus > num_cpus)
+    if more:
+        logger.info("there are %g cores; stages that ask for more get all of them: %s", num_cpus, more)
 
 
 def _scan_gpus(plan: Plan) -> float:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from clipmill.cli.main import VERBS, main
 from clipmill.dataset.run_record import published_summary
 from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
-from clipmill.stages.base import Column, Frames, Reads, Stage, StageContext, Worker
+from clipmill.stages.base import Column, Frames, Reads, Resources, Stage, StageContext, Worker
 from tests.support.films.numbered_films import draw
 
 NOT_OF_ROOT = 0b110
@@ -132,28 +133,32 @@ def test_it_is_refused_in_one_line(
 
 
 class Interrupting(Stage):
-    """Sends Ctrl-C to this process at its first clip, and once more if ``twice``."""
+    """Sends Ctrl-C to a process, by default its own, at its first clip, and once more if ``twice``."""
 
     name = "interrupting"
     grain = "clip"
     twice: bool = False
+    process_id: int = 0
     writes = (Column("seen", pa.bool_(), "always true"),)
 
     def reads(self) -> Reads:
-        return Reads(frames=Frames(fps=1, height_px=36))
+        return Reads(frames=Frames(fps=Fraction(1), height_px=36))
+
+    def resources(self) -> Resources:
+        return Resources(max_workers=1)
 
     def open(self, context: StageContext) -> Worker:
-        return _Interrupts(2 if self.twice else 1)
+        return _Interrupts(self.process_id or os.getpid(), 2 if self.twice else 1)
 
 
 class _Interrupts:
-    def __init__(self, num_left: int) -> None:
-        self.num_left = num_left
+    def __init__(self, process_id: int, num_left: int) -> None:
+        self.process_id, self.num_left = process_id, num_left
 
     def __call__(self, batch: pa.Table) -> Mapping[str, list[bool]]:
         while self.num_left:
             self.num_left -= 1
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(self.process_id, signal.SIGINT)
             time.sleep(0.3)
         return {"seen": [True] * len(batch)}
 

@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +47,20 @@ def test_a_log_has_a_line_and_programs_an_object(capsys: pytest.CaptureFixture[s
     assert "scanning: 11 h 6 min of 24 h 0 min of video, 321 of 1234 videos done" in said("log", capsys)
     assert json.loads(said("json", capsys).splitlines()[1])["num_clips"] == 4567
     assert "scanning" not in said("none", capsys)
+
+
+def test_lines_that_libraries_write_go_to_the_log_that_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    with shown("log") as show:
+        show(STATUS)
+        os.write(2, b"[33m(raylet) a line in colour[0m\n")
+        subprocess.run([sys.executable, "-c", "raise SystemExit('a child says')"], check=False)
+    shown_lines = capfd.readouterr().err
+    log = re.findall(r"logs of libraries: (\S+)", shown_lines)
+    assert Path(log[0]).read_text() == "[33m(raylet) a line in colour[0m\na child says\n"
+    assert "scanning" in shown_lines
+    assert "raylet" not in shown_lines
+    os.write(2, b"again\n")
+    assert capfd.readouterr().err == "again\n"
 
 
 @pytest.mark.parametrize("mode", ["bar", "log", "json"])

@@ -377,12 +377,11 @@ def full_plan() -> Plan:
     )
 
 
-def test_each_clamped_stage_says_so_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_line_names_the_stages_that_get_fewer_cores(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     build_operators(full_plan(), num_cpus=4)
     assert [record.message for record in caplog.records] == [
-        "encode asks for 6 cores per worker, there are 4: taken as 4",
-        "frames asks for 64 cores per worker, there are 4: taken as 4",
+        "there are 4 cores; stages that ask for more get all of them: encode (6), frames (64)"
     ]
 
 

@@ -99,10 +99,7 @@ def test_it_is_shown_about_once_a_second(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [status.num_done for status in shown] == [1, 2]
 
 
-def test_a_log_has_each_phase_and_a_line_now_and_then(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logging.getLogger("clipmill"), "propagate", True)
+def test_a_log_has_each_phase_and_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
     show = LogStatus(every_s=10.0)
     with caplog.at_level(logging.INFO, logger="clipmill"):
         show(Status("listing"))

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from clipmill.cli.exits import STOPPED
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import ROOT, Row, environment, fates, laps, published_files
 from tests.support.stand_ins import sabotage
@@ -16,6 +18,7 @@ from tests.support.stand_ins import sabotage
 pytestmark = pytest.mark.timeout(600)
 
 NUM_CPUS = ("1", "all")
+Plans = dict[str, Any]
 HANG_S = 400.0
 
 
@@ -29,7 +32,7 @@ def source(tmp_path_factory: pytest.TempPathFactory, collection: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plans(source: Path) -> dict[str, list[str]]:
+def plans(source: Path) -> Plans:
     """Ray's plans; what was curated inline, on one core and on two lies beside the source."""
     env = environment(**sabotage.lay(source.parent / "saboteur"))
     env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT}"
@@ -41,7 +44,7 @@ def plans(source: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(("plan", "kind"), [("logical", "MapBatches"), ("physical", "ActorPoolMapOperator")])
-def test_ray_runs_at_least_three_operators(plans: dict[str, list[str]], plan: str, kind: str) -> None:
+def test_ray_runs_at_least_three_operators(plans: Plans, plan: str, kind: str) -> None:
     assert plans[plan].count(kind) >= 3
 
 
@@ -63,8 +66,15 @@ def test_crashing_decoder_costs_its_video_on_ray_too(source: Path, num_cpus: str
     ]  # fmt: skip
 
 
-def test_custom_stage_drops_clips_in_a_worker_of_ray(plans: dict[str, list[str]]) -> None:
+def test_custom_stage_drops_clips_in_a_worker_of_ray(plans: Plans) -> None:
     assert plans["customs"] == ["cut", "custom"]
+
+
+def test_ctrl_c_publishes_what_is_done_on_ray_too(plans: Plans) -> None:
+    found = plans["interrupted"]
+    assert found["code"] == STOPPED
+    assert found["pending"] > 0
+    assert found["next"].endswith("this one stopped: Ctrl-C")
 
 
 def overlap(one: Row, other: Row) -> bool:

@@ -1,6 +1,5 @@
 """A stage's calls: batches over chunks, failures that cost their own item, a stage that is broken."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
@@ -70,9 +69,8 @@ def test_a_failure_names_stage_and_error_with_its_traceback() -> None:
 
 
 def test_an_answer_that_does_not_fit_is_a_failure_with_the_name_of_the_stage(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("clipmill"), "propagate", True)
     (chunk,) = run(lambda batch: {"score": [0.5]}, chunk_of(2))
     assert column(chunk, "outcome") == ["retryable"] * 2
     assert column(chunk, "reason") == ["bad_result"] * 2

@@ -1,11 +1,13 @@
 """``python -m tests.support.runs.ray_runs SOURCE FOLDER NUM_CPUS...``: a source curated inline, then on Ray.
 
 Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to ``FOLDER/inline``
-or ``FOLDER/<num_cpus>``; for ``all`` the command is asked, which starts Ray. Prints the operators of Ray's
-logical and physical plan, and what became of clips of which a custom stage drops some, as JSON.
+or ``FOLDER/<num_cpus>``; for ``all`` the command is asked, which starts Ray. Prints as JSON: the operators of
+Ray's logical and physical plan, what became of clips of which a custom stage drops some, and what an
+interrupted run published.
 """
 
 import json
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -15,6 +17,7 @@ from ray.data._internal.logical.optimizers import get_execution_plan
 
 from clipmill.cli.exits import FAILURES_LEFT
 from clipmill.cli.main import main as command
+from clipmill.dataset.run_record import published_summary
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import build_operators
 from clipmill.engine.ray_engine import dataset_of
@@ -63,22 +66,38 @@ def fates_of_clips(source: str) -> list[str]:
 
 def curate_by_command(source: str, output: Path) -> None:
     """As a user does, to whom the command starts Ray."""
-    options = ["--engine", "ray", "--progress", "none", "--spec", small_spec().model_dump_json()]
     with redirect_stdout(sys.stderr):
-        assert command(["curate", source, str(output), *options]) == FAILURES_LEFT  # a film kills its decoder
+        assert (
+            command(["curate", source, str(output), *on_ray()]) == FAILURES_LEFT
+        )  # a film kills its decoder
+
+
+def on_ray() -> list[str]:
+    return ["--engine", "ray", "--progress", "none", "--spec", small_spec().model_dump_json()]
+
+
+def interrupted(source: str, output: Path) -> dict[str, object]:
+    """Ctrl-C as the first clip reaches a stage: the exit code, and what the run published."""
+    stage = f"{{use: 'tests.cli.test_bad_input:Interrupting', process_id: {os.getpid()}}}"
+    with redirect_stdout(sys.stderr):
+        code = command(["curate", source, str(output), *on_ray(), "--set", f"stages=[{stage}]"])
+    summary = published_summary(str(output))
+    counts = {step.kind: step.num_items for step in summary.videos}
+    return {"code": code, **counts, "next": summary.next_run}
 
 
 def main() -> None:
     source, folder = sys.argv[1], Path(sys.argv[2])
     curate_here(source, folder / "out", small_spec())
     (folder / "out").rename(folder / "inline")
-    found: dict[str, list[str]] = {}
+    found: dict[str, object] = {}
     for num_cpus in sys.argv[3:]:
         if num_cpus == "all":
             curate_by_command(source, folder / "out")
+            found["interrupted"] = interrupted(source, folder / "interrupted")
         else:
             ray.init(num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
-            found = found or operators(source)
+            found = found or {**operators(source)}
             curate_here(source, folder / "out", small_spec(), engine="ray")
         found["customs"] = found.get("customs") or fates_of_clips(source)
         ray.shutdown()

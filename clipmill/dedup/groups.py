@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from clipmill.dedup.vectors import Floats, Indices, Unit, round_scores
 
@@ -25,14 +23,23 @@ def keepers(num_rows: int, pairs: Indices) -> Indices:
     ``pairs`` ``(P, 2)`` holds indices of rows that are alike; row 0 ranks best. Rows joined only through
     others share a keeper, so a row can be less like its keeper than ``1 - eps``.
     """
-    if not num_rows:
-        return np.zeros(0, dtype=np.intp)
-    ones = np.ones(len(pairs), dtype=np.int8)
-    graph = sparse.coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(num_rows, num_rows))
-    num_groups, group = csgraph.connected_components(graph, directed=False)
-    best = np.full(num_groups, num_rows, dtype=np.intp)
-    np.minimum.at(best, group, np.arange(num_rows))
+    rows = np.arange(num_rows, dtype=np.intp)
+    if (pairs[:, 0] == pairs[:, 1]).all():
+        return rows
+    group = connected(num_rows, pairs)
+    best = np.full(group.max() + 1, num_rows, dtype=np.intp)
+    np.minimum.at(best, group, rows)
     return best[group]
+
+
+def connected(num_nodes: int, pairs: Indices) -> Indices:
+    """Returns int64 ``(num_nodes,)``: the group of each node, which ``pairs`` ``(P, 2)`` join; from 0 on."""
+    from scipy import sparse  # a fifth of a second of imports, which a run without copies need not pay
+    from scipy.sparse import csgraph
+
+    ones = np.ones(len(pairs), np.int8)
+    graph = sparse.coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(num_nodes, num_nodes))
+    return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def roots(better: Indices) -> Indices:

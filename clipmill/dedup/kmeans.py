@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from clipmill.dedup.backends.select import resolve
 from clipmill.dedup.kmeans_init import DEFAULT_START, Start, draw_seeds
@@ -210,6 +209,8 @@ def _sums(
     unit: Unit, labels: Indices, num_clusters: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Sum of the rows ``(K, D)`` and their number ``(K,)`` for each label; float64 across blocks of rows."""
+    from scipy import sparse  # takes long to import; few rows are compared without clusters
+
     sums = np.zeros((num_clusters, unit.shape[1]))
     for start in range(0, len(unit), BLOCK_ROWS):
         part = labels[start : start + BLOCK_ROWS]

@@ -1,8 +1,8 @@
 """Clips that must stay together: connected by a video, a copy or a value, now or in an earlier run. Pure."""
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
+
+from clipmill.dedup.groups import connected
 
 Codes = np.ndarray
 """int64 ``(N,)``: which node a row belongs to; -1 for none."""
@@ -29,9 +29,7 @@ class Links:
     def groups(self) -> Codes:
         """Returns the group ``(num_nodes,)`` of each node."""
         pairs = np.concatenate([np.zeros((0, 2), np.int64), *self._pairs])
-        ones = np.ones(len(pairs), np.int8)
-        graph = sparse.coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(self.num_nodes,) * 2)
-        return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+        return connected(self.num_nodes, pairs)
 
 
 def smallest(groups: Codes, ranks: np.ndarray, num_groups: int) -> np.ndarray:

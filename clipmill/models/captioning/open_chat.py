@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.captioning.backends import endpoint_check
 from clipmill.models.captioning.chat import ChatModel
 from clipmill.models.captioning.options import Backend, ServingOptions
 from clipmill.models.captioning.weights import ServedWeights, weights_meant
@@ -22,7 +21,9 @@ from clipmill.models.weights.resolve import check_weights, weights_of
 def check_model(options: ServingOptions) -> None:
     """ModelUnavailable, with what helps, unless the model could be opened; before any video is decoded."""
     if options.endpoint:
-        endpoint_check.check_endpoint(options.endpoint)
+        from clipmill.models.captioning.backends.endpoint_check import check_endpoint
+
+        check_endpoint(options.endpoint)
     else:
         meant = weights_meant(options)
         _check_kind(options, meant)

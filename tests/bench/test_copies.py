@@ -7,20 +7,16 @@ import numpy as np
 import pytest
 
 from bench.copies import (
-    CHANGES,
-    STACKED,
     Compared,
-    Shot,
-    Timing,
     different_shots,
     main,
     precision,
     recall,
-    sampled,
     similarities,
     with_sketch,
     without_sketch,
 )
+from bench.copy_changes import CHANGES, STACKED, Shot, Timing, sampled
 from tests.support.films.sketches import pictures
 
 NUMBERED = Shot("film 0.0 s", np.arange(100, dtype=np.uint8).repeat(12).reshape(100, 2, 2, 3), fps=25)

@@ -1,34 +1,31 @@
-"""Cuts to shots to clips. Values marked "documents" are the reference's own cases."""
+"""Cuts to shots to clips. Values marked "documents" are NeMo Curator's own cases."""
 
-import pickle
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from clipmill.records import Cuts, DropCause, DroppedSpan, FrameSpan, Shot, Split
-from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate, split_whole
+from clipmill.shots.clip_splitter import split_whole
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
-from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from tests.support.splits import (
+    dropped,
+    even_times,
+    num_covering,
+    pairs,
+    random_cuts,
+    random_rules,
+    random_times,
+)
 from tests.support.stand_ins.known_cuts import (
     KnownCuts,
     ShotRules,
-    levels_at,
     split_of,
     splitter_of,
     thumbnails,
 )
 
 NO_RULES = ShotRules(min_length_s=None, max_length_s=None, crop_s=None)
-
-
-def even_times(num_frames: int, *, fps: float = 1.0) -> np.ndarray:
-    return np.arange(num_frames + 1) / fps
-
-
-def pairs(spans: tuple[FrameSpan, ...] | list[FrameSpan]) -> list[tuple[int, int]]:
-    return [(span.start_frame, span.end_frame) for span in spans]
 
 
 def cuts_around(*shots: tuple[int, int], num_frames: int) -> Cuts:
@@ -53,10 +50,6 @@ def clips_of(*shots: tuple[int, int], num_frames: int, **rules: object) -> list[
 
 def shots_of(cuts: Cuts, num_frames: int) -> tuple[Shot, ...]:
     return split_of(NO_RULES, even_times(num_frames), cuts).shots
-
-
-def dropped(split: Split) -> list[tuple[int, int, DropCause]]:
-    return [(drop.span.start_frame, drop.span.end_frame, drop.cause) for drop in split.dropped]
 
 
 # shots
@@ -321,38 +314,6 @@ def test_frame_times_of_29_97_fps_lose_no_frame_to_rounding() -> None:
     assert pairs(split((0, 900), times_s=times_s, rules=rules).clips) == [(0, 300), (300, 600), (600, 900)]
 
 
-def random_times(rng: np.random.Generator, num_frames: int) -> np.ndarray:
-    return np.concatenate([[0.0], np.cumsum(rng.choice([0.01, 0.04, 0.0333667, 0.5], num_frames))])
-
-
-def random_rules(rng: np.random.Generator) -> ShotRules:
-    return ShotRules(
-        min_length_s=rng.choice([None, 0.05, 0.5, 2.0]),
-        max_length_s=rng.choice([None, 2.0, 5.0]),
-        max_length_mode=rng.choice(["stride", "truncate"]),
-        crop_s=rng.choice([None, 0.1, 0.5]),
-        entire_scene_as_clip=bool(rng.integers(2)),
-        limit_clips=int(rng.choice([-1, 0, 3])),
-        snap_to_silence=bool(rng.integers(2)),
-    )
-
-
-def random_cuts(rng: np.random.Generator, num_frames: int) -> Cuts:
-    hard = tuple(sorted(rng.integers(0, num_frames + 3, rng.integers(0, 9)).tolist()))
-    starts = rng.integers(0, num_frames + 3, rng.integers(0, 4)).tolist()
-    return Cuts(hard, tuple(FrameSpan(start, start + int(rng.integers(1, 30))) for start in starts))
-
-
-def num_covering(split: Split, num_frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """How many clips, and how many dropped spans, each frame is in."""
-    in_clips, in_dropped = np.zeros(num_frames, int), np.zeros(num_frames, int)
-    for clip in split.clips:
-        in_clips[clip.start_frame : clip.end_frame] += 1
-    for drop in split.dropped:
-        in_dropped[drop.span.start_frame : drop.span.end_frame] += 1
-    return in_clips, in_dropped
-
-
 @pytest.mark.parametrize("seed", range(60))
 def test_every_frame_is_in_one_clip_or_one_dropped_span(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -388,270 +349,3 @@ def test_clips_keep_the_length_rules(seed: int) -> None:
 def test_times_need_the_end_of_the_last_frame() -> None:
     with pytest.raises(ValueError, match=r"\(N \+ 1,\)"):
         split_of(NO_RULES, np.zeros(1), Cuts())
-
-
-# clips by the clock
-
-
-def stride(length: float, step: float, minimum: float, limit: int = 0) -> FixedStrideExtractorStage:
-    return FixedStrideExtractorStage(
-        clip_len_s=length,
-        clip_stride_s=step,
-        min_clip_length_s=min(minimum, length),  # a spec with more is refused
-        limit_clips=limit,
-    )
-
-
-@pytest.mark.parametrize(
-    ("duration_s", "spec", "expected_s"),
-    [
-        (20, stride(5, 2.5, 1), [(2.5 * index, min(2.5 * index + 5, 20)) for index in range(8)]),
-        (30, stride(5, 2.5, 1), [(2.5 * index, min(2.5 * index + 5, 30)) for index in range(12)]),
-        (1, stride(5, 2.5, 1), [(0, 1)]),
-        (5, stride(5, 2.5, 1), [(0, 5), (2.5, 5)]),
-        (5, stride(1, 0.5, 0.5), [(0.5 * index, min(0.5 * index + 1, 5)) for index in range(10)]),
-    ],
-    ids=["20 s", "30 s", "1 s", "5 s", "half-second stride"],
-)
-def test_fixed_stride_documents(
-    duration_s: float, spec: FixedStrideExtractorStage, expected_s: list[tuple[float, float]]
-) -> None:
-    found = split_of(spec, even_times(int(duration_s * 10), fps=10))
-    assert pairs(found.clips) == [(int(start * 10), int(end * 10)) for start, end in expected_s]
-
-
-def test_fixed_stride_limit_caps() -> None:
-    """The reference skips only videos that already have so many clips, and makes 10; a limit is a limit."""
-    found = split_of(stride(1, 0.5, 0.5, limit=3), even_times(50, fps=10))
-    assert pairs(found.clips) == [(0, 10), (5, 15), (10, 20)]
-    assert dropped(found) == [(20, 50, DropCause.OVER_LIMIT)]
-
-
-def test_fixed_stride_names_what_lies_between() -> None:
-    found = split_of(stride(2, 4, 1), even_times(10))
-    assert pairs(found.clips) == [(0, 2), (4, 6), (8, 10)]
-    assert dropped(found) == [(2, 4, DropCause.BETWEEN), (6, 8, DropCause.BETWEEN)]
-
-
-def test_fixed_stride_names_the_short_tail() -> None:
-    found = split_of(stride(10, 10, 6), even_times(25))
-    assert dropped(found) == [(20, 25, DropCause.TOO_SHORT)]
-
-
-def test_stride_below_the_frame_distance_makes_no_clip_twice() -> None:
-    clips = split_of(stride(1, 0.25, 0), even_times(3)).clips
-    assert len(set(clips)) == len(clips)
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_fixed_stride_drops_exactly_the_frames_in_no_clip(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    num_frames = int(rng.integers(1, 300))
-    spec = stride(
-        rng.choice([0.3, 1, 4]), rng.choice([0.2, 1, 5]), rng.choice([0, 0.5, 2]), int(rng.integers(3))
-    )
-    in_clips, in_dropped = num_covering(split_of(spec, random_times(rng, num_frames)), num_frames)
-    assert ((in_clips > 0) ^ (in_dropped == 1)).all()
-
-
-# while the video streams by
-
-
-def parts_of(times_s: np.ndarray, rng: np.random.Generator | None) -> Iterator[np.ndarray]:
-    """Times of the frames in parts of random lengths; without ``rng`` frame by frame."""
-    start = 0
-    while start < len(times_s) - 1:
-        end = start + (int(rng.integers(1, rng.choice([3, 40, 300]))) if rng else 1)
-        yield times_s[start : min(end, len(times_s) - 1)]
-        start = end
-
-
-def stream(
-    splitter: ClipSplitter, times_s: np.ndarray, rng: np.random.Generator | None = None
-) -> Iterator[list[ClipUpdate]]:
-    """The updates of each part of a video and of its end, after a check of what the splitter promises."""
-    for part in parts_of(times_s, rng):
-        needed_from, num_decided = splitter.needed_from, splitter.num_decided
-        updates = splitter.feed(thumbnails(len(part)), part, levels_at(part))
-        kept = [update.span for update in updates if update.state is ClipState.KEPT]
-        assert all(span.start_frame >= needed_from for span in kept)
-        assert splitter.num_decided >= num_decided
-        yield updates
-    yield splitter.finish(float(times_s[-1]))
-
-
-def kept_of(
-    splitter: ClipSplitter, times_s: np.ndarray, rng: np.random.Generator | None = None
-) -> list[tuple[FrameSpan, int]]:
-    """The clips of a stream, with the numbers of their shots."""
-    updates = (update for part in stream(splitter, times_s, rng) for update in part)
-    return [(update.span, update.shot_index) for update in updates if update.state is ClipState.KEPT]
-
-
-def encoded_of(
-    splitter: ClipSplitter, times_s: np.ndarray, rng: np.random.Generator | None = None
-) -> list[tuple[FrameSpan, int]]:
-    """The clips that an encoder makes that gets frames while a clip grows, and lets go of all the others."""
-    clips: list[tuple[FrameSpan, int]] = []
-    first, num_placed = None, 0
-    for updates in stream(splitter, times_s, rng):
-        for update in updates:
-            span = update.span
-            assert first in (None, span.start_frame), "another clip grows"
-            assert first is not None or span.start_frame >= num_placed, "frames of it were let go of"
-            assert span.end_frame >= num_placed, "a frame is taken back"
-            is_open = update.state in (ClipState.GROWING, ClipState.LIKELY)
-            first, num_placed = span.start_frame if is_open else None, span.end_frame
-            if update.state is ClipState.KEPT:
-                clips.append((span, update.shot_index))
-        num_placed = max(num_placed, splitter.num_decided)
-    assert first is None, "a clip does not end"
-    return clips
-
-
-def clips_in(whole: Split) -> list[tuple[FrameSpan, int]]:
-    return list(zip(whole.clips, whole.shot_of_clip, strict=True))
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_same_split_whole_in_parts_and_frame_by_frame(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    num_frames = int(rng.integers(1, 400))
-    cuts, times_s, rules = random_cuts(rng, num_frames), random_times(rng, num_frames), random_rules(rng)
-    whole = split_of(rules, times_s, cuts)
-    for parts in (rng, None):
-        splitter = splitter_of(rules, KnownCuts(cuts, latency_frames=int(rng.integers(1, 60))))
-        assert encoded_of(splitter, times_s, parts) == clips_in(whole)
-        assert splitter.split() == whole
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_same_split_by_the_clock_whole_in_parts_and_frame_by_frame(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    times_s = random_times(rng, int(rng.integers(1, 400)))
-    length_s, step_s = rng.choice([0.3, 1, 4, 2.002]), rng.choice([0.1, 0.2, 1, 5, 2.002])
-    rules = stride(length_s, step_s, rng.choice([0, 0.5, 2]), int(rng.choice([0, 2, 5])))
-    whole = split_of(rules, times_s)
-    for parts in (rng, None):
-        splitter = splitter_of(rules)
-        clips = encoded_of if step_s >= length_s else kept_of
-        assert clips(splitter, times_s, parts) == clips_in(whole)
-        assert splitter.split() == whole
-
-
-def times_around_25_fps(rng: np.random.Generator, num_frames: int) -> np.ndarray:
-    return np.concatenate([[0.0], np.cumsum(rng.choice([0.02, 0.04, 0.04, 0.04, 0.1], num_frames))])
-
-
-def apart(rng: np.random.Generator, num_frames: int) -> Cuts:
-    """Hard cuts and two gradual transitions that do not touch each other."""
-    edges = sorted(rng.choice(np.arange(1, num_frames), 8, replace=False).tolist())
-    gradual = [FrameSpan(edges[2], edges[3]), FrameSpan(edges[5], edges[6])]
-    inside = [cut for cut in edges if not any(s.start_frame <= cut <= s.end_frame for s in gradual)]
-    return Cuts(tuple(inside), tuple(gradual))
-
-
-RULES = {
-    "defaults": ContentClipExtractionStage(),
-    "no crop": ContentClipExtractionStage(crop_s=None, min_length_s=0.5),
-    "strides": ContentClipExtractionStage(max_length_s=1.0, min_length_s=0.4, crop_s=0.2),
-    "truncated": ContentClipExtractionStage(max_length_s=1.0, max_length_mode="truncate", min_length_s=0.4),
-    "no lengths": ContentClipExtractionStage(max_length_s=None, min_length_s=None, crop_s=0.1),
-    "limit": ContentClipExtractionStage(limit_clips=2, min_length_s=0.5),
-    "pauses": ContentClipExtractionStage(max_length_s=2.0, min_length_s=0.5, snap_to_silence=True),
-}
-
-
-@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("seed", range(6))
-def test_clips_of_shots_frame_by_frame(rules: ContentClipExtractionStage, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    times_s, cuts = times_around_25_fps(rng, 800), apart(rng, 800)
-    whole = split_of(rules, times_s, cuts)
-    assert encoded_of(splitter_of(rules, KnownCuts(cuts)), times_s) == clips_in(whole)
-    assert whole.clips
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_clips_by_the_clock_frame_by_frame(seed: int) -> None:
-    rules = stride(1.5, 2.0 - seed / 6, 1.0)
-    times_s = times_around_25_fps(np.random.default_rng(seed), 300)
-    assert encoded_of(splitter_of(rules), times_s) == clips_in(split_of(rules, times_s))
-
-
-def test_a_long_shot_is_told_while_it_lasts() -> None:
-    lag = 7
-    splitter = splitter_of(ContentClipExtractionStage(), KnownCuts(Cuts(), latency_frames=lag))
-    assert splitter.latency_frames == lag
-    for index in range(500):
-        splitter.feed(thumbnails(1), np.array([index / 25]))
-        assert index - splitter.num_decided <= lag + 0.5 * 25 + 2
-
-
-def test_frames_by_the_clock_are_told_at_once() -> None:
-    splitter = splitter_of(stride(1.0, 1.5, 0.5))
-    assert splitter.latency_frames == 0
-    for index in range(200):
-        splitter.feed(None, np.array([index / 25]))
-        assert splitter.num_decided >= index  # it is open how long the last frame is held
-
-
-def test_a_truncated_shot_needs_no_frame_behind_its_clip() -> None:
-    rules = ContentClipExtractionStage(max_length_s=2.0, max_length_mode="truncate")
-    splitter = splitter_of(rules, KnownCuts(Cuts()))
-    kept = [update.span for update in splitter.feed(thumbnails(500), np.arange(500) / 25)]
-    assert pairs(kept) == [(13, 63)]
-    assert splitter.num_decided == 500 - 7
-    assert splitter.needed_from > 470
-
-
-def test_a_clip_is_likely_once_it_is_long_enough() -> None:
-    rules = ContentClipExtractionStage(min_length_s=1.0, crop_s=0.0)
-    splitter = splitter_of(rules, KnownCuts(Cuts((40,))))
-    states = [
-        update.state for index in range(80) for update in splitter.feed(thumbnails(1), np.array([index / 25]))
-    ]
-    first = states.index(ClipState.LIKELY)
-    assert set(states[:first]) <= {ClipState.GROWING}
-    assert ClipState.KEPT in states[first:]
-    assert states[-1] is ClipState.LIKELY
-
-
-def test_a_clip_that_a_cut_ends_too_early_is_never_likely() -> None:
-    rules = ContentClipExtractionStage(min_length_s=2.0, crop_s=0.0)
-    splitter = splitter_of(rules, KnownCuts(Cuts((40,))))
-    updates = [update for part in stream(splitter, even_times(45, fps=25)) for update in part]
-    assert {update.state for update in updates} == {ClipState.GROWING, ClipState.DROPPED}
-
-
-def test_nothing_is_told_beyond_the_limit() -> None:
-    splitter = splitter_of(stride(1.0, 1.0, 0.5, limit=2))
-    updates = [update for part in stream(splitter, even_times(80, fps=25)) for update in part]
-    assert max(update.span.end_frame for update in updates) == 50
-
-
-def test_nothing_is_told_of_an_uncut_video_that_is_left_out() -> None:
-    rules = ContentClipExtractionStage(entire_scene_as_clip=False)
-    assert not any(stream(splitter_of(rules, KnownCuts(Cuts())), even_times(500, fps=25)))
-
-
-def test_memory_does_not_grow_with_the_length() -> None:
-    splitter = splitter_of(ContentClipExtractionStage(), KnownCuts(Cuts(tuple(range(100, 20_000, 100)))))
-    for start in range(0, 20_000, 500):
-        splitter.feed(thumbnails(500), np.arange(start, start + 500) / 25)
-        assert start + 500 - splitter.needed_from < 300
-
-
-def test_a_splitter_goes_to_a_codec_process() -> None:
-    rules = ContentClipExtractionStage()
-    sent = pickle.dumps(splitter_of(rules, rules.finder()))
-    assert len(sent) < 10_000
-    assert kept_of(pickle.loads(sent), even_times(100, fps=25))
-
-
-def test_rules_and_finder_belong_together() -> None:
-    message = "clips by a stride have no finder of cuts, clips of shots need one"
-    with pytest.raises(ValueError, match=message):
-        splitter_of(stride(1, 1, 1), KnownCuts(Cuts()))
-    with pytest.raises(ValueError, match=message):
-        splitter_of(ContentClipExtractionStage())

@@ -6,7 +6,7 @@ Two such processes on two cores leave nothing for the processes that feed them. 
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 _C_LIBRARY = ctypes.CDLL(None)
@@ -30,7 +30,7 @@ def give_up_real_time() -> None:
 
 
 @contextmanager
-def kept_priority() -> Iterator[None]:
+def kept_priority() -> Generator[None]:
     """Gives the calling thread back the priority that it had. Only Linux has such priorities."""
     if sys.platform != "linux":
         yield

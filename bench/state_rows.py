@@ -135,6 +135,7 @@ def _rows_of(
         "stage_digest": pa.array([node.digest] * num),
         "run_id": pa.array([RUN_ID] * num),
         "outcome": pa.array(["result"] * num),
+        "effects": pa.array([""] * num),
         "sharpness": pa.array(sharpness[owner]),
     }
     made["id"] = clips.column(owner)

@@ -67,6 +67,12 @@ def coalesce(*values: Values) -> pa.Array:
     return _array("coalesce", *values)
 
 
+def sort_indices(values: pa.Array) -> np.ndarray:
+    """Returns int ``(N,)``: the places of values in ascending order, nulls last."""
+    made: Any = pc.call_function("array_sort_indices", [values])
+    return made.to_numpy()
+
+
 def placed(values: pa.Array, places: Sequence[int], num_rows: int, fill: object) -> pa.Array:
     """Returns ``(N,)`` with ``values`` at ``places`` and ``fill`` everywhere else."""
     index = np.full(num_rows, len(values))

@@ -56,7 +56,7 @@ def dedup_input(listing_uri: str, plan: Plan, *, lease: Lease, dedup: DedupSpec 
     if not nodes:
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, clips.uri, "none", export_ids(nothing, folder))
-    folders = {node.key: export_embeddings(output, plan, node, clips.kept) for node in nodes}
+    folders = {node.key: export_embeddings(output, node, clips) for node in nodes}
     chosen = compared(nodes, dedup)
     embeddings_uri = folders[chosen.key] if dedup else export_no_embeddings(output)
     ids_uri = export_ids(embeddings_uri, folder)

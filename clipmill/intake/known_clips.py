@@ -17,6 +17,7 @@ from clipmill import arrow
 from clipmill.planning.missing import ClipRange, Windows
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.stages.base import Stage
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state.database import RANK, Database, case_of, key_of
 from clipmill.state.schema import SPLIT_STATE, light_columns, schema_of
@@ -145,7 +146,7 @@ class KnownClips:
 
     def _make_clips(self) -> None:
         self.database.run(
-            "CREATE OR REPLACE TABLE clips (range BIGINT, place BIGINT, video BIGINT, id UUID, "
+            "CREATE OR REPLACE TABLE clips (range INTEGER, place INTEGER, video BIGINT, id UUID, "
             "clip_id VARCHAR, num_frames BIGINT, traits VARCHAR)"
         )
         for index in range(len(self.ranges)):
@@ -267,9 +268,17 @@ def _columns(plan: Plan, node: Node, *, publishes: bool) -> list[str]:
         return [name for name in schema_of(node).names if name not in heavy and name != "stage_digest"]
     if node.stage.grain == "window":
         return ["id", "clip_id", "start_frame", "end_frame", "outcome", "run_id", "effects"]
-    readers = (other for other in plan.nodes if other.may_reject)
-    read = {ref.key for other in readers for ref in other.inputs}
-    if node.may_reject or node.key in read:
+    judging = [one for one in plan.nodes if one.may_reject and (one is node or _reads(one, node))]
+    if judging and (_derives(node) or any(type(one.stage).rejects is not Stage.rejects for one in judging)):
         return [name for name in light_columns(node) if name != "stage_digest"]
-    kept = ("id", "outcome", "run_id", "effects", SEEN_CLIPS)
+    ruled = {rule.column.rpartition(":")[2] for one in judging for rule in one.rules}
+    kept = {"id", "outcome", "run_id", "effects", SEEN_CLIPS, *ruled}
     return [name for name in schema_of(node).names if name in kept]
+
+
+def _reads(node: Node, other: Node) -> bool:
+    return other.key in {ref.key for ref in node.inputs}
+
+
+def _derives(node: Node) -> bool:
+    return any(column.derived for column in node.stage.writes)

@@ -15,7 +15,7 @@ from clipmill.state.part_set import parts_of
 from clipmill.state.schema import INSPECT, INSPECT_STATE, OUTCOME, VERIFY, VERIFY_STATE, verify_digest
 from clipmill.state.store import ResultStore
 
-_BATCH = 50_000
+_BATCH = 10_000
 FACTS = [
     name
     for name in INSPECT_STATE.names

@@ -68,7 +68,7 @@ def decode(
         there = file.schema_arrow.names
         names = there if columns is None else columns
         needed = [*names, "reason"] if "outcome" in names and "outcome" not in there else names
-        rows = ids.decoded(file.read(columns=needed))
+        rows = ids.decoded(file.read(columns=needed, use_threads=False))
         if schema is None:
             return rows
         wanted = pa.schema([schema.field(name) for name in columns or schema.names])

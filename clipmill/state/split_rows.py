@@ -1,11 +1,10 @@
 """Rows of the split of a video in the state."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import pyarrow as pa
 
-from clipmill import arrow
 from clipmill.media.types import ScanFacts
 from clipmill.planning.judgement import RESULT
 from clipmill.planning.nodes import Node
@@ -13,8 +12,6 @@ from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.worker import Failed
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_outcome import SplitOutcome, TimedDrop, TimedShot
-from clipmill.state.store import ResultStore
-from clipmill.state.winners import best_rows, without_cleared
 
 
 def traits_of(facts: ScanFacts) -> str:
@@ -96,32 +93,6 @@ def _clip(span: ClipSpan) -> Mapping[str, object]:
 
 def _drop(dropped: TimedDrop) -> Mapping[str, object]:
     return {"start_s": dropped.start_s, "end_s": dropped.end_s, "cause": dropped.dropped.cause}
-
-
-def read_splits(
-    state: ResultStore,
-    extractor: Node,
-    *,
-    columns: Sequence[str] = SPLIT_STATE.names,
-    among: pa.Array | None = None,
-) -> pa.Table:
-    """Returns the row of each video's split, sorted by id; rows of other values of options do not count."""
-    needed = list(dict.fromkeys([*columns, "effects", "traits"]))
-    rows = state.all_rows(extractor.key, extractor.digest, schema=SPLIT_STATE, columns=needed, among=among)
-    rows = without_cleared(rows).combine_chunks()
-    wanted = extractor.effects_column(rows["traits"].combine_chunks())
-    return best_rows(rows.filter(arrow.equal(rows["effects"], wanted))).select(list(columns))
-
-
-def effects_of_clips(state: ResultStore, extractor: Node, node: Node, ids: pa.Array) -> str | pa.Array:
-    """Returns the effects that the rows of clips must have: one for each, or empty for all."""
-    if not node.effects:
-        return ""
-    splits = read_splits(state, extractor, columns=["id", "clips", "traits"])
-    clips = splits["clips"].combine_chunks()
-    owners = splits["traits"].combine_chunks().take(clips.value_parent_indices())
-    places = arrow.index_in(ids, clips.flatten().field("clip_id"))
-    return node.effects_column(owners.take(places))
 
 
 def clip_spans(clips: list[dict[str, object]] | None) -> tuple[ClipSpan, ...]:

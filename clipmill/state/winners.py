@@ -17,7 +17,7 @@ def best_rows(rows: pa.Table, *, newest: bool = False) -> pa.Table:
     """
     if not len(rows):
         return rows
-    ids, runs = codes_of(rows["id"]), codes_of(rows["run_id"])
+    ids, runs = groups_of(rows["id"]), codes_of(rows["run_id"])
     order = np.lexsort((-runs if newest else runs, ranks_of(rows), ids))
     first = np.concatenate([[True], np.diff(ids[order]) != 0])
     return rows.take(pa.array(order[first])).sort_by("id")
@@ -36,7 +36,10 @@ def taken_away(rows: pa.Table) -> np.ndarray:
 
     A lost row ends results, failures and cleared rows, a cleared row failures; of several the last stays.
     """
-    ranks, ids, runs = ranks_of(rows), codes_of(rows["id"]), codes_of(rows["run_id"])
+    ranks = ranks_of(rows)
+    if not (ranks >= RANKS[CLEARED]).any():
+        return np.zeros(len(rows), bool)
+    ids, runs = groups_of(rows["id"]), codes_of(rows["run_id"])
     is_lost = ranks == RANKS[LOST]
     last_lost = _last_runs(ids, runs, is_lost)
     last = np.maximum(_last_runs(ids, runs, ranks == RANKS[CLEARED]), last_lost)
@@ -62,15 +65,21 @@ def ranks_of(rows: pa.Table) -> np.ndarray:
 
 def items_of(rows: pa.Table) -> np.ndarray:
     """Returns int64 ``(N,)``: rows of one id and the same effects have the same number."""
-    effects = codes_of(rows["effects"])
-    return codes_of(rows["id"]) * (effects.max(initial=0) + 1) + effects
+    effects = groups_of(rows["effects"])
+    return groups_of(rows["id"]) * (effects.max(initial=0) + 1) + effects
+
+
+def groups_of(values: pa.ChunkedArray) -> np.ndarray:
+    """Returns int64 ``(N,)``: equal texts have the same number from 0 on, nulls -1."""
+    coded = values.combine_chunks().dictionary_encode()
+    return np.asarray(coded.indices.fill_null(-1)).astype(np.int64)
 
 
 def codes_of(values: pa.ChunkedArray) -> np.ndarray:
-    """Returns int64 ``(N,)``: the rank of each text among the distinct ones."""
+    """Returns int64 ``(N,)``: the rank of each text among the distinct ones, -1 for nulls."""
     coded = values.combine_chunks().dictionary_encode()
     codes = np.asarray(coded.indices.fill_null(-1)).astype(np.int64)
-    names = np.argsort(np.array(coded.dictionary.to_pylist(), object), kind="stable")
+    names = arrow.sort_indices(coded.dictionary)
     place = np.empty(len(names) + 1, np.int64)
     place[names], place[-1] = np.arange(len(names)), -1
     return place[codes]

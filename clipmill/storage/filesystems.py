@@ -7,8 +7,8 @@ URI is ``scheme://...``; its scheme alone chooses the file system, so that no na
 import os
 import re
 from collections.abc import Mapping
-from functools import partial
-from typing import cast
+from functools import cache, partial
+from typing import Any, cast
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import fsspec
@@ -31,6 +31,9 @@ _LIBRARIES = {
 
 _ODD = "bytes"
 """Scheme of a local path whose bytes are no UTF-8, written with percent signs."""
+
+_VERSION_MARK = "?versionId="
+"""s3fs takes what follows in a key for a version of the object that the rest names."""
 
 VERSION_KEYS = ("VersionId", "ETag", "generation", "etag", "LastModified", "mtime", "created")
 """What file systems call the version of a file, best first; GCS's etag changes with what is noted of it."""
@@ -88,15 +91,29 @@ def filesystem_of(uri: str) -> AbstractFileSystem:
         raise StoreError(
             uri, f"nothing is known about {scheme}://: use a path, s3://, gs://, az:// or https://"
         )
-    make = partial(fsspec.filesystem, scheme, use_listings_cache=False)
+    make = cast("partial[AbstractFileSystem]", partial(fsspec.filesystem, scheme, use_listings_cache=False))
     if is_http(uri):
         make = partial(make, encoded=is_written_out(uri))
     try:
-        return cast(AbstractFileSystem, make())
+        return _whole_keys()(use_listings_cache=False) if scheme in ("s3", "s3a") else make()
     except ImportError as error:
         raise StoreError(uri, _remedy(scheme, error)) from error
     except ValueError as error:  # missing credentials, mostly
         raise StoreError(uri, str(error)) from error
+
+
+@cache
+def _whole_keys() -> type[AbstractFileSystem]:
+    """Returns s3fs's file system with keys as they are: a question mark is a letter like any other."""
+    base = cast("type[Any]", fsspec.get_filesystem_class("s3"))
+
+    class WholeKeys(base):
+        def split_path(self, path: str) -> tuple[str, str, str | None]:
+            head, mark, rest = path.partition(_VERSION_MARK)
+            bucket, key, _ = super().split_path(head)
+            return bucket, key + mark + rest, None
+
+    return cast("type[AbstractFileSystem]", WholeKeys)
 
 
 def versions_of(facts: Mapping[str, object]) -> tuple[str, ...]:

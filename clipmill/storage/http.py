@@ -99,6 +99,10 @@ def _tried(url: str, work: Callable[[HTTPFileSystem], Awaitable[_RESULT]]) -> _R
             raise OSError("the server redirects without end") from None
         except aiohttp.ClientResponseError as error:  # its text holds the address
             raise OSError(f"the server answers {error.status} {error.message}") from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            why = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
+            remedy = "SSL_CERT_FILE names the file of an authority that is"
+            raise ConnectionError(f"the server's certificate is not trusted ({why}): {remedy}") from None
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise OSError("this is no address of a web server") from None
         except (OSError, aiohttp.ClientError) as error:

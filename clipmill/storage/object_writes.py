@@ -4,8 +4,9 @@ from collections.abc import Coroutine
 from typing import Protocol, cast
 from urllib.parse import quote
 
-import fsspec
 from fsspec.asyn import sync
+
+from clipmill.storage.filesystems import filesystem_of
 
 _REFUSED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
@@ -167,4 +168,4 @@ class AzureWrites:
 
 
 def _filesystem(uri: str) -> object:
-    return cast(object, fsspec.filesystem(uri.split("://", 1)[0], use_listings_cache=False))
+    return cast(object, filesystem_of(uri))

@@ -56,7 +56,7 @@ def clip_ids(project: Project) -> list[str]:
 def exported(project: Project) -> str:
     (node,) = embedders(project.plan)
     clips = export_clips(project.output, project.plan, project.sources)
-    return export_embeddings(project.output, project.plan, node, clips.kept)
+    return export_embeddings(project.output, node, clips)
 
 
 def test_the_documented_tree(project: Project) -> None:

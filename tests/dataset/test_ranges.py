@@ -109,11 +109,27 @@ def test_a_moved_output_is_whole(project: Project, tmp_path: Path) -> None:
 def test_embeddings_are_cut_by_ranges_of_ids(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     (node,) = embedders(project.plan)
     clips = export_clips(project.output, project.plan, project.sources)
-    whole = pq.read_table(export_embeddings(project.output, project.plan, node, clips.kept))
+    whole = pq.read_table(export_embeddings(project.output, node, clips))
     monkeypatch.setattr(embeddings, "_ROWS_PER_PART", 3)
-    parts = sorted(Path(export_embeddings(project.output, project.plan, node, clips.kept)).iterdir())
+    parts = sorted(Path(export_embeddings(project.output, node, clips)).iterdir())
     assert len(parts) == 4
     assert pa.concat_tables([pq.read_table(part) for part in parts])["id"] == whole["id"]
+
+
+def test_embeddings_are_those_of_the_options_of_each_film(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    plain, fields = project.curate("a.mp4", traits=""), project.curate("b.mp4", traits="interlaced")
+    (node,) = embedders(project.plan)
+    effects = node.effects_in("interlaced")
+    for clip in fields:  # rows without effects are of a run that took interlaced frames as they are
+        for key in ("motion", "quality", "encode"):
+            project.put(key, id=clip, effects=effects)
+        project.put_windows("preview", clip, effects=effects)
+        project.put(node.key, id=clip, effects=effects, embedding=[0.0, 1.0])
+    clips = export_clips(project.output, project.plan, project.sources)
+    rows = pq.read_table(export_embeddings(project.output, node, clips)).to_pylist()
+    expected = {**dict.fromkeys(plain, [1.0, 0.0]), **dict.fromkeys(fields, [0.0, 1.0])}
+    assert {row["id"]: row["embedding"] for row in rows} == expected
 
 
 def test_a_new_id_changes_only_the_range_that_it_lies_in() -> None:

@@ -78,6 +78,13 @@ def test_a_stage_alone_makes_what_it_makes_among_all(
         assert _of(folder, made) == _of(folder, expected)
 
 
+def test_every_clip_has_a_preview(among_all: Path) -> None:
+    assert all(row["preview_uri"] for row in rows(among_all, "windows"))
+    assert {row["clip_id"] for row in rows(among_all, "windows")} == {
+        row["clip_id"] for row in rows(among_all, "clips")
+    }
+
+
 def test_shots_are_the_same_without_any_other_stage(
     source: Path, split: Spec, among_all: Path, tmp_path: Path
 ) -> None:

@@ -8,19 +8,21 @@ import boto3
 import fsspec
 import pytest
 
-from clipmill.cli.exits import MISUSE
+from clipmill.cli.exits import DONE, MISUSE
 from clipmill.dataset.schemas import VIDEOS
 from clipmill.errors import OutputError
 from clipmill.storage import parquet, store
+from tests.support.faults.driver import Request, as_json
 from tests.support.films.small_films import draw_film
-from tests.support.runs.curation import curate_here, fates, plain_spec
+from tests.support.runs.curation import curate_here, environment, fates, plain_spec, run_python
 from tests.support.runs.one_codec import new_codec_processes
 from tests.support.stand_ins.object_store import s3_server
+from tests.support.stand_ins.own_authority import own_authority
 from tests.support.stand_ins.web_server import web_server
 from workflows import command
 
 BUCKET = "odd"
-KEYS = ("source//a.mp4", "source/b::c.mp4", "source/d/../e.mp4", "source/100%25")
+KEYS = ("source//a.mp4", "source/b::c.mp4", "source/d/../e.mp4", "source/100%25", "source/f.mp4?versionId=1")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,6 +50,7 @@ def test_keys_are_read_as_they_are_and_described_below_the_output(film: Path, tm
     found = client.list_objects_v2(Bucket=BUCKET, Prefix="out/processed_videos/")["Contents"]
     assert {one["Key"].removeprefix("out/processed_videos/") for one in found} == {
         "%2F/a.mp4.json", "b::c.mp4.json", "d/%2E%2E/e.mp4.json", "100%2525.json",
+        "f.mp4?versionId=1.json",
     }  # fmt: skip
     whole = client.list_objects_v2(Bucket=BUCKET)["Contents"]
     assert {one["Key"].split("/")[0] for one in whole} == {"source", "out"}
@@ -70,6 +73,21 @@ def test_films_of_a_web_server_are_curated(film: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "out").rglob("*"):
         if path.is_file() and path.parent.name != "work":
             assert b"s3cret" not in path.read_bytes(), path
+
+
+def test_film_is_read_from_a_server_whose_authority_the_environment_names(film: Path, tmp_path: Path) -> None:
+    tls, authority = own_authority(tmp_path)
+    with web_server(tls) as site:
+        site.files["/a.mp4"] = film.read_bytes()
+        request = as_json(Request(f"{site.url}/a.mp4", str(tmp_path / "out")))
+        driver = ("-m", "tests.support.faults.driver", request)
+        refused = run_python(*driver)
+        assert refused.returncode == MISUSE
+        assert "certificate is not trusted (unable to get local issuer certificate)" in refused.stdout
+        assert "SSL_CERT_FILE" in refused.stdout
+        trusting = run_python(*driver, env=environment(SSL_CERT_FILE=str(authority)))
+    assert trusting.returncode == DONE, trusting.stderr
+    assert (tmp_path / "out/processed_videos/a.mp4.json").is_file()
 
 
 def test_one_address_is_a_source(film: Path, tmp_path: Path) -> None:

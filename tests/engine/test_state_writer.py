@@ -15,9 +15,9 @@ from clipmill.media.types import ScanFacts
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.stages.base import Affects, Column, Stage
-from clipmill.state.schema import schema_of
+from clipmill.state.schema import SPLIT_STATE, schema_of
 from clipmill.state.split_outcome import SplitOutcome
-from clipmill.state.split_rows import read_splits, traits_of
+from clipmill.state.split_rows import traits_of
 from clipmill.state.store import ResultStore
 from tests.support.hand_made import FACTS, IDS, SPANS, plan
 
@@ -59,4 +59,5 @@ def test_they_end_up_with_the_effects_of_the_whole_video(
     rows = state.read("mapped", node.digest, schema=schema_of(node), effects=effects)
     assert sorted(rows["number"].to_pylist()) == [0.0, 1.0, 2.0]
     assert set(rows["effects"].to_pylist()) == {effects}
-    assert read_splits(state, of.extractor)["traits"].to_pylist() == ["hdr"]
+    split = state.read(of.extractor.key, of.extractor.digest, schema=SPLIT_STATE)
+    assert split["traits"].to_pylist() == ["hdr"]

@@ -37,12 +37,13 @@ def az_endpoint() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["disk", "s3", "gs", "az"])
+@pytest.fixture(params=["disk", "s3", "s3?versionId=1", "gs", "az"])
 def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "disk":
         return str(tmp_path / "deep" / "lease.json")
-    request.getfixturevalue(f"{request.param}_endpoint")
-    return f"{request.param}://{BUCKET}/{tmp_path.name}/deep/lease.json"
+    scheme, mark, version = request.param.partition("?")
+    request.getfixturevalue(f"{scheme}_endpoint")
+    return f"{scheme}://{BUCKET}/{tmp_path.name}/deep{mark}{version}/lease.json"
 
 
 def version_of(uri: str) -> str:

@@ -1,7 +1,7 @@
 """The documented embedding files, for deduplication and for readers."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,7 +16,6 @@ from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
 from clipmill.stages.roles import EmbedderStage
 from clipmill.state.schema import schema_of
-from clipmill.state.split_rows import effects_of_clips
 from clipmill.state.store import ResultStore
 from clipmill.storage import parquet, store
 
@@ -44,8 +43,21 @@ def embeddings_folder(node: Node, output: str) -> str:
     return layout.embeddings_dir(output, node.stage.folder_prefix(node.key))
 
 
-def export_embeddings(output: str, plan: Plan, node: Node, kept: pa.Array) -> str:
-    """Writes the embeddings of the clips ``kept`` by every filter; returns the folder's URI.
+@dataclass(frozen=True)
+class ClipsBeforeDedup:
+    """The folder of the clips as they are before deduplication, and the ids ``(N,)`` of those kept so far.
+
+    ``effects`` maps the key of an embedder that options change for some videos only to those that each of
+    these clips' rows were made with, ``(N,)``.
+    """
+
+    uri: str
+    kept: pa.Array
+    effects: Mapping[str, pa.Array]
+
+
+def export_embeddings(output: str, node: Node, clips: ClipsBeforeDedup) -> str:
+    """Writes the embeddings of the clips kept by every filter; returns the folder's URI.
 
     Columns ``id: string``, ``embedding: fixed_size_list<float32>`` and, of an algorithm that makes
     fingerprints, ``sketch: binary``, sorted by id. A part holds a range of ids, so that neither the order of
@@ -54,8 +66,8 @@ def export_embeddings(output: str, plan: Plan, node: Node, kept: pa.Array) -> st
     """
     folder = embeddings_folder(node, store.normalise(output))
     parts = (
-        (f"part-{index:05d}.parquet", parquet.encode(_embeddings(output, plan, node, ids)))
-        for index, ids in enumerate(id_ranges(kept, max_rows=_ROWS_PER_PART))
+        (f"part-{index:05d}.parquet", parquet.encode(_embeddings(output, node, ids, clips)))
+        for index, ids in enumerate(id_ranges(clips.kept, max_rows=_ROWS_PER_PART))
     )
     fill_folder(folder, parts, suffix=".parquet", at_once=1)
     return folder
@@ -78,12 +90,13 @@ def export_no_embeddings(output: str) -> str:
     return folder
 
 
-def _embeddings(output: str, plan: Plan, node: Node, ids: pa.Array) -> pa.Table:
+def _embeddings(output: str, node: Node, ids: pa.Array, clips: ClipsBeforeDedup) -> pa.Table:
     """``id``, ``embedding`` and, if any clip has one, ``sketch``, by id."""
     vector, fingerprint = (_column(node, role) for role in (VECTOR, FINGERPRINT))
     names = ["id", *(name for name in (vector, fingerprint) if name)]
     state = ResultStore(store.normalise(output))
-    effects = effects_of_clips(state, plan.extractor, node, ids)
+    known = clips.effects.get(node.key)
+    effects = "" if known is None else known.take(arrow.index_in(ids, clips.kept))
     rows = state.read(
         node.key, node.digest, schema=schema_of(node), columns=names, among=ids, effects=effects
     )
@@ -99,26 +112,23 @@ def _column(node: Node, role: str) -> str:
     return next((column.name for column in node.stage.writes if column.role == role), "")
 
 
-@dataclass(frozen=True)
-class ClipsBeforeDedup:
-    """The folder of the clips as they are before deduplication, and the ids of those that are kept so far."""
-
-    uri: str
-    kept: pa.Array
-
-
 def export_clips(output: str, plan: Plan, sources: Iterable[SourceFile]) -> ClipsBeforeDedup:
     """Writes the clips as they are before deduplication, for ``which_to_keep: columns``."""
     output = store.normalise(output)
     kept: list[pa.Array] = [pa.array([], pa.string())]
+    effects: dict[str, list[pa.Array]] = {node.key: [kept[0]] for node in embedders(plan) if node.effects}
 
     def parts(known: Collected) -> Iterator[tuple[str, bytes]]:
         for index, collection in enumerate(known.collections()):
             tables = assemble_range(collection)
             kept.append(kept_ids(tables))
+            places = arrow.index_in(kept[-1], collection.clips.ids)
+            for key, found in effects.items():
+                found.append(collection.clips.rows[key]["effects"].combine_chunks().take(places))
             yield f"part-{index:05d}.parquet", parquet.encode(tables.clips)
 
     folder = layout.join(layout.work_dir(output), "clips")
     with collected(output, plan=plan, sources=sources) as known:
         fill_folder(folder, parts(known), suffix=".parquet", at_once=1)
-    return ClipsBeforeDedup(folder, pa.concat_arrays(kept))
+    of_kept = {key: pa.concat_arrays(found) for key, found in effects.items()}
+    return ClipsBeforeDedup(folder, pa.concat_arrays(kept), of_kept)

@@ -89,7 +89,9 @@ class ScanOperator:
         splitting = (
             Splitting(work.video_id, self._plan.extractor, self._context) if work.lacks_split else None
         )
-        video = VideoChunker(work, self._plan, chunk.known, splitting=splitting)
+        video = VideoChunker(
+            work, self._plan, chunk.known, splitting=splitting, first=self._passes.first_frames
+        )
         try:
             yield from self._partial(chunk, reads) or self._scanned(work, reads, video)
         except Exception as error:  # a decoder and an extractor may raise anything: it costs this video
@@ -142,7 +144,8 @@ class ScanOperator:
     def _of_spans(
         self, chunk: Chunk, spans: Sequence[SourceSpan], parts: Sequence[ScanArrays]
     ) -> Iterator[Chunk]:
-        chunker, before = Chunker(chunk.work, self._plan, chunk.known), START
+        first = self._passes.first_frames
+        chunker, before = Chunker(chunk.work, self._plan, chunk.known, first=first), START
         for span, arrays in zip(spans, parts, strict=True):
             inside = [clip for clip in chunk.work.clips or () if is_inside(clip, span)]
             for made in chunker.chunks(inside, arrays, before=before):

@@ -1,14 +1,15 @@
 """From clips and the arrays of a pass to chunks that carry the samples their stages read."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from clipmill.engine.chunk import FRAME_BUDGET_BYTES, Chunk
+from clipmill.engine.scan.first_frames import FirstFrames, Pictures
 from clipmill.engine.work import Work
-from clipmill.media.scan.clip_samples import ClipSamples, clip_frames_bytes, clip_samples
+from clipmill.media.scan.clip_samples import ClipSamples, clip_frames_bytes, clip_samples, samples_inside
 from clipmill.media.types import ScanArrays
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
@@ -26,15 +27,20 @@ class ChunkOffset:
 
 
 START = ChunkOffset()
+_FIRST_BYTES = 6
+"""Of a first frame for each pixel of a square of its height: enough for pictures twice as wide as high."""
 
 
 class Chunker:
-    """Makes the chunks of one video."""
+    """Makes the chunks of one video. ``first`` decodes a clip's first frame where it has no sampled one."""
 
-    def __init__(self, work: Work, plan: Plan, known: Mapping[str, pa.Table]) -> None:
+    def __init__(
+        self, work: Work, plan: Plan, known: Mapping[str, pa.Table], *, first: FirstFrames | None = None
+    ) -> None:
         self._work = work
         self._plan = plan
         self._known = known
+        self._first = first
 
     def chunks(
         self, clips: Sequence[ClipSpan], arrays: ScanArrays, *, before: ChunkOffset = START
@@ -55,11 +61,19 @@ class Chunker:
                 index=before.num_chunks + index,
                 num_chunks=before.num_chunks + len(groups),
                 num_clips=before.num_clips + len(clips),
-                samples=_samples(arrays, readers, group),
+                samples=_samples(arrays, readers, group, self._firsts(arrays, readers, group)),
                 thumbnails=_thumbnails(arrays, readers, group),
                 times_s=tuple(_times_s(arrays, clip) for clip in group),
                 known=self._known,
             ).judged(self._plan.nodes)
+
+    def _firsts(self, arrays: ScanArrays, readers: "Readers", clips: Sequence[ClipSpan]) -> Pictures:
+        """First frames of the clips that a stage samples frames of and that have no instant of its grid."""
+        if self._first is None:
+            return {}
+        lacking = [(clip, read) for clip in clips for read in _unsampled(arrays, readers[clip.clip_id], clip)]
+        heights = dict.fromkeys(read.height_px for _, read in lacking)
+        return self._first.of(self._work, [clip for clip, _ in lacking], list(heights), arrays)
 
     def without_samples(self, clips: Sequence[ClipSpan]) -> Chunk:
         """Returns all clips of a video in one chunk, without samples."""
@@ -89,10 +103,23 @@ Readers = Mapping[str, tuple[Node, ...]]
 
 
 def _frame_bytes(arrays: ScanArrays, readers: Sequence[Node], clip: ClipSpan) -> int:
-    reads = dict.fromkeys(read for node in readers for read in node.reads.all_frames())
-    return sum(
-        clip_frames_bytes(arrays, read, clip.frames, max_bytes=read.max_bytes_per_clip) for read in reads
+    held = sum(
+        clip_frames_bytes(arrays, read, clip.frames, max_bytes=read.max_bytes_per_clip)
+        for read in _frame_reads(readers)
     )
+    return held + sum(_FIRST_BYTES * read.height_px**2 for read in _unsampled(arrays, readers, clip))
+
+
+def _frame_reads(readers: Sequence[Node]) -> Iterable[Frames]:
+    return dict.fromkeys(read for node in readers for read in node.reads.all_frames())
+
+
+def _unsampled(arrays: ScanArrays, readers: Sequence[Node], clip: ClipSpan) -> Iterator[Frames]:
+    """Yields the reads of frames that have no instant inside a clip."""
+    for read in _frame_reads(readers):
+        inside = samples_inside(arrays.samples[read].frames, clip.frames, paired=False)
+        if inside.start == inside.stop:
+            yield read
 
 
 def _grouped(clips: Sequence[ClipSpan], sizes: Sequence[int]) -> list[list[ClipSpan]]:
@@ -108,19 +135,27 @@ def _grouped(clips: Sequence[ClipSpan], sizes: Sequence[int]) -> list[list[ClipS
 
 
 def _samples(
-    arrays: ScanArrays, readers: Readers, clips: Sequence[ClipSpan]
+    arrays: ScanArrays, readers: Readers, clips: Sequence[ClipSpan], firsts: Pictures
 ) -> dict[Sample, tuple[ClipSamples | None, ...]]:
     reads = dict.fromkeys(
         read for clip in clips for node in readers[clip.clip_id] for read in node.reads.samples()
     )
-    return {read: tuple(_sample(arrays, read, readers, clip) for clip in clips) for read in reads}
+    return {read: tuple(_sample(arrays, read, readers, clip, firsts) for clip in clips) for read in reads}
 
 
-def _sample(arrays: ScanArrays, read: Sample, readers: Readers, clip: ClipSpan) -> ClipSamples | None:
+def _sample(
+    arrays: ScanArrays, read: Sample, readers: Readers, clip: ClipSpan, firsts: Pictures
+) -> ClipSamples | None:
     if not any(read in set(node.reads.samples()) for node in readers[clip.clip_id]):
         return None
-    most = read.max_bytes_per_clip if isinstance(read, Frames) else None
-    return clip_samples(arrays, read, clip.frames, max_bytes=most)
+    if not isinstance(read, Frames):
+        return clip_samples(arrays, read, clip.frames)
+    found = clip_samples(arrays, read, clip.frames, max_bytes=read.max_bytes_per_clip)
+    start = clip.frames.start_frame
+    first = firsts.get((start, read.height_px))
+    if first is None or len(found.frames):
+        return found
+    return ClipSamples(np.array([start]), _times_s(arrays, clip)[:1], (first,))
 
 
 def _thumbnails(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from threading import Event, Thread
 
 from clipmill.engine.chunk import Mark
+from clipmill.engine.scan.first_frames import FirstFrames
 from clipmill.engine.scan.segmented_scan import SegmentedPass, WholePassNeeded, skip_frames
 from clipmill.engine.scan.single_pass import ENCODE_S_PER_MEGAPIXEL_FRAME, same_pass
 from clipmill.engine.scan.span_pass import first_pts_of
@@ -52,6 +53,7 @@ class Passes:
         self._plan = plan
         self._width = min(width, num_cores())
         self.child = codec_runner(plan.limits)
+        self.first_frames = FirstFrames(plan)
         self._segments_cpu_s = 0.0
         self._seen_s = 0.0
         self.detail = ""
@@ -59,7 +61,7 @@ class Passes:
     @property
     def cpu_s(self) -> float:
         """CPU time of the codec processes of all passes that are done."""
-        return self.child.cpu_s + self._segments_cpu_s
+        return self.child.cpu_s + self.first_frames.cpu_s + self._segments_cpu_s
 
     def pieces(self, work: Work, plan: ScanPlan, spool_dir: str) -> Generator[Found, None, Done]:
         """The pieces of one pass, as soon as they are whole, then what the pass counted.

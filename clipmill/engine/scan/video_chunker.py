@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.scan.chunker import START, Chunker, ChunkOffset
+from clipmill.engine.scan.first_frames import FirstFrames
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.work import Work
@@ -26,9 +27,15 @@ class VideoChunker:
     """
 
     def __init__(
-        self, work: Work, plan: Plan, known: Mapping[str, pa.Table], *, splitting: Splitting | None
+        self,
+        work: Work,
+        plan: Plan,
+        known: Mapping[str, pa.Table],
+        *,
+        splitting: Splitting | None,
+        first: FirstFrames | None = None,
     ) -> None:
-        self._work, self._plan, self._known = work, plan, known
+        self._work, self._plan, self._known, self._first = work, plan, known, first
         self._splitting = splitting
         self._waiting: list[ClipSpan] = list(work.clips or ())
         self._next: ScanSegment | None = None
@@ -98,7 +105,8 @@ class VideoChunker:
         arrays = self.buffer.part(start, end)
         share, self._share = max(0.0, reached - self._share), max(reached, self._share)
         before = self.given
-        for chunk in Chunker(work, self._plan, self._known).chunks(clips, arrays, before=before):
+        chunker = Chunker(work, self._plan, self._known, first=self._first)
+        for chunk in chunker.chunks(clips, arrays, before=before):
             self.given = ChunkOffset(chunk.num_chunks, chunk.num_clips)
             yield replace(chunk, share=share / (chunk.num_chunks - before.num_chunks))
             release_pages(arrays)

@@ -108,6 +108,8 @@ def _scan_span(
             if frame.pts < span.start_pts:
                 continue
             if collector is None:
+                if frame.pts != span.start_pts:
+                    raise SpanFault(f"no picture is shown from {span.start_pts} on")
                 bounds.check_size(frame.width, frame.height)
                 collector = collector_of(spool, plan, source.stream, frame)
                 collector.begin_at(frame.pts, first_pts=first_pts)

@@ -40,7 +40,7 @@ def carry_out(request: Request) -> Published:
     if request.engine == "ray":
         import ray  # it takes seconds to import
 
-        ray.init(num_cpus=NUM_CPUS, include_dashboard=False, log_to_driver=False)
+        ray.init("local", num_cpus=NUM_CPUS, include_dashboard=False, log_to_driver=False)
     return curate_here(request.source, request.output, small_spec(**request.spec), engine=request.engine)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import boto3
-import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
+
+from clipmill.storage.filesystems import filesystem_of
 
 
 @contextmanager
@@ -22,5 +23,5 @@ def s3_server(bucket: str) -> Iterator[str]:
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         boto3.client("s3").create_bucket(Bucket=bucket)
         yield f"http://{host}:{port}"
-    fsspec.filesystem("s3").clear_instance_cache()
+    filesystem_of("s3://").clear_instance_cache()
     server.stop()

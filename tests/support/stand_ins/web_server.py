@@ -1,5 +1,6 @@
 """A web server on this machine that behaves as a test says."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,10 +42,12 @@ class Site:
 
 
 @contextmanager
-def web_server() -> Iterator[Site]:
+def web_server(tls: ssl.SSLContext | None = None) -> Iterator[Site]:
     site = Site()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": site}))
-    site.url = f"http://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    site.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     yield site

@@ -14,7 +14,8 @@ A cut is right within two frames of a labelled one, each labelled cut counting o
 or ignored ranges or near ambiguous frames count neither way. A gradual range is found when one of ours meets
 it. Every detector has its defaults and reads the file itself: ours the thumbnails of a curation run, those of
 PySceneDetect the pictures that OpenCV decodes. The network (``--weights FILE`` of the released ones, where
-PyTorch is) sees our thumbnails. Costs are CPU seconds per minute of film, decode included.
+PyTorch is) sees our thumbnails; ``both`` asks it about the cuts of which ours is not sure. Costs are CPU
+seconds per minute of film, decode included.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scenedetect import (
@@ -41,16 +43,25 @@ from bench.tables import table
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.records import Cuts, FrameSpan
+from clipmill.shots.candidates import BEFORE_CUT, FROM_CUT
+from clipmill.shots.changes import compare, looks_of
 from clipmill.shots.content import all_cuts, find_cuts
+from clipmill.shots.hard import cut_probabilities, find_peaks
+from clipmill.shots.windows import CONTEXT, STRIDE, WINDOW_FRAMES
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from footage.cut_films import CutKind, plan_cut_film
 from footage.encode import write_film
 from footage.film import cuts, frames
 
+if TYPE_CHECKING:
+    from clipmill.models.shots.base import ShotNetwork
+
 TOLERANCE_FRAMES = 2
 GRADUAL_SLACK_FRAMES = 4
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".ts", ".avi", ".m4v")
 DRAWN_SIZE_PX = (480, 270)
+DOUBT, SURE, VETO, ACCEPT = 0.02, 0.95, 0.005, 0.4
+"""Of probabilities: ours below and above which ours decides alone, and the network's."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +193,11 @@ def theirs(make: Callable[[], SceneDetector]) -> Detect:
     return run
 
 
-def network(weights: Path, folder: Path) -> Detect:
-    """TransNetV2 with the released weights, which are copied to a folder; ranges are cuts in their middle."""
+def networks(weights: Path, folder: Path) -> dict[str, Detect]:
+    """TransNetV2 with the released weights, which are copied to a folder, alone and for what ours doubts.
+
+    Ranges that it finds alone are cuts in their middle.
+    """
     from clipmill.models.registry import model_named
     from clipmill.models.shots.detector import NetworkCutFinder
     from clipmill.models.shots.open import MODEL, open_shot_network
@@ -195,11 +209,47 @@ def network(weights: Path, folder: Path) -> Detect:
     options = TransNetV2ClipExtractionStage(model_dir=str(folder), device="cpu").network_options()
     opened = open_shot_network(options)
 
-    def run(path: Path) -> Found:
+    def alone(path: Path) -> Found:
         finder = NetworkCutFinder(opened, options)
         return _on_thumbnails(path, lambda rows, times_s: _in_the_middle(all_cuts(finder, rows, times_s)))
 
-    return run
+    def both(path: Path) -> Found:
+        return _on_thumbnails(path, lambda rows, times_s: verified(opened, rows, times_s))
+
+    return {"TransNetV2": alone, "both": both}
+
+
+def verified(opened: "ShotNetwork", rows: np.ndarray, times_s: np.ndarray) -> Cuts:
+    """Our cuts, where the network is asked about those between ``DOUBT`` and ``SURE``.
+
+    It drops what it gives less than ``VETO``, and adds what it gives ``ACCEPT`` and ours less than its own
+    threshold.
+    """
+    options = ContentClipExtractionStage().detector_options()
+    found = find_cuts(rows, options, times_s)
+    chances = cut_probabilities(compare(looks_of(rows, times_s)))
+    frames = find_peaks(chances, times_s, threshold=DOUBT, min_shot_frames=options.min_shot_frames)
+    doubted = [frame for frame in frames if chances[frame] <= SURE]
+    answers = _answers(opened, rows, doubted)
+    added = [frame for frame in doubted if answers[frame] >= ACCEPT and _is_outside(frame, found.gradual)]
+    kept = [frame for frame in found.hard if answers.get(frame, 1.0) >= VETO]
+    return Cuts(tuple(sorted({*kept, *added})), found.gradual)
+
+
+def _answers(opened: "ShotNetwork", rows: np.ndarray, frames: Sequence[int]) -> dict[int, float]:
+    """The network's largest probability around each frame, from the windows of its grid that hold some."""
+    chances = np.zeros(len(rows) + STRIDE, np.float32)
+    reach = {near for frame in frames for near in range(max(0, frame - BEFORE_CUT), frame + FROM_CUT)}
+    for number in sorted({frame // STRIDE for frame in reach}):
+        start = number * STRIDE
+        shown = np.clip(np.arange(start - CONTEXT, start - CONTEXT + WINDOW_FRAMES), 0, len(rows) - 1)
+        answer = opened.predict(rows[shown][None])[0]
+        chances[start : start + STRIDE] = answer[CONTEXT : CONTEXT + STRIDE]
+    return {frame: float(chances[max(0, frame - BEFORE_CUT) : frame + FROM_CUT].max()) for frame in frames}
+
+
+def _is_outside(frame: int, spans: Sequence[FrameSpan]) -> bool:
+    return not any(span.start_frame < frame < span.end_frame for span in spans)
 
 
 def _in_the_middle(found: Cuts) -> Cuts:
@@ -308,7 +358,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             root = Path(folder)
             detectors = dict(DETECTORS)
             if options.weights:
-                detectors["TransNetV2"] = network(options.weights, root / "models")
+                detectors |= networks(options.weights, root / "models")
             if options.videos:
                 found = labelled_films(options.videos, options.labels or options.videos / "groundtruth")
             else:

@@ -1,7 +1,7 @@
 """Curation from Python, without Flyte: add stages to a ``Pipeline`` and run it."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -25,6 +25,8 @@ from clipmill.sandbox.pool import kept_processes
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import CompositeStage, Stage
 from clipmill.stages.process_stage import is_process
+from clipmill.stages.processing_stage import FolderStage
+from clipmill.stages.spec import say_ignored
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
 from clipmill.tasks.video import VideoTask
@@ -68,11 +70,20 @@ class Pipeline:
     object with a ``name`` and ``process(task) -> task``, which gets ``clipmill.tasks.video.VideoTask``.
     """
 
-    def __init__(self, name: str, description: str = "", stages: Iterable[object] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        description: str | None = "",
+        stages: Iterable[object] | None = (),
+        config: Mapping[str, object] | None = None,
+    ) -> None:
         self.name = name
-        self.description = description
+        self.description = description or ""
         self.stages: list[Placed] = []
-        for stage in stages:
+        self.folder_stages: list[FolderStage] = []
+        if config:
+            say_ignored("Pipeline", "config")
+        for stage in stages or ():
             self.add_stage(stage)
 
     def add_stage(self, stage: object, *, key: str = "", after: str = "") -> Self:
@@ -85,6 +96,8 @@ class Pipeline:
         if isinstance(stage, CompositeStage):
             for part in stage.stages():
                 self.add_stage(part)
+        elif isinstance(stage, FolderStage):
+            self.folder_stages.append(stage)
         else:
             self.stages.append(_placed(stage, key=key, after=after))
         return self
@@ -94,9 +107,10 @@ class Pipeline:
 
         SpecError for stages that cannot run together.
         """
-        plan = self.plan()
         lines = [f"Pipeline {self.name}" + (f": {self.description}" if self.description else "")]
-        return "\n".join([*lines, *(f"  {_line_of(node)}" for node in plan.nodes)])
+        if self.folder_stages:
+            return "\n".join([*lines, *(f"  {type(stage).__name__}" for stage in self.folder_stages)])
+        return "\n".join([*lines, *(f"  {_line_of(node)}" for node in self.plan().nodes)])
 
     def plan(self) -> Plan:
         """Returns what a run would do. SpecError, before any work, for stages that cannot run together."""
@@ -108,6 +122,8 @@ class Pipeline:
         *,
         executor: BaseExecutor | None = None,
         dedup: DedupSpec | None = None,
+        initial_tasks: Sequence[object] | None = None,
+        checkpoint_path: str | None = None,
     ) -> PipelineRun:
         """Runs to the end; returns the finished tasks, those of videos that were complete already left out.
 
@@ -115,9 +131,15 @@ class Pipeline:
         come back without pixels. ``dedup`` compares the clips; without it no clip is a duplicate. Without a
         writer nothing is written, and clips keep buffers and frames. ``engine`` ``ray`` needs a running Ray;
         an executor of ``clipmill.backends`` stands for that engine and starts it, and for ``inline`` where
-        Ray is not installed. SpecError, before any work, for an encoder that does not work here. RunStopped,
-        after the results were published, for a run that ended early.
+        Ray is not installed. ``initial_tasks`` and ``checkpoint_path`` are NeMo Curator's and have no effect:
+        a reader lists the videos, and an output resumes by itself. SpecError, before any work, for an encoder
+        that does not work here. RunStopped, after the results were published, for a run that ended early.
         """
+        for name, value in {"initial_tasks": initial_tasks, "checkpoint_path": checkpoint_path}.items():
+            if value:
+                say_ignored("Pipeline.run", name)
+        if self.folder_stages:
+            return self._run_folders()
         plan = self.plan()
         engine = _engine_of(executor or engine)
         check_machine(plan, engine)
@@ -140,6 +162,15 @@ class Pipeline:
                 if done.end.kind == "stopped":
                     raise RunStopped(done.end.stopped)
         return PipelineRun(tasks, output, done)
+
+    def _run_folders(self) -> PipelineRun:
+        if self.stages:
+            stage = type(self.folder_stages[0]).__name__
+            raise SpecError(f"{stage} reads a folder, not videos: add it to a pipeline of its own")
+        folder = ""
+        for stage in self.folder_stages:
+            folder = stage.run(folder)
+        return PipelineRun(())
 
 
 def _engine_of(wanted: Engine | BaseExecutor) -> Engine:

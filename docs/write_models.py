@@ -10,12 +10,14 @@ from clipmill.models.registry import MODELS, ModelEntry
 
 PAGE = Path(__file__).parent / "models.md"
 BEGIN, END = "<!-- written by docs/write_models.py -->", "<!-- end -->"
-HEAD = "| model | for | source | revision | licence of the weights | environment | code of its own |"
+HEAD = (
+    "| model | for | source | revision | licence of the weights | environment | code of its own | package |"
+)
 
 
 def table() -> str:
     """The rows, one per model."""
-    return "\n".join([HEAD, "|" + "---|" * 7, *(_row(entry) for entry in MODELS)])
+    return "\n".join([HEAD, "|" + "---|" * 8, *(_row(entry) for entry in MODELS)])
 
 
 def page() -> str:
@@ -26,9 +28,10 @@ def page() -> str:
 
 def _row(entry: ModelEntry) -> str:
     brings = "yes" if entry.remote_code else "no"
+    package = f"`{entry.packaged.package}` {entry.packaged.version}" if entry.packaged else ""
     cells = (
         f"`{entry.name}`", entry.kind, f"`{entry.source}`", f"`{entry.revision[:7]}`", entry.licence,
-        f"`{entry.environment}`", brings,
+        f"`{entry.environment}`", brings, package,
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 

@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     costs: dict[Contender, list[Cost]] = {contender: [] for contender in contenders}
     for _ in range(options.rounds):
         for contender in contenders:
-            costs[contender].append(_run(contender, folder, _environment(options.tools)))
+            costs[contender].append(_run(contender, folder, environment(options.tools)))
             print(contender.name, costs[contender][-1], file=sys.stderr, flush=True)
     print(f"\n{_table(costs)}\n\nafterwards, {machine.load()}")
     return int(any(not cost.num_clips for each in costs.values() for cost in each))
@@ -95,7 +95,8 @@ def _films_folder() -> Path:
     return folder
 
 
-def _environment(tools: Path | None) -> Mapping[str, str]:
+def environment(tools: Path | None) -> Mapping[str, str]:
+    """Returns this process's variables, with one thread a library and the tools on the path."""
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
     path = os.pathsep.join(filter(None, (str(tools.resolve()) if tools else "", os.environ["PATH"])))
     return os.environ | one_thread | {"PATH": path}

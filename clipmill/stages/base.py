@@ -17,6 +17,7 @@ from clipmill.stages.reads import Effect, Frames, Measure, Motion, Reads, Sound,
 from clipmill.stages.resources import Resources
 from clipmill.stages.spec import (
     BOUND,
+    IGNORED,
     MIN_CLIP_S,
     SPEED,
     VERDICT,
@@ -28,6 +29,7 @@ from clipmill.stages.spec import (
     StageSpec,
     apply_verbose,
     marks_of,
+    say_ignored,
 )
 from clipmill.stages.worker import (
     Batch,
@@ -47,7 +49,7 @@ Grain = Literal["run", "video", "clip", "window"]
 S = TypeVar("S", bound="Stage")
 
 __all__ = [
-    "BOUND", "MIN_CLIP_S", "SPEED", "VERDICT", "Affects", "Artifact", "Batch", "Column",
+    "BOUND", "IGNORED", "MIN_CLIP_S", "SPEED", "VERDICT", "Affects", "Artifact", "Batch", "Column",
     "CompositeStage", "Cpus", "Effect", "Failed", "FrameSamples", "Frames", "Grain", "Item", "Mark",
     "Measure", "ModelRef", "Motion", "MotionSamples", "ProcessingStage", "Reads", "Resources",
     "Results", "Rule", "RunView", "SampleRate", "Sound", "Spec", "Stage", "StageContext",
@@ -200,9 +202,18 @@ class Stage(StageSpec):
 
     def without_verdicts(self) -> Self:
         """Returns a copy whose VERDICT fields are at their defaults: what the worker sees."""
-        keep = self.fields_without(Mark.VERDICT)
+        keep = self.fields_without(Mark.VERDICT, Mark.IGNORED)
         given = {name: getattr(self, name) for name in self.model_fields_set & keep}
         return type(self).model_validate(given)
+
+    def with_(self, **options: object) -> Self:
+        """Returns the stage itself: NeMo Curator's options of how a stage is run have no effect here.
+
+        A line says so. What a worker takes is one of the stage's own parameters.
+        """
+        for name in sorted(options):
+            say_ignored(type(self).__name__, f"with_({name}=...)")
+        return self
 
     @classmethod
     def column(cls, name: str) -> Column | None:

@@ -59,6 +59,14 @@ class ProcessingStage(ABC, Generic[X, Y]):
         """Returns the most workers, or None for as many as the machine holds."""
         return None
 
+    def ray_stage_spec(self) -> dict[str, Any]:
+        """Returns options for one executor of NeMo Curator's; without effect."""
+        return {}
+
+    def xenna_stage_spec(self) -> dict[str, Any]:
+        """Returns options for another one; without effect."""
+        return {}
+
     def with_(
         self,
         name: str | None = None,
@@ -113,6 +121,35 @@ class CompositeStage(ProcessingStage[X, Y], ABC):
 
     def _changed_options(self) -> Mapping[str, Mapping[str, object]]:
         return cast("Mapping[str, Mapping[str, object]]", self.__dict__.get("_changes", {}))
+
+
+class ModelInterface(ABC):
+    """A model that a stage of yours holds: it names its weights, and ``setup`` loads them."""
+
+    @property
+    @abstractmethod
+    def model_id_names(self) -> list[str]:
+        """Returns the ids of the weights."""
+
+    @abstractmethod
+    def setup(self) -> None:
+        """Loads the weights in a worker process."""
+
+
+class FolderStage(ABC):
+    """A stage that reads one folder of tables and writes another: it sees no video.
+
+    A pipeline of such stages runs them one after the other, in this process.
+    """
+
+    name: str
+
+    @abstractmethod
+    def run(self, folder: str) -> str:
+        """Reads, writes, and returns the folder that it wrote.
+
+        ``folder`` is the one that the stage before it wrote, empty for the first.
+        """
 
 
 def _changed(stage: object, options: Mapping[str, object]) -> object:

@@ -1,6 +1,6 @@
 """What one worker of a stage needs of a machine."""
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 
 @dataclass(frozen=True)
@@ -8,7 +8,8 @@ class Resources:
     """What one worker of a stage needs of a machine.
 
     ``batch_items`` is the most items that a call of the worker gets. ``grows`` lets the pool of workers take
-    what other stages leave. ``max_workers`` bounds the pool.
+    what other stages leave. ``max_workers`` bounds the pool. ``nvdecs``, ``nvencs`` and ``entire_gpu`` are
+    NeMo Curator's: each stands for a whole GPU where ``gpus`` and ``gpu_memory_gb`` ask for none.
     """
 
     cpus: float = 1
@@ -17,6 +18,13 @@ class Resources:
     batch_items: int = 32
     grows: bool = False
     max_workers: int | None = None
+    nvdecs: InitVar[int] = 0
+    nvencs: InitVar[int] = 0
+    entire_gpu: InitVar[bool] = False
+
+    def __post_init__(self, nvdecs: int, nvencs: int, entire_gpu: bool) -> None:
+        if (nvdecs or nvencs or entire_gpu) and not self.requires_gpu:
+            object.__setattr__(self, "gpus", 1.0)
 
     @property
     def requires_gpu(self) -> bool:

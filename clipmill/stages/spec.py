@@ -5,9 +5,10 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, ClassVar
+from functools import cache
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
@@ -15,21 +16,25 @@ from clipmill import identity
 from clipmill.stages.reads import Effect, ReadKind
 from clipmill.stages.value_kinds import CheckedModel
 
+logger = logging.getLogger(__name__)
+
 
 class Mark(Enum):
     """How a field takes part in the digest of what a stage computed.
 
     ``VERDICT`` changes what is rejected, not what is computed. ``SPEED`` changes no result. ``BOUND`` is set
-    by ``Stage.bind`` only; a spec cannot set it, and it is part of the digest. A field without a mark is part
+    by ``Stage.bind`` only; a spec cannot set it, and it is part of the digest. ``IGNORED`` is a parameter of
+    NeMo Curator's that has no meaning here: it is taken, and a line says so. A field without a mark is part
     of the digest, unless it is marked ``Affects``.
     """
 
     VERDICT = 1
     SPEED = 2
     BOUND = 3
+    IGNORED = 4
 
 
-VERDICT, SPEED, BOUND = Mark.VERDICT, Mark.SPEED, Mark.BOUND
+VERDICT, SPEED, BOUND, IGNORED = Mark.VERDICT, Mark.SPEED, Mark.BOUND, Mark.IGNORED
 
 Cpus = Annotated[float, Field(ge=0.01), SPEED]
 """CPU cores a stage asks for; clamped to the machine where it runs. Ray counts in 1/10,000."""
@@ -87,7 +92,7 @@ class Spec(CheckedModel):
     def result_fields(self) -> dict[str, object]:
         """Returns the fields that change what is computed and differ from their default, as JSON values."""
         of_some = {name for name, field in type(self).model_fields.items() if affects_of(field)}
-        keep = self.fields_without(Mark.SPEED, Mark.VERDICT) - of_some
+        keep = self.fields_without(Mark.SPEED, Mark.VERDICT, Mark.IGNORED) - of_some
         return self.model_dump(mode="json", include=keep, exclude_defaults=True)
 
     def effects(self) -> tuple[Effect, ...]:
@@ -111,10 +116,22 @@ class StageSpec(Spec):
 
     verbose: Annotated[bool, SPEED] = False
 
+    @model_validator(mode="after")
+    def _name_what_is_ignored(self) -> Self:
+        for name in sorted(self.model_fields_set - self.fields_without(Mark.IGNORED)):
+            say_ignored(type(self).__name__, name)
+        return self
+
     @classmethod
     def log(cls) -> logging.Logger:
         """Returns the stage's logger: ``clipmill.stages.`` and the name of the stage."""
         return logging.getLogger(f"clipmill.stages.{cls.stage_name}")
+
+
+@cache
+def say_ignored(stage: str, name: str) -> None:
+    """Says that a parameter has no effect, once in a process however often the stage is copied."""
+    logger.warning("%s: %s has no effect here", stage, name)
 
 
 def apply_verbose(stages: Iterable[StageSpec]) -> None:

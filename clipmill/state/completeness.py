@@ -44,7 +44,7 @@ def notes_folder(plan: Plan, output: str) -> str:
 
 
 def _node_fields(node: Node) -> list[object]:
-    kept = node.stage.fields_without(Mark.SPEED)
+    kept = node.stage.fields_without(Mark.SPEED, Mark.IGNORED)
     values = node.stage.model_dump(mode="json", include=kept)
     effects = [[asdict(one) for one in node.effects]] if node.effects else []
     return [node.key, node.digest, node.runs_for, node.phase, node.stage.on_failure, values, *effects]

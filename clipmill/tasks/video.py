@@ -71,6 +71,7 @@ class Window:
     end_frame: int
     mp4_bytes: bytes | None = None
     qwen_llm_input: dict[str, object] | None = None
+    llm_inputs: dict[str, dict[str, object]] = field(default_factory=dict)
     x1_input: object | None = None
     caption: dict[str, str] = field(default_factory=dict)
     enhanced_caption: dict[str, str] = field(default_factory=dict)

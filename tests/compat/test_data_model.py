@@ -33,8 +33,8 @@ Thing = Window | Clip | ClipStats | VideoMetadata | Video | VideoTask
 KINDS = (Window, Clip, ClipStats, VideoMetadata, Video, VideoTask)
 
 UNUSED = {
-    "Window.x1_input", "Clip.egomotion", "Window.qwen_llm_input", "Clip.cosmos_embed1_frames",
-    "Clip.intern_video_2_frames",
+    "Window.x1_input", "Clip.egomotion", "Window.qwen_llm_input", "Window.llm_inputs",
+    "Clip.cosmos_embed1_frames", "Clip.intern_video_2_frames",
 }  # fmt: skip
 """Filled by nothing: the first two in NeMo Curator's own code neither, the others because models take the
 sampled frames as they are."""

@@ -200,7 +200,7 @@ def test_an_executor_runs_in_this_process_where_ray_is_not_installed(
     [
         ("clipmill.models.qwen_vl", "CaptionGenerationStage"),
         ("clipmill.models.cosmos_embed1", "CosmosEmbed1EmbeddingStage"),
-        ("clipmill.utils.decoder_utils", "reads frames by Reads"),
+        ("clipmill.utils.file_utils", "reads frames by Reads"),
         ("clipmill.core.client", "starts Ray"),
     ],
 )

@@ -47,7 +47,7 @@ def test_the_tree_of_results_has_the_documented_columns(tmp_path: Path) -> None:
 def test_a_ranking_by_columns_keeps_the_best(tmp_path: Path) -> None:
     source = write(tmp_path / "in", embedding="embedding")
     best = RankingStrategy.metadata_based(["score"], ascending=False)
-    worst = RankingStrategy.metadata_based(["score"])
+    worst = RankingStrategy(metadata_cols=["score"], ascending=True, strategy="sort")
     found = [
         removed(SemanticDeduplicationWorkflow(source, str(tmp_path / name), 2, eps=0.1, ranking_strategy=one))
         for name, one in (("best", best), ("worst", worst))
@@ -60,14 +60,18 @@ def test_a_ranking_by_columns_keeps_the_best(tmp_path: Path) -> None:
 
 def test_several_folders_and_lines_of_json_are_read(tmp_path: Path) -> None:
     folders = [write(tmp_path / "one", slice(0, 1)), write(tmp_path / "two", slice(1, 6))]
-    several = SemanticDeduplicationWorkflow(folders, str(tmp_path / "out"), 2, eps=0.1)
+    several = SemanticDeduplicationWorkflow(
+        input_path=folders, output_path=str(tmp_path / "out"), n_clusters=2, eps=0.1
+    )
     rows = [{"name": name, "vector": vector.tolist()} for name, vector in zip(NAMES, VECTORS, strict=True)]
     (tmp_path / "lines").mkdir()
     (tmp_path / "lines" / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     lines = SemanticDeduplicationWorkflow(
         str(tmp_path / "lines"), str(tmp_path / "json"), 2,
         id_field="name", embedding_field="vector", input_filetype="jsonl", eps=0.1,
+        input_file_extensions=[".jsonl"],
     )  # fmt: skip
+    (tmp_path / "lines" / "notes.json").write_text("no rows")
     assert removed(several) == removed(lines)
     (tmp_path / "lines" / "rows.jsonl").write_text('{"name": "a"}\n')
     with pytest.raises(SpecError, match=r"rows\.jsonl line 1 has no column vector; it has name"):
@@ -75,7 +79,7 @@ def test_several_folders_and_lines_of_json_are_read(tmp_path: Path) -> None:
 
 
 def test_without_eps_only_similarities_are_written(tmp_path: Path) -> None:
-    workflow = SemanticDeduplicationWorkflow(write(tmp_path / "in"), str(tmp_path / "out"), 2)
+    workflow = SemanticDeduplicationWorkflow(write(tmp_path / "in"), str(tmp_path / "out"), 2, eps=None)
     assert workflow.run().get_metadata("num_duplicates") == 0
     assert not Path(workflow.duplicates_output_path).exists()
     assert Path(workflow.pairwise_output_path).exists()

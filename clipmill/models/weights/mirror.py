@@ -8,23 +8,30 @@ from clipmill.models.registry import ModelEntry
 from clipmill.models.weights import fetch, inventory
 from clipmill.models.weights.completeness import holds_weights
 from clipmill.models.weights.inventory import Inventory, inventory_from_json
-from clipmill.models.weights.resolve import local_folder, place_in_store, weights_of
+from clipmill.models.weights.places import local_folder, place_in_store
+from clipmill.models.weights.resolve import weights_of
 from clipmill.storage import local, store
 
 
-def mirror(entry: ModelEntry, *, into: str, model_dir: str = "", revision: str | None = None) -> str:
+def mirror(
+    entry: ModelEntry,
+    *,
+    into: str,
+    model_dir: str = "",
+    revision: str | None = None,
+    origin: fetch.Origin = fetch.from_hub,
+) -> str:
     """Copy a model's weights to ``<into>/<source>/``; the URI of that folder.
 
-    They come from ``model_dir``, a folder or another store; an empty one is the hub. What is there already
-    is not copied again, and the inventory is written last: a folder that has one is whole.
+    They come from ``model_dir``, a folder or another store; where it is empty, from ``origin``. What is there
+    already is not copied again, and the inventory is written last: a folder that has one is whole.
     ModelUnavailable where the weights cannot be had or the store cannot be written.
     """
     place = place_in_store(entry, into)
     try:
         if store.is_local(into) and not model_dir:
-            weights_of(entry, model_dir=into, revision=revision)
-        else:
-            _copy(entry, place, into, model_dir, revision)
+            return str(weights_of(entry, model_dir=into, revision=revision, origin=origin).folder)
+        _copy(entry, into, model_dir, revision or entry.revision, origin)
     except StoreError as error:
         raise ModelUnavailable(
             entry.name, place, error.cause, "check the store and its credentials"
@@ -32,17 +39,17 @@ def mirror(entry: ModelEntry, *, into: str, model_dir: str = "", revision: str |
     return place
 
 
-def _copy(entry: ModelEntry, place: str, into: str, model_dir: str, revision: str | None) -> None:
-    wanted = revision or entry.revision
+def _copy(entry: ModelEntry, into: str, model_dir: str, wanted: str, origin: fetch.Origin) -> None:
+    place = place_in_store(entry, into)
     there = _there(place)
     if there and there.revision and there.is_of(wanted):
         return
     if model_dir:
-        folder = weights_of(entry, model_dir=model_dir, revision=revision).folder
+        folder = weights_of(entry, model_dir=model_dir, revision=wanted).folder
     else:
         folder = local_folder(entry, into)  # where an interrupted download left what it had
         with local.turns(str(folder / inventory.NAME)):
-            fetch.from_hub(entry, folder, wanted, place=place)
+            origin(entry, folder, wanted, place=into)
     _put(folder, place, there)
 
 

@@ -1,12 +1,11 @@
 """Finding the weights of a model: in a folder, in a store, or on the hub, in this order.
 
-Weights lie in ``<model_dir>/<source>/``; a ``model_dir`` that itself holds weights is taken as it is. What
-lies in a store or on the hub is brought to this machine once: one process fetches, the others
-wait. ``TMPDIR`` says where to, unless ``model_dir`` is a folder of this machine.
+Weights lie in ``<model_dir>/<source>/`` or ``<model_dir>/<name>/``; a ``model_dir`` that itself holds some is
+taken as it is. What lies in a store or on the hub is brought to this machine once: one process fetches, the
+others wait. ``TMPDIR`` says where to, unless ``model_dir`` is a folder of this machine.
 """
 
 import errno
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from clipmill import layout
 from clipmill.errors import ModelUnavailable, StoreError
 from clipmill.models.registry import ModelEntry
 from clipmill.models.weights import fetch, hub, inventory
-from clipmill.models.weights.cache import node_cache
 from clipmill.models.weights.completeness import holds_weights, matching, weights_fault
 from clipmill.models.weights.inventory import (
     FileFacts,
@@ -26,6 +24,7 @@ from clipmill.models.weights.inventory import (
     inventory_from_json,
     take_inventory,
 )
+from clipmill.models.weights.places import local_folder, places_in_store
 from clipmill.storage import local, store
 
 
@@ -41,14 +40,20 @@ class Weights:
     digest: str
 
 
-def weights_of(entry: ModelEntry, *, model_dir: str, revision: str | None = None) -> Weights:
-    """The weights of ``entry`` on this machine, fetched where they are not there yet.
+def weights_of(
+    entry: ModelEntry,
+    *,
+    model_dir: str,
+    revision: str | None = None,
+    origin: fetch.Origin = fetch.from_hub,
+) -> Weights:
+    """The weights of ``entry`` on this machine, fetched from ``origin`` where they are not there yet.
 
     ModelUnavailable where they cannot be had, or are not what they should be.
     """
     wanted = revision or entry.revision
     folder = local_folder(entry, model_dir)
-    found = _on_this_machine(entry, model_dir, wanted) or _fetched(entry, model_dir, folder, wanted)
+    found = _on_this_machine(entry, model_dir, wanted) or _fetched(entry, model_dir, folder, wanted, origin)
     check_architecture(entry, str(folder), config_bytes=_config(folder))
     return Weights(folder, found.revision, found.digest)
 
@@ -67,7 +72,9 @@ def check_weights(entries: Iterable[ModelEntry], *, model_dir: str, revision: st
 def known_weights(entry: ModelEntry, *, model_dir: str, revision: str) -> Inventory | None:
     """What lies on this machine or in the store; None where it is on the hub, or is not what it should be."""
     try:
-        return _on_this_machine(entry, model_dir, revision) or _in_store(entry, model_dir, revision)
+        here = _on_this_machine(entry, model_dir, revision)
+        there = None if here else _in_store(entry, model_dir, revision)
+        return there.inventory if there else here
     except (ModelUnavailable, StoreError):
         return None
 
@@ -85,27 +92,6 @@ def check_architecture(entry: ModelEntry, place: str, *, config_bytes: bytes | N
         what = f"config.json is of {found!r}" if found else "there is no config.json that names a model"
         wanted = " or ".join(entry.model_types)
         raise ModelUnavailable(entry.name, place, what, f"it needs weights of {wanted}")
-
-
-def local_folder(entry: ModelEntry, model_dir: str) -> Path:
-    """Where weights lie, or will lie, on this machine."""
-    if not store.is_local(model_dir):
-        name = hashlib.sha256(store.normalise(model_dir).encode()).hexdigest()[:16]
-        return node_cache() / name / entry.source
-    root = Path(store.normalise(model_dir))
-    return root if _lies_in(root, entry) else root / entry.source
-
-
-def place_in_store(entry: ModelEntry, model_dir: str) -> str:
-    """Where weights lie in a remote store."""
-    return layout.join(store.normalise(model_dir), entry.source)
-
-
-def _lies_in(root: Path, entry: ModelEntry) -> bool:
-    """Whether a folder itself holds this model: weights without subfolders of other models' weights."""
-    if not root.is_dir() or (root / entry.source).is_dir():
-        return False
-    return holds_weights(matching((path.name for path in root.iterdir() if path.is_file()), entry.files))
 
 
 def _on_this_machine(entry: ModelEntry, model_dir: str, wanted: str) -> Inventory | None:
@@ -155,8 +141,13 @@ def _check_revision(entry: ModelEntry, place: str, found: Inventory, wanted: str
     if found.revision and not found.is_of(wanted):
         raise ModelUnavailable(
             entry.name, place, f"this is revision {found.revision}, not {wanted}",
-            f"say revision {found.revision[:7]}, or fetch the other into another folder",
+            f"say revision {_short(found.revision)}, or fetch the other into another folder",
         )  # fmt: skip
+
+
+def _short(revision: str) -> str:
+    """The start of a commit; the name of a package as it is."""
+    return revision if "==" in revision else revision[:7]
 
 
 def _inventory(entry: ModelEntry, place: str, data: bytes) -> Inventory:
@@ -168,16 +159,16 @@ def _inventory(entry: ModelEntry, place: str, data: bytes) -> Inventory:
         ) from error
 
 
-def _fetched(entry: ModelEntry, model_dir: str, folder: Path, wanted: str) -> Inventory:
-    """Bring the weights here from the store, else from the hub, unless another process just did."""
+def _fetched(entry: ModelEntry, model_dir: str, folder: Path, wanted: str, origin: fetch.Origin) -> Inventory:
+    """Bring the weights here from the store, else from ``origin``, unless another process just did."""
     try:
         with local.turns(str(folder / inventory.NAME)):
             if here := _on_this_machine(entry, model_dir, wanted):
                 return here
-            found = _in_store(entry, model_dir, wanted)
-            if found is None:
-                return fetch.from_hub(entry, folder, wanted, place=model_dir)
-            return fetch.from_store(entry, place_in_store(entry, model_dir), folder, found)
+            there = _in_store(entry, model_dir, wanted)
+            if there is None:
+                return origin(entry, folder, wanted, place=model_dir)
+            return fetch.from_store(entry, there.place, folder, there.inventory)
     except OSError as error:
         raise ModelUnavailable(entry.name, str(folder), _why(error), "make room, or say TMPDIR") from error
 
@@ -186,11 +177,25 @@ def _why(error: OSError) -> str:
     return "no space is left" if error.errno == errno.ENOSPC else str(error)
 
 
-def _in_store(entry: ModelEntry, model_dir: str, wanted: str) -> Inventory | None:
+@dataclass(frozen=True)
+class _Stored:
+    """Weights in a remote store."""
+
+    place: str
+    inventory: Inventory
+
+
+def _in_store(entry: ModelEntry, model_dir: str, wanted: str) -> _Stored | None:
     """What a remote store holds; None when that is nothing, or when ``model_dir`` is no remote one."""
     if store.is_local(model_dir):
         return None
-    place = place_in_store(entry, model_dir)
+    for place in places_in_store(entry, model_dir):
+        if found := _listed(entry, place, wanted):
+            return _Stored(place, found)
+    return None
+
+
+def _listed(entry: ModelEntry, place: str, wanted: str) -> Inventory | None:
     uri = layout.join(place, inventory.NAME)
     try:
         if not store.exists(uri):

@@ -43,8 +43,11 @@ def test_a_stage_means_one_model(spec: ServedModel, source: str, model_dir: str,
 
 
 def test_a_variant_that_names_no_model_is_refused() -> None:
-    with pytest.raises(SpecError, match="there is no model 'gpt'"):
-        CaptionGenerationStage(model_variant="gpt").models()
+    said = (
+        r"there is no caption model 'nemotron'; known are qwen, .*smolvlm2; for any other name its id .* as "
+    )
+    with pytest.raises(SpecError, match=said + "model, or a server that runs it as endpoint_url"):
+        CaptionGenerationStage(model_variant="nemotron").models()
 
 
 @pytest.mark.parametrize(

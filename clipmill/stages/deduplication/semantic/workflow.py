@@ -4,18 +4,31 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from clipmill import layout
 from clipmill.errors import SpecError
 from clipmill.scratch import ScratchFolder
-from clipmill.stages.deduplication.semantic.embedding_input import FileType, is_plain, names_of, rewrite
+from clipmill.stages.deduplication.semantic.embedding_input import (
+    SUFFIXES,
+    FileType,
+    is_plain,
+    names_of,
+    rewrite,
+)
+from clipmill.stages.deduplication.semantic.identify_duplicates import IdentifyDuplicatesStage
+from clipmill.stages.deduplication.semantic.kmeans import (
+    COSINE_DIST_TO_CENT_COL,
+    L2_DIST_TO_CENT_COL,
+    KMeansStage,
+)
+from clipmill.stages.deduplication.semantic.pairwise import PairwiseStage
 from clipmill.stages.deduplication.semantic.ranking import RankingStrategy
 from clipmill.storage import parquet, store
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES: Mapping[FileType, tuple[str, ...]] = {"parquet": (".parquet",), "jsonl": (".jsonl", ".json")}
+_DISTANCES = frozenset({COSINE_DIST_TO_CENT_COL, L2_DIST_TO_CENT_COL})
 _WITHOUT_EFFECT = (
     "read_kwargs",
     "cache_kwargs",
@@ -45,6 +58,9 @@ class SemanticDeduplicationWorkflow:
     and similarities. ``metadata_fields`` are read for ``ranking_strategy``. Precisions
     (``pairwise_compute_dtype``, ``kmeans_embedding_output_dtype``) are always float32 here, and keyword
     arguments of readers and writers have no effect, as stores are configured by the environment.
+
+    A ranking by distances to the centroid beside other columns runs ``KMeansStage``, ``PairwiseStage`` and
+    ``IdentifyDuplicatesStage``, which compare within clusters only and start anew each time.
 
     The tree of results lies under ``<output_path>/dedup``; ``<output_path>/duplicates`` has the ids.
     """
@@ -83,7 +99,7 @@ class SemanticDeduplicationWorkflow:
         self.eps = eps
         self.verbose = verbose
         self._file_type: FileType = input_filetype
-        self._extensions = tuple(input_file_extensions or _SUFFIXES[input_filetype])
+        self._extensions = tuple(input_file_extensions or SUFFIXES[input_filetype])
         self._ranking = ranking_strategy
         fields = list(metadata_fields or ())
         fields += [
@@ -91,13 +107,18 @@ class SemanticDeduplicationWorkflow:
             for name in (ranking_strategy.metadata_cols if ranking_strategy else ())
             if name not in fields
         ]
+        self._fields = fields
         self._names = names_of(id_field, embedding_field, fields)
+        self._pairwise_batch_size = pairwise_batch_size
         _check_others(others, cache_path)
-        self._parameters = {
+        self._kmeans: dict[str, Any] = {
             "n_clusters": n_clusters, "max_iter": max_iter, "tol": tol, "random_state": random_state,
             "init": init, "n_init": 1 if n_init == "auto" else n_init,
             "oversampling_factor": oversampling_factor, "max_samples_per_batch": max_samples_per_batch,
-            "fit_data_fraction": fit_data_fraction, "sim_metric": distance_metric,
+            "fit_data_fraction": fit_data_fraction,
+        }  # fmt: skip
+        self._parameters = {
+            **self._kmeans, "sim_metric": distance_metric,
             "pairwise_batch_size": pairwise_batch_size, "mode": "full" if clear_output else "incremental",
             **_ranked_by(which_to_keep, ranking_strategy), **({} if eps is None else {"eps": eps}),
         }  # fmt: skip
@@ -110,13 +131,44 @@ class SemanticDeduplicationWorkflow:
 
         Executors are taken and have no effect. SpecError, before any work, for a parameter that cannot be.
         """
+        del kmeans_executor, pairwise_executor
+        started_s = time.monotonic()
+        count = self._run_stages() if self._ranks_by_distance else self._run_job()
+        return WorkflowRunResult(
+            "semantic_deduplication",
+            {"num_duplicates": count, "total_time": time.monotonic() - started_s},
+        )
+
+    @property
+    def _ranks_by_distance(self) -> bool:
+        return self._ranking is not None and not _DISTANCES.isdisjoint(self._ranking.metadata_cols)
+
+    def _run_stages(self) -> int:
+        """Runs the steps one by one; returns the number of duplicates."""
+        id_field, embedding_field = self._names["id"], self._names["embedding"]
+        kmeans = KMeansStage(
+            **self._kmeans, id_field=id_field, embedding_field=embedding_field,
+            input_path=self.input_paths, output_path=self.kmeans_output_path,
+            metadata_fields=[name for name in self._fields if name not in {*_DISTANCES, id_field}],
+            input_filetype=self._file_type, input_file_extensions=self._extensions,
+        )  # fmt: skip
+        pairs = PairwiseStage(
+            id_field, embedding_field, self.kmeans_output_path, self.pairwise_output_path,
+            ranking_strategy=self._ranking, pairwise_batch_size=self._pairwise_batch_size,
+        )  # fmt: skip
+        found = pairs.run(kmeans.run(""))
+        if self.eps is None:
+            return 0
+        folder = IdentifyDuplicatesStage(self.duplicates_output_path, self.eps).run(found)
+        return sum(len(parquet.read_columns(file.uri)) for file in store.find(folder, (".parquet",)))
+
+    def _run_job(self) -> int:
+        """Runs the project's own deduplication; returns the number of duplicates."""
         from clipmill.curation.deduplication import run_dedup
         from clipmill.spec_file import spec_of_fields
 
-        del kmeans_executor, pairwise_executor
         spec = spec_of_fields({"dedup": self._parameters}, "SemanticDeduplicationWorkflow").dedup
         assert spec is not None
-        started_s = time.monotonic()
         with ScratchFolder("embeddings") as scratch:
             source = self._source(scratch.path)
             columns_uri = source if spec.rank_columns else ""
@@ -125,11 +177,7 @@ class SemanticDeduplicationWorkflow:
         if self.eps is not None:
             name = layout.join(self.duplicates_output_path, "part-0.parquet")
             store.put_if_changed(name, parquet.encode(ids))
-        count = len(ids) if self.eps is not None else 0
-        return WorkflowRunResult(
-            "semantic_deduplication",
-            {"num_duplicates": count, "total_time": time.monotonic() - started_s},
-        )
+        return len(ids) if self.eps is not None else 0
 
     def _source(self, folder: str) -> str:
         """The folder that deduplication reads: the input itself, or its columns under other names."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from clipmill.records import CutClip
 from clipmill.stages.base import (
+    IGNORED,
     MIN_CLIP_S,
     SPEED,
     Affects,
@@ -163,12 +164,13 @@ class ClipTranscodingStage(EncoderStage):
     encoder: EncoderName = DEFAULT_ENCODER
     encoder_threads: int = Field(default=1, ge=1, le=64)  # part of the result: x264's bytes depend on it
     encode_batch_size: Annotated[int, Field(ge=1), SPEED] = 16
-    nb_streams_per_gpu: Annotated[int, Field(ge=1), SPEED] = 3
+    nb_streams_per_gpu: Annotated[int, Field(ge=1), IGNORED] = 3
     use_hwaccel: Annotated[bool, SPEED] = False
     use_input_bit_rate: bool = False
     bit_rate_k: int | None = Field(default=None, ge=1, le=1_000_000)
     num_clips_per_chunk: int = Field(default=32, ge=1)
-    ffmpeg_verbose: Annotated[bool, SPEED] = False
+    ffmpeg_verbose: Annotated[bool, IGNORED] = False
+    ray_data_num_cpus: Annotated[float | None, IGNORED] = None
     preset: Preset = "veryfast"
     quality: int = Field(default=21, ge=0, le=51)
     crop_letterbox: bool = False

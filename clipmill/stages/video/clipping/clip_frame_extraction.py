@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from pydantic import Field, field_validator
 from clipmill.media.encode.jpeg import frame_jpeg
 from clipmill.records import VideoFacts
 from clipmill.stages.base import (
+    IGNORED,
     Artifact,
     Batch,
     Column,
@@ -36,8 +38,8 @@ LEAST_HEIGHT_PX = 240
 class FrameExtractionPolicy(Enum):
     """Which frames of a clip: all on the time grid, or the middle one."""
 
-    MIDDLE = "middle"
-    SEQUENCE = "sequence"
+    MIDDLE = middle = "middle"
+    SEQUENCE = sequence = "sequence"
 
 
 class FramePurpose(Enum):
@@ -56,6 +58,18 @@ FRAME_PATH = "{signature}_{index:05d}.jpg"
 def frame_signature(policy: FrameExtractionPolicy, fps: float) -> str:
     """Key of ``Clip.extracted_frames``, as NeMo Curator writes it: ``sequence-2000`` is 2 frames a second."""
     return f"{policy.value}-{int(fps * 1000)}"
+
+
+@dataclass(frozen=True)
+class FrameExtractionSignature:
+    """How frames were sampled."""
+
+    extraction_policy: FrameExtractionPolicy
+    target_fps: float
+
+    def to_str(self) -> str:
+        """Returns the key of ``Clip.extracted_frames``."""
+        return frame_signature(self.extraction_policy, self.target_fps)
 
 
 class FrameSampling(Stage, abstract=True):
@@ -137,6 +151,7 @@ class ClipFrameExtractionStage(FrameSampling):
     target: Literal["clips", "videos"] = "clips"
     write: bool = False
     num_cpus: Cpus = 3.0
+    target_res: Annotated[list[int] | None, IGNORED] = None
 
     @property
     def writes_clips(self) -> bool:

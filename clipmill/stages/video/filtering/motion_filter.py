@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from clipmill.scores.motion import MotionScores, clip_motion, spread_share
 from clipmill.stages.base import (
-    SPEED,
+    IGNORED,
     VERDICT,
     Batch,
     Column,
@@ -125,8 +125,8 @@ class MotionFilterStage(Stage):
     score_only: Annotated[bool, VERDICT] = False
     global_mean_threshold: Annotated[float, Field(ge=0), VERDICT] = 0.00098
     per_patch_min_256_threshold: Annotated[float, Field(ge=0), VERDICT] = 0.000001
-    num_gpus_per_worker: Annotated[float, Field(ge=0), SPEED] = 0
-    motion_filter_batch_size: Annotated[int, Field(ge=1), SPEED] = 256
+    num_gpus_per_worker: Annotated[float, Field(ge=0), IGNORED] = 0
+    motion_filter_batch_size: Annotated[int, Field(ge=1), IGNORED] = 256
 
     def requires(self) -> tuple[Stage, ...]:
         """Returns the stage that measures what is filtered by."""

@@ -1,11 +1,12 @@
 """Where results go."""
 
-from typing import ClassVar
+import hashlib
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from clipmill import layout
-from clipmill.stages.base import Stage
+from clipmill.stages.base import IGNORED, Stage
 from clipmill.stages.roles import EncoderStage, OutputOptions, WriterStage, record_of
 
 CAPTION_LISTS = {"caption": "caption_models", "enhanced_caption": "enhanced_caption_models"}
@@ -33,6 +34,8 @@ class ClipWriterStage(WriterStage):
     caption_models: tuple[str, ...] | None = None
     enhanced_caption_models: tuple[str, ...] | None = None
     write_filtered_clips: bool = False
+    max_workers: Annotated[int, Field(ge=1), IGNORED] = 6
+    log_stats: Annotated[bool, IGNORED] = False
 
     def output(self) -> OutputOptions:
         """Returns what is written."""
@@ -83,6 +86,21 @@ class ClipWriterStage(WriterStage):
     def get_output_path_metas(output_path: str, version: str) -> str:
         """Folder of the per-clip JSON of a version."""
         return layout.metas_dir(output_path, version)
+
+    @staticmethod
+    def get_output_path_ce1_embd(output_path: str) -> str:
+        """Folder in which NeMo Curator pickles each embedding. Nothing is written there: pickles run code."""
+        return layout.join(output_path, "ce1_embd")
+
+    @staticmethod
+    def get_output_path_iv2_embd(output_path: str) -> str:
+        """The same of InternVideo2."""
+        return layout.join(output_path, "iv2_embd")
+
+    @staticmethod
+    def calculate_sha256(buffer: bytes) -> str:
+        """SHA-256 of bytes, in hex."""
+        return hashlib.sha256(buffer).hexdigest()
 
     @staticmethod
     def get_output_path_iv2_embd_parquet(output_path: str) -> str:

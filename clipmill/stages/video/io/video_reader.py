@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from clipmill.stages.base import SPEED, Affects
+from clipmill.stages.base import IGNORED, SPEED, Affects, Grain, Stage
 from clipmill.stages.decoder import ANY_DECODER, Decoder, DecoderQuality, Deinterlace
 from clipmill.stages.roles import ReaderStage, SourceOptions
 
@@ -43,3 +43,37 @@ class VideoReader(ReaderStage):
             deinterlace=self.deinterlace,
             decoder_quality=self.decoder_quality,
         )
+
+
+class ClientPartitioningStage(ReaderStage):
+    """NeMo Curator's reader of listings: the videos below ``file_paths``, or those that a JSON list names.
+
+    ``limit`` keeps the first so many. ``VideoReaderStage`` may stand behind it.
+    """
+
+    name: ClassVar[str] = "read"
+
+    file_paths: str = Field(min_length=1)
+    input_list_json_path: str | None = Field(default=None, min_length=1)
+    limit: Annotated[int | None, Field(ge=1), SPEED] = None
+    files_per_partition: Annotated[int | None, IGNORED] = None
+    blocksize: Annotated[int | str | None, IGNORED] = None
+    file_extensions: Annotated[list[str] | None, IGNORED] = None
+    storage_options: Annotated[dict[str, str] | None, IGNORED] = None
+
+    def source(self) -> SourceOptions:
+        """Returns where the videos are."""
+        return SourceOptions(self.file_paths, self.input_list_json_path, self.limit, ANY_DECODER)
+
+
+class FilePartitioningStage(ClientPartitioningStage):
+    """The same under the name that NeMo Curator has for local files."""
+
+
+class VideoReaderStage(Stage):
+    """Reads what ``ClientPartitioningStage`` listed. A run reads by itself: the stage may be left out."""
+
+    name: ClassVar[str] = "video_reader"
+    grain: ClassVar[Grain] = "run"
+
+    input_path: Annotated[str | None, IGNORED] = None

@@ -37,7 +37,7 @@ WINDOW_PLACE = pa.schema(
 DUPLICATES = pa.schema(
     [
         ("clip_id", _STR), ("duplicate_of", _STR), ("group_id", _STR), ("similarity", _F64),
-        ("cluster", _I32), ("method", _STR), ("scope", _STR),
+        ("cluster", _I32), ("method", _STR), ("scope", _STR), ("kept_because", _STR),
     ]
 )  # fmt: skip
 """Columns of the duplicates table, which deduplication writes."""

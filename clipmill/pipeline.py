@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Self
 
+import pyarrow as pa
+
 from clipmill import layout
 from clipmill.backends.base import BaseExecutor
 from clipmill.curation.publication import Published
@@ -17,6 +19,8 @@ from clipmill.errors import RunStopped, SpecError
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all
 from clipmill.limits import LimitsSpec
+from clipmill.outcomes.funnel import Funnel
+from clipmill.outcomes.run_end import Tally
 from clipmill.planning.describe import reads_in_words
 from clipmill.planning.nodes import Node, Placed
 from clipmill.planning.plan import Plan, plan_of
@@ -34,12 +38,15 @@ from clipmill.tasks.view import task_of
 
 logger = logging.getLogger(__name__)
 
+AS_IN_A_SPEC = DedupSpec()
+"""How a pipeline finds duplicates unless it is asked for something else."""
+
 
 class PipelineRun(list[VideoTask]):
     """The finished tasks of a run, and with a writer what it published.
 
-    ``published`` has the counts (``funnel``), the URI of the report and how the run ended; None without a
-    writer.
+    ``published`` has the manifest's URI, the speed and how the run ended; None without a writer. Everything
+    else speaks of the whole output, also of what earlier runs did.
     """
 
     def __init__(
@@ -50,17 +57,48 @@ class PipelineRun(list[VideoTask]):
 
     @property
     def dataset(self) -> PublishedDataset:
-        """The published snapshot: kept clips, and tables such as ``clips`` and ``rejections`` as Arrow.
-
-        SpecError for a run without a writer.
-        """
-        if not self.output:
-            raise SpecError("nothing was published: add a ClipWriterStage to the pipeline")
+        """The published snapshot: iterating yields its kept clips. SpecError for a run without a writer."""
+        self._done()
         return open_dataset(self.output)
+
+    @property
+    def counts(self) -> Funnel:
+        """Videos and clips by what became of them, in items and seconds. SpecError as ``dataset``."""
+        return self._done().funnel
+
+    @property
+    def report_uri(self) -> str:
+        """The report, one HTML page. SpecError as ``dataset``."""
+        return self._done().report_uri
+
+    @property
+    def rejections(self) -> pa.Table:
+        """The rejected videos and the filtered clips, and why. SpecError as ``dataset``."""
+        return self.table("rejections")
+
+    @property
+    def failures(self) -> Sequence[Tally]:
+        """Items without a result by stage and reason; ``is_left`` says whether the next run tries them again.
+
+        SpecError as ``dataset``.
+        """
+        return self.counts.failures
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Returns a published table, such as ``clips``; ``.to_pandas()`` makes a data frame of it.
+
+        SpecError as ``dataset``.
+        """
+        return self.dataset.table(name, columns)
 
     def summary(self) -> str:
         """Returns what a person wants to know at the end."""
         return self.published.summary() if self.published else f"{len(self)} videos, nothing was published"
+
+    def _done(self) -> Published:
+        if self.published is None:
+            raise SpecError("nothing was published: add a ClipWriterStage to the pipeline")
+        return self.published
 
 
 class Pipeline:
@@ -121,15 +159,16 @@ class Pipeline:
         engine: Engine | BaseExecutor = "inline",
         *,
         executor: BaseExecutor | None = None,
-        dedup: DedupSpec | None = None,
+        dedup: DedupSpec | None = AS_IN_A_SPEC,
         initial_tasks: Sequence[object] | None = None,
         checkpoint_path: str | None = None,
     ) -> PipelineRun:
         """Runs to the end; returns the finished tasks, those of videos that were complete already left out.
 
         With a ClipWriterStage the output is written, resumed and published like a workflow's, and the tasks
-        come back without pixels. ``dedup`` compares the clips; without it no clip is a duplicate. Without a
-        writer nothing is written, and clips keep buffers and frames. ``engine`` ``ray`` needs a running Ray;
+        come back without pixels. Where the pipeline embeds clips, ``dedup`` says how duplicates are found;
+        with None no clip is one. Without a writer nothing is compared or written, and clips keep buffers and
+        frames. ``engine`` ``ray`` needs a running Ray;
         an executor of ``clipmill.backends`` stands for that engine and starts it, and for ``inline`` where
         Ray is not installed. ``initial_tasks`` and ``checkpoint_path`` are NeMo Curator's and have no effect:
         a reader lists the videos, and an output resumes by itself. SpecError, before any work, for an encoder

@@ -78,11 +78,15 @@ EmbeddingSpec = Annotated[
 """By ``algorithm``."""
 
 
+WhichToKeep = Literal["best", "hard", "easy", "random", "columns"]
+
+
 class DedupSpec(StageSpec):
     """Semantic deduplication: k-means, then cosine similarity of all pairs within a cluster.
 
     A clip is a duplicate when its similarity to an earlier-ranked clip is at least ``1 - eps``; ``eps`` None
-    takes the embedding's own value (``clipmill.dedup.copies.thresholds``). ``which_to_keep`` ranks within a
+    takes the embedding's own value (``clipmill.dedup.copies.thresholds``). ``which_to_keep`` ``best`` keeps
+    the sharpest, largest, longest copy of a group (``clipmill.dedup.best_copy``). The others rank within a
     cluster: ``hard`` keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by
     ``random_state``, ``columns`` by ``rank_columns`` of the clips table, each ascending when ``ascending``
     says so. ``n_clusters`` ``auto`` is clamp(sqrt(N), 1, 50000). ``sim_metric`` is the distance to the
@@ -103,7 +107,7 @@ class DedupSpec(StageSpec):
     max_samples_per_batch: int = Field(default=32_768, ge=1, le=1 << 20)
     fit_data_fraction: float | None = Field(default=None, gt=0, le=1)
     sim_metric: Literal["cosine", "l2"] = "cosine"
-    which_to_keep: Literal["hard", "easy", "random", "columns"] = "hard"
+    which_to_keep: WhichToKeep = "best"
     rank_columns: list[str] = Field(default_factory=list[str])
     ascending: list[bool] = Field(default_factory=list[bool])
     fit_sample: int = Field(default=1_000_000, ge=1)

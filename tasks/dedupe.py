@@ -76,11 +76,13 @@ def find_duplicates(group: str) -> ContentUri:
 
 @task(container_image=CPU_IMAGE, **PLAN)
 def select_keepers(
-    found: list[str], output: str, spec: Deduplication, algorithm: str, run_id: str, ids: str
+    found: list[str], output: str, spec: Deduplication, algorithm: str, columns: str, run_id: str, ids: str
 ) -> str:
     """Connect duplicates and name their keepers; the URI of the run's own result. No clip file is touched."""
     with run_step(output, run_id), from_cache():
-        return steps.hand_over_duplicates(found, output, spec, algorithm=algorithm, ids_uri=ids)
+        return steps.hand_over_duplicates(
+            found, output, spec, algorithm=algorithm, ids_uri=ids, columns_uri=columns
+        )
 
 
 @task(container_image=CPU_IMAGE, **PLAN)

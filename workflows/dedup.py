@@ -26,7 +26,9 @@ def find_all_duplicates(
     assigned = map_task(assign_clusters)(shard=embedding_shards(fit=fit))
     groups = cluster_groups(fit=fit, assigned=assigned, output=output, spec=spec, columns=columns)
     found = map_task(find_duplicates)(group=groups)
-    return select_keepers(found=found, output=output, spec=spec, algorithm=algorithm, run_id=run_id, ids=ids)
+    return select_keepers(
+        found=found, output=output, spec=spec, algorithm=algorithm, columns=columns, run_id=run_id, ids=ids
+    )
 
 
 @workflow(on_failure=failures.fail_dedup)
@@ -43,7 +45,7 @@ def dedup(
     :param output: folder or URI under which ``dedup/`` is written
     :param spec: parameters, as inline JSON or a YAML or JSON file
     :param algorithm: what made the embeddings; names the threshold where the spec has none
-    :param columns: table of clips to rank by, where the spec ranks by columns
+    :param columns: table of clips to rank by, and to choose the best copy by
     """
     run = start_dedup(embeddings=embeddings, output=output, spec=spec, columns=columns)
     duplicates = find_all_duplicates(

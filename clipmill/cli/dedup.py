@@ -20,7 +20,10 @@ def dedup(
     algorithm: Annotated[
         str, typer.Option(help="what made them: names the threshold without dedup.eps; empty: as in the spec")
     ] = "",
-    columns: Annotated[str, typer.Option(help="table of clips to rank by, for dedup.rank_columns")] = "",
+    columns: Annotated[
+        str,
+        typer.Option(help="table of clips: lengths, bit rates and sizes for the choice, dedup.rank_columns"),
+    ] = "",
 ) -> None:
     """Find duplicates among embeddings; parameters are those of dedup in a spec."""
     given = spec_of_options(spec, sets or [])

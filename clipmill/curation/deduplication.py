@@ -33,7 +33,7 @@ from clipmill.storage import store
 
 @dataclass(frozen=True)
 class DedupInput:
-    """URIs of a folder of embeddings and of a table of clips to rank by, and what made the embeddings.
+    """URIs of a folder of embeddings and of a table of the clips, and what made the embeddings.
 
     ``ids_uri`` names their clips, so that no step takes those of another run for them.
     """
@@ -71,7 +71,14 @@ def find_duplicates(found: DedupInput, lease: Lease, spec: DedupSpec) -> RunDupl
     groups = dedup.cluster_groups(fit, assigned, spec, columns_uri=found.columns_uri)
     pairs = [dedup.find_duplicates(group) for group in held(groups)]
     lease.hold()
-    uri = dedup.hand_over_duplicates(pairs, output, spec, algorithm=found.algorithm, ids_uri=found.ids_uri)
+    uri = dedup.hand_over_duplicates(
+        pairs,
+        output,
+        spec,
+        algorithm=found.algorithm,
+        ids_uri=found.ids_uri,
+        columns_uri=found.columns_uri,
+    )
     return read_result(uri)
 
 

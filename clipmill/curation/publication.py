@@ -149,8 +149,10 @@ def report_tables(output: str, snapshot: Snapshot, *, max_clips: int = MAX_CLIPS
     counts = count_clips(chosen_of_parts())
     clips = pa.concat_tables(chosen)
     ids = clips["clip_id"].combine_chunks()
-    of_clips = {name: _rows_of(output, name, snapshot, ids) for name in ("windows", "rejections")}
-    unread = {name: pa.table({}) for name in ("shots", "duplicates")}
+    of_clips = {
+        name: _rows_of(output, name, snapshot, ids) for name in ("windows", "rejections", "duplicates")
+    }
+    unread = {"shots": pa.table({})}
     videos = read_table(output, "videos", snapshot=snapshot)
     return ReportTables(videos=videos, clips=clips, **of_clips, **unread, counts=counts)
 

@@ -10,14 +10,21 @@ import pyarrow as pa
 from clipmill import arrow
 from clipmill.dataset.collect import Collection
 from clipmill.dataset.rows.clip_rows import PlacedClips, clip_table, window_table
-from clipmill.dataset.rows.verdicts import judge_clips
-from clipmill.dataset.rows.video_fates import VideoFate, video_fates
+from clipmill.dataset.rows.verdicts import failed_items, judge_clips
+from clipmill.dataset.rows.video_fates import VideoFate, failed_videos, video_fates
 from clipmill.dataset.rows.video_rows import dropped_by_cause, shot_table, video_table
 from clipmill.dataset.schemas import DUPLICATES, REJECTIONS, TABLES
+from clipmill.dedup.exact import Copy
+from clipmill.outcomes.run_end import Tally, merged
 from clipmill.state.splits import Row
 
 _REPEAT = {"duplicate_of": "duplicate_of", "duplicate_group": "group_id", "similarity": "similarity"}
 """Column of the clips -> column of the duplicates."""
+
+_AMONG_EQUALS = {
+    Copy.RENAMED: "the same file, first by name",
+    Copy.REMUXED: "the same pictures and sound, first by name",
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Tables:
     """The six tables, in a fixed order of rows.
 
     ``dropped_s`` splits the time of curated videos that is in no clip by cause. ``num_open`` counts the clips
-    of which the next run tries something, windows too.
+    of which the next run tries something, windows too. ``failures`` counts what has no result.
     """
 
     videos: pa.Table
@@ -36,6 +43,7 @@ class Tables:
     duplicates: pa.Table
     dropped_s: Mapping[str, float]
     num_open: int = 0
+    failures: tuple[Tally, ...] = ()
 
     def by_name(self) -> dict[str, pa.Table]:
         """Returns table name -> table, in the order of ``TABLES``."""
@@ -72,6 +80,7 @@ def assemble_range(collection: Collection, *, stopped: pa.Array | None = None) -
         duplicates=pa.Table.from_pylist([dict(row) for row in _copies(videos)], schema=DUPLICATES),
         dropped_s=dropped_by_cause(videos, collection.splits),
         num_open=int(verdicts.is_open[placed.places[0]].sum()),
+        failures=merged([*failed_videos(videos), *failed_items(collection, verdicts)]),
     )
 
 
@@ -123,6 +132,7 @@ def _copies(videos: Sequence[VideoFate]) -> Iterator[Row]:
                 "similarity": 1.0,
                 "method": "exact",
                 "scope": "video",
+                "kept_because": _AMONG_EQUALS[video.duplicate.copy],
             }
 
 

@@ -12,6 +12,7 @@ from clipmill import arrow
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.coverage import covered_by_source
 from clipmill.outcomes.funnel import Count, Counts, Funnel
+from clipmill.outcomes.run_end import merged
 from clipmill.planning.plan import Plan
 from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, SOUND, STATUS
 
@@ -66,6 +67,7 @@ def total(parts: Iterable[Funnel]) -> Funnel:
         tolerance_s=round(sum(part.tolerance_s for part in found), 6),
         num_partial=sum(part.num_partial for part in found),
         captions={key: dict(sorted(statuses.items())) for key, statuses in captions.items()},
+        failures=merged(tally for part in found for tally in part.failures),
     )
 
 
@@ -103,6 +105,7 @@ def count_range(tables: Tables, columns: StatusColumns = StatusColumns()) -> Fun
         num_partial=tables.videos["is_partial"].to_pylist().count(True),
         sound=_by_sound(tables.clips, columns.sound, clip_s),
         captions={key: _counted(tables.windows[name]) for key, name in columns.captions.items()},
+        failures=tables.failures,
     )
 
 

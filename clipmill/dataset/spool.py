@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from clipmill.dataset.assemble import Tables
 from clipmill.dataset.schemas import TABLES
+from clipmill.outcomes.run_end import Tally
 
 
 class Spool:
@@ -16,6 +17,7 @@ class Spool:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._dropped_s: list[Mapping[str, float]] = []
+        self._failures: list[tuple[Tally, ...]] = []
         self.num_found: list[int] = []
         self.num_open = 0
         self.num_rows: dict[str, int] = dict.fromkeys(TABLES, 0)
@@ -25,6 +27,7 @@ class Spool:
         self.num_found.append(num_found)
         self.num_open += tables.num_open
         self._dropped_s.append(tables.dropped_s)
+        self._failures.append(tables.failures)
         for name, table in tables.by_name().items():
             self.num_rows[name] += len(table)
             self._write(len(self._dropped_s) - 1, name, table)
@@ -39,7 +42,8 @@ class Spool:
     def ranges(self) -> Iterator[Tables]:
         """Yields the tables of each range. Their rows are read from disk where they are looked at."""
         for index, dropped_s in enumerate(self._dropped_s):
-            yield Tables(**{name: self.table(index, name) for name in TABLES}, dropped_s=dropped_s)
+            tables = {name: self.table(index, name) for name in TABLES}
+            yield Tables(**tables, dropped_s=dropped_s, failures=self._failures[index])
 
     def tables(self, name: str) -> Iterator[pa.Table]:
         """Yields one table of each range."""

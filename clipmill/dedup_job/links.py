@@ -14,6 +14,7 @@ from clipmill.dedup import groups
 from clipmill.dedup.vectors import Indices, Unit
 from clipmill.dedup_job import similarity_histogram
 from clipmill.dedup_job.assign import as_matrix, ranked, read_table
+from clipmill.dedup_job.keepers import best_copies, ranked_first
 from clipmill.dedup_job.pairs.of_cluster import Scores
 from clipmill.dedup_job.step_io import FoundCluster, FoundTables, Ranking
 from clipmill.dedup_job.tables.fingerprint_column import Sketches, joined_with, pair_similarity, sketches_of
@@ -21,7 +22,7 @@ from clipmill.dedup_job.tables.fingerprint_column import Sketches, joined_with, 
 WITHIN, ACROSS = "semantic", "cross_border"
 SCOPE = "clip"
 
-_NODE_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent")
+_NODE_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent", "cluster")
 _LINKS = pa.schema(
     [
         ("id", pa.string()), ("max_id", pa.string()), ("cosine_sim_score", pa.float32()),
@@ -82,33 +83,49 @@ def duplicates(
     links: pa.Table,
     nodes: pa.Table,
     order: Indices,
+    how: Ranking,
     *,
     eps: float,
     linkage: Literal["connected", "complete"],
+    num_known: int = 0,
 ) -> pa.Table:
     """The clips that go, with their keepers, by id; columns of ``base_columns.DUPLICATES``.
 
-    ``links`` are those of duplicates; ``nodes`` hold every clip they name, ``order`` ranks them.
+    ``links`` are those of duplicates; ``nodes`` hold every clip they name, ``order`` ranks them, the
+    ``num_known`` of earlier runs first.
     """
     nodes = nodes.take(order)
     ids: list[str] = nodes["id"].to_pylist()
     compare = partial(_similarity, as_matrix(nodes["embedding"]), sketches_of(nodes))
     rank = {name: row for row, name in enumerate(ids)}
-    rows = np.array([rank[name] for name in links["id"].to_pylist()], dtype=np.intp)
+    linked = np.array([rank[name] for name in links["id"].to_pylist()], dtype=np.intp)
     better = np.arange(len(ids), dtype=np.intp)
-    better[rows] = [rank[name] for name in links["max_id"].to_pylist()]
-    kept = groups.roots(better) if linkage == "connected" else groups.keepers_alike(compare, better, eps=eps)
-    goes = kept[rows] != rows
-    rows, links = rows[goes], links.filter(pa.array(goes))
+    better[linked] = [rank[name] for name in links["max_id"].to_pylist()]
+    if how.which_to_keep == "best":
+        choice = best_copies(nodes, better, how, num_known=num_known)
+        kept = choice.kept if linkage == "connected" else choice.alike(compare, eps=eps)
+        because = choice.because
+    else:
+        kept = (
+            groups.roots(better) if linkage == "connected" else groups.keepers_alike(compare, better, eps=eps)
+        )
+        because = partial(ranked_first, how, num_known=num_known)
+    rows = np.flatnonzero(kept != np.arange(len(ids)))
+    link = np.full(len(ids), -1, dtype=np.intp)
+    link[linked] = np.arange(len(linked))
+    own = np.where(link[rows] >= 0, link[rows], link[kept[rows]])  # the first of a group has no link itself
     keepers = [ids[row] for row in kept[rows]]
     columns = {
-        "clip_id": links["id"],
+        "clip_id": [ids[row] for row in rows],
         "duplicate_of": keepers,
         "group_id": [groups.group_id(keeper) for keeper in keepers],
         "similarity": compare(rows, kept[rows]),
-        "cluster": links["cluster"],
-        "method": links["method"],
+        "cluster": nodes["cluster"].take(pa.array(rows)),
+        "method": links["method"].take(pa.array(own)),
         "scope": [SCOPE] * len(rows),
+        "kept_because": [
+            because(row, keeper) for row, keeper in zip(rows.tolist(), kept[rows].tolist(), strict=True)
+        ],
     }
     return pa.table(columns, schema=base_columns.DUPLICATES).sort_by("clip_id")
 
@@ -126,7 +143,7 @@ def read_nodes(found: Iterable[FoundTables], links: pa.Table) -> pa.Table:
     tables = list(found)
     named = pa.chunked_array([*links["id"].chunks, *links["max_id"].chunks], pa.string()).unique()
     is_named = pc.field("id").isin(named)
-    rows = [_node_rows(one.kmeans_uri).filter(is_named) for one in tables if one.kmeans_uri]
+    rows = [_node_rows(one).filter(is_named) for one in tables if one.kmeans_uri]
     nodes = pa.concat_tables(rows) if rows else pa.table({})
     sketches = [read_table(one.sketches_uri).filter(is_named) for one in tables if one.sketches_uri]
     return joined_with(nodes, pa.concat_tables(sketches)) if sketches else nodes
@@ -138,8 +155,12 @@ def node_order(nodes: pa.Table, known: Sequence[bool], how: Ranking) -> Indices:
     return order[np.argsort(~np.array(known, dtype=bool)[order], kind="stable")]
 
 
-def _node_rows(uri: str) -> pa.Table:
-    return read_table(uri).select(_NODE_COLUMNS)
+def _node_rows(found: FoundTables) -> pa.Table:
+    rows = read_table(found.kmeans_uri)
+    if isinstance(found, FoundCluster):
+        cluster = pa.array(np.full(len(rows), found.cluster, dtype=np.int32))
+        rows = rows.append_column("cluster", cluster)
+    return rows.select(_NODE_COLUMNS)
 
 
 def _within(member: FoundCluster) -> pa.Table:

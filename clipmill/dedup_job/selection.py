@@ -86,7 +86,7 @@ def duplicates(
         return base_columns.DUPLICATES.empty_table()
     nodes = links.read_nodes(members, pairs)
     order = links.node_order(nodes, [False] * len(nodes), how)
-    return links.duplicates(pairs, nodes, order, eps=eps, linkage=linkage)
+    return links.duplicates(pairs, nodes, order, how, eps=eps, linkage=linkage)
 
 
 def new_duplicates(
@@ -109,10 +109,10 @@ def new_duplicates(
     own = links.read_nodes(new, pairs)
     earlier = _known_nodes(pairs["max_id"], step_io.read(known_uri, Known), root)
     order = links.node_order(own, [False] * len(own), how) + len(earlier)
-    columns = [name for name in ("id", "embedding", SKETCH) if name in own.column_names]
+    columns = [name for name in ("id", "embedding", "cluster", SKETCH) if name in own.column_names]
     nodes = concatenated([earlier, own.select(columns)])
     order = np.concatenate([np.arange(len(earlier)), order])
-    return links.duplicates(pairs, nodes, order, eps=eps, linkage=linkage)
+    return links.duplicates(pairs, nodes, order, how, eps=eps, linkage=linkage, num_known=len(earlier))
 
 
 def _to_keepers(pairs: pa.Table, root: str) -> pa.Table:

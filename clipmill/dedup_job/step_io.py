@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from clipmill.dedup.backend_name import DedupBackend
+from clipmill.specs import WhichToKeep
 from clipmill.storage import store
 
 
@@ -97,9 +98,9 @@ class Assigned(_Handover):
 
 
 class Ranking(_Handover):
-    """Which of alike clips stays."""
+    """Which of alike clips stays. ``columns_uri`` is a table of clips, to rank by or to know more of them."""
 
-    which_to_keep: Literal["hard", "easy", "random", "columns"]
+    which_to_keep: WhichToKeep
     seed: int
     metric: Literal["cosine", "l2"] = "cosine"
     columns: tuple[str, ...] = ()

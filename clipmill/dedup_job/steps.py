@@ -30,7 +30,7 @@ from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
 
 FIT_VERSION = 4
-PAIRS_VERSION = 4
+PAIRS_VERSION = 5
 
 _FIT_FIELDS = (
     "n_clusters", "max_iter", "tol", "random_state", "init", "n_init", "oversampling_factor",
@@ -192,40 +192,54 @@ def find_duplicates(group_uri: str) -> str:
     return step_io.write(uri, search(step_io.read(group_uri, step_io.Group)))
 
 
-def select_keepers(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> str:
+def select_keepers(
+    found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str, columns_uri: str = ""
+) -> str:
     """Write the documented tree and the duplicates; URI of a table with ``base_columns.DUPLICATES``' columns.
 
     ``found_uris`` are those of every group, at least one. A clip is a duplicate where its similarity to a
     better-ranked one is at least ``1 - eps``; without ``spec.eps`` the value of the embedding ``algorithm``
-    holds. All is known before the first file is replaced; files that hold what they should stay as they are;
-    those of earlier runs that no longer belong go last.
+    holds. Where the best copy stays, the table of clips at ``columns_uri`` tells lengths and bit rates. All
+    is known before the first file is replaced; files that hold what they should stay as they are; those of
+    earlier runs that no longer belong go last.
     """
-    _selected(found_uris, output, spec, algorithm=algorithm)
+    _selected(found_uris, output, spec, algorithm=algorithm, columns_uri=columns_uri)
     return selection.table_uri(store.normalise(output))
 
 
 def hand_over_duplicates(
-    found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str, ids_uri: str
+    found_uris: Sequence[str],
+    output: str,
+    spec: DedupSpec,
+    *,
+    algorithm: str,
+    ids_uri: str,
+    columns_uri: str = "",
 ) -> str:
     """As ``select_keepers``; URI of the run's own copy of the duplicates, for ``result.read_result``.
 
     ``ids_uri`` names the clips of the run, as ``result.export_ids`` wrote them. StaleDuplicates where others
     were compared.
     """
-    table = _selected(found_uris, output, spec, algorithm=algorithm)
+    table = _selected(found_uris, output, spec, algorithm=algorithm, columns_uri=columns_uri)
     is_whole = not step_io.read(found_uris[0], step_io.Found).known_uri
     return result.hand_over(table, ids_uri, store.normalise(output), is_whole=is_whole)
 
 
-def _selected(found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str) -> bytes:
+def _selected(
+    found_uris: Sequence[str], output: str, spec: DedupSpec, *, algorithm: str, columns_uri: str
+) -> bytes:
     """Writes the tree; returns the table of duplicates as written."""
     apply_verbose([spec])
     eps = eps_for(algorithm) if spec.eps is None else spec.eps
     output = store.normalise(output)
     found = [step_io.read(uri, step_io.Found) for uri in found_uris]
     found = [one.model_copy(update={"known_uri": _known_of(output, one.known_uri)}) for one in found]
+    how = found[0].ranking
+    if how.which_to_keep == "best":
+        how = how.model_copy(update={"columns_uri": columns_uri})
     select = _select_new if found[0].known_uri else _select_all
-    table = select(found, output, spec, eps=eps)
+    table = select(found, how, output, spec, eps=eps)
     selection.remove_earlier_work(found[0].folder)
     return table
 
@@ -235,16 +249,20 @@ def _known_of(output: str, known_uri: str) -> str:
     return run_known_uri(store.normalise(output)) if output and known_uri else known_uri
 
 
-def _select_all(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> bytes:
+def _select_all(
+    found: Sequence[step_io.Found], how: step_io.Ranking, output: str, spec: DedupSpec, *, eps: float
+) -> bytes:
     members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
     chosen = links.select(members, eps=eps)
-    table = selection.duplicates(chosen.links, members, found[0].ranking, eps=eps, linkage=spec.group_linkage)
+    table = selection.duplicates(chosen.links, members, how, eps=eps, linkage=spec.group_linkage)
     spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
     similarities = step_io.Similarities(threshold=1.0 - eps, counts=chosen.counts)
     return publish_all(found, table, output, spec, similarities=similarities)
 
 
-def _select_new(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *, eps: float) -> bytes:
+def _select_new(
+    found: Sequence[step_io.Found], how: step_io.Ranking, output: str, spec: DedupSpec, *, eps: float
+) -> bytes:
     new = [part.new for part in found if part.new is not None]
     if not new:
         return store.read_bytes(selection.table_uri(output))
@@ -253,7 +271,7 @@ def _select_new(found: Sequence[step_io.Found], output: str, spec: DedupSpec, *,
         chosen.links,
         new,
         found[0].known_uri,
-        found[0].ranking,
+        how,
         eps=eps,
         linkage=spec.group_linkage,
     )

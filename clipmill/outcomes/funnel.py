@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from clipmill.outcomes.run_end import Tally
+
 
 @dataclass(frozen=True)
 class Count:
@@ -32,8 +34,9 @@ class Funnel:
     curated videos are those of the clips, less ``overlap_s`` (counted twice where clips overlap), and
     ``dropped_s`` by cause; ``tolerance_s`` of them is the rounding of cuts to frames. ``num_partial`` videos
     lack frames after a damage. ``sound`` counts the clips that were kept by what became of their sound,
-    ``captions`` the windows by the key of a stage and by what became of their caption. The next run tries
-    failed and pending ones again.
+    ``captions`` the windows by the key of a stage and by what became of their caption. ``failures`` counts
+    what has no result, by stage and reason: videos, clips and windows, also of clips that were kept. The next
+    run tries failed and pending ones again.
     """
 
     found: Count = field(default_factory=Count)
@@ -53,6 +56,7 @@ class Funnel:
     num_partial: int = 0
     sound: Counts = field(default_factory=dict[str, Count])
     captions: Mapping[str, Mapping[str, int]] = field(default_factory=dict[str, Mapping[str, int]])
+    failures: tuple[Tally, ...] = ()
 
     @property
     def is_complete(self) -> bool:

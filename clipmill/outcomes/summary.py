@@ -38,7 +38,8 @@ class Summary:
 
     ``time`` adds up to ``source_s`` and ``overlap_s`` (the seconds that more than one clip holds), but for
     ``unaccounted_s``; up to ``tolerance_s`` of it is the rounding of cuts to frames. ``captions`` has steps
-    for each stage that captions windows. ``failures`` are items without a result by stage and reason.
+    for each stage that captions windows. ``failures`` are items of the output without a result by stage and
+    reason, whichever run failed on them.
     """
 
     videos: Steps
@@ -77,7 +78,7 @@ def summary_of(funnel: Funnel, end: RunEnd) -> Summary:
             for key, counts in funnel.captions.items()
             if counts
         },
-        failures=_failures(funnel, end),
+        failures=_failures(funnel),
         next_run=next_run(funnel, end),
         source_s=source_s,
         overlap_s=funnel.overlap_s,
@@ -90,8 +91,9 @@ def summary_of(funnel: Funnel, end: RunEnd) -> Summary:
 def next_run(funnel: Funnel, end: RunEnd) -> str:
     """Returns in a sentence what the next run with the same output will do."""
     stopped = f"; this one stopped: {end.stopped.partition(chr(10))[0]}" if end.kind == "stopped" else ""
+    num_left = sum(one.num_items for one in funnel.failures if one.is_left)
     plans = [
-        *([f"tries {_items(end.num_left, 'failed item')} again"] if end.num_left else []),
+        *([f"tries {_items(num_left, 'failed item')} again"] if num_left else []),
         *([_waiting(funnel.pending.items)] if funnel.pending.items else []),
     ]
     if plans:
@@ -139,20 +141,19 @@ def _time(funnel: Funnel, videos: Steps, clips: Steps) -> Iterator[Step]:
     yield from (replace(step, label=f"{step.kind} files", parts=()) for step in not_cut)
 
 
-def _failures(funnel: Funnel, end: RunEnd) -> Steps:
-    """Those that are tried again first. Videos that were rejected for good are no failures."""
-    tallies = [one for one in end.tallies if one.is_left or one.reason not in funnel.rejected]
-    if not tallies:
+def _failures(funnel: Funnel) -> Steps:
+    """Those that are tried again first."""
+    if not funnel.failures:
         return ()
     return (
-        Step("found", "found", sum(one.num_items for one in tallies)),
+        Step("found", "found", sum(one.num_items for one in funnel.failures)),
         *(
             Step(
                 one.outcome,
                 f"{one.stage}, {one.reason}, {'tried again' if one.is_left else 'final'}",
                 one.num_items,
             )
-            for one in sorted(tallies, key=lambda one: not one.is_left)
+            for one in sorted(funnel.failures, key=lambda one: not one.is_left)
         ),
     )
 

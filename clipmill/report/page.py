@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from clipmill.report import sample
 from clipmill.report.fields import Field, clip_fields
 from clipmill.report.measures import Measure, card_measures, plan_measures
 from clipmill.report.names import common_root
 from clipmill.report.sections.anomalies import oddity_views
 from clipmill.report.sections.captions import repeated_captions
-from clipmill.report.sections.copies import copy_views, group_views
+from clipmill.report.sections.copies import copy_views, group_views, pair_views
 from clipmill.report.sections.distributions import Distributions, draw_distributions
 from clipmill.report.sections.gallery import clip_views, reason_views
 from clipmill.report.sections.rejections import rejected_files, rejection_views, sample_rejections
@@ -20,6 +22,7 @@ from clipmill.report.view import (
     CopyView,
     GroupView,
     OddityView,
+    PairView,
     ReasonView,
     RejectionView,
     RepeatsView,
@@ -43,6 +46,7 @@ class Page:
     reasons: Sequence[tuple[str, int]]
     filtered: Sequence[ReasonView]
     groups: Sequence[GroupView]
+    pairs: Mapping[str, PairView]
     num_duplicates: int
     similarity: SimilarityView | None
     copies: Sequence[CopyView]
@@ -78,6 +82,7 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
         reasons=_reasons(views),
         filtered=reason_views(counts, views),
         groups=group_views(clips, views),
+        pairs=pair_views(clips.take(pa.array(rows, pa.int64())), tables.duplicates, view.clip_columns),
         num_duplicates=counts.num("duplicate"),
         similarity=draw_similarity(options.similarity),
         copies=copies,

@@ -52,6 +52,7 @@ def clip_data(page: Page) -> Mapping[str, object]:
     A field is heading, label, and whether its line stays without a value. The last one holds the captions,
     which stand above the picture.
     """
+    row_of = _rows(page)
     return {
         "fields": [
             *([field.heading, field.label, field.shows_missing] for field in page.fields),
@@ -73,10 +74,24 @@ def clip_data(page: Page) -> Mapping[str, object]:
                 "link": view.link,
                 "scores": [_finite(view.scores[measure.column]) for measure in page.measures],
                 "shown": [words.number(view.scores[measure.column]) for measure in page.measures],
+                **_pair(page, view, row_of),
             }
             for view in page.clips
         ],
     }
+
+
+def _pair(page: Page, view: ClipView, row_of: Mapping[str, int]) -> Mapping[str, object]:
+    """The clip that was kept instead, of a duplicate."""
+    pair = page.pairs.get(view.clip_id)
+    if pair is None:
+        return {}
+    return {"pair": {"keeper": row_of[pair.keeper_id], "because": pair.because, "rows": pair.rows}}
+
+
+def _rows(page: Page) -> Mapping[str, int]:
+    """The card of each clip."""
+    return {view.clip_id: row for row, view in enumerate(page.clips)}
 
 
 def _draw(page: Page, previews: InlinedPreviews) -> str:
@@ -89,7 +104,7 @@ def _draw(page: Page, previews: InlinedPreviews) -> str:
             previews=previews,
             data=Markup(words.script_json(clip_data(page))),
             column_index={measure.column: index for index, measure in enumerate(page.measures)},
-            row_of={view.clip_id: row for row, view in enumerate(page.clips)},
+            row_of=_rows(page),
         )
     )
 

@@ -18,7 +18,7 @@ def summary_lines(summary: Summary) -> list[str]:
         *_time(summary),
         *_section("sound of the kept clips", summary.sound),
         *(line for key, steps in summary.captions.items() for line in _section(f"windows, {key}", steps)),
-        *_section("failures of this run", summary.failures),
+        *_section("failures", summary.failures),
         *_wrapped(f"next run: {summary.next_run}"),
     ]
 

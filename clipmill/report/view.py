@@ -17,7 +17,8 @@ NOTHING_FOUND = summary_of(Funnel(), RunEnd())
 class ReportTables:
     """The published tables, with the columns of ``clipmill.dataset.schemas``.
 
-    Of many clips ``clips``, ``windows`` and the rejections of clips are a sample; ``counts`` are of all then.
+    Of many clips ``clips``, ``windows``, ``duplicates`` and the rejections of clips are a sample; ``counts``
+    are of all then.
     """
 
     videos: pa.Table
@@ -122,6 +123,18 @@ class GroupView:
     keeper: ClipView | None
     copies: tuple[ClipView, ...]
     num_copies: int
+
+
+@dataclass(frozen=True)
+class PairView:
+    """A sampled duplicate beside the clip that was kept, and why that one was.
+
+    ``rows`` are (label, of the kept one, of the duplicate): what is always of interest, and what differs.
+    """
+
+    keeper_id: str
+    because: str
+    rows: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def frame_measures(luma: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
         _sharpness(luma),
         rows.mean(dtype=np.float64) / 255,
         _colourfulness(thumbnail),
-        _blockiness(rows),
+        blockiness(rows),
         float(np.count_nonzero(rows < _DARK_LEVEL) >= _BLACK_SHARE * rows.size),
         *_bars(luma),
         *text_cells(luma),
@@ -150,8 +150,8 @@ def _colourfulness(thumbnail: np.ndarray) -> float:
     return float(spread + 0.3 * np.hypot(red_green.mean(), yellow_blue.mean()))
 
 
-def _blockiness(rows: np.ndarray) -> float:
-    """Mean step across the borders of 8 px blocks over the mean step inside them.
+def blockiness(rows: np.ndarray) -> float:
+    """Mean step across the borders of 8 px blocks of rows ``(n, W)`` over the mean step inside them.
 
     After Wang, Sheikh and Bovik, "No-reference perceptual quality assessment of JPEG compressed images",
     2002.
@@ -165,9 +165,16 @@ def _blockiness(rows: np.ndarray) -> float:
 
 def _bars(luma: np.ndarray) -> tuple[float, float, float, float]:
     """Shares of top, bottom, left and right that are black; all 0 for a frame without a bright pixel."""
+    top, bottom, left, right = line_bars(luma)
+    height, width = luma.shape
+    return top / height, bottom / height, left / width, right / width
+
+
+def line_bars(luma: np.ndarray) -> tuple[int, int, int, int]:
+    """Returns how many lines are black at top, bottom, left and right; all 0 without a bright pixel."""
     rows, columns = luma.max(axis=1) >= _DARK_LEVEL, luma.max(axis=0) >= _DARK_LEVEL
     if not rows.any():
-        return 0.0, 0.0, 0.0, 0.0
-    top, bottom = float(rows.argmax()), float(rows[::-1].argmax())
-    left, right = float(columns.argmax()), float(columns[::-1].argmax())
-    return top / len(rows), bottom / len(rows), left / len(columns), right / len(columns)
+        return 0, 0, 0, 0
+    edges = (rows, rows[::-1], columns, columns[::-1])
+    top, bottom, left, right = (int(lines.argmax()) for lines in edges)
+    return top, bottom, left, right

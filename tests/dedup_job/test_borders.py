@@ -18,7 +18,7 @@ def cut_film(folder: Path) -> None:
     write(folder / "a.parquet", ids, np.stack([np.cos(angles), np.sin(angles)], axis=1))
 
 
-@pytest.mark.parametrize("which", ["hard", "easy", "random"])
+@pytest.mark.parametrize("which", ["best", "hard", "easy", "random"])
 def test_copies_in_two_clusters_are_found(tmp_path: Path, output: Path, which: str) -> None:
     cut_film(tmp_path / "in")
     spec = DedupSpec(eps=0.001, n_clusters=2, which_to_keep=which)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -11,7 +12,7 @@ from clipmill.dedup.ranking import rank_random
 from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.errors import BadEmbeddings
 from clipmill.specs import DedupSpec
-from tests.support.films.sketches import directions, pictures, sketched, towards, write_sketched
+from tests.support.films.sketches import detailed, directions, pictures, sketched, towards, write_sketched
 from tests.support.runs.dedup_runs import removed, run, tree
 
 pytestmark = pytest.mark.integration
@@ -115,6 +116,40 @@ def test_complete_linkage_asks_the_sketches_about_the_keeper(tmp_path: Path) -> 
     )
     assert connected == {"b": "a", "c": "a"}
     assert complete == {"b": "a"}
+
+
+@pytest.mark.parametrize("linkage", ["connected", "complete"])
+def test_the_best_copy_of_a_group_stays_and_later_ones_do_not_displace_it(
+    tmp_path: Path, linkage: str
+) -> None:
+    spec = ADDING.model_copy(update={"group_linkage": linkage})
+    copies = {
+        "a enlarged": detailed(WHOLE, height_px=720), "b original": detailed(WHOLE),
+        "c small": detailed(WHOLE, height_px=180, lost=0.3), "d trimmed": detailed(TRIMMED),
+    }  # fmt: skip
+    rows = [towards(FILM, 0.95, seed=seed) for seed in range(len(copies))]
+    write_sketched(tmp_path / "in" / "a.parquet", list(copies), rows, list(copies.values()))
+    lengths = {"b original": 6.0, "d trimmed": 4.75}
+    clips = pa.table({"clip_id": list(lengths), "start_s": [0.0, 0.0], "end_s": list(lengths.values())})
+    pq.write_table(clips, tmp_path / "clips.parquet")
+    uri = run(tmp_path / "in", tmp_path, spec, columns=str(tmp_path / "clips.parquet"))
+    assert because(uri) == {
+        "a enlarged": ("b original", "as sharp without being enlarged"),
+        "c small": ("b original", "larger picture"),
+        "d trimmed": ("b original", "longer"),
+    }
+    assert {(row["cluster"], row["method"]) for row in pq.read_table(uri).to_pylist()} == {(0, "semantic")}
+    better = detailed(WHOLE, lost=-0.3)
+    write_sketched(tmp_path / "in" / "b.parquet", ["e"], [towards(FILM, 0.95, seed=9)], [better])
+    later = because(run(tmp_path / "in", tmp_path, spec))
+    assert later["e"] == ("b original", "kept in an earlier run")
+    whole = spec.model_copy(update={"mode": "full"})
+    assert set(removed(run(tmp_path / "in", tmp_path, whole)).values()) == {"e"}
+
+
+def because(uri: str) -> dict[str, tuple[str, str]]:
+    rows = pq.read_table(uri).to_pylist()
+    return {row["clip_id"]: (row["duplicate_of"], row["kept_because"]) for row in rows}
 
 
 def _in_order(names: str) -> int:

@@ -50,7 +50,7 @@ def test_the_documented_tree(embeddings: Path, output: Path) -> None:
 
 
 def test_columns_of_the_documented_tree(embeddings: Path, output: Path) -> None:
-    run(embeddings, output, SPEC.model_copy(update={"n_clusters": 1}))
+    run(embeddings, output, SPEC.model_copy(update={"n_clusters": 1, "which_to_keep": "hard"}))
     root = output / "dedup"
     rows = pq.ParquetFile(root / "kmeans_results" / "centroid=0" / "part-0.parquet").read()
     pairs = pq.read_table(root / "pairwise_results" / "cluster_0.parquet")
@@ -65,7 +65,7 @@ def test_columns_of_the_documented_tree(embeddings: Path, output: Path) -> None:
 
 
 def test_pairs_lie_in_rank_order(embeddings: Path, output: Path) -> None:
-    run(embeddings, output, SPEC.model_copy(update={"n_clusters": 1}))
+    run(embeddings, output, SPEC.model_copy(update={"n_clusters": 1, "which_to_keep": "hard"}))
     root = output / "dedup"
     rows = pq.ParquetFile(root / "kmeans_results" / "centroid=0" / "part-0.parquet").read().to_pylist()
     distance = {row["id"]: row["cosine_dist_to_cent"] for row in rows}
@@ -73,11 +73,17 @@ def test_pairs_lie_in_rank_order(embeddings: Path, output: Path) -> None:
     assert ids == sorted(ids, key=lambda name: -distance[name])
 
 
+KEPT_BECAUSE = {"easy": "nearer to the centre of its cluster", "random": "first by chance"}
+
+
 @pytest.mark.parametrize("which", ["easy", "random"])
 def test_another_ranking_keeps_other_clips(embeddings: Path, output: Path, which: str) -> None:
-    hard = pq.read_table(run(embeddings, output))["duplicate_of"].to_pylist()
+    hard = pq.read_table(run(embeddings, output, DedupSpec(eps=0.1, which_to_keep="hard")))[
+        "duplicate_of"
+    ].to_pylist()
     other = pq.read_table(run(embeddings, output, DedupSpec(eps=0.1, which_to_keep=which)))
     assert set(other["duplicate_of"].to_pylist()) != set(hard)
+    assert set(other["kept_because"].to_pylist()) == {KEPT_BECAUSE[which]}
 
 
 def test_columns_decide_which_copy_stays(embeddings: Path, output: Path, tmp_path: Path) -> None:
@@ -234,7 +240,7 @@ def test_no_more_rows_than_asked_for_share_a_product(
 
 
 def test_the_metric_names_the_distance_that_ranks(tmp_path: Path, output: Path) -> None:
-    spec = DedupSpec(n_clusters=3, sim_metric="l2")
+    spec = DedupSpec(n_clusters=3, sim_metric="l2", which_to_keep="hard")
     rows = np.random.default_rng(4).standard_normal((60, 24))
     write(tmp_path / "in" / "a.parquet", [f"{row:03}" for row in range(60)], rows)
     run(tmp_path / "in", output, spec)

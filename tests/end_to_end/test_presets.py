@@ -1,42 +1,90 @@
-"""The presets that need no weights, and a pipeline with deduplication, run over small films."""
+"""Each preset, and a pipeline, run over small films; models are stand-ins of a few lines."""
 
+from collections import Counter
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from clipmill.pipeline import Pipeline
+from clipmill.planning.from_spec import plan_of_spec
 from clipmill.spec_file import load_spec
-from clipmill.specs import DedupSpec
+from clipmill.specs import CurateSpec
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,
     FixedStrideExtractorStage,
 )
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from tests.support.runs.curation import ROOT, curate_here, rows
+from tests.support.stand_ins.stand_in_models import Seen, use_stand_ins
 
 EXAMPLES = ROOT / "examples"
 
 
+def preset(name: str) -> CurateSpec:
+    spec = load_spec(str(EXAMPLES / f"{name}.yaml"))
+    return spec.model_copy(update={"preview": None})
+
+
+def fates(output: Path) -> Counter[tuple[object, object]]:
+    """How many clips have a status and reason."""
+    return Counter((row["status"], row["reason"]) for row in rows(output, "clips"))
+
+
+def test_by_default_no_stage_rejects() -> None:
+    plans = [
+        plan_of_spec(spec, source="films", output="out") for spec in (CurateSpec(), preset("own_footage"))
+    ]
+    assert [node.key for plan in plans for node in plan.nodes if node.stage.rules()] == []
+
+
 def test_own_footage_rejects_nothing_and_keeps_the_better_copy(collection: Path, output: Path) -> None:
-    curate_here(collection, output, load_spec(str(EXAMPLES / "own_footage.yaml")))
+    curate_here(collection, output, preset("own_footage"))
+    assert fates(output).keys() == {("kept", None), ("duplicate", None)}
     clips = rows(output, "clips")
-    assert {row["status"] for row in clips} == {"kept", "duplicate"}
     copies = {Path(str(row["source_uri"])).name for row in clips if row["status"] == "duplicate"}
     assert copies == {"worn.mp4"}
 
 
 @pytest.mark.parametrize("name", ["finetune", "world_model"])
-def test_a_preset_runs(name: str, film: Path, output: Path) -> None:
-    spec = load_spec(str(EXAMPLES / f"{name}.yaml"))
-    curate_here(film, output, spec.model_copy(update={"preview": None}))
+def test_a_preset_for_training_gives_clips_of_the_sizes_that_it_names(
+    name: str, film: Path, output: Path
+) -> None:
+    curate_here(film, output, preset(name))
     sides = {(row["width"], row["height"]) for row in rows(output, "clips") if row["clip_uri"]}
     assert sides <= {(160, 64), (160, 80)}
     assert rows(output, "videos")[0]["status"] == "curated"
 
 
-def test_a_pipeline_compares_its_clips_where_that_is_asked_for(collection: Path, output: Path) -> None:
+def test_retrieval_embeds_clips_for_a_search_by_text(
+    film: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_stand_ins(monkeypatch, Seen())
+    curate_here(film, output, preset("retrieval"))
+    embedded = pq.read_table(output / "siglip2_embd_parquet")
+    assert len(embedded) == len(rows(output, "clips")) > 0
+    assert {row["embedding_algorithm"] for row in rows(output, "clips")} == {"siglip2"}
+
+
+def test_nemo_like_filters_captions_and_keeps_the_unusual(
+    collection: Path, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_stand_ins(monkeypatch, Seen())
+    by_content = ContentClipExtractionStage()
+    monkeypatch.setattr(
+        TransNetV2ClipExtractionStage, "finder", lambda _self, context: by_content.finder(context)
+    )
+    curate_here(collection, output, preset("nemo_like"))
+    assert fates(output).keys() - {("duplicate", None)} == {("kept", None), ("filtered", "low_motion")}
+    captions = {row["caption"] for row in rows(output, "windows")}
+    assert len(captions) == 1
+
+
+def test_a_pipeline_finds_copies_and_tells_what_became_of_everything(collection: Path, output: Path) -> None:
     pipeline = Pipeline(
         "copies",
         stages=[
@@ -50,11 +98,21 @@ def test_a_pipeline_compares_its_clips_where_that_is_asked_for(collection: Path,
             ),
         ],
     )  # fmt: skip
-    done = pipeline.run(dedup=DedupSpec())
-    statuses = done.dataset.table("clips", ["status"])["status"].to_pylist()
-    assert statuses.count("duplicate") > 0
-    assert len(done.dataset) == statuses.count("kept") == len(list(done.dataset))
-    assert done.published is not None
-    assert Path(done.published.report_uri).is_file()
-    assert "report:" in done.summary()
-    assert {row["reason"] for row in done.dataset.table("rejections").to_pylist()}
+    done = pipeline.run()
+    clips = done.table("clips").to_pandas()
+    assert (
+        len(done.dataset)
+        == done.counts.kept.items
+        == (clips.status == "kept").sum()
+        == len(list(done.dataset))
+    )
+    copies = done.table("duplicates", ["scope"])["scope"].to_pylist()
+    assert (
+        copies.count("clip") == done.counts.duplicate_clips.items == (clips.status == "duplicate").sum() > 0
+    )
+    assert set(done.rejections["reason"].to_pylist()) == set(done.counts.rejected) != set()
+    assert done.failures == ()
+    assert Path(done.report_uri).is_file()
+    assert f"report: {done.report_uri}" in done.summary()
+    again = pipeline.run(dedup=None)
+    assert (list(again), again.counts.duplicate_clips.items) == ([], 0)

@@ -218,8 +218,6 @@ def test_budget_ends_with_the_same_files(source: Path, output: Path) -> None:
     little = plain_spec(limits={"max_work_per_run": 0.001})
     at_once = published_by(source, output, plain_spec())
     in_steps = published_by(source, output, little, little, plain_spec())
-    assert in_steps.pop("report.html") != b""  # it lists the failures of the last run, which found none
-    assert at_once.pop("report.html") != b""
     assert in_steps == at_once
 
 

@@ -174,7 +174,7 @@ class Comparison:
     def select(self, found: literals_pb2.Literal) -> dict[str, literals_pb2.Literal]:
         return self._step(
             "select_keepers", found=found, **self.places(), **self.spec, algorithm=("perceptual", str),
-            run_id=self.run["run_id"], ids=self.run["ids"],
+            columns=("", str), run_id=self.run["run_id"], ids=self.run["ids"],
         )  # fmt: skip
 
     def _step(self, name: str, **inputs: object) -> dict[str, literals_pb2.Literal]:

@@ -9,13 +9,18 @@ that means to change results, and name in its message which columns changed and 
 --values FOLDER`` also writes the values themselves, so that the folders of two commits can be compared by
 ``diff -r``.
 
-Wanted differences from bf3cd47, all in the run "questions and captions":
+Wanted differences from bf3cd47, in the run "questions and captions":
 
 - each question is a stage: ``question_1_answer`` and ``question_2_answer`` in ``clips`` instead of the JSON
   column ``answers``, ``question_1`` in ``rejections``, and a clip that the first rejects is not asked the
   second;
 - a caption shows the frames whose numbers lie in its window: bf3cd47 guessed the numbers of sampled frames as
   evenly spread. With the guess put back, every caption is that of bf3cd47.
+
+and in the runs that embed:
+
+- a sketch also holds the detail of its frames;
+- of a group of duplicates the best copy is kept: it was the one farthest from the centre of its cluster.
 
 A column of ``clips`` or ``windows`` whose stage is off is not published any more; ``differences`` takes it
 for the nulls that it held.

@@ -309,6 +309,18 @@ def test_duplicates_show_both_pictures(wide: Watched) -> None:
     assert all(pairs.nth(index).locator("img").count() >= 2 for index in range(pairs.count()))
 
 
+def test_a_duplicate_opens_beside_the_clip_that_was_kept(wide: Watched) -> None:
+    wide.page.locator(".cm-copies [data-open]").first.click()
+    pair = wide.page.locator("#cm-dialog-pair")
+    assert "The other one was kept: sharper" in pair.inner_text()
+    assert pair.locator("img").count() == 2
+    assert {"Picture", "Bit rate", "Sharpness"} <= set(pair.locator("th:first-child").all_inner_texts())
+    pair.locator("[data-open]").first.click()
+    assert not pair.is_visible()
+    assert "kept" in wide.page.locator("#cm-dialog-verdict").inner_text()
+    wide.page.keyboard.press("Escape")
+
+
 def test_previews_can_be_paused(wide: Watched) -> None:
     wide.page.locator("#cm-play").click()
     wide.page.wait_for_function("document.querySelectorAll('.cm-gallery canvas').length === 62")

@@ -226,6 +226,20 @@ def test_duplicates_stand_beside_what_they_duplicate(run: DrawnRun) -> None:
     assert all(group.keeper is not None and group.keeper.status == "kept" for group in groups)
 
 
+def test_a_duplicate_says_what_the_kept_clip_has_over_it(run: DrawnRun) -> None:
+    page = build_page(run.tables, options=OPTIONS)
+    clips = {row["clip_id"]: row for row in run.tables.clips.to_pylist()}
+    assert page.pairs.keys() == {clip.clip_id for clip in page.clips if clip.status == "duplicate"}
+    for clip_id, pair in page.pairs.items():
+        kept, copy = clips[pair.keeper_id], clips[clip_id]
+        assert (kept["status"], pair.because) == ("kept", "sharper")
+        shown = {label: values for label, *values in pair.rows}
+        assert shown["Picture"] == ["1280 x 720, h264"] * 2
+        assert shown["File"] == [words.size(row["num_bytes"]) for row in (kept, copy)]
+        assert shown["Bit rate"] == ["1.68 Mb/s"] * 2
+        assert shown["Sharpness"] == [words.number(row["sharpness"], digits=4) for row in (kept, copy)]
+
+
 def test_copied_files_name_their_original(run: DrawnRun) -> None:
     copies = build_page(run.tables, options=OPTIONS).copies
     assert [copy.duplicate_of for copy in copies] == ["harbour/morning fog.mp4"] * 2

@@ -163,6 +163,7 @@ def _duplicate(clip: dict[str, object]) -> dict[str, object]:
     return {
         "clip_id": clip["clip_id"], "duplicate_of": clip["duplicate_of"], "group_id": clip["duplicate_group"],
         "similarity": clip["similarity"], "cluster": 0, "method": "semantic", "scope": "clip",
+        "kept_because": "sharper",
     }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.dataset.collect import Collection
-from clipmill.planning.judgement import RETRYABLE, AlignedRows, Rejection, judge_places
+from clipmill.outcomes.run_end import Tally
+from clipmill.planning.judgement import FINAL, RETRYABLE, AlignedRows, Rejection, judge_places
 from clipmill.planning.missing import ClipRange
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
@@ -82,6 +83,24 @@ def _needed(plan: Plan, rejected_at: np.ndarray) -> Iterator[tuple[str, np.ndarr
             node.key,
             {"all": everywhere, "passed": index <= rejected_at, "rejected": before}[node.runs_for],
         )
+
+
+def failed_items(collection: Collection, verdicts: Verdicts) -> list[Tally]:
+    """Returns the clips and windows that have no result of a stage, by stage, reason and outcome."""
+    owners = collection.clips.windows.owners
+    found: list[Tally] = []
+    for key, shown in verdicts.shown.items():
+        is_of_windows = collection.plan.by_key[key].stage.grain == "window"
+        rows = (verdicts.windows if is_of_windows else verdicts.rows).of(key)
+        if rows is None:
+            continue
+        has_failed = arrow.flags(arrow.is_in(rows["outcome"], pa.array([FINAL, RETRYABLE])))
+        failed = rows.select(["reason", "outcome"]).filter(
+            pa.array(has_failed & (shown[owners] if is_of_windows else shown))
+        )
+        counts = failed.group_by(["reason", "outcome"]).aggregate([([], "count_all")]).to_pylist()
+        found += [Tally(key, str(row["reason"]), row["outcome"], row["count_all"]) for row in counts]
+    return found
 
 
 class _Outcomes:

@@ -1,5 +1,6 @@
 """What becomes of a video: curated, rejected, failed, a duplicate of another, or pending. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -9,8 +10,10 @@ from clipmill.dataset.collect import Collection
 from clipmill.dataset.rows.verdicts import Verdicts
 from clipmill.dedup.exact import Copy, ExactDuplicate
 from clipmill.outcomes.failures import PASSING
-from clipmill.planning.judgement import RETRYABLE
+from clipmill.outcomes.run_end import Tally
+from clipmill.planning.judgement import FINAL, RETRYABLE
 from clipmill.records import SourceFile
+from clipmill.state.schema import INSPECT
 from clipmill.state.splits import Row
 
 VideoStatus = Literal["curated", "rejected", "failed", "duplicate", "pending"]
@@ -39,6 +42,17 @@ class VideoFate:
 def video_fates(collection: Collection, verdicts: Verdicts) -> list[VideoFate]:
     """Returns one fate per source, in the order of the listing (by URI)."""
     return [_fate(_before_clips(source, collection), collection, verdicts) for source in collection.sources]
+
+
+def failed_videos(videos: Sequence[VideoFate]) -> list[Tally]:
+    """Returns the videos that failed, one by one; those that were rejected are no failures."""
+    found: list[Tally] = []
+    for video in videos:
+        row = (video.inspection if video.stage == INSPECT else video.split) or {}
+        if video.status == "failed":
+            outcome = RETRYABLE if row.get("outcome") == RETRYABLE else FINAL
+            found.append(Tally(video.stage, str(video.reason), outcome, 1))
+    return found
 
 
 def _before_clips(source: SourceFile, collection: Collection) -> VideoFate:

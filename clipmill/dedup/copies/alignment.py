@@ -47,7 +47,7 @@ class AlignedPair:
 
 def align(one: Pictures, other: Pictures) -> AlignedPair | None:
     """None where no overlap of the two is long enough."""
-    timing = find_timing(coarse(_evened(smoothed(one)), _COARSE), coarse(_evened(smoothed(other)), _COARSE))
+    timing = find_timing(evened_coarse(one), evened_coarse(other))
     if timing is None:
         return None
     place, counts = _placed(one, other, timing, Place())
@@ -106,6 +106,11 @@ def _levels(one: Pictures, other: Pictures, counts: Pictures) -> tuple[float, fl
     gain = ((one - mean) * (other - target) * counts).sum() / max(spread, 1e-6)
     gain = float(np.clip(gain, 0.4, 2.5))
     return gain, float(target - gain * mean)
+
+
+def evened_coarse(pictures: Pictures) -> Pictures:
+    """The pictures ``(T, 8, 8)`` by which timing is found before registration."""
+    return coarse(_evened(smoothed(pictures)), _COARSE)
 
 
 def _evened(pictures: Pictures) -> Pictures:

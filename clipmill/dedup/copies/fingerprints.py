@@ -1,7 +1,7 @@
 """A clip as a few small pictures, by which a copy that is suspected is looked at again."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,35 @@ Pictures = npt.NDArray[np.float32]
 
 _MAX_STEP = 128
 _HEAD_BYTES = 2
-_EITHER_WAY = 0x80
+_EITHER_WAY, _HAS_DETAIL = 0x80, 0x40
+_NUM_BANDS = 32
+_NUM_SIZES = 5
+_SHARE = 1000  # blockiness is kept in thousandths
+_LEVELS, _LOWEST = 16, -7  # levels of a band for each factor of e, and the logarithm of the first one
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How sharp the frames of a sketch are at the source's size, as ``clipmill.scores.detail`` measures it.
+
+    ``picture_px`` is (width, height) between the bars, ``frame_px`` with them. ``blockiness`` is 1 without
+    blocks. ``levels`` is uint8 ``(T, 32)``: of each band the logarithm of its variance, 0 where the pixels
+    cannot show it.
+    """
+
+    picture_px: tuple[int, int]
+    frame_px: tuple[int, int]
+    blockiness: float
+    levels: npt.NDArray[np.uint8]
+
+    @property
+    def num_bands(self) -> int:
+        """Bands that the pixels of some frame can show."""
+        return int((self.levels > 0).any(axis=0).sum())
+
+    def variances(self) -> npt.NDArray[np.float32]:
+        """Squared levels ``(T, 32)`` in each band."""
+        return np.exp((self.levels.astype(np.float32) - 1) / _LEVELS + _LOWEST)
 
 
 @dataclass(frozen=True)
@@ -26,12 +54,13 @@ class Sketch:
 
     The first view has its bars off. Where there were any, a second one has them on: what is dark along an
     edge may be part of the picture, and a logo on it makes it one. ``either_way`` asks for its mirror image
-    to be a copy as well.
+    to be a copy as well. ``detail`` tells copies apart: sketches of before it was measured have none.
     """
 
     views: npt.NDArray[np.uint8]
     step: int
     either_way: bool = False
+    detail: Detail | None = None
 
     def __post_init__(self) -> None:
         shape = self.views.shape
@@ -40,6 +69,8 @@ class Sketch:
             raise ValueError(f"a sketch must be (1 or 2, 3 or more, {SIDE_PX}, {SIDE_PX}), got {shape}")
         if not (0 < self.step < 256 and self.step & (self.step - 1) == 0):
             raise ValueError(f"the step of a sketch must be a power of two below 256, got {self.step}")
+        if self.detail is not None and len(self.detail.levels) != shape[1]:
+            raise ValueError(f"{len(self.detail.levels)} frames have detail, {shape[1]} have pictures")
 
     def thinned(self, step: int) -> npt.NDArray[np.uint8]:
         """The views at a ``step`` that is at least its own, also a power of two."""
@@ -56,19 +87,61 @@ def sketch_of(views: Pictures) -> Sketch | None:
     return Sketch(np.rint(views[:, ::step][:, :MAX_FRAMES]).clip(0, 255).astype(np.uint8), step)
 
 
+def with_detail(data: bytes, measures: npt.NDArray[np.float32], *, num_frames: int) -> bytes:
+    """Returns the encoded sketch of ``num_frames`` sampled frames with their detail.
+
+    ``measures`` is ``(M, 37)``, of the instants from which frames were thinned out evenly. The sketch stays
+    as it is where they are not of these frames.
+    """
+    sketch = decode(data)
+    thinning = -(-len(measures) // max(num_frames, 1))
+    rows = measures[:: max(thinning, 1)]
+    if len(rows) != num_frames:
+        return data
+    own = rows[:: sketch.step][: sketch.views.shape[1]].astype(np.float64)
+    width, height, full_width, full_height, _ = (int(number) for number in own[:, :_NUM_SIZES].max(axis=0))
+    bands = own[:, _NUM_SIZES:]
+    levels = np.rint((np.log(np.maximum(bands, 1e-9)) - _LOWEST) * _LEVELS) + 1
+    levels = np.where(bands < 0, 0, levels.clip(1, 255)).astype(np.uint8)
+    blocks = float(own[:, _NUM_SIZES - 1].mean())
+    return encode(replace(sketch, detail=Detail((width, height), (full_width, full_height), blocks, levels)))
+
+
 def encode(sketch: Sketch) -> bytes:
-    """The step, and the number of views with a flag for ``either_way``, in a byte each, then the views."""
-    return bytes([sketch.step, len(sketch.views) | _EITHER_WAY * sketch.either_way]) + sketch.views.tobytes()
+    """The step, and the number of views with flags, in a byte each; the views; the detail where it is known.
+
+    Detail is four sizes and the blockiness in thousandths, two bytes each, then the levels.
+    """
+    flags = len(sketch.views) | _EITHER_WAY * sketch.either_way | _HAS_DETAIL * (sketch.detail is not None)
+    return bytes([sketch.step, flags]) + sketch.views.tobytes() + _encoded_detail(sketch.detail)
+
+
+def _encoded_detail(detail: Detail | None) -> bytes:
+    if detail is None:
+        return b""
+    sizes = np.array([*detail.picture_px, *detail.frame_px, round(detail.blockiness * _SHARE)])
+    return sizes.clip(0, (1 << 16) - 1).astype("<u2").tobytes() + detail.levels.tobytes()
 
 
 def decode(data: bytes) -> Sketch:
     """What ``encode`` made; ValueError for anything else."""
     flags = data[1] if len(data) > _HEAD_BYTES else 0
-    num_views = flags & ~_EITHER_WAY
-    frames = np.frombuffer(data, dtype=np.uint8, offset=min(_HEAD_BYTES, len(data)))
-    if not num_views or len(frames) % (num_views * SIDE_PX**2):
+    num_views, has_detail = flags & ~(_EITHER_WAY | _HAS_DETAIL), bool(flags & _HAS_DETAIL)
+    sizes_bytes = 2 * _NUM_SIZES * has_detail
+    frame_bytes = num_views * SIDE_PX**2 + _NUM_BANDS * has_detail
+    num_frames, rest = divmod(len(data) - _HEAD_BYTES - sizes_bytes, max(frame_bytes, 1))
+    if not num_views or rest or num_frames < 1:
         raise ValueError(f"holds {len(data)} bytes that are no sketch")
-    return Sketch(frames.reshape(num_views, -1, SIDE_PX, SIDE_PX), data[0], bool(flags & _EITHER_WAY))
+    end = _HEAD_BYTES + num_frames * num_views * SIDE_PX**2
+    views = np.frombuffer(data[:end], np.uint8, offset=_HEAD_BYTES)
+    detail = _decoded_detail(data[end:]) if has_detail else None
+    return Sketch(views.reshape(num_views, -1, SIDE_PX, SIDE_PX), data[0], bool(flags & _EITHER_WAY), detail)
+
+
+def _decoded_detail(data: bytes) -> Detail:
+    width, height, full_width, full_height, blocks = np.frombuffer(data, "<u2", _NUM_SIZES).tolist()
+    levels = np.frombuffer(data, np.uint8, offset=2 * _NUM_SIZES).reshape(-1, _NUM_BANDS)
+    return Detail((width, height), (full_width, full_height), blocks / _SHARE, levels)
 
 
 def faulty_sketch(rows: Iterable[bytes | None]) -> tuple[int, str] | None:

@@ -64,6 +64,15 @@ def sketches_of(table: pa.Table) -> Sketches | None:
     return table[SKETCH].to_pylist()
 
 
+def picture_pixels(table: pa.Table) -> npt.NDArray[np.float64]:
+    """The pixels ``(N,)`` of each clip's picture between its bars; NaN where its sketch does not say."""
+    details = (
+        decode(sketch).detail if sketch else None for sketch in sketches_of(table) or [None] * len(table)
+    )
+    sizes = [(np.nan, np.nan) if detail is None else detail.picture_px for detail in details]
+    return np.array(sizes, dtype=np.float64).reshape(-1, 2).prod(axis=1)
+
+
 def widened(borders: Borders) -> Borders:
     """The borders of clips with sketches: copies that only those can tell lie farther apart."""
     if not borders.width:

@@ -1,6 +1,6 @@
 """Columns of a table of clips, by which duplicates are ranked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -8,10 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from clipmill.dedup.best_copy import Facts
 from clipmill.errors import SpecError
-from clipmill.storage import store
+from clipmill.storage import parquet, store
 
 _KEYS = ("clip_id", "id")
+_FACTS = ("start_s", "end_s", "width", "height", "num_bytes", "video_codec", "letterbox_ratio", "sharpness")
+_BATCH_ROWS = 1 << 16
 
 
 def read_columns(uri: str, names: Sequence[str], *, ids: Sequence[str]) -> list[npt.NDArray[np.float64]]:
@@ -50,3 +53,35 @@ def _check_column(uri: str, schema: pa.Schema, name: str) -> None:
     kind = schema.field(name).type
     if not (pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
         raise SpecError(f"dedup.rank_columns: column {name} of {uri} holds {kind}, not numbers")
+
+
+def read_facts(uri: str, ids: Iterable[str]) -> Mapping[str, Facts]:
+    """Returns what a table of clips says of some of them, by id; without a table nothing.
+
+    ``uri`` is as in ``read_columns``. Columns that it lacks are left out.
+    """
+    wanted = pa.array(sorted(set(ids)), pa.string())
+    files = [entry.uri for entry in store.find(uri, (".parquet",))] if uri else []
+    found = dict[str, Facts]()
+    for file in files:
+        for batch in parquet.read_batches(file, (*_KEYS, *_FACTS), max_rows=_BATCH_ROWS):
+            key = next((name for name in _KEYS if name in batch.column_names), None)
+            if key is not None:
+                rows = batch.filter(pc.field(key).cast(pa.string()).isin(wanted)).to_pylist()
+                found |= {str(row[key]): _facts(row) for row in rows}
+    return found
+
+
+def _facts(row: Mapping[str, object]) -> Facts:
+    numbers = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
+    length_s = numbers["end_s"] - numbers["start_s"] if {"start_s", "end_s"} <= numbers.keys() else None
+    pixels = numbers["width"] * numbers["height"] if {"width", "height"} <= numbers.keys() else None
+    size_bytes, codec = numbers.get("num_bytes"), row.get("video_codec")
+    return Facts(
+        num_pixels=pixels,
+        bars=numbers.get("letterbox_ratio"),
+        sharpness=numbers.get("sharpness"),
+        length_s=length_s,
+        bit_rate=size_bytes * 8 / length_s if size_bytes and length_s else None,
+        codec=None if codec is None else str(codec),
+    )

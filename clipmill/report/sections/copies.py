@@ -1,14 +1,17 @@
 """Duplicates beside what they duplicate: clips with their pictures, files by name."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipmill.report import words
-from clipmill.report.names import short_name
-from clipmill.report.view import ClipView, CopyView, GroupView
+from clipmill.report.names import label_of, short_name
+from clipmill.report.plan_records import PublishedColumn
+from clipmill.report.view import ClipView, CopyView, GroupView, PairView
+from clipmill.stages.column_roles import SIZE
 
 
 def group_views(clips: pa.Table, views: Sequence[ClipView]) -> list[GroupView]:
@@ -29,6 +32,56 @@ def group_views(clips: pa.Table, views: Sequence[ClipView]) -> list[GroupView]:
         for keeper_id, members in copies.items()
     ]
     return sorted(groups, key=lambda group: (group.keeper is None, -group.num_copies, group.keeper_id))
+
+
+def pair_views(
+    clips: pa.Table, duplicates: pa.Table, columns: Sequence[PublishedColumn]
+) -> Mapping[str, PairView]:
+    """Each duplicate among ``clips`` of which the kept one is there too, by its id."""
+    rows = {row["clip_id"]: row for row in clips.to_pylist()}
+    found = dict[str, PairView]()
+    named = duplicates.select(["clip_id", "kept_because"]) if len(duplicates) else duplicates
+    because = {row["clip_id"]: row["kept_because"] for row in named.to_pylist() if row["clip_id"] in rows}
+    for clip_id, row in rows.items():
+        keeper = rows.get(row["duplicate_of"])
+        if row["status"] == "duplicate" and keeper is not None:
+            compared = tuple(_compared(keeper, row, columns))
+            found[clip_id] = PairView(row["duplicate_of"], words.plain(because.get(clip_id)), compared)
+    return found
+
+
+def _compared(
+    keeper: Mapping[str, Any], copy: Mapping[str, Any], columns: Sequence[PublishedColumn]
+) -> Iterator[tuple[str, str, str]]:
+    """Size, length and bit rate, then the stages' ranked numbers in which the two differ."""
+    size = next((one.name for one in columns if one.column.role == SIZE), "")
+    always: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+        ("Picture", _picture),
+        ("Length", lambda row: words.length(row["end_s"] - row["start_s"])),
+        ("Bit rate", lambda row: _bit_rate(row, size)),
+        ("File", lambda row: words.size(row.get(size))),
+    )
+    for label, worded in always:
+        pair = worded(keeper), worded(copy)
+        if pair != (words.DASH, words.DASH):
+            yield label, *pair
+    for one in columns:
+        if one.column.rank and one.column.plot:
+            pair = [words.number(row.get(one.name), digits=4) for row in (keeper, copy)]
+            if pair[0] != pair[1]:
+                yield label_of(one.name), pair[0], pair[1]
+
+
+def _picture(row: Mapping[str, Any]) -> str:
+    if not (row.get("width") and row.get("height")):
+        return words.DASH
+    codec = row.get("video_codec")
+    return f"{row['width']} x {row['height']}" + (f", {words.plain(codec)}" if codec else "")
+
+
+def _bit_rate(row: Mapping[str, Any], size: str) -> str:
+    num_bytes, length_s = row.get(size), row["end_s"] - row["start_s"]
+    return words.DASH if num_bytes is None else f"{words.number(num_bytes * 8e-6 / length_s)} Mb/s"
 
 
 def copy_views(videos: pa.Table, *, root: str, max_rows: int) -> tuple[list[CopyView], int]:

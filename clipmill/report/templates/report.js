@@ -259,16 +259,59 @@
     find("dialog-link").append(play, " ");
   }
 
-  function show(row) {
-    opened = row;
-    const clip = data.clips[row];
-    const name = cards[row].querySelector(".cm-name").textContent;
-    const when = cards[row].querySelector(".cm-when").firstChild.textContent.trim();
-    find("dialog-name").textContent = `${name}, ${when}`;
+  const noPreview = () => {
     const empty = document.createElement("span");
     empty.className = "cm-nopreview";
     empty.textContent = "no preview";
-    find("dialog-frame").replaceChildren(empty);
+    return empty;
+  };
+  const nameOf = (row) => cards[row].querySelector(".cm-name").textContent;
+  const whenOf = (row) => cards[row].querySelector(".cm-when").firstChild.textContent.trim();
+
+  function tableRow(kind, cells) {
+    const line = document.createElement("tr");
+    cells.forEach((cell, place) => {
+      const element = document.createElement(place ? kind : "th");
+      element.append(cell);
+      line.append(element);
+    });
+    return line;
+  }
+
+  // The preview and name of a clip, which open it.
+  function pictured(row) {
+    const button = document.createElement("button");
+    const frame = document.createElement("span");
+    Object.assign(button, { type: "button", className: "cm-open" });
+    button.dataset.open = row;
+    frame.className = "cm-frame";
+    frame.append(noPreview());
+    button.append(frame, nameOf(row));
+    borrow(frame, row, `Preview of ${nameOf(row)}, ${whenOf(row)}`);
+    return button;
+  }
+
+  // A duplicate beside the clip that was kept, number by number.
+  function fillPair(pair, row) {
+    const place = find("dialog-pair");
+    place.hidden = !pair;
+    place.replaceChildren();
+    if (!pair) return;
+    const heading = document.createElement("h3");
+    const table = document.createElement("table");
+    heading.textContent = `The other one was kept: ${pair.because}`;
+    table.append(
+      tableRow("th", ["", "Kept", "This one"]), tableRow("td", ["", pictured(pair.keeper), pictured(row)]),
+      ...pair.rows.map((cells) => tableRow("td", cells)));
+    place.append(heading, table);
+  }
+
+  function show(row) {
+    opened = row;
+    const clip = data.clips[row];
+    const [name, when] = [nameOf(row), whenOf(row)];
+    find("dialog-name").textContent = `${name}, ${when}`;
+    find("dialog-frame").replaceChildren(noPreview());
     borrow(find("dialog-frame"), row, `Preview of ${name}, ${when}`);
     const said = clip.details.at(-1);
     find("dialog-caption").textContent = said;
@@ -282,6 +325,7 @@
       link.rel = "noreferrer";
       find("dialog-link").append(link);
     }
+    fillPair(clip.pair, row);
     fillDetails(clip.details);
     dialog.scrollTop = 0;
     if (!dialog.open) dialog.showModal();

@@ -1,17 +1,21 @@
 """Drawn clips as sketches, and embeddings in parquet with them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipmill.dedup.copies.fingerprints import SIDE_PX, Sketch, encode, sketch_of
+from clipmill.dedup.copies.fingerprints import SIDE_PX, Detail, Sketch, encode, sketch_of
 from clipmill.dedup.vectors import unit_rows
+from clipmill.scores.detail import NUM_BANDS
 from tests.support.films.score_frames import panned, textured
 
 FINE_PX = 4 * SIDE_PX
+LEVEL = 16
+"""Levels of a band of detail for a factor of e."""
 
 
 def pictures(seed: int, *, from_step: float = 0, num_steps: float = 12, thing: int = 0) -> np.ndarray:
@@ -38,6 +42,17 @@ def made(views: np.ndarray) -> Sketch:
     sketch = sketch_of(views)
     assert sketch is not None
     return sketch
+
+
+def detailed(
+    sketch: Sketch, *, height_px: int = 360, lost: float = 0.0, bars: float = 0.0, blocks: float = 1.0
+) -> Sketch:
+    """The sketch of a copy of this height whose energy in each band is less by ``lost``, as a logarithm."""
+    width_px = height_px * 16 // 9
+    levels = np.tile(200 - 4 * np.arange(NUM_BANDS), (sketch.views.shape[1], 1)) - round(lost * LEVEL)
+    levels[:, int(np.log2(width_px / 16) * 4) :] = 0
+    frame_px = (width_px, round(height_px / (1 - bars)))
+    return replace(sketch, detail=Detail((width_px, height_px), frame_px, blocks, levels.astype(np.uint8)))
 
 
 def towards(other: np.ndarray, similarity: float, *, seed: int) -> np.ndarray:

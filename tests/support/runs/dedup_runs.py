@@ -51,7 +51,7 @@ def run(embeddings: str | Path, output: str | Path, spec: DedupSpec = SPEC, *, c
     assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
     groups = steps.cluster_groups(fitted, assigned, spec, columns_uri=columns)
     found = [steps.find_duplicates(group) for group in groups]
-    return steps.select_keepers(found, str(output), spec, algorithm="perceptual")
+    return steps.select_keepers(found, str(output), spec, algorithm="perceptual", columns_uri=columns)
 
 
 def tree(root: Path) -> dict[str, bytes]:

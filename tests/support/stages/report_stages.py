@@ -11,7 +11,7 @@ from clipmill.planning.graph import build_nodes
 from clipmill.planning.nodes import Node, Placed
 from clipmill.records import CutClip
 from clipmill.stages.base import VERDICT, Column, Reads, Rule, Stage, StageContext
-from clipmill.stages.column_roles import CAPTION, CARD, ENHANCED_CAPTION, FILE, STATUS
+from clipmill.stages.column_roles import CAPTION, CARD, ENHANCED_CAPTION, FILE, SIZE, STATUS
 from clipmill.stages.cut_finder import CutFinder
 from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage
@@ -93,7 +93,7 @@ class Looks(Stage):
     least_sharpness: Annotated[float | None, VERDICT] = 3.0
 
     writes: ClassVar = (
-        score("sharpness", "more is sharper"),
+        Column("sharpness", pa.float64(), "more is sharper", plot=True, rank="desc"),
         score("exposure", "mean luma; 0 black, 1 white"),
         score("colourfulness", "0 is grey"),
         score("blockiness", "1 is none"),
@@ -128,7 +128,7 @@ class FileMaker(EncoderStage):
         Column("height", pa.int32(), "in pixels"),
         Column("framerate", pa.float64(), "frames a second"),
         Column("num_frames", pa.int64(), "frames of the file"),
-        Column("num_bytes", pa.int64(), "size of the file"),
+        Column("num_bytes", pa.int64(), "size of the file", role=SIZE),
         Column("video_codec", pa.string(), "codec of the file"),
         Column("has_audio", pa.bool_(), "whether it has sound"),
     )

@@ -4,8 +4,21 @@ from typing import ClassVar, Literal
 
 import pyarrow as pa
 
+from clipmill.dedup.copies.fingerprints import with_detail
 from clipmill.models.embedding.perceptual import PerceptualEmbedder, describe_and_sketch, describe_either_way
-from clipmill.stages.base import Batch, Column, Frames, Reads, SampleRate, StageContext, Worker, rate
+from clipmill.scores.detail import NUM_MEASURES
+from clipmill.stages.base import (
+    Batch,
+    Column,
+    Frames,
+    Item,
+    Measure,
+    Reads,
+    SampleRate,
+    StageContext,
+    Worker,
+    rate,
+)
 from clipmill.stages.roles import EmbedderStage
 from clipmill.stages.video.embedding.columns import ALGORITHM, EMBEDDING
 
@@ -13,8 +26,8 @@ FRAME_HEIGHT_PX = 240
 """Far more than the descriptor resolves: bars and crops are found at this height."""
 
 SKETCH = Column(
-    "sketch", pa.binary(), "small pictures of the clip that verify copies", table="embeddings",
-    role="fingerprint",
+    "sketch", pa.binary(), "small pictures of the clip that verify copies, and how sharp it is",
+    table="embeddings", role="fingerprint",
 )  # fmt: skip
 
 
@@ -22,10 +35,11 @@ class PerceptualEmbeddingStage(EmbedderStage):
     """A descriptor of how a clip looks over time. It finds copies, not meaning.
 
     Frames are sampled at ``target_fps``. Beside each embedding lies a sketch, a few small pictures of the
-    clip, by which deduplication verifies what may be a copy. With ``mirrored`` a mirror image is one as well.
+    clip, by which deduplication verifies what may be a copy, and the detail of these frames at the source's
+    size, by which it keeps the best one. With ``mirrored`` a mirror image is a copy as well.
     """
 
-    version: ClassVar = 2
+    version: ClassVar = 3
     writes: ClassVar = (EMBEDDING, SKETCH, ALGORITHM)
 
     algorithm: Literal["perceptual"] = "perceptual"
@@ -38,8 +52,10 @@ class PerceptualEmbeddingStage(EmbedderStage):
         return self.algorithm
 
     def reads(self) -> Reads:
-        """Returns the frames that are described."""
-        return Reads(frames=Frames(rate(self.target_fps), FRAME_HEIGHT_PX))
+        """Returns the frames that are described, and their detail at full size."""
+        fps = rate(self.target_fps)
+        measure = Measure("clipmill.scores.detail:frame_detail", fps, (NUM_MEASURES,))
+        return Reads(frames=Frames(fps, FRAME_HEIGHT_PX), measures=(measure,))
 
     def embedder(self) -> PerceptualEmbedder:
         """Returns what embeds clips."""
@@ -54,8 +70,18 @@ class PerceptualEmbeddingStage(EmbedderStage):
             log.debug("%d clips embedded", len(batch))
             return {
                 EMBEDDING.name: list(embedded.rows),
-                SKETCH.name: list(embedded.sketches),
+                SKETCH.name: [
+                    sketch and _with_detail(sketch, item)
+                    for sketch, item in zip(embedded.sketches, batch.items, strict=True)
+                ],
                 ALGORITHM.name: [embedder.algorithm] * len(batch),
             }
 
         return embed
+
+
+def _with_detail(sketch: bytes, item: Item) -> bytes:
+    """A clip without an instant on the grid has one frame and no measure."""
+    if not item.measures or item.frames is None:
+        return sketch
+    return with_detail(sketch, item.measures[0], num_frames=len(item.frames))

@@ -1,0 +1,107 @@
+"""The clip that stays of each group of duplicates, and why."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from clipmill.dedup.best_copy import NOTHING_KNOWN, ClipCopy, advantage, best_copy, in_order
+from clipmill.dedup.copies.fingerprints import decode
+from clipmill.dedup.groups import Compare, is_duplicate, roots
+from clipmill.dedup.vectors import Indices
+from clipmill.dedup_job.step_io import Ranking
+from clipmill.dedup_job.tables.fingerprint_column import sketches_of
+from clipmill.dedup_job.tables.rank_columns import read_facts
+
+EARLIER = "kept in an earlier run"
+_RANKED: Mapping[str, str] = {
+    "hard": "farther from the centre of its cluster",
+    "easy": "nearer to the centre of its cluster",
+    "random": "first by chance",
+    "columns": "first by columns",
+}
+_MOST_IN_ORDER = 64
+"""Clips of a group that are put in order; of a larger one the best stands first, then larger pictures."""
+
+
+@dataclass(frozen=True)
+class BestCopies:
+    """The keepers of groups of copies; ``root`` ``(N,)`` names the group of each row.
+
+    Rows below ``num_known`` were kept in earlier runs: they stay whatever comes.
+    """
+
+    copies: Sequence[ClipCopy]
+    root: Indices
+    num_known: int
+
+    @cached_property
+    def kept(self) -> Indices:
+        """The keeper ``(N,)`` of each row, itself where it stays."""
+        kept = self.root.copy()
+        for members in self._groups:
+            if members[0] >= self.num_known:
+                best = best_copy([self.copies[row] for row in members])
+                kept[members] = next(row for row in members if self.copies[row] is best)
+        return kept
+
+    def alike(self, compare: Compare, *, eps: float) -> Indices:
+        """The keeper ``(N,)`` of each row: every one that goes is alike to its keeper."""
+        kept = np.arange(len(self.root), dtype=np.intp)
+        for members in self._groups:
+            staying = list[int]()
+            for row in self._in_order(members):
+                others = np.array(staying, dtype=np.intp)
+                similarity = compare(np.full(len(others), row), others)
+                if row >= self.num_known and is_duplicate(similarity, eps=eps).any():
+                    kept[row] = others[similarity.argmax()]
+                else:
+                    staying.append(row)
+        return kept
+
+    def because(self, row: int, keeper: int) -> str:
+        """Why the ``keeper`` stays for a row, in words."""
+        if keeper < self.num_known:
+            return EARLIER
+        return str(advantage(self.copies[keeper], self.copies[row]))
+
+    @cached_property
+    def _groups(self) -> list[list[int]]:
+        groups: defaultdict[int, list[int]] = defaultdict(list)
+        for row, root in enumerate(self.root.tolist()):
+            groups[root].append(row)
+        return [members for members in groups.values() if len(members) > 1]
+
+    def _in_order(self, members: Sequence[int]) -> Sequence[int]:
+        """Rows of a group, the best first, behind those of earlier runs."""
+        known = [row for row in members if row < self.num_known]
+        place = {id(self.copies[row]): row for row in members[len(known) :]}
+        new = [self.copies[row] for row in place.values()]
+        if len(new) <= _MOST_IN_ORDER:
+            return [*known, *(place[id(copy)] for copy in in_order(new))]
+        best = best_copy(new)
+        return [*known, place[id(best)], *(row for row in place.values() if self.copies[row] is not best)]
+
+
+def best_copies(nodes: pa.Table, better: Indices, how: Ranking, *, num_known: int) -> BestCopies:
+    """The choice among ``nodes``, of which ``better`` names an earlier one that each is alike to."""
+    ids: list[str] = nodes["id"].to_pylist()
+    sketches = sketches_of(nodes) or [None] * len(ids)
+    facts = read_facts(how.columns_uri, ids)
+    copies = [
+        ClipCopy(name, decode(sketch) if sketch else None, facts.get(name, NOTHING_KNOWN))
+        for name, sketch in zip(ids, sketches, strict=True)
+    ]
+    return BestCopies(copies, roots(better), num_known)
+
+
+def ranked_first(how: Ranking, row: int, keeper: int, *, num_known: int) -> str:
+    """Why a ``keeper`` that ranks before a row stays for it, in words."""
+    del row
+    if keeper < num_known:
+        return EARLIER
+    named = f"{_RANKED[how.which_to_keep]} {', '.join(how.columns)}"
+    return named.strip()

@@ -1,0 +1,85 @@
+"""Of the copies of a film the best one is kept, whatever their names, and the tables say why."""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from footage.encode import H264, HEVC, SAME_BYTES, Encoding, write_film
+from tests.support.films.small_films import FPS, draw_film
+from tests.support.runs.curation import curate_here, rows, small_spec
+
+SIZE_PX = (320, 180)
+NUM_FRAMES = 5 * FPS
+SEEDS = (3, 4)
+STRIDE = {"clip_len_s": 10.0, "clip_stride_s": 10.0}
+SPEC = small_spec(
+    split={"algorithm": "fixed_stride", "fixed_stride": STRIDE}, motion=None, preview=None, quality=None
+)
+LOW_HEVC = Encoding("hevc", HEVC.encoder, {**HEVC.options, "crf": "26"})
+Change = Callable[[Path, Path], None]
+
+
+def shown(source: Path, *, width_px: int, height_px: int) -> Iterator[np.ndarray]:
+    with av.open(source) as container:
+        for frame in container.decode(video=0):
+            yield frame.to_ndarray(format="rgb24", width=width_px, height=height_px, interpolation="BICUBIC")
+
+
+def coded(
+    source: Path, target: Path, *, size_px: tuple[int, int] = SIZE_PX, bar_px: int = 0, by: Encoding = H264
+) -> None:
+    """The film coded again at another size, with bars above and below."""
+    pictures = shown(source, width_px=size_px[0], height_px=size_px[1])
+    boxed = (np.pad(picture, ((bar_px, bar_px), (0, 0), (0, 0))) for picture in pictures)
+    write_film(target, boxed, time_base=Fraction(1, FPS), encoding=by)
+
+
+def trimmed(source: Path, target: Path) -> None:
+    """The same coded pictures without the last fifth."""
+    with av.open(source) as container, av.open(target, "w", options=SAME_BYTES) as output:
+        stream = output.add_stream_from_template(container.streams.video[0], opaque=True)
+        for number, packet in enumerate(container.demux(video=0)):
+            if packet.dts is not None and number < 0.8 * NUM_FRAMES:
+                packet.stream = stream
+                output.mux(packet)
+
+
+COPIES: dict[str, tuple[Change, set[str]]] = {
+    "enlarged": (
+        lambda source, target: coded(source, target, size_px=(640, 360)),
+        {"sharper", "as sharp without being enlarged"},
+    ),
+    "small": (lambda source, target: coded(source, target, size_px=(160, 90)), {"larger picture"}),
+    "boxed": (lambda source, target: coded(source, target, bar_px=30), {"sharper", "smaller bars"}),
+    "hevc": (lambda source, target: coded(source, target, by=LOW_HEVC), {"sharper", "higher bit rate"}),
+    "trimmed": (trimmed, {"longer"}),
+}
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two films of one shot, each with its copies."""
+    folder = tmp_path_factory.mktemp("films")
+    for seed in SEEDS:
+        own = folder / f"film{seed}"
+        original = draw_film(own / "original.mp4", seed=seed, shots=[NUM_FRAMES], size_px=SIZE_PX)
+        for name, (change, _) in COPIES.items():
+            change(original, own / f"{name}.mp4")
+    return folder
+
+
+def test_every_copy_loses_to_its_original(films: Path, tmp_path: Path) -> None:
+    curate_here(films, tmp_path, SPEC)
+    clips = {str(row["clip_id"]): row for row in rows(tmp_path, "clips")}
+    assert len(clips) == len(SEEDS) * (len(COPIES) + 1)
+    names = {clip_id: Path(str(row["source_uri"])) for clip_id, row in clips.items()}
+    kept = {name for clip_id, name in names.items() if clips[clip_id]["status"] == "kept"}
+    assert kept == {films / f"film{seed}" / "original.mp4" for seed in SEEDS}
+    for row in rows(tmp_path, "duplicates"):
+        copy, keeper = names[str(row["clip_id"])], names[str(row["duplicate_of"])]
+        assert (keeper.parent, keeper.stem) == (copy.parent, "original")
+        assert row["kept_because"] in COPIES[copy.stem][1], copy

@@ -22,6 +22,7 @@ from clipmill.limits import LimitsSpec
 from clipmill.outcomes.funnel import Funnel
 from clipmill.outcomes.run_end import Tally
 from clipmill.planning.describe import reads_in_words
+from clipmill.planning.from_spec import in_phases
 from clipmill.planning.nodes import Node, Placed
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
@@ -34,7 +35,7 @@ from clipmill.stages.spec import say_ignored
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
 from clipmill.tasks.video import VideoTask
-from clipmill.tasks.view import task_of
+from clipmill.tasks.view import JoinedTasks, task_of
 
 logger = logging.getLogger(__name__)
 
@@ -150,9 +151,9 @@ class Pipeline:
             return "\n".join([*lines, *(f"  {type(stage).__name__}" for stage in self.folder_stages)])
         return "\n".join([*lines, *(f"  {_line_of(node)}" for node in self.plan().nodes)])
 
-    def plan(self) -> Plan:
+    def plan(self, dedup: DedupSpec | None = None) -> Plan:
         """Returns what a run would do. SpecError, before any work, for stages that cannot run together."""
-        return plan_of(self.stages, limits=LimitsSpec())
+        return plan_of(in_phases(self.stages, dedup), limits=LimitsSpec())
 
     def run(
         self,
@@ -179,14 +180,14 @@ class Pipeline:
                 say_ignored("Pipeline.run", name)
         if self.folder_stages:
             return self._run_folders()
-        plan = self.plan()
+        plan = self.plan(dedup)
         engine = _engine_of(executor or engine)
         check_machine(plan, engine)
-        tasks: list[VideoTask] = []
+        tasks = JoinedTasks()
         output, done = "", None
 
         def take(chunk: Chunk) -> None:
-            tasks.append(task_of(chunk, plan))
+            tasks.take(task_of(chunk, plan))
 
         with kept_processes(memory_limit_bytes=plan.limits.max_child_bytes):
             if plan.output is None:

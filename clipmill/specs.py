@@ -91,7 +91,9 @@ class DedupSpec(StageSpec):
     ``random_state``, ``columns`` by ``rank_columns`` of the clips table, each ascending when ``ascending``
     says so. ``n_clusters`` ``auto`` is clamp(sqrt(N), 1, 50000). ``sim_metric`` is the distance to the
     centroid that ``hard`` and ``easy`` rank by; pairs are compared by cosine, which for directions orders
-    them as l2 does.
+    them as l2 does. ``when`` ``before_captions`` captions only the clips that are kept: stages that can wait
+    run behind deduplication, from a second decode of these clips' spans. ``last`` captions every clip, in the
+    one decode.
     """
 
     stage_name: ClassVar[str] = "dedup"
@@ -118,6 +120,7 @@ class DedupSpec(StageSpec):
     on_bad_rows: Literal["error", "skip"] = "error"
     embedding: str | None = Field(default=None, min_length=1)
     """Key of the embedding that clips are compared by; None is the first one of the run."""
+    when: Annotated[Literal["last", "before_captions"], SPEED] = "last"
     pairwise_batch_size: Annotated[int, Field(ge=1, le=1 << 16), SPEED] = 1024
     max_groups: Annotated[int, Field(ge=1, le=5000), SPEED] = 64
 
@@ -191,13 +194,14 @@ Group = Sequence[tuple[str, Stage]]
 class CurateSpec(StageSpec):
     """A whole curation run. A stage set to null is off.
 
-    ``input_list_json_path``, ``video_limit``, ``decoder``, ``deinterlace``, ``decoder_quality`` and
-    ``verbose`` are the reader's. ``stages`` adds stages to the groups.
+    ``input_list_json_path``, ``metadata``, ``video_limit``, ``decoder``, ``deinterlace``, ``decoder_quality``
+    and ``verbose`` are the reader's. ``stages`` adds stages to the groups.
     """
 
     stage_name: ClassVar[str] = "curate"
 
     input_list_json_path: str | None = Field(default=None, min_length=1)
+    metadata: str | None = Field(default=None, min_length=1)
     video_limit: int | None = Field(default=None, ge=1)
     decoder: Annotated[Decoder, SPEED] = ANY_DECODER
     deinterlace: Annotated[Deinterlace, Affects("interlaced", before="off")] = "auto"
@@ -247,6 +251,7 @@ class CurateSpec(StageSpec):
         return VideoReader(
             input_video_path=source,
             input_list_json_path=self.input_list_json_path,
+            metadata=self.metadata,
             video_limit=self.video_limit,
             decoder=self.decoder,
             deinterlace=self.deinterlace,

@@ -1,7 +1,7 @@
 """From collected state to the six published tables, the same for any order of the runs that made it. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import numpy as np
@@ -33,6 +33,7 @@ class Tables:
 
     ``dropped_s`` splits the time of curated videos that is in no clip by cause. ``num_open`` counts the clips
     of which the next run tries something, windows too. ``failures`` counts what has no result.
+    ``compared`` are the clips that no stage before deduplication rejected.
     """
 
     videos: pa.Table
@@ -44,6 +45,7 @@ class Tables:
     dropped_s: Mapping[str, float]
     num_open: int = 0
     failures: tuple[Tally, ...] = ()
+    compared: pa.Array = field(default_factory=lambda: pa.array([], pa.string()))
 
     def by_name(self) -> dict[str, pa.Table]:
         """Returns table name -> table, in the order of ``TABLES``."""
@@ -54,12 +56,12 @@ def assemble(collection: Collection, *, duplicates: pa.Table | None = None) -> T
     """Returns the tables of a whole snapshot. ``duplicates`` are what semantic deduplication found.
 
     Videos are sorted by URI, clips by source and frames, everything else follows them. Rows of ``duplicates``
-    that speak of a clip that did not pass, or point to one that is not kept, are left out.
+    that speak of a clip that did not pass, or point to one that was not compared, are left out.
     """
     found = repeats_of(duplicates)
     stopped = stopped_clips(found) if collection.plan.num_phases > 1 else None
     tables = assemble_range(collection, stopped=stopped)
-    return with_repeats(tables, usable(found, kept_ids(tables)))
+    return with_repeats(tables, usable(found, kept_ids(tables), tables.compared))
 
 
 def assemble_range(collection: Collection, *, stopped: pa.Array | None = None) -> Tables:
@@ -72,7 +74,7 @@ def assemble_range(collection: Collection, *, stopped: pa.Array | None = None) -
     placed = PlacedClips(collection, verdicts, videos)
     clips = clip_table(placed)
     return Tables(
-        videos=video_table(videos, collection.splits),
+        videos=video_table(videos, collection.splits, collection.source_columns),
         shots=shot_table(videos, collection.splits),
         clips=clips,
         windows=window_table(placed),
@@ -81,7 +83,15 @@ def assemble_range(collection: Collection, *, stopped: pa.Array | None = None) -
         dropped_s=dropped_by_cause(videos, collection.splits),
         num_open=int(verdicts.is_open[placed.places[0]].sum()),
         failures=merged([*failed_videos(videos), *failed_items(collection, verdicts)]),
+        compared=_compared(placed),
     )
+
+
+def _compared(placed: PlacedClips) -> pa.Array:
+    plan, rejected = placed.collection.plan, placed.verdicts.rejected
+    early = [place for place, rejection in rejected.items() if not plan.by_key[rejection.key].phase]
+    places = placed.places[0]
+    return placed.verdicts.rows.ids.take(pa.array(places[~np.isin(places, early)], pa.int64()))
 
 
 def repeats_of(duplicates: pa.Table | None) -> pa.Table:
@@ -101,10 +111,14 @@ def kept_ids(tables: Tables) -> pa.Array:
     return tables.clips.filter(arrow.equal(tables.clips["status"], "kept"))["clip_id"].combine_chunks()
 
 
-def usable(repeats: pa.Table, passed: pa.Array) -> pa.Table:
-    """Returns the repeats of which the clip passed and what it repeats passed and repeats nothing itself."""
+def usable(repeats: pa.Table, passed: pa.Array, compared: pa.Array) -> pa.Table:
+    """Returns the repeats of which the clip passed and what it repeats was compared and repeats nothing.
+
+    A clip stays a duplicate where a stage behind deduplication rejects the one that it repeats: it ran for
+    that one only.
+    """
     marked = repeats.filter(arrow.is_in(repeats["clip_id"], passed))
-    to_passed = arrow.flags(arrow.is_in(marked["duplicate_of"], passed))
+    to_passed = arrow.flags(arrow.is_in(marked["duplicate_of"], compared))
     to_marked = arrow.flags(arrow.is_in(marked["duplicate_of"], marked["clip_id"].combine_chunks()))
     return marked.filter(pa.array(to_passed & ~to_marked))
 

@@ -21,6 +21,7 @@ from clipmill.state.database import Database, scratch_database
 from clipmill.state.schema import OUTCOME, SPLIT_STATE
 from clipmill.state.splits import Row, Splits, splits_of
 from clipmill.storage import store
+from clipmill.storage.source_columns import SourceColumns
 
 _SPLIT = [name for name in SPLIT_STATE.names if name not in OUTCOME.names]
 _WHY = ("reason", "message", "limit", "limit_value")
@@ -32,7 +33,8 @@ class Collection:
 
     ``inspections`` has one row for each source version. ``clips`` are those of every split, with the rows of
     the stages of clips and windows by their current digests, without vectors and bytes. ``copies`` maps the
-    URI of a copy to what it duplicates, which may be a source of another range.
+    URI of a copy to what it duplicates, which may be a source of another range. ``source_columns`` are what
+    the user knows of the sources.
     """
 
     output: str
@@ -42,6 +44,7 @@ class Collection:
     splits: Splits
     clips: ClipRange
     copies: Mapping[str, ExactDuplicate]
+    source_columns: SourceColumns | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Collected:
                 splits=splits_of(_named(self.known.splits(index), inspected)),
                 clips=self.known.clips(index),
                 copies=copies,
+                source_columns=self.known.sources,
             )
 
 
@@ -92,6 +96,7 @@ def collected(
             database,
             plan,
             of="SELECT place, video AS id, is_first FROM found",
+            uris="SELECT place, uri FROM found",
             columns=(*_WHY, *_SPLIT),
             publishes=True,
             clips_per_range=clips_per_range,

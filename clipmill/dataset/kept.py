@@ -27,5 +27,5 @@ def kept_clips(
             places, _ = PlacedClips(collection, verdicts, video_fates(collection, verdicts)).places
             found.append(verdicts.rows.ids.take(pa.array(places[verdicts.has_passed[places]])))
     passed = pa.concat_arrays(found)
-    repeated = usable(repeats, passed)["clip_id"].combine_chunks()
+    repeated = usable(repeats, passed, passed)["clip_id"].combine_chunks()
     return passed.filter(pa.array(~arrow.flags(arrow.is_in(passed, repeated))))

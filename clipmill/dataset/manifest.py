@@ -89,7 +89,7 @@ def _model(key: str, ref: ModelRef) -> Mapping[str, object]:
 
 
 def _stages(plan: Plan) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """Key -> class, version and parameters of every stage, in run order."""
+    """Key -> class, version, parameters and prompts of every stage, in run order."""
     yield from ((stage.name, _fields(plan, stage)) for stage in plan.settings)
     nodes = (plan.extractor, *(node for node in plan.nodes if node.runs_for != "rejected"))
     yield from ((node.key, _fields(plan, node.stage)) for node in nodes)
@@ -104,6 +104,7 @@ def _fields(plan: Plan, stage: Stage) -> Mapping[str, object]:
         "class": f"{kind.__module__}:{kind.__qualname__}",
         "version": stage.version,
         "parameters": parameters,
+        **({"asked": list(stage.asked())} if stage.asked() else {}),
     }
 
 

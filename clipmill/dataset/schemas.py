@@ -45,7 +45,12 @@ TABLES = ("videos", "shots", "clips", "windows", "rejections", "duplicates")
 
 def clips_schema(plan: Plan) -> pa.Schema:
     """Returns the columns of the clips table of a plan."""
-    return pa.schema([*CLIP_PLACE, *_fields(plan, "clip"), *CLIP_FATE])
+    return pa.schema([*CLIP_PLACE, *_fields(plan, "clip"), *CLIP_FATE, *plan.source_fields])
+
+
+def videos_schema(plan: Plan) -> pa.Schema:
+    """Returns the columns of the videos table of a plan."""
+    return pa.schema([*VIDEOS, *plan.source_fields])
 
 
 def windows_schema(plan: Plan) -> pa.Schema:
@@ -56,7 +61,7 @@ def windows_schema(plan: Plan) -> pa.Schema:
 def table_schemas(plan: Plan) -> dict[str, pa.Schema]:
     """Returns table name -> schema, in the order of ``TABLES``."""
     return {
-        "videos": VIDEOS,
+        "videos": videos_schema(plan),
         "shots": SHOTS,
         "clips": clips_schema(plan),
         "windows": windows_schema(plan),

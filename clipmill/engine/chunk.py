@@ -16,8 +16,8 @@ from clipmill.engine.metrics import StageMetric
 from clipmill.engine.work import Work
 from clipmill.errors import ClipmillError
 from clipmill.media.scan.clip_samples import ClipSamples
-from clipmill.planning.judgement import Rejection, judge
-from clipmill.planning.nodes import Node
+from clipmill.planning.judgement import Rejection, judge, source_rows
+from clipmill.planning.nodes import SOURCE, Node
 from clipmill.records import ClipSpan
 from clipmill.stages.reads import Sample
 from clipmill.state.split_outcome import SplitOutcome
@@ -104,8 +104,11 @@ class Chunk:
 
         The rows of a video that is still looked at name none.
         """
+        work = self.work
         made = {
-            node.key: with_effects(self.made[node.key], node.effects_in(self.work.traits or ""))
+            node.key: with_effects(
+                self.made[node.key], node.effects_in(work.traits or "", work.source_values)
+            )
             for node in nodes
             if node.key in self.made
         }
@@ -114,9 +117,9 @@ class Chunk:
     def judged(self, nodes: Sequence[Node]) -> "Chunk":
         """Returns this chunk with the rejections that its rows give."""
         ids = [clip.clip_id for clip in self.clips]
-        return replace(
-            self, rejected=judge([node for node in nodes if node.stage.grain == "clip"], self.rows, ids)
-        )
+        own = [node for node in nodes if node.stage.grain == "clip"]
+        rows = {**self.rows, SOURCE: source_rows(own, self.work.source_values, ids)}
+        return replace(self, rejected=judge(own, rows, ids))
 
     def without_samples(self, later: Iterable[Node]) -> "Chunk":
         """Returns this chunk without the samples that none of ``later`` reads."""

@@ -40,7 +40,9 @@ def _by_video(
     ]
     wanted = pa.array([one for of_item in ids for one in of_item], pa.string())
     owners = np.repeat(np.arange(len(items)), [len(of_item) for of_item in ids])
-    of_item = pa.array([node.effects_in(item.traits or "") for item in items], pa.string())
+    of_item = pa.array(
+        [node.effects_in(item.traits or "", item.source_values) for item in items], pa.string()
+    )
     rows = _read(state, plan, node, wanted, of_item.take(pa.array(owners)))
     rows = rows.filter(arrow.not_equal(rows["outcome"], RETRYABLE))
     of_row = owners[np.asarray(arrow.index_in(rows["id"].combine_chunks(), wanted), dtype=int)]

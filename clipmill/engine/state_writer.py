@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from clipmill.engine.chunk import Chunk, with_effects
+from clipmill.engine.work import Work
 from clipmill.planning.plan import Plan
 from clipmill.state.schema import schema_of
 from clipmill.state.split_rows import split_row
@@ -45,7 +46,7 @@ class StateWriter:
             self._rows[key].append(rows)
         if chunk.split is not None:
             self._splits.append(split_row(chunk.work.video_id, chunk.split, self._plan.extractor))
-            self._name_effects(chunk.work.video_id)
+            self._name_effects(chunk.work)
         self._num_chunks += 1
         is_due = time.monotonic() - self._flushed_s > FLUSH_EVERY_S
         if self._num_chunks >= FLUSH_EVERY_CHUNKS or is_due:
@@ -66,15 +67,15 @@ class StateWriter:
             self._early[work.video_id].setdefault(key, []).extend(rows["id"].to_pylist())
         return chunk
 
-    def _name_effects(self, video_id: str) -> None:
+    def _name_effects(self, work: Work) -> None:
         """Writes the first rows of a video again, with the effects that they turned out to have."""
-        early, traits = self._early.pop(video_id, {}), self._traits.get(video_id, "")
+        early, traits = self._early.pop(work.video_id, {}), self._traits.get(work.video_id, "")
         for node in self._plan.rowed:
-            effects = node.effects_in(traits)
-            if self._store and effects and node.key in early:
+            before, effects = (node.effects_in(one, work.source_values) for one in ("", traits))
+            if self._store and effects != before and node.key in early:
                 self._write({node.key: self._rows[node.key]})
-                ids = pa.array(early[node.key], pa.string())
-                rows = self._store.read(node.key, node.digest, schema=schema_of(node), among=ids)
+                ids, schema = pa.array(early[node.key], pa.string()), schema_of(node)
+                rows = self._store.read(node.key, node.digest, schema=schema, among=ids, effects=before)
                 self._rows[node.key].append(with_effects(rows, effects))
 
     def flush(self) -> None:

@@ -15,6 +15,7 @@ class Work:
     ``video_lacks`` holds those of the video itself. ``repaired_times`` is what the scan said of times that it
     made up; clips are cut by the same times. ``traits`` are those of its split, which options may depend on;
     None where the scan is not through. ``is_plain`` says that the scan found nothing unusual.
+    ``source_values`` are those of the columns about sources that stages read.
     """
 
     source: SourceFile
@@ -26,6 +27,7 @@ class Work:
     repaired_times: str = ""
     traits: str | None = None
     is_plain: bool = False
+    source_values: Mapping[str, object] = field(default_factory=dict[str, object])
 
     @property
     def lacks_split(self) -> bool:

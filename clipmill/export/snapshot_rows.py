@@ -11,12 +11,12 @@ import pyarrow as pa
 from clipmill import arrow
 from clipmill.dataset.snapshots.embeddings import embeddings_of
 from clipmill.dataset.snapshots.record import Snapshot, named_snapshot, table_parts
-from clipmill.dataset.source_columns import SourceColumns, read_source_columns
 from clipmill.errors import SpecError
 from clipmill.export.spool import ROWS_AT_ONCE, Spool, bits_for, order_of
 from clipmill.partition.table import part_rows
 from clipmill.scratch import ScratchFolder
 from clipmill.storage import parquet, store
+from clipmill.storage.source_columns import SourceColumns, read_source_columns
 
 Part = tuple[str, str]
 """The part of a clip (train, val, test or held_out), and why it is held out."""
@@ -55,7 +55,7 @@ class SnapshotRows:
     def clip_columns(self) -> Sequence[str]:
         """Names of the columns of clips."""
         names = parquet.column_names(table_parts(self.output, "clips", snapshot=self.snapshot)[0])
-        return [*names, *(self.source_columns.names if self.source_columns else ())]
+        return list(dict.fromkeys([*names, *(self.source_columns.names if self.source_columns else ())]))
 
     def _has(self, table: str) -> bool:
         return table in self.snapshot.tables

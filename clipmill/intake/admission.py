@@ -5,6 +5,7 @@ file all show as rows that are missing. Memory is that of a range of videos, wha
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -27,11 +28,12 @@ from clipmill.planning.missing import ClipBlock, keys_by_clip, lacks_of
 from clipmill.planning.plan import Plan
 from clipmill.records import Inspection, SourceFile
 from clipmill.state import completeness
-from clipmill.state.clearing import clear_raised
+from clipmill.state.clearing import clear_cut, clear_raised
 from clipmill.state.database import Database, scratch_database
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.split_rows import clip_spans
 from clipmill.state.store import ResultStore
+from clipmill.storage.source_columns import SourceColumns
 
 Row = Mapping[str, object]
 
@@ -50,10 +52,12 @@ def admit(
     """Returns the work of this run as at most ``num_groups`` manifests; empty when nothing is to do.
 
     With ``group_s`` there are only as many as hold so many seconds of video each. ``passed`` are the clips
-    that passed the barriers of the plan; None stands for all. Final failures whose limit was raised since
-    then are tried again.
+    that passed the barriers of the plan; None stands for all. Final failures and results
+    that a limit cut are tried again where it was raised since then.
     """
-    clear_raised(ResultStore(output), plan.digests(), plan.limits)
+    state = ResultStore(output)
+    clear_raised(state, plan.digests(), plan.limits)
+    clear_cut(state, plan.running)
     items = missing_work(Sources(listing_uri), plan, output, passed=passed)
     with work_spool() as spool:
         for item in within_budget(items, plan.limits.max_work_per_run):
@@ -139,7 +143,7 @@ def _work_of_range(
             keys = frozenset(key for key, found in of_videos.items() if place in found)
             item = _work(row, block, lacks, keys)
             if item is not None:
-                yield place, item
+                yield place, _with_values(item, known.plan, known.sources)
 
 
 def _facts(database: Database, places: list[int], splits: pa.Table) -> Iterator[dict[str, object]]:
@@ -180,6 +184,14 @@ def _work(
     )
 
 
+def _with_values(item: Work, plan: Plan, sources: SourceColumns | None) -> Work:
+    """Returns work with the values of the columns about its source that stages read."""
+    names = {name for node in plan.nodes for name in node.source_columns}
+    if sources is None or not names:
+        return item
+    return replace(item, source_values=sources.values_of(item.source.uri, sorted(names)))
+
+
 def _note_complete(known: KnownClips, output: str, index: int, lacking: set[int]) -> None:
     first, last = known.ranges[index]
     rows = known.database.rows(
@@ -193,8 +205,9 @@ def _note_complete(known: KnownClips, output: str, index: int, lacking: set[int]
 def first_work(inspections: Iterable[Inspection], plan: Plan) -> list[Work]:
     """Returns the work of a run that keeps no state: everything, of every readable source."""
     lacks = frozenset(node.key for node in plan.rowed if node.stage.grain == "video")
+    sources = plan.source_columns()
     return [
-        Work(one.source, one.video_id, one.facts, video_lacks=lacks)
+        _with_values(Work(one.source, one.video_id, one.facts, video_lacks=lacks), plan, sources)
         for one in inspections
         if one.video_id is not None and one.facts is not None
     ]

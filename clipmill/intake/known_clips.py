@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from clipmill import arrow
 from clipmill.planning.missing import ClipRange, Windows
-from clipmill.planning.nodes import Node
+from clipmill.planning.nodes import SOURCE, Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import Stage
 from clipmill.stages.process_stage import SEEN_CLIPS
@@ -24,6 +24,7 @@ from clipmill.state.schema import SPLIT_STATE, light_columns, schema_of
 from clipmill.state.splits import LISTS, clips_of
 from clipmill.state.store import ResultStore
 from clipmill.state.winners import RANKS, codes_of, ranks_of
+from clipmill.storage.source_columns import SourceColumns, values_mark
 
 CLIPS_AT_ONCE = 100_000
 CLIPS_PER_VIDEO = 10
@@ -38,13 +39,14 @@ class KnownClips:
 
     Rows count that were made with the options of their videos. ``of`` is a query for ``place`` and ``id`` of
     videos, in the order of the ranges, and ``is_first``: of several places of one id the one that its clips
-    belong to. ``columns`` are those of the split beside its clips. ``publishes`` reads what is published of a
-    stage, not only what decides what is missing.
+    belong to. ``uris`` is a query for ``place`` and ``uri``. ``columns`` are those of the split beside its
+    clips. ``publishes`` reads what is published of a stage, not only what decides what is missing.
     """
 
     database: Database
     plan: Plan
     of: str = "SELECT place, id, true AS is_first FROM videos"
+    uris: str = "SELECT v.place, s.uri FROM videos v JOIN sources s ON s.place = v.source"
     columns: Sequence[str] = ("reason", "repaired_times", "is_partial", "oddities")
     publishes: bool = False
     clips_per_range: int = 0
@@ -52,6 +54,7 @@ class KnownClips:
     def load(self, output: str) -> bool:
         """Reads the rows, each part once; damaged parts are set aside. Returns False if there was one."""
         is_whole = self._load_splits(output)
+        self._load_marks()
         for node in self.plan.rowed:
             parts, schema = ResultStore(output).parts(node.key, node.digest), self._schema(node)
             if node.stage.grain == "video":
@@ -65,6 +68,11 @@ class KnownClips:
                 )
             is_whole &= left is parts
         return is_whole
+
+    @cached_property
+    def sources(self) -> SourceColumns | None:
+        """What the user knows of the sources."""
+        return self.plan.source_columns()
 
     @cached_property
     def ranges(self) -> list[tuple[int, int]]:
@@ -97,7 +105,31 @@ class KnownClips:
             for node in self.plan.rowed
             if node.stage.grain != "video"
         }
-        return replace(found, rows=rows)
+        return replace(found, rows=rows | self._source_rows(index))
+
+    def _source_rows(self, index: int) -> dict[str, pa.Table]:
+        """The columns about the sources of the clips of a range, if there are any."""
+        if self.sources is None:
+            return {}
+        uris = self.database.rows(
+            f"SELECT u.uri FROM clips c JOIN ({self.uris}) u ON u.place = c.video WHERE c.range = {index} "
+            "ORDER BY c.place"
+        )
+        return {SOURCE: self.sources.of(uris["uri"])}
+
+    def _load_marks(self) -> None:
+        """Makes the table ``marks``: names of the values with which a stage's rows must have been made."""
+        self.database.run("CREATE OR REPLACE TABLE marks (video BIGINT, key VARCHAR, mark VARCHAR)")
+        for node in self.plan.rowed:
+            if node.source_columns and self.sources:
+                uris = self.database.rows(self.uris)
+                values = (self.sources.values_of(uri, node.source_columns) for uri in uris["uri"].to_pylist())
+                marks = pa.array([values_mark(one) for one in values], pa.string())
+                found = pa.table({"video": uris["place"], "mark": marks})
+                self.database.run(
+                    f"INSERT INTO marks SELECT video, '{node.key}', mark FROM found WHERE mark <> ''",
+                    found=found,
+                )
 
     def _load_splits(self, output: str) -> bool:
         """Makes the tables ``ranges`` and ``clips``, and spreads the splits over the ranges."""
@@ -200,11 +232,14 @@ class KnownClips:
 
     def _query(self, node: Node) -> Callable[[str], str]:
         owner = "clip_id" if node.stage.grain == "window" else "id"
-        expected = self._expected(node, "c.traits")
+        expected, marks = self._expected(node, "c.traits"), ""
+        if node.source_columns:
+            marks = f"LEFT JOIN marks m ON m.video = c.video AND m.key = '{node.key}' "
+            expected = f"trim({expected} || ' ' || coalesce(m.mark, ''))"
         names = "".join(f', r."{field.name}"' for field in self._rest(node))
         return lambda rows: (
             f'SELECT c.range AS {_RANGE}, c.place AS "{_PLACE}"{names} '
-            f"FROM ({rows}) r JOIN clips c ON r.{owner} = c.id AND r.effects = {expected}"
+            f"FROM ({rows}) r JOIN clips c ON r.{owner} = c.id {marks}WHERE r.effects = {expected}"
         )
 
     def _rest(self, node: Node) -> list[pa.Field]:

@@ -29,12 +29,14 @@ class Shards:
 def plan_shards(plan: Plan, *, output: str, sharding: ShardingSpec) -> Shards:
     """List the source and shard what the state has not seen, by ``source_version``: no file is opened.
 
-    Raises SourceError or OutputError before any work. A source that failed last time for a reason that does
-    not follow from its bytes is inspected again.
+    Raises SourceError or OutputError before any work, and SpecError for ``metadata`` of other videos. A
+    source that failed last time for a reason that does not follow from its bytes is inspected again.
     """
     store.check_writable(output)
     found = list_videos(plan.source, exclude=output)
     sources = found.sources
+    if known := plan.source_columns():
+        known.check_against([one.uri for one in sources])
     clear_raised(ResultStore(output), {INSPECT: inspect_digest(plan.limits)}, plan.limits)
     unseen = not_inspected(sources, plan, output)
     size = max(sharding.videos_per_shard, -(-len(unseen) // sharding.max_shards))

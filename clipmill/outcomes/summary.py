@@ -74,7 +74,7 @@ def summary_of(funnel: Funnel, end: RunEnd) -> Summary:
         time=time,
         sound=_by_status(funnel.sound),
         captions={
-            key: _by_status({status: Count(num, num_unknown=num) for status, num in counts.items()})
+            key: _captions({status: Count(num, num_unknown=num) for status, num in counts.items()})
             for key, counts in funnel.captions.items()
             if counts
         },
@@ -177,6 +177,13 @@ def _by_status(counts: Counts) -> Steps:
     by_number = sorted(counts.items(), key=lambda pair: (-pair[1].items, pair[0]))
     whole = _step("found", sum(counts.values(), start=Count()))
     return (whole, *(_step(status, count) for status, count in by_number))
+
+
+def _captions(counts: Counts) -> Steps:
+    """Windows by status; those of clips that repeat others are calls that were saved."""
+    saved = "calls saved: the clip is a duplicate"
+    steps = _by_status(counts)
+    return tuple(replace(step, label=saved) if step.kind == "duplicate" else step for step in steps)
 
 
 def _adds_up(steps: Steps) -> bool:

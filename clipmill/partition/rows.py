@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from clipmill import arrow, layout
 from clipmill.dataset.snapshots.record import Snapshot, table_parts
-from clipmill.dataset.source_columns import SourceColumns
 from clipmill.dedup_job.selection import KMEANS
 from clipmill.errors import SpecError
 from clipmill.partition.table import PARTS_SCHEMA, part_files
 from clipmill.storage import parquet, store
+from clipmill.storage.source_columns import SourceColumns
 
 CLUSTER = "cluster"
 """Not a column: the cluster that deduplication found a clip in."""

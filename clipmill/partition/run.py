@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.dataset.snapshots.record import Snapshot
-from clipmill.dataset.source_columns import read_source_columns
 from clipmill.errors import OutputError
 from clipmill.partition.caps import beyond_cap
 from clipmill.partition.draw import draw_groups, settled
@@ -38,6 +37,7 @@ from clipmill.partition.table import (
     settings_path,
 )
 from clipmill.storage import conditional, parquet, store
+from clipmill.storage.source_columns import read_source_columns
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from clipmill.planning.graph import Siblings
 from clipmill.planning.registry import BUILT_IN, parameters_of, stage_class
-from clipmill.stages.base import IGNORED, SPEED, VERDICT, Column, Frames, Reads, Stage, marks_of
+from clipmill.stages.base import IGNORED, LIMIT, SPEED, VERDICT, Column, Frames, Reads, Stage, marks_of
 from clipmill.stages.spec import affects_of
 
 GRAINS = {"run": "the run", "video": "videos", "clip": "clips", "window": "windows"}
@@ -24,7 +24,8 @@ _CORE = "core"
 class Parameter:
     """One parameter: its values in words, its default as JSON, and what a change of it does.
 
-    ``changes`` is ``results``, ``results of`` videos with a trait, ``verdict`` or ``speed``.
+    ``changes`` is ``results``, ``results of`` videos with a trait, ``results that it cut``, ``verdict`` or
+    ``speed``.
     """
 
     name: str
@@ -122,7 +123,7 @@ def parameters_in_words(model: type[BaseModel], names: Iterable[str]) -> tuple[P
 
 
 def _changes(field: FieldInfo) -> str:
-    words = {SPEED: "speed", VERDICT: "verdict", IGNORED: "nothing"}
+    words = {SPEED: "speed", VERDICT: "verdict", LIMIT: "results that it cut", IGNORED: "nothing"}
     if affects := affects_of(field):
         return f"results of `{affects.trait}`"
     return next((words[mark] for mark in marks_of(field) if mark in words), "results")

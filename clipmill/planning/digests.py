@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from clipmill import identity
 from clipmill.planning.code.code_digest import code_digest
-from clipmill.planning.nodes import ColumnRef, Node
+from clipmill.planning.nodes import SOURCE, ColumnRef, Node
 from clipmill.stages.base import Effect, Frames, Measure, Motion, Reads, Stage
 from clipmill.stages.process_stage import ProcessStage
 from clipmill.stages.roles import ExtractorStage
@@ -79,6 +79,13 @@ def node_effects(node: Node, earlier: Mapping[str, Node], run: Iterable[Stage]) 
     return tuple(dict.fromkeys([*own, *read]))
 
 
+def source_columns(node: Node, earlier: Mapping[str, Node]) -> tuple[str, ...]:
+    """Returns the columns about sources that a node's rows depend on, by itself or by what it reads."""
+    own = [ref.reference for ref in node.inputs if ref.key == SOURCE]
+    read = [name for other in _read_nodes(node, earlier) for name in other.source_columns]
+    return tuple(sorted({*own, *read}))
+
+
 def _seen(earlier: Mapping[str, Node]) -> Iterator[Node]:
     """Yields all earlier nodes with rows but the extractor: ids of clips carry their spans."""
     return (one for one in earlier.values() if one.digest and not isinstance(one.stage, ExtractorStage))
@@ -86,7 +93,7 @@ def _seen(earlier: Mapping[str, Node]) -> Iterator[Node]:
 
 def _read_nodes(node: Node, earlier: Mapping[str, Node]) -> Iterator[Node]:
     """Yields the nodes whose rows or files a node reads."""
-    yield from (earlier[ref.key] for ref in node.inputs)
+    yield from (earlier[ref.key] for ref in node.inputs if ref.key != SOURCE)
     yield from _owners(node, earlier)
     if isinstance(node.stage, ProcessStage):
         yield from _seen(earlier)
@@ -98,7 +105,11 @@ def _owners(node: Node, earlier: Mapping[str, Node]) -> Iterator[Node]:
 
 def _input_digests(node: Node, earlier: Mapping[str, Node]) -> Iterator[str]:
     for ref in node.inputs:
-        yield column_digest(ref, earlier[ref.key])
+        yield (
+            f"{ref.reference}:{ref.column.type}"
+            if ref.key == SOURCE
+            else column_digest(ref, earlier[ref.key])
+        )
     for owner in _owners(node, earlier):
         yield owner.digest
 

@@ -1,13 +1,13 @@
 """The plan of a spec."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from clipmill.errors import SpecError
-from clipmill.planning.nodes import Placed
+from clipmill.planning.nodes import DEDUP, Placed, behind_barrier
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
 from clipmill.planning.registry import make_stage, stage_class
-from clipmill.specs import CurateSpec, StageUse
+from clipmill.specs import CurateSpec, DedupSpec, StageUse
 from clipmill.stages.base import Stage
 
 
@@ -16,7 +16,14 @@ def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> Plan:
     for name, uri in (("source", source), ("output", output)):
         if not uri.strip():
             raise SpecError(f"the {name} is empty: name a folder, a file or a URI")
-    return plan_of(list(placed_stages(spec, source=source, output=output)), limits=spec.limits)
+    placed = in_phases(placed_stages(spec, source=source, output=output), spec.dedup)
+    return plan_of(placed, limits=spec.limits)
+
+
+def in_phases(placed: Iterable[Placed], dedup: DedupSpec | None) -> list[Placed]:
+    """Returns the stages, with those that can wait behind deduplication where it asks for that."""
+    waits = dedup is not None and dedup.when == "before_captions"
+    return behind_barrier(placed, DEDUP) if waits else list(placed)
 
 
 def placed_stages(spec: CurateSpec, *, source: str, output: str) -> Iterator[Placed]:

@@ -3,30 +3,35 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from clipmill.base_columns import RESERVED, STATE_COLUMNS
 from clipmill.errors import SpecError
-from clipmill.planning.digests import node_digest, node_effects
-from clipmill.planning.nodes import BARRIERS, Node, Placed, find_column
+from clipmill.planning.digests import node_digest, node_effects, source_columns
+from clipmill.planning.nodes import BARRIERS, NO_COLUMNS, SOURCE, ColumnRef, Node, Placed, find_column
 from clipmill.planning.order import Edges, run_order
 from clipmill.planning.process_stages import encoder_before
 from clipmill.stages.base import Column, Frames, Reads, S, Stage
 from clipmill.stages.process_stage import ProcessStage
+from clipmill.stages.roles import EmbedderStage
 
 CLIP_FRAME_BYTES = 48 << 20
 """Most bytes of one clip's sampled frames over all stages; budgets shrink in proportion."""
 
 
-def build_nodes(placed: Sequence[Placed], *, windows: str) -> tuple[Node, ...]:
+def build_nodes(
+    placed: Sequence[Placed], *, windows: str, source: pa.Schema = NO_COLUMNS
+) -> tuple[Node, ...]:
     """Returns the stages in run order, bound, with resolved columns and digests.
 
     SpecError, in one line, for two stages of one key, a column that no stage or two stages write, a column
     with a reserved name, a rule over a column of a type that bounds cannot compare, and a circle of reads.
-    ``windows`` is the digest of where windows lie.
+    ``windows`` is the digest of where windows lie, ``source`` are the columns about sources.
     """
     placed = bound(with_required(placed))
     stages = {one.name: one.stage for one in placed}
     _check_columns(placed)
-    reads = {one.name: _read_keys(one, stages) for one in placed}
+    reads = {one.name: _read_keys(one, stages, source) for one in placed}
     edges = Edges(
         {one.name: reads[one.name] | encoder_before(placed, place) for place, one in enumerate(placed)}
     )
@@ -34,12 +39,20 @@ def build_nodes(placed: Sequence[Placed], *, windows: str) -> tuple[Node, ...]:
     share = _frames_share(one.stage for one in ordered)
     done: dict[str, Node] = {}
     for one in ordered:
-        node = _with_seen(_node(one, stages, share), done.values())
+        node = _with_seen(_node(one, stages, share, source), done.values())
         _check_rules(node)
-        node = replace(node, phase=_phase(one, reads[one.name], done))
+        phase, columns = _phase(one, reads[one.name], done), source_columns(node, done)
+        node = replace(node, phase=phase, source_columns=columns)
+        _check_source_columns(node)
         effects = node_effects(node, done, stages.values())
         done[one.name] = replace(node, digest=node_digest(node, done, windows=windows), effects=effects)
     return tuple(done.values())
+
+
+def _check_source_columns(node: Node) -> None:
+    if node.source_columns and (node.stage.grain == "video" or isinstance(node.stage, EmbedderStage)):
+        what = "an embedding" if isinstance(node.stage, EmbedderStage) else "a stage of whole videos"
+        raise SpecError(f"stage {node.key} is {what} and depends on {node.source_columns[0]}: it cannot")
 
 
 def _phase(one: Placed, reads: frozenset[str], done: Mapping[str, Node]) -> int:
@@ -86,9 +99,9 @@ def _reads(one: Placed) -> Reads:
         raise SpecError(f"stage {one.name}: {error}") from error
 
 
-def _read_keys(one: Placed, stages: Mapping[str, Stage]) -> frozenset[str]:
+def _read_keys(one: Placed, stages: Mapping[str, Stage], source: pa.Schema) -> frozenset[str]:
     reads = _reads(one)
-    columns = {find_column(dict(stages), name, reader=one.name).key for name in reads.columns}
+    columns = {ref.key for ref in _inputs(one, stages, source)} - {SOURCE}
     owners = {artifact.partition(".")[0] for artifact in reads.artifacts}
     for owner in owners:
         if owner not in stages:
@@ -96,10 +109,14 @@ def _read_keys(one: Placed, stages: Mapping[str, Stage]) -> frozenset[str]:
     return frozenset(columns | owners)
 
 
-def _node(one: Placed, stages: Mapping[str, Stage], share: float) -> Node:
-    reads = _reads(one)
-    inputs = tuple(find_column(dict(stages), name, reader=one.name) for name in reads.columns)
-    return Node(one.name, one.stage, _within(reads, share), inputs, runs_for=one.stage.runs_on)
+def _inputs(one: Placed, stages: Mapping[str, Stage], source: pa.Schema) -> tuple[ColumnRef, ...]:
+    names = _reads(one).columns
+    return tuple(find_column(dict(stages), name, reader=one.name, source=source) for name in names)
+
+
+def _node(one: Placed, stages: Mapping[str, Stage], share: float, source: pa.Schema) -> Node:
+    reads = _within(_reads(one), share)
+    return Node(one.name, one.stage, reads, _inputs(one, stages, source), runs_for=one.stage.runs_on)
 
 
 def _with_seen(node: Node, earlier: Iterable[Node]) -> Node:

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
-from clipmill.planning.nodes import Node, find_column
+from clipmill.planning.nodes import SOURCE, Node, find_column
 from clipmill.stages.base import Rule, Stage
 
 RESULT, FINAL, RETRYABLE, CLEARED, LOST = "result", "final", "retryable", "cleared", "lost"
@@ -65,6 +65,17 @@ def _rejecting(node: Node, rows: "AlignedRows") -> Iterator[np.ndarray]:
         yield ~np.asarray(verdicts["reason"].is_null())
 
 
+def source_rows(nodes: Iterable[Node], values: Mapping[str, object], ids: Sequence[str]) -> pa.Table:
+    """Returns the columns about their source that rules may read, the same for each of a video's clips."""
+    refs = {ref.column.name: ref.column for node in nodes for ref in node.inputs if ref.key == SOURCE}
+    columns = {
+        name: pa.array([values.get(name)] * len(ids), column.type)
+        for name, column in refs.items()
+        if column.can_be_bounded
+    }
+    return pa.table({"id": pa.array(ids, pa.string()), **columns})
+
+
 class AlignedRows:
     """Columns of several stages, one value for each id; null where a stage has no row for it."""
 
@@ -98,9 +109,9 @@ class AlignedRows:
         return self._aligned[key]
 
     def column(self, key: str, name: str) -> pa.ChunkedArray | None:
-        """Returns one column, or None where the stage has no rows."""
+        """Returns one column, or None where the stage has no rows, or the source no such column."""
         table = self.of(key)
-        return None if table is None else table[name]
+        return table[name] if table is not None and name in table.column_names else None
 
     def read_by(self, node: Node) -> pa.Table | None:
         """Returns a stage's own columns and those that it reads, by their bare names.

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from clipmill import arrow, identity
 from clipmill.planning.judgement import FINAL, RESULT, RETRYABLE, AlignedRows, Rejection, first_rejecting
-from clipmill.planning.nodes import Node
+from clipmill.planning.nodes import SOURCE, Node
 from clipmill.planning.plan import Plan
 from clipmill.planning.process_stages import clips_digest
 from clipmill.records import ClipSpan
@@ -85,7 +85,7 @@ class ClipRange:
 
     def block(self, plan: Plan, passed: frozenset[str] | None = None) -> ClipBlock:
         """Returns what a plan looks at to see what the clips lack."""
-        of_clips: dict[str, pa.Table] = {}
+        of_clips = {SOURCE: self.rows[SOURCE]} if SOURCE in self.rows else {}
         done: dict[str, np.ndarray] = {}
         for node in plan.rowed:
             if node.stage.grain == "clip":
@@ -135,6 +135,8 @@ def _rejected_at(plan: Plan, block: ClipBlock) -> np.ndarray:
 
 def _settled(rows: pa.Table) -> pa.Table:
     """Returns rows without the outcome of failures that are tried again: those reject nothing yet."""
+    if "outcome" not in rows.column_names:
+        return rows  # of sources
     outcomes = rows["outcome"].combine_chunks()
     known = arrow.if_else(arrow.equal(outcomes, RETRYABLE), pa.scalar(None, pa.string()), outcomes)
     return rows.set_column(rows.schema.get_field_index("outcome"), "outcome", known)

@@ -1,7 +1,7 @@
 """A stage in its place in a run."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pyarrow as pa
@@ -10,11 +10,18 @@ from clipmill.errors import SpecError
 from clipmill.stages.base import Column, Effect, Reads, Rule, Stage
 from clipmill.stages.reads import Sample
 from clipmill.stages.roles import ExtractorStage
+from clipmill.storage.source_columns import PREFIX, values_mark
 
 RunsFor = Literal["passed", "all", "rejected"]
 
-BARRIERS = ("dedup",)
+DEDUP = "dedup"
+BARRIERS = (DEDUP,)
 """What ``after`` may name beside a key: the stage runs once all clips of the run have come so far."""
+
+
+NO_COLUMNS = pa.schema([])
+SOURCE = "source."
+"""Key of the columns that users have of their sources; no stage can have it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,13 @@ class Placed:
     def name(self) -> str:
         """The key, or the stage's name where none was chosen."""
         return self.key or self.stage.name
+
+
+def behind_barrier(placed: Iterable[Placed], barrier: str) -> list[Placed]:
+    """Returns the stages, of which those that can wait run behind a barrier, unless they were placed."""
+    return [
+        replace(one, after=barrier) if type(one.stage).can_wait and not one.after else one for one in placed
+    ]
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,8 @@ class Node:
     ``reads`` are the stage's own, with byte budgets of this run. ``inputs`` are the columns that it reads.
     ``digest`` names how its rows were made; empty for a stage without rows. ``runs_for`` says for which items
     the stage runs: those that no earlier rule rejected, all, or only the rejected ones. ``phase`` counts the
-    barriers before it. ``effects`` are options that change its rows for some videos only. ``folder`` is where
+    barriers before it. ``effects`` are options that change its rows for some videos only. ``source_columns``
+    are the columns about sources that its rows depend on, by itself or by what it reads. ``folder`` is where
     its files go inside of the documented folders, empty for the documented place.
     """
 
@@ -68,15 +83,19 @@ class Node:
     runs_for: RunsFor = "passed"
     phase: int = 0
     effects: tuple[Effect, ...] = ()
+    source_columns: tuple[str, ...] = ()
     folder: str = ""
 
-    def effects_in(self, traits: str) -> str:
+    def effects_in(self, traits: str, source: Mapping[str, object] | None = None) -> str:
         """Returns what the rows of a video must say in the column ``effects``; empty for an ordinary one.
 
-        ``traits`` are those of the video's split, with spaces between them.
+        ``traits`` are those of the video's split, with spaces between them. ``source`` are the values of the
+        columns about sources; those that the rows depend on are named by one mark behind the options.
         """
         there = traits.split()
-        return " ".join(sorted({one.text for one in self.effects if one.trait in there}))
+        options = sorted({one.text for one in self.effects if one.trait in there})
+        mark = values_mark({name: (source or {}).get(name) for name in self.source_columns})
+        return " ".join([*options, *([mark] if mark else [])])
 
     def effects_column(self, traits: pa.Array) -> pa.Array:
         """Returns ``effects_in`` of each of ``traits``; null counts as none."""
@@ -128,8 +147,15 @@ class Node:
                 yield self.published_name(column.name), column
 
 
-def find_column(nodes: dict[str, Stage], reference: str, *, reader: str) -> ColumnRef:
-    """Returns the column that ``key:column`` or a bare name means. SpecError names reader and remedy."""
+def find_column(
+    nodes: dict[str, Stage], reference: str, *, reader: str, source: pa.Schema = NO_COLUMNS
+) -> ColumnRef:
+    """Returns the column that ``key:column``, ``source.column`` or a bare name means.
+
+    ``source`` are the columns about sources. SpecError names reader and remedy.
+    """
+    if reference.startswith(PREFIX):
+        return _source_column(reference, reader, source)
     key, colon, name = reference.rpartition(":")
     owners = [key] if colon else [other for other, stage in nodes.items() if stage.column(reference)]
     if colon and key not in nodes:
@@ -141,6 +167,13 @@ def find_column(nodes: dict[str, Stage], reference: str, *, reader: str) -> Colu
         keys = " and ".join(ref.key for ref in found)
         raise SpecError(f"stage {reader} reads {reference}, which {keys} write: say {found[0].key}:{name}")
     return found[0]
+
+
+def _source_column(reference: str, reader: str, source: pa.Schema) -> ColumnRef:
+    if reference not in source.names:
+        have = f"it has {', '.join(source.names)}" if source.names else "name a file of columns as metadata"
+        raise SpecError(f"stage {reader} reads {reference}, which no source has; {have}")
+    return ColumnRef(SOURCE, Column(reference, source.field(reference).type, "of the source"), reference)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
+import pyarrow as pa
+
 from clipmill import identity
 from clipmill.errors import SpecError
 from clipmill.limits import LimitsSpec
 from clipmill.planning import registry
 from clipmill.planning.graph import build_nodes
-from clipmill.planning.nodes import Node, Placed
+from clipmill.planning.nodes import NO_COLUMNS, Node, Placed
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.base import ModelRef, Stage
 from clipmill.stages.encode_options import EncodeOptions
@@ -23,6 +25,7 @@ from clipmill.stages.roles import (
     WindowStage,
     WriterStage,
 )
+from clipmill.storage.source_columns import SourceColumns, read_source_columns
 
 INSPECT_VERSION = 1
 FILTERED = "filtered"
@@ -36,7 +39,7 @@ class Plan:
 
     ``nodes`` are the stages of clips and windows in run order; ``settings`` are the stages of the grain
     ``run``. ``output`` is None where nothing is written. Stages of phases before ``phase`` are there to be
-    read, and do not run.
+    read, and do not run. ``source_fields`` are the columns that the user has of the sources.
     """
 
     source: SourceOptions
@@ -47,6 +50,7 @@ class Plan:
     nodes: tuple[Node, ...]
     settings: tuple[Stage, ...] = field(default=())
     phase: int = 0
+    source_fields: pa.Schema = NO_COLUMNS
 
     @cached_property
     def by_key(self) -> Mapping[str, Node]:
@@ -123,6 +127,10 @@ class Plan:
         """Returns the plan of one phase: without the stages behind the barrier that ends it."""
         return replace(self, nodes=tuple(node for node in self.nodes if node.phase <= phase), phase=phase)
 
+    def source_columns(self) -> SourceColumns | None:
+        """Reads what the user knows of the sources. SpecError where its columns are others by now."""
+        return options_columns(self.source, self.source_fields) if self.source.metadata else None
+
     def digests(self) -> dict[str, str]:
         """Returns key -> digest of everything that leaves rows."""
         found = {node.key: node.digest for node in (self.extractor, *self.rowed)}
@@ -151,8 +159,10 @@ def plan_of(stages: Sequence[Stage | Placed], *, limits: LimitsSpec) -> Plan:
     windows = _one(settings, WindowStage)
     assert windows is not None
     source, writer = _one(settings, ReaderStage), _one(settings, WriterStage)
-    nodes = build_nodes([*settings, *rest], windows=windows.places_digest())
-    if source is None:
+    options = source.source() if source else None
+    fields = options_columns(options).rows.schema if options and options.metadata else NO_COLUMNS
+    nodes = build_nodes([*settings, *rest], windows=windows.places_digest(), source=fields)
+    if options is None:
         raise SpecError("the pipeline has no reader: add a VideoReader as its first stage")
     output = writer.output() if writer else None
     extractor = next(node for node in nodes if isinstance(node.stage, ExtractorStage))
@@ -160,14 +170,21 @@ def plan_of(stages: Sequence[Stage | Placed], *, limits: LimitsSpec) -> Plan:
         node for node in nodes if node.stage.grain in ("clip", "window", "video") and node is not extractor
     ]
     return Plan(
-        source=source.source(),
+        source=options,
         output=output,
         limits=limits,
         extractor=extractor,
         windows=next(node.stage for node in nodes if isinstance(node.stage, WindowStage)),
         nodes=tuple(_for_output(kept, writer)),
         settings=tuple(node.stage for node in nodes if node.stage.grain == "run"),
+        source_fields=fields,
     )
+
+
+def options_columns(source: SourceOptions, schema: pa.Schema | None = None) -> SourceColumns:
+    """Returns the columns of a source's ``metadata``."""
+    assert source.metadata
+    return read_source_columns(source.metadata, root=source.path, schema=schema)
 
 
 def _with_defaults(placed: Sequence[Placed]) -> list[Placed]:

@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+import pyarrow as pa
+
 from clipmill.planning.nodes import Node
 from clipmill.report.limits import length_limit, node_limits
 from clipmill.report.plan_records import CaptionColumns, PlanView, PublishedColumn, StageColumns
 from clipmill.report.threshold_places import threshold_places
-from clipmill.stages.base import Grain
-from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, FILE, STATUS
+from clipmill.stages.base import Column, Grain
+from clipmill.stages.column_roles import CAPTION, CARD, ENHANCED_CAPTION, FILE, STATUS
 from clipmill.stages.roles import EncoderStage
+from clipmill.storage.source_columns import PREFIX
 
 
 class Planned(Protocol):
@@ -18,6 +21,11 @@ class Planned(Protocol):
     @property
     def extractor(self) -> Node:
         """The stage that cuts videos into clips."""
+        ...
+
+    @property
+    def source_fields(self) -> pa.Schema:
+        """The columns that the user has of the sources."""
         ...
 
     @property
@@ -32,7 +40,7 @@ def plan_view(plan: Planned) -> PlanView:
     encoders = [node for node in nodes if isinstance(node.stage, EncoderStage)]
     windows = tuple(_stages(nodes, "window"))
     return PlanView(
-        clip_stages=tuple(_stages(nodes, "clip")),
+        clip_stages=(*_source_columns(plan.source_fields), *_stages(nodes, "clip")),
         captions=tuple(_captions(windows)),
         limits=(*length_limit(plan.extractor.stage), *node_limits(nodes)),
         places=tuple(threshold_places(nodes)),
@@ -51,6 +59,24 @@ def _stages(nodes: Sequence[Node], grain: Grain) -> Iterator[StageColumns]:
         )
         if node.stage.grain == grain and columns:
             yield StageColumns(node.key, columns)
+
+
+def _source_columns(fields: pa.Schema) -> Iterator[StageColumns]:
+    """What the user has of the sources; texts are on the cards of the clips, too."""
+    columns = tuple(
+        PublishedColumn(
+            field.name,
+            Column(
+                field.name.removeprefix(PREFIX),
+                field.type,
+                "",
+                role=CARD if pa.types.is_string(field.type) else "",
+            ),
+        )
+        for field in fields
+    )
+    if columns:
+        yield StageColumns("source", columns)
 
 
 def _captions(stages: Sequence[StageColumns]) -> Iterator[CaptionColumns]:

@@ -18,6 +18,7 @@ from clipmill.stages.resources import Resources
 from clipmill.stages.spec import (
     BOUND,
     IGNORED,
+    LIMIT,
     MIN_CLIP_S,
     SPEED,
     VERDICT,
@@ -49,7 +50,7 @@ Grain = Literal["run", "video", "clip", "window"]
 S = TypeVar("S", bound="Stage")
 
 __all__ = [
-    "BOUND", "IGNORED", "MIN_CLIP_S", "SPEED", "VERDICT", "Affects", "Artifact", "Batch", "Column",
+    "BOUND", "IGNORED", "LIMIT", "MIN_CLIP_S", "SPEED", "VERDICT", "Affects", "Artifact", "Batch", "Column",
     "CompositeStage", "Cpus", "Effect", "Failed", "FrameSamples", "Frames", "Grain", "Item", "Mark",
     "Measure", "ModelRef", "Motion", "MotionSamples", "ProcessingStage", "Reads", "Resources",
     "Results", "Rule", "RunView", "SampleRate", "Sound", "Spec", "Stage", "StageContext",
@@ -79,8 +80,9 @@ class Stage(StageSpec):
     """One step of a run. Its parameters are its fields.
 
     ``runs_on`` ``all`` also runs for items that an earlier rule rejected. ``on_failure`` ``drop`` rejects an
-    item that the stage failed on, for ``failure_reason``. ``code`` says how the digest of a user's stage
-    follows its source: ``source`` reads the code, ``version`` trusts ``version``.
+    item that the stage failed on, for ``failure_reason``. A stage that ``can_wait`` runs behind deduplication
+    where a run asks for it (``dedup.when``), and then for the clips that are kept only. ``code`` says how the
+    digest of a user's stage follows its source: ``source`` reads the code, ``version`` trusts ``version``.
     """
 
     name: ClassVar[str] = ""
@@ -90,6 +92,7 @@ class Stage(StageSpec):
     runs_on: ClassVar[Literal["passed", "all"]] = "passed"
     on_failure: ClassVar[Literal["keep", "drop"]] = "keep"
     failure_reason: ClassVar[str] = ""
+    can_wait: ClassVar[bool] = False
     code: ClassVar[Literal["source", "version"]] = "source"
     writes: ClassVar[tuple[Column, ...]] = ()
     artifacts: ClassVar[tuple[Artifact, ...]] = ()
@@ -152,6 +155,10 @@ class Stage(StageSpec):
 
     def models(self) -> tuple[ModelRef, ...]:
         """Returns the models that the stage uses."""
+        return ()
+
+    def asked(self) -> tuple[str, ...]:
+        """Returns the texts that the stage asks a model; the manifest has them."""
         return ()
 
     def rules(self) -> tuple[Rule, ...]:

@@ -30,7 +30,8 @@ def record_of(kind: type[R], spec: Spec) -> R:
 class SourceOptions:
     """Which videos a run reads: all below ``path``, or those that a JSON list names.
 
-    ``limit`` keeps the first so many in listing order; None keeps all.
+    ``limit`` keeps the first so many in listing order; None keeps all. ``metadata`` is a CSV or parquet file
+    with columns about the videos.
     """
 
     path: str
@@ -39,6 +40,7 @@ class SourceOptions:
     decoder: Decoder
     deinterlace: Deinterlace = "auto"
     decoder_quality: DecoderQuality = "exact"
+    metadata: str | None = None
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,9 @@ class Mark(Enum):
 
     ``VERDICT`` changes what is rejected, not what is computed. ``SPEED`` changes no result. ``BOUND`` is set
     by ``Stage.bind`` only; a spec cannot set it, and it is part of the digest. ``IGNORED`` is a parameter of
-    NeMo Curator's that has no meaning here: it is taken, and a line says so. A field without a mark is part
+    NeMo Curator's that has no meaning here: it is taken, and a line says so. ``LIMIT`` bounds the work on one
+    item: a result that it cut names it in the columns ``limit`` and ``limit_value``, and is made again where
+    it was raised; the others do not depend on it. A field without a mark is part
     of the digest, unless it is marked ``Affects``.
     """
 
@@ -32,9 +34,11 @@ class Mark(Enum):
     SPEED = 2
     BOUND = 3
     IGNORED = 4
+    LIMIT = 5
 
 
-VERDICT, SPEED, BOUND, IGNORED = Mark.VERDICT, Mark.SPEED, Mark.BOUND, Mark.IGNORED
+VERDICT, SPEED, BOUND = Mark.VERDICT, Mark.SPEED, Mark.BOUND
+IGNORED, LIMIT = Mark.IGNORED, Mark.LIMIT
 
 Cpus = Annotated[float, Field(ge=0.01), SPEED]
 """CPU cores a stage asks for; clamped to the machine where it runs. Ray counts in 1/10,000."""
@@ -92,8 +96,13 @@ class Spec(CheckedModel):
     def result_fields(self) -> dict[str, object]:
         """Returns the fields that change what is computed and differ from their default, as JSON values."""
         of_some = {name for name, field in type(self).model_fields.items() if affects_of(field)}
-        keep = self.fields_without(Mark.SPEED, Mark.VERDICT, Mark.IGNORED) - of_some
+        keep = self.fields_without(Mark.SPEED, Mark.VERDICT, Mark.IGNORED, Mark.LIMIT) - of_some
         return self.model_dump(mode="json", include=keep, exclude_defaults=True)
+
+    def own_limits(self) -> dict[str, float]:
+        """Returns the values of the fields that are limits."""
+        own = set(type(self).model_fields) - self.fields_without(Mark.LIMIT)
+        return {name: float(getattr(self, name)) for name in sorted(own)}
 
     def effects(self) -> tuple[Effect, ...]:
         """Returns what the options that change results of some videos only do at their values."""

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from clipmill import layout
+from clipmill import arrow, layout
 from clipmill.errors import SpecError
 from clipmill.limits import LimitsSpec
 from clipmill.outcomes.patience import is_raised
-from clipmill.planning.judgement import CLEARED, FINAL
+from clipmill.planning.judgement import CLEARED, FINAL, LOST
+from clipmill.planning.nodes import Node
 from clipmill.state.failures import Failure, failures
 from clipmill.state.part_set import COMPLETE
 from clipmill.state.schema import OUTCOME
@@ -34,6 +35,21 @@ def clear_raised(state: ResultStore, digests: Mapping[str, str], limits: LimitsS
         return one.outcome == FINAL and is_raised(one.limit, one.limit_value, limits)
 
     return _clear(state, digests.items(), is_wanted)
+
+
+def clear_cut(state: ResultStore, nodes: Iterable[Node]) -> list[Cleared]:
+    """Gives up results that a limit of their stage cut, where it is larger now: they are made again."""
+    found: list[Cleared] = []
+    for node in (node for node in nodes if node.stage.own_limits()):
+        rows = state.limited_rows(node.key, node.digest)
+        for name, value in node.stage.own_limits().items():
+            cut = rows.filter(
+                arrow.both(arrow.equal(rows["limit"], name), arrow.less(rows["limit_value"], value))
+            )
+            pairs = zip(cut["run_id"].to_pylist(), cut["id"].to_pylist(), strict=True)
+            _append(state, node.key, node.digest, pairs, LOST)
+            found += [Cleared(node.key, name, len(cut))] if len(cut) else []
+    return found
 
 
 def clear(output: str, *, stage: str = "", reason: str = "") -> list[Cleared]:
@@ -75,15 +91,20 @@ def _clear(
         latest = {one.id: one for one in by_run}
         found = [one for one in latest.values() if is_wanted(one)]
         counts.update((key, one.reason) for one in found)
-        _append(state, key, digest, found)
+        _append(state, key, digest, ((one.run_id, one.id) for one in found), CLEARED)
     return [Cleared(*names, num_items) for names, num_items in sorted(counts.items())]
 
 
-def _append(state: ResultStore, key: str, digest: str, found: Iterable[Failure]) -> None:
-    """A cleared row has the run of the last failure that it takes away: what fails later counts again."""
+def _append(
+    state: ResultStore, key: str, digest: str, found: Iterable[tuple[str, str]], outcome: str
+) -> None:
+    """Appends rows for pairs of a run and an id.
+
+    Such a row has the run of the last row that it takes away: what comes later counts again.
+    """
     by_run: dict[str, list[str]] = defaultdict(list)
-    for one in found:
-        by_run[one.run_id].append(one.id)
+    for run_id, item in found:
+        by_run[run_id].append(item)
     for run_id, ids in sorted(by_run.items()):
-        rows = [{"id": item, "outcome": CLEARED} for item in ids]
+        rows = [{"id": item, "outcome": outcome} for item in ids]
         state.append(key, digest, pa.Table.from_pylist(rows, schema=OUTCOME), run_id=run_id)

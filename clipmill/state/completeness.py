@@ -23,9 +23,14 @@ VERSION = 1
 
 
 def can_be_noted(plan: Plan) -> bool:
-    """Returns False if a stage judges whole videos: its rows count only for the clips that it was shown."""
+    """Returns False if what a video lacks follows from more than its rows.
+
+    A stage that judges whole videos counts only for the clips that it was shown, and one that reads columns
+    about sources for the values that these have.
+    """
     return not any(
-        isinstance(node.stage, ProcessStage) and node.stage.wants_whole_video for node in plan.nodes
+        node.source_columns or (isinstance(node.stage, ProcessStage) and node.stage.wants_whole_video)
+        for node in plan.nodes
     )
 
 

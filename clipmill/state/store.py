@@ -5,7 +5,7 @@ rows under the same name, or rows that a reader drops.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state import part_file
 from clipmill.state.part_file import DamagedPart
 from clipmill.state.part_set import PartSet, forget_complete, parts_of
+from clipmill.state.schema import OUTCOME
 from clipmill.state.winners import best_rows, without_cleared
 from clipmill.storage import store
 
@@ -113,7 +114,13 @@ class ResultStore:
         uris = self.parts(key, digest).live
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             chosen = [uri for uri, fails in zip(uris, pool.map(_has_failures, uris), strict=True) if fails]
-        return _concat(chosen, schema, columns, among, but=RESULT)
+        return _concat(chosen, schema, columns, among, keep=_is_no_result)
+
+    def limited_rows(self, key: str, digest: str) -> pa.Table:
+        """Returns the results that name a limit which cut them and that no lost row takes away."""
+        columns = ["limit", "limit_value"]
+        rows = _concat(self.parts(key, digest).live, OUTCOME, columns, None, keep=_may_be_limited)
+        return without_cleared(rows)
 
     def parts(self, key: str, digest: str) -> PartSet:
         """Returns the parts of a stage."""
@@ -122,6 +129,16 @@ class ResultStore:
     def folder(self, key: str, digest: str) -> str:
         """Returns the folder of the parts of a stage."""
         return layout.join(layout.state_dir(self.root_uri), key, digest)
+
+
+def _is_no_result(rows: pa.Table) -> pa.Array:
+    return arrow.not_equal(rows["outcome"], RESULT)
+
+
+def _may_be_limited(rows: pa.Table) -> pa.Array:
+    is_lost = arrow.flags(arrow.equal(rows["outcome"], LOST))
+    is_cut = arrow.flags(arrow.equal(rows["outcome"], RESULT)) & arrow.flags(rows["limit"].is_valid())
+    return pa.array(is_lost | is_cut)
 
 
 def _has_failures(uri: str) -> bool:
@@ -135,7 +152,7 @@ def _concat(
     columns: Sequence[str],
     among: pa.Array | pa.ChunkedArray | None,
     *,
-    but: str = "",
+    keep: Callable[[pa.Table], pa.Array] | None = None,
 ) -> pa.Table:
     needed = list(dict.fromkeys([*columns, "id", "outcome", "run_id"]))
     empty = pa.schema([schema.field(name) for name in needed]).empty_table()
@@ -143,7 +160,7 @@ def _concat(
     def read(part: _WantedPart) -> pa.Table:
         rows = _rows_of(part.uri, schema, needed)
         rows = rows if part.is_wanted is None else rows.filter(part.is_wanted)
-        return rows.filter(arrow.not_equal(rows["outcome"], but)) if but else rows
+        return rows.filter(keep(rows)) if keep else rows
 
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         parts = map(_WantedPart, uris) if among is None else _wanted_parts(uris, among, pool)

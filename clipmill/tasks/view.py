@@ -51,6 +51,43 @@ def task_of(chunk: Chunk, plan: Plan) -> VideoTask:
     return VideoTask(data=video, task_id=f"{work.video_id}_{chunk.index}")
 
 
+class JoinedTasks(list[VideoTask]):
+    """Tasks of a run: one of a later phase gives what its clips found out to those of the earlier tasks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._owners: dict[uuid.UUID, tuple[Video, Clip]] = {}
+
+    def take(self, task: VideoTask) -> None:
+        """Joins windows, errors and reasons of known clips; clips of earlier runs stay in ``task``."""
+        new: list[Clip] = []
+        for clip in _all_clips(task.data):
+            if (owner := self._owners.get(clip.uuid)) is None:
+                new.append(clip)
+            else:
+                _join(*owner, clip)
+        if new or not _all_clips(task.data):
+            _divide(task.data, new)
+            self._owners |= {clip.uuid: (task.data, clip) for clip in new}
+            self.append(task)
+
+
+def _join(video: Video, known: Clip, later: Clip) -> None:
+    known.windows, known.reason = later.windows, later.reason or known.reason
+    known.errors |= later.errors
+    _divide(video, _all_clips(video))
+
+
+def _all_clips(video: Video) -> list[Clip]:
+    return [*video.clips, *video.filtered_clips]
+
+
+def _divide(video: Video, clips: list[Clip]) -> None:
+    video.clips = [clip for clip in clips if clip.reason is None]
+    video.filtered_clips = [clip for clip in clips if clip.reason is not None]
+    video.clip_stats = clip_stats(video)
+
+
 def _clips(chunk: Chunk, plan: Plan) -> Iterator[Clip]:
     rows = AlignedRows(plan.nodes, chunk.rows, [clip.clip_id for clip in chunk.clips])
     clips = [_bare_clip(chunk, span) for span in chunk.clips]

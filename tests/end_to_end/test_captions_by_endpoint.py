@@ -1,5 +1,6 @@
 """A whole run whose questions, captions and enhancement come from one model server, without any weights."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from clipmill.specs import CurateSpec
 from tests.support.films.document_film import draw_parts
 from tests.support.runs.curation import curate_here, plain_spec, rows
 from tests.support.runs.one_codec import one_codec_process
-from tests.support.stand_ins.model_server import ModelServer, model_server
+from tests.support.stand_ins.model_server import ModelServer, Reply, model_server
 
 
 def speaks(body: dict) -> str:
@@ -71,3 +72,40 @@ def test_an_endpoint_that_is_not_there_ends_the_run_before_any_work(tmp_path: Pa
     with pytest.raises(ModelUnavailable, match="start the server, or correct endpoint_url"):
         curate_here(tmp_path / "films", tmp_path / "out", plain_spec(captions=served))
     assert not (tmp_path / "out" / "clips").exists()
+
+
+def test_only_a_caption_that_was_cut_is_asked_for_again_with_more_tokens(tmp_path: Path) -> None:
+    """Fewer tokens ask for nothing; a caption that is cut again waits for still more."""
+    draw_parts(tmp_path / "films" / "parts.mp4")
+    calls: list[int] = []
+    seen: list[set[tuple[object, ...]]] = []
+    long: list[str] = []
+
+    def needs_twenty_tokens(body: dict) -> Reply:
+        """For the first window; the other ends by itself."""
+        asked = str(body["messages"])
+        long[:] = long or [asked]
+        is_cut = asked == long[0] and body["max_tokens"] < 20
+        return Reply(text=f"up to {body['max_tokens']}", finish_reason="length" if is_cut else "stop")
+
+    with model_server() as server, one_codec_process():
+        server.speaks = needs_twenty_tokens
+        served = {"endpoint_url": server.url, "endpoint_model": "tiny", "endpoint_concurrency": 1}
+        for most in (8, 16, 4, 32):
+            captions = {**served, "max_output_tokens": most}
+            windows = {"prompt_text": "Say what moves."}
+            before = len(server.bodies)
+            spec = plain_spec(captions=captions, windows=windows, embedding=None, dedup=None)
+            curate_here(tmp_path / "films", tmp_path / "out", spec)
+            calls.append(len(server.bodies) - before)
+            found = rows(tmp_path / "out", "windows")
+            seen.append({(row["status"], row["caption"], row["prompt"]) for row in found})
+    assert calls == [2, 1, 0, 1]
+    short = ("success", "up to 8", "Say what moves.")
+    assert seen == [
+        {short, ("truncated", "up to 8", "Say what moves.")},
+        *[{short, ("truncated", "up to 16", "Say what moves.")}] * 2,
+        {short, ("success", "up to 32", "Say what moves.")},
+    ]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["stages"]["caption"]["asked"] == ["Say what moves."]

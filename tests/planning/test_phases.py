@@ -13,7 +13,7 @@ from clipmill.intake.shards import plan_shards
 from clipmill.planning.environment import environment_of, environments_of
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.nodes import Placed
-from clipmill.specs import CurateSpec, ShardingSpec
+from clipmill.specs import CurateSpec, ShardingSpec, StageUse
 from footage import copies
 from footage.sound import sound_bed
 from tests.support import hand_made
@@ -74,6 +74,18 @@ def test_a_second_run_has_nothing_to_do(source: Path, last: Path) -> None:
     before = len(laps(last))
     curate_here(source, last, spec(after="dedup"))
     assert len(laps(last)) == before
+
+
+@pytest.mark.usefixtures("shared_codec")
+def test_a_copy_of_a_clip_that_is_rejected_behind_deduplication_stays_a_duplicate(
+    source: Path, last: Path, tmp_path: Path
+) -> None:
+    """The stage never saw it, so that it is not kept in the other one's place."""
+    stage = {"use": "tests.support.stages.light_stage:LightFilter", "after": "dedup", "threshold": 1.0}
+    curate_here(source, tmp_path, spec(after="dedup").model_copy(update={"stages": [StageUse(**stage)]}))
+    before = {row["clip_id"]: row["status"] for row in rows(last, "clips")}
+    now = {row["clip_id"]: row["status"] for row in rows(tmp_path, "clips")}
+    assert now == {name: "filtered" if status == "kept" else status for name, status in before.items()}
 
 
 PHASE = """

@@ -9,6 +9,7 @@ from clipmill.dataset.assemble import Tables
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.state.splits import Row
+from clipmill.storage.source_columns import PREFIX, plain_value
 
 Content = dict[str, object]
 """A JSON object."""
@@ -49,11 +50,23 @@ def clip_json(clip: Row, video: Row, windows: list[Row], plan: Plan) -> Mapping[
         "clip_location": None,
     }
     _add_stages(content, clip, plan, "clip")
+    content |= source_json(clip)
     if errors := sorted(json.loads(str(clip["errors"]))):
         content["errors"] = errors
     content["windows"] = [_window(window, plan) for window in windows]
     content["valid"] = has_passed(clip)
     return content
+
+
+def source_json(row: Row) -> Content:
+    """Returns what the user knows of the source of a row, under ``source``; nothing of one without values."""
+    values = {
+        name.removeprefix(PREFIX): plain_value(value)
+        for name, value in row.items()
+        if name.startswith(PREFIX)
+    }
+    known = {name: value for name, value in values.items() if value is not None}
+    return {"source": known} if known else {}
 
 
 def has_passed(clip: Row) -> bool:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from clipmill import layout
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.exports.clip_json import as_json, framerate, has_passed
+from clipmill.dataset.exports.clip_json import as_json, framerate, has_passed, source_json
 from clipmill.state.splits import Row
 from clipmill.tasks.video import ClipStats
 
@@ -87,6 +87,7 @@ def video_json(video: Row, *, num_chunks: int) -> Mapping[str, object]:
         "num_total_clips": video["num_clips"],
         "num_clip_chunks": num_chunks,
     }
+    content |= source_json(video)
     if video["oddities"]:
         content["oddities"] = video["oddities"]
     return content

@@ -49,7 +49,7 @@ def clip_table(placed: PlacedClips) -> pa.Table:
     plan, num_clips = collection.plan, len(collection.clips.ids)
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         **{name: collection.splits.clips.rows[name] for name in _PLACE},
-        **stage_columns(plan, "clip", verdicts.rows, verdicts.shown),
+        **stage_columns(plan, "clip", verdicts.rows, verdicts.shown, verdicts.stopped),
         **damage_columns(collection.splits),
     }
     columns |= _fates(verdicts)
@@ -58,12 +58,15 @@ def clip_table(placed: PlacedClips) -> pa.Table:
     schema = clips_schema(plan)
     found = {name: columns[name] for name in schema.names if name in columns}
     rows = pa.table(found).take(pa.array(placed.places[0]))
-    of_video = {
+    of_video: dict[str, pa.Array | pa.ChunkedArray] = {
         "video_id": placed.of_video([one.inspection["video_id"] for one in placed.curated if one.inspection]),
         "source_uri": placed.of_video([one.source.uri for one in placed.curated]),
         "time_base": placed.of_video([one.split["time_base"] for one in placed.curated if one.split]),
         "schema_version": pa.array(np.full(len(rows), SCHEMA_VERSION), pa.int32()),
     }
+    if known := collection.source_columns:
+        of_sources = known.of(of_video["source_uri"])
+        of_video |= {name: of_sources[name] for name in known.names}
     return _in_schema(schema, {**{name: rows[name] for name in found}, **of_video}, len(rows))
 
 
@@ -117,7 +120,7 @@ def window_table(placed: PlacedClips) -> pa.Table:
         "end_frame": pa.array(windows.end_frames),
         "start_s": pa.array(start_s + length_s * windows.start_frames / frames),
         "end_s": pa.array(start_s + length_s * windows.end_frames / frames),
-        **stage_columns(plan, "window", verdicts.windows, shown),
+        **stage_columns(plan, "window", verdicts.windows, shown, verdicts.stopped[owners]),
     }
     table = _in_schema(windows_schema(plan), columns, len(owners)).take(pa.array(_windows_of(placed)))
     place = table.schema.get_field_index("window_id")

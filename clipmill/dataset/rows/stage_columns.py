@@ -17,12 +17,12 @@ from clipmill.stages.column_roles import ERRORS, FILE
 
 
 def stage_columns(
-    plan: Plan, grain: str, rows: AlignedRows, shown: Mapping[str, np.ndarray]
+    plan: Plan, grain: str, rows: AlignedRows, shown: Mapping[str, np.ndarray], stopped: np.ndarray
 ) -> dict[str, pa.Array]:
     """Returns published name -> values for aligned rows; null where a stage has no result.
 
-    ``shown`` is by key; the encoder of rejected clips fills the columns of the other one. Paths are relative
-    to the output.
+    ``shown`` is by key; the encoder of rejected clips fills the columns of the other one. ``stopped`` marks
+    the rows of clips that did not pass the barriers. Paths are relative to the output.
     """
     columns: dict[str, pa.Array] = {}
     for node in (node for node in plan.rowed if node.stage.grain == grain):
@@ -31,12 +31,16 @@ def stage_columns(
             continue
         done = arrow.equal(found["outcome"], RESULT)
         visible = arrow.both(pa.array(shown[node.key]), done.is_valid())
+        is_stopped = pa.array(shown[node.key] & stopped & bool(node.phase))
         prefix_of = plan.encoder if node.runs_for == "rejected" else node
         for name, column, kind in table_columns(prefix_of or node):
             declared = node.stage.column(column)
             without, failed = (declared.without, declared.failed) if declared else (None, None)
             there = arrow.if_else(done, found[column].combine_chunks(), pa.scalar(failed, kind))
-            values = arrow.if_else(visible, there, pa.scalar(without, kind))
+            not_there = pa.scalar(without, kind)
+            if declared and declared.repeated:
+                not_there = arrow.if_else(is_stopped, pa.scalar(declared.repeated, kind), not_there)
+            values = arrow.if_else(visible, there, not_there)
             if declared and declared.role == FILE:
                 values = arrow.if_else(arrow.equal(values, ""), pa.scalar(None, pa.string()), values)
             columns[name] = arrow.coalesce(columns[name], values) if name in columns else values

@@ -11,7 +11,7 @@ from clipmill.dataset.collect import Collection
 from clipmill.outcomes.run_end import Tally
 from clipmill.planning.judgement import FINAL, RETRYABLE, AlignedRows, Rejection, judge_places
 from clipmill.planning.missing import ClipRange
-from clipmill.planning.nodes import Node
+from clipmill.planning.nodes import SOURCE, Node
 from clipmill.planning.plan import Plan
 
 
@@ -21,7 +21,8 @@ class Verdicts:
 
     ``rejected`` maps the place of a clip to its first rejection. ``has_failed`` marks those of which the
     rejection is a failure that may be tried again. ``shown`` says by the key of a stage which clips its rows
-    are shown for. ``waits_for`` is the place in the plan of the first stage that a clip waits for, else -1.
+    are shown for. ``stopped`` marks those that a barrier of the plan stopped. ``waits_for`` is the place in
+    the plan of the first stage that a clip waits for, else -1.
     ``is_open`` marks those with an item that the next run tries, for the first time or again.
     """
 
@@ -30,6 +31,7 @@ class Verdicts:
     rejected: Mapping[int, Rejection]
     has_failed: np.ndarray
     shown: Mapping[str, np.ndarray]
+    stopped: np.ndarray
     waits_for: np.ndarray
     is_open: np.ndarray
 
@@ -60,6 +62,7 @@ def judge_clips(collection: Collection, *, stopped: pa.Array | None = None) -> V
         rejected=rejected,
         has_failed=_failed(rejected, outcomes, len(ids)),
         shown=shown,
+        stopped=gone,
         waits_for=waits_for,
         is_open=is_open,
     )
@@ -68,6 +71,8 @@ def judge_clips(collection: Collection, *, stopped: pa.Array | None = None) -> V
 def _aligned(plan: Plan, clips: ClipRange, grain: str, ids: pa.Array) -> AlignedRows:
     nodes = [node for node in plan.nodes if node.stage.grain == grain]
     tables = {node.key: clips.rows[node.key] for node in nodes if node.key in clips.rows}
+    if grain == "clip" and SOURCE in clips.rows:
+        tables[SOURCE] = clips.rows[SOURCE]
     return AlignedRows.of_places(nodes, tables, ids)
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from clipmill.dataset.rows.video_fates import VideoFate
 from clipmill.dataset.schemas import SHOTS, VIDEOS
 from clipmill.state.splits import Row, Splits
+from clipmill.storage.source_columns import SourceColumns
 
 _INSPECTED = (
     "video_id", "duration_s", "num_frames", "width", "height", "rotation_deg", "sar", "video_codec",
@@ -22,11 +23,12 @@ def curated_items(videos: Sequence[VideoFate]) -> np.ndarray:
     return np.array([video.item for video in videos if video.status == "curated"], np.int64)
 
 
-def video_table(videos: Sequence[VideoFate], splits: Splits) -> pa.Table:
-    """Returns one row for each source."""
+def video_table(videos: Sequence[VideoFate], splits: Splits, known: SourceColumns | None = None) -> pa.Table:
+    """Returns one row for each source, with what the user knows of it."""
     dropped_s = _dropped_by_item(splits)
     rows = [dict(_video_row(video, splits, dropped_s)) for video in videos]
-    return pa.Table.from_pylist(rows, schema=VIDEOS)
+    table = pa.Table.from_pylist(rows, schema=VIDEOS)
+    return known.beside(table, key="uri") if known else table
 
 
 def _video_row(fate: VideoFate, splits: Splits, dropped_s: np.ndarray) -> Row:

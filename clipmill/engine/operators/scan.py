@@ -15,7 +15,7 @@ from clipmill.engine.scan.chunker import START, Chunker, ChunkOffset
 from clipmill.engine.scan.failed_clips import with_failures
 from clipmill.engine.scan.scan_driver import WHOLE, Done, Passes
 from clipmill.engine.scan.single_pass import IN_THE_PASS
-from clipmill.engine.scan.span_pass import PARTIAL, is_inside, wanted_spans
+from clipmill.engine.scan.span_pass import AGAIN, PARTIAL, is_inside, wanted_spans
 from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.scan.video_chunker import VideoChunker
 from clipmill.engine.scan.video_stages import VideoStages
@@ -189,7 +189,8 @@ class ScanOperator:
     def _last_chunks(
         self, work: Work, video: VideoChunker, facts: ScanFacts, cut: SamePassClips
     ) -> Iterator[Chunk]:
-        self._passes.detail = IN_THE_PASS if cut.clips else cut.gave_up
+        second = "" if work.lacks_split else AGAIN
+        self._passes.detail = IN_THE_PASS if cut.clips else cut.gave_up or second
         for chunk in video.finish(facts):
             if chunk.split and chunk.split.failed:
                 chunk = replace(chunk, error=chunk.split.failed.message)

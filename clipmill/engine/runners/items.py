@@ -10,7 +10,7 @@ from clipmill import identity
 from clipmill.engine.chunk import Chunk
 from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.planning.judgement import RETRYABLE, with_derived
-from clipmill.planning.nodes import ColumnRef, Node
+from clipmill.planning.nodes import SOURCE, ColumnRef, Node
 from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.base import Failed, FrameSamples, Item, MotionSamples
@@ -76,21 +76,23 @@ class _Columns:
         self._node = node
         self._plan = plan
         rows = chunk.rows
+        self._source = chunk.work.source_values
+        self._own = [ref for ref in node.inputs if ref.key != SOURCE]
         self._by_id = {
-            ref: _by_id(rows.get(ref.key), plan.by_key[ref.key], ref.column.name) for ref in node.inputs
+            ref: _by_id(rows.get(ref.key), plan.by_key[ref.key], ref.column.name) for ref in self._own
         }
 
     def are_ready(self, clip: ClipSpan, item_id: str) -> bool:
         """Returns True if every column that the item reads has a result or a final failure."""
-        return all(
-            one in self._by_id[ref] for ref in self._node.inputs for one in self._sources(ref, clip, item_id)
-        )
+        return all(one in self._by_id[ref] for ref in self._own for one in self._sources(ref, clip, item_id))
 
     def of(self, clip: ClipSpan, item_id: str) -> dict[str, object]:
         """Returns reference -> value; a list in window order where a clip reads a window's column."""
         return {ref.reference: self._value(ref, clip, item_id) for ref in self._node.inputs}
 
     def _value(self, ref: ColumnRef, clip: ClipSpan, item_id: str) -> object:
+        if ref.key == SOURCE:
+            return self._source.get(ref.column.name)
         values = [self._by_id[ref][one] for one in self._sources(ref, clip, item_id)]
         return values if self._is_list(ref) else values[0]
 

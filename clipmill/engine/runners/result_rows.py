@@ -140,14 +140,12 @@ def _rows(
     values["outcome"] = pa.array([_outcome(failed, index) for index in range(count)], pa.string())
     for name, array in columns.items():
         values[name] = _rounded(node, name, _without(array, failed))
-    if failed:
-        why = [failed.get(index) for index in range(count)]
-        values["limit"] = pa.array([one.limit or None if one else None for one in why], pa.string())
-        values["limit_value"] = pa.array([one.limit_value if one else None for one in why], pa.float64())
-    for name in ("reason", "message"):
-        own = columns.get(name, pa.nulls(count, pa.string())).to_pylist()
-        texts = [getattr(failed[index], name) if index in failed else own[index] for index in range(count)]
-        values[name] = pa.array(texts, pa.string())
+    for name in ("reason", "message", "limit", "limit_value"):
+        own = columns[name].to_pylist() if name in columns else [None] * count
+        why = [getattr(failed[index], name) if index in failed else own[index] for index in range(count)]
+        values[name] = pa.array(
+            [None if one == "" and name == "limit" else one for one in why], schema.field(name).type
+        )
     if node.stage.grain == "window":
         values |= _places(items)
     return pa.table([values[name] for name in schema.names], schema=schema)

@@ -6,7 +6,7 @@ from clipmill.media.scan.span_scan import SourceSpan, merged_spans
 from clipmill.media.types import ScanPlan
 from clipmill.records import ClipSpan
 
-PARTIAL = "partial decode of spans"
+PARTIAL, AGAIN = "partial decode of spans", "second decode of the whole video"
 LEAD_S = 5.0
 """Decoded before each span, at a guess: from the key picture before it."""
 WORTH = 0.8

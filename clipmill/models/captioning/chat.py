@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
-from clipmill.models.captioning.prompts import refinement_prompt, without_thoughts
+from clipmill.models.captioning.prompts import is_refusal, refinement_prompt, without_thoughts
 
 
 @dataclass(frozen=True)
@@ -169,10 +169,12 @@ def _counted(requests: Iterable[ChatRequest], waiting: set[str]) -> Iterator[Cha
 
 
 def _spoken(caption: Caption) -> Caption:
-    """Without thoughts; an answer without words is an error."""
+    """Without thoughts; an answer without words is an error, one in which the model declines is blocked."""
     if caption.status not in {"success", "truncated"}:
         return caption
     text = without_thoughts(caption.text)
+    if is_refusal(text):
+        return replace(caption, text="", status="blocked", message=text)
     if text:
         return replace(caption, text=text)
     return replace(caption, text="", status="error", message=caption.message or "the answer is empty")

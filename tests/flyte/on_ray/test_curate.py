@@ -1,5 +1,6 @@
 """The workflow as people run it: ``pyflyte run`` on this machine, with Ray where there is work."""
 
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from clipmill.specs import CurateSpec
@@ -26,7 +28,7 @@ from tests.support.runs.curation import (
     small_spec,
     stamps,
 )
-from tests.support.stand_ins.model_server import model_server
+from tests.support.stand_ins.model_server import hashes_frames, model_server
 
 pytestmark = pytest.mark.timeout(600)  # four runs, one of them with Ray, on whatever machine
 
@@ -113,13 +115,18 @@ def kill_at_first_clip(places: Places) -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, collection: Path) -> Runs:
-    """Undisturbed; killed in plain pods and run to its end on Ray; run again; run with one film more."""
+    """Undisturbed; killed in plain pods and run to its end on Ray; run again; run with one film more.
+
+    Captions wait for deduplication; each is a hash of what the server was shown.
+    """
     folder = tmp_path_factory.mktemp("curate")
     source, output = folder / "source", folder / "out"
     shutil.copytree(collection, source)
     with model_server() as server:
         captions = {"endpoint_url": server.url, "endpoint_model": "tiny"}
-        places = Places(source, output, small_spec(captions=captions))
+        server.speaks = hashes_frames
+        spec = small_spec(captions=captions, dedup={"when": "before_captions"})
+        places = Places(source, output, spec)
         curate_here(source, output, places.spec)
         undisturbed = published_files(output)
         output.rename(folder / "undisturbed")
@@ -155,9 +162,16 @@ def test_killed_and_completed_run_publishes_what_an_undisturbed_one_does(runs: R
     assert visible == runs.undisturbed
 
 
-def test_a_stub_captions_the_same_windows_in_both_engines(runs: Runs) -> None:
-    captions = {row["caption"] for row in rows(runs.output, "windows")}
-    assert captions == {"a caption"}
+def test_kept_clips_are_captioned_behind_deduplication_in_both_engines(runs: Runs) -> None:
+    clips, windows = (
+        pq.read_table(io.BytesIO(runs.published[f"tables/{name}.parquet"])).to_pylist()
+        for name in ("clips", "windows")
+    )
+    kept = {row["clip_id"] for row in clips if row["status"] == "kept"}
+    statuses = {(row["status"], row["clip_id"] in kept) for row in windows}
+    assert statuses == {("success", True), ("duplicate", False)}
+    assert len({row["caption"] for row in windows if row["caption"]}) == len(kept)
+    assert re.search(r"calls saved: the clip is a duplicate +2 ", runs.first.said)
 
 
 def test_every_file_has_its_fate(runs: Runs) -> None:

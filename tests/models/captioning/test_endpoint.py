@@ -25,6 +25,11 @@ pytestmark = pytest.mark.integration
 
 
 PARTS = b'{"choices": [{"message": {"content": [{"text": "a"}, {"text": "b"}]}}]}'
+REFUSED_PART = b'{"choices": [{"message": {"content": [{"type": "refusal", "refusal": "not this"}]}}]}'
+POLICY = (
+    b'{"error": {"message": "The prompt was filtered", "code": null, "status": 400, '
+    b'"innererror": {"code": "ResponsibleAIPolicyViolation"}}}'
+)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -75,6 +80,14 @@ def test_a_caption_comes_with_its_tokens(server: ModelServer) -> None:
         (Reply(finish_reason="length"), "truncated", "a caption", ""),
         (Reply(finish_reason="content_filter"), "blocked", "", "content_filter"),
         (Reply(text=None, refusal="I cannot"), "blocked", "", "I cannot"),
+        (Reply(raw=REFUSED_PART), "blocked", "", "not this"),
+        (Reply(text="", finish_reason="SAFETY"), "blocked", "", "safety"),
+        (Reply(raw=b'{"choices": [], "promptFeedback": {"blockReason": "OTHER"}}'), "blocked", "", "OTHER"),
+        (Reply(raw=b'{"error": {"code": "content_filter", "message": "no"}}'), "blocked", "", "no"),
+        (Reply(raw=POLICY, status=400), "blocked", "", "was filtered"),
+        (Reply(text="I'm sorry, but I can't help with that."), "blocked", "", "I'm sorry"),
+        (Reply(text="I cannot describe people in this video."), "blocked", "", "I cannot"),
+        (Reply(text="A sign: I cannot help it"), "success", "A sign: I cannot help it", ""),
         (Reply(text=""), "error", "", "empty"),
         (Reply(text="", finish_reason="length"), "error", "", "empty"),
         (Reply(text="<think>well</think> a cat"), "success", "a cat", ""),
@@ -82,7 +95,8 @@ def test_a_caption_comes_with_its_tokens(server: ModelServer) -> None:
         (Reply(raw=PARTS), "success", "ab", ""),
         (Reply(status=400), "error", "", "HTTP 400: not now"),
     ],
-    ids=["length", "filter", "refusal", "empty", "empty and cut", "thoughts", "no choice", "parts",
+    ids=["length", "filter", "refusal", "part", "reason", "feedback", "error", "code", "sorry", "cannot",
+         "no refusal", "empty", "empty and cut", "thoughts", "no choice", "parts",
          "bad request"],
 )  # fmt: skip
 def test_what_a_server_says_becomes_a_status(

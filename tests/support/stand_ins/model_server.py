@@ -1,6 +1,7 @@
 """An OpenAI-compatible server on this machine that misbehaves as it is told."""
 
 import contextlib
+import hashlib
 import json
 import socket
 import threading
@@ -32,7 +33,7 @@ class ModelServer:
     url: str
     plan: dict[str, list[Reply]] = field(default_factory=dict)
     otherwise: Reply = Reply()
-    speaks: Callable[[dict], str] | None = None
+    speaks: Callable[[dict], "str | Reply"] | None = None
     """What is said to a request that no plan names, by its body."""
     key: str = ""
     models: tuple[str, ...] | None = ("tiny",)
@@ -45,7 +46,8 @@ class ModelServer:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reply_to(self, request_id: str, body: dict) -> Reply:
-        otherwise = Reply(text=self.speaks(body)) if self.speaks else self.otherwise
+        said = self.speaks(body) if self.speaks else self.otherwise
+        otherwise = said if isinstance(said, Reply) else Reply(text=said)
         replies = self.plan.get(request_id, [otherwise])
         number = self.attempts.get(request_id, 0)
         self.attempts[request_id] = number + 1
@@ -94,7 +96,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_known():
             self._send(401, b'{"error": {"message": "no such key"}}')
         elif reply.status != 200:
-            self._send(reply.status, b'{"error": {"message": "not now"}}', retry_after=reply.retry_after)
+            refusal = reply.raw or b'{"error": {"message": "not now"}}'
+            self._send(reply.status, refusal, retry_after=reply.retry_after)
         elif reply.text is None and reply.raw is None and reply.refusal is None:
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
@@ -122,6 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
     def handle(self) -> None:
         with contextlib.suppress(OSError):  # the client had enough
             super().handle()
+
+
+def hashes_frames(body: dict) -> str:
+    """A caption that is another one for any other byte of a frame or a prompt."""
+    return hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest()
 
 
 @contextmanager

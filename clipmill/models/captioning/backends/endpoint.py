@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import JsonValue
 
 from clipmill.errors import EngineDied
-from clipmill.models.captioning.backends.endpoint_answer import caption_of
+from clipmill.models.captioning.backends.endpoint_answer import caption_of, refusal_in
 from clipmill.models.captioning.backends.endpoint_check import is_there
 from clipmill.models.captioning.backends.http_client import Endpoint, Refused, endpoint_of
 from clipmill.models.captioning.base import Caption
@@ -67,6 +67,9 @@ class EndpointModel:
         try:
             answer = self._endpoint.complete(self._body(request), request_id=request.window_id)
         except Refused as error:
+            if why := refusal_in(error.answer):
+                self._failures.reset()
+                return Caption(request.window_id, "", "blocked", message=why)
             if not error.is_final and not is_there(self._endpoint):
                 raise EngineDied(self._endpoint.model, str(error), is_remote=True) from error
             self._failures.count(str(error), is_final=error.is_final)

@@ -33,13 +33,17 @@ _MESSAGE_CHARACTERS = 300
 class Refused(Exception):
     """A request that was not answered; ``is_final`` when the server understood it and said no.
 
-    ``is_of_request`` when it said no to what was asked, not to the key or the model's name.
+    ``is_of_request`` when it said no to what was asked, not to the key or the model's name. ``answer`` is
+    what it said where that is JSON.
     """
 
-    def __init__(self, message: str, *, is_final: bool, is_of_request: bool = False) -> None:
+    def __init__(
+        self, message: str, *, is_final: bool, is_of_request: bool = False, answer: JsonValue = None
+    ) -> None:
         super().__init__(message)
         self.is_final = is_final
         self.is_of_request = is_of_request
+        self.answer = answer
 
 
 class _TryAgain(Exception):
@@ -214,15 +218,20 @@ def _refusal(response: httpx.Response, said: bytes) -> Exception:
     if code in _WORTH_ANOTHER_TRY:
         wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
         return _TryAgain(cause, wait_s, is_down=wait_s is None and code not in _THROTTLED)
-    return Refused(cause, is_final=True, is_of_request=code in _OF_THE_REQUEST)
+    answer = _json(said.decode(errors="replace"))
+    return Refused(cause, is_final=True, is_of_request=code in _OF_THE_REQUEST, answer=answer)
+
+
+def _json(body: str) -> JsonValue:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
 
 
 def _message_in(body: str) -> str:
     """What a server says is wrong, in one line."""
-    try:
-        record = json.loads(body)
-    except ValueError:
-        record = None
+    record = _json(body)
     if isinstance(record, dict):
         detail = cast("dict[str, JsonValue]", record).get("error", record)
         body = str(detail.get("message", detail) if isinstance(detail, dict) else detail)

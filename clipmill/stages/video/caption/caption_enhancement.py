@@ -26,10 +26,12 @@ from clipmill.stages.base import (
 )
 from clipmill.stages.video.caption.caption_generation import BATCHES_IN_LINE, CaptionGenerationStage
 from clipmill.stages.video.caption.text_model import (
+    LIMIT_COLUMNS,
     VARIANT_PATTERN,
     ServedModel,
     answer_columns,
     needs_captions,
+    with_prompt,
 )
 
 ENHANCED_KEY = "qwen_lm"
@@ -47,6 +49,7 @@ class CaptionEnhancementStage(ServedModel):
     name: ClassVar[str] = "enhancement"
     grain: ClassVar[Grain] = "window"
     environment: ClassVar[str] = "vllm"
+    can_wait: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (
         Column("enhanced_model", pa.string(), "model that wrote the enhanced caption"),
         Column(
@@ -59,15 +62,18 @@ class CaptionEnhancementStage(ServedModel):
         Column(
             "enhanced_status",
             pa.string(),
-            "success, truncated, blocked, error or skipped",
+            "success, truncated, blocked, error, skipped or duplicate",
             role="status",
             failed="error",
+            repeated="duplicate",
         ),
         Column("enhanced_revision", pa.string(), "revision of the model's weights", table="state"),
         Column("enhanced_prompt_digest", pa.string(), "names what the model was asked", table="state"),
         Column("enhanced_message", pa.string(), "why there is no enhanced caption", table="state"),
         Column("enhanced_input_tokens", pa.int64(), "tokens that the model read", table="state"),
         Column("enhanced_output_tokens", pa.int64(), "tokens that the model wrote", table="state"),
+        Column("enhanced_prompt", pa.string(), "what the model was asked to make of a caption", derived=True),
+        *LIMIT_COLUMNS,
     )
 
     prompt_variant: PromptVariant = "default"
@@ -91,6 +97,14 @@ class CaptionEnhancementStage(ServedModel):
     def prompt(self) -> str:
         """What the model makes of a caption."""
         return self.prompt_text or ENHANCEMENT_PROMPTS[self.prompt_variant]
+
+    def asked(self) -> tuple[str, ...]:
+        """See ``Stage``."""
+        return (self.prompt,)
+
+    def published(self, rows: pa.Table) -> pa.Table:
+        """Returns rows with the prompt beside its digest."""
+        return with_prompt(rows, self, "enhanced_")
 
     def reads(self) -> Reads:
         """See ``Stage``."""
@@ -160,4 +174,4 @@ class EnhancementWorker:
             yield window_id, self._columns(skipped(window_id))
 
     def _columns(self, answer: Caption) -> Mapping[str, object]:
-        return {**self._origin, **answer_columns(answer, "enhanced_")}
+        return {**self._origin, **answer_columns(answer, self._stage, "enhanced_")}

@@ -28,7 +28,7 @@ from clipmill.stages.base import (
     rate,
 )
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
-from clipmill.stages.video.caption.text_model import ServedModel, answer_columns
+from clipmill.stages.video.caption.text_model import LIMIT_COLUMNS, ServedModel, answer_columns, with_prompt
 
 MAX_ANSWER_TOKENS = 32
 """A yes or no needs one; more leave room for a model that says why."""
@@ -49,6 +49,7 @@ class CaptionGenerationStage(ServedModel):
     name: ClassVar[str] = "caption"
     grain: ClassVar[Grain] = "window"
     environment: ClassVar[str] = "vllm"
+    can_wait: ClassVar[bool] = True
     writes: ClassVar[tuple[Column, ...]] = (
         Column("model", pa.string(), "model that wrote the caption"),
         Column("revision", pa.string(), "revision of the model's weights; null for an endpoint"),
@@ -57,15 +58,23 @@ class CaptionGenerationStage(ServedModel):
         Column(
             "status",
             pa.string(),
-            "success, truncated, blocked, error or skipped",
+            "success, truncated, blocked, error, skipped or duplicate",
             nullable=False,
             role="status",
             without="skipped",
             failed="error",
+            repeated="duplicate",
         ),
         Column("message", pa.string(), "why there is no caption", table="state"),
         Column("input_tokens", pa.int64(), "tokens that the model read"),
         Column("output_tokens", pa.int64(), "tokens that the model wrote"),
+        Column(
+            "prompt",
+            pa.string(),
+            "what the model was asked; behind it what for, the second time",
+            derived=True,
+        ),
+        *LIMIT_COLUMNS,
     )
 
     caption_batch_size: Annotated[int, Field(ge=1), SPEED] = 16
@@ -119,6 +128,14 @@ class CaptionGenerationStage(ServedModel):
         fields.pop("preparation", None)
         shown = self.preparation.shown_fields()
         return {**fields, "preparation": shown} if shown else fields
+
+    def asked(self) -> tuple[str, ...]:
+        """See ``Stage``."""
+        return (self.preparation.prompt, *([self.refinement] if self.refinement else []))
+
+    def published(self, rows: pa.Table) -> pa.Table:
+        """Returns rows with the prompt beside its digest."""
+        return with_prompt(rows, self)
 
     def reads(self) -> Reads:
         """See ``Stage``."""
@@ -184,4 +201,4 @@ class CaptionWorker:
         self._lease.close()
 
     def _columns(self, answer: Caption) -> Mapping[str, object]:
-        return {**self._origin, **answer_columns(answer)}
+        return {**self._origin, **answer_columns(answer, self._stage)}

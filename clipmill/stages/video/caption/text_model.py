@@ -2,8 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
+import pyarrow as pa
 from pydantic import Field, model_validator
 
+from clipmill import arrow
 from clipmill.errors import SpecError
 from clipmill.models.captioning.base import Caption
 from clipmill.models.captioning.options import (
@@ -17,7 +19,7 @@ from clipmill.models.captioning.options import (
 from clipmill.models.captioning.weights import weights_meant, worker_environment
 from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
 from clipmill.models.runtime.devices import Device
-from clipmill.stages.base import SPEED, ModelRef, Stage
+from clipmill.stages.base import LIMIT, SPEED, Column, ModelRef, Stage
 
 VARIANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """A variant is the name of a key in JSON and of captions in tables."""
@@ -38,7 +40,7 @@ class ServedModel(Stage, abstract=True):
     model: str | None = Field(default=None, min_length=1)
     revision: str | None = Field(default=None, min_length=1)
     fp8: bool = False
-    max_output_tokens: int = Field(default=512, ge=1, le=1 << 20)
+    max_output_tokens: Annotated[int, Field(ge=1, le=1 << 20), LIMIT] = 512
     temperature: float = Field(default=0.1, ge=0)
     top_p: float = Field(default=0.001, gt=0, le=1)
     repetition_penalty: float = Field(default=1.05, gt=0)
@@ -158,15 +160,34 @@ class ServedModel(Stage, abstract=True):
         return self
 
 
-def answer_columns(answer: Caption, prefix: str = "") -> dict[str, object]:
+LIMIT_COLUMNS = (
+    Column("limit", pa.string(), "limit that cut the text", table="state"),
+    Column("limit_value", pa.float64(), "its value", table="state"),
+)
+"""By these the text is asked for again once the limit was raised."""
+
+
+def answer_columns(answer: Caption, stage: ServedModel, prefix: str = "") -> dict[str, object]:
     """Returns an answer as the columns that captions and enhanced captions have in common."""
+    is_cut = answer.status == "truncated"
     return {
         f"{prefix}caption": answer.text or None,
         f"{prefix}status": answer.status,
         f"{prefix}message": answer.message or None,
         f"{prefix}input_tokens": answer.input_tokens,
         f"{prefix}output_tokens": answer.output_tokens,
+        "limit": "max_output_tokens" if is_cut else None,
+        "limit_value": float(stage.max_output_tokens) if is_cut else None,
     }
+
+
+def with_prompt(rows: pa.Table, stage: ServedModel, prefix: str = "") -> pa.Table:
+    """Returns rows with what the model was asked, where it was asked something."""
+    prompt = "\n\n".join(stage.asked())
+    is_asked = rows[f"{prefix}prompt_digest"].is_valid()
+    return rows.append_column(
+        f"{prefix}prompt", arrow.if_else(is_asked, pa.scalar(prompt), pa.scalar(None, pa.string()))
+    )
 
 
 def needs_captions(what: str) -> SpecError:

@@ -60,11 +60,12 @@ class QuestionFilterStage(Stage):
         return self.bound(captions=captions.bind(run).for_questions())
 
     def result_fields(self) -> dict[str, object]:
-        """Returns the question, and what changes the captioner's answers."""
+        """Returns the question, and what changes the captioner's answers; few tokens are part of one."""
         fields = super().result_fields()
-        fields.pop("captions", None)
-        asking = self.captions.result_fields() if self.captions else {}
-        return {**fields, **({"captions": asking} if asking else {})}
+        if fields.pop("captions", None) is None or self.captions is None:
+            return fields
+        limits = {"max_output_tokens": self.captions.max_output_tokens}
+        return {**fields, "captions": {**self.captions.result_fields(), **limits}}
 
     @property
     def captioner(self) -> CaptionGenerationStage:
@@ -90,6 +91,10 @@ class QuestionFilterStage(Stage):
     def models(self) -> tuple[ModelRef, ...]:
         """See ``Stage``."""
         return self.captioner.models()
+
+    def asked(self) -> tuple[str, ...]:
+        """See ``Stage``."""
+        return (question_prompt(self.question),)
 
     def rules(self) -> tuple[Rule, ...]:
         """See ``Stage``."""

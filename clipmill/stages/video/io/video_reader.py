@@ -16,6 +16,7 @@ class VideoReader(ReaderStage):
 
     ``input_list_json_path`` names a JSON array of paths or URIs, each under ``input_video_path``; an entry
     outside it, a value that is no list, or an entry that is no string is an error naming the entry.
+    ``metadata`` is a CSV or parquet file whose columns about the videos are ``source.*`` in every table.
     ``video_limit`` keeps the first so many in listing order. ``decoder`` ``nvdec`` decodes on a GPU what its
     decoder can, and has Ray place the work there; ``auto`` where a worker has a GPU and PyNvVideoCodec; all
     else, and all on ``cpu``, is FFmpeg's. ``deinterlace`` ``auto`` makes whole pictures, for stages and for
@@ -28,6 +29,7 @@ class VideoReader(ReaderStage):
 
     input_video_path: str = Field(min_length=1)
     input_list_json_path: str | None = Field(default=None, min_length=1)
+    metadata: str | None = Field(default=None, min_length=1)
     video_limit: Annotated[int | None, Field(ge=1), SPEED] = None
     decoder: Annotated[Decoder, SPEED] = ANY_DECODER
     deinterlace: Annotated[Deinterlace, _FIELDS] = "auto"
@@ -42,6 +44,7 @@ class VideoReader(ReaderStage):
             decoder=self.decoder,
             deinterlace=self.deinterlace,
             decoder_quality=self.decoder_quality,
+            metadata=self.metadata,
         )
 
 

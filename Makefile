@@ -39,8 +39,8 @@ test-fast: .venv/.ready  ## unit tests, under a minute
 	@$(BIN)/python -m pytest -m unit --durations=0 --durations-min=0.5 $(addprefix --ignore=tests/,end_to_end flyte golden footage)
 
 # Whole runs with real faults: killed, cut off, starved, two at once. Ordinary tests run a sample of them.
-test-faults: .venv/.ready  ## whole runs with real faults, about an hour
-	@$(BIN)/python -m pytest -m faults tests/faults
+test-faults: .venv/.ready  ## whole runs with real faults, under half an hour
+	@$(BIN)/python -m pytest -n $(WORKERS) -m faults tests/faults
 
 # What reads exports has a process of its own: OpenVINO crashes in one that has loaded Lance.
 test-models: $(MODELS)/.ready  ## learned models, by tiny weights

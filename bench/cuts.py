@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scenedetect import (
@@ -43,25 +42,16 @@ from bench.tables import table
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.records import Cuts, FrameSpan
-from clipmill.shots.candidates import BEFORE_CUT, FROM_CUT
-from clipmill.shots.changes import compare, looks_of
 from clipmill.shots.content import all_cuts, find_cuts
-from clipmill.shots.hard import cut_probabilities, find_peaks
-from clipmill.shots.windows import CONTEXT, STRIDE, WINDOW_FRAMES
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from footage.cut_films import CutKind, plan_cut_film
 from footage.encode import write_film
 from footage.film import cuts, frames
 
-if TYPE_CHECKING:
-    from clipmill.models.shots.base import ShotNetwork
-
 TOLERANCE_FRAMES = 2
 GRADUAL_SLACK_FRAMES = 4
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".ts", ".avi", ".m4v")
 DRAWN_SIZE_PX = (480, 270)
-DOUBT, SURE, VETO, ACCEPT = 0.02, 0.95, 0.005, 0.4
-"""Of probabilities: ours below and above which ours decides alone, and the network's."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +191,7 @@ def networks(weights: Path, folder: Path) -> dict[str, Detect]:
     from clipmill.models.registry import model_named
     from clipmill.models.shots.detector import NetworkCutFinder
     from clipmill.models.shots.open import MODEL, open_shot_network
+    from clipmill.models.shots.verified import VerifiedCutFinder
     from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 
     place = folder / model_named(MODEL).source
@@ -214,42 +205,11 @@ def networks(weights: Path, folder: Path) -> dict[str, Detect]:
         return _on_thumbnails(path, lambda rows, times_s: _in_the_middle(all_cuts(finder, rows, times_s)))
 
     def both(path: Path) -> Found:
-        return _on_thumbnails(path, lambda rows, times_s: verified(opened, rows, times_s))
+        content = ContentClipExtractionStage().detector_options()
+        finder = VerifiedCutFinder(opened, content=content, accept=options.threshold)
+        return _on_thumbnails(path, lambda rows, times_s: all_cuts(finder, rows, times_s))
 
     return {"TransNetV2": alone, "both": both}
-
-
-def verified(opened: "ShotNetwork", rows: np.ndarray, times_s: np.ndarray) -> Cuts:
-    """Our cuts, where the network is asked about those between ``DOUBT`` and ``SURE``.
-
-    It drops what it gives less than ``VETO``, and adds what it gives ``ACCEPT`` and ours less than its own
-    threshold.
-    """
-    options = ContentClipExtractionStage().detector_options()
-    found = find_cuts(rows, options, times_s)
-    chances = cut_probabilities(compare(looks_of(rows, times_s)))
-    frames = find_peaks(chances, times_s, threshold=DOUBT, min_shot_frames=options.min_shot_frames)
-    doubted = [frame for frame in frames if chances[frame] <= SURE]
-    answers = _answers(opened, rows, doubted)
-    added = [frame for frame in doubted if answers[frame] >= ACCEPT and _is_outside(frame, found.gradual)]
-    kept = [frame for frame in found.hard if answers.get(frame, 1.0) >= VETO]
-    return Cuts(tuple(sorted({*kept, *added})), found.gradual)
-
-
-def _answers(opened: "ShotNetwork", rows: np.ndarray, frames: Sequence[int]) -> dict[int, float]:
-    """The network's largest probability around each frame, from the windows of its grid that hold some."""
-    chances = np.zeros(len(rows) + STRIDE, np.float32)
-    reach = {near for frame in frames for near in range(max(0, frame - BEFORE_CUT), frame + FROM_CUT)}
-    for number in sorted({frame // STRIDE for frame in reach}):
-        start = number * STRIDE
-        shown = np.clip(np.arange(start - CONTEXT, start - CONTEXT + WINDOW_FRAMES), 0, len(rows) - 1)
-        answer = opened.predict(rows[shown][None])[0]
-        chances[start : start + STRIDE] = answer[CONTEXT : CONTEXT + STRIDE]
-    return {frame: float(chances[max(0, frame - BEFORE_CUT) : frame + FROM_CUT].max()) for frame in frames}
-
-
-def _is_outside(frame: int, spans: Sequence[FrameSpan]) -> bool:
-    return not any(span.start_frame < frame < span.end_frame for span in spans)
 
 
 def _in_the_middle(found: Cuts) -> Cuts:

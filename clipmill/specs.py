@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from clipmill.dedup.backend_name import DedupBackend
+from clipmill.errors import SpecError
 from clipmill.limits import LimitsSpec
 from clipmill.stages.base import SPEED, Affects, Spec, Stage, StageSpec
 from clipmill.stages.decoder import ANY_DECODER, Decoder, DecoderQuality, Deinterlace
@@ -22,7 +23,7 @@ from clipmill.stages.video.clipping.clip_extraction_stages import (
     FixedStrideExtractorStage,
 )
 from clipmill.stages.video.clipping.clip_frame_extraction import ClipFrameExtractionStage
-from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage, ShotClipRules
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
@@ -36,11 +37,15 @@ from clipmill.stages.video.preview.preview import PreviewStage
 
 
 class SplitSpec(Spec):
-    """Which extractor cuts videos into clips, and the parameters of each."""
+    """Which extractor cuts videos into clips, and the parameters of each.
+
+    ``auto`` is ``content``, with TransNetV2 as its verifier where that network can run and has its weights:
+    rules from shots to clips are those of ``content``, the network's parameters those of ``transnetv2``.
+    """
 
     stage_name: ClassVar[str] = "split"
 
-    algorithm: Literal["content", "fixed_stride", "transnetv2"] = "content"
+    algorithm: Literal["content", "fixed_stride", "transnetv2", "auto"] = "content"
     content: ContentClipExtractionStage = ContentClipExtractionStage()
     fixed_stride: FixedStrideExtractorStage = FixedStrideExtractorStage()
     transnetv2: TransNetV2ClipExtractionStage = TransNetV2ClipExtractionStage()
@@ -49,12 +54,27 @@ class SplitSpec(Spec):
     def extractor(
         self,
     ) -> ContentClipExtractionStage | FixedStrideExtractorStage | TransNetV2ClipExtractionStage:
-        """The spec of the extractor in use."""
+        """The spec of the extractor in use. SpecError for ``auto``, unless ``decided`` took it away."""
+        if self.algorithm == "auto":
+            raise SpecError(
+                "split.algorithm: auto depends on the machine, and here several plan the run: name content, "
+                "or transnetv2 with role: verifier"
+            )
         return {
             "content": self.content,
             "fixed_stride": self.fixed_stride,
             "transnetv2": self.transnetv2,
         }[self.algorithm]
+
+    def decided(self) -> Self:
+        """Returns a copy without ``auto``: what that means on this machine."""
+        if self.algorithm != "auto":
+            return self
+        rules = {name: getattr(self.content, name) for name in ShotClipRules.model_fields}
+        verified = self.transnetv2.bound(role="verifier", **rules)
+        if not verified.is_available():
+            return self.model_copy(update={"algorithm": "content"})
+        return self.model_copy(update={"algorithm": "transnetv2", "transnetv2": verified})
 
 
 PERCEPTUAL, LEARNED = "(perceptual)", "(learned)"
@@ -230,6 +250,10 @@ class CurateSpec(StageSpec):
         if (self.questions or self.enhancement) and self.captions is None:
             raise ValueError("questions and enhancement need captions, which say what model answers")
         return self
+
+    def decided(self) -> Self:
+        """Returns a copy in which nothing depends on the machine any more."""
+        return self.model_copy(update={"split": self.split.decided()})
 
     def groups(self, *, source: str, output: str) -> tuple[Group, Group]:
         """Returns the stages of the groups that are on: those up to the filters, and those behind them."""

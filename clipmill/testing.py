@@ -1,6 +1,8 @@
 """Trying a stage: on one video, or on items made by hand."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -57,9 +59,10 @@ def run_stage(stage: Stage, video: str | Path, *, others: Sequence[Stage | Place
 def run_items(stage: Stage, items: Sequence[Item]) -> pa.Table:
     """Runs a stage on items made by hand, as the engine does: checked, rounded, derived, judged.
 
-    BadResults for an answer that does not fit what the stage declares. SpecError for a stage that is asked
-    item by item.
+    Of items with one name each but the first gets a number. BadResults for an answer that does not fit what
+    the stage declares. SpecError for a stage that is asked item by item.
     """
+    items = _named_apart(items)
     node = Node(stage.name, stage, stage.reads())
     with ScratchFolder("stage") as scratch:
         context = WorkerContext(node, Shared(), output_uri=scratch.path)
@@ -70,6 +73,17 @@ def run_items(stage: Stage, items: Sequence[Item]) -> pa.Table:
         answer = cast(Worker, worker)(Batch(tuple(items)))
         rows = rows_of(node, checked(node, items, answer), {})
     return _judged(rows, node, [node])
+
+
+def _named_apart(items: Sequence[Item]) -> list[Item]:
+    """Returns items with ids of their own, by which verdicts go."""
+    seen: Counter[str] = Counter()
+    apart: list[Item] = []
+    for item in items:
+        seen[item.id] += 1
+        name = item.id if seen[item.id] == 1 else f"{item.id} {seen[item.id]}"
+        apart.append(replace(item, id=name))
+    return apart
 
 
 def clip_item(

@@ -31,7 +31,7 @@ class Verb:
 VERBS = {
     "curate": Verb("Curate videos into clips, tables and a report.", "curate"),
     "report": Verb("Print the summary of an output, and where its report is.", "outputs"),
-    "search": Verb("Find clips of an output by a text.", "search"),
+    "search": Verb("Find clips of an output by a text, or by a clip.", "search"),
     "split": Verb("Part the kept clips into train, val and test without leaks.", "split"),
     "export": Verb("Write the kept clips as a trainer reads them.", "export"),
     "dedup": Verb("Find duplicates among embeddings of your own.", "dedup"),

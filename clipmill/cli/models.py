@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from clipmill.errors import SpecError
 from clipmill.models.registry import MODELS, model_named
@@ -23,7 +23,11 @@ Place = Annotated[str, typer.Option(help="folder or URI of the weights")]
 @app.command("list")
 def list_models(place: Place = DEFAULT_PLACE) -> None:
     """List every model, its licence, its extra, and whether its weights are at a place."""
-    table = Table("model", "for", "source", "licence of the weights", "extra", "weights", box=box.SIMPLE)
+    whole = [Column(name, no_wrap=True) for name in ("model", "for")]
+    parted = [
+        Column(name, overflow="fold") for name in ("source", "licence of the weights", "extra", "weights")
+    ]
+    table = Table(*whole, *parted, box=box.SIMPLE)
     for entry in MODELS:
         there = "there" if known_of(ModelRef(entry.name, place=place)) else "not there"
         table.add_row(entry.name, entry.kind, entry.source, entry.licence, entry.environment, there)

@@ -40,6 +40,6 @@ def _put(fields: dict[str, object], path: Sequence[str], value: object, text: st
     for group in groups:
         inner = fields.setdefault(group, {})
         if not isinstance(inner, dict):
-            raise SpecError(f"--set {text}: {group} is no group of the spec")
+            raise SpecError(f"--set {text}: {group} is no group of the spec: change it in the spec file")
         fields = cast("dict[str, object]", inner)
     fields[name] = value

@@ -26,7 +26,7 @@ def template() -> None:
 def check(spec: Annotated[str, typer.Argument(help="inline JSON, or a YAML or JSON file")]) -> None:
     """Say whether a spec can run; the first fault is named in one line."""
     loaded = spec_of_options(spec, [])
-    plan = plan_of_spec(loaded, source=_ANY, output=_ANY)
+    plan = plan_of_spec(loaded.decided(), source=_ANY, output=_ANY)
     environments = ", then ".join(environments_of(plan))
     print(f"{spec} is a spec of {len(plan.nodes) + 1} stages, for the environment {environments}")
 
@@ -36,7 +36,7 @@ def show(spec: Spec = "", sets: Set = None) -> None:
     """Print the whole spec that a run would have, and its stages in run order."""
     loaded = spec_of_options(spec, sets or [])
     print(_as_yaml(loaded), end="")
-    plan = plan_of_spec(loaded, source=_ANY, output=_ANY)
+    plan = plan_of_spec(loaded.decided(), source=_ANY, output=_ANY)
     print("# stages, in run order:")
     for node in (plan.extractor, *plan.nodes):
         reads = ", ".join(reads_in_words(node.reads)).replace("`", "")

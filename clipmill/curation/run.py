@@ -54,7 +54,7 @@ def planned_run(spec: CurateSpec, *, source: str, output: str, engine: Engine) -
 
     SpecError, SourceError, OutputError, OutputBusy or ModelUnavailable for what would not work.
     """
-    plan = plan_of_spec(spec, source=source, output=output)
+    plan = plan_of_spec(spec.decided(), source=source, output=output)
     check_dedup(plan, spec.dedup)
     environment_of(plan)
     check_machine(plan, engine)

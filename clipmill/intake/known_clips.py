@@ -17,10 +17,10 @@ from clipmill import arrow
 from clipmill.planning.missing import ClipRange, Windows
 from clipmill.planning.nodes import SOURCE, Node
 from clipmill.planning.plan import Plan
-from clipmill.stages.base import Stage
 from clipmill.stages.process_stage import SEEN_CLIPS
-from clipmill.state.database import RANK, Database, case_of, key_of
-from clipmill.state.schema import SPLIT_STATE, light_columns, schema_of
+from clipmill.state.database import RANK, Database, case_of
+from clipmill.state.ids import key_of
+from clipmill.state.schema import SPLIT_STATE, columns_for, schema_of
 from clipmill.state.splits import LISTS, clips_of
 from clipmill.state.store import ResultStore
 from clipmill.state.winners import RANKS, codes_of, ranks_of
@@ -227,8 +227,8 @@ class KnownClips:
         return self.database.folder / f"rows of {key}"
 
     def _schema(self, node: Node) -> pa.Schema:
-        schema = schema_of(node)
-        return pa.schema([schema.field(name) for name in _columns(self.plan, node, publishes=self.publishes)])
+        schema, names = schema_of(node), columns_for(self.plan, node, publishes=self.publishes)
+        return pa.schema([schema.field(name) for name in names])
 
     def _query(self, node: Node) -> Callable[[str], str]:
         owner = "clip_id" if node.stage.grain == "window" else "id"
@@ -276,9 +276,14 @@ class KnownClips:
         tables = [schema.empty_table()]
         for path in sorted(self._folder(key).glob(f"*/{_RANGE}={index}/*.parquet")):
             rows = pq.ParquetFile(path).read(columns=schema.names)
-            columns = [rows[field.name].cast(field.type) for field in schema]
+            columns = [_cast(rows[field.name], field.type) for field in schema]
             tables.append(pa.Table.from_arrays(columns, schema=schema))
         return pa.concat_tables(tables).combine_chunks()
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | pa.Array:
+    """Returns a column in its type; one that no part of a batch had was written as numbers, all null."""
+    return pa.nulls(len(column), kind) if column.null_count == len(column) else column.cast(kind)
 
 
 def _split_value(name: str) -> str:
@@ -294,26 +299,3 @@ def _best(rows: pa.Table, places: np.ndarray) -> np.ndarray:
     is_newest = SEEN_CLIPS in rows.column_names
     order = np.lexsort((-runs if is_newest else runs, ranks_of(rows), places))
     return order[np.concatenate([[True], np.diff(places[order]) != 0])]
-
-
-def _columns(plan: Plan, node: Node, *, publishes: bool) -> list[str]:
-    """Returns the columns of a stage that are published, or else those that decide what is missing."""
-    if publishes:
-        heavy = {column.name for column in node.stage.writes if column.table == "embeddings"}
-        return [name for name in schema_of(node).names if name not in heavy and name != "stage_digest"]
-    if node.stage.grain == "window":
-        return ["id", "clip_id", "start_frame", "end_frame", "outcome", "run_id", "effects"]
-    judging = [one for one in plan.nodes if one.may_reject and (one is node or _reads(one, node))]
-    if judging and (_derives(node) or any(type(one.stage).rejects is not Stage.rejects for one in judging)):
-        return [name for name in light_columns(node) if name != "stage_digest"]
-    ruled = {rule.column.rpartition(":")[2] for one in judging for rule in one.rules}
-    kept = {"id", "outcome", "run_id", "effects", SEEN_CLIPS, *ruled}
-    return [name for name in schema_of(node).names if name in kept]
-
-
-def _reads(node: Node, other: Node) -> bool:
-    return other.key in {ref.key for ref in node.inputs}
-
-
-def _derives(node: Node) -> bool:
-    return any(column.derived for column in node.stage.writes)

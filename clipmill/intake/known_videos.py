@@ -10,7 +10,8 @@ from clipmill.intake.manifests import source_line
 from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import SourceFile
 from clipmill.state import completeness
-from clipmill.state.database import Database, key_of
+from clipmill.state.database import Database
+from clipmill.state.ids import key_of
 from clipmill.state.part_set import parts_of
 from clipmill.state.schema import INSPECT, INSPECT_STATE, OUTCOME, VERIFY, VERIFY_STATE, verify_digest
 from clipmill.state.store import ResultStore

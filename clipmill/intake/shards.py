@@ -11,7 +11,8 @@ from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import SourceFile
 from clipmill.specs import ShardingSpec
 from clipmill.state.clearing import clear_raised
-from clipmill.state.database import key_of, scratch_database
+from clipmill.state.database import scratch_database
+from clipmill.state.ids import key_of
 from clipmill.state.schema import INSPECT, INSPECT_STATE
 from clipmill.state.store import ResultStore
 from clipmill.storage import store

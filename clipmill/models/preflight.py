@@ -38,5 +38,5 @@ def _check_libraries(needs: ModelNeeds) -> None:
     missing = [name for name in needs.libraries if importlib.util.find_spec(name) is None]
     if missing:
         cause = f"{' and '.join(missing)} not installed here"
-        remedy = f"install the extra {needs.environment!r}, or run in its image"
+        remedy = f"pip install 'clipmill[{needs.environment}]', or run in its image"
         raise ModelUnavailable(needs.entry.name, needs.model_dir, cause, remedy)

@@ -1,4 +1,4 @@
-"""Finding clips by what they show: a text, embedded like them, against the embeddings of an output."""
+"""Finding clips by what they show: the embedding of a text, or of one clip, against those of an output."""
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -52,10 +52,36 @@ def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int)
 
     SourceError when the output holds no embeddings, or embeddings of another length than the model's.
     """
-    kept = _kept_clips(output)
     query = embedder.embed_texts([text])[0]
-    best = heapq.nsmallest(num_hits, _scored(_folder(output), query, kept))
+    return _best(output, _folder(output, *_text_stage(output)), query, _kept_clips(output), num_hits)
+
+
+def find_like(output: str, clip_id: str, *, num_hits: int) -> list[Hit]:
+    """The kept clips of an output that are most like one of its clips, best first; equal ones by id.
+
+    They are compared by the first embedding of the run; it may be one that needs no weights. SourceError when
+    the output holds no embeddings, or none of this clip.
+    """
+    folder = _folder(output, *_first_stage(output))
+    query = _embedding_in(folder, clip_id)
+    if query is None:
+        raise SourceError(f"{output} has no embedding of a clip {clip_id}: see clip_id in tables/clips")
+    kept = {name: row for name, row in _kept_clips(output).items() if name != clip_id}
+    return _best(output, folder, query, kept, num_hits)
+
+
+def _best(output: str, folder: str, query: np.ndarray, kept: Mapping[str, Row], num_hits: int) -> list[Hit]:
+    best = heapq.nsmallest(num_hits, _scored(folder, query, kept))
     return [_hit(output, kept[clip_id], -negative) for negative, clip_id in best]
+
+
+def _embedding_in(folder: str, clip_id: str) -> np.ndarray | None:
+    for file in embedding_files(folder):
+        for batch in read_batches(file.uri):
+            place = batch.ids.index(clip_id).as_py()
+            if place >= 0:
+                return batch.rows[place]
+    return None
 
 
 def embedding_of(
@@ -72,28 +98,39 @@ def embedding_of(
     return replace(options, model_dir=place, allow_remote_code=tuple(allow_remote_code))
 
 
-def _folder(output: str) -> str:
-    key, stage = _text_stage(output)
+def _folder(output: str, key: str, stage: EmbedderStage) -> str:
     return layout.embeddings_dir(store.normalise(output), stage.folder_prefix(key))
 
 
 def _text_stage(output: str) -> tuple[str, EmbedderStage]:
     """Returns key and stage of the first embedding in a manifest that knows words."""
+    for key, stage in _embedders(output):
+        if stage.knows_words:
+            return key, stage
+    raise SourceError(
+        f"the embeddings of {output} know no words: pip install 'clipmill[models]', curate with "
+        "embedding.algorithm=siglip2, or search by a clip with --like"
+    )
+
+
+def _first_stage(output: str) -> tuple[str, EmbedderStage]:
+    """Returns key and stage of the first embedding in a manifest."""
+    for found in _embedders(output):
+        return found
+    raise SourceError(f"{output} has no embeddings: curate with embedding")
+
+
+def _embedders(output: str) -> Iterator[tuple[str, EmbedderStage]]:
+    """Yields key and stage of the embeddings in a manifest.
+
+    Only built-in classes are imported: the manifest may come from anywhere.
+    """
     stages = cast("dict[str, Row]", current_snapshot(output).manifest["stages"])
     for key, entry in stages.items():
-        if stage := _embedder(entry):
-            return key, stage
-    raise SourceError(f"the embeddings of {output} know no words: embed with a learned model")
-
-
-def _embedder(entry: Row) -> EmbedderStage | None:
-    """Only built-in classes are imported: the manifest may come from anywhere."""
-    if entry["class"] not in registry.BUILT_IN:
-        return None
-    cls = registry.stage_class(str(entry["class"]))
-    if not (issubclass(cls, EmbedderStage) and cls.knows_words):
-        return None
-    return cls.model_validate(entry["parameters"])
+        if entry["class"] in registry.BUILT_IN:
+            cls = registry.stage_class(str(entry["class"]))
+            if issubclass(cls, EmbedderStage):
+                yield key, cls.model_validate(entry["parameters"])
 
 
 def _scored(folder: str, query: np.ndarray, kept: Collection[str]) -> Iterator[tuple[float, str]]:

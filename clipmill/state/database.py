@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -20,6 +21,8 @@ from clipmill.storage.filesystems import filesystem_of
 
 MEMORY_MB = 350
 """The process peaks 400 MB above it: half of that is Python with its libraries."""
+PARTS_AT_ONCE = 640
+"""The database keeps the footers of all files of a query in memory, beside its limit."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class Database:
         """Makes the table ``name`` of the rows of parts that count; returns the parts that could be read.
 
         ``select`` and ``where`` name columns of ``schema``, which has ``id``, ``outcome`` and ``run_id`` too;
-        ids are UUIDs made by ``key_of``. A column that no part has is null. What cleared and lost rows end is
-        left out, and so are these rows. Damaged parts are set aside.
+        ids are UUIDs made by ``ids.key_of``. A column that no part has is null. What cleared and lost rows
+        end is left out, and so are these rows. Damaged parts are set aside.
         """
 
         def begin() -> None:
@@ -116,10 +119,16 @@ class Database:
 
     def _add(self, parts: PartSet, schema: pa.Schema, add: Callable[[str], None]) -> None:
         rows_of = self._scan(parts, schema)
-        every = rows_of(parts.live)
-        self.run(f"CREATE OR REPLACE TABLE ends AS SELECT id, run_id, outcome FROM ({every}) WHERE {_ENDS}")
+        batches = [
+            parts.live[start : start + PARTS_AT_ONCE] for start in range(0, len(parts.live), PARTS_AT_ONCE)
+        ]
+        ends = "SELECT id, run_id, outcome FROM"
+        self.run(f"CREATE OR REPLACE TABLE ends AS {ends} nothing LIMIT 0", nothing=_keyed(schema))
+        for uris in batches:
+            self.run(f"INSERT INTO ends {ends} ({rows_of(uris)}) WHERE {_ENDS}")
         standing = _STANDING if self.number("SELECT count(*) FROM ends") else "{}"
-        _in_memory(parts.live, lambda uris: add(standing.format(rows_of(uris))))
+        for uris in batches:
+            _in_memory(uris, lambda some: add(standing.format(rows_of(some))))
 
     def keep_best(self, name: str) -> None:
         """Keeps the row of each id that counts, in a table of rows."""
@@ -127,13 +136,18 @@ class Database:
             best = f"SELECT arg_min(rowid, ({RANK}, run_id)) FROM {name} GROUP BY id"
             self.run(f"DELETE FROM {name} WHERE rowid NOT IN ({best})")
 
-    def _scan(self, parts: PartSet, schema: pa.Schema) -> Callable[[Sequence[str]], str]:
+    def _scan(self, parts: PartSet, schema: pa.Schema) -> Callable[[tuple[str, ...]], str]:
         """The query for every row of some of the parts, with the columns of ``schema``."""
         self._open_store(parts.folder)
-        described = self.connection.execute(f"DESCRIBE FROM {_source(parts.live)}").fetchall()
-        there = {str(row[0]): str(row[1]) for row in described}
-        columns = ", ".join(one for field in schema for one in _columns(field, there))
-        return lambda uris: f"SELECT {columns} FROM {_source(uris)}"
+
+        @cache
+        def rows_of(uris: tuple[str, ...]) -> str:
+            described = self.connection.execute(f"DESCRIBE FROM {_source(uris)}").fetchall()
+            there = {str(row[0]): str(row[1]) for row in described}
+            columns = ", ".join(one for field in schema for one in _columns(field, there))
+            return f"SELECT {columns} FROM {_source(uris)}"
+
+        return rows_of
 
     def _open_store(self, folder: str) -> None:
         if not store.is_local(folder):
@@ -154,7 +168,7 @@ RANK = "CASE outcome WHEN 'result' THEN 0 WHEN 'final' THEN 1 ELSE 2 END"
 """The rank of an outcome, as ``winners.RANKS`` has it."""
 
 
-def _in_memory(uris: Sequence[str], work: Callable[[Sequence[str]], None]) -> None:
+def _in_memory(uris: tuple[str, ...], work: Callable[[tuple[str, ...]], None]) -> None:
     """Works on all parts at once; on each half of them, and so on, where memory does not suffice."""
     try:
         work(uris)
@@ -187,9 +201,9 @@ def _columns(field: pa.Field, there: dict[str, str]) -> Iterator[str]:
     """Yields expressions for a column; an id of a video also as text, under ``<name>_text``."""
     name, kind = f'"{field.name}"', there.get(field.name, "NULL")
     if field.name in ids.ID_COLUMNS:
-        yield f"{key_of(name, kind)} AS {name}"
+        yield f"{ids.key_of(name, kind)} AS {name}"
         if field.name == "video_id":
-            yield f"{_hex_of(name, kind)} AS video_id_text"
+            yield f"{ids.hex_of(name, kind)} AS video_id_text"
     elif field.name == "outcome":
         yield f"coalesce({name if kind != 'NULL' else 'NULL'}, {_reason_in_words(there)}) AS {name}"
     elif field.name in ("run_id", "effects"):
@@ -207,16 +221,6 @@ def _reason_in_words(there: dict[str, str]) -> str:
     )
 
 
-def _hex_of(name: str, kind: str) -> str:
-    """Returns the expression for the text of a video's id: 32 hex digits, or what it was."""
-    if kind == "NULL":
-        return "NULL::VARCHAR"
-    as_hex = f"replace({name}::VARCHAR, '-', '')"
-    if kind == "UUID":
-        return as_hex
-    return f"CASE WHEN regexp_full_match({name}, '{ids.SQL_FORMS}') THEN {as_hex} ELSE {name} END"
-
-
 def case_of(name: str, values: Mapping[str, str]) -> str:
     """Returns the expression that maps a column of text; the text is empty where ``values`` does not say."""
     cases = [f"WHEN {_text(key)} THEN {_text(value)}" for key, value in values.items() if value]
@@ -225,16 +229,6 @@ def case_of(name: str, values: Mapping[str, str]) -> str:
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def key_of(name: str, kind: str) -> str:
-    """Returns the expression for the 16 bytes of an id of an SQL type; text of no known form is hashed."""
-    if kind == "UUID":
-        return name
-    if kind == "NULL":
-        return "NULL::UUID"
-    known = f"regexp_full_match({name}, '{ids.SQL_FORMS}')"
-    return f"CASE WHEN {known} THEN replace({name}, 'sv1:', '')::UUID ELSE md5({name})::UUID END"
 
 
 @contextmanager

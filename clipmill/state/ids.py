@@ -50,6 +50,26 @@ SQL_FORMS = "(sv1:)?[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}
 """Regular expression of the ids that are written as 16 bytes."""
 
 
+def key_of(name: str, kind: str) -> str:
+    """Returns the expression for the 16 bytes of an id of an SQL type; text of no known form is hashed."""
+    if kind == "UUID":
+        return name
+    if kind == "NULL":
+        return "NULL::UUID"
+    known = f"regexp_full_match({name}, '{SQL_FORMS}')"
+    return f"CASE WHEN {known} THEN replace({name}, 'sv1:', '')::UUID ELSE md5({name})::UUID END"
+
+
+def hex_of(name: str, kind: str) -> str:
+    """Returns the expression for the text of a video's id: 32 hex digits, or what it was."""
+    if kind == "NULL":
+        return "NULL::VARCHAR"
+    as_hex = f"replace({name}::VARCHAR, '-', '')"
+    if kind == "UUID":
+        return as_hex
+    return f"CASE WHEN regexp_full_match({name}, '{SQL_FORMS}') THEN {as_hex} ELSE {name} END"
+
+
 def encoded(rows: pa.Table) -> pa.Table:
     """Returns rows with their ids as 16 bytes, where every id of a column has one form."""
     for index, field in enumerate(rows.schema):

@@ -81,8 +81,10 @@ def has_failures(content: BinaryIO) -> bool:
     """Returns False for a part whose footer says that all its rows are results; True for a damaged one."""
     try:
         metadata = pq.ParquetFile(content).metadata
-        names = [metadata.schema.column(index).path for index in range(metadata.num_columns)]
-        place = names.index("outcome")
+        paths = (metadata.schema.column(index).path for index in range(metadata.num_columns))
+        place = next((index for index, path in enumerate(paths) if path == "outcome"), -1)
+        if place < 0:
+            return True
         groups = (metadata.row_group(index).column(place) for index in range(metadata.num_row_groups))
         return not all(
             (found := group.statistics) and found.has_min_max and (found.min, found.max) == (RESULT, RESULT)

@@ -4,6 +4,9 @@ import pyarrow as pa
 
 from clipmill import identity
 from clipmill.planning.nodes import Node
+from clipmill.planning.plan import Plan
+from clipmill.stages.base import Stage
+from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state.part_file import is_heavy
 
 OUTCOME = pa.schema(
@@ -32,6 +35,29 @@ def schema_of(node: Node) -> pa.Schema:
 def light_columns(node: Node) -> list[str]:
     """Returns the columns of a node's rows that hold no vectors, bytes or lists."""
     return [field.name for field in schema_of(node) if not is_heavy(field.type)]
+
+
+def columns_for(plan: Plan, node: Node, *, publishes: bool) -> list[str]:
+    """Returns the columns of a stage that are published, or else those that decide what is missing."""
+    if publishes:
+        heavy = {column.name for column in node.stage.writes if column.table == "embeddings"}
+        return [name for name in schema_of(node).names if name not in heavy and name != "stage_digest"]
+    if node.stage.grain == "window":
+        return ["id", "clip_id", "start_frame", "end_frame", "outcome", "run_id", "effects"]
+    judging = [one for one in plan.nodes if one.may_reject and (one is node or _reads(one, node))]
+    if judging and (_derives(node) or any(type(one.stage).rejects is not Stage.rejects for one in judging)):
+        return [name for name in light_columns(node) if name != "stage_digest"]
+    ruled = {rule.column.rpartition(":")[2] for one in judging for rule in one.rules}
+    kept = {"id", "outcome", "run_id", "effects", SEEN_CLIPS, *ruled}
+    return [name for name in schema_of(node).names if name in kept]
+
+
+def _reads(node: Node, other: Node) -> bool:
+    return other.key in {ref.key for ref in node.inputs}
+
+
+def _derives(node: Node) -> bool:
+    return any(column.derived for column in node.stage.writes)
 
 
 _STR, _I64, _I32, _F64, _BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()

@@ -3,15 +3,10 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from bench.cuts import Labels, Tally, labelled_films, main, read_labels, tally, verified
+from bench.cuts import Labels, Tally, labelled_films, main, read_labels, tally
 from clipmill.records import FrameSpan
-from clipmill.shots.changes import compare, looks_of
-from clipmill.shots.content import find_cuts
-from clipmill.shots.hard import cut_probabilities
-from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 
 LABELS = Labels(hard=(10, 50, 53), unjudged=(FrameSpan(80, 90),))
 
@@ -67,53 +62,3 @@ def test_labels_without_videos_are_an_error(tmp_path: Path) -> None:
 def test_nothing_to_measure_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--videos", str(tmp_path)]) == 1
     assert "no video" in capsys.readouterr().err
-
-
-class Says:
-    """A network that gives every frame one probability."""
-
-    batch_windows = 1
-
-    def __init__(self, probability: float) -> None:
-        self.probability, self.num_asked = probability, 0
-
-    def predict(self, windows: np.ndarray) -> np.ndarray:
-        self.num_asked += len(windows)
-        return np.full(windows.shape[:2], self.probability, np.float32)
-
-
-def film_of(share: float) -> np.ndarray:
-    """A picture whose cells change at frame 60 by a share of their difference to another, with some noise."""
-    rng = np.random.default_rng(4)
-    one, other = rng.integers(0, 255, (2, 9, 16, 3)).repeat(3, axis=1).repeat(3, axis=2)
-    later = one + share * (other - one)
-    film = np.stack([one if frame < 60 else later for frame in range(120)]) + rng.normal(
-        0, 6, (120, 27, 48, 3)
-    )
-    return np.clip(film, 0, 255).astype(np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("bounds", "alone", "by_answer"),
-    [
-        ((0.05, 0.5), (), {0.0: (), 0.3: (), 0.5: (60,)}),
-        ((0.5, 0.95), (60,), {0.0: (), 0.01: (60,), 0.9: (60,)}),
-        ((0.97, 1.1), (60,), {0.0: (60,)}),
-    ],
-    ids=["doubtful", "probable", "sure"],
-)
-def test_the_network_decides_about_cuts_in_doubt(
-    bounds: tuple[float, float], alone: tuple[int, ...], by_answer: dict[float, tuple[int, ...]]
-) -> None:
-    times_s = np.arange(120) / 25
-    films = (film_of(share) for share in np.geomspace(0.02, 1, 80))
-    film = next(
-        film
-        for film in films
-        if bounds[0] < cut_probabilities(compare(looks_of(film, times_s)))[60] <= bounds[1]
-    )
-    assert find_cuts(film, ContentClipExtractionStage().detector_options(), times_s).hard == alone
-    for answer, expected in by_answer.items():
-        network = Says(answer)
-        assert verified(network, film, times_s).hard == expected
-        assert network.num_asked == (0 if bounds[0] > 0.95 else 1)

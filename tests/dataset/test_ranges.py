@@ -128,7 +128,7 @@ def test_embeddings_are_those_of_the_options_of_each_film(tmp_path: Path) -> Non
         project.put(node.key, id=clip, effects=effects, embedding=[0.0, 1.0])
     clips = export_clips(project.output, project.plan, project.sources)
     rows = pq.read_table(export_embeddings(project.output, node, clips)).to_pylist()
-    expected = {**dict.fromkeys(plain, [1.0, 0.0]), **dict.fromkeys(fields, [0.0, 1.0])}
+    expected = {clip: [1.0, 0.0] for clip in plain} | {clip: [0.0, 1.0] for clip in fields}
     assert {row["id"]: row["embedding"] for row in rows} == expected
 
 

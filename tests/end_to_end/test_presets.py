@@ -79,9 +79,14 @@ def test_nemo_like_filters_captions_and_keeps_the_unusual(
         TransNetV2ClipExtractionStage, "finder", lambda _self, context: by_content.finder(context)
     )
     curate_here(collection, output, preset("nemo_like"))
-    assert fates(output).keys() - {("duplicate", None)} == {("kept", None), ("filtered", "low_motion")}
-    captions = {row["caption"] for row in rows(output, "windows")}
-    assert len(captions) == 1
+    plan = plan_of_spec(preset("nemo_like"), source="films", output="out")
+    assert {"low_motion", "low_aesthetic"} <= {
+        rule.reason for node in plan.nodes for rule in node.stage.rules()
+    }
+    assert fates(output)["kept", None] > 0
+    assert {row["caption"] for row in rows(output, "windows")} == {f"{preset('nemo_like').windows.prompt}!"}
+    repeats = [row for row in rows(output, "duplicates") if row["scope"] == "clip"]
+    assert {row["kept_because"] for row in repeats} == {"farther from the centre of its cluster"}
 
 
 def test_a_pipeline_finds_copies_and_tells_what_became_of_everything(collection: Path, output: Path) -> None:

@@ -164,13 +164,17 @@ def test_fp8_without_a_gpu_is_told() -> None:
 
 
 def test_captions_by_transformers_are_told_of_their_own_extra() -> None:
-    with pytest.raises(ModelUnavailable, match=r"torch and transformers not installed here.*'models'"):
+    with pytest.raises(
+        ModelUnavailable, match=r"torch and transformers not installed here; pip install 'clipmill.models.'"
+    ):
         check(planned(CaptionGenerationStage(backend="transformers")))
 
 
 def test_libraries_that_are_missing_are_told_with_their_extra() -> None:
     """The tests' own environment has no torch: that is the core's promise."""
-    with pytest.raises(ModelUnavailable, match=r"torch and transformers not installed here.*'models'"):
+    with pytest.raises(
+        ModelUnavailable, match=r"torch and transformers not installed here; pip install 'clipmill.models.'"
+    ):
         check(planned(LearnedEmbeddingStage(algorithm="clip")))
 
 

@@ -9,7 +9,7 @@ import pytest
 from clipmill import layout
 from clipmill.errors import SourceError
 from clipmill.models.embedding.base import Embedded
-from clipmill.search.text import embedding_of, find_clips
+from clipmill.search.text import embedding_of, find_clips, find_like
 from clipmill.stages.video.embedding.cosmos_embed1 import CosmosEmbed1EmbeddingStage
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
@@ -94,6 +94,14 @@ def test_the_length_of_a_stored_vector_does_not_count(output: str) -> None:
     assert found(output, "cat", 1) == [("a-cat", 1.0)]
 
 
+def test_clips_are_found_by_one_that_they_are_like(output: str) -> None:
+    hits = [(hit.clip_id, hit.similarity) for hit in find_like(output, "dropped", num_hits=2)]
+    assert hits == [("a-dog", 1.0), ("also-both", 0.6)]
+    assert "a-dog" not in {hit.clip_id for hit in find_like(output, "a-dog", num_hits=9)}
+    with pytest.raises(SourceError, match="no embedding of a clip nope"):
+        find_like(output, "nope", num_hits=1)
+
+
 def test_only_kept_clips_are_found(output: str) -> None:
     assert not {"dropped", "a-copy"} & {name for name, _ in found(output, "dog")}
 
@@ -136,7 +144,7 @@ def test_a_manifest_does_not_allow_code_to_run(
 def test_embeddings_without_words_are_named(
     class_path: str, embedding: dict[str, object] | None, tmp_path: Path
 ) -> None:
-    with pytest.raises(SourceError, match="know no words: embed with a learned model"):
+    with pytest.raises(SourceError, match="know no words: pip install"):
         embedding_of(write_output(tmp_path, embedding, class_path=class_path))
 
 

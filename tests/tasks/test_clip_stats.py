@@ -32,6 +32,7 @@ FACTS = replace(
     bit_rate_k=9,
 )
 FRAME_BYTES = 36 * 64 * 3
+(DETAIL,) = PerceptualEmbeddingStage(target_fps=2.0).reads().measures
 
 
 def clip(end_s: float = 2.0, **fields: object) -> Clip:
@@ -46,7 +47,10 @@ def scanned(num_frames: int = 80) -> ScanArrays:
         times_s=np.arange(num_frames + 1) / 10,
         is_key=np.ones(num_frames, bool),
         thumbnails=np.zeros(0),
-        samples={Frames(Fraction(2), 240): Samples(sampled)},
+        samples={
+            Frames(Fraction(2), 240): Samples(sampled),
+            DETAIL: Samples(sampled, (np.zeros((len(sampled), *DETAIL.shape), np.float32),)),
+        },
         pictures={240: Samples(sampled, (np.zeros((len(sampled), 36, 64, 3), np.uint8),))},
     )
 

@@ -21,9 +21,8 @@ def test_a_stage_runs_on_one_video(film: Path) -> None:
 
 def test_a_stage_runs_on_items_made_by_hand() -> None:
     grey = [np.full((3, 4, 4, 3), level, np.uint8) for level in (0, 51, 255)]
-    table = run_items(
-        LightFilter(threshold=0.3), [clip_item(str(n), frames=one) for n, one in enumerate(grey)]
-    )
+    table = run_items(LightFilter(threshold=0.3), [clip_item(frames=one) for one in grey])
+    assert table["id"].to_pylist() == ["clip", "clip 2", "clip 3"]
     assert table["luma_mean"].to_pylist() == [0.0, 0.2, 1.0]
     assert table["reason"].to_pylist() == ["dark", "dark", None]
 

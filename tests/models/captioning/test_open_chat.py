@@ -137,7 +137,8 @@ def test_where_a_model_runs_changes_no_digest() -> None:
     here = CaptionGenerationStage()
     there = CaptionGenerationStage(model_dir="x", backend="vllm", device="cuda", caption_batch_size=64)
     assert here.digest() == there.digest()
-    assert here.digest() != CaptionGenerationStage(max_output_tokens=64).digest()
+    assert here.digest() == CaptionGenerationStage(max_output_tokens=64).digest(), "rows that it cut name it"
+    assert here.digest() != CaptionGenerationStage(temperature=0.5).digest()
 
 
 class Scripted:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 import pyarrow as pa
 
 from clipmill.planning.graph import build_nodes
-from clipmill.planning.nodes import Node, Placed
+from clipmill.planning.nodes import NO_COLUMNS, Node, Placed
 from clipmill.records import CutClip
 from clipmill.stages.base import VERDICT, Column, Reads, Rule, Stage, StageContext
 from clipmill.stages.column_roles import CAPTION, CARD, ENHANCED_CAPTION, FILE, SIZE, STATUS
@@ -199,6 +199,7 @@ class SmallPlan:
 
     extractor: Node
     nodes: tuple[Node, ...]
+    source_fields: pa.Schema = NO_COLUMNS
 
 
 def plan_of_stages(*stages: Stage | Placed, extractor: ExtractorStage | None = None) -> SmallPlan:

@@ -1,6 +1,7 @@
 """Clips from shots that TransNetV2 finds on the 48x27 stream."""
 
-from typing import Annotated, ClassVar
+from importlib.util import find_spec
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -8,9 +9,11 @@ from clipmill.models.needs import ModelNeeds, RunNeeds
 from clipmill.models.registry import model_named
 from clipmill.models.shots.base import AskedPrecision, NetworkBackend, NetworkDevice, ShotNetworkOptions
 from clipmill.models.shots.detector import NetworkCutFinder
+from clipmill.models.shots.verified import VerifiedCutFinder
 from clipmill.stages.base import SPEED, ModelRef, Resources, StageContext
+from clipmill.stages.cut_finder import CutFinder
 from clipmill.stages.roles import record_of
-from clipmill.stages.video.clipping.content_extraction import ShotClipRules
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage, ShotClipRules
 
 
 class TransNetV2ClipExtractionStage(ShotClipRules):
@@ -23,7 +26,8 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
     CPU where it is installed, PyTorch otherwise. ``bfloat16`` is faster where there is hardware for it, and
     moves probabilities by about 0.01; ``precision`` ``auto`` takes it there, and looks again in ``float32``
     where a probability is near the threshold. ``batch_windows`` windows of 100 frames go through the network
-    at once; None takes one on a CPU.
+    at once; None takes one on a CPU. With ``role`` ``verifier`` the content detector finds shots, at its
+    defaults, and the network decides about the cuts of which it is not sure; ``cascade`` then has no effect.
     """
 
     name: ClassVar[str] = "transnetv2"
@@ -34,6 +38,7 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models"
     revision: str | None = Field(default=None, min_length=1)
     threshold: float = Field(default=0.4, gt=0, lt=1)
+    role: Literal["detector", "verifier"] = "detector"
     cascade: bool = True
     cascade_threshold: float = Field(default=0.02, gt=0, lt=1)
     backend: NetworkBackend = "auto"
@@ -61,12 +66,16 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
             model_dir=self.model_dir,
             revision=self.revision or entry.revision,
             environment=self.environment,
-            libraries=("openvino",) if self.backend == "openvino" else ("torch",),
+            libraries=self._libraries,
             device=self.device,
             allow_remote_code=None,
             serving=None,
         )
         check_models(RunNeeds(models=[needs]), num_gpus=num_gpus)
+
+    @property
+    def _libraries(self) -> tuple[str, ...]:
+        return ("openvino",) if self.backend == "openvino" else ("torch",)
 
     @property
     def decides_early(self) -> bool:
@@ -77,7 +86,13 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
         """Returns which network looks for cuts, and which of its answers count."""
         return record_of(ShotNetworkOptions, self)
 
-    def finder(self, context: StageContext | None) -> NetworkCutFinder:
+    def is_available(self) -> bool:
+        """Returns True where the network can run here: its weights lie in ``model_dir``, and a library."""
+        from clipmill.models.weights.stage_weights import known_of
+
+        return all(map(find_spec, self._libraries)) and known_of(self.models()[0]) is not None
+
+    def finder(self, context: StageContext | None) -> CutFinder:
         """Returns a finder of cuts for one video; the worker's network is opened once.
 
         ValueError without a context.
@@ -88,4 +103,7 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
 
         options = self.network_options()
         network = context.shared(f"shot network {options}", lambda: open_shot_network(options))
+        if self.role == "verifier":
+            content = ContentClipExtractionStage().detector_options()
+            return VerifiedCutFinder(network, content=content, accept=self.threshold)
         return NetworkCutFinder(network, options)

@@ -3,9 +3,10 @@
 import ctypes
 import os
 import signal
+import tempfile
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -155,8 +156,17 @@ class _Interrupts:
     def __init__(self, process_id: int, num_left: int) -> None:
         self.process_id, self.num_left = process_id, num_left
 
+    def _is_first(self) -> bool:
+        """Another process is interrupted once only, also where Ray starts this worker anew."""
+        if self.process_id == os.getpid():
+            return True
+        with suppress(FileExistsError):
+            Path(tempfile.gettempdir(), f"interrupted-{self.process_id}").touch(exist_ok=False)
+            return True
+        return False
+
     def __call__(self, batch: pa.Table) -> Mapping[str, list[bool]]:
-        while self.num_left:
+        while self.num_left and self._is_first():
             self.num_left -= 1
             os.kill(self.process_id, signal.SIGINT)
             time.sleep(0.3)

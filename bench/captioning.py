@@ -102,11 +102,14 @@ class SlowCaptions(CaptionGenerationStage):
     def open(self, context: StageContext) -> "SlowCaptioner":  # pyright: ignore[reportIncompatibleMethodOverride] a stand-in
         """See ``Stage``. Nothing is loaded."""
         del context
-        return SlowCaptioner()
+        return SlowCaptioner(self)
 
 
+@dataclass(frozen=True)
 class SlowCaptioner:
     """Answers one window after the other."""
+
+    stage: SlowCaptions
 
     def stream(self, items: Iterator[Item]) -> Iterator[tuple[str, Mapping[str, object]]]:
         """Yields window ids and columns."""
@@ -114,7 +117,7 @@ class SlowCaptioner:
             started_s = time.time()
             time.sleep(CAPTION_S)
             said = Caption(item.id, f"{os.getpid()} {started_s} {time.time()}", "success")
-            yield item.id, answer_columns(said)
+            yield item.id, answer_columns(said, self.stage)
 
 
 def captioning_plan() -> Plan:

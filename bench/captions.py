@@ -9,7 +9,7 @@ import argparse
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -111,7 +111,7 @@ def _row(name: str, times: int, work: Callable[[], object], *, num_windows: int 
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def _server() -> Generator[str]:
     """A server that answers whatever it is asked, at once."""
 
     class Handler(BaseHTTPRequestHandler):

@@ -154,6 +154,7 @@ def _fit_of_faiss(rows: Unit, clusters: int, seed: int) -> Unit:
         max_points_per_centroid=len(rows),
     )
     other.train(rows)
+    assert other.centroids is not None
     return other.centroids
 
 
@@ -242,13 +243,13 @@ def write(path: Path, drawn: Drawn, chosen: npt.NDArray[np.intp]) -> None:
 def _products(rows: Unit, centroids: Unit, *, times: int) -> None:
     for _ in range(times):
         for start in range(0, len(rows), BLOCK_ROWS):
-            rows[start : start + BLOCK_ROWS] @ centroids.T
+            np.matmul(rows[start : start + BLOCK_ROWS], centroids.T)
 
 
 def _tiles(unit: Unit) -> None:
     for start in range(0, len(unit), ONE_PRODUCT_ROWS):
         for earlier in range(0, start + 1, ONE_PRODUCT_ROWS):
-            unit[start : start + ONE_PRODUCT_ROWS] @ unit[earlier : earlier + ONE_PRODUCT_ROWS].T
+            np.matmul(unit[start : start + ONE_PRODUCT_ROWS], unit[earlier : earlier + ONE_PRODUCT_ROWS].T)
 
 
 def _masked(unit: Unit) -> None:

@@ -96,7 +96,7 @@ def _both_runs(folder: Path) -> list[tuple[tuple[float, float, float], Peak]]:
 def _write(path: Path, ids: Sequence[str], rows: np.ndarray) -> None:
     path.parent.mkdir(exist_ok=True)
     lists = as_lists(np.ascontiguousarray(rows))
-    pq.write_table(pa.table({"id": ids, "embedding": lists}), path, use_dictionary=["id"])
+    pq.write_table(pa.table({"id": ids, "embedding": lists}), path, use_dictionary=["id"])  # pyright: ignore[reportArgumentType] the stub knows no lists
 
 
 def _megabytes(peak: Peak) -> str:

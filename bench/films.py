@@ -85,7 +85,9 @@ def _longest_gap_s(film: str) -> float:
             packet.pts for packet in container.demux(stream) if packet.is_keyframe and packet.pts is not None
         ]
         end = stream.duration or max(times, default=0)
-        return float(max(np.diff([*sorted(times), max(end, *times)]), default=0) * (stream.time_base or 0))
+        return float(
+            max(np.diff([*sorted(times), max(end, *times)]), default=0) * float(stream.time_base or 0)
+        )
 
 
 def _plan(style: Style, number: int, shot_frames: tuple[int, ...], size_px: tuple[int, int]) -> FilmPlan:

@@ -6,7 +6,7 @@ rates do not depend on weights. A part that cannot run is reported with its caus
 ``--tiny`` runs every part on small sizes, on a CPU if there is no GPU: it measures nothing.
 """
 
-# pyright: basic
+# pyright: basic, reportMissingImports=false
 
 import argparse
 import json
@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -179,7 +180,7 @@ def siglip2(sizes: Sizes) -> Iterator[Row]:
     yield _tower("SigLIP2 so400m", SiglipVisionModel(config), sizes.pick(384, 28), sizes)
 
 
-def _tower(name: str, model: object, side_px: int, sizes: Sizes) -> Row:
+def _tower(name: str, model: Any, side_px: int, sizes: Sizes) -> Row:  # noqa: ANN401 torch is not here to name it
     import torch
 
     device, batch = _device(), sizes.pick(64, 2)
@@ -329,8 +330,9 @@ def _watched() -> Iterator[list[str]]:
     except OSError:
         yield lines
         return
-    assert process.stdout is not None
-    reader = threading.Thread(target=lambda: lines.extend(map(str.strip, process.stdout)), daemon=True)
+    said = process.stdout
+    assert said is not None
+    reader = threading.Thread(target=lambda: lines.extend(map(str.strip, said)), daemon=True)
     reader.start()
     try:
         yield lines

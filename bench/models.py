@@ -5,6 +5,8 @@ Every frame count includes our own resizing. One thread; CPU seconds, so that a 
 Needs the ``models`` environment.
 """
 
+# pyright: reportMissingImports=false
+
 import argparse
 import tempfile
 import time

@@ -69,7 +69,7 @@ class Agreement:
         return [
             self.name,
             str(len(self.ours)),
-            f"{spearmanr(self.ours, self.theirs).statistic:.2f}" if len(set(self.theirs)) > 2 else "",
+            f"{spearmanr(self.ours, self.theirs)[0]:.2f}" if len(set(self.theirs)) > 2 else "",
             "" if quartiles is None else "{1:.2f} ({0:.2f} to {2:.2f})".format(*quartiles),
             f"{alike:.2f}",
         ]

@@ -15,6 +15,8 @@ in a fresh process with one thread. Three tables, and with weights a fourth:
 - with ``--weights`` what the network finds in the same films by default, and in float32 without the cascade.
 """
 
+# pyright: reportMissingImports=false
+
 import argparse
 import json
 import sys

@@ -1,5 +1,6 @@
 """The same work by clipmill: ``python -m bench.nemo_curator.our_run FOLDER OUTPUT ENCODER {inline,ray}``."""
 
+import logging
 import sys
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def main(folder: str, output: str, encoder: str, engine: str) -> None:
         return
     import ray
 
-    ray.init(include_dashboard=False, logging_level="ERROR")
+    ray.init(include_dashboard=False, logging_level=logging.ERROR)
     pipeline.run(engine="ray")
 
 

@@ -4,6 +4,9 @@
 motion scored, frames at 2 a second and 224 pixels, metadata.
 """
 
+# pyright: reportMissingImports=false
+
+import logging
 import sys
 from collections.abc import Iterable
 
@@ -60,7 +63,7 @@ def run_in_process(stages: Iterable) -> None:
 
 def run_on_ray_data(stages: Iterable) -> None:
     """Through its Ray Data executor, with as few CPUs per stage as let all stages fit."""
-    ray.init(num_cpus=DECLARED_CPUS, include_dashboard=False, logging_level="ERROR")
+    ray.init(num_cpus=DECLARED_CPUS, include_dashboard=False, logging_level=logging.ERROR)
     pipeline = Pipeline(name="peer")
     for stage in stages:
         pipeline.add_stage(stage.with_(resources=Resources(cpus=CPUS_PER_STAGE)))

@@ -89,6 +89,7 @@ def _cuts(folder: Path, smartcut: Path | None) -> Iterator[Cut]:
 def _draw(path: Path, codec: str, options: Mapping[str, str]) -> Path:
     with av.open(str(path), "w") as output:
         stream = output.add_stream(codec, rate=FPS, options=dict(options))
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = *SIZE_PX, "yuv420p"
         for number in range(NUM_FRAMES):
             frame = av.VideoFrame.from_ndarray(paint(number, width_px=SIZE_PX[0], height_px=SIZE_PX[1]))
@@ -102,7 +103,7 @@ def _spans(film: Path) -> list[ClipSpan]:
     with av.open(str(film)) as container:
         frames = list(container.decode(video=0))
     pts = [frame.pts or 0 for frame in frames]
-    base = frames[0].time_base
+    base = frames[0].time_base or Fraction(0)
     return [
         ClipSpan(
             clip_id=clip_id(film.name, start, end),

@@ -6,6 +6,8 @@ seconds from the first, and by how many levels at most a frame differs from the 
 (mean over its samples, the film read by PyAV); or the reader's words when it failed.
 """
 
+# pyright: reportMissingImports=false
+
 import json
 import sys
 from collections.abc import Callable, Iterator

@@ -40,9 +40,9 @@ def both(left: Values, right: Values) -> pa.Array:
     return _array("and", left, right)
 
 
-def is_nan(values: Values) -> pa.Array:
-    """Returns bool ``(N,)``, null where a value is null."""
-    return _array("is_nan", values)
+def is_finite(values: Values) -> pa.Array:
+    """Returns bool ``(N,)``: which values are neither NaN nor infinite; null where a value is null."""
+    return _array("is_finite", values)
 
 
 def is_in(values: pa.Array | pa.ChunkedArray, wanted: pa.Array) -> pa.Array:

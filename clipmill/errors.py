@@ -33,6 +33,9 @@
 import errno
 from collections.abc import Sequence
 
+FOREIGN = (Exception, SystemExit)
+"""What code of a user or of a library may raise: ``sys.exit()`` there must not end the run."""
+
 
 class ClipmillError(Exception):
     """Root of the tree."""

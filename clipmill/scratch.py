@@ -52,10 +52,15 @@ class ScratchFolder:
 
 def sweep(*, min_age_s: float = MIN_AGE_S) -> None:
     """Deletes the scratch folders of dead processes that have not changed for ``min_age_s``."""
+    removed: list[Path] = []
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):  # another process holds it or sweeps too, or another user owns it
             if time.time() - folder.stat().st_mtime >= min_age_s:
                 _remove_unlocked(folder)
+                removed.append(folder)
+    if removed:
+        others = f" and {len(removed) - 1} more" if removed[1:] else ""
+        logger.info("removed %s%s, which processes that were killed had left", removed[0], others)
 
 
 def _remove_unlocked(folder: Path) -> None:
@@ -64,7 +69,6 @@ def _remove_unlocked(folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(folder, ignore_errors=True)
-        logger.info("removed %s, which a process that was killed had left", folder)
     finally:
         os.close(descriptor)
 

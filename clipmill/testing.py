@@ -93,6 +93,7 @@ def clip_item(
     thumbnails: np.ndarray | None = None,
     motion: MotionSamples | None = None,
     measures: tuple[np.ndarray, ...] = (),
+    sound: np.ndarray | None = None,
     columns: Mapping[str, object] | None = None,
     num_frames: int = 50,
 ) -> Item:
@@ -111,6 +112,7 @@ def clip_item(
         thumbnail_times_s=None if thumbnails is None else np.arange(len(thumbnails) + 1) / FRAMERATE,
         motion=motion,
         measures=measures,
+        sound=sound,
         columns=columns or {},
     )
 

@@ -173,7 +173,7 @@ def reads_in_words(reads: Reads) -> Iterator[str]:
     for measure in reads.measures:
         yield f"`{measure.function.rpartition(':')[2]}` of full frames, {float(measure.fps):g} a second"
     if reads.sound:
-        yield f"sound at {reads.sound.rate_hz} Hz"
+        yield f"sound at {reads.sound.rate_hz} Hz, {reads.sound.channels} channels"
     if reads.source:
         yield "the source file"
     yield from (f"column `{name}`" for name in reads.columns)

@@ -13,7 +13,7 @@ from clipmill.planning.order import Edges, run_order
 from clipmill.planning.process_stages import encoder_before
 from clipmill.stages.base import Column, Frames, Reads, S, Stage
 from clipmill.stages.process_stage import ProcessStage
-from clipmill.stages.roles import EmbedderStage
+from clipmill.stages.roles import EmbedderStage, ExtractorStage
 
 CLIP_FRAME_BYTES = 48 << 20
 """Most bytes of one clip's sampled frames over all stages; budgets shrink in proportion."""
@@ -44,6 +44,7 @@ def build_nodes(
         phase, columns = _phase(one, reads[one.name], done), source_columns(node, done)
         node = replace(node, phase=phase, source_columns=columns)
         _check_source_columns(node)
+        _check_video_reads(node)
         effects = node_effects(node, done, stages.values())
         done[one.name] = replace(node, digest=node_digest(node, done, windows=windows), effects=effects)
     return tuple(done.values())
@@ -53,6 +54,19 @@ def _check_source_columns(node: Node) -> None:
     if node.source_columns and (node.stage.grain == "video" or isinstance(node.stage, EmbedderStage)):
         what = "an embedding" if isinstance(node.stage, EmbedderStage) else "a stage of whole videos"
         raise SpecError(f"stage {node.key} is {what} and depends on {node.source_columns[0]}: it cannot")
+
+
+def _check_video_reads(node: Node) -> None:
+    """Raises SpecError for a stage of whole videos that reads what only clips have."""
+    if node.stage.grain != "video" or isinstance(node.stage, ExtractorStage):
+        return
+    reads = node.reads
+    of_clips = (("motion", reads.motion), ("measures", reads.measures), ("sound", reads.sound))
+    if unseen := [name for name, read in (*of_clips, ("columns", reads.columns)) if read]:
+        raise SpecError(
+            f"stage {node.key} sees whole videos and reads {unseen[0]}: it can read frames and thumbnails, "
+            "a stage of clips reads the rest"
+        )
 
 
 def _phase(one: Placed, reads: frozenset[str], done: Mapping[str, Node]) -> int:

@@ -16,7 +16,7 @@ _RULE_TYPES = (pa.float64(), pa.int64(), pa.bool_(), pa.string())
 
 @dataclass(frozen=True)
 class Column:
-    """One value that a stage writes for each item. Null means: not measured. NaN is a failure.
+    """One value that a stage writes for each item. Null means: not measured. NaN and infinity are failures.
 
     ``table`` says where it is published: the table of the stage's grain, the embedding files, or nowhere.
     ``role`` names what later steps look for: ``embedding``, ``fingerprint``, ``caption``. A ``derived``

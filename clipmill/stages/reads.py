@@ -9,6 +9,8 @@ MAX_RATE = 1000
 RATE_DENOMINATOR = 1000
 """Rates are fractions of at most this denominator: 23.976 is 23976/1000 = 2997/125."""
 
+MAX_RATE_HZ = 192_000
+
 MotionSource = Literal["blocks", "vectors"]
 ReadKind = Literal["decode", "frames", "thumbnails", "motion", "measure", "sound", "source"]
 """``decode`` stands for every read of pictures but ``source``, which is an encoder's."""
@@ -81,10 +83,18 @@ class Measure:
 
 @dataclass(frozen=True)
 class Sound:
-    """Audio samples: float32 ``(N, channels)``, on the picture's repaired clock."""
+    """Samples of the default track: float32 ``(N, channels)``, 1 or 2 channels, full scale at 1.
+
+    ``N`` is the length of the clip at ``rate_hz``. Sample 0 sounds with the clip's first frame, on the
+    pictures' repaired clock. Gaps are silent. A clip in which the source has no sound has no samples.
+    """
 
     rate_hz: int = 16_000
     channels: int = 1
+
+    def __post_init__(self) -> None:
+        if not (1000 <= self.rate_hz <= MAX_RATE_HZ and self.channels in (1, 2)):
+            raise ValueError(f"Sound needs rate_hz of 1000 to {MAX_RATE_HZ} and 1 or 2 channels, got {self}")
 
 
 Sample = Frames | Motion | Measure

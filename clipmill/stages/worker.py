@@ -67,6 +67,8 @@ class Item:
     ``(M, *shape)`` for each declared Measure. ``columns`` holds the values of the columns that were read, by
     the names in ``reads()``.
     ``more_frames`` has one entry for each of ``Reads.more_frames``.
+    ``sound`` is float32 ``(N, channels)``, of the whole clip also for a window; None also where the source
+    has no sound in the clip.
     """
 
     id: str
@@ -135,6 +137,11 @@ class Batch:
     def measures(self) -> list[tuple[np.ndarray, ...]]:
         """One array for each declared Measure."""
         return [item.measures for item in self.items]
+
+    @property
+    def sound(self) -> list[np.ndarray | None]:
+        """Samples, float32 ``(N, channels)``; None for a clip without sound."""
+        return [item.sound for item in self.items]
 
     @property
     def columns(self) -> pa.Table:
@@ -239,6 +246,10 @@ class StageContext(Protocol):
 
     def shared(self, key: str, make: Callable[[], T]) -> T:
         """Returns the object of this worker process by that key; ``make`` makes it once."""
+        ...
+
+    def get(self, path: str) -> bytes:
+        """Returns a file of the output, by its path in a column that is read, such as ``clip_uri``."""
         ...
 
     def put(self, artifact: str, item_id: str, data: bytes | Path, **place: str | int) -> str:

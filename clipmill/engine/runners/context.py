@@ -84,6 +84,15 @@ class WorkerContext:
         """Returns the object of this worker process by that key; ``make`` makes it once."""
         return self._shared.get(key, make)
 
+    def get(self, path: str) -> bytes:
+        """Returns a file of the output by its path relative to it.
+
+        SpecError for a path that leaves the output and where the run writes none; StoreError.
+        """
+        if self._output_uri is None:
+            raise SpecError(f"stage {self._node.key} reads {path}, but the run writes no files")
+        return store.read_bytes(layout.join(self._output_uri, _inside(path, path)))
+
     def put(self, artifact: str, item_id: str, data: bytes | Path, **place: str | int) -> str:
         """Stores a file of an item; returns its path relative to the output.
 
@@ -133,8 +142,11 @@ def place_of(item: Item) -> dict[str, str]:
 
 def artifact_path(artifact: Artifact, place: Mapping[str, str | int]) -> str:
     """Returns the relative path of an item's file. SpecError for one that leaves the output."""
-    path = artifact.path.format_map(place)
+    return _inside(artifact.path.format_map(place), artifact.name)
+
+
+def _inside(path: str, name: str) -> str:
     parts = path.split("/")
     if path.startswith("/") or "" in parts or ".." in parts or "::" in path:
-        raise SpecError(f"the file {artifact.name} would lie outside of the output: {path}")
+        raise SpecError(f"the file {name} would lie outside of the output: {path}")
     return path

@@ -19,7 +19,8 @@ from clipmill.engine.runners.result_rows import (
     checked,
     rows_of,
 )
-from clipmill.errors import ClipmillError, CodecChildDied, CodecChildTimeout, StageBroken, StoreError
+from clipmill.engine.runners.sound_reader import SoundReader
+from clipmill.errors import FOREIGN, ClipmillError, CodecChildDied, CodecChildTimeout, StageBroken, StoreError
 from clipmill.outcomes import failures
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
@@ -40,6 +41,7 @@ class NodeRunner:
         self._plan = plan
         self._context = context
         self._worker = worker
+        self._sound = SoundReader(node, plan, context)
         self._streak = FailureStreak(node.key)
         self._batch_items = max(1, node.stage.resources().batch_items)
 
@@ -48,7 +50,7 @@ class NodeRunner:
 
         StageBroken when every one of many items fails.
         """
-        wanted = [wanted_items(chunk, self.node, self._plan) for chunk in chunks]
+        wanted = [self._sound(one.work, wanted_items(one, self.node, self._plan)) for one in chunks]
         answers = self._answers([item for one in wanted for item in one.items])
         return [
             self._with_rows(chunk, one, [next(answers) for _ in one.items])
@@ -91,7 +93,7 @@ class NodeRunner:
             return self._failed(items, bad_result(self.node, error))
         except StageBroken:
             raise
-        except Exception as error:  # noqa: BLE001 - a stage may raise anything; the run goes on
+        except FOREIGN as error:
             is_shared = isinstance(error, StoreError)  # the store would fail for each of them
             if len(items) > 1 and not is_shared:
                 return None
@@ -115,7 +117,7 @@ def open_worker(node: Node, context: WorkerContext) -> Worker | StreamWorker:
         opened = node.stage.without_verdicts().open(context)
     except (ClipmillError, MemoryError):
         raise
-    except Exception as error:  # open() is a user's code and may raise anything
+    except FOREIGN as error:
         raise StageBroken(node.key, f"open() raised {type(error).__name__}: {error}") from error
     if not (callable(opened) or is_stream(opened)):
         raise StageBroken(node.key, f"open() returned {type(opened).__name__}, which cannot be called")
@@ -127,15 +129,15 @@ def is_stream(worker: object) -> TypeGuard[StreamWorker]:
     return callable(getattr(worker, "stream", None))
 
 
-def failure_of(key: str, error: Exception) -> Failed:
+def failure_of(key: str, error: Exception | SystemExit) -> Failed:
     """Returns what an exception of a stage's own means: the next run tries again."""
-    if isinstance(error, _FOREIGN):
+    if isinstance(error, _PASSED_ON):
         return failures.failure_of(error, uri=f"stage {key}")
     text = f"stage {key}: {type(error).__name__}: {error}"
     return Failed("retryable", STAGE_ERROR, f"{text}\n{failures.last_frames(error)}")
 
 
-_FOREIGN = (StoreError, CodecChildDied, CodecChildTimeout)
+_PASSED_ON = (StoreError, CodecChildDied, CodecChildTimeout)
 """Errors that a stage passes on and that are not its own."""
 
 

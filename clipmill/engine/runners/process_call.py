@@ -5,7 +5,7 @@ import logging
 import weakref
 from typing import cast
 
-from clipmill.errors import ClipmillError, SpecError, StageBroken
+from clipmill.errors import FOREIGN, ClipmillError, SpecError, StageBroken
 from clipmill.stages.process_stage import TaskProcessor
 from clipmill.stages.processing_stage import ProcessingStage
 from clipmill.tasks.video import VideoTask
@@ -54,12 +54,12 @@ def _set_up(key: str, stage: AnyStage) -> None:
             step()
         except (ClipmillError, MemoryError):
             raise
-        except Exception as error:  # a user's code may raise anything
+        except FOREIGN as error:
             raise StageBroken(key, f"{step.__name__}() raised {type(error).__name__}: {error}") from error
 
 
 def _tear_down(key: str, stage: AnyStage) -> None:
     try:
         stage.teardown()
-    except Exception as error:  # noqa: BLE001 - its work is done and kept
+    except FOREIGN as error:  # its work is done and kept
         logger.warning("stage %s: teardown() raised %s: %s", key, type(error).__name__, error)

@@ -35,7 +35,7 @@ class Answered:
 def checked(node: Node, items: Sequence[Item], answer: object) -> Answered:
     """Returns a worker's answer in the declared types. BadResults says what does not fit.
 
-    An item whose value is NaN failed, and one whose value is null in a column that is not nullable.
+    An item failed whose value is NaN or infinite, or null in a column that is not nullable.
     """
     results = answer if isinstance(answer, Results) else Results(_as_mapping(answer))
     declared = {column.name: column for column in node.stored}
@@ -45,7 +45,7 @@ def checked(node: Node, items: Sequence[Item], answer: object) -> Answered:
     columns = {
         name: _typed(column, results.columns.get(name), len(items)) for name, column in declared.items()
     }
-    failed = {**dict(_null_items(node, columns)), **dict(_nan_items(node, columns)), **results.failed}
+    failed = {**dict(_null_items(node, columns)), **dict(_unbounded_items(node, columns)), **results.failed}
     if wrong := [index for index in failed if not 0 <= index < len(items)]:
         raise BadResults(f"it names item {wrong[0]} of {len(items)} as failed")
     return Answered(tuple(items), columns, failed)
@@ -93,31 +93,27 @@ def _null_items(node: Node, columns: Mapping[str, pa.Array]) -> Iterator[tuple[i
             yield from ((int(one), bad_result(node, f"column {column.name} is null")) for one in missing)
 
 
-def _nan_items(node: Node, columns: Mapping[str, pa.Array]) -> Iterator[tuple[int, Failed]]:
+def _unbounded_items(node: Node, columns: Mapping[str, pa.Array]) -> Iterator[tuple[int, Failed]]:
     for name, array in columns.items():
-        for index in nan_places(array):
-            yield index, bad_result(node, f"column {name} is NaN")
+        for index in not_finite(array):
+            yield index, bad_result(node, f"column {name} is NaN or infinite")
 
 
-def nan_places(array: pa.Array) -> list[int]:
-    """Returns the places of values that are NaN, or hold one."""
+def not_finite(array: pa.Array) -> list[int]:
+    """Returns the places of values that are NaN or infinite, or hold one that is."""
     kind = array.type
     if pa.types.is_floating(kind):
-        return np.flatnonzero(_is_nan(array)).tolist()
+        return np.flatnonzero(~np.asarray(arrow.is_finite(array).fill_null(True), bool)).tolist()
     if not (pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)):
         return []
-    if not (pa.types.is_floating(kind.value_type) and _may_have_nan(array.flatten())):
+    if not (pa.types.is_floating(kind.value_type) and _may_hold_one(array.flatten())):
         return []
-    return [index for index, value in enumerate(array) if value.is_valid and nan_places(value.values)]
+    return [index for index, value in enumerate(array) if value.is_valid and not_finite(value.values)]
 
 
-def _may_have_nan(array: pa.Array) -> bool:
+def _may_hold_one(array: pa.Array) -> bool:
     """False for nearly every column of vectors, and quick; a null counts too."""
-    return bool(np.isnan(array.to_numpy(zero_copy_only=False)).any())
-
-
-def _is_nan(array: pa.Array) -> np.ndarray:
-    return arrow.flags(arrow.is_nan(array))
+    return not np.isfinite(array.to_numpy(zero_copy_only=False)).all()
 
 
 def rows_of(node: Node, answered: Answered, failed_before: Mapping[str, tuple[Item, Failed]]) -> pa.Table:

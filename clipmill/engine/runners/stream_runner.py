@@ -13,7 +13,8 @@ from clipmill.engine.runners.context import WorkerContext
 from clipmill.engine.runners.items import Wanted, wanted_items
 from clipmill.engine.runners.node_runner import FailureStreak, failure_of, open_worker
 from clipmill.engine.runners.result_rows import Answered, BadResults, bad_result, checked, rows_of
-from clipmill.errors import ClipmillError, EngineDied, StageBroken, StoreError
+from clipmill.engine.runners.sound_reader import SoundReader
+from clipmill.errors import FOREIGN, ClipmillError, EngineDied, StageBroken, StoreError
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import Failed, Item, Results, StreamWorker
@@ -40,13 +41,14 @@ class StreamRunner:
         self._plan = plan
         self._context = context
         self._worker: StreamWorker | None = worker
+        self._sound = SoundReader(node, plan, context)
         self._num_deaths = 0
         self._raised: Failed | None = None
         self._streak = FailureStreak(node.key)
 
     def __call__(self, chunks: Sequence[Chunk]) -> Iterator[Chunk]:
         """Yields the chunks as their items are answered; those without items first."""
-        wanted = [wanted_items(chunk, self.node, self._plan) for chunk in chunks]
+        wanted = [self._sound(one.work, wanted_items(one, self.node, self._plan)) for one in chunks]
         owner = {item.id: index for index, one in enumerate(wanted) for item in one.items}
         num_open = Counter(owner.values())
         answers: list[dict[str, Answer]] = [{} for _ in chunks]
@@ -88,7 +90,7 @@ class StreamRunner:
             return
         except ClipmillError:
             raise
-        except Exception as error:  # noqa: BLE001 - a stage may raise anything; the run goes on
+        except FOREIGN as error:
             self._raised = failure_of(self.node.key, error)
             logger.warning("%s; %d items are open", self._raised.message.splitlines()[0], len(still_open))
             return

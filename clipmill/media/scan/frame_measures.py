@@ -6,6 +6,7 @@ from typing import cast
 
 import numpy as np
 
+from clipmill.errors import FOREIGN
 from clipmill.media.frames.render import Renderer
 from clipmill.media.scan.samplers import Shown
 from clipmill.stages.reads import Measure
@@ -49,7 +50,7 @@ class FrameMeasure:
         luma, thumbnail = self._full_size.of(shown)
         try:
             return self._measured(luma, thumbnail)
-        except Exception as error:  # noqa: BLE001 - a user's function may raise anything; the video goes on
+        except FOREIGN as error:
             self._report(self._read, f"{self._read.function}: {type(error).__name__}: {error}")
             return np.full(self._read.shape, np.nan, np.float32)
 

@@ -47,17 +47,31 @@ def encoded(
     target: AudioStream = output.add_stream(codec, rate=rate, layout=layout)
     target.codec_context.flags |= Flags.bitexact
     num_samples = round((end - start) * rate)
-    is_whole = not (sound.damaged or sound.timing.gaps)
-    slack = JITTER_S if is_whole else slack_of([packet.length for packet in sound.packets])
     shaped = _resampled(itertools.chain([first], frames), layout=layout, rate=rate)
     samples = on_timeline(
-        _placed(shaped, start=start, rate=rate), num_samples=num_samples, slack=int(slack * rate)
+        _placed(shaped, start=start, rate=rate), num_samples=num_samples, slack=int(_slack_s(sound) * rate)
     )
     chunks = _until_the_end(samples, sound, num_samples=min(num_samples, _end(sound, start, rate)))
     coded = [packet for frame in _fifo_frames(chunks, target, layout) for packet in target.encode(frame)]
     coded += target.encode(None)
     packets = [packet for packet in coded if 0 <= (packet.pts or 0) < num_samples]
     return EncodedSound(packets, frozenset(failed))
+
+
+def samples_of(sound: Judged, start: Fraction, end: Fraction, *, rate_hz: int, channels: int) -> np.ndarray:
+    """Returns the sound of ``[start, end)``, float32 ``(N, channels)``; silence fills what is missing."""
+    layout = "mono" if channels == 1 else "stereo"
+    shaped = _resampled(decoded(sound.packets, []), layout=layout, rate=rate_hz)
+    samples = np.zeros((round((end - start) * rate_hz), channels), np.float32)
+    at = 0
+    for piece in on_timeline(
+        _placed(shaped, start=start, rate=rate_hz),
+        num_samples=len(samples),
+        slack=int(_slack_s(sound) * rate_hz),
+    ):
+        samples[at : at + piece.shape[1]] = piece.T
+        at += piece.shape[1]
+    return samples
 
 
 def mono_samples(
@@ -69,6 +83,12 @@ def mono_samples(
     num_samples, slack = round((end - start) * rate_hz), int(JITTER_S * rate_hz)
     pieces = [piece[0] for piece in on_timeline(placed, num_samples=num_samples, slack=slack)]
     return np.concatenate([np.zeros(0, np.float32), *pieces])
+
+
+def _slack_s(sound: Judged) -> Fraction:
+    """How far a piece may lie from the end of the one before and still follow it."""
+    is_whole = not (sound.damaged or sound.timing.gaps)
+    return JITTER_S if is_whole else slack_of([packet.length for packet in sound.packets])
 
 
 def _format(first: AudioFrame, sound: Judged, options: AudioOptions) -> tuple[int, str]:

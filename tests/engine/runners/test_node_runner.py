@@ -1,12 +1,15 @@
 """A stage's calls: batches over chunks, failures that cost their own item, a stage that is broken."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from clipmill.engine.chunk import Chunk
+from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS, NodeRunner, open_worker
-from clipmill.errors import ModelUnavailable, StageBroken
+from clipmill.errors import ModelUnavailable, SpecError, StageBroken
 from clipmill.stages.base import Batch, Failed, Results, StageContext, Worker
 from tests.support.stages.engine_stages import (
     KEY,
@@ -111,6 +114,30 @@ def test_a_success_ends_the_row_of_failures() -> None:
     bad = [index for index in range(2 * SYSTEMATIC_ITEMS) if index != SYSTEMATIC_ITEMS - 1]
     (chunk,) = run(Counting(*bad), chunk_of(2 * SYSTEMATIC_ITEMS - 2))
     assert column(chunk, "outcome").count("result") == 1
+
+
+def test_a_stage_that_ends_its_process_fails_and_the_run_goes_on() -> None:
+    def leaves(batch: Batch) -> Mapping[str, Sequence[object]]:
+        if clip_id(0) in batch.ids:
+            sys.exit("the licence has run out")
+        return scores(batch)
+
+    (chunk,) = run(leaves, chunk_of(2))
+    assert column(chunk, "outcome") == ["retryable", "result"]
+    assert column(chunk, "message")[0].startswith("stage scorer: SystemExit: the licence has run out")
+
+
+def test_a_stage_reads_files_by_the_paths_of_columns(tmp_path: Path) -> None:
+    made = scorer_plan()
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_bytes(b"film")
+    context = WorkerContext(made.by_key[KEY], Shared(), output_uri=str(tmp_path))
+    assert context.get("clips/a.mp4") == b"film"
+    for path in ("../outside", "/etc/hosts"):
+        with pytest.raises(SpecError, match="would lie outside of the output"):
+            context.get(path)
+    with pytest.raises(SpecError, match="the run writes no files"):
+        WorkerContext(made.by_key[KEY], Shared(), output_uri=None).get("clips/a.mp4")
 
 
 def test_failures_that_the_stage_names_break_nothing() -> None:

@@ -79,18 +79,19 @@ def test_what_does_not_fit_is_said(answer: object, message: str) -> None:
         made(answer)
 
 
-def test_nan_fails_its_item_and_names_stage_and_column() -> None:
-    rows = made({"score": [float("nan"), 0.5], "label": ["a", "b"]})
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")], ids=str)
+def test_no_number_fails_its_item_and_names_stage_and_column(score: float) -> None:
+    rows = made({"score": [score, 0.5], "label": ["a", "b"]})
     assert values(rows, "outcome") == ["retryable", "result"]
     assert values(rows, "reason") == ["bad_result", None]
-    assert values(rows, "message") == ["stage scorer: column score is NaN", None]
+    assert values(rows, "message") == ["stage scorer: column score is NaN or infinite", None]
     assert values(rows, "label") == [None, "b"]
 
 
-def test_a_vector_with_nan_fails_its_item() -> None:
-    rows = made({"vector": [None, [0.0, 1.0], [float("nan"), 1.0]]}, count=3)
-    assert values(rows, "outcome") == ["result", "result", "retryable"]
-    assert values(rows, "vector") == [None, [0.0, 1.0], None]
+def test_a_vector_with_nan_or_infinity_fails_its_item() -> None:
+    rows = made({"vector": [None, [0.0, 1.0], [float("nan"), 1.0], [1.0, float("inf")]]}, count=4)
+    assert values(rows, "outcome") == ["result", "result", "retryable", "retryable"]
+    assert values(rows, "vector") == [None, [0.0, 1.0], None, None]
 
 
 def test_an_item_that_failed_has_reason_message_and_no_values() -> None:

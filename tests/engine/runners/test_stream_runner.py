@@ -210,11 +210,12 @@ def test_failures_that_the_stage_names_are_rows() -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        ({"score": float("nan")}, "stage scorer: column score is NaN"),
+        ({"score": float("nan")}, "stage scorer: column score is NaN or infinite"),
+        ({"score": float("-inf")}, "stage scorer: column score is NaN or infinite"),
         ({"score": "high"}, "stage scorer: column score does not hold double"),
         ({"points": 1}, "stage scorer: it returned column points, which its class does not declare"),
     ],
-    ids=["nan", "type", "undeclared"],
+    ids=["nan", "infinite", "type", "undeclared"],
 )
 def test_an_answer_that_does_not_fit_costs_its_own_item(answer: dict[str, object], message: str) -> None:
     worker = FakeStream(lambda asked: answer if asked == clip_id(1) else {"score": 0.5})

@@ -188,7 +188,7 @@ def read_back(path: str) -> ReadBack:
         if np.sqrt(np.mean(part.reshape(16, -1) ** 2, axis=1)).min() < SILENT:
             num_silent += WINDOW // 4
         else:
-            heard[(at + WINDOW / 2) / RATE] = (_pitch_hz(part) - LOWEST_HZ) / HZ_PER_S
+            heard[(at + WINDOW / 2) / RATE] = told_s(part)
     times_s = [float(frame.time or 0) for frame in frames]
     return ReadBack(read_numbers(frames), times_s, heard, num_silent / RATE)
 
@@ -212,6 +212,11 @@ def _samples(container: av.container.InputContainer) -> np.ndarray:
     for at, part in placed:
         samples[max(at, 0) : at + len(part)] = part[max(-at, 0) :]
     return samples
+
+
+def told_s(samples: np.ndarray) -> float:
+    """Returns the time that the chirp tells in the middle of float32 ``(WINDOW,)`` at ``RATE``."""
+    return (_pitch_hz(samples) - LOWEST_HZ) / HZ_PER_S
 
 
 def _pitch_hz(samples: np.ndarray) -> float:

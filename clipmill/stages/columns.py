@@ -21,10 +21,11 @@ class Column:
     ``table`` says where it is published: the table of the stage's grain, the embedding files, or nowhere.
     ``role`` names what later steps look for: ``embedding``, ``fingerprint``, ``caption``. A ``derived``
     column is made by ``Stage.published`` and is not stored. ``json`` is its path in the documented JSON of a
-    clip, ``plot`` gives it a histogram in the report, ``rank`` says which end is better. ``without`` is shown
-    for an item that the stage did not run for, ``failed`` for one that it failed on, ``repeated`` for one of
-    a clip that repeats another, where the stage runs behind deduplication. ``low`` and ``high`` are the least
-    and the most that a value can be, None for no end: bounds that nothing can pass are refused.
+    clip, ``plot`` gives a clip's value a histogram in the report, ``rank`` says which end is better.
+    ``without`` is shown for an item that the stage did not run for, ``failed`` for one that it failed on,
+    ``repeated`` for one of a clip that repeats another, where the stage runs behind deduplication. ``low``
+    and ``high`` are the least and the most that a value can be, None for no end: bounds that nothing can
+    pass are refused.
     """
 
     name: str

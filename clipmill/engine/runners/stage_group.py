@@ -9,6 +9,7 @@ from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.engine.runners.node_runner import NodeRunner, is_stream, open_worker
 from clipmill.engine.runners.process_runner import ProcessRunner
 from clipmill.engine.runners.stream_runner import StreamRunner
+from clipmill.machine import num_cores
 from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
@@ -79,6 +80,7 @@ class StageGroup:
             output_uri=self._plan.output_uri,
             device="cuda" if has_gpu else "cpu",
             gpu_share=self._share(node),
+            num_threads=max(1, min(int(node.stage.resources().cpus), num_cores())),
         )
 
     def _share(self, node: Node) -> float:

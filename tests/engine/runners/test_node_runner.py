@@ -9,8 +9,10 @@ import pytest
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS, NodeRunner, open_worker
+from clipmill.engine.runners.stage_group import StageGroup
 from clipmill.errors import ModelUnavailable, SpecError, StageBroken
-from clipmill.stages.base import Batch, Failed, Results, StageContext, Worker
+from clipmill.machine import num_cores
+from clipmill.stages.base import Batch, Failed, Resources, Results, StageContext, Worker
 from tests.support.stages.engine_stages import (
     KEY,
     Scorer,
@@ -138,6 +140,21 @@ def test_a_stage_reads_files_by_the_paths_of_columns(tmp_path: Path) -> None:
             context.get(path)
     with pytest.raises(SpecError, match="the run writes no files"):
         WorkerContext(made.by_key[KEY], Shared(), output_uri=None).get("clips/a.mp4")
+
+
+class Wide(Scorer):
+    """Computes with several threads."""
+
+    def resources(self) -> Resources:
+        """Returns more cores than any machine has."""
+        return Resources(cpus=1 << 20)
+
+
+def test_a_stage_may_use_the_cores_that_it_asks_for() -> None:
+    for stage, threads in ((Scorer(), 1), (Wide(), num_cores())):
+        made = scorer_plan(stage)
+        node = made.by_key[KEY]
+        assert StageGroup([node], made).context_of(node).num_threads == threads
 
 
 def test_failures_that_the_stage_names_break_nothing() -> None:

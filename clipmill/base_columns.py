@@ -9,6 +9,22 @@ SCHEMA_VERSION = 2
 
 _STR, _I64, _I32, _F64 = pa.string(), pa.int64(), pa.int32(), pa.float64()
 
+VIDEOS = pa.schema(
+    [
+        ("video_id", _STR), ("source_version", _STR), ("content_digest", _STR), ("audio_digest", _STR),
+        ("uri", _STR), ("status", _STR), ("reason", _STR), ("message", _STR), ("is_partial", pa.bool_()),
+        ("partial_reason", _STR), ("oddities", _STR), ("duplicate_of", _STR), ("size_bytes", _I64),
+        ("duration_s", _F64), ("num_frames", _I64), ("framerate_num", _I64), ("framerate_den", _I64),
+        ("is_vfr", pa.bool_()), ("width", _I32), ("height", _I32), ("rotation_deg", _I32), ("sar", _STR),
+        ("video_codec", _STR), ("pixel_format", _STR), ("audio_codec", _STR), ("bit_rate_k", _I64),
+        ("num_shots", _I32), ("num_clips", _I32), ("dropped_s", _F64),
+    ]
+)  # fmt: skip
+"""The first columns of the videos table."""
+
+VIDEO_FATE = pa.schema([("errors", _STR)])
+"""The last column of the videos table, behind those of stages of whole videos."""
+
 CLIP_PLACE = pa.schema(
     [
         ("clip_id", _STR), ("video_id", _STR), ("source_uri", _STR), ("start_s", _F64), ("end_s", _F64),
@@ -45,7 +61,7 @@ DUPLICATES = pa.schema(
 RESERVED = {
     "clip": frozenset({*CLIP_PLACE.names, *CLIP_FATE.names}),
     "window": frozenset(WINDOW_PLACE.names),
-    "video": frozenset[str](),
+    "video": frozenset({*VIDEOS.names, *VIDEO_FATE.names}),
     "run": frozenset[str](),
 }
 """Grain -> names that a stage of that grain must not write."""

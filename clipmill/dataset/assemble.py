@@ -12,7 +12,12 @@ from clipmill.dataset.collect import Collection
 from clipmill.dataset.rows.clip_rows import PlacedClips, clip_table, window_table
 from clipmill.dataset.rows.verdicts import failed_items, judge_clips
 from clipmill.dataset.rows.video_fates import VideoFate, failed_videos, video_fates
-from clipmill.dataset.rows.video_rows import dropped_by_cause, shot_table, video_table
+from clipmill.dataset.rows.video_rows import (
+    dropped_by_cause,
+    failed_stages_of_videos,
+    shot_table,
+    video_table,
+)
 from clipmill.dataset.schemas import DUPLICATES, REJECTIONS, TABLES
 from clipmill.dedup.exact import Copy
 from clipmill.outcomes.run_end import Tally, merged
@@ -74,7 +79,7 @@ def assemble_range(collection: Collection, *, stopped: pa.Array | None = None) -
     placed = PlacedClips(collection, verdicts, videos)
     clips = clip_table(placed)
     return Tables(
-        videos=video_table(videos, collection.splits, collection.source_columns),
+        videos=video_table(collection, videos),
         shots=shot_table(videos, collection.splits),
         clips=clips,
         windows=window_table(placed),
@@ -82,7 +87,13 @@ def assemble_range(collection: Collection, *, stopped: pa.Array | None = None) -
         duplicates=pa.Table.from_pylist([dict(row) for row in _copies(videos)], schema=DUPLICATES),
         dropped_s=dropped_by_cause(videos, collection.splits),
         num_open=int(verdicts.is_open[placed.places[0]].sum()),
-        failures=merged([*failed_videos(videos), *failed_items(collection, verdicts)]),
+        failures=merged(
+            [
+                *failed_videos(videos),
+                *failed_stages_of_videos(collection, videos),
+                *failed_items(collection, verdicts),
+            ]
+        ),
         compared=_compared(placed),
     )
 

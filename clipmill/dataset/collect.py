@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -34,7 +34,8 @@ class Collection:
     ``inspections`` has one row for each source version. ``clips`` are those of every split, with the rows of
     the stages of clips and windows by their current digests, without vectors and bytes. ``copies`` maps the
     URI of a copy to what it duplicates, which may be a source of another range. ``source_columns`` are what
-    the user knows of the sources.
+    the user knows of the sources. ``video_rows`` has the rows of the stages of whole videos, one for each of
+    the sources.
     """
 
     output: str
@@ -45,6 +46,7 @@ class Collection:
     clips: ClipRange
     copies: Mapping[str, ExactDuplicate]
     source_columns: SourceColumns | None = None
+    video_rows: Mapping[str, pa.Table] = field(default_factory=dict[str, pa.Table])
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Collected:
                 clips=self.known.clips(index),
                 copies=copies,
                 source_columns=self.known.sources,
+                video_rows=self.known.videos(index, first, len(sources)),
             )
 
 

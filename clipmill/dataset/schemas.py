@@ -7,23 +7,11 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from clipmill.base_columns import CLIP_FATE, CLIP_PLACE, DUPLICATES, WINDOW_PLACE
+from clipmill.base_columns import CLIP_FATE, CLIP_PLACE, DUPLICATES, VIDEO_FATE, VIDEOS, WINDOW_PLACE
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 
-_STR, _I64, _I32, _F64, _BOOL = pa.string(), pa.int64(), pa.int32(), pa.float64(), pa.bool_()
-
-VIDEOS = pa.schema(
-    [
-        ("video_id", _STR), ("source_version", _STR), ("content_digest", _STR), ("audio_digest", _STR),
-        ("uri", _STR), ("status", _STR), ("reason", _STR), ("message", _STR), ("is_partial", _BOOL),
-        ("partial_reason", _STR), ("oddities", _STR), ("duplicate_of", _STR), ("size_bytes", _I64),
-        ("duration_s", _F64), ("num_frames", _I64), ("framerate_num", _I64), ("framerate_den", _I64),
-        ("is_vfr", _BOOL), ("width", _I32), ("height", _I32), ("rotation_deg", _I32), ("sar", _STR),
-        ("video_codec", _STR), ("pixel_format", _STR), ("audio_codec", _STR), ("bit_rate_k", _I64),
-        ("num_shots", _I32), ("num_clips", _I32), ("dropped_s", _F64),
-    ]
-)  # fmt: skip
+_STR, _I64, _I32, _F64 = pa.string(), pa.int64(), pa.int32(), pa.float64()
 
 SHOTS = pa.schema(
     [
@@ -50,7 +38,7 @@ def clips_schema(plan: Plan) -> pa.Schema:
 
 def videos_schema(plan: Plan) -> pa.Schema:
     """Returns the columns of the videos table of a plan."""
-    return pa.schema([*VIDEOS, *plan.source_fields])
+    return pa.schema([*VIDEOS, *_fields(plan, "video"), *VIDEO_FATE, *plan.source_fields])
 
 
 def windows_schema(plan: Plan) -> pa.Schema:

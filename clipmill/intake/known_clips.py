@@ -31,6 +31,7 @@ CLIPS_PER_VIDEO = 10
 """A video without clips counts as so many: its facts take memory too."""
 _DONE = RANKS["final"]
 _PLACE, _RANGE = "clipmill place", "clipmill_range"
+_TRAITS = "coalesce(s.traits, '')"
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,8 @@ class KnownClips:
             parts, schema = ResultStore(output).parts(node.key, node.digest), self._schema(node)
             if node.stage.grain == "video":
                 where = f"id IN (SELECT id FROM ({self.of}))"
-                left = self.database.load(
-                    self._table(node), parts, select="id, outcome, effects", where=where, schema=schema
-                )
+                names = ", ".join(f'"{name}"' for name in schema.names)
+                left = self.database.load(self._table(node), parts, select=names, where=where, schema=schema)
             else:
                 left = self.database.spread(
                     self._folder(node.key), parts, query=self._query(node), by=_RANGE, schema=schema
@@ -106,6 +106,27 @@ class KnownClips:
             if node.stage.grain != "video"
         }
         return replace(found, rows=rows | self._source_rows(index))
+
+    def videos(self, index: int, first: int, num_videos: int) -> dict[str, pa.Table]:
+        """Returns key -> rows of each stage of whole videos, one for each of ``num_videos`` of a range.
+
+        ``first`` is the place of the first. A video without a row has nulls.
+        """
+        found: dict[str, pa.Table] = {}
+        for node in self.plan.rowed:
+            if node.stage.grain == "video":
+                rows = self.database.rows(
+                    "SELECT g.place, r.* EXCLUDE (id), CAST(r.id AS VARCHAR) AS id "
+                    f"FROM {self._table(node)} r JOIN ranges g USING (id) LEFT JOIN splits s USING (id) "
+                    f"WHERE g.range = {index} AND r.effects = {self._expected(node, _TRAITS)}"
+                )
+                places = np.asarray(rows["place"]) - first
+                row_of = np.full(num_videos, -1)
+                best = _best(rows, places)
+                row_of[places[best]] = best
+                taken = rows.take(pa.array(row_of, pa.int64(), mask=row_of < 0))
+                found[node.key] = taken.select(self._schema(node).names).cast(self._schema(node))
+        return found
 
     def _source_rows(self, index: int) -> dict[str, pa.Table]:
         """The columns about the sources of the clips of a range, if there are any."""
@@ -209,7 +230,7 @@ class KnownClips:
         for node in self.plan.running:
             if node.stage.grain == "video":
                 rows = f"SELECT id, effects FROM {self._table(node)} WHERE {RANK} <= {_DONE}"
-                expected = self._expected(node, "coalesce(s.traits, '')")
+                expected = self._expected(node, _TRAITS)
                 done = (
                     f"SELECT id FROM ({rows}) r LEFT JOIN (SELECT id, traits FROM splits) s USING (id) "
                     f"WHERE r.effects = {expected}"

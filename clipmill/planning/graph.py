@@ -44,7 +44,7 @@ def build_nodes(
         phase, columns = _phase(one, reads[one.name], done), source_columns(node, done)
         node = replace(node, phase=phase, source_columns=columns)
         _check_source_columns(node)
-        _check_video_reads(node)
+        _check_grains(node, stages)
         effects = node_effects(node, done, stages.values())
         done[one.name] = replace(node, digest=node_digest(node, done, windows=windows), effects=effects)
     return tuple(done.values())
@@ -56,17 +56,33 @@ def _check_source_columns(node: Node) -> None:
         raise SpecError(f"stage {node.key} is {what} and depends on {node.source_columns[0]}: it cannot")
 
 
-def _check_video_reads(node: Node) -> None:
-    """Raises SpecError for a stage of whole videos that reads what only clips have."""
-    if node.stage.grain != "video" or isinstance(node.stage, ExtractorStage):
+def _check_grains(node: Node, stages: Mapping[str, Stage]) -> None:
+    """Raises SpecError for a stage that would never see what it reads, or whose rules would reject nothing.
+
+    What is known of a whole video comes when its clips are gone, and a clip's values when it has ended.
+    """
+    if isinstance(node.stage, ExtractorStage):
         return
     reads = node.reads
+    if node.stage.grain != "video":
+        if ref := next((one for one in node.inputs if _grain(stages, one.key) == "video"), None):
+            raise SpecError(
+                f"stage {node.key} reads {ref.reference}, which is known only when a video has ended: "
+                "join it from the videos table"
+            )
+        return
     of_clips = (("motion", reads.motion), ("measures", reads.measures), ("sound", reads.sound))
     if unseen := [name for name, read in (*of_clips, ("columns", reads.columns)) if read]:
         raise SpecError(
             f"stage {node.key} sees whole videos and reads {unseen[0]}: it can read frames and thumbnails, "
             "a stage of clips reads the rest"
         )
+    if node.rules:
+        raise SpecError(f"stage {node.key} sees whole videos and has rules: only a stage of clips rejects")
+
+
+def _grain(stages: Mapping[str, Stage], key: str) -> str:
+    return type(stages[key]).grain if key in stages else ""
 
 
 def _phase(one: Placed, reads: frozenset[str], done: Mapping[str, Node]) -> int:

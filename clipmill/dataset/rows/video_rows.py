@@ -1,15 +1,19 @@
 """Rows of the videos and shots tables. Pure."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
 import pyarrow as pa
 
+from clipmill.dataset.collect import Collection
+from clipmill.dataset.rows.stage_columns import stage_columns
 from clipmill.dataset.rows.video_fates import VideoFate
-from clipmill.dataset.schemas import SHOTS, VIDEOS
+from clipmill.dataset.schemas import SHOTS, VIDEOS, videos_schema
+from clipmill.outcomes.run_end import Tally
+from clipmill.planning.judgement import FINAL, RETRYABLE, AlignedRows
 from clipmill.state.splits import Row, Splits
-from clipmill.storage.source_columns import SourceColumns
 
 _INSPECTED = (
     "video_id", "duration_s", "num_frames", "width", "height", "rotation_deg", "sar", "video_codec",
@@ -23,12 +27,45 @@ def curated_items(videos: Sequence[VideoFate]) -> np.ndarray:
     return np.array([video.item for video in videos if video.status == "curated"], np.int64)
 
 
-def video_table(videos: Sequence[VideoFate], splits: Splits, known: SourceColumns | None = None) -> pa.Table:
-    """Returns one row for each source, with what the user knows of it."""
+def video_table(collection: Collection, videos: Sequence[VideoFate]) -> pa.Table:
+    """Returns one row for each source, with the columns of stages of whole videos and what the user knows."""
+    splits, known = collection.splits, collection.source_columns
     dropped_s = _dropped_by_item(splits)
-    rows = [dict(_video_row(video, splits, dropped_s)) for video in videos]
-    table = pa.Table.from_pylist(rows, schema=VIDEOS)
+    table = pa.Table.from_pylist([dict(_video_row(one, splits, dropped_s)) for one in videos], schema=VIDEOS)
+    is_curated = np.array([video.status == "curated" for video in videos], bool)
+    made = _made_of_videos(collection, is_curated)
+    schema = videos_schema(collection.plan)
+    columns = {name: table[name] for name in table.column_names} | made
+    fields = [one for one in schema if one.name in columns]
+    table = pa.table([columns[one.name] for one in fields], schema=pa.schema(fields))
     return known.beside(table, key="uri") if known else table
+
+
+def _made_of_videos(collection: Collection, is_curated: np.ndarray) -> dict[str, pa.Array]:
+    """The columns of stages of whole videos, for the curated ones, and what these stages failed on."""
+    plan = collection.plan
+    shown = {key: is_curated for key in collection.video_rows}
+    found = stage_columns(plan, "video", _aligned(collection), shown, np.zeros(len(is_curated), bool))
+    texts: list[dict[str, str]] = [{} for _ in is_curated]
+    for key, rows in collection.video_rows.items():
+        for text, message, is_shown in zip(texts, rows["message"].to_pylist(), is_curated, strict=True):
+            if message and is_shown:
+                text[key] = message
+    return {**found, "errors": pa.array([json.dumps(text, sort_keys=True) for text in texts], pa.string())}
+
+
+def _aligned(collection: Collection) -> AlignedRows:
+    nodes = [collection.plan.by_key[key] for key in collection.video_rows]
+    nothing = pa.nulls(len(collection.sources))
+    return AlignedRows.of_places(nodes, collection.video_rows, nothing)
+
+
+def failed_stages_of_videos(collection: Collection, videos: Sequence[VideoFate]) -> Iterator[Tally]:
+    """Yields the curated videos that have no result of a stage of whole videos, one by one."""
+    for key, rows in collection.video_rows.items():
+        for video, row in zip(videos, rows.select(["reason", "outcome"]).to_pylist(), strict=True):
+            if video.status == "curated" and row["outcome"] in (FINAL, RETRYABLE):
+                yield Tally(key, str(row["reason"]), row["outcome"], 1)
 
 
 def _video_row(fate: VideoFate, splits: Splits, dropped_s: np.ndarray) -> Row:

@@ -5,6 +5,12 @@ import re
 
 TABLES = ("videos", "shots", "clips", "windows", "rejections", "duplicates")
 LEASE = "lease.json"
+MARKS = {
+    "manifest.json": ("schema_version", "snapshot_id"),
+    LEASE: ("run_id", "epoch"),
+    "export.json": ("format_version", "options_digest"),
+}
+"""Files that only outputs and exports have, and the keys that tell them from other files of these names."""
 
 
 def join(root: str, *parts: str) -> str:

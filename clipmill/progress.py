@@ -16,7 +16,8 @@ class Status:
     """How far a run is.
 
     Times are seconds. ``seen_s`` of ``video_s`` seconds of video were looked at in this phase. ``left_s`` is
-    None where too little is done to tell. ``num_failures`` counts videos, clips and windows without a result.
+    None where too little is done to tell. ``num_failures`` counts videos, clips and windows without a result,
+    ``num_rejected`` videos that can have none, such as those that are too short.
     """
 
     phase: Phase
@@ -25,6 +26,7 @@ class Status:
     num_done: int = 0
     num_clips: int = 0
     num_failures: int = 0
+    num_rejected: int = 0
     video_s: float = 0.0
     seen_s: float = 0.0
     left_s: float | None = None
@@ -42,6 +44,7 @@ class Status:
             f"{self.phase}: {format_s(self.seen_s)} of {format_s(self.video_s)} of video",
             f"{self.num_done} of {self.num_videos} videos done",
             f"{self.num_clips} clips",
+            *([f"{self.num_rejected} rejected"] if self.num_rejected else []),
             *([failures(self.num_failures)] if self.num_failures else []),
             *([f"{self.rate:.1f} s of video a second"] if self.seen_s else []),
             *([] if self.left_s is None else [f"about {format_s(self.left_s)} left"]),

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-import yaml
 from pydantic import ValidationError
 
 from clipmill.errors import SpecError
-from deployment.schema import Deployment
+from clipmill.stages.fault_words import faults_in_words
+from clipmill.yaml_file import read_groups
+from deployment.schema import Deployment, Profile
 
 VARIABLE = "CLIPMILL_DEPLOYMENT"
 """Holds the resolved deployment in a pod."""
@@ -23,34 +24,50 @@ Fields = dict[str, object]
 
 
 def load(path: Path, profile: str = "") -> Deployment:
-    """Returns a profile of a deployment file; that which the file names by default. SpecError in one line."""
-    try:
-        fields = cast(object, yaml.safe_load(path.read_text()))
-    except (OSError, yaml.YAMLError) as error:
-        raise SpecError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    if not isinstance(fields, dict) or not isinstance(fields.get("profiles"), dict):
-        raise SpecError(f"{path}: profiles is missing")
-    fields = cast(Fields, fields)
-    profiles = cast("dict[str, Fields]", fields.pop("profiles"))
+    """Returns a profile of a deployment file; without a name, the one that the file names.
+
+    The other profiles are checked too. SpecError in one line that names file, profile and key.
+    """
+    fields = read_groups(str(path), what="deployment file")
+    profiles = fields.pop("profiles", None)
+    if not isinstance(profiles, dict):
+        raise SpecError(f"{path}: profiles is missing: it holds one group for each kind of cluster")
+    profiles = cast("dict[str, object]", profiles)
     chosen = str(fields.pop("profile", ""))
     name = profile or chosen
+    found = {one: _profile(path, profiles, one) for one in (name, *profiles)}
     try:
-        merged = _extended(profiles, name, ())
-        return Deployment.model_validate({**fields, "name": name, "profile": merged})
+        return Deployment.model_validate({**fields, "name": name, "profile": found[name]})
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise SpecError(f"{path}: profile {name}: {place}: {first['msg']}") from error
+        raise SpecError(f"{path}: {faults_in_words(error, Deployment)}") from error
 
 
-def _extended(profiles: Mapping[str, Fields], name: str, below: tuple[str, ...]) -> Fields:
+def _profile(path: Path, profiles: Mapping[str, object], name: str) -> Profile:
+    try:
+        return Profile.model_validate(_extended(profiles, name, ()))
+    except ValidationError as error:
+        raise SpecError(f"{path}: profile {name}: {faults_in_words(error, Profile)}") from error
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from error
+
+
+def _extended(profiles: Mapping[str, object], name: str, below: tuple[str, ...]) -> Fields:
     """A profile over the one that it ``extends``."""
-    if name not in profiles or name in below:
-        known = ", ".join(sorted(profiles))
-        raise SpecError(f"there is no profile {name or '(none named)'}; there are {known}")
-    own = dict(profiles[name])
+    own = profiles.get(name)
+    if not isinstance(own, dict) or name in below:
+        wrong = "extends itself" if name in below else "is no group of keys"
+        raise SpecError(
+            f"profile {name}: it {wrong}" if name in profiles else _unknown(profiles, name, below)
+        )
+    own = dict(cast(Fields, own))
     base = str(own.pop("extends", ""))
     return _over(_extended(profiles, base, (*below, name)), own) if base else own
+
+
+def _unknown(profiles: Mapping[str, object], name: str, below: tuple[str, ...]) -> str:
+    asked = f"profile {below[-1]}: extends: " if below else ""
+    known = ", ".join(sorted(map(str, profiles)))
+    return f"{asked}there is no profile {name or '(none named)'}; there are {known}"
 
 
 def _over(base: Fields, own: Fields) -> Fields:
@@ -64,10 +81,14 @@ def _over(base: Fields, own: Fields) -> Fields:
 
 
 def _found() -> Deployment:
+    """SystemExit with one line for a wrong file: under it every command that imports tasks would fail."""
     if text := os.environ.get(VARIABLE):
         return Deployment.model_validate_json(text)
     path = Path(os.environ.get(FILE_VARIABLE) or FILE)
-    return load(path, os.environ.get(PROFILE_VARIABLE, ""))
+    try:
+        return load(path, os.environ.get(PROFILE_VARIABLE, ""))
+    except SpecError as error:
+        raise SystemExit(f"clipmill: {error}") from error
 
 
 DEPLOYMENT = _found()

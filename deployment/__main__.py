@@ -1,6 +1,7 @@
 """``python -m deployment``: what the profile in use asks of a cluster, or the PodTemplate of its pods."""
 
 import argparse
+import signal
 from collections.abc import Iterator, Sequence
 
 import yaml
@@ -77,4 +78,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader such as head may stop early
     main()

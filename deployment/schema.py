@@ -1,9 +1,10 @@
 """What a deployment file may say: machines, placement, secrets and launch plans, by profile."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Environment = Literal["cpu", "nvdec", "models", "legacy", "vllm"]
 """Extras of pyproject.toml that work on videos runs in; the same names as the images."""
@@ -12,8 +13,26 @@ EngineName = Literal["stream", "map"]
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z]*)")
 _UNITS = {"": 1.0, "m": 1e-3, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
-Amount = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|Mi|Gi|Ti)?$")]
-"""As Kubernetes writes it: ``500m``, ``8``, ``32Gi``."""
+
+
+def _checked(pattern: str, wanted: str) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        text = str(value) if is_number or isinstance(value, str) else ""
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"{value!r} is no {wanted}")
+        return text
+
+    return check
+
+
+_NUMBER = r"\d+(\.\d+)?"
+Cores = Annotated[
+    str, BeforeValidator(_checked(f"{_NUMBER}m?", "number of cores: write 4, 0.5 or 500m (thousandths)"))
+]
+Bytes = Annotated[
+    str, BeforeValidator(_checked(f"{_NUMBER}(Mi|Gi|Ti)", "amount of memory: write 512Mi, 32Gi or 2Ti"))
+]
 
 
 class Strict(BaseModel):
@@ -25,10 +44,10 @@ class Strict(BaseModel):
 class Machine(Strict):
     """What a container asks for; its limits are the same, so that it is never evicted for its memory."""
 
-    cpu: Amount
-    mem: Amount
+    cpu: Cores
+    mem: Bytes
     gpu: int = Field(default=0, ge=0, le=16)
-    disk: Amount | None = None
+    disk: Bytes | None = None
     """Ephemeral storage; without a value Kubernetes sets no limit."""
 
 
@@ -73,7 +92,7 @@ class GpuPods(Placement):
     """Pods with a GPU: its name in Flyte, and the shared memory that torch and vLLM use."""
 
     accelerator: str = ""
-    shared_memory: Amount | None = None
+    shared_memory: Bytes | None = None
 
 
 class Cluster(Strict):
@@ -82,7 +101,7 @@ class Cluster(Strict):
     head: Machine
     workers: WorkerGroup
     gpu_workers: dict[Environment, WorkerGroup] = Field(default_factory=dict[Environment, WorkerGroup])
-    scratch: Amount = "100Gi"
+    scratch: Bytes = "100Gi"
     """Size of the volume at /tmp of each worker: spooled arrays, and what Ray spills."""
     idle_s: int = Field(default=60, ge=1)
     keep_finished_s: int = Field(default=600, ge=1)

@@ -7,6 +7,7 @@ from flytekit import task
 from clipmill import layout, scratch
 from clipmill.curation import run
 from clipmill.curation.preflight import check_dedup
+from clipmill.dataset.snapshots.record import check_standing
 from clipmill.dedup_job.result import read_result
 from clipmill.intake import admission, sealed_shards, shards
 from clipmill.intake.inspection import inspected_rows
@@ -57,6 +58,7 @@ def _checked(source: str, output: str, spec: Curation, engine: Engine) -> Plan:
     with retried_by_flyte():
         plan = plan_of_spec(spec, source=source, output=output)
         check_dedup(plan, spec.dedup)
+        check_standing(output)
         if not is_local():
             check_environment(engine.value, "cpu")
         return plan

@@ -74,6 +74,11 @@ class Deduplication(_Input, DedupSpec):
         return cls(**{name: getattr(spec, name) for name in spec.model_fields_set}) if spec else cls()
 
 
+def is_input(kind: object) -> bool:
+    """Returns True for the type of a spec as an input."""
+    return isinstance(kind, type) and issubclass(kind, _Input)
+
+
 def refuse_by(refusal: Callable[[str], Exception]) -> None:
     """Makes a wrong spec raise what ``refusal`` makes of its message."""
     _Input.refusal = staticmethod(refusal)

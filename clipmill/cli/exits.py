@@ -1,6 +1,7 @@
 """Exit codes of the command line."""
 
 from clipmill.errors import (
+    BadEmbeddings,
     ClipmillError,
     ModelUnavailable,
     OutputError,
@@ -27,7 +28,7 @@ def exit_code(error: ClipmillError, *, is_run: bool = True) -> int:
 
     A store that refuses a verb which is no run was named wrongly, or lacks a permission.
     """
-    if isinstance(error, SpecError | SourceError | OutputError | ModelUnavailable):
+    if isinstance(error, SpecError | SourceError | OutputError | ModelUnavailable | BadEmbeddings):
         return MISUSE
     is_refused = isinstance(error, StoreError) and not isinstance(error, TransientStoreError)
     return MISUSE if is_refused and not is_run else STOPPED

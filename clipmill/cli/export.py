@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from clipmill.cli.exits import DONE
+from clipmill.cli.options import Output
 from clipmill.export.report import generation_lines, survey_lines
 from clipmill.export.run import run_export
 from clipmill.export.spec import export_spec
@@ -16,7 +17,7 @@ app = typer.Typer()
 
 @app.command()
 def export(
-    output: Annotated[str, typer.Argument(help="folder or URI of a run's results")],
+    output: Output,
     dest: Annotated[str, typer.Argument(help="folder or URI of the export; the same again goes on with it")],
     format: Annotated[
         str, typer.Option(help="webdataset, lance, hf, ltx, musubi, diffusion-pipe or cosmos")

@@ -8,6 +8,7 @@ import typer
 
 from clipmill import layout
 from clipmill.cli.exits import DONE, FAILURES_LEFT, STOPPED
+from clipmill.cli.options import Output
 from clipmill.dataset.run_record import published_summary
 from clipmill.dataset.verify.run import DEFAULT_SAMPLE, let_redo
 from clipmill.dataset.verify.run import verify as verified
@@ -18,8 +19,6 @@ from clipmill.runs.lease_file import is_free, read_lease
 from clipmill.state.clearing import clear
 from clipmill.state.compaction import compact as compact_state
 from clipmill.storage import store
-
-Output = Annotated[str, typer.Argument(help="folder or URI of a run's results")]
 
 
 def report(
@@ -112,8 +111,8 @@ def unlock(
     """
     output = store.normalise(output)
     record = read_lease(output)
-    if record is None and not store.exists(output):
-        raise OutputError(f"{output} does not exist")
+    if record is None and not store.exists(layout.manifest_path(output)):
+        raise OutputError(f"{output} is no output of clipmill: no run wrote to it")
     if record is None or record.is_free():
         print(f"no run holds {output}")
         return DONE

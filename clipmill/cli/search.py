@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
+from clipmill.cli.options import Output
 from clipmill.errors import SpecError
 from clipmill.models.embedding.open import open_embedder
 from clipmill.search.text import embedding_of, find_clips, find_like
 
 
 def search(
-    output: Annotated[str, typer.Argument(help="folder or URI of a run's results")],
+    output: Output,
     text: Annotated[str, typer.Argument(help="what the clips should show; needs a learned embedding")] = "",
     like: Annotated[str, typer.Option(help="id of a clip: those most like it, by any embedding")] = "",
     num_hits: Annotated[int, typer.Option(min=1, help="how many clips to name")] = 20,

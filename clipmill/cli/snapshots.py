@@ -6,14 +6,13 @@ from typing import Annotated
 import typer
 
 from clipmill.cli.exits import DONE
+from clipmill.cli.options import Output
 from clipmill.dataset.snapshots.prune import ListedSnapshot, list_snapshots, plan_pruning
 from clipmill.dataset.snapshots.prune import prune as remove
 from clipmill.errors import SpecError
 from clipmill.runs.lease import held
 
 app = typer.Typer(help="List, show and prune the snapshots of an output.")
-
-Output = Annotated[str, typer.Argument(help="folder or URI of a run's results")]
 
 
 @app.command("list")

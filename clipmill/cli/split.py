@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from clipmill.cli.exits import DONE, FAILURES_LEFT
+from clipmill.cli.options import Output
 from clipmill.dataset.snapshots.record import named_snapshot
 from clipmill.errors import OutputError
 from clipmill.partition.leaks import find_leaks
-from clipmill.partition.run import Split, split_clips
-from clipmill.partition.spec import parse_ratios, partition_spec
+from clipmill.partition.run import Group, Split, split_clips
+from clipmill.partition.spec import PartitionSpec, parse_ratios, partition_spec
 from clipmill.partition.table import read_settings
 from clipmill.storage import store
 
@@ -20,7 +21,7 @@ MAX_SHOWN = 50
 
 @app.command()
 def split(
-    output: Annotated[str, typer.Argument(help="folder or URI of a run's results")],
+    output: Output,
     ratios: Annotated[str, typer.Option(help="parts and their shares")] = "train=0.98,val=0.01,test=0.01",
     group_by: Annotated[str, typer.Option(help="column of clips whose equal values stay together")] = "",
     by: Annotated[str, typer.Option(help="what the shares are of: seconds or clips")] = "seconds",
@@ -48,7 +49,10 @@ def split(
             "cap_by": cap_by, "rank": rank, "metadata": metadata,
         }
     )  # fmt: skip
-    print(_summary(split_clips(output, found, spec)))
+    done = split_clips(output, found, spec)
+    print(_summary(done))
+    if done.obstacle:
+        print(_why_missed(done.obstacle, spec))
     return DONE
 
 
@@ -59,6 +63,19 @@ def _summary(done: Split) -> str:
         seconds = done.seconds[part]
         lines.append(f"{part:<10}{count:>12,} clips{seconds / 3600:>10.2f} h{seconds / total_s:>9.2%}")
     return "\n".join(lines)
+
+
+def _why_missed(group: Group, spec: PartitionSpec) -> str:
+    """Returns why parts are far from their shares, and what helps."""
+    column = spec.group_by
+    together = f"a video, its copies and equal values of {column}" if column else "a video and its copies"
+    videos = "1 video" if group.num_videos == 1 else f"{group.num_videos:,} videos"
+    remedy = ", or group by a column with more values" if column else ""
+    return (
+        f"the shares are missed: {together} stay in one part, and the largest group holds "
+        f"{group.num_clips:,} clips of {videos}, {group.share:.0%} of all {spec.by}, such as those of "
+        f"{group.source_uri}; add videos, or ask for fewer parts or larger shares{remedy}"
+    )
 
 
 def _check(output: str, embedding: str, snapshot: str) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
@@ -40,7 +40,7 @@ from clipmill.runs.run_id import started_at
 from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store
 from clipmill.storage.filesystems import is_http
-from clipmill.storage.listing import skipped_lines
+from clipmill.storage.skipped_files import Skipped, skipped_lines
 
 MAX_CLIPS = 250_000
 """A report of more clips is drawn from a sample of them."""
@@ -58,8 +58,8 @@ class Published:
     video_s_per_s: float
     """Seconds of video per second of streaming; 0 when nothing was to do."""
     end: RunEnd
-    skipped: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Files of the source that are no videos, by the ending of their names."""
+    skipped: Skipped = field(default_factory=Skipped)
+    """Files of the source that are not curated."""
 
     def summary(self) -> str:
         """Returns what became of everything, the speed of the run, and where its results are."""

@@ -81,6 +81,7 @@ def run_curation(
     if plan.output is None:
         raise SpecError("nothing is published without a writer: add a ClipWriterStage")
     check_dedup(plan, options.dedup)
+    check_standing(plan.output.output_path)
     scratch.sweep()
     with terminable():
         lease = take(

@@ -73,7 +73,7 @@ class Progress:
         self._finished = dict.fromkeys(self._items, 0.0)
         self._seen = dict.fromkeys(self._items, 0.0)
         self._cut_in_pass: set[str] = set()
-        self._num_clips = self._num_failures = 0
+        self._num_clips = self._num_failures = self._num_rejected = 0
         self._show, self._left = show, TimeLeft()
         self._started_s = self._shown_s = time.monotonic()
 
@@ -96,7 +96,10 @@ class Progress:
         self._seen[name] = max(self._seen[name], self._finished[name])
         self._num_clips += len(chunk.clips) - len(chunk.rejected)
         failed = (arrow.flags(arrow.not_equal(rows["outcome"], RESULT)).sum() for rows in chunk.made.values())
-        self._num_failures += int(sum(failed)) + bool(chunk.error)
+        failure = chunk.split.failed if chunk.split else None
+        is_rejected = failure is not None and failure.kind == "final"
+        self._num_rejected += is_rejected
+        self._num_failures += int(sum(failed)) + (bool(chunk.error) and not is_rejected)
 
     def status(self, elapsed_s: float) -> Status:
         """Returns the status after so many seconds."""
@@ -111,6 +114,7 @@ class Progress:
             num_done=sum(share > 1 - ALMOST for share in self._finished.values()),
             num_clips=self._num_clips,
             num_failures=self._num_failures,
+            num_rejected=self._num_rejected,
             video_s=sum(seconds.values()),
             seen_s=sum(seconds[name] * min(1.0, share) for name, share in self._seen.items()),
             left_s=self._left.observe(

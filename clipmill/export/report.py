@@ -39,7 +39,8 @@ def generation_lines(generation: Generation) -> Iterator[str]:
         own.num_frames += shard.num_frames
         own.seconds += shard.seconds
         own.num_shards += 1
-    yield f"snapshot {generation.snapshot_id}: {len(generation.shards):,} shards"
+    num_shards = len(generation.shards)
+    yield f"snapshot {generation.snapshot_id}: {num_shards:,} shard{'' if num_shards == 1 else 's'}"
     yield from _table(amounts)
     yield from _skipped(generation.skipped)
     if generation.num_gone:

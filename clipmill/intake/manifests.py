@@ -2,9 +2,8 @@
 
 import hashlib
 import io
-import json
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -16,12 +15,14 @@ from clipmill import identity, layout
 from clipmill.engine.work import Work
 from clipmill.records import SourceFile
 from clipmill.storage import store
+from clipmill.storage.skipped_files import Skipped
 
 Record = TypeVar("Record", SourceFile, Work)
 
 _SKIPPED = ".skipped.json"
 _SOURCE = TypeAdapter(SourceFile)
 _WORK = TypeAdapter(Work)
+_SKIPPED_FILES = TypeAdapter(Skipped)
 
 
 def put_sources(output: str, sources: Sequence[SourceFile]) -> str:
@@ -45,18 +46,18 @@ class Sources:
                 yield source_of(line)
 
 
-def put_skipped(listing_uri: str, skipped: Mapping[str, int]) -> None:
-    """Stores, beside the list of a run's sources, how many files were no videos, by ending; none: nothing."""
-    if skipped:
-        store.put_if_changed(f"{listing_uri}{_SKIPPED}", json.dumps(skipped).encode())
-    else:
+def put_skipped(listing_uri: str, skipped: Skipped) -> None:
+    """Stores, beside the list of a run's sources, what else lies in the source; nothing for none."""
+    if skipped == Skipped():
         store.delete(f"{listing_uri}{_SKIPPED}")
+    else:
+        store.put_if_changed(f"{listing_uri}{_SKIPPED}", _SKIPPED_FILES.dump_json(skipped))
 
 
-def get_skipped(listing_uri: str) -> Mapping[str, int]:
-    """Returns how many files beside the sources of a manifest were no videos, by ending."""
+def get_skipped(listing_uri: str) -> Skipped:
+    """Returns what lies beside the sources of a manifest and is not curated."""
     uri = f"{listing_uri}{_SKIPPED}"
-    return cast("dict[str, int]", json.loads(store.read_bytes(uri))) if store.exists(uri) else {}
+    return _SKIPPED_FILES.validate_json(store.read_bytes(uri)) if store.exists(uri) else Skipped()
 
 
 def source_line(source: SourceFile) -> bytes:

@@ -1,6 +1,7 @@
 """A command line as a table of flags, and the parser that reads it."""
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -64,6 +65,22 @@ def parse(
         print("Usage: " + parser.format_help().removeprefix("usage: "))
         raise typer.Exit
     return vars(parser.parse_args(list(arguments)))
+
+
+def in_flags(message: str, flags: Sequence[Flag], words: Mapping[str, str]) -> str:
+    """Returns a message about a spec as one about the flags that stand for it.
+
+    ``words`` are more replacements: regular expression -> words.
+    """
+    places = {place: flag.name for flag in flags for place in flag.to}
+    for place in sorted(places, key=len, reverse=True):
+        message = re.sub(rf"(?<![\w.]){re.escape(place)}(?![\w.])", places[place], message)
+    for pattern, said in words.items():
+        message = re.sub(pattern, said, message)
+    faults: dict[str, str] = {}  # one flag may stand for several places, which have the same fault
+    for fault in message.removeprefix("the spec: ").split("; "):
+        faults.setdefault(fault.partition(" must be ")[0], fault)
+    return "; ".join(faults.values())
 
 
 def _check_names(flags: Sequence[Flag], arguments: Sequence[str]) -> None:

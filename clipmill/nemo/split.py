@@ -9,9 +9,10 @@ import yaml
 
 from clipmill.cli.curate import curate
 from clipmill.engine.run import Engine
+from clipmill.errors import SpecError
 from clipmill.media.encode.availability import trial
 from clipmill.models.runtime.devices import num_gpus_here
-from clipmill.nemo.flags import Flag, Value, parse
+from clipmill.nemo.flags import Flag, Value, in_flags, parse
 
 _SPLIT, _FIXED, _SHOTS = "split.", "split.fixed_stride.", "split.transnetv2."
 _EMBEDDERS = tuple(f"cosmos-embed1-{size}p" for size in (224, 336, 448))
@@ -116,7 +117,28 @@ def nemo_split(context: typer.Context) -> int:
         print(yaml.safe_dump(fields, sort_keys=False), end="")
         return 0
     engine = cast(Engine, given["engine"])
-    return curate(str(given["video_dir"]), str(given["output_path"]), spec=json.dumps(fields), engine=engine)
+    places = str(given["video_dir"]), str(given["output_path"])
+    try:
+        return curate(*places, spec=json.dumps(fields), engine=engine)
+    except SpecError as error:
+        raise SpecError(in_flags(str(error), FLAGS, _WORDS)) from error
+
+
+_OTHERWISE = "in the spec that --print-spec prints, and run `clipmill curate --spec`"
+_WORDS = {
+    r"say allow_remote_code: \[[^\]]*\]":
+        "add --allow-remote-code, or --no-generate-embeddings to embed nothing",
+    r"split\.transnetv2: min_length_s": "--transnetv2-min-length-s",
+    r"split\.fixed_stride: min_clip_length_s": "--fixed-stride-min-clip-length-s",
+    r"split\.(fixed_stride|transnetv2)\.limit_clips": "--limit-clips",
+    r"exceeds max_length_s": "exceeds --transnetv2-max-length-s",
+    r"exceeds clip_len_s": "exceeds --fixed-stride-split-duration",
+    r"for any other name .* as endpoint_url":
+        f"for another one set captions.model or captions.endpoint_url {_OTHERWISE}",
+    r"let captions come from .*":
+        f"add --no-generate-embeddings, or set captions.endpoint_url {_OTHERWISE}",
+}  # fmt: skip
+"""What messages say of a spec where no single flag has the value -> what the flags are."""
 
 
 def spec_fields(given: Mapping[str, Value]) -> dict[str, object]:

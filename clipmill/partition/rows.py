@@ -76,6 +76,16 @@ def read_clips(
     )
 
 
+def source_of(output: str, snapshot: Snapshot, clip_id: str) -> str:
+    """Returns the URI of the video of a clip."""
+    for uri in table_parts(output, "clips", snapshot=snapshot):
+        table = parquet.read_columns(uri, ["clip_id", "source_uri"])
+        found = table.filter(arrow.equal(table["clip_id"], clip_id))["source_uri"]
+        if len(found):
+            return str(found[0])
+    raise KeyError(clip_id)
+
+
 def _is_wanted(table: pa.Table) -> pa.Array:
     return arrow.is_in(table["status"], pa.array(["kept", "duplicate"]))
 

@@ -7,7 +7,7 @@ on are held out.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ from clipmill.partition.rows import (
     read_clips,
     read_standing,
     sorted_rows,
+    source_of,
 )
 from clipmill.partition.spec import PartitionSpec
 from clipmill.partition.table import (
@@ -41,14 +42,28 @@ from clipmill.storage.source_columns import read_source_columns
 
 
 @dataclass(frozen=True)
+class Group:
+    """Clips that stay in one part; ``share`` of all clips or seconds, as the ratios count them."""
+
+    source_uri: str
+    num_clips: int
+    num_videos: int
+    share: float
+
+
+@dataclass(frozen=True)
 class Split:
-    """What a run added, and what each part holds now: clips and seconds."""
+    """What a run added, and what each part holds now: clips and seconds.
+
+    ``obstacle`` is the largest group where a part has less than half of its share, or half as much again.
+    """
 
     num_new: int
     num_leaks: int
     num_capped: int
     clips: Mapping[str, int]
     seconds: Mapping[str, float]
+    obstacle: Group | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +99,10 @@ def split_clips(output: str, snapshot: Snapshot, spec: PartitionSpec) -> Split:
     _place_new(parts, reasons, is_new, clips, grouped, spec)
     rows = _rows(clips, standing, grouped, parts, reasons, is_new, leaks, snapshot.snapshot_id)
     _append(output, rows, spec)
-    return _summary(clips, parts, int(is_new.sum()), int(leaks.sum()), int((reasons == "cap").sum()), spec)
+    done = _summary(clips, parts, int(is_new.sum()), int(leaks.sum()), int((reasons == "cap").sum()), spec)
+    if not _is_missed(done, spec):
+        return done
+    return replace(done, obstacle=_largest(output, snapshot, clips, grouped, spec))
 
 
 def _check_settings(output: str, spec: PartitionSpec) -> None:
@@ -217,3 +235,23 @@ def _summary(
         {name: int(own.sum()) for name, own in kept.items()},
         {name: float(clips.seconds[own].sum()) for name, own in kept.items()},
     )  # fmt: skip
+
+
+def _is_missed(done: Split, spec: PartitionSpec) -> bool:
+    held = done.seconds if spec.by == "seconds" else done.clips
+    total = sum(held[name] for name in spec.ratios)
+    shares = {name: held[name] / total for name in spec.ratios if total}
+    return any(not 0.5 <= share / spec.ratios[name] <= 1.5 for name, share in shares.items())
+
+
+def _largest(output: str, snapshot: Snapshot, clips: Clips, grouped: _Grouped, spec: PartitionSpec) -> Group:
+    weights = (clips.seconds if spec.by == "seconds" else np.ones(len(clips.ids))) * clips.is_kept
+    sizes = np.bincount(grouped.of_clips, weights=weights)
+    group = int(sizes.argmax())
+    own = (grouped.of_clips == group) & clips.is_kept
+    return Group(
+        source_uri=source_of(output, snapshot, grouped.names[group].as_py()),
+        num_clips=int(own.sum()),
+        num_videos=len(np.unique(clips.videos[own])),
+        share=float(sizes[group] / sizes.sum()),
+    )

@@ -28,8 +28,8 @@ def environment_of(plan: Plan) -> str:
     if {"legacy", "vllm"} <= needed.keys():
         raise SpecError(
             f"stage {needed['legacy'].name} needs the legacy environment and {needed['vllm'].name} that of "
-            "vllm, and a cluster has one: let captions come from an endpoint (endpoint_url), or from "
-            "backend: transformers"
+            "vllm, and the two exclude each other: let captions come from an endpoint (endpoint_url), or "
+            "leave one of the two stages out"
         )
     without_models = NVDEC if plan.source.decoder == NVDEC else CORE
     return next((name for name in WITH_MODELS if name in needed), without_models)

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from clipmill import layout
 from clipmill.errors import Fenced, OutputBusy, OutputError, StoreError
+from clipmill.runs.folders import check_first_use, warn_of_others
 from clipmill.runs.lease_file import RENEWALS_PER_TERM, LeaseRecord, change, now, read_lease
 from clipmill.runs.process_name import this_process
 from clipmill.runs.run_id import new_run_id, started_at
@@ -114,7 +115,10 @@ def take(output: str, run_id: str, *, term_s: float = TERM_S, owner: str = "", p
     def decide(record: LeaseRecord | None) -> LeaseRecord:
         if record is not None and owner and record.owner == owner and not record.is_released:
             return record.renewed()
-        if record is not None:
+        if record is None:
+            check_first_use(output)
+            warn_of_others(output)
+        else:
             check_free(output, record)
         return LeaseRecord(
             run_id=run_id,
@@ -145,9 +149,11 @@ def held(output: str, *, term_s: float = TERM_S) -> Generator[Lease]:
 
 
 def check_output(output: str) -> None:
-    """Raises OutputBusy if another run holds the output, as ``take`` will find too."""
+    """Raises OutputBusy if another run holds the output, OutputError if files of others are in the way."""
     record = read_lease(output)
-    if record is not None:
+    if record is None:
+        check_first_use(output)
+    else:
         check_free(output, record)
 
 

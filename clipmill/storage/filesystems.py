@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from functools import cache, partial
+from inspect import signature
 from typing import Any, cast
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -29,6 +30,7 @@ _LIBRARIES = {
 }
 """Scheme -> its library, and the extra of clipmill that installs it."""
 
+_UNKNOWN = "{}:// cannot be used: name a path, s3://, gs://, az:// or https://"
 _ODD = "bytes"
 """Scheme of a local path whose bytes are no UTF-8, written with percent signs."""
 
@@ -88,18 +90,25 @@ def filesystem_of(uri: str) -> AbstractFileSystem:
     """
     scheme = scheme_of(uri)
     if scheme not in known_implementations and scheme not in fsspec.available_protocols():
-        raise StoreError(
-            uri, f"nothing is known about {scheme}://: use a path, s3://, gs://, az:// or https://"
-        )
+        raise StoreError(uri, _UNKNOWN.format(scheme))
     make = cast("partial[AbstractFileSystem]", partial(fsspec.filesystem, scheme, use_listings_cache=False))
     if is_http(uri):
         make = partial(make, encoded=is_written_out(uri))
     try:
+        if _needs_more(scheme):
+            raise StoreError(uri, _UNKNOWN.format(scheme))
         return _whole_keys()(use_listings_cache=False) if scheme in ("s3", "s3a") else make()
     except ImportError as error:
         raise StoreError(uri, _remedy(scheme, error)) from error
     except ValueError as error:  # missing credentials, mostly
         raise StoreError(uri, str(error)) from error
+
+
+def _needs_more(scheme: str) -> bool:
+    """True for a kind such as ftp, which needs more than its URIs say."""
+    parameters = list(signature(fsspec.get_filesystem_class(scheme).__init__).parameters.values())[1:]
+    named = (one for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD)
+    return any(one.default is one.empty for one in named)
 
 
 @cache

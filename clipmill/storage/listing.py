@@ -4,8 +4,7 @@ import json
 import logging
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import cast
@@ -17,24 +16,24 @@ from clipmill.records import SourceFile
 from clipmill.stages.roles import SourceOptions
 from clipmill.storage import store, web_listing
 from clipmill.storage.filesystems import is_http, is_local, normalise
+from clipmill.storage.skipped_files import Skipped, count_endings, folder_of, own_folders, skipped_lines
 from clipmill.storage.store import FileEntry
 from clipmill.storage.urls import climbs
-from clipmill.storage.video_kinds import HEAD_BYTES, ending_of, is_video_head, is_video_name
+from clipmill.storage.video_kinds import HEAD_BYTES, is_video_head, is_video_name
 
 logger = logging.getLogger(__name__)
 
 _LOOKUPS_AT_ONCE = 16
 _NO_NAME = re.compile("[\\0\ud800-\udc7f\udd00-\udfff]")
 """No file system takes these; \\udc80 to \\udcff stand for bytes of a name that is no UTF-8."""
-SHOWN_ENDINGS = 12
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The videos of a source, and how many other files lie there, by the ending of their names."""
+    """The videos of a source, and what else lies there."""
 
     sources: list[SourceFile]
-    skipped: Mapping[str, int] = field(default_factory=dict[str, int])
+    skipped: Skipped = field(default_factory=Skipped)
 
 
 def list_source(wanted: SourceOptions, *, exclude: str | None = None) -> list[SourceFile]:
@@ -45,49 +44,33 @@ def list_source(wanted: SourceOptions, *, exclude: str | None = None) -> list[So
 def list_videos(wanted: SourceOptions, *, exclude: str | None = None) -> Listing:
     """Lists a source: its videos sorted by URI, each once, but for those under ``exclude`` (an output).
 
-    In a folder the name of a file says what it is; where its ending is no known one, its first bytes do. What
-    a list names is taken as a video whatever its name: an entry that is not there is listed with size 0, to
-    be rejected by name like any other file that cannot be read. Raises SourceError for a source that does not
-    exist, holds no video, or is a folder of the output.
+    In a folder the name of a file says what it is; where its ending is no known one, its first bytes do.
+    Folders below it that clipmill wrote are left out: their clips are no footage. What a list names is taken
+    as a video whatever its name: an entry that is not there is listed with size 0, to be rejected by name
+    like any other file that cannot be read. Raises SourceError for a source that does not exist, holds no
+    video, or is a folder of the output or another output.
     """
     if not wanted.path.strip():
         raise SourceError("the source is empty: name a folder, a file or a URI")
     try:
         root = normalise(wanted.path)
         _check_apart(root, exclude)
-        found, others = _found(wanted, root)
+        found, skipped = _found(wanted, root, exclude)
     except TransientStoreError:
         raise
     except StoreError as error:
         raise SourceError(f"cannot list {error}") from error
-    kept = _outside(found, exclude)
-    if wanted.list_json_path is not None and len(kept) < len(found):
-        inside = min(set(found) - set(kept))
-        raise SourceError(f"the list names a file of the output: {inside.uri}")
-    skipped = count_endings(_outside(others, exclude))
-    if not kept:
+    if not found:
         raise SourceError(f"{root} holds no video{_among(skipped)}")
-    sources = [_source(one) for one in sorted(kept)[: wanted.limit]]
+    sources = [_source(one) for one in sorted(found)[: wanted.limit]]
     _warn_of_unverified(sources)
     return Listing(sources, skipped)
 
 
-def count_endings(entries: Iterable[FileEntry]) -> dict[str, int]:
-    """Returns the number of files by the ending of their names, the most first."""
-    counts = Counter(ending_of(entry.uri) for entry in entries)
-    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def skipped_lines(skipped: Mapping[str, int]) -> list[str]:
-    """Returns what is said of files that are no videos, the commonest endings first."""
-    named = [f"{count} {ending or 'without an ending'}" for ending, count in skipped.items()]
-    more = len(named) - SHOWN_ENDINGS
-    shown = ", ".join(named[:SHOWN_ENDINGS]) + (f" and {more} more endings" if more > 0 else "")
-    return [f"skipped, no videos: {sum(skipped.values())} files ({shown})"] if skipped else []
-
-
-def _among(skipped: Mapping[str, int]) -> str:
-    return f", only other files: {skipped_lines(skipped)[0].partition(': ')[2]}" if skipped else ""
+def _among(skipped: Skipped) -> str:
+    """``, only other files: 1 file (1 .txt)``; empty for a source without files."""
+    said = "; ".join(line.removeprefix("skipped, ") for line in skipped_lines(skipped))
+    return f", only other files: {said.removeprefix('no videos: ')}" if said else ""
 
 
 def _check_apart(root: str, output: str | None) -> None:
@@ -116,19 +99,33 @@ def _real(uri: str) -> str:
     return os.path.realpath(uri) if is_local(uri) else uri
 
 
-def _found(wanted: SourceOptions, root: str) -> tuple[list[FileEntry], list[FileEntry]]:
+def _found(wanted: SourceOptions, root: str, output: str | None) -> tuple[list[FileEntry], Skipped]:
     """The videos of a source, and the other files in it."""
     if wanted.list_json_path is not None:
-        return _look_up(_listed(wanted.list_json_path, root=root)), []
+        return _found_by_list(wanted.list_json_path, root, output), Skipped()
     if is_http(root):
-        return [web_listing.entry_of_one(wanted.path)], []
+        return [web_listing.entry_of_one(wanted.path)], Skipped()
     everything = store.find(root)
     if not everything and not store.exists(root):
         raise SourceError(f"{root} does not exist")
-    videos, others = _videos_among(everything)
+    apart = _outside(everything, output)
+    own = own_folders(apart)
+    if root in own:
+        raise SourceError(f"{root} is an output of clipmill: name the folder of the footage, or {root}/clips")
+    inside = [entry for entry in apart if folder_of(entry.uri, own)] if own else []
+    videos, others = _videos_among(sorted(set(apart) - set(inside)))
     if [entry.uri for entry in others] == [root]:
         raise SourceError(f"{root} is a file of another kind: no video, by its name or by its first bytes")
-    return videos, others
+    folders = sorted(folder.removeprefix(below(root)) for folder in own)
+    return videos, Skipped(count_endings(others), folders, len(inside))
+
+
+def _found_by_list(list_uri: str, root: str, output: str | None) -> list[FileEntry]:
+    found = _look_up(_listed(list_uri, root=root))
+    kept = _outside(found, output)
+    if len(kept) < len(found):
+        raise SourceError(f"the list names a file of the output: {min(set(found) - set(kept)).uri}")
+    return kept
 
 
 def _videos_among(entries: Sequence[FileEntry]) -> tuple[list[FileEntry], list[FileEntry]]:

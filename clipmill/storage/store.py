@@ -8,6 +8,7 @@ Faults are raised as StoreError, or as TransientStoreError where another try may
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -155,6 +156,18 @@ def find(uri: str, suffixes: tuple[str, ...] = ()) -> list[FileEntry]:
         entries = list(_find_local(normalise(uri)) if is_local(uri) else _find_remote(normalise(uri)))
     wanted = tuple(suffix.lower() for suffix in suffixes)
     return sorted(entry for entry in entries if not wanted or entry.uri.lower().endswith(wanted))
+
+
+def names_in(folder: str) -> list[str]:
+    """Names of the files and folders right in a folder, sorted, without those that start with a dot."""
+    with named_faults(folder), suppress(FileNotFoundError):
+        if is_local(folder):
+            names = os.listdir(normalise(folder))
+        else:
+            listed = cast(list[str], _remote(folder).ls(normalise(folder), detail=False))
+            names = [name.rpartition("/")[2] for name in listed]
+        return sorted(name for name in names if name and not name.startswith("."))
+    return []
 
 
 def as_text(path: str) -> str:

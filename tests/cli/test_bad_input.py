@@ -56,6 +56,8 @@ WRONG = [
     (["curate", "films", "films/film.mp4"], "cannot write to films/film.mp4"),
     (["curate", "films", "later"], "(schema 99, this one reads"),
     (["curate", "films", "foreign"], "is no manifest of clipmill"),
+    (["curate", "films", "site"], "holds report.html, which clipmill did not write"),
+    (["curate", "held", "out"], "is an output of clipmill"),
     (["curate", "films"], "Missing argument 'output'; see clipmill curate --help"),
     (["curate", "films", "out", "more"], "more"),
     (["curate", "films", "out", "--engin", "ray"], "did you mean --engine?"),
@@ -86,6 +88,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw(root / "films/film.mp4", 60)
     (root / "later/manifest.json").write_text('{"schema_version": 99}')
     (root / "foreign/manifest.json").write_text('{"name": "an app"}')
+    (root / "held").mkdir()
+    (root / "held/lease.json").write_text('{"run_id": "1", "epoch": 1}')
+    (root / "site").mkdir()
+    (root / "site/report.html").touch()
     (root / "locked.yaml").touch(mode=0)
     (root / "locked").chmod(0)
     return root

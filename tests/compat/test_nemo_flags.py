@@ -130,6 +130,34 @@ def test_each_flag_changes_the_spec(flag: str) -> None:
     assert changed != plain
 
 
+FAULTS = {
+    "": "read it, then add --allow-remote-code, or --no-generate-embeddings to embed nothing",
+    "--no-generate-embeddings --generate-captions --captioning-algorithm=nemotron":
+        "there is no caption model 'nemotron'; known are qwen, qwen2.5, qwen3, smolvlm2; for another one set "
+        "captions.model or captions.endpoint_url in the spec that --print-spec prints",
+    "--no-generate-embeddings --captioning-window-size=0":
+        "--captioning-window-size must be at least 4, got 0\n",
+    "--no-generate-embeddings --fixed-stride-split-duration=0":
+        "--fixed-stride-split-duration must be at least 0.1, got 0.0\n",
+    "--no-generate-embeddings --limit-clips=-5": "--limit-clips must be at least 0, got -5\n",
+    "--no-generate-embeddings --transnetv2-min-length-s=20":
+        "--transnetv2-min-length-s 20.0 exceeds --transnetv2-max-length-s 10.0: no clip fits\n",
+    "--allow-remote-code --generate-captions":
+        "the two exclude each other: add --no-generate-embeddings, or set captions.endpoint_url in the spec",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "said"), FAULTS.items(), ids=FAULTS)
+def test_what_is_wrong_is_said_of_flags(
+    flags: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places = [f"--video-dir={tmp_path}", f"--output-path={tmp_path}/out"]
+    assert main(["nemo-split", *places, *flags.split()]) == MISUSE
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
 def test_a_misspelt_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nemo-split", "--video-dirs", "v"]) == MISUSE
     assert capsys.readouterr().err == "clipmill: No such option: --video-dirs; did you mean --video-dir?\n"

@@ -102,10 +102,10 @@ def test_one_address_is_a_source(film: Path, tmp_path: Path) -> None:
 
 REFUSED = {
     "empty source": ("", "out", "the source is empty"),
-    "unknown scheme": ("nope://films", "out", "nothing is known about nope://"),
+    "unknown scheme": ("nope://films", "out", "nope:// cannot be used: name a path"),
     "azure without an account": ("az://films/raw", "out", "az://films/raw: "),
     "empty output": ("films", "", "the output is empty"),
-    "output of an unknown scheme": ("films", "nope://out", "nothing is known about nope://"),
+    "output of an unknown scheme": ("films", "nope://out", "nope:// cannot be used: name a path"),
     "output on a web server": ("films", "https://example.com/out", "a web server can only be read"),
     "source in the output": ("out/clips", "out", "lies in the output"),
 }

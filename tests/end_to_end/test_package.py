@@ -67,6 +67,9 @@ def test_a_wheel_holds_the_library_its_types_and_its_pages(built: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {"clipmill/py.typed", "clipmill/report/templates/report.html.j2"} <= set(names)
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"clipmill"}
+    specs = {f"clipmill/examples/{path.name}" for path in (ROOT / "examples").glob("*.yaml")}
+    assert specs <= set(names)
+    assert not [name for name in names if "__pycache__" in name]
 
 
 def test_the_core_curates_and_brings_nothing_more(core: Path, tmp_path: Path) -> None:

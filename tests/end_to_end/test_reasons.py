@@ -138,10 +138,14 @@ def test_truncated_file_with_a_clip_left_is_curated_as_partial(tmp_path: Path) -
     whole = draw_film(source / "street.mp4", seed=9, shots=(160,))
     copies.move_index_first(whole, tmp_path / "street.mp4")
     copies.cut_short(tmp_path / "street.mp4", whole, share=0.7)
+    copies.cut_short(tmp_path / "street.mp4", source / "stub.mp4", share=0.15)
     (source / "notes.txt").write_text("none")
     published = curate_here(source, tmp_path / "out", small_spec(preview=None))
-    assert "skipped, no videos: 1 files (1 .txt)" in published.summary()
-    (video,) = rows(tmp_path / "out", "videos")
+    assert "skipped, no videos: 1 file (1 .txt)" in published.summary()
+    (stub,) = rows(tmp_path / "out", "rejections")
+    assert stub["reason"] == "too_short"
+    assert "; the file is damaged or cut off: " in str(stub["message"])
+    video, _ = rows(tmp_path / "out", "videos")
     assert (video["status"], video["is_partial"]) == ("curated", True)
     assert video["num_clips"]
     assert "s: " in str(video["partial_reason"])

@@ -11,6 +11,8 @@ from clipmill.engine.progress import Progress, TimeLeft
 from clipmill.engine.work import Work
 from clipmill.progress import LogStatus, Status, format_s
 from clipmill.records import SourceFile
+from clipmill.stages.worker import Failed
+from clipmill.state.split_outcome import SplitOutcome
 from tests.support.hand_made import FACTS
 
 
@@ -71,6 +73,15 @@ def test_failures_are_counted() -> None:
     assert told.status(1.0).num_failures == 1
 
 
+def test_a_video_that_is_too_short_is_rejected_and_no_failure() -> None:
+    item = video("a", duration_s=1.0)
+    told = progress_of(item)
+    for kind in ("final", "retryable"):
+        split = SplitOutcome(failed=Failed(kind, "too_short", "1 s is less than 2 s"))
+        told.saw(replace(Chunk(item, error="1 s is less than 2 s"), split=split))
+    assert (told.status(1.0).num_rejected, told.status(1.0).num_failures) == (1, 1)
+
+
 def test_the_first_seconds_promise_nothing() -> None:
     item = video("a", duration_s=1.0)
     assert progress_of(item).status(60.0).left_s is None
@@ -110,11 +121,11 @@ def test_a_log_has_each_phase_and_a_line_now_and_then(caplog: pytest.LogCaptureF
 
 def test_a_line_says_what_there_is_to_say() -> None:
     status = Status(
-        "scanning", elapsed_s=10.0, num_videos=3, num_done=1, num_clips=7, num_failures=2, video_s=300.0,
-        seen_s=75.0, left_s=30.0,
+        "scanning", elapsed_s=10.0, num_videos=3, num_done=1, num_clips=7, num_failures=2, num_rejected=4,
+        video_s=300.0, seen_s=75.0, left_s=30.0,
     )  # fmt: skip
     assert status.line() == (
-        "scanning: 1 min 15 s of 5 min 0 s of video, 1 of 3 videos done, 7 clips, 2 failures, "
+        "scanning: 1 min 15 s of 5 min 0 s of video, 1 of 3 videos done, 7 clips, 4 rejected, 2 failures, "
         "7.5 s of video a second, about 30 s left"
     )
 

@@ -1,5 +1,6 @@
 """Exports as training jobs read them: PyTorch over ranks and workers, Hugging Face datasets, Lance."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from clipmill.export.run import run_export
 from clipmill.export.spec import export_spec
+from tests.support.films.numbered_films import draw
 from tests.support.published import Row, clip_row, publish_by_hand, write_clip_files
 
 
@@ -41,6 +43,21 @@ def test_two_ranks_with_two_workers_see_each_sample_once(
         assert own
         seen += own
     assert seen == Counter(str(clip["clip_id"]) for clip in clips)
+
+
+def test_the_loader_of_the_page_reads_an_export(
+    clips: list[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for clip in clips:
+        draw(tmp_path / "curated" / str(clip["clip_uri"]), 20)
+    run_export(str(tmp_path / "curated"), str(tmp_path / "shards"), export_spec({"min_shards": 2}))
+    page = (Path(__file__).parents[2] / "docs/export.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(compile(block, "docs/export.md", "exec"), names)
+    seen = Counter(line.split()[0] for line in capsys.readouterr().out.splitlines())
+    assert seen == Counter({str(clip["clip_id"]): 2 for clip in clips})
 
 
 def test_hugging_face_loads_all_parts(clips: list[Row], tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from clipmill.errors import OutputError, SourceError
 from clipmill.export.run import run_export
 from clipmill.export.spec import ExportSpec, export_spec
 from clipmill.storage import store
+from tests.support.films.numbered_films import draw
 from tests.support.published import Row, clip_row, publish_by_hand, window_row, write_clip_files
 from tests.support.stand_ins.object_store import s3_server
 
@@ -323,3 +324,19 @@ def test_stores_give_the_same_bytes(curated: Path, tmp_path: Path) -> None:
     assert {name: data for name, data in local.items() if not name.startswith("_")} == {
         name: data for name, data in uploaded.items() if not name.startswith("_")
     }
+
+
+def test_the_block_of_the_page_reads_an_export(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = rows(4)
+    publish(tmp_path / "curated", clips)
+    for clip in clips:
+        draw(tmp_path / "curated" / str(clip["clip_uri"]), 20)
+    run_export(str(tmp_path / "curated"), str(tmp_path / "shards"), ExportSpec(unit="clip"))
+    page = (Path(__file__).parents[2] / "docs/export.md").read_text()
+    block = page.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "docs/export.md", "exec"), {})
+    said = capsys.readouterr().out.splitlines()
+    assert sorted(said) == sorted(f"{clip['clip_id']} (16, 72, 128, 3)" for clip in clips)

@@ -97,7 +97,7 @@ def test_source_without_videos_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "notes.txt").write_text("no film")
     said = told(capsys, "--source", str(tmp_path / "source"), "--output", str(tmp_path / "out"))
-    assert said == f"{tmp_path / 'source'} holds no video, only other files: 1 files (1 .txt)"
+    assert said == f"{tmp_path / 'source'} holds no video, only other files: 1 file (1 .txt)"
 
 
 @pytest.mark.usefixtures("nothing_runs")
@@ -167,8 +167,8 @@ WRONG = {
     "no group": ('{"quality": 3}', "quality"),
     "no stage": ('{"stages": [{"used": "a:B"}]}', "did you mean use instead of used?"),
     "needs another": ('{"questions": [{"question": "Is it dark?"}]}', "captions"),
-    "no JSON": ('{"split": ', "valid json"),
-    "no file": ("nowhere.yaml", "nowhere.yaml"),
+    "no JSON": ('{"split": ', "neither YAML nor JSON"),
+    "no file": ("nowhere.yaml", "cannot read the spec nowhere.yaml: No such file"),
     "a bound field": ('{"limits": {"max_attempts": 0}}', "limits.max_attempts"),
 }
 
@@ -179,6 +179,11 @@ def test_a_wrong_spec_is_said_by_pyflyte_in_six_lines(tmp_path: Path, spec: str,
     assert len(said) <= 6
     assert message in " ".join(line.strip("│ ") for line in said)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_source_that_does_not_exist_is_said_by_pyflyte_without_a_traceback(tmp_path: Path) -> None:
+    said = said_by_pyflyte("--source", str(tmp_path / "no"), "--output", str(tmp_path / "out"))
+    assert said == ["Running Execution on local.", f"clipmill: {tmp_path}/no does not exist"]
 
 
 def test_spec_reads_the_same_from_yaml_json_and_inline(tmp_path: Path) -> None:
@@ -203,10 +208,11 @@ def test_command_hands_the_whole_spec_to_the_workflow(
         raise SystemExit(0)
 
     monkeypatch.setattr(command, "pyflyte", run)
-    spec = '{"split": {"algorithm": "fixed_stride"}}'
-    arguments = ["--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec]
-    assert command.main(arguments) == 0
-    assert load_spec(calls[0][-1]) == load_spec(spec)
+    for algorithm, decided in (("fixed_stride", "fixed_stride"), ("auto", "content")):  # no weights are here
+        spec = f'{{"split": {{"algorithm": "{algorithm}"}}}}'
+        arguments = ["--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec]
+        assert command.main(arguments) == 0
+        assert load_spec(calls[-1][-1]) == load_spec(spec.replace(algorithm, decided))
 
 
 ENDED_EARLY = RunEnd("stopped", (), "the store is gone")

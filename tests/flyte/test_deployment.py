@@ -46,13 +46,25 @@ def test_the_small_profile_fits_on_one_node_of_four_cores() -> None:
     assert sum(amount(one.mem) for one in job) <= 13 * 2**30
 
 
+def tasks(**row: object) -> dict:
+    return {"profiles": {"small": {"tasks": {"plan": row}}}}
+
+
 WRONG = {
-    "key": ({"registri": "x"}, "registri: Extra inputs"),
-    "amount": ({"profiles": {"cpu": {"tasks": {"plan": {"cpu": "two"}}}}}, "profile.tasks.plan.cpu"),
-    "base": ({"profiles": {"cpu": {"extends": "gpu"}}}, "there is no profile gpu"),
-    "circle": ({"profiles": {"cpu": {"extends": "l4"}}}, "there is no profile cpu"),
-    "engine": ({"profiles": {"cpu": {"elements": None, "engines": ["map"]}}}, "profile.elements"),
-    "secret": ({"secrets": [{"key": "k", "env_var": "lower"}]}, "secrets.0.env_var"),
+    "key": ({"registri": "x"}, "there is no parameter registri; did you mean registry?"),
+    "amount": (tasks(cpu="two"), "profile small: tasks.plan.cpu: 'two' is no number of cores: write 4, 0.5"),
+    "memory": (tasks(mem=32), "profile small: tasks.plan.mem: 32 is no amount of memory: write 512Mi, 32Gi"),
+    "number": (tasks(retries="many"), "profile small: tasks.plan.retries must be a whole number, got 'many'"),
+    "base": ({"profiles": {"cpu": {"extends": "gpu"}}}, "profile cpu: extends: there is no profile gpu"),
+    "circle": ({"profiles": {"cpu": {"extends": "l4"}}}, "profile cpu: it extends itself"),
+    "empty": ({"profiles": {"small": None}}, "profile small: it is no group of keys"),
+    "none": ({"profiles": None}, "profiles is missing"),
+    "chosen": ({"profile": "smal"}, "there is no profile smal; there are a100, cpu"),
+    "engine": (
+        {"profiles": {"cpu": {"elements": None, "engines": ["map"]}}},
+        "profile cpu: elements must be",
+    ),
+    "secret": ({"secrets": [{"key": "k", "env_var": "lower"}]}, "secrets.0.env_var must"),
 }
 
 
@@ -63,8 +75,26 @@ def test_a_wrong_file_is_said_in_one_line(tmp_path: Path, change: dict, message:
     (tmp_path / "deployment.yaml").write_text(yaml.safe_dump(fields))
     with pytest.raises(SpecError) as error:
         load(tmp_path / "deployment.yaml")
-    assert message in str(error.value)
+    assert str(error.value).startswith(f"{tmp_path}/deployment.yaml: {message}")
     assert "\n" not in str(error.value)
+
+
+def test_numbers_are_amounts_too(tmp_path: Path) -> None:
+    fields = yaml.safe_load(FILE.read_text())
+    _put(fields, tasks(cpu=1.5))
+    (tmp_path / "deployment.yaml").write_text(yaml.safe_dump(fields))
+    assert load(tmp_path / "deployment.yaml", "small").profile.tasks.plan.cpu == "1.5"
+
+
+@pytest.mark.parametrize("command", ["deployment", "workflows.curate"])
+def test_commands_say_in_one_line_that_a_profile_is_wrong(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", command, "--help"], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={"CLIPMILL_PROFILE": "smal", "PATH": "", "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"clipmill: {FILE}: there is no profile smal; there are a100")
+    assert done.stderr.count("\n") == 1
 
 
 def _put(fields: dict, change: dict) -> None:

@@ -118,6 +118,7 @@ def test_a_column_keeps_its_values_together_and_shares_come_near(tmp_path: Path)
         owners[clip["owner"]].add(now[str(clip["clip_id"])])
     assert all(len(own) == 1 for own in owners.values())
     total = sum(done.clips.values())
+    assert done.obstacle is None
     for part, ratio in RATIOS.items():
         assert done.clips[part] / total == pytest.approx(ratio, abs=0.05)
     assert split(tmp_path, clips, spec=spec).num_new == 0
@@ -159,6 +160,28 @@ def test_a_cap_keeps_the_best_of_each_value(tmp_path: Path) -> None:
 def test_parts_that_cannot_be_filled_are_said(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="would be empty"):
         split(tmp_path, films(0, 2))
+
+
+@pytest.mark.parametrize("column", ["", "owner"])
+def test_a_large_group_that_makes_shares_miss_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str
+) -> None:
+    clips = films(0, 8)
+    for clip in clips[:12]:  # three films
+        clip.update({"owner": "one"} if column else {"video_id": "video-0", "source_uri": "/films/0.mp4"})
+    publish_by_hand(str(tmp_path), clips, STAGES)
+    options = ["--ratios", "train=0.9,val=0.05,test=0.05", "--by", "clips", "--group-by", column]
+    assert main(["split", str(tmp_path), *options]) == DONE
+    said = capsys.readouterr().out.splitlines()[-1]
+    together, videos = (
+        ("a video, its copies and equal values of owner", "3 videos") if column else
+        ("a video and its copies", "1 video")
+    )  # fmt: skip
+    assert said.startswith(
+        f"the shares are missed: {together} stay in one part, and the largest group holds 12 clips of "
+        f"{videos}, 39% of all clips, such as those of /films/"
+    )
+    assert ("group by a column with more values" in said) == bool(column)
 
 
 def test_planted_leaks_are_all_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """What is wrong with a spec, in one line that names the place, the cause and the remedy."""
 
+from pathlib import Path
+
 import pytest
 
 from clipmill.curation.preflight import check_dedup
@@ -50,6 +52,41 @@ def test_a_fault_of_a_spec_is_one_line(document: str, message: str) -> None:
     with pytest.raises(SpecError) as raised:
         load_spec(document)
     assert str(raised.value) == f"the spec: {message}"
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (
+            b"split:\n\tcontent: {}",
+            " is neither YAML nor JSON: line 2, column 1: found character '\\t' that ",
+        ),
+        (b"{split: ", " is neither YAML nor JSON: line 1, column 9: expected the node content, but found "),
+        (b"split: \x00", " is neither YAML nor JSON: special characters are not allowed"),
+        (b"- split", " must hold groups of parameters, got list"),
+    ],
+)
+def test_a_fault_of_yaml_names_file_and_line(tmp_path: Path, document: bytes, message: str) -> None:
+    (tmp_path / "spec.yaml").write_bytes(document)
+    with pytest.raises(SpecError) as raised:
+        load_spec(f"{tmp_path}/spec.yaml")
+    assert str(raised.value).startswith(f"{tmp_path}/spec.yaml{message}")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no.yaml", "No such file or directory"),
+        ("", "Is a directory"),
+        ("latin.yaml", "it is no text in UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_once(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"split: \xe9")
+    with pytest.raises(SpecError) as raised:
+        load_spec(f"{tmp_path}/{name}")
+    assert str(raised.value) == f"cannot read the spec {tmp_path}/{name}: {message}"
 
 
 @pytest.mark.parametrize("number", ["1e9", "1E+9", "10e8", "1.e9", "1000000000"])

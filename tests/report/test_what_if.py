@@ -24,11 +24,11 @@ def clips(scores: list[float | None], *, statuses: list[str] | None = None) -> p
 def test_clips_and_seconds_outside_each_value_are_counted() -> None:
     table = clips([3.0, 1.0, 1.0, None, 9.0, 2.0], statuses=["kept"] * 5 + ["filtered"])
     found = what_if(table, [SCORE], [ThresholdPlace("score", min="group.low")])["score"]
-    assert found.values == (1.0, 3.0, 9.0)
-    assert found.below == (0, 2, 3)
-    assert found.above == (2, 1, 0)
-    assert found.below_s == (0.0, 5.0, 6.0)
-    assert found.above_s == (6.0, 5.0, 0.0)
+    assert found.values == (1.0, 2.0, 3.0, 9.0)
+    assert found.below == (0, 2, 2, 3)
+    assert found.above == (2, 2, 1, 0)
+    assert found.below_s == (0.0, 5.0, 5.0, 6.0)
+    assert found.above_s == (6.0, 6.0, 5.0, 0.0)
     assert (found.num_clips, found.seconds) == (5, 15.0)
     assert found.place.min == "group.low"
 
@@ -43,7 +43,10 @@ def test_many_values_are_counted_exactly_at_some_of_them() -> None:
 
 
 def test_a_measure_with_one_value_has_no_slider() -> None:
+    """Two values are enough, also where filtered clips alone have the second."""
     assert list(what_if(clips([1.0, 1.0]), [SCORE, CLIP_LENGTH], [])) == [CLIP_LENGTH.column]
+    black = what_if(clips([0.0, 0.0, 1.0], statuses=["kept", "kept", "filtered"]), [SCORE], [])["score"]
+    assert (black.values, black.below, black.above) == ((0.0, 1.0), (0, 2), (0, 0))
 
 
 def test_the_parameters_of_bounds_are_found_by_setting_them() -> None:

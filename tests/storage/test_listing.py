@@ -2,6 +2,7 @@
 
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from clipmill.errors import SourceError
 from clipmill.intake.manifests import source_line, source_of
 from clipmill.media.io.source import open_source
 from clipmill.stages.video.io.video_reader import VideoReader
-from clipmill.storage.listing import list_source, list_videos, skipped_lines
+from clipmill.storage import store
+from clipmill.storage.listing import list_source, list_videos
+from clipmill.storage.skipped_files import skipped_lines
+from tests.support.stand_ins.object_store import s3_server
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def test_what_a_name_does_not_say_the_first_bytes_do(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(head)
     found = list_videos(VideoReader(input_video_path=str(tmp_path)).source())
     assert {source.uri.rpartition("/")[2] for source in found.sources} == by_name | set(HEADS)
-    assert found.skipped == {"": 3, ".gif": 1, ".m4a": 1, ".webp": 1}
+    assert found.skipped.by_ending == {"": 3, ".gif": 1, ".m4a": 1, ".webp": 1}
     assert skipped_lines(found.skipped) == [
         "skipped, no videos: 6 files (3 without an ending, 1 .gif, 1 .m4a, 1 .webp)"
     ]
@@ -114,6 +118,38 @@ def test_the_output_inside_the_source_is_not_listed(films: Path) -> None:
         (films / name).write_bytes(b"x")
     reader = VideoReader(input_video_path=str(films))
     assert names(films, reader, exclude=f"{films}/out/") == ["a/c.MKV", "b.mp4", "outside.mp4"]
+
+
+MARKS = {
+    "curated/manifest.json": {"schema_version": 2, "snapshot_id": "1"},
+    "curated/snapshots/1/manifest.json": {"schema_version": 2, "snapshot_id": "1"},
+    "old/running/lease.json": {"run_id": "1", "epoch": 1},
+    "old/trainer/export.json": {"format_version": 1, "options_digest": "1"},
+    "app/manifest.json": {"schema_version": 2},
+    "app/export.json": ["format_version", "options_digest"],
+}
+
+
+@pytest.mark.parametrize("kind", ["local", "s3"])
+def test_what_clipmill_wrote_below_a_source_is_no_footage(tmp_path: Path, kind: str) -> None:
+    with s3_server("bucket") if kind == "s3" else nullcontext():
+        root = str(tmp_path) if kind == "local" else "s3://bucket/films"
+        for name, content in MARKS.items():
+            store.put_bytes(f"{root}/{name}", json.dumps(content).encode())
+            store.put_bytes(f"{root}/{name.rpartition('/')[0]}/clips/film.mp4", b"x")
+        store.put_bytes(f"{root}/curated-before/film.mp4", b"x")
+
+        found = list_videos(VideoReader(input_video_path=root).source())
+        names = [source.uri.removeprefix(f"{root}/") for source in found.sources]
+        assert names == ["app/clips/film.mp4", "curated-before/film.mp4"]
+        assert skipped_lines(found.skipped) == [
+            "skipped, no videos: 2 files (2 .json)",
+            "skipped, written by clipmill: 8 files in 3 folders (curated, old/running, old/trainer)",
+        ]
+        with pytest.raises(SourceError, match=r"curated is an output of clipmill: .* or .*/curated/clips$"):
+            list_source(VideoReader(input_video_path=f"{root}/curated").source())
+        (clip,) = list_source(VideoReader(input_video_path=f"{root}/curated/clips").source())
+        assert clip.uri == f"{root}/curated/clips/film.mp4"
 
 
 @pytest.mark.parametrize("source", ["a", "a/c.MKV", "../link/a"], ids=["folder", "file", "by a link"])

@@ -40,6 +40,8 @@ def embedding_files(uri: str) -> list[store.FileEntry]:
     An output, ours or NeMo Curator's, has its embeddings in one folder ``<name>_embd_parquet`` among other
     tables. SourceError when there is no file, or when several such folders leave a choice.
     """
+    if not uri.strip():
+        raise SourceError("the place of the embeddings is empty: name a folder or a URI")
     files = store.find(uri, SUFFIXES)
     root = store.normalise(uri)
     first = [file.uri.removeprefix(root).lstrip("/").partition("/")[0] for file in files]
@@ -49,7 +51,8 @@ def embedding_files(uri: str) -> list[store.FileEntry]:
     if folders:
         files = [file for file, name in zip(files, first, strict=True) if name == folders[0]]
     if not files:
-        raise SourceError(f"{uri} holds no embeddings ({' '.join(SUFFIXES)})")
+        what = f"holds no embeddings ({' '.join(SUFFIXES)})" if store.exists(uri) else "does not exist"
+        raise SourceError(f"{uri} {what}")
     return files
 
 

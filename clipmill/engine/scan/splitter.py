@@ -112,4 +112,5 @@ def _too_short(split: Split, facts: ScanFacts, extractor: Node) -> str:
     min_length_s = extractor.stage.length_bounds()[0]
     if split.clips or min_length_s is None or facts.duration_s >= min_length_s - CLOCK_ROUNDING_S:
         return ""
-    return f"{facts.duration_s:.3f} s is less than the minimum clip length of {min_length_s:g} s"
+    cause = f"; the file is damaged or cut off: {facts.partial_reason}" if facts.partial_reason else ""
+    return f"{facts.duration_s:.3f} s is less than the minimum clip length of {min_length_s:g} s{cause}"

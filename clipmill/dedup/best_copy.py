@@ -1,7 +1,8 @@
 """Which of several copies of one shot is the best one.
 
 The choice takes all copies of a group at once, so that it depends neither on their order nor on pairs that
-disagree: pictures of one size first, then each size's best from the smallest picture to the largest.
+disagree: first those that are only a part of another one go; then pictures of one size, then each size's
+best from the smallest picture to the largest.
 
 - Of one size: the clearly sharper ones, of these the ones with the smallest bars, then the longest, then of
   each codec the one with the highest bit rate, and last the smallest id.
@@ -26,6 +27,8 @@ LARGER_IS_SHARPER = 0.05
 """Copies shrunk by half or a quarter lose 0.14 and more; enlarged ones gain 0.01 at most."""
 SAME_BARS = 0.02
 SAME_LENGTH, SAME_LENGTH_S = 0.01, 0.1
+PART = 0.45
+"""A clip shorter than this share of another one is a part of it: it never stays in place of the whole."""
 
 
 class Advantage(StrEnum):
@@ -87,7 +90,7 @@ class ClipCopy:
 
 def best_copy(copies: Sequence[ClipCopy]) -> ClipCopy:
     """Returns the one of ``copies`` that is kept, whatever order they come in."""
-    best, *larger = (_best_of_one_size(same) for same in _by_size(copies))
+    best, *larger = (_best_of_one_size(same) for same in _by_size(_wholes(copies)))
     for one in larger:
         best = one if _is_worth_its_size(one, best) else best
     return best
@@ -110,6 +113,8 @@ def advantage(keeper: ClipCopy, other: ClipCopy) -> Advantage:
 
 def _first_difference(one: ClipCopy, other: ClipCopy) -> tuple[Advantage, bool]:
     """What tells the two apart, and whether it speaks for ``one``."""
+    if len(whole := _wholes([one, other])) == 1:
+        return Advantage.LONGER, whole[0] is one
     if not _is_of_size(max(one.picture_pixels, other.picture_pixels), of=_smaller(one, other)):
         larger, smaller = (other, one) if one is _smaller_of(one, other) else (one, other)
         sharper = sharper_by(larger.sketch, smaller.sketch)
@@ -122,6 +127,15 @@ def _first_difference(one: ClipCopy, other: ClipCopy) -> tuple[Advantage, bool]:
         if len(left) == 1:
             return why, left[0] is one
     return Advantage.ID, one.id < other.id
+
+
+def _wholes(copies: Sequence[ClipCopy]) -> list[ClipCopy]:
+    """Those that are no small part of the longest; lengths are the table's, or else those of the sketches."""
+    lengths = [copy.facts.length_s for copy in copies]
+    if lengths.count(None) == len(lengths):
+        lengths = [float(_num_frames(copy)) or None for copy in copies]
+    least = PART * max((length for length in lengths if length is not None), default=0.0)
+    return [copy for copy, length in zip(copies, lengths, strict=True) if length is None or length >= least]
 
 
 def _smaller_of(one: ClipCopy, other: ClipCopy) -> ClipCopy:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from clipmill.dedup.vectors import Indices, Unit, round_scores
 
-MIN_SIMILARITY = 0.3
+MIN_SIMILARITY = 0.2
 """Least cosine similarity of perceptual embeddings of what may be a copy; see ``bench.copies``."""
 
 MOST = 16

@@ -12,7 +12,7 @@ from clipmill.dedup.nearest import Search
 from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
 from clipmill.dedup_job.step_io import Borders, Ranking
 from clipmill.dedup_job.tables.embedding_files import Batch
-from clipmill.dedup_job.tables.fingerprint_column import picture_pixels, widened, with_sketches
+from clipmill.dedup_job.tables.fingerprint_column import sizes_and_lengths, widened, with_sketches
 from clipmill.dedup_job.tables.rank_columns import read_columns
 from clipmill.errors import StoreError
 from clipmill.storage import store
@@ -80,7 +80,7 @@ def ranked(rows: pa.Table, how: Ranking) -> Indices:
     """Order of the rows, best first: the same for two rows whichever cluster they are in."""
     ids: list[str] = rows["id"].to_pylist()
     if how.which_to_keep == "best":  # of a group the best is chosen once it is known
-        return ranking.rank_columns(ids, [picture_pixels(rows)], ascending=[False])
+        return ranking.rank_columns(ids, sizes_and_lengths(rows), ascending=[False, False])
     if how.which_to_keep == "random":
         return ranking.rank_random(ids, seed=how.seed)
     if how.which_to_keep == "columns":

@@ -30,7 +30,7 @@ from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
 
 FIT_VERSION = 4
-PAIRS_VERSION = 5
+PAIRS_VERSION = 6
 
 _FIT_FIELDS = (
     "n_clusters", "max_iter", "tol", "random_state", "init", "n_init", "oversampling_factor",

@@ -45,13 +45,13 @@ class AlignedPair:
         return _each(self.other, lambda pictures: ((pictures - self.offset) / self.gain).clip(0, 255))
 
 
-def align(one: Pictures, other: Pictures) -> AlignedPair | None:
-    """None where no overlap of the two is long enough."""
-    timing = find_timing(evened_coarse(one), evened_coarse(other))
+def align(one: Pictures, other: Pictures, *, is_part: bool) -> AlignedPair | None:
+    """None where no overlap of the two is long enough; ``is_part`` as for ``find_timing``."""
+    timing = find_timing(evened_coarse(one), evened_coarse(other), is_part=is_part)
     if timing is None:
         return None
     place, counts = _placed(one, other, timing, Place())
-    again = _timed_in_place(one, other, place)
+    again = _timed_in_place(one, other, place, is_part=is_part)
     if again is not None and not _same(again, timing):
         timing = again
         place, counts = _placed(one, other, timing, place)
@@ -64,10 +64,12 @@ def _placed(one: Pictures, other: Pictures, timing: Timing, start: Place) -> tup
     )
 
 
-def _timed_in_place(one: Pictures, other: Pictures, place: Place) -> Timing | None:
+def _timed_in_place(one: Pictures, other: Pictures, place: Place, *, is_part: bool) -> Timing | None:
     seen, inside = warped(smoothed(one), place)
     return find_timing(
-        coarse(_evened(seen) * inside, _FINER), coarse(_evened(smoothed(other)) * inside, _FINER)
+        coarse(_evened(seen) * inside, _FINER),
+        coarse(_evened(smoothed(other)) * inside, _FINER),
+        is_part=is_part,
     )
 
 

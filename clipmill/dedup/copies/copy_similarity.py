@@ -29,12 +29,16 @@ _UNEXPLAINED_WEIGHT = 2.0
 
 
 def likeness(one: Sketch, other: Sketch) -> float:
-    """How sure it is that two clips show the same shot, 0..1; from 0.78 they are copies of each other."""
+    """How sure it is that two clips show the same shot, 0..1; from 0.78 they are copies of each other.
+
+    Where ``one`` is the shorter clip, it may be any part of the ``other``: nothing is lost without it.
+    """
     step = max(one.step, other.step)
+    is_part = one.thinned(step).shape[1] < other.thinned(step).shape[1]
     longer, shorter = sorted((one.thinned(step), other.thinned(step)), key=_size, reverse=True)
     ways = [longer, longer[..., ::-1]] if one.either_way and other.either_way else [longer]
     return max(
-        _likeness_of_view(way[-view:][0], shorter[-view:][0])
+        _likeness_of_view(way[-view:][0], shorter[-view:][0], is_part=is_part)
         for way in ways
         for view in range(max(len(longer), len(shorter)))
     )
@@ -45,8 +49,8 @@ def _size(views: npt.NDArray[np.uint8]) -> tuple[int, bytes]:
     return views.shape[1], views.tobytes()
 
 
-def _likeness_of_view(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
-    laid = align(one.astype(np.float32), other.astype(np.float32))
+def _likeness_of_view(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], *, is_part: bool) -> float:
+    laid = align(one.astype(np.float32), other.astype(np.float32), is_part=is_part)
     if laid is None:
         return 0.0
     measures = (_structure(laid), _motion(laid), _fit(laid))

@@ -15,7 +15,9 @@ from clipmill.dedup.copies.fingerprints import LEAST_FRAMES, Pictures
 from clipmill.dedup.vectors import Indices
 
 _SPEEDS = (1.0, 0.95, 1.05, 0.9, 1.1)  # steps that drift by less than a sample within ten seconds
-_LEAST_SHARE = 0.45  # of the longer clip: trimmed by a fifth at both ends and sped up
+_LEAST_SHARE = 0.45  # as ``best_copy.PART``; of the longer clip: trimmed by a fifth at both ends and sped up
+_LEAST_OF_PART = 0.8  # of a clip that another one contains
+_LEAST_FRAMES_OF_PART = 4  # three frames of ten seconds are found too easily
 _FLOOR = 0.02  # distance, in squared deviations, that says nothing about the offset
 
 
@@ -34,12 +36,13 @@ def half_steps(pictures: Pictures) -> Pictures:
     return doubled
 
 
-def find_timing(one: Pictures, other: Pictures) -> Timing | None:
+def find_timing(one: Pictures, other: Pictures, *, is_part: bool = False) -> Timing | None:
     """The timing of the smallest distance between pictures ``(T, h, w)``; None where no overlap is enough.
 
-    Both have mean 0 and deviation 1. Of about equal distances the longer overlap counts.
+    Both have mean 0 and deviation 1. Of about equal distances the longer overlap counts. An overlap is enough
+    that is about half of the longer clip, or, where the ``other`` may be a part of the one, most of the other.
     """
-    lines = _lines(len(one), len(other))
+    lines = _lines(len(one), len(other), is_part)
     if not len(lines.speed):
         return None
     doubled, own = half_steps(one).reshape(-1, one[0].size), other.reshape(len(other), -1)
@@ -63,13 +66,15 @@ class _Lines:
 
 
 @functools.lru_cache(maxsize=1024)
-def _lines(num_one: int, num_other: int) -> _Lines:
+def _lines(num_one: int, num_other: int, is_part: bool) -> _Lines:
     parts = [_lines_at(speed, num_one, num_other) for speed in _SPEEDS]
     times, speeds = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
     inside = (times >= -0.25) & (times <= num_one - 0.75)
     num_frames = inside.sum(axis=1)
     share = np.minimum(num_frames / num_other, num_frames * speeds / num_one)
     enough = (share >= _LEAST_SHARE) & (num_frames >= LEAST_FRAMES)
+    if is_part:
+        enough |= (num_frames >= _LEAST_OF_PART * num_other) & (num_frames >= _LEAST_FRAMES_OF_PART)
     places = np.rint(2 * times).clip(0, 2 * (num_one - 1)).astype(np.intp)
     return _Lines(
         places[enough],

@@ -57,7 +57,7 @@ def read_files_uri(output: str, known: Known) -> str:
 def parameters(spec: DedupSpec) -> str:
     """Names what a result depends on beside the clips, so that no run adds to one of other parameters."""
     fields = {name: value for name, value in spec.result_fields().items() if name != "mode"}
-    return identity.stage_digest("dedup", 2, fields)
+    return identity.stage_digest("dedup", 3, fields)
 
 
 def read_known(output: str, spec: DedupSpec) -> Known | None:

@@ -1,12 +1,14 @@
 """Sketches beside embeddings: an optional column of parquet, and the pairs that are verified by it."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from clipmill.dedup.best_copy import SAME_SIZE
 from clipmill.dedup.candidates import MIN_SIMILARITY, Candidates
 from clipmill.dedup.copies.copy_similarity import likeness
 from clipmill.dedup.copies.fingerprints import decode, faulty_sketch
@@ -64,13 +66,18 @@ def sketches_of(table: pa.Table) -> Sketches | None:
     return table[SKETCH].to_pylist()
 
 
-def picture_pixels(table: pa.Table) -> npt.NDArray[np.float64]:
-    """The pixels ``(N,)`` of each clip's picture between its bars; NaN where its sketch does not say."""
-    details = (
-        decode(sketch).detail if sketch else None for sketch in sketches_of(table) or [None] * len(table)
-    )
-    sizes = [(np.nan, np.nan) if detail is None else detail.picture_px for detail in details]
-    return np.array(sizes, dtype=np.float64).reshape(-1, 2).prod(axis=1)
+def sizes_and_lengths(table: pa.Table) -> list[npt.NDArray[np.float64]]:
+    """The size of each picture between its bars, in steps of ``SAME_SIZE``, and its sampled frames ``(N,)``.
+
+    NaN where its sketch does not say.
+    """
+    sketches = [decode(one) if one else None for one in sketches_of(table) or [None] * len(table)]
+    pixels = [
+        np.nan if one is None or one.detail is None else math.prod(one.detail.picture_px) for one in sketches
+    ]
+    lengths = [np.nan if one is None else one.step * one.views.shape[1] for one in sketches]
+    steps = np.floor(np.log(np.maximum(pixels, 1)) / math.log(SAME_SIZE))
+    return [steps, np.array(lengths, dtype=np.float64)]
 
 
 def widened(borders: Borders) -> Borders:
@@ -100,7 +107,10 @@ def verified(candidates: Candidates, sketches: Sketches, others: Sketches) -> np
 def pair_similarity(
     similarity: npt.NDArray[np.float64], sketches: Sketches, others: Sketches
 ) -> npt.NDArray[np.float64]:
-    """Of pairs whose embeddings have this ``similarity``, as ``verified``; of no candidate its own."""
+    """Of pairs whose embeddings have this ``similarity``, as ``verified``; of no candidate its own.
+
+    A clip of ``sketches`` may be a part of its other one, not the other way round: it is the one that goes.
+    """
     return np.array(
         [
             likeness(decode(one), decode(other)) if one and other and score >= MIN_SIMILARITY else score

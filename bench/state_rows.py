@@ -22,7 +22,6 @@ from clipmill.records import SourceFile
 from clipmill.specs import CurateSpec
 from clipmill.state import ids, part_file
 from clipmill.state.schema import INSPECT_STATE, SPLIT_STATE, schema_of
-from clipmill.storage import parquet
 
 CLIPS_PER_VIDEO = 40
 VIDEOS_PER_PART = 12
@@ -70,7 +69,7 @@ class Synthetic:
         digest = plan_for(self.output).digests()["inspect"]
         for start in range(first, num_videos, VIDEOS_PER_INSPECTION):
             rows = _inspections(range(start, min(num_videos, start + VIDEOS_PER_INSPECTION)))
-            _put(self.output, "inspect", digest, part_file.encode(rows))
+            _put(self.output, "inspect", digest, rows)
 
     def write_part(self, first: int) -> None:
         """Write one part of every stage, for a few videos."""
@@ -86,14 +85,9 @@ class Synthetic:
             if node.key == "encode":
                 chosen = chosen[random.random(len(chosen)) > 0.0002]  # one video in a hundred lacks a row
             rows = _rows_of(node, clips, chosen, sharpness, random, has_vectors=self.has_vectors)
-            _put(
-                self.output,
-                node.key,
-                node.digest,
-                parquet.encode(rows, row_group_rows=part_file.group_rows(rows.schema)),
-            )
+            _put(self.output, node.key, node.digest, rows)
         split = _splits(videos, clips)
-        _put(self.output, plan.extractor.key, plan.extractor.digest, part_file.encode(split))
+        _put(self.output, plan.extractor.key, plan.extractor.digest, split)
 
 
 def source_of(index: int) -> SourceFile:
@@ -253,8 +247,8 @@ def _inspected(videos: range) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
-def _put(output: str, key: str, digest: str, data: bytes) -> None:
+def _put(output: str, key: str, digest: str, rows: pa.Table) -> None:
     folder = Path(layout.join(layout.state_dir(output), key, digest))
     folder.mkdir(parents=True, exist_ok=True)
-    # Straight to the file: the store waits for the disk, for each of tens of thousands of parts.
-    (folder / part_file.part_name(RUN_ID, data)).write_bytes(data)
+    name, data = part_file.named_part(RUN_ID, rows)
+    (folder / name).write_bytes(data)  # the store would wait for the disk, for tens of thousands of parts

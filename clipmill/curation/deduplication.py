@@ -9,7 +9,7 @@ import pyarrow as pa
 from clipmill import layout, scratch
 from clipmill.arrow import equal, is_in
 from clipmill.curation.preflight import compared, compared_embeddings
-from clipmill.dataset.collect import Collection
+from clipmill.dataset.collect import Collected, Collection
 from clipmill.dataset.exports.embeddings import (
     algorithm_of,
     export_clips,
@@ -44,15 +44,25 @@ class DedupInput:
     ids_uri: str
 
 
-def dedup_input(listing_uri: str, plan: Plan, *, lease: Lease, dedup: DedupSpec | None) -> DedupInput:
-    """Writes what deduplication reads: a folder without embeddings where any of it is off."""
+def dedup_input(
+    listing_uri: str,
+    plan: Plan,
+    *,
+    lease: Lease,
+    dedup: DedupSpec | None,
+    known: Collected | None = None,
+) -> DedupInput:
+    """Writes what deduplication reads: a folder without embeddings where any of it is off.
+
+    ``known`` is what the state has, where the caller read it.
+    """
     lease.hold()
     output, folder = lease.output, layout.run_folder(store.normalise(lease.output), lease.run_id)
     nodes = compared_embeddings(plan)
     if not (nodes or (dedup and dedup.rank_columns)):
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, "", "none", export_ids(nothing, folder))
-    clips = export_clips(output, plan, Sources(listing_uri))
+    clips = export_clips(output, plan, Sources(listing_uri), known=known)
     if not nodes:
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, clips.uri, "none", export_ids(nothing, folder))

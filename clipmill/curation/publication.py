@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from clipmill import arrow, layout
 from clipmill.curation.deduplication import compared_check
+from clipmill.dataset.collect import Collected
 from clipmill.dataset.ending import end_of_run
 from clipmill.dataset.exports.embeddings import (
     algorithm_of,
@@ -23,7 +24,6 @@ from clipmill.dataset.snapshots.record import Snapshot, current_snapshot, read_t
 from clipmill.dedup_job.result import RunDuplicates
 from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.errors import RunStopped
-from clipmill.intake.admission import note_complete_videos
 from clipmill.intake.manifests import Sources, get_skipped
 from clipmill.machine import num_cores
 from clipmill.outcomes.funnel import Funnel
@@ -81,8 +81,11 @@ def publish_snapshot(
     dedup: DedupSpec | None = None,
     duplicates: RunDuplicates | None = None,
     writes_json: bool = True,
+    known: Collected | None = None,
 ) -> Published:
     """Publishes tables, exports, manifest and report. ``stream_uris``: metrics of the streaming tasks.
+
+    ``known`` is what the state has, where an earlier step read it.
 
     Fenced where the run lost its output, StaleDuplicates where it keeps clips that were not compared: both
     before readers see anything new.
@@ -100,6 +103,7 @@ def publish_snapshot(
         duplicates=duplicates and duplicates.table,
         options=PublishOptions(writes_json=writes_json),
         guard=Guard(clips=compared_check(plan, dedup, duplicates), writes=lease.hold),
+        known=known,
     )
     lease.hold()
     output = store.normalise(output)
@@ -115,7 +119,6 @@ def publish_snapshot(
             similarity=None if duplicates is None else _similarity(output),
         ),
     )
-    note_complete_videos(listing_uri, plan, output=output)
     return Published(
         manifest_uri=layout.manifest_path(output),
         report_uri=report_uri,

@@ -1,6 +1,7 @@
 """A run from its listing to its snapshot, in this process, and the steps that workflows share with it."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
@@ -11,6 +12,7 @@ from clipmill import scratch
 from clipmill.curation.deduplication import dedup_input, find_duplicates
 from clipmill.curation.preflight import check_dedup
 from clipmill.curation.publication import Published, publish_snapshot
+from clipmill.dataset.collect import Collected, collected
 from clipmill.dataset.kept import kept_clips
 from clipmill.dataset.snapshots.record import check_standing
 from clipmill.engine.chunk import Chunk
@@ -31,6 +33,7 @@ from clipmill.runs.process_name import this_process
 from clipmill.runs.run_id import new_run_id
 from clipmill.runs.termination import stops_here, terminable
 from clipmill.specs import CurateSpec, DedupSpec, ShardingSpec
+from clipmill.state.database import kept_engine
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
 
@@ -88,7 +91,7 @@ def run_curation(
             plan.output.output_path, new_run_id(), term_s=options.lease_term_s, process=this_process()
         )
         try:
-            with lease.kept():
+            with lease.kept(), kept_engine():
                 return _carried_out(plan, options, lease, on_chunk, show or LogStatus())
         finally:
             remove_folder(lease.output, lease.run_id)
@@ -114,23 +117,28 @@ def _carried_out(
         inspect_manifest(manifest_uri, output=output, limits=plan.limits, run_id=lease.run_id)
     streams = phase(plan, 0, shards.listing_uri)
     show(Status("deduplicating"))
-    found = dedup_input(shards.listing_uri, plan.up_to(0), lease=lease, dedup=options.dedup)
-    duplicates = find_duplicates(found, lease, options.dedup) if options.dedup else None
-    if plan.num_phases > 1:
-        passed = passed_clips(
-            shards.listing_uri, plan.up_to(0), output=output, duplicates=duplicates and duplicates.table
+    first = plan.up_to(0)
+    with ExitStack() as read:
+        known = read.enter_context(collected(output, plan=first, sources=Sources(shards.listing_uri)))
+        found = dedup_input(shards.listing_uri, first, lease=lease, dedup=options.dedup, known=known)
+        duplicates = find_duplicates(found, lease, options.dedup) if options.dedup else None
+        if plan.num_phases > 1:
+            table = duplicates and duplicates.table
+            passed = passed_clips(shards.listing_uri, first, output=output, duplicates=table, known=known)
+            read.close()
+            known = None
+            streams += phase(plan, 1, shards.listing_uri, passed=passed)
+        show(Status("writing"))
+        return publish_snapshot(
+            shards.listing_uri,
+            plan,
+            lease=lease,
+            stream_uris=streams,
+            dedup=options.dedup,
+            duplicates=duplicates,
+            writes_json=options.writes_json,
+            known=known,
         )
-        streams += phase(plan, 1, shards.listing_uri, passed=passed)
-    show(Status("writing"))
-    return publish_snapshot(
-        shards.listing_uri,
-        plan,
-        lease=lease,
-        stream_uris=streams,
-        dedup=options.dedup,
-        duplicates=duplicates,
-        writes_json=options.writes_json,
-    )
 
 
 def run_phase(
@@ -203,7 +211,14 @@ def admit_unique(
     return admit(listing_uri, plan, output=output, num_groups=num_groups, group_s=group_s, passed=passed)
 
 
-def passed_clips(listing_uri: str, plan: Plan, *, output: str, duplicates: pa.Table | None) -> frozenset[str]:
-    """Returns the clips that the filters and deduplication keep."""
-    kept = kept_clips(output, plan, Sources(listing_uri), duplicates=duplicates)
+def passed_clips(
+    listing_uri: str,
+    plan: Plan,
+    *,
+    output: str,
+    duplicates: pa.Table | None,
+    known: Collected | None = None,
+) -> frozenset[str]:
+    """Returns the clips that the filters and deduplication keep; ``known`` is what the state has of them."""
+    kept = kept_clips(output, plan, Sources(listing_uri), duplicates=duplicates, known=known)
     return frozenset(kept.to_pylist())

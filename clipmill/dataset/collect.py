@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.dedup.exact import ExactDuplicate, VideoRow, find_exact
+from clipmill.intake.admission import note_complete
 from clipmill.intake.known_clips import CLIPS_AT_ONCE, KnownClips
-from clipmill.intake.known_videos import load_inspections, load_sources, make_videos
+from clipmill.intake.known_videos import load_complete, load_inspections, load_sources, make_videos
 from clipmill.intake.manifests import source_of
 from clipmill.planning.missing import ClipRange
 from clipmill.planning.plan import Plan
@@ -57,6 +58,10 @@ class Collected:
     plan: Plan
     known: KnownClips
 
+    def note_complete(self, index: int, found: Collection) -> None:
+        """Notes which videos of a range lack nothing."""
+        note_complete(self.known, index, found.clips, self.output)
+
     def collections(self) -> Iterator[Collection]:
         """Yields what is known of each range."""
         copies = _copies(self.known.database)
@@ -72,20 +77,32 @@ class Collected:
                 clips=self.known.clips(index),
                 copies=copies,
                 source_columns=self.known.sources,
-                video_rows=self.known.videos(index, first, len(sources)),
+                video_rows=self.known.rows_of_videos(index, first, len(sources)),
             )
 
 
 @contextmanager
 def collected(
-    output: str, *, plan: Plan, sources: Iterable[SourceFile], clips_per_range: int = CLIPS_AT_ONCE
+    output: str,
+    *,
+    plan: Plan,
+    sources: Iterable[SourceFile],
+    clips_per_range: int = CLIPS_AT_ONCE,
+    known: Collected | None = None,
 ) -> Generator[Collected]:
-    """What the state under ``output`` knows of ``sources``, which stand for all of the snapshot."""
+    """What the state under ``output`` knows of ``sources``, which stand for all of the snapshot.
+
+    It is ``known`` where an earlier step read the same and nothing was added since.
+    """
+    if known is not None:
+        yield known
+        return
     output = store.normalise(output)
     with scratch_database() as database:
         load_sources(database, sources)
         load_inspections(database, plan, output)
         make_videos(database)
+        load_complete(database, plan.up_to(0), output)
         database.run(
             "CREATE TABLE found AS SELECT s.place, s.source_version AS id, s.uri, s.record, "
             "i.* EXCLUDE (id, run_id, video_id, video_id_text), i.id IS NOT NULL AS is_seen, "
@@ -95,17 +112,17 @@ def collected(
             "FROM sources s LEFT JOIN inspected i ON i.id = s.id LEFT JOIN resolved r ON r.id = s.id "
             "LEFT JOIN videos v ON v.id = coalesce(r.video_id, i.video_id)"
         )
-        known = KnownClips(
+        clips = KnownClips(
             database,
             plan,
-            of="SELECT place, video AS id, is_first FROM found",
+            of="SELECT place, video AS id, video_id, is_first FROM found",
             uris="SELECT place, uri FROM found",
             columns=(*_WHY, *_SPLIT),
             publishes=True,
             clips_per_range=clips_per_range,
         )
-        known.load(output)
-        yield Collected(output, plan, known)
+        clips.load(output)
+        yield Collected(output, plan, clips)
 
 
 def collect(output: str, *, plan: Plan, sources: Iterable[SourceFile]) -> Collection:

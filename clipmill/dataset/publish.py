@@ -67,8 +67,11 @@ def publish(
     duplicates: pa.Table | None = None,
     options: PublishOptions | None = None,
     guard: Guard = Guard(),
+    known: Collected | None = None,
 ) -> Funnel:
     """Publishes what the state under ``output`` knows of ``sources``; returns the funnel.
+
+    That is ``known`` where an earlier step read it. Videos that lack nothing are noted for the next run.
 
     A run that changes nothing writes ``runs/<run_id>.json`` only. Exports follow the tables: the JSON of a
     clip or video that is no longer in the snapshot is deleted, clip files and previews never are. Raises
@@ -79,8 +82,10 @@ def publish(
     before = standing(layout.manifest_path(output))
     with ScratchFolder("publish") as scratch:
         spool = Spool(scratch.path)
-        with collected(output, plan=plan, sources=sources, clips_per_range=options.clips_per_range) as known:
-            marked = _fill(spool, known, repeats_of(duplicates), guard)
+        with collected(
+            output, plan=plan, sources=sources, clips_per_range=options.clips_per_range, known=known
+        ) as found:
+            marked = _fill(spool, found, repeats_of(duplicates), guard)
         funnel = total(_checked(spool, plan, marked))
         staged = _staged(scratch.path, spool, plan, options)
         published = snapshot_id(staged)
@@ -107,10 +112,11 @@ def _fill(spool: Spool, known: Collected, repeats: pa.Table, guard: Guard) -> pa
     named = pa.concat_arrays([repeats[name].combine_chunks() for name in ("clip_id", "duplicate_of")])
     stopped = stopped_clips(repeats) if known.plan.num_phases > 1 else None
     passed, compared = ([pa.array([], pa.string())] for _ in range(2))
-    for collection in known.collections():
+    for index, collection in enumerate(known.collections()):
         tables = assemble_range(collection, stopped=stopped)
         kept = kept_ids(tables)
         guard.clips(collection, kept)
+        known.note_complete(index, collection)
         passed.append(kept.filter(arrow.is_in(kept, named)))
         compared.append(tables.compared.filter(arrow.is_in(tables.compared, named)))
         spool.append(tables, num_found=len(collection.sources))

@@ -34,12 +34,13 @@ def keepers(num_rows: int, pairs: Indices) -> Indices:
 
 def connected(num_nodes: int, pairs: Indices) -> Indices:
     """Returns int64 ``(num_nodes,)``: the group of each node, which ``pairs`` ``(P, 2)`` join; from 0 on."""
-    from scipy import sparse  # a fifth of a second of imports, which a run without copies need not pay
-    from scipy.sparse import csgraph
-
-    ones = np.ones(len(pairs), np.int8)
-    graph = sparse.coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(num_nodes, num_nodes))
-    return csgraph.connected_components(graph, directed=False)[1].astype(np.int64)
+    smallest = np.arange(num_nodes, dtype=np.int64)
+    left, right = pairs[:, 0], pairs[:, 1]
+    while (apart := smallest[left] != smallest[right]).any():
+        ends = smallest[left[apart]], smallest[right[apart]]
+        np.minimum.at(smallest, np.maximum(*ends), np.minimum(*ends))
+        smallest = roots(smallest)
+    return np.unique(smallest, return_inverse=True)[1]
 
 
 def roots(better: Indices) -> Indices:

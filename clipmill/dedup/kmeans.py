@@ -12,6 +12,7 @@ from clipmill.dedup.nearest import BLOCK_ROWS, DEFAULT_SEARCH, Search, nearest, 
 from clipmill.dedup.vectors import Floats, Indices, Unit, unit_rows
 
 MAX_CLUSTERS = 50_000
+_FEW_ROWS = 500
 _SAME = 1e-6  # distance below which a row is its centroid, up to float32 noise
 
 
@@ -209,12 +210,21 @@ def _sums(
     unit: Unit, labels: Indices, num_clusters: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Sum of the rows ``(K, D)`` and their number ``(K,)`` for each label; float64 across blocks of rows."""
-    from scipy import sparse  # takes long to import; few rows are compared without clusters
-
     sums = np.zeros((num_clusters, unit.shape[1]))
     for start in range(0, len(unit), BLOCK_ROWS):
-        part = labels[start : start + BLOCK_ROWS]
-        ones = (np.ones(len(part), dtype=np.float32), (part, np.arange(len(part))))
-        member = sparse.csr_array(ones, shape=(num_clusters, len(part)))
-        sums += member @ unit[start : start + BLOCK_ROWS]
+        rows = slice(start, start + BLOCK_ROWS)
+        sums += _block_sums(unit[rows], labels[rows], num_clusters)
     return sums, np.bincount(labels, minlength=num_clusters)
+
+
+def _block_sums(unit: Unit, labels: Indices, num_clusters: int) -> npt.NDArray[np.float32]:
+    """Sum of the rows ``(K, D)`` for each label, one row after another; few rows need no import of scipy."""
+    if len(unit) <= _FEW_ROWS:
+        sums = np.zeros((num_clusters, unit.shape[1]), np.float32)
+        for row, label in zip(unit, labels, strict=True):
+            sums[label] += row
+        return sums
+    from scipy import sparse
+
+    ones = (np.ones(len(unit), dtype=np.float32), (labels, np.arange(len(unit))))
+    return sparse.csr_array(ones, shape=(num_clusters, len(unit))) @ unit

@@ -4,7 +4,7 @@ Nothing else says that a video is complete. A run that was killed, a new stage, 
 file all show as rows that are missing. Memory is that of a range of videos, whatever their number.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -15,7 +15,7 @@ from clipmill import arrow
 from clipmill.engine.work import Work
 from clipmill.intake.copies import verify_copies
 from clipmill.intake.inspection import facts_of
-from clipmill.intake.known_clips import KnownClips
+from clipmill.intake.known_clips import KnownClips, Lacking
 from clipmill.intake.known_videos import (
     drop_complete,
     load_inspections,
@@ -24,7 +24,7 @@ from clipmill.intake.known_videos import (
 )
 from clipmill.intake.manifests import Sources, get_work, put_sources, source_of, work_spool
 from clipmill.planning.judgement import RETRYABLE
-from clipmill.planning.missing import ClipBlock, keys_by_clip, lacks_of
+from clipmill.planning.missing import ClipBlock, ClipRange, keys_by_clip
 from clipmill.planning.plan import Plan
 from clipmill.records import Inspection, SourceFile
 from clipmill.state import completeness
@@ -38,6 +38,7 @@ from clipmill.storage.source_columns import SourceColumns
 Row = Mapping[str, object]
 
 _VIDEOS_AT_ONCE = 2_000
+_UNNOTED = "id NOT IN (SELECT id FROM complete)"
 
 
 def admit(
@@ -77,12 +78,6 @@ def remaining(work_uri: str, plan: Plan, *, output: str) -> str:
         return next(iter(spool.put(output, 1)), put_sources(output, []))
 
 
-def note_complete_videos(listing_uri: str, plan: Plan, *, output: str) -> None:
-    """Notes the videos of a run that lack nothing, so that the next admission looks at the others only."""
-    for _ in missing_work(Sources(listing_uri), plan.up_to(0), output):
-        pass
-
-
 def missing_work(
     sources: Iterable[SourceFile], plan: Plan, output: str, *, passed: frozenset[str] | None = None
 ) -> Iterator[Work]:
@@ -111,42 +106,30 @@ def missing_work(
 
 
 def _work_of_videos(known: KnownClips, output: str, passed: frozenset[str] | None) -> Iterator[Work]:
+    plan = known.plan
     for index in range(len(known.ranges)):
+        found = known.lacking(index, plan, known.clips(index), passed)
         lacking = set[int]()
-        for place, item in _work_of_range(known, index, passed):
+        for place, item in _work_of_range(known, index, found):
             lacking.add(place)
             yield item
-        if passed is None and completeness.can_be_noted(known.plan):
-            _note_complete(known, output, index, lacking)
+        if passed is None and completeness.can_be_noted(plan):
+            _note_complete(known, index, plan, output, lacking)
 
 
-def _work_of_range(
-    known: KnownClips, index: int, passed: frozenset[str] | None
-) -> Iterator[tuple[int, Work]]:
+def _work_of_range(known: KnownClips, index: int, lacking: Lacking) -> Iterator[tuple[int, Work]]:
     """Yields (place, item) of the videos of a range that lack rows, by place."""
-    first, last = known.ranges[index]
-    block = known.clips(index).block(known.plan, passed)
-    lacks = lacks_of(known.plan, block)
-    of_videos = known.videos_lacking(first, last)
-    lacking = set(
-        np.unique(block.videos[np.logical_or.reduce([*lacks.values(), np.zeros(len(block), bool)])])
-    )
-    unsplit = known.database.rows(
-        f"SELECT place FROM videos v LEFT JOIN splits s USING (id) WHERE place BETWEEN {first} AND {last} "
-        f"AND {known.plan.phase} = 0 AND (s.outcome IS NULL OR s.outcome = '{RETRYABLE}')"
-    )
-    places = sorted(map(int, lacking.union(unsplit["place"].to_pylist(), *of_videos.values())))
-    splits = known.splits(index) if places else SPLIT_STATE.empty_table()
-    for start in range(0, len(places), _VIDEOS_AT_ONCE):
-        for row in _facts(known.database, places[start : start + _VIDEOS_AT_ONCE], splits):
+    splits = known.splits(index) if lacking.places else SPLIT_STATE.empty_table()
+    for start in range(0, len(lacking.places), _VIDEOS_AT_ONCE):
+        for row in _facts(known.database, lacking.places[start : start + _VIDEOS_AT_ONCE], splits):
             place = int(str(row["place"]))
-            keys = frozenset(key for key, found in of_videos.items() if place in found)
-            item = _work(row, block, lacks, keys)
+            keys = frozenset(key for key, found in lacking.videos.items() if place in found)
+            item = _work(row, lacking.block, lacking.clips, keys)
             if item is not None:
                 yield place, _with_values(item, known.plan, known.sources)
 
 
-def _facts(database: Database, places: list[int], splits: pa.Table) -> Iterator[dict[str, object]]:
+def _facts(database: Database, places: Sequence[int], splits: pa.Table) -> Iterator[dict[str, object]]:
     """Yields what is known of videos and of their splits, by place."""
     wanted = pa.array(places, pa.int64())
     rows = database.rows(
@@ -192,14 +175,21 @@ def _with_values(item: Work, plan: Plan, sources: SourceColumns | None) -> Work:
     return replace(item, source_values=sources.values_of(item.source.uri, sorted(names)))
 
 
-def _note_complete(known: KnownClips, output: str, index: int, lacking: set[int]) -> None:
-    first, last = known.ranges[index]
-    rows = known.database.rows(
-        f"SELECT place, video_id FROM videos WHERE place BETWEEN {first} AND {last} ORDER BY place"
-    )
+def note_complete(known: KnownClips, index: int, clips: ClipRange, output: str) -> None:
+    """Notes the videos of a range that lack nothing, so that the next admission looks at the others only.
+
+    ``clips`` are those of the range. Barriers decide about later phases of a plan: they are not looked at.
+    """
+    plan = known.plan.up_to(0)
+    if completeness.can_be_noted(plan) and len(known.videos(index, _UNNOTED)):
+        _note_complete(known, index, plan, output, known.lacking(index, plan, clips, None).places)
+
+
+def _note_complete(known: KnownClips, index: int, plan: Plan, output: str, lacking: Collection[int]) -> None:
+    rows = known.videos(index, _UNNOTED)
     is_complete = ~np.isin(np.asarray(rows["place"]), list(lacking))
     ids = rows["video_id"].combine_chunks().filter(pa.array(is_complete))
-    completeness.note_complete(known.plan, output, ids)
+    completeness.note_complete(plan, output, ids)
 
 
 def first_work(inspections: Iterable[Inspection], plan: Plan) -> list[Work]:

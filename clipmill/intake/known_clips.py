@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipmill import arrow
-from clipmill.planning.missing import ClipRange, Windows
+from clipmill.planning.judgement import RETRYABLE
+from clipmill.planning.missing import ClipBlock, ClipRange, Windows, lacks_of
 from clipmill.planning.nodes import SOURCE, Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.process_stage import SEEN_CLIPS
@@ -38,15 +39,16 @@ _TRAITS = "coalesce(s.traits, '')"
 class KnownClips:
     """The clips of videos in ranges, and the rows of a plan's stages for each range.
 
-    Rows count that were made with the options of their videos. ``of`` is a query for ``place`` and ``id`` of
-    videos, in the order of the ranges, and ``is_first``: of several places of one id the one that its clips
-    belong to. ``uris`` is a query for ``place`` and ``uri``. ``columns`` are those of the split beside its
-    clips. ``publishes`` reads what is published of a stage, not only what decides what is missing.
+    Rows count that were made with the options of their videos. ``of`` is a query for ``place``, ``id`` and
+    ``video_id`` of videos, in the order of the ranges, and ``is_first``: of several places of one id the one
+    that its clips belong to. ``uris`` is a query for ``place`` and ``uri``. ``columns`` are those of the
+    split beside its clips. ``publishes`` reads what is published of a stage, not only what decides what is
+    missing.
     """
 
     database: Database
     plan: Plan
-    of: str = "SELECT place, id, true AS is_first FROM videos"
+    of: str = "SELECT place, id, video_id, true AS is_first FROM videos"
     uris: str = "SELECT v.place, s.uri FROM videos v JOIN sources s ON s.place = v.source"
     columns: Sequence[str] = ("reason", "repaired_times", "is_partial", "oddities")
     publishes: bool = False
@@ -107,7 +109,7 @@ class KnownClips:
         }
         return replace(found, rows=rows | self._source_rows(index))
 
-    def videos(self, index: int, first: int, num_videos: int) -> dict[str, pa.Table]:
+    def rows_of_videos(self, index: int, first: int, num_videos: int) -> dict[str, pa.Table]:
         """Returns key -> rows of each stage of whole videos, one for each of ``num_videos`` of a range.
 
         ``first`` is the place of the first. A video without a row has nulls.
@@ -224,22 +226,39 @@ class KnownClips:
     def _split_columns(self) -> list[str]:
         return list(dict.fromkeys(["outcome", "run_id", "traits", *self.columns, "clips"]))
 
-    def videos_lacking(self, first: int, last: int) -> Mapping[str, frozenset[int]]:
-        """Returns the key of each stage of whole videos -> places of the videos of a range that lack it."""
-        found: dict[str, frozenset[int]] = {}
-        for node in self.plan.running:
-            if node.stage.grain == "video":
-                rows = f"SELECT id, effects FROM {self._table(node)} WHERE {RANK} <= {_DONE}"
-                expected = self._expected(node, _TRAITS)
-                done = (
-                    f"SELECT id FROM ({rows}) r LEFT JOIN (SELECT id, traits FROM splits) s USING (id) "
-                    f"WHERE r.effects = {expected}"
-                )
-                places = self.database.rows(
-                    f"SELECT place FROM videos WHERE place BETWEEN {first} AND {last} AND id NOT IN ({done})"
-                )
-                found[node.key] = frozenset(places["place"].to_pylist())
-        return found
+    def lacking(self, index: int, plan: Plan, clips: ClipRange, passed: frozenset[str] | None) -> "Lacking":
+        """Returns what the videos of a range, whose ``clips`` these are, lack of a plan of one phase."""
+        block = clips.block(plan, passed)
+        lacks = lacks_of(plan, block)
+        is_open = np.logical_or.reduce([*lacks.values(), np.zeros(len(block), bool)])
+        whole = [node for node in plan.running if node.stage.grain == "video"]
+        of_videos = {node.key: self._videos_without(node, index) for node in whole}
+        unsplit = frozenset[int]()
+        if plan.phase == 0:
+            split = f"SELECT id FROM splits WHERE outcome IS NOT NULL AND outcome <> '{RETRYABLE}'"
+            unsplit = self._places(index, f"id NOT IN ({split})")
+        places = unsplit.union(np.unique(block.videos[is_open]).tolist(), *of_videos.values())
+        return Lacking(block, lacks, of_videos, sorted(places))
+
+    def _videos_without(self, node: Node, index: int) -> frozenset[int]:
+        expected = self._expected(node, _TRAITS)
+        done = (
+            f"SELECT id FROM (SELECT id, effects FROM {self._table(node)} WHERE {RANK} <= {_DONE}) r "
+            f"LEFT JOIN (SELECT id, traits FROM splits) s USING (id) WHERE r.effects = {expected}"
+        )
+        return self._places(index, f"id NOT IN ({done})")
+
+    def _places(self, index: int, where: str) -> frozenset[int]:
+        """The places of the videos of a range for which an expression holds."""
+        return frozenset(self.videos(index, where)["place"].to_pylist())
+
+    def videos(self, index: int, where: str = "true") -> pa.Table:
+        """Returns ``place`` and ``video_id`` of the videos of a range for which an expression holds."""
+        first, last = self.ranges[index]
+        return self.database.rows(
+            f"SELECT place, video_id FROM ({self.of}) WHERE is_first AND id IS NOT NULL "
+            f"AND place BETWEEN {first} AND {last} AND {where} ORDER BY place"
+        )
 
     def _table(self, node: Node) -> str:
         return f"rows_{self.plan.place(node.key)}"
@@ -286,10 +305,14 @@ class KnownClips:
 
     def _expected(self, node: Node, traits: str) -> str:
         """Returns the expression for the effects that a row of a stage must have, by its video's traits."""
-        if not node.effects:
-            return case_of(traits, {})
-        there = self.database.rows("SELECT DISTINCT coalesce(traits, '') AS traits FROM splits")["traits"]
-        return case_of(traits, {one: node.effects_in(one) for one in there.to_pylist()})
+        there = self._traits if node.effects else ()
+        return case_of(traits, {one: node.effects_in(one) for one in there})
+
+    @cached_property
+    def _traits(self) -> Sequence[str]:
+        """The traits of all videos."""
+        rows = self.database.rows("SELECT DISTINCT coalesce(traits, '') AS traits FROM splits")
+        return rows["traits"].to_pylist()
 
     def _read(self, key: str, index: int, schema: pa.Schema) -> pa.Table:
         """Returns the rows of a stage that were spread to a range, with the places of their clips."""
@@ -300,6 +323,20 @@ class KnownClips:
             columns = [_cast(rows[field.name], field.type) for field in schema]
             tables.append(pa.Table.from_arrays(columns, schema=schema))
         return pa.concat_tables(tables).combine_chunks()
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """What the videos of a range lack: ``places`` are those that lack anything.
+
+    ``clips`` maps the key of a stage to bool ``(N,)`` for the clips of ``block``, ``videos`` the key of a
+    stage of whole videos to their places.
+    """
+
+    block: ClipBlock
+    clips: Mapping[str, np.ndarray]
+    videos: Mapping[str, frozenset[int]]
+    places: Sequence[int]
 
 
 def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | pa.Array:

@@ -96,21 +96,27 @@ def make_videos(database: Database) -> None:
     )
 
 
+def load_complete(database: Database, plan: Plan, output: str) -> bool:
+    """Makes the table ``complete``: the videos that were noted; returns False where there are none."""
+    parts = parts_of(completeness.notes_folder(plan, output))
+    schema = pa.schema([OUTCOME.field(name) for name in ("id", "outcome", "run_id")])
+    database.load("complete", parts, select="id", schema=schema)
+    return bool(parts.live)
+
+
 def drop_complete(database: Database, plan: Plan, output: str) -> bool:
     """Takes the videos that lack nothing out of ``videos``; returns False where none were noted.
 
     Before notes are believed, the ends of all parts of the plan are read: one that is cut off ends all notes.
     """
-    parts = parts_of(completeness.notes_folder(plan, output))
-    if not parts.live:
+    if not load_complete(database, plan, output):
         return False
     state = ResultStore(output)
     for node in (plan.extractor, *plan.rowed):
         found = state.parts(node.key, node.digest)
         if found.checked() is not found:
+            database.run("DELETE FROM complete")
             return False
-    schema = pa.schema([OUTCOME.field(name) for name in ("id", "outcome", "run_id")])
-    database.load("complete", parts, select="id", schema=schema)
     database.run("DELETE FROM videos WHERE id IN (SELECT id FROM complete)")
     return True
 

@@ -60,8 +60,8 @@ def note_complete(plan: Plan, output: str, video_ids: pa.Array) -> None:
     if not len(video_ids):
         return
     rows = pa.table({"id": video_ids, "outcome": pa.array([RESULT] * len(video_ids))})
-    data = part_file.encode(rows)
-    store.put_bytes(layout.join(notes_folder(plan, output), part_file.part_name("videos", data)), data)
+    name, data = part_file.named_part("videos", rows)
+    store.put_bytes(layout.join(notes_folder(plan, output), name), data)
 
 
 def _join(output: str, *names: str) -> str:

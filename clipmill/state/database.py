@@ -1,19 +1,22 @@
 """A database in scratch space for joins over rows: its memory is limited, whatever the number of rows."""
 
+import itertools
 import re
 import shutil
-import tempfile
+import threading
+import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import duckdb
 import pyarrow as pa
 
 from clipmill.errors import StoreError
 from clipmill.machine import num_cores
+from clipmill.scratch import ScratchFolder
 from clipmill.state import ids, part_file
 from clipmill.state.part_set import PartSet, damaged_among
 from clipmill.storage import store
@@ -31,6 +34,8 @@ class Database:
 
     connection: duckdb.DuckDBPyConnection
     folder: Path
+    columns: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    """Form of parts -> type of each of their columns."""
 
     def run(self, query: str, **tables: pa.Table) -> None:
         """Carries out a statement that returns nothing. ``tables`` go by their names in it."""
@@ -88,10 +93,10 @@ class Database:
         def begin() -> None:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
+            self.run(f"SET partitioned_write_flush_threshold = {part_file.group_rows(schema)}")
 
         def add(rows: str) -> None:
             place = folder / str(len(list(folder.iterdir())))
-            self.run(f"SET partitioned_write_flush_threshold = {part_file.group_rows(schema)}")
             try:
                 self.run(f"COPY ({query(rows)}) TO '{place}' (FORMAT parquet, PARTITION_BY ({by}))")
             except duckdb.Error:
@@ -118,17 +123,21 @@ class Database:
                 parts = parts.set_aside(damaged)
 
     def _add(self, parts: PartSet, schema: pa.Schema, add: Callable[[str], None]) -> None:
-        rows_of = self._scan(parts, schema)
-        batches = [
-            parts.live[start : start + PARTS_AT_ONCE] for start in range(0, len(parts.live), PARTS_AT_ONCE)
-        ]
+        self._open_store(parts.folder)
+        standing = self._standing(parts, schema)
+        for uris in _batches(parts.live):
+            _in_memory(uris, lambda some: add(standing.format(self._rows_of(some, schema))))
+
+    def _standing(self, parts: PartSet, schema: pa.Schema) -> str:
+        """The query for the rows that no cleared or lost row ends, with a place for that of all rows."""
+        mixed = [uri for uri in parts.live if not part_file.has_only_results(uri)]
+        if not mixed:
+            return "{}"
         ends = "SELECT id, run_id, outcome FROM"
         self.run(f"CREATE OR REPLACE TABLE ends AS {ends} nothing LIMIT 0", nothing=_keyed(schema))
-        for uris in batches:
-            self.run(f"INSERT INTO ends {ends} ({rows_of(uris)}) WHERE {_ENDS}")
-        standing = _STANDING if self.number("SELECT count(*) FROM ends") else "{}"
-        for uris in batches:
-            _in_memory(uris, lambda some: add(standing.format(rows_of(some))))
+        for uris in _batches(mixed):
+            self.run(f"INSERT INTO ends {ends} ({self._rows_of(uris, schema)}) WHERE {_ENDS}")
+        return _STANDING if self.number("SELECT count(*) FROM ends") else "{}"
 
     def keep_best(self, name: str) -> None:
         """Keeps the row of each id that counts, in a table of rows."""
@@ -136,18 +145,15 @@ class Database:
             best = f"SELECT arg_min(rowid, ({RANK}, run_id)) FROM {name} GROUP BY id"
             self.run(f"DELETE FROM {name} WHERE rowid NOT IN ({best})")
 
-    def _scan(self, parts: PartSet, schema: pa.Schema) -> Callable[[tuple[str, ...]], str]:
+    def _rows_of(self, uris: tuple[str, ...], schema: pa.Schema) -> str:
         """The query for every row of some of the parts, with the columns of ``schema``."""
-        self._open_store(parts.folder)
-
-        @cache
-        def rows_of(uris: tuple[str, ...]) -> str:
-            described = self.connection.execute(f"DESCRIBE FROM {_source(uris)}").fetchall()
-            there = {str(row[0]): str(row[1]) for row in described}
-            columns = ", ".join(one for field in schema for one in _columns(field, there))
-            return f"SELECT {columns} FROM {_source(uris)}"
-
-        return rows_of
+        form = part_file.columns_form(uris[0])
+        if form not in self.columns:
+            described = self.connection.execute(f"DESCRIBE FROM {_source(uris[:1] if form else uris)}")
+            self.columns[form] = {str(row[0]): str(row[1]) for row in described.fetchall()}
+        there = self.columns[form] if form else self.columns.pop(form)
+        columns = ", ".join(one for field in schema for one in _columns(field, there))
+        return f"SELECT {columns} FROM {_source(uris)}"
 
     def _open_store(self, folder: str) -> None:
         if not store.is_local(folder):
@@ -183,9 +189,16 @@ _WILD = re.compile(r"[\[?*]")
 """What DuckDB takes for a pattern in the name of a file that is not local."""
 
 
+def _batches(uris: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yields parts in their order, as many as go into one query: all of one form, or of unknown ones."""
+    for _, alike in itertools.groupby(uris, part_file.columns_form):
+        while batch := tuple(itertools.islice(alike, PARTS_AT_ONCE)):
+            yield batch
+
+
 def _source(uris: Sequence[str]) -> str:
     quoted = ", ".join(_text(uri if store.is_local(uri) else _WILD.sub(r"[\g<0>]", uri)) for uri in uris)
-    return f"read_parquet([{quoted}], union_by_name=true)"
+    return f"read_parquet([{quoted}], union_by_name={not part_file.columns_form(uris[0])})"
 
 
 def _read_whole(uri: str) -> None:
@@ -197,7 +210,7 @@ def _keyed(schema: pa.Schema) -> pa.Table:
     return pa.schema([*keys, pa.field("video_id_text", pa.string())]).empty_table()
 
 
-def _columns(field: pa.Field, there: dict[str, str]) -> Iterator[str]:
+def _columns(field: pa.Field, there: Mapping[str, str]) -> Iterator[str]:
     """Yields expressions for a column; an id of a video also as text, under ``<name>_text``."""
     name, kind = f'"{field.name}"', there.get(field.name, "NULL")
     if field.name in ids.ID_COLUMNS:
@@ -212,7 +225,7 @@ def _columns(field: pa.Field, there: dict[str, str]) -> Iterator[str]:
         yield name if kind != "NULL" else f"NULL AS {name}"
 
 
-def _reason_in_words(there: dict[str, str]) -> str:
+def _reason_in_words(there: Mapping[str, str]) -> str:
     """The outcome of rows that only have a reason, as ``part_file.outcome_of`` says it."""
     if "reason" not in there:
         return "'result'"
@@ -231,20 +244,55 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-@contextmanager
-def scratch_database(*, memory_mb: int = MEMORY_MB) -> Generator[Database]:
-    """A database in a temporary folder, gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="clipmill-database-") as folder:
+class _Engine:
+    """What carries out the statements of all databases of a process; it ends with the last of its users."""
+
+    def __init__(self) -> None:
+        folder = ScratchFolder("spill")
         settings: dict[str, str | bool | int | float | list[str]] = {
-            "memory_limit": f"{memory_mb}MB",
+            "memory_limit": f"{MEMORY_MB}MB",
             "threads": min(num_cores(), 4),
-            "temp_directory": str(Path(folder) / "spill"),
+            "temp_directory": str(Path(folder.path) / "spill"),
             "preserve_insertion_order": True,
             "arrow_lossless_conversion": True,
         }
-        connection = duckdb.connect(str(Path(folder) / "rows.db"), config=settings)
-        connection.execute("SET enable_progress_bar = false")
+        self.connection = duckdb.connect(config=settings)
+        self.connection.execute("SET enable_progress_bar = false")
+        weakref.finalize(self, _end, self.connection, folder)
+
+
+def _end(connection: duckdb.DuckDBPyConnection, folder: ScratchFolder) -> None:
+    connection.close()
+    folder.close()
+
+
+_engines: WeakValueDictionary[str, _Engine] = WeakValueDictionary()
+_engines_lock = threading.Lock()
+_numbers = itertools.count()
+
+
+def _engine() -> _Engine:
+    with _engines_lock:
+        return _engines.get("") or _engines.setdefault("", _Engine())
+
+
+@contextmanager
+def kept_engine() -> Generator[None]:
+    """Databases that are opened in the body, one after another, share an engine: to start one takes long."""
+    engine = _engine()
+    yield
+    del engine
+
+
+@contextmanager
+def scratch_database() -> Generator[Database]:
+    """A database in scratch space, gone at the end; its memory is limited, together with that of others."""
+    engine, name = _engine(), f"scratch_{next(_numbers)}"
+    connection = engine.connection.cursor()
+    with ScratchFolder("database") as folder:
+        connection.execute(f"ATTACH ':memory:' AS {name}; USE {name}")
         try:
-            yield Database(connection, Path(folder))
+            yield Database(connection, Path(folder.path))
         finally:
+            connection.execute(f"USE memory; DETACH {name}")
             connection.close()

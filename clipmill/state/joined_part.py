@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipmill import layout
+from clipmill import arrow, layout
 from clipmill.planning.judgement import LOST, RESULT
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state import ids, part_file
@@ -52,7 +52,10 @@ def write_joined(folder: str, group: Group) -> tuple[str, int]:
         with open(file.name, "rb") as written:
             while piece := written.read(_COPY_BYTES):
                 digest.update(piece)
-        name = f"{PREFIX}-{digest.hexdigest()[:16]}.parquet"
+        outcomes = pa.chunked_array([chunk for one in group.values() for chunk in one.rows["outcome"].chunks])
+        has_only_results = bool(arrow.flags(arrow.equal(outcomes, RESULT)).all())
+        form = part_file.form_of(pq.read_schema(file.name), has_only_results=has_only_results)
+        name = part_file.name_of(PREFIX, form, digest.hexdigest())
         store.put_file(layout.join(folder, name), file.name)
     return name, num_rows
 

@@ -7,14 +7,16 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipmill import identity
+from clipmill import arrow, identity
 from clipmill.errors import StoreError
 from clipmill.planning.judgement import FINAL, RESULT, RETRYABLE
 from clipmill.state import ids
 from clipmill.storage import parquet
 
 NAME = re.compile(r"[^/]+-([0-9a-f]{16})\.parquet")
-"""Run and content; any other file in a folder of parts is foreign."""
+"""Run, form and content; any other file in a folder of parts is foreign."""
+_FORM = re.compile(r"-([rx])([0-9a-f]{7})-[0-9a-f]{16}\.parquet$")
+"""What a name says of the rows: only results or others too, and a digest of the columns. Old names do not."""
 _END = b"PAR1"
 NARROW_ROWS, HEAVY_ROWS = 122_880, 10_000
 """Rows of a row group: of columns of single values, and where a column holds vectors or bytes."""
@@ -24,14 +26,36 @@ class DamagedPart(StoreError):
     """A part is empty, cut off, or holds no rows of a stage."""
 
 
-def encode(rows: pa.Table) -> bytes:
-    """Returns the part of rows: the same rows give the same bytes."""
-    return parquet.encode(ids.encoded(rows), row_group_rows=group_rows(rows.schema))
+def named_part(run_id: str, rows: pa.Table) -> tuple[str, bytes]:
+    """Returns the name and the bytes of the part of rows: the same rows give the same bytes."""
+    stored = ids.encoded(rows)
+    data = parquet.encode(stored, row_group_rows=group_rows(rows.schema))
+    is_result = arrow.flags(arrow.equal(rows["outcome"], RESULT))
+    form = form_of(stored.schema, has_only_results=bool(is_result.all()))
+    return name_of(run_id, form, identity.bytes_digest(data)), data
 
 
-def part_name(run_id: str, data: bytes) -> str:
-    """Returns the name of a part."""
-    return f"{run_id}-{identity.bytes_digest(data)[:16]}.parquet"
+def name_of(run_id: str, form: str, digest: str) -> str:
+    """Returns the name of a part of a form and with a digest of its bytes."""
+    return f"{run_id}-{form}-{digest[:16]}.parquet"
+
+
+def form_of(schema: pa.Schema, *, has_only_results: bool) -> str:
+    """Returns what a part's name says of its rows; ``schema`` is that of the file."""
+    columns = repr([(field.name, str(field.type)) for field in schema])
+    return f"{'r' if has_only_results else 'x'}{identity.bytes_digest(columns.encode())[:7]}"
+
+
+def columns_form(uri: str) -> str:
+    """Returns what all parts with the same columns have in common; empty for a name that does not say."""
+    found = _FORM.search(uri)
+    return found[2] if found else ""
+
+
+def has_only_results(uri: str) -> bool | None:
+    """Returns what the name of a part says; None where it does not."""
+    found = _FORM.search(uri)
+    return found[1] == "r" if found else None
 
 
 def group_rows(schema: pa.Schema) -> int:

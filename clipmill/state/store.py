@@ -47,8 +47,8 @@ class ResultStore:
             rows = rows.set_column(place, name, pa.array([value] * len(rows), pa.string()))
         if arrow.flags(arrow.is_in(rows["outcome"], pa.array([CLEARED, LOST]))).any():
             forget_complete(layout.state_dir(self.root_uri))
-        data = part_file.encode(rows)
-        store.put_bytes(layout.join(self.folder(key, digest), part_file.part_name(run_id, data)), data)
+        name, data = part_file.named_part(run_id, rows)
+        store.put_bytes(layout.join(self.folder(key, digest), name), data)
 
     def append_records(
         self,
@@ -110,8 +110,8 @@ class ResultStore:
     def failed_rows(
         self, key: str, digest: str, *, schema: pa.Schema, columns: Sequence[str], among: pa.Array | None
     ) -> pa.Table:
-        """Returns what ``all_rows`` does without results; of a part without failures the footer is read."""
-        uris = self.parts(key, digest).live
+        """Returns what ``all_rows`` does without results; of parts without failures nothing is read."""
+        uris = [uri for uri in self.parts(key, digest).live if not part_file.has_only_results(uri)]
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             chosen = [uri for uri, fails in zip(uris, pool.map(_has_failures, uris), strict=True) if fails]
         return _concat(chosen, schema, columns, among, keep=_is_no_result)
@@ -142,6 +142,9 @@ def _may_be_limited(rows: pa.Table) -> pa.Array:
 
 
 def _has_failures(uri: str) -> bool:
+    """Returns what the name of a part says, else its footer."""
+    if part_file.has_only_results(uri) is not None:
+        return not part_file.has_only_results(uri)
     with store.open_reader(uri) as file:
         return part_file.has_failures(file)
 

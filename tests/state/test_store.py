@@ -14,6 +14,7 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state.database import Database, scratch_database
+from clipmill.state.failures import failures
 from clipmill.state.schema import INSPECT_STATE, OUTCOME, SPLIT_STATE, light_columns, schema_of
 from clipmill.state.store import ResultStore
 
@@ -111,15 +112,52 @@ def test_parts_of_one_run_do_not_replace_each_other(rows: Rows) -> None:
     assert rows.read()["id"].to_pylist() == ["a", "b", "c"]
 
 
-def test_a_part_is_named_by_run_and_content(rows: Rows, tmp_path: Path) -> None:
+def test_a_part_is_named_by_run_form_and_content(rows: Rows, tmp_path: Path) -> None:
     rows.put({"id": "a"}, run_id="r7")
     rows.put({"id": "a"}, run_id="r8")
+    rows.put({"id": "a", "outcome": "final"}, {"id": "b"}, run_id="r9")
     parts = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
-    assert [str(part.parent) for part in parts] == ["state/motion/d"] * 2
-    runs, contents = zip(*(part.stem.split("-") for part in parts), strict=True)
-    assert runs == ("r7", "r8")
-    assert len(set(contents)) == 2
+    assert [str(part.parent) for part in parts] == ["state/motion/d"] * 3
+    runs, forms, contents = zip(*(part.stem.split("-") for part in parts), strict=True)
+    assert runs == ("r7", "r8", "r9")
+    assert [form[0] for form in forms] == ["r", "r", "x"]
+    assert len({form[1:] for form in forms}) == 1
+    assert len(set(contents)) == 3
     assert all(len(content) == 16 for content in contents)
+
+
+def test_parts_whose_names_say_nothing_are_read_like_the_others(rows: Rows, tmp_path: Path) -> None:
+    rows.put({"id": "a", "outcome": "final", "reason": "broken"}, {"id": "b"}, run_id="1")
+    rows.put({"id": "c", "motion_global_mean": 2.0}, run_id="2")
+    rows.put({"id": "a", "outcome": "cleared"}, run_id="3")
+    rows.put({"id": "d", "outcome": "retryable"}, run_id="4")
+
+    def found() -> tuple[list[str], list[str], list[object]]:
+        parts = rows.store.parts(rows.key, "d")
+        with scratch_database() as database:
+            database.load("motion", parts, select="id, motion_global_mean, outcome", schema=MOTION)
+            table = database.rows("SELECT motion_global_mean, outcome FROM motion ORDER BY ALL")
+        failed = [one.id for one in failures(rows.store, rows.key, "d")]
+        return rows.read()["id"].to_pylist(), failed, table.to_pylist()
+
+    named = found()
+    assert named[:2] == (["b", "c", "d"], ["d"])
+    for path in sorted(tmp_path.rglob("*.parquet"))[::2]:
+        run_id, _, content = path.stem.split("-")
+        path.rename(path.with_name(f"{run_id}-{content}.parquet"))
+    assert found() == named
+
+
+def test_a_part_whose_name_says_that_it_holds_results_is_not_read_for_failures(
+    rows: Rows, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows.put({"id": "a"})
+    rows.put({"id": "b", "outcome": "final", "reason": "broken"})
+    whole = next(path for path in tmp_path.rglob("*.parquet") if path.stem.split("-")[1].startswith("r"))
+    whole.write_bytes(b"no part")
+    rows_failed = rows.store.failed_rows(rows.key, "d", schema=OUTCOME, columns=["reason"], among=None)
+    assert rows_failed["id"].to_pylist() == ["b"]
+    assert not caplog.records
 
 
 def test_nested_columns(tmp_path: Path) -> None:

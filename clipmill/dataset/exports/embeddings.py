@@ -112,8 +112,13 @@ def _column(node: Node, role: str) -> str:
     return next((column.name for column in node.stage.writes if column.role == role), "")
 
 
-def export_clips(output: str, plan: Plan, sources: Iterable[SourceFile]) -> ClipsBeforeDedup:
-    """Writes the clips as they are before deduplication, for ``which_to_keep: columns``."""
+def export_clips(
+    output: str, plan: Plan, sources: Iterable[SourceFile], *, known: Collected | None = None
+) -> ClipsBeforeDedup:
+    """Writes the clips as they are before deduplication, for ``which_to_keep: columns``.
+
+    ``known`` is what the state has of them, where the caller read it.
+    """
     output = store.normalise(output)
     kept: list[pa.Array] = [pa.array([], pa.string())]
     effects: dict[str, list[pa.Array]] = {node.key: [kept[0]] for node in embedders(plan) if node.effects}
@@ -128,7 +133,7 @@ def export_clips(output: str, plan: Plan, sources: Iterable[SourceFile]) -> Clip
             yield f"part-{index:05d}.parquet", parquet.encode(tables.clips)
 
     folder = layout.join(layout.work_dir(output), "clips")
-    with collected(output, plan=plan, sources=sources) as known:
-        fill_folder(folder, parts(known), suffix=".parquet", at_once=1)
+    with collected(output, plan=plan, sources=sources, known=known) as found_here:
+        fill_folder(folder, parts(found_here), suffix=".parquet", at_once=1)
     of_kept = {key: pa.concat_arrays(found) for key, found in effects.items()}
     return ClipsBeforeDedup(folder, pa.concat_arrays(kept), of_kept)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-import httpx
-
 from clipmill.errors import ModelUnavailable
 from clipmill.models.registry import ModelEntry
 from clipmill.models.weights.completeness import matching
@@ -66,6 +64,8 @@ def look_up(entry: ModelEntry, revision: str, *, place: str) -> HubSnapshot:
 
     ModelUnavailable when the hub must not be asked, does not answer, or has nothing to give.
     """
+    import httpx  # not imported where every model is there already
+
     if is_offline():
         raise _not_there(entry, place, "HF_HUB_OFFLINE is set")
     url = f"{endpoint()}/api/models/{entry.source}/revision/{revision}?blobs=true"

@@ -18,7 +18,7 @@ from tests.support.state_rows import Project, semantic
 pytestmark = pytest.mark.integration
 
 SHAPES = {"single files": {}, "folders of parts": {"clips_per_range": 3, "max_rows_per_file": 1}}
-NUM_WRITES = {"single files": 23, "folders of parts": 37}
+NUM_WRITES = {"single files": 24, "folders of parts": 38}
 """Writes and deletions of the second run: each is one that a killed run does not come to."""
 MOMENTS = [(shape, number) for shape, most in NUM_WRITES.items() for number in range(most)]
 

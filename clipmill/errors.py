@@ -20,7 +20,8 @@
     │   │   ├── TransientStoreError   ... in a way that is worth another try
     │   │   ├── SourceChanged         a source that is no longer the file that was listed
     │   │   ├── WriteConflict         a file that another writer made or replaced first
-    │   │   └── OutputFault           the output could not be written while work was under way
+    │   │   ├── OutputFault           the output could not be written while work was under way
+    │   │   └── ScratchFault          a folder for files of the moment could not be written
     │   └── BadEmbeddings        a file of embeddings holds rows that cannot be compared
     ├── UnreadableVideo      a container or video stream that could not be read
     ├── CodecChildDied       the child process that runs codecs crashed
@@ -189,6 +190,13 @@ class WriteConflict(StoreError):
 class OutputFault(StoreError):
     """The output could not be written while work was under way; no fault of the video."""
 
+
+class ScratchFault(StoreError):
+    """A folder for files of the moment could not be written; no fault of the video or the output."""
+
+
+DISK_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG})
+"""What an operating system says only of a place that is written to: it is full, limited or read-only."""
 
 TRANSIENT_ERRNOS = frozenset(
     {

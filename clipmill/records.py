@@ -26,6 +26,7 @@ class VideoReason(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
     SOURCE_CHANGED = "source_changed"
     OUTPUT_ERROR = "output_error"
+    SCRATCH_ERROR = "scratch_error"
     WORKER_LOST = "worker_lost"
     UNEXPECTED = "unexpected"
 

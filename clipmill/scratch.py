@@ -1,7 +1,7 @@
 """Folders for files of the moment, in the system's folder for them, which go with the process that made them.
 
 Each is locked by its process for as long as that lives. A folder without a lock was left by a process that
-was killed, and is swept.
+was killed, and is swept. A disk that is full, limited or read-only is a ScratchFault that names the folder.
 """
 
 import contextlib
@@ -12,10 +12,13 @@ import shutil
 import tempfile
 import time
 import weakref
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
+
+from clipmill.errors import DISK_ERRNOS, ScratchFault
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,11 @@ class ScratchFolder:
 
     def __init__(self, purpose: str) -> None:
         _sweep_once()
-        self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{purpose}-")
+        try:
+            self._folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{purpose}-")
+        except OSError as error:
+            place = os.path.dirname(error.filename or "") or "scratch space"
+            raise fault_of(error.strerror or str(error), place) from error
         self.path = self._folder.name
         lock = os.open(self.path, os.O_RDONLY)
         self._unlock = weakref.finalize(self, os.close, lock)
@@ -48,6 +55,25 @@ class ScratchFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+            raise fault_of(error.strerror or str(error), self.path) from error
+
+
+@contextlib.contextmanager
+def scratch_file(purpose: str) -> Generator[IO[bytes]]:
+    """Gives a new file that has a name, and is deleted at the end."""
+    try:
+        with tempfile.NamedTemporaryFile(prefix=f"clipmill-{purpose}-") as file:
+            yield file
+    except OSError as error:
+        if error.errno not in DISK_ERRNOS:
+            raise
+        raise fault_of(error.strerror or str(error), tempfile.gettempdir()) from error
+
+
+def fault_of(cause: str, folder: str) -> ScratchFault:
+    """Returns the error for a folder that cannot be written."""
+    return ScratchFault(folder, f"{cause}; make room there, or set TMPDIR to another folder")
 
 
 def sweep(*, min_age_s: float = MIN_AGE_S) -> None:

@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from clipmill.cli.exits import BUG, DONE, MISUSE, STOPPED, exit_code
-from clipmill.errors import ClipmillError, SpecError
+from clipmill.errors import DISK_ERRNOS, ClipmillError, SpecError
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit:  # so rich ends the process where the reader of a pipe has seen enough
         return _flushed(DONE)
     except Exception as error:  # noqa: BLE001 - whatever is left is a bug, and says where
-        if isinstance(error, OSError) and error.filename:
-            said = f"{error.filename}: {error.strerror}"
+        if isinstance(error, OSError) and (error.filename or error.errno in DISK_ERRNOS):
+            said = f"{error.filename or 'a file'}: {error.strerror}"
             return _ended(said, STOPPED if is_run else MISUSE, is_traced=is_traced)
         traceback.print_exc()
         return BUG

@@ -20,6 +20,8 @@ from clipmill.errors import ClipmillError, SpecError, WorkerDied
 
 MAX_WORKER_RESTARTS = 2
 """Ray's own default is without end: one row that kills its worker would be tried for ever."""
+UNTIL_WORKER_IS_DEAD = -1
+"""Calls of a worker on a lost node fail at once, many times, before Ray knows that it is to start another."""
 
 
 class Worker:
@@ -157,5 +159,5 @@ def _then(dataset: Dataset, node: OperatorNode, notes_uri: str) -> Dataset:
         num_cpus=node.num_cpus,
         num_gpus=node.num_gpus or None,
         max_restarts=MAX_WORKER_RESTARTS,
-        max_task_retries=MAX_WORKER_RESTARTS,
+        max_task_retries=UNTIL_WORKER_IS_DEAD,
     )

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter
 from clipmill import identity, layout
 from clipmill.engine.work import Work
 from clipmill.records import SourceFile
+from clipmill.scratch import scratch_file
 from clipmill.storage import store
 from clipmill.storage.skipped_files import Skipped
 
@@ -99,7 +99,7 @@ class WorkSpool:
 @contextmanager
 def work_spool() -> Generator[WorkSpool]:
     """A spool that is deleted at the end."""
-    with tempfile.TemporaryFile(prefix="clipmill-work-") as file:
+    with scratch_file("work") as file:
         yield WorkSpool(file)
 
 
@@ -109,7 +109,7 @@ def in_groups(records: Sequence[Record], size: int) -> list[Sequence[Record]]:
 
 
 def _put_lines(output: str, lines: Iterator[bytes]) -> str:
-    with tempfile.NamedTemporaryFile(prefix="clipmill-work-") as file:
+    with scratch_file("work") as file:
         digest = _copied(lines, file)
         file.flush()
         uri = _uri(output, "videos", digest)

@@ -7,12 +7,14 @@ that decides it.
 import traceback
 
 from clipmill.errors import (
+    DISK_ERRNOS,
     ClipmillError,
     CodecChildDied,
     CodecChildError,
     CodecChildTimeout,
     EncodeFailed,
     OutputFault,
+    ScratchFault,
     SourceChanged,
     StoreError,
     TransientStoreError,
@@ -37,6 +39,7 @@ OF_SERVICES = frozenset(
         VideoReason.STORE_UNAVAILABLE,
         VideoReason.SOURCE_CHANGED,
         VideoReason.OUTPUT_ERROR,
+        VideoReason.SCRATCH_ERROR,
         ENDPOINT_ERROR,
     }
 )
@@ -65,6 +68,8 @@ def failure_of(
         return Failed("final", final_reason or VideoReason.UNREADABLE, named(error, uri))
     if isinstance(error, StoreError):
         return Failed("retryable", _of_store(error), named(error, uri))
+    if isinstance(error, OSError) and error.errno in DISK_ERRNOS:
+        return Failed("retryable", VideoReason.SCRATCH_ERROR, named(error, uri))
     if isinstance(error, CodecChildDied | CodecChildTimeout):
         return _of_process(error, uri, limits)
     return Failed("retryable", VideoReason.UNEXPECTED, f"{named(error, uri)}\n{last_frames(error)}")
@@ -98,6 +103,8 @@ def _of_store(error: StoreError) -> VideoReason:
         return VideoReason.SOURCE_CHANGED
     if isinstance(error, OutputFault):
         return VideoReason.OUTPUT_ERROR
+    if isinstance(error, ScratchFault):
+        return VideoReason.SCRATCH_ERROR
     is_passing = isinstance(error, TransientStoreError)
     return VideoReason.STORE_UNAVAILABLE if is_passing else VideoReason.STORE_ERROR
 

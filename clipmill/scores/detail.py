@@ -4,6 +4,8 @@ The rows of the picture between its bars are split by frequency, in cycles per w
 another size has the same detail up to the finest that its pixels can show. Bands are a quarter of an octave.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from clipmill.scores.quality import blockiness, line_bars
@@ -37,11 +39,19 @@ def frame_detail(luma: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
 def _bands(picture: np.ndarray) -> np.ndarray:
     """Variance of the rows in each band ``(NUM_BANDS,)``, under a Hann window."""
     height, width = picture.shape
-    window = np.hanning(width + 2)[1:-1]
+    window, window_sum, scale = _window(width)
     rows = picture[:: max(1, height // _NUM_ROWS)].astype(np.float64)
-    rows = (rows - (rows @ window)[:, None] / window.sum()) * window
-    power = np.square(np.abs(np.fft.rfft(rows))).mean(axis=0) * (2 / (width * np.square(window).sum()))
+    rows = (rows - (rows @ window)[:, None] / window_sum) * window
+    spectrum = np.fft.rfft(rows)
+    power = (np.square(spectrum.real) + np.square(spectrum.imag)).mean(axis=0) * scale
     bounds = np.searchsorted(np.arange(len(power)), _EDGES)
     sums = np.append(0, np.cumsum(power))
     bands = sums[bounds[1:]] - sums[bounds[:-1]]
     return np.where(_EDGES[1:] <= width / 2, bands, -1)
+
+
+@lru_cache(maxsize=8)
+def _window(width: int) -> tuple[np.ndarray, float, float]:
+    """A Hann window ``(width,)``, its sum, and what makes a variance of power under it."""
+    window = np.hanning(width + 2)[1:-1]
+    return window, float(window.sum()), float(2 / (width * np.square(window).sum()))

@@ -1,6 +1,7 @@
 """The rules from cuts to clips: for a whole video, for parts of a long one, and frame by frame."""
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -67,6 +68,11 @@ class ClipSplitter:
         return self._finder.latency_frames if self._finder else 0
 
     @property
+    def least_latency_frames(self) -> int:
+        """As ``latency_frames``, but before ``look_ahead`` knows it."""
+        return self._finder.least_latency_frames if self._finder else 0
+
+    @property
     def num_decided(self) -> int:
         """Frames of which each is in a clip that an update named, or in none."""
         return self._open.num_decided if self._open else self._next_frame
@@ -98,6 +104,25 @@ class ClipSplitter:
         updates = self._close(self._boundaries.close_before(self._num_final)) + self._grow()
         self._times.drop_before(self.needed_from)
         return updates
+
+    @property
+    def num_known(self) -> int:
+        """Frames of which ``look_ahead`` knows all hard cuts."""
+        return self._finder.cuts_ahead()[1] if self._finder else self._num_final
+
+    def look_ahead(self) -> tuple[list[ClipUpdate], int]:
+        """Returns the updates that come if no gradual transition does, and how many frames they decide.
+
+        They begin with the clip that the last update left open.
+        """
+        if self._finder is None:
+            return [], self.num_decided
+        shared = {id(self._finder): self._finder, id(self._kept): [*self._kept], id(self._drops): []}
+        guess = deepcopy(self, shared)
+        cuts, guess._num_final = self._finder.cuts_ahead()
+        guess._boundaries.add(cuts)
+        updates = guess._close(guess._boundaries.close_before(guess._num_final)) + guess._grow()
+        return updates, guess.num_decided
 
     def finish(self, end_s: float) -> list[ClipUpdate]:
         """Returns what is left once the last frame was fed, which ends at ``end_s``."""

@@ -55,6 +55,7 @@ class ContentCutFinder:
         self._hard = HardCuts(threshold=spec.threshold, min_shot_frames=spec.min_shot_frames)
         self._gradual = GradualTransitions(threshold=spec.gradual_threshold) if spec.find_gradual else None
         self.latency_frames = self.gradual_latency_frames if self._gradual else self.hard_latency_frames
+        self.least_latency_frames = self.hard_latency_frames
         self._cuts: list[int] = []  # final, but perhaps within a range that is not; in chosen frames
         self.num_final = 0
 
@@ -74,6 +75,12 @@ class ContentCutFinder:
             for block in self._blocks.feed(chosen):
                 gradual += self._take(block)
         return self._final(gradual)
+
+    def cuts_ahead(self) -> tuple[Cuts, int]:
+        """See ``clipmill.stages.cut_finder.CutFinder``."""
+        ranges = self._gradual.found_ahead if self._gradual else ()
+        cuts = Cuts(tuple(map(self._frames.cut_at, self._cuts)), tuple(map(self._in_video, ranges)))
+        return cuts, self._frames.frame_behind(self._hard.num_final)
 
     def no_cut_until(self, frame: int) -> int:
         """See ``clipmill.stages.cut_finder.CutFinder``; ``frame`` is at least ``num_final`` - 1."""

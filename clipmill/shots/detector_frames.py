@@ -5,7 +5,7 @@ slower one a reach of n frames ends after n / 20 seconds.
 """
 
 from array import array
-from math import inf
+from math import ceil, inf
 
 import numpy as np
 
@@ -22,6 +22,11 @@ NOMINAL_FPS = 25
 def reach_s(num_frames: int) -> float:
     """Returns the longest time, in seconds, that a reach of so many frames spans."""
     return num_frames / SLOWEST_FPS + 1e-6
+
+
+def frames_a_step(fps: float) -> int:
+    """Returns how many frames of a video there are for each one that is compared."""
+    return max(1, ceil(fps * MIN_STEP_S))
 
 
 class DetectorFrames:

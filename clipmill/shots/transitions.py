@@ -55,6 +55,11 @@ class GradualTransitions:
         """Frames that may still be looked at."""
         return self._strip.num_held_frames
 
+    @property
+    def found_ahead(self) -> tuple[FrameSpan, ...]:
+        """Ranges that were found and may still become one with others."""
+        return tuple(sorted([*self._chosen, *([self._last] if self._last else [])]))
+
     def feed(
         self, thumbnails: np.ndarray, times_s: np.ndarray, hard: Sequence[int], *, num_hard_final: int
     ) -> list[FrameSpan]:

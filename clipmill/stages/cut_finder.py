@@ -20,6 +20,18 @@ class CutFinder(Protocol):
         """How far ``num_final`` usually lies behind the last frame fed."""
         ...
 
+    @property
+    def least_latency_frames(self) -> int:
+        """How far the frame of ``cuts_ahead`` usually lies behind the last frame fed."""
+        ...
+
+    def cuts_ahead(self) -> tuple[Cuts, int]:
+        """Returns the cuts seen behind ``num_final``, and the frame below which no further hard cut comes.
+
+        A gradual transition that is still to come may take cuts in.
+        """
+        ...
+
     def no_cut_until(self, frame: int) -> int:
         """Returns the first hard cut seen behind ``frame``, or up to where none was seen.
 

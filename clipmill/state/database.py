@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from clipmill.errors import StoreError
 from clipmill.machine import num_cores
-from clipmill.scratch import ScratchFolder
+from clipmill.scratch import PREFIX, ScratchFolder, fault_of
 from clipmill.state import ids, part_file
 from clipmill.state.part_set import PartSet, damaged_among
 from clipmill.storage import store
@@ -117,6 +117,8 @@ class Database:
                 self._add(parts, schema, add)
                 return parts
             except duckdb.Error as error:
+                if PREFIX in str(error):
+                    raise
                 damaged = damaged_among(parts.live, _read_whole)
                 if not damaged:
                     raise StoreError(parts.folder, f"cannot be read: {str(error).splitlines()[0]}") from error
@@ -286,13 +288,20 @@ def kept_engine() -> Generator[None]:
 
 @contextmanager
 def scratch_database() -> Generator[Database]:
-    """A database in scratch space, gone at the end; its memory is limited, together with that of others."""
+    """A database in scratch space, gone at the end; its memory is limited, together with that of others.
+
+    ScratchFault where a scratch disk is full.
+    """
     engine, name = _engine(), f"scratch_{next(_numbers)}"
     connection = engine.connection.cursor()
     with ScratchFolder("database") as folder:
         connection.execute(f"ATTACH ':memory:' AS {name}; USE {name}")
         try:
             yield Database(connection, Path(folder.path))
+        except duckdb.Error as error:
+            if PREFIX not in str(error):
+                raise
+            raise fault_of(str(error).splitlines()[0], folder.path) from error
         finally:
             connection.execute(f"USE memory; DETACH {name}")
             connection.close()

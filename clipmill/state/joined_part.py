@@ -1,7 +1,6 @@
 """One part made of many, with the rows that still matter."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 
 from clipmill import arrow, layout
 from clipmill.planning.judgement import LOST, RESULT
+from clipmill.scratch import scratch_file
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state import ids, part_file
 from clipmill.state.schema import OUTCOME
@@ -43,7 +43,7 @@ def read_keys(uri: str) -> Keys:
 
 def write_joined(folder: str, group: Group) -> tuple[str, int]:
     """Writes the part that replaces a group; returns its name and its number of rows."""
-    with tempfile.NamedTemporaryFile(prefix="clipmill-part-") as file:
+    with scratch_file("part") as file:
         try:
             num_rows = _write(file.name, group, as_bytes=True)
         except _MixedIds:

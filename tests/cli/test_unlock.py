@@ -33,12 +33,8 @@ def test_with_yes_its_hold_is_broken(output: Path, capsys: pytest.CaptureFixture
     take(str(output), new_run_id())
 
 
-@pytest.mark.parametrize("state", ["never written", "given back"])
-def test_a_free_output_is_said_to_be_free(
-    output: Path, capsys: pytest.CaptureFixture[str], state: str
-) -> None:
+def test_a_free_output_is_said_to_be_free(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output.mkdir()
-    if state == "given back":
-        take(str(output), RUN).release()
+    take(str(output), RUN).release()
     assert main(["unlock", str(output)]) == 0
     assert capsys.readouterr().out == f"no run holds {output}\n"

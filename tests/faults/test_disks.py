@@ -1,11 +1,12 @@
 """Disks that are full, faulty or read-only: the run ends by itself, and the next one finds nothing lost."""
 
 import errno
+import re
 from pathlib import Path
 
 import pytest
 
-from clipmill.cli.exits import MISUSE
+from clipmill.cli.exits import MISUSE, STOPPED
 from tests.support.faults.fault import EVERY, Fault
 from tests.support.faults.mounts import enlarge, may_mount, read_only, small_disk
 from tests.support.faults.scene import TWO_PASSES, Scene
@@ -55,9 +56,30 @@ def test_scratch_is_full_while_clips_are_encoded(tmp_path: Path) -> None:
     scene.check_rerun()
 
 
-@pytest.mark.parametrize("limit_bytes", [2_000, 20_000, 60_000])
+@pytest.mark.parametrize("limit_bytes", [10, 2_000, 12_000, 20_000, 60_000])
 def test_no_file_may_be_large(scene: Scene, limit_bytes: int) -> None:
-    assert scene.run(file_limit_bytes=limit_bytes).has_end
+    ended = scene.run(file_limit_bytes=limit_bytes)
+    assert ended.status == STOPPED, ended.log
+    assert ended.message.count("\n") == 0
+    if ended.kind:
+        assert ended.kind in ("StoreError", "ScratchFault")
+        assert re.search(r"^/\S+: .*File too large", ended.message)
+    scene.check_rerun()
+
+
+@pytest.mark.parametrize("room_bytes", [8 << 10, 1 << 20])
+@pytest.mark.usefixtures("mountable")
+def test_scratch_is_a_small_disk(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, room_bytes: int
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    with small_disk(tmp_path / "tmp", size_bytes=room_bytes), monkeypatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path / "tmp"))
+        ended = scene.run()
+    assert ended.status == STOPPED, ended.log
+    assert ended.kind in ("", "ScratchFault")
+    assert f"{tmp_path}/tmp/clipmill-scratch-" in ended.log
+    assert "No space left on device; make room there, or set TMPDIR" in ended.log
     scene.check_rerun()
 
 

@@ -1,5 +1,6 @@
 """What an error means for one item: final only where it follows from the bytes."""
 
+import errno
 import pickle
 
 import pytest
@@ -10,6 +11,7 @@ from clipmill.errors import (
     CodecChildTimeout,
     EncodeFailed,
     OutputFault,
+    ScratchFault,
     SourceChanged,
     SpecError,
     StoreError,
@@ -30,6 +32,8 @@ ERRORS: dict[str, tuple[Exception, str, str]] = {
     "store that throttles": (TransientStoreError(URI, "503"), "retryable", "store_unavailable"),
     "replaced file": (SourceChanged(URI, "it grew"), "retryable", "source_changed"),
     "full disk": (OutputFault("out/x", "no space left"), "retryable", "output_error"),
+    "full scratch disk": (ScratchFault("/tmp/x", "no space left"), "retryable", "scratch_error"),
+    "file that may not grow": (OSError(errno.EFBIG, "File too large"), "retryable", "scratch_error"),
     "crash": (CodecChildDied(-11), "retryable", "decoder_crashed"),
     "memory": (CodecChildDied(None, "memory", is_memory=True), "retryable", "decoder_crashed"),
     "too slow": (CodecChildTimeout(9.0), "retryable", "decoder_timeout"),
@@ -43,7 +47,7 @@ ERRORS: dict[str, tuple[Exception, str, str]] = {
 def test_kind_and_reason_of_an_error(error: Exception, kind: str, reason: str) -> None:
     failed = failure_of(error, uri=URI, limits=LIMITS)
     assert (failed.kind, failed.reason) == (kind, reason)
-    assert URI in failed.message or "out/x" in failed.message
+    assert URI in failed.message or any(place in failed.message for place in ("out/x", "/tmp/x"))
     assert is_of_item(error)
 
 

@@ -81,6 +81,27 @@ def test_same_split_whole_in_parts_and_frame_by_frame(seed: int) -> None:
         assert splitter.split() == whole
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_look_ahead_knows_the_clips_where_nothing_dissolves(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    num_frames = int(rng.integers(1, 400))
+    cuts, times_s, rules = random_cuts(rng, num_frames), random_times(rng, num_frames), random_rules(rng)
+    cuts = Cuts(cuts.hard, ())
+    whole = split_of(rules, times_s, cuts)
+    splitter = splitter_of(rules, KnownCuts(cuts, latency_frames=60))
+    seen = 0
+    for part in parts_of(times_s, None):
+        splitter.feed(thumbnails(len(part)), part, levels_at(part))
+        updates, num_decided = splitter.look_ahead()
+        kept = [update.span for update in updates if update.state is ClipState.KEPT]
+        assert set(kept) <= set(whole.clips)
+        assert num_decided >= splitter.num_decided
+        seen += len(kept)
+    splitter.finish(float(times_s[-1]))
+    assert splitter.split() == whole
+    assert seen or not whole.clips or num_frames < 70
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_same_split_by_the_clock_whole_in_parts_and_frame_by_frame(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -21,7 +21,7 @@ SYSTEMATIC_VIDEOS = 20
 """Videos in a row that fail for any one other passing reason."""
 LEAST_VIDEOS = 3
 """Videos that must all have failed for an unforeseen error before a whole run counts as broken."""
-OUTAGES = frozenset({VideoReason.STORE_UNAVAILABLE, VideoReason.OUTPUT_ERROR})
+OUTAGES = frozenset({VideoReason.STORE_UNAVAILABLE, VideoReason.OUTPUT_ERROR, VideoReason.SCRATCH_ERROR})
 
 
 class FailureCount:
@@ -112,14 +112,12 @@ class VideoStreak:
 
     def _check(self, reason: str, message: str) -> None:
         count = len(self._videos)
-        if reason in OUTAGES:
-            if count >= OUTAGE_VIDEOS:
-                raise StoreOutage(f"the store failed on {count} videos in a row; the last: {message}")
-        elif count >= SYSTEMATIC_VIDEOS:
-            cause = f"{count} videos in a row failed ({reason}); the last: {message}"
-            if reason in (VideoReason.STORE_ERROR, VideoReason.SOURCE_CHANGED):
-                raise StoreOutage(cause)
-            raise StageBroken(self._extractor, cause)
+        if count < (OUTAGE_VIDEOS if reason in OUTAGES else SYSTEMATIC_VIDEOS):
+            return
+        cause = f"{count} videos in a row failed ({reason}); the last: {message}"
+        if reason in OUTAGES | {VideoReason.STORE_ERROR, VideoReason.SOURCE_CHANGED}:
+            raise StoreOutage(cause)
+        raise StageBroken(self._extractor, cause)
 
 
 def _passing_failure(chunk: Chunk) -> tuple[str, str] | None:

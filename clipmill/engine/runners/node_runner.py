@@ -20,7 +20,15 @@ from clipmill.engine.runners.result_rows import (
     rows_of,
 )
 from clipmill.engine.runners.sound_reader import SoundReader
-from clipmill.errors import FOREIGN, ClipmillError, CodecChildDied, CodecChildTimeout, StageBroken, StoreError
+from clipmill.errors import (
+    DISK_ERRNOS,
+    FOREIGN,
+    ClipmillError,
+    CodecChildDied,
+    CodecChildTimeout,
+    StageBroken,
+    StoreError,
+)
 from clipmill.outcomes import failures
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
@@ -131,7 +139,7 @@ def is_stream(worker: object) -> TypeGuard[StreamWorker]:
 
 def failure_of(key: str, error: Exception | SystemExit) -> Failed:
     """Returns what an exception of a stage's own means: the next run tries again."""
-    if isinstance(error, _PASSED_ON):
+    if isinstance(error, _PASSED_ON) or (isinstance(error, OSError) and error.errno in DISK_ERRNOS):
         return failures.failure_of(error, uri=f"stage {key}")
     text = f"stage {key}: {type(error).__name__}: {error}"
     return Failed("retryable", STAGE_ERROR, f"{text}\n{failures.last_frames(error)}")

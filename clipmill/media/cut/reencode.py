@@ -11,7 +11,7 @@ from typing import Protocol
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
-from clipmill.errors import StoreError
+from clipmill.errors import DISK_ERRNOS, ScratchFault
 from clipmill.media.decode.seek import ClipSource
 from clipmill.media.encode.clip_encoder import ClipEncoder, SourceEncoding
 from clipmill.media.frames.missing_timestamps import stored_pts, true_times
@@ -21,7 +21,7 @@ from clipmill.media.sound.clip_sound import ClipAudio
 from clipmill.media.sound.clock_walk import LAG_S
 from clipmill.records import ClipSpan
 
-DISK_FAULTS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO})
+DISK_FAULTS = DISK_ERRNOS | {errno.EACCES, errno.ENOENT, errno.EIO}
 """What is wrong with the place written to, not with a clip."""
 
 
@@ -231,11 +231,11 @@ def said(error: Exception) -> str:
 
 
 def raise_disk_fault(error: Exception, out_dir: str) -> None:
-    """Raise StoreError for a fault of the place written to, MemoryError for memory that ran out.
+    """Raise ScratchFault for a fault of the place written to, MemoryError for memory that ran out.
 
     A clip's own fault passes.
     """
     if isinstance(error, MemoryError):
         raise MemoryError(str(error)) from error
     if isinstance(error, FFmpegError) and error.errno in DISK_FAULTS:
-        raise StoreError(out_dir, str(error)) from error
+        raise ScratchFault(out_dir, str(error)) from error

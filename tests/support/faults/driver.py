@@ -7,6 +7,7 @@ import json
 import resource
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -49,8 +50,9 @@ def main(request: Request) -> int:
     try:
         end = carry_out(request).end
     except Exception as error:  # noqa: BLE001 - a test asks which error nothing caught
-        traceback.print_exc()
         print(json.dumps({"kind": type(error).__name__, "message": str(error)}))
+        with suppress(OSError):  # the log is a file, too, which the limit of a file's size bounds
+            traceback.print_exc()
         return exit_code(error) if isinstance(error, ClipmillError) else BUG
     print(json.dumps({"kind": "", "message": end.sentence()}))
     return end_code(end)

@@ -83,9 +83,16 @@ def stamps(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def published_files(output: Path) -> dict[str, bytes]:
-    """What readers see: all but the state, hand-overs, the lease, records of runs and earlier snapshots."""
+    """What readers see: all but the state, hand-overs, the lease, records of runs and earlier snapshots.
+
+    Hidden files of a writer that was killed do not count: they are removed an hour later.
+    """
     inner = ("state/", "work/", "runs/", "lease.json")
-    published = {name: data for name, data in files(output).items() if not name.startswith(inner)}
+    published = {
+        name: data
+        for name, data in files(output).items()
+        if not name.startswith(inner) and not Path(name).name.startswith(".")
+    }
     manifest = output / "manifest.json"
     current = json.loads(manifest.read_text())["snapshot_id"] if manifest.exists() else ""
     return {

@@ -21,6 +21,9 @@ class ShotRules(ShotClipRules):
         raise NotImplementedError
 
 
+HARD_LATENCY_FRAMES = 3
+
+
 class KnownCuts:
     """Tells each cut ``latency_frames`` after it came; at a gradual transition it waits for the end."""
 
@@ -28,6 +31,14 @@ class KnownCuts:
         self.latency_frames = latency_frames
         self.num_final = 0
         self._cuts, self._num_fed = cuts, 0
+
+    @property
+    def least_latency_frames(self) -> int:
+        return min(self.latency_frames, HARD_LATENCY_FRAMES)
+
+    def cuts_ahead(self) -> tuple[Cuts, int]:
+        final = max(self.num_final, self._num_fed - self.least_latency_frames)
+        return Cuts(tuple(cut for cut in self._cuts.hard if self.num_final <= cut < final), ()), final
 
     def no_cut_until(self, frame: int) -> int:
         return min((cut for cut in self._cuts.hard if cut > frame), default=self._num_fed)

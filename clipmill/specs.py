@@ -289,9 +289,10 @@ class CurateSpec(StageSpec):
             input_path=source,
             upload_clips=self.write.upload_clips,
             dry_run=self.write.dry_run,
-            generate_embeddings=self.embedding is not None,
-            generate_previews=self.preview is not None,
-            generate_captions=self.captions is not None,
+            # A stage in the list is wanted, whatever it makes.
+            generate_embeddings=self.embedding is not None or bool(self.stages),
+            generate_previews=self.preview is not None or bool(self.stages),
+            generate_captions=self.captions is not None or bool(self.stages),
             write_filtered_clips=self.write.write_filtered_clips,
             verbose=self.write.verbose,
         )

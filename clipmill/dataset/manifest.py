@@ -11,9 +11,11 @@ from clipmill.dataset.snapshots.write import Staged, part_path
 from clipmill.models.registry import entry_of
 from clipmill.models.weights.stage_weights import known_of
 from clipmill.outcomes.funnel import Funnel
+from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import ModelRef, Stage
-from clipmill.stages.column_roles import FILE
+from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, FILE
+from clipmill.stages.roles import EmbedderStage
 from clipmill.storage.filesystems import is_http
 from clipmill.storage.urls import without_secrets
 
@@ -92,7 +94,19 @@ def _stages(plan: Plan) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Key -> class, version, parameters and prompts of every stage, in run order."""
     yield from ((stage.name, _fields(plan, stage)) for stage in plan.settings)
     nodes = (plan.extractor, *(node for node in plan.nodes if node.runs_for != "rejected"))
-    yield from ((node.key, _fields(plan, node.stage)) for node in nodes)
+    yield from ((node.key, {**_fields(plan, node.stage), **_of_readers(node)}) for node in nodes)
+
+
+def _of_readers(node: Node) -> Mapping[str, object]:
+    """What readers look for without the stage's class: the folder of its vectors, and its texts by role."""
+    stage = node.stage
+    texts = {
+        column.role: node.published_name(column.name)
+        for column in stage.writes
+        if column.role in (CAPTION, ENHANCED_CAPTION)
+    }
+    prefix = stage.folder_prefix(node.key) if isinstance(stage, EmbedderStage) else ""
+    return {name: value for name, value in {"embeddings": prefix, "texts": texts}.items() if value}
 
 
 def _fields(plan: Plan, stage: Stage) -> Mapping[str, object]:

@@ -1,8 +1,9 @@
 """What an export of a snapshot would hold, and what it leaves out: the samples by part and bucket."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -12,10 +13,11 @@ from clipmill.export.sample_rows import Columns
 from clipmill.export.samples import Tally, Wanted, samples
 from clipmill.export.snapshot_rows import SnapshotRows, snapshot_rows
 from clipmill.export.spec import ExportSpec
+from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION
 from clipmill.storage import store
 
-_CAPTIONS = ("enhanced_caption", "caption")
-"""Columns of text that are taken where the user names none, best first."""
+_TEXT_ROLES = (ENHANCED_CAPTION, CAPTION)
+"""Roles of columns of text that are taken where the user names none, best first."""
 
 Place = tuple[str, str]
 """Part and bucket."""
@@ -104,12 +106,20 @@ def _columns(rows: SnapshotRows, spec: ExportSpec) -> Columns:
         raise SpecError(f"no table has a column {spec.caption}; windows have {', '.join(of_windows)}")
     if "embedding" in spec.needs and not rows.embeddings:
         raise SpecError("the output has no embeddings: require embedding cannot be met")
-    caption = spec.caption or next((name for name in _CAPTIONS if name in of_windows), "")
+    caption = spec.caption or next((name for name in _texts_of(rows) if name in (*of_windows, *of_clips)), "")
     if "caption" in spec.needs and not caption:
         raise SpecError(
             f"{spec.format} needs text and the output has no captions: name a column by --caption"
         )
     return Columns(caption, caption in of_windows, tuple(rows.embeddings), spec.artifacts)
+
+
+def _texts_of(rows: SnapshotRows) -> Iterator[str]:
+    """Yields the columns of texts, the enhanced ones first, as the manifest names them."""
+    stages = cast("Mapping[str, Mapping[str, Any]]", rows.snapshot.manifest["stages"])
+    for role in _TEXT_ROLES:
+        yield from (texts[role] for stage in stages.values() if role in (texts := stage.get("texts", {})))
+    yield from _TEXT_ROLES  # manifests of version 0.1 name none: the built-in columns are called like roles
 
 
 def _files(rows: SnapshotRows) -> list[str]:

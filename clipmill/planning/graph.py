@@ -39,6 +39,7 @@ def build_nodes(
     share = _frames_share(one.stage for one in ordered)
     done: dict[str, Node] = {}
     for one in ordered:
+        _check_vectors(one)
         node = _with_seen(_node(one, stages, share, source), done.values())
         _check_rules(node)
         phase, columns = _phase(one, reads[one.name], done), source_columns(node, done)
@@ -54,6 +55,15 @@ def _check_source_columns(node: Node) -> None:
     if node.source_columns and (node.stage.grain == "video" or isinstance(node.stage, EmbedderStage)):
         what = "an embedding" if isinstance(node.stage, EmbedderStage) else "a stage of whole videos"
         raise SpecError(f"stage {node.key} is {what} and depends on {node.source_columns[0]}: it cannot")
+
+
+def _check_vectors(one: Placed) -> None:
+    has_vectors = any(column.table == "embeddings" for column in one.stage.writes)
+    if has_vectors and not isinstance(one.stage, EmbedderStage):
+        raise SpecError(
+            f"stage {one.name} writes an embedding: derive its class from "
+            "clipmill.stages.roles.EmbedderStage, which names the folder of its files"
+        )
 
 
 def _check_grains(node: Node, stages: Mapping[str, Stage]) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow, layout
+from clipmill.dataset.snapshots.embeddings import embedding_prefixes
 from clipmill.dataset.snapshots.record import current_snapshot, read_table
 from clipmill.dedup_job.tables.embedding_files import embedding_files, read_batches
 from clipmill.errors import SourceError
 from clipmill.models.embedding.base import EmbedderOptions, TextEmbedder
-from clipmill.planning import registry
 from clipmill.stages.roles import EmbedderStage
 from clipmill.storage import store
 
@@ -53,7 +53,7 @@ def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int)
     SourceError when the output holds no embeddings, or embeddings of another length than the model's.
     """
     query = embedder.embed_texts([text])[0]
-    return _best(output, _folder(output, *_text_stage(output)), query, _kept_clips(output), num_hits)
+    return _best(output, _folder(output, _text_stage(output)[0]), query, _kept_clips(output), num_hits)
 
 
 def find_like(output: str, clip_id: str, *, num_hits: int) -> list[Hit]:
@@ -62,7 +62,7 @@ def find_like(output: str, clip_id: str, *, num_hits: int) -> list[Hit]:
     They are compared by the first embedding of the run; it may be one that needs no weights. SourceError when
     the output holds no embeddings, or none of this clip.
     """
-    folder = _folder(output, *_first_stage(output))
+    folder = _folder(output, _first_prefix(output))
     query = _embedding_in(folder, clip_id)
     if query is None:
         raise SourceError(f"{output} has no embedding of a clip {clip_id}: see clip_id in tables/clips")
@@ -98,39 +98,26 @@ def embedding_of(
     return replace(options, model_dir=place, allow_remote_code=tuple(allow_remote_code))
 
 
-def _folder(output: str, key: str, stage: EmbedderStage) -> str:
-    return layout.embeddings_dir(store.normalise(output), stage.folder_prefix(key))
+def _folder(output: str, prefix: str) -> str:
+    return layout.embeddings_dir(store.normalise(output), prefix)
 
 
 def _text_stage(output: str) -> tuple[str, EmbedderStage]:
-    """Returns key and stage of the first embedding in a manifest that knows words."""
-    for key, stage in _embedders(output):
-        if stage.knows_words:
-            return key, stage
+    """Returns folder prefix and stage of the first embedding in a manifest that knows words."""
+    for prefix, stage in embedding_prefixes(current_snapshot(output)):
+        if stage is not None and stage.knows_words:
+            return prefix, stage
     raise SourceError(
         f"the embeddings of {output} know no words: pip install 'clipmill[models]', curate with "
         "embedding.algorithm=siglip2, or search by a clip with --like"
     )
 
 
-def _first_stage(output: str) -> tuple[str, EmbedderStage]:
-    """Returns key and stage of the first embedding in a manifest."""
-    for found in _embedders(output):
-        return found
+def _first_prefix(output: str) -> str:
+    """Returns the folder prefix of the first embedding in a manifest."""
+    for prefix, _ in embedding_prefixes(current_snapshot(output)):
+        return prefix
     raise SourceError(f"{output} has no embeddings: curate with embedding")
-
-
-def _embedders(output: str) -> Iterator[tuple[str, EmbedderStage]]:
-    """Yields key and stage of the embeddings in a manifest.
-
-    Only built-in classes are imported: the manifest may come from anywhere.
-    """
-    stages = cast("dict[str, Row]", current_snapshot(output).manifest["stages"])
-    for key, entry in stages.items():
-        if entry["class"] in registry.BUILT_IN:
-            cls = registry.stage_class(str(entry["class"]))
-            if issubclass(cls, EmbedderStage):
-                yield key, cls.model_validate(entry["parameters"])
 
 
 def _scored(folder: str, query: np.ndarray, kept: Collection[str]) -> Iterator[tuple[float, str]]:
@@ -144,7 +131,7 @@ def _scored(folder: str, query: np.ndarray, kept: Collection[str]) -> Iterator[t
 
 
 def _cosines(rows: np.ndarray, query: np.ndarray) -> Sequence[float]:
-    lengths = np.linalg.norm(rows, axis=1)
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(query)
     cosines = rows @ query / np.maximum(lengths, np.finfo(np.float32).tiny)
     return cosines.astype(np.float64).round(6).tolist()
 

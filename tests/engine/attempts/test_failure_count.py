@@ -48,7 +48,9 @@ def see(*chunks: Chunk) -> FailureCount:
 def test_store_that_does_not_answer_stops_the_run_after_a_few_videos(reason: str) -> None:
     failed = [chunk(f"v{number}", reason) for number in range(OUTAGE_VIDEOS)]
     see(*failed[:-1])
-    with pytest.raises(StoreOutage, match=rf"{OUTAGE_VIDEOS} videos in a row failed \({reason}\); the last: v2: it failed"):
+    with pytest.raises(
+        StoreOutage, match=rf"{OUTAGE_VIDEOS} videos in a row failed \({reason}\); the last: v2: it failed"
+    ):
         see(*failed)
 
 

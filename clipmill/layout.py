@@ -6,7 +6,7 @@ import re
 TABLES = ("videos", "shots", "clips", "windows", "rejections", "duplicates")
 LEASE = "lease.json"
 MARKS = {
-    "manifest.json": ("schema_version", "snapshot_id"),
+    "manifest.json": ("schema_version", "stage_digests"),
     LEASE: ("run_id", "epoch"),
     "export.json": ("format_version", "options_digest"),
 }

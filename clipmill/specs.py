@@ -4,7 +4,7 @@ Given as inline JSON or as a YAML or JSON file; unknown keys and impossible valu
 starts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, ClassVar, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -57,8 +57,7 @@ class SplitSpec(Spec):
         """The spec of the extractor in use. SpecError for ``auto``, unless ``decided`` took it away."""
         if self.algorithm == "auto":
             raise SpecError(
-                "split.algorithm: auto depends on the machine, and here several plan the run: name content, "
-                "or transnetv2 with role: verifier"
+                "split.algorithm: auto was not decided: name content, or transnetv2 with role: verifier"
             )
         return {
             "content": self.content,
@@ -68,11 +67,18 @@ class SplitSpec(Spec):
 
     def decided(self) -> Self:
         """Returns a copy without ``auto``: what that means on this machine."""
+        return self._decided_by(TransNetV2ClipExtractionStage.is_available)
+
+    def decided_for_images(self) -> Self:
+        """Returns a copy without ``auto`` for pods whose image the plan chooses: weights decide."""
+        return self._decided_by(TransNetV2ClipExtractionStage.has_weights)
+
+    def _decided_by(self, can_verify: Callable[[TransNetV2ClipExtractionStage], bool]) -> Self:
         if self.algorithm != "auto":
             return self
         rules = {name: getattr(self.content, name) for name in ShotClipRules.model_fields}
         verified = self.transnetv2.bound(role="verifier", **rules)
-        if not verified.is_available():
+        if not can_verify(verified):
             return self.model_copy(update={"algorithm": "content"})
         return self.model_copy(update={"algorithm": "transnetv2", "transnetv2": verified})
 
@@ -253,7 +259,14 @@ class CurateSpec(StageSpec):
 
     def decided(self) -> Self:
         """Returns a copy in which nothing depends on the machine any more."""
-        return self.model_copy(update={"split": self.split.decided()})
+        return self._with_split(self.split.decided())
+
+    def decided_for_images(self) -> Self:
+        """Returns a copy in which nothing depends on a machine, for pods whose image the plan chooses."""
+        return self._with_split(self.split.decided_for_images())
+
+    def _with_split(self, split: SplitSpec) -> Self:
+        return self if split is self.split else self.model_copy(update={"split": split})
 
     def groups(self, *, source: str, output: str) -> tuple[Group, Group]:
         """Returns the stages of the groups that are on: those up to the filters, and those behind them."""

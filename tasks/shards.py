@@ -26,13 +26,15 @@ from tasks.specs import Curation
 class Shards(NamedTuple):
     """URIs of the listing and of the manifests of sources to look into; what decides what a look finds.
 
-    ``run_id`` is the id of the run.
+    ``run_id`` is the id of the run. ``spec`` is that of the run, in which ``auto`` is decided: every later
+    task plans by it, on whatever machine.
     """
 
     listing: str
     manifests: list[ContentUri]
     inspection: str
     run_id: str
+    spec: Curation
 
 
 @task(container_image=CPU_IMAGE, **PLAN)
@@ -43,6 +45,8 @@ def plan_shards(source: str, output: str, spec: Curation, engine: Engine) -> Sha
     where no cache does, only sources that the state does not know are.
     """
     scratch.sweep()
+    with retried_by_flyte():
+        spec = spec.decided() if is_local() else spec.decided_for_images()
     plan = _checked(source, output, spec, engine)
     with first_step(output, spec.limits) as lease:
         sweep_folders(output, run_id=lease.run_id)
@@ -50,7 +54,7 @@ def plan_shards(source: str, output: str, spec: Curation, engine: Engine) -> Sha
         manifests = (
             found.manifest_uris if is_local() else _sealed(found.listing_uri, output, spec, lease.run_id)
         )
-        return Shards(found.listing_uri, manifests, inspect_digest(spec.limits), lease.run_id)
+        return Shards(found.listing_uri, manifests, inspect_digest(spec.limits), lease.run_id, spec)
 
 
 def _checked(source: str, output: str, spec: Curation, engine: Engine) -> Plan:

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--engine", choices=engines, default=DEFAULT_ENGINE.value, help="Ray, or plain pods")
     options = parser.parse_args(argv)
     try:
-        spec = load_spec(options.spec).decided()  # all tasks run on this machine
+        spec = load_spec(options.spec)
         planned_run(spec, source=options.source, output=options.output, engine="inline")
     except ClipmillError as error:
         print(f"clipmill: {error}", file=sys.stderr)

@@ -41,8 +41,8 @@ def curate(source: str, output: str, spec: Curation = Curation(), engine: Engine
 def curated(source: str, output: str, spec: Curation, engine: Engine) -> Curated:
     """The steps of a run, as nodes of the workflow that calls this."""
     shards = plan_shards(source=source, output=output, spec=spec, engine=engine)
+    run_id, spec = shards.run_id, shards.spec
     inspected = map_task(partial(inspect, inspection=shards.inspection, spec=spec))(manifest=shards.manifests)
-    run_id = shards.run_id
     work = admit(
         listing=shards.listing,
         manifests=shards.manifests,

@@ -2,7 +2,8 @@
 
 import typer
 
-from clipmill.nemo.flags import Flag, parse
+from clipmill.errors import SourceError, SpecError
+from clipmill.nemo.flags import Flag, in_flags, parse
 from clipmill.stages.deduplication.semantic import RankingStrategy, SemanticDeduplicationWorkflow
 
 FLAGS = (
@@ -27,6 +28,14 @@ FLAGS = (
     Flag("--rank-by", str, note="ranks by a column, largest first; beats --which-to-keep"),
 )  # fmt: skip
 
+_WORDS = {
+    r"^SemanticDeduplicationWorkflow: ": "",
+    r"\bdedup\.rank_columns\b": "--rank-by",
+    r"^input_path\b": "--input-path",
+    **{rf"\bdedup\.{flag.key}\b": flag.name for flag in FLAGS},
+}
+"""What messages say of parameters -> their flags."""
+
 app = typer.Typer()
 
 
@@ -38,6 +47,9 @@ def nemo_dedup(context: typer.Context) -> None:
     given = dict(parse(FLAGS, context.args, prog="clipmill nemo-dedup", description=str(__doc__)))
     column = given.pop("rank_by")
     ranking = None if column is None else RankingStrategy.metadata_based([str(column)], ascending=False)
-    workflow = SemanticDeduplicationWorkflow(**given, ranking_strategy=ranking)  # pyright: ignore[reportArgumentType] the flags have these types
-    done = workflow.run()
+    try:
+        workflow = SemanticDeduplicationWorkflow(**given, ranking_strategy=ranking)  # pyright: ignore[reportArgumentType] the flags have these types
+        done = workflow.run()
+    except (SpecError, SourceError) as error:
+        raise type(error)(in_flags(str(error), FLAGS, _WORDS)) from error
     print(f"{done.get_metadata('num_duplicates')} duplicates: {workflow.duplicates_output_path}")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from clipmill.cli.exits import MISUSE
 from clipmill.cli.main import main
 from clipmill.errors import Fenced
 from clipmill.runs.lease import take
@@ -34,7 +35,10 @@ def test_with_yes_its_hold_is_broken(output: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_free_output_is_said_to_be_free(output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that no run wrote to is none: it may be the wrong one."""
     output.mkdir()
+    assert main(["unlock", str(output)]) == MISUSE
+    assert "is no output of clipmill: no run wrote to it" in capsys.readouterr().err
     take(str(output), RUN).release()
     assert main(["unlock", str(output)]) == 0
     assert capsys.readouterr().out == f"no run holds {output}\n"

@@ -158,6 +158,22 @@ def test_what_is_wrong_is_said_of_flags(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--n-clusters=0", "--n-clusters must be at least 1 or 'auto', got 0"),
+        ("--n-clusters=2 --eps=2", "--eps must be below 1, got 2.0"),
+        ("--n-clusters=2", "nowhere does not exist"),
+    ],
+)
+def test_what_is_wrong_is_said_of_flags_of_deduplication(
+    flags: str, said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["nemo-dedup", "--input-path=nowhere", "--output-path=out", *flags.split()]) == MISUSE
+    assert capsys.readouterr().err == f"clipmill: {said}\n"
+
+
 def test_a_misspelt_flag_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["nemo-split", "--video-dirs", "v"]) == MISUSE
     assert capsys.readouterr().err == "clipmill: No such option: --video-dirs; did you mean --video-dir?\n"

@@ -168,8 +168,11 @@ def test_without_eps_the_embedding_decides(
 
 
 def test_a_folder_without_embeddings_is_an_error_that_names_it(tmp_path: Path, output: Path) -> None:
-    with pytest.raises(SourceError, match="missing holds no embeddings"):
+    with pytest.raises(SourceError, match="missing does not exist"):
         run(tmp_path / "missing", output)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="empty holds no embeddings"):
+        run(tmp_path / "empty", output)
 
 
 def test_no_embeddings_give_no_duplicates(tmp_path: Path, output: Path) -> None:

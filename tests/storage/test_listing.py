@@ -121,8 +121,8 @@ def test_the_output_inside_the_source_is_not_listed(films: Path) -> None:
 
 
 MARKS = {
-    "curated/manifest.json": {"schema_version": 2, "snapshot_id": "1"},
-    "curated/snapshots/1/manifest.json": {"schema_version": 2, "snapshot_id": "1"},
+    "curated/manifest.json": {"schema_version": 2, "stage_digests": {}},
+    "curated/snapshots/1/manifest.json": {"schema_version": 2, "stage_digests": {}},
     "old/running/lease.json": {"run_id": "1", "epoch": 1},
     "old/trainer/export.json": {"format_version": 1, "options_digest": "1"},
     "app/manifest.json": {"schema_version": 2},

@@ -88,9 +88,13 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
 
     def is_available(self) -> bool:
         """Returns True where the network can run here: its weights lie in ``model_dir``, and a library."""
+        return all(map(find_spec, self._libraries)) and self.has_weights()
+
+    def has_weights(self) -> bool:
+        """Returns True where the network's weights lie in ``model_dir``."""
         from clipmill.models.weights.stage_weights import known_of
 
-        return all(map(find_spec, self._libraries)) and known_of(self.models()[0]) is not None
+        return known_of(self.models()[0]) is not None
 
     def finder(self, context: StageContext | None) -> CutFinder:
         """Returns a finder of cuts for one video; the worker's network is opened once.

@@ -115,11 +115,11 @@ class DedupSpec(StageSpec):
     the sharpest, largest, longest copy of a group (``clipmill.dedup.best_copy``). The others rank within a
     cluster: ``hard`` keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by
     ``random_state``, ``columns`` by ``rank_columns`` of the clips table, each ascending when ``ascending``
-    says so. ``n_clusters`` ``auto`` is clamp(sqrt(N), 1, 50000). ``sim_metric`` is the distance to the
-    centroid that ``hard`` and ``easy`` rank by; pairs are compared by cosine, which for directions orders
-    them as l2 does. ``when`` ``before_captions`` captions only the clips that are kept: stages that can wait
-    run behind deduplication, from a second decode of these clips' spans. ``last`` captions every clip, in the
-    one decode.
+    says so. ``n_clusters`` ``auto`` is 1 up to 256 clips, else sqrt(N), at most 50,000. ``sim_metric`` is the
+    distance to the centroid that ``hard`` and ``easy`` rank by; pairs are compared by cosine, which for
+    directions orders them as l2 does. ``when`` ``before_captions`` captions only the clips that are kept:
+    stages that can wait run behind deduplication, from a second decode of these clips' spans. ``last``
+    captions every clip, in the one decode.
     """
 
     stage_name: ClassVar[str] = "dedup"
@@ -140,6 +140,8 @@ class DedupSpec(StageSpec):
     ascending: list[bool] = Field(default_factory=list[bool])
     fit_sample: int = Field(default=1_000_000, ge=1)
     mode: Literal["full", "incremental"] = "full"
+    replace_keepers: bool = True
+    """False: an incremental run keeps what earlier runs kept, also beside a better copy."""
     border_width: float = Field(default=0.2, ge=0, le=2)
     group_linkage: Literal["connected", "complete"] = "connected"
     backend: DedupBackend = "auto"

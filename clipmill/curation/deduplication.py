@@ -17,7 +17,8 @@ from clipmill.dataset.exports.embeddings import (
     export_no_embeddings,
 )
 from clipmill.dedup_job import steps as dedup
-from clipmill.dedup_job.result import RunDuplicates, export_ids, read_result
+from clipmill.dedup_job.previous.run import forget_if_clips_are_gone
+from clipmill.dedup_job.result import RunDuplicates, export_ids, exported_ids, read_result
 from clipmill.dedup_job.tables.embedding_files import embedding_files
 from clipmill.intake.manifests import Sources
 from clipmill.planning.judgement import RESULT
@@ -70,6 +71,8 @@ def dedup_input(
     chosen = compared(nodes, dedup)
     embeddings_uri = folders[chosen.key] if dedup else export_no_embeddings(output)
     ids_uri = export_ids(embeddings_uri, folder)
+    if dedup:
+        forget_if_clips_are_gone(store.normalise(output), dedup, exported_ids(ids_uri))
     return DedupInput(embeddings_uri, clips.uri, algorithm_of(chosen), ids_uri)
 
 

@@ -9,12 +9,14 @@ best from the smallest picture to the largest.
 - Of two sizes: the larger picture if it is sharper when both are shown at the smaller size. A larger one that
   is not sharper there was enlarged.
 
-What is not known decides nothing: of two sizes of unknown sharpness the larger one is better.
+Without sketches the sharpness of the whole picture says whether a larger one was enlarged. What is not known
+decides nothing: of two sizes of unknown sharpness the larger one is better.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import log
 
 from clipmill.dedup.copies.fingerprints import Sketch
 from clipmill.dedup.copies.sharpness import sharper_by
@@ -25,6 +27,9 @@ CLEARLY_SHARPER = 0.1
 """Logarithm of the energy of detail; clips sampled at other instants differ by 0.08 at most (docs)."""
 LARGER_IS_SHARPER = 0.05
 """Copies shrunk by half or a quarter lose 0.14 and more; enlarged ones gain 0.01 at most."""
+ENLARGED = 2.4
+"""Enlarging by a factor lowers the log-variance of the Laplacian by 2.7 to 4.2 times the factor's logarithm;
+larger originals are at most 2.1 times below their shrunk copies (docs)."""
 SAME_BARS = 0.02
 SAME_LENGTH, SAME_LENGTH_S = 0.01, 0.1
 PART = 0.45
@@ -49,7 +54,7 @@ class Facts:
     """What a table of clips says of one; None where it does not.
 
     ``num_pixels`` is of the clip's file, ``bars`` the share of its pictures that is black, 0..1.
-    ``sharpness`` is the log-variance of the Laplacian, which compares only clips of one size and length.
+    ``sharpness`` is the log-variance of the Laplacian, which compares only clips of one length.
     """
 
     num_pixels: float | None = None
@@ -117,7 +122,7 @@ def _first_difference(one: ClipCopy, other: ClipCopy) -> tuple[Advantage, bool]:
         return Advantage.LONGER, whole[0] is one
     if not _is_of_size(max(one.picture_pixels, other.picture_pixels), of=_smaller(one, other)):
         larger, smaller = (other, one) if one is _smaller_of(one, other) else (one, other)
-        sharper = sharper_by(larger.sketch, smaller.sketch)
+        sharper = _gain(larger, smaller)
         if sharper is None or sharper >= LARGER_IS_SHARPER:
             return Advantage.LARGER, larger is one
         is_clear = sharper <= -CLEARLY_SHARPER
@@ -162,8 +167,18 @@ def _is_of_size(num_pixels: float, *, of: float) -> bool:
 
 
 def _is_worth_its_size(larger: ClipCopy, smaller: ClipCopy) -> bool:
-    sharper = sharper_by(larger.sketch, smaller.sketch)
+    sharper = _gain(larger, smaller)
     return sharper is None or sharper >= LARGER_IS_SHARPER
+
+
+def _gain(larger: ClipCopy, smaller: ClipCopy) -> float | None:
+    """What the larger picture shows more, as ``sharper_by``; without sketches by the sharpness of both."""
+    by_sketch = sharper_by(larger.sketch, smaller.sketch)
+    ours, theirs = larger.facts.sharpness, smaller.facts.sharpness
+    if by_sketch is not None or ours is None or theirs is None or len(_longest([larger, smaller])) == 1:
+        return by_sketch
+    enlarged_by = log(larger.picture_pixels / max(smaller.picture_pixels, 1.0)) / 2
+    return LARGER_IS_SHARPER if ours - theirs >= -ENLARGED * enlarged_by else 0.0
 
 
 def _best_of_one_size(copies: list[ClipCopy]) -> ClipCopy:

@@ -1,7 +1,8 @@
 """Duplicates as groups: rows that are alike, directly or through others, and the one of them that stays."""
 
 import hashlib
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +73,39 @@ def keepers_alike(compare: Compare, better: Indices, *, eps: float) -> Indices:
         if kept[row] == row:
             staying.setdefault(int(root[row]), []).append(row)
     return kept
+
+
+def regrouped(compare: Compare, root: Indices, *, eps: float) -> Indices:
+    """As ``keepers_alike``, of rows of which only the first one ``(N,)`` of their group is known."""
+    kept = root.copy()
+    for members in members_of(root):
+        found = staying_first(compare, members, eps=eps)
+        kept[list(found)] = list(found.values())
+    return kept
+
+
+def members_of(root: Indices) -> list[list[int]]:
+    """Returns the rows of each group of two and more, in rank order; ``root`` ``(N,)`` names that of each."""
+    groups = defaultdict[int, list[int]](list)
+    for row, first in enumerate(root.tolist()):
+        groups[first].append(row)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def staying_first(
+    compare: Compare, members: Sequence[int], *, eps: float, num_stay: int = 0
+) -> dict[int, int]:
+    """Returns row -> keeper of ``members`` in rank order: each is alike to its keeper, or stays itself.
+
+    Rows below ``num_stay`` stay whatever they are like.
+    """
+    keeper = dict[int, int]()
+    for row in members:
+        others = np.array([one for one, kept in keeper.items() if one == kept], dtype=np.intp)
+        similarity = compare(np.full(len(others), row), others)
+        goes = row >= num_stay and bool(is_duplicate(similarity, eps=eps).any())
+        keeper[row] = int(others[similarity.argmax()]) if goes else row
+    return keeper
 
 
 def similarity_to(unit: Unit, rows: Indices, others: Indices) -> npt.NDArray[np.float64]:

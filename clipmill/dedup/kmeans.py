@@ -16,9 +16,13 @@ _FEW_ROWS = 500
 _SAME = 1e-6  # distance below which a row is its centroid, up to float32 noise
 
 
+ONE_CLUSTER = 256
+"""So few rows are all compared: halves of so few lie far apart, copies of one clip among them."""
+
+
 def auto_num_clusters(num_rows: int) -> int:
-    """The square root of ``num_rows``, at least 1 and at most 50,000."""
-    return min(max(round(math.sqrt(num_rows)), 1), MAX_CLUSTERS)
+    """Returns 1 up to ``ONE_CLUSTER`` rows, else the square root of ``num_rows``, at most 50,000."""
+    return 1 if num_rows <= ONE_CLUSTER else min(round(math.sqrt(num_rows)), MAX_CLUSTERS)
 
 
 def fit(

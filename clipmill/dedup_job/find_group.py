@@ -73,7 +73,9 @@ def _search_new(group: step_io.Group, rows: pa.Table, place: Indices) -> step_io
 def _new_pairs(group: step_io.Group, rows: pa.Table, place: Indices) -> ClusterPairs:
     known = step_io.read(group.known_uri, step_io.Known)
     root = posixpath.dirname(group.known_uri)
-    removed = all_names([]) if group.links_to_removed else selection.removed_ids(root)
+    removed = all_names([])
+    if not group.links_to_removed:
+        removed = selection.noted_duplicates(root, known, ["clip_id"])["clip_id"]
     hosts = rows["host"]
     parts = parts_of(known, root, clusters=range(hosts[0].as_py(), hosts[-1].as_py() + 1))
     return find_new_pairs(

@@ -1,6 +1,5 @@
 """The clip that stays of each group of duplicates, and why."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from clipmill.dedup.best_copy import NOTHING_KNOWN, ClipCopy, advantage, best_copy, in_order
 from clipmill.dedup.copies.fingerprints import decode
-from clipmill.dedup.groups import Compare, is_duplicate, roots
+from clipmill.dedup.groups import Compare, members_of, roots, staying_first
 from clipmill.dedup.vectors import Indices
 from clipmill.dedup_job.step_io import Ranking
 from clipmill.dedup_job.tables.fingerprint_column import sketches_of
@@ -52,14 +51,8 @@ class BestCopies:
         """The keeper ``(N,)`` of each row: every one that goes is alike to its keeper."""
         kept = np.arange(len(self.root), dtype=np.intp)
         for members in self._groups:
-            staying = list[int]()
-            for row in self._in_order(members):
-                others = np.array(staying, dtype=np.intp)
-                similarity = compare(np.full(len(others), row), others)
-                if row >= self.num_known and is_duplicate(similarity, eps=eps).any():
-                    kept[row] = others[similarity.argmax()]
-                else:
-                    staying.append(row)
+            found = staying_first(compare, self._in_order(members), eps=eps, num_stay=self.num_known)
+            kept[list(found)] = list(found.values())
         return kept
 
     def because(self, row: int, keeper: int) -> str:
@@ -70,10 +63,7 @@ class BestCopies:
 
     @cached_property
     def _groups(self) -> list[list[int]]:
-        groups: defaultdict[int, list[int]] = defaultdict(list)
-        for row, root in enumerate(self.root.tolist()):
-            groups[root].append(row)
-        return [members for members in groups.values() if len(members) > 1]
+        return members_of(self.root)
 
     def _in_order(self, members: Sequence[int]) -> Sequence[int]:
         """Rows of a group, the best first, behind those of earlier runs."""
@@ -87,7 +77,7 @@ class BestCopies:
 
 
 def best_copies(nodes: pa.Table, better: Indices, how: Ranking, *, num_known: int) -> BestCopies:
-    """The choice among ``nodes``, of which ``better`` names an earlier one that each is alike to."""
+    """The choice among ``nodes``, of which ``better`` names an earlier one that each is joined to."""
     ids: list[str] = nodes["id"].to_pylist()
     sketches = sketches_of(nodes) or [None] * len(ids)
     facts = read_facts(how.columns_uri, ids)

@@ -22,7 +22,7 @@ from clipmill.dedup_job.tables.fingerprint_column import Sketches, joined_with, 
 WITHIN, ACROSS = "semantic", "cross_border"
 SCOPE = "clip"
 
-_NODE_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent", "cluster")
+NODE_COLUMNS = ("id", "embedding", "l2_dist_to_cent", "cosine_dist_to_cent", "cluster")
 _LINKS = pa.schema(
     [
         ("id", pa.string()), ("max_id", pa.string()), ("cosine_sim_score", pa.float32()),
@@ -88,11 +88,13 @@ def duplicates(
     eps: float,
     linkage: Literal["connected", "complete"],
     num_known: int = 0,
+    regroups: bool = False,
 ) -> pa.Table:
     """The clips that go, with their keepers, by id; columns of ``base_columns.DUPLICATES``.
 
     ``links`` are those of duplicates; ``nodes`` hold every clip they name, ``order`` ranks them, the
-    ``num_known`` of earlier runs first.
+    ``num_known`` of earlier runs, which stay, first. A link leads to an earlier row; with ``regroups`` it may
+    lead to a later one too: the groups of earlier runs are then chosen from anew.
     """
     nodes = nodes.take(order)
     ids: list[str] = nodes["id"].to_pylist()
@@ -101,14 +103,15 @@ def duplicates(
     linked = np.array([rank[name] for name in links["id"].to_pylist()], dtype=np.intp)
     better = np.arange(len(ids), dtype=np.intp)
     better[linked] = [rank[name] for name in links["max_id"].to_pylist()]
+    if regroups:
+        better = groups.keepers(len(ids), np.stack([np.arange(len(ids)), better], axis=1))
     if how.which_to_keep == "best":
         choice = best_copies(nodes, better, how, num_known=num_known)
         kept = choice.kept if linkage == "connected" else choice.alike(compare, eps=eps)
         because = choice.because
     else:
-        kept = (
-            groups.roots(better) if linkage == "connected" else groups.keepers_alike(compare, better, eps=eps)
-        )
+        alike_first = groups.regrouped if regroups else groups.keepers_alike
+        kept = groups.roots(better) if linkage == "connected" else alike_first(compare, better, eps=eps)
         because = partial(ranked_first, how, num_known=num_known)
     rows = np.flatnonzero(kept != np.arange(len(ids)))
     link = np.full(len(ids), -1, dtype=np.intp)
@@ -138,6 +141,12 @@ def _similarity(unit: Unit, sketches: Sketches | None, rows: Indices, others: In
     return pair_similarity(similarity, [sketches[row] for row in rows], [sketches[row] for row in others])
 
 
+def of_duplicates(table: pa.Table) -> pa.Table:
+    """The links that duplicates of earlier runs stand for."""
+    names = ["clip_id", "duplicate_of", "similarity", "cluster", "method"]
+    return table.select(names).rename_columns(_LINKS.names).cast(_LINKS)
+
+
 def read_nodes(found: Iterable[FoundTables], links: pa.Table) -> pa.Table:
     """The clips that ``links`` name, of the k-means results and with the sketches that were found."""
     tables = list(found)
@@ -160,7 +169,7 @@ def _node_rows(found: FoundTables) -> pa.Table:
     if isinstance(found, FoundCluster):
         cluster = pa.array(np.full(len(rows), found.cluster, dtype=np.int32))
         rows = rows.append_column("cluster", cluster)
-    return rows.select(_NODE_COLUMNS)
+    return rows.select(NODE_COLUMNS)
 
 
 def _within(member: FoundCluster) -> pa.Table:

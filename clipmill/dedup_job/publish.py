@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 
-from clipmill import base_columns, identity, layout
+from clipmill import identity, layout
 from clipmill.dedup_job import fit, selection, similarity_histogram, step_io
 from clipmill.dedup_job.assign import KMEANS_COLUMNS, read_table
 from clipmill.dedup_job.previous import run as known
@@ -47,6 +47,7 @@ def publish_all(
         store.put_if_changed(layout.join(root, name), store.read_bytes(source))
     _bring_rows(found, output)
     _note_files(layout.join(folder, fit.FILES), (), now, output)
+    made[selection.noted_name(now.result_digest)] = made[selection.TABLE]
     _put(made, similarities, now, output)
     names = [*copied, *made, *_row_files(now)]
     _remove_others(root, names, (selection.KMEANS, selection.PAIRWISE, selection.DUPLICATES, known.ROWS))
@@ -54,12 +55,11 @@ def publish_all(
 
 
 def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similarities: Similarities) -> bytes:
-    """Put what new clips add beside what is there; the table of all duplicates as written."""
+    """Put what new clips add beside what is there; the ``table`` of all duplicates as written."""
     root = layout.dedup_dir(output)
     earlier = step_io.read(found[0].known_uri, Known)
     new = [one.new for one in found if one.new is not None]
     run = len(earlier.rows)
-    whole = pa.concat_tables([_earlier_table(earlier, root), table]).sort_by("clip_id")
     made = {
         selection.added_name(selection.KMEANS, run): _added(
             [one.kmeans_uri for one in new], KMEANS_COLUMNS, cluster="centroid"
@@ -67,8 +67,8 @@ def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similar
         selection.added_name(selection.PAIRWISE, run): _added(
             [one.pairwise_uri for one in new], _PAIR_COLUMNS
         ),
-        selection.duplicates_name(run): _ids(table),
-        selection.TABLE: parquet.encode(whole),
+        **_part_names(earlier, root, table),
+        selection.TABLE: parquet.encode(table),
     }
     counts = similarity_histogram.added(earlier.similarity_counts, similarities.counts)
     now = earlier.model_copy(
@@ -78,11 +78,12 @@ def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similar
             "similarity_counts": counts,
         }
     )
+    made[selection.noted_name(now.result_digest)] = made[selection.TABLE]
     files = layout.join(found[0].folder, fit.FILES)
     _bring_rows(found, output)
     _note_files(files, known.read_files(earlier, output), now, output)
     _put(made, similarities.model_copy(update={"counts": counts}), now, output)
-    _remove_others(root, _row_files(now), (known.ROWS,))
+    _remove_others(root, [*made, *_row_files(now)], (known.ROWS,))
     return made[selection.TABLE]
 
 
@@ -110,15 +111,17 @@ def _put(made: Mapping[str, bytes], similarities: Similarities, now: Known, outp
             store.delete(file.uri)
 
 
-def _earlier_table(earlier: Known, root: str) -> pa.Table:
-    """The duplicates of earlier runs, without what an interrupted run has added of this one already."""
-    uri = layout.join(root, selection.TABLE)
-    table = parquet.read(uri, schema=base_columns.DUPLICATES)
-    if identity.bytes_digest(store.read_bytes(uri)) == earlier.result_digest:
-        return table
-    names = [selection.duplicates_name(run) for run in range(len(earlier.rows))]
-    listed = all_names([read_table(layout.join(root, name))["id"] for name in names])
-    return table.filter(pa.array(are_among(table["clip_id"], listed)))
+def _part_names(earlier: Known, root: str, table: pa.Table) -> dict[str, bytes]:
+    """The ids that go, in the part of the run that found them: this one for those that stayed before."""
+    parts, seen = dict[str, bytes](), all_names([])
+    for run in range(len(earlier.rows)):
+        name = selection.duplicates_name(run)
+        ids = read_table(layout.join(root, name))["id"]
+        still = ids.filter(pa.array(are_among(ids, table["clip_id"]) & ~are_among(ids, seen)))
+        parts[name] = parquet.encode(pa.table({"id": still}))
+        seen = all_names([seen, still])
+    new = table.filter(pa.array(~are_among(table["clip_id"], seen)))
+    return {**parts, selection.duplicates_name(len(earlier.rows)): _ids(new)}
 
 
 def _added(uris: Sequence[str], columns: Sequence[str], *, cluster: str | None = None) -> bytes:

@@ -45,13 +45,18 @@ def export_ids(embeddings_uri: str, folder: str) -> str:
     return uri
 
 
+def exported_ids(uri: str) -> pa.ChunkedArray:
+    """Returns what ``export_ids`` wrote."""
+    return parquet.read(uri, schema=_IDS)["id"]
+
+
 def hand_over(table: bytes, ids_uri: str, output: str, *, is_whole: bool) -> str:
     """Writes the duplicates beside the ids that the run compares; returns the URI of what names both.
 
     StaleDuplicates where the clips of the steps before are others: all of them for a run that ``is_whole``,
     more than them for one that added to earlier ones.
     """
-    ids = parquet.read(ids_uri, schema=_IDS)["id"]
+    ids = exported_ids(ids_uri)
     compared = _compared_ids(output)
     is_there = bool(are_among(ids, compared).all())
     if not is_there or (is_whole and len(compared) != len(ids)):
@@ -78,7 +83,7 @@ def read_result(uri: str) -> RunDuplicates:
         if identity.bytes_digest(store.read_bytes(file)) != digest:
             raise StaleDuplicates(f"{file} is not what deduplication wrote; run again")
     table = parquet.read(named.table_uri, schema=base_columns.DUPLICATES)
-    return RunDuplicates(table, parquet.read(named.ids_uri, schema=_IDS)["id"])
+    return RunDuplicates(table, exported_ids(named.ids_uri))
 
 
 def _compared_ids(output: str) -> pa.ChunkedArray:

@@ -265,7 +265,7 @@ def _select_new(
 ) -> bytes:
     new = [part.new for part in found if part.new is not None]
     if not new:
-        return store.read_bytes(selection.table_uri(output))
+        return selection.restore_table(output)
     chosen = links.select_new(new, eps=eps)
     table = selection.new_duplicates(
         chosen.links,
@@ -274,6 +274,7 @@ def _select_new(
         how,
         eps=eps,
         linkage=spec.group_linkage,
+        replaces=spec.replace_keepers,
     )
     spec.log().debug("new clips, eps %g: %d duplicates", eps, len(table))
     similarities = step_io.Similarities(threshold=1.0 - eps, counts=chosen.counts)

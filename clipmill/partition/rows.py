@@ -17,7 +17,7 @@ from clipmill.storage.source_columns import SourceColumns
 CLUSTER = "cluster"
 """Not a column: the cluster that deduplication found a clip in."""
 _ROWS = 65_536
-_BASE = ("clip_id", "video_id", "source_uri", "status", "start_s", "end_s")
+_BASE = ("clip_id", "video_id", "status", "start_s", "end_s")
 
 
 @dataclass(frozen=True)
@@ -53,26 +53,28 @@ def read_clips(
     asked = [name for name in (group_by, cap_by, rank_column) if name and name != CLUSTER]
     if missing := [name for name in asked if name not in names]:
         raise SpecError(f"the clips have no column {missing[0]}; they have {', '.join(names)}")
-    columns = list(dict.fromkeys([*_BASE, *asked]))
-    wanted = [
+    columns = list(dict.fromkeys([*_BASE, *asked, *(("source_uri",) if sources else ())]))
+    wanted = (
         table.filter(_is_wanted(table))
         for uri in uris
         for table in parquet.read_batches(uri, columns, max_rows=_ROWS)
-    ]
-    table = pa.concat_tables(wanted).combine_chunks()
-    del wanted  # as large as the table
-    table = sources.beside(table) if sources else table
+    )
+    coded = [name for name in (group_by, cap_by) if name in asked]
+    light = [_light(sources.beside(table) if sources else table, coded, rank) for table in wanted]
+    table = pa.concat_tables(light).unify_dictionaries()
+    del light
     ids = table["clip_id"].combine_chunks()
+    table = table.drop_columns(["clip_id"])
     videos, video_ids = _codes(table["video_id"])
     return Clips(
         ids=ids,
-        is_kept=arrow.flags(arrow.equal(table["status"], "kept")),
+        is_kept=arrow.flags(table["is_kept"]),
         videos=videos,
         video_ids=video_ids,
-        groups=_codes(table[group_by])[0] if group_by else np.full(len(ids), -1),
+        groups=_codes(table[group_by])[0] if group_by else np.broadcast_to(-1, len(ids)),
         caps=_cap_codes(output, table, ids, cap_by),
-        seconds=table["end_s"].to_numpy() - table["start_s"].to_numpy(),
-        ranks=_rank_values(table, rank),
+        seconds=table["seconds"].to_numpy(),
+        ranks=table["rank"].to_numpy() if rank else np.broadcast_to(0.0, len(ids)),
     )
 
 
@@ -86,18 +88,28 @@ def source_of(output: str, snapshot: Snapshot, clip_id: str) -> str:
     raise KeyError(clip_id)
 
 
+def _light(table: pa.Table, coded: Sequence[str], rank: str) -> pa.Table:
+    """Returns what is held in memory of a batch of clips: long texts that repeat become codes."""
+    table = table.combine_chunks()
+    seconds = table["end_s"].to_numpy() - table["start_s"].to_numpy()
+    columns = {name: table[name].dictionary_encode() for name in ("video_id", *coded)}
+    is_kept = arrow.equal(table["status"], "kept")
+    held = {"is_kept": is_kept, "seconds": seconds, **({"rank": _rank_values(table, rank)} if rank else {})}
+    return pa.table({**columns, "clip_id": table["clip_id"], **held})
+
+
 def _is_wanted(table: pa.Table) -> pa.Array:
     return arrow.is_in(table["status"], pa.array(["kept", "duplicate"]))
 
 
 def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    encoded = column.combine_chunks().dictionary_encode()
+    encoded = column.combine_chunks().dictionary_encode()  # of codes: as it is
     return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
 
 
 def _cap_codes(output: str, table: pa.Table, ids: pa.Array, cap_by: str) -> np.ndarray:
     if not cap_by:
-        return np.full(len(ids), -1)
+        return np.broadcast_to(-1, len(ids))
     return _codes(table[cap_by])[0] if cap_by != CLUSTER else _clusters(output, ids)
 
 
@@ -116,8 +128,6 @@ def _clusters(output: str, ids: pa.Array) -> np.ndarray:
 
 def _rank_values(table: pa.Table, rank: str) -> np.ndarray:
     """Numbers ``(N,)`` of which the smaller is the better; a null is the worst."""
-    if not rank:
-        return np.zeros(len(table))
     values = table[rank.removeprefix("-")].cast(pa.float64()).fill_null(float("nan")).to_numpy()
     return np.where(np.isnan(values), np.inf, values if rank.startswith("-") else -values)
 
@@ -154,8 +164,7 @@ def _last_rows(ids: pa.Array) -> np.ndarray:
 
 def sorted_rows(ids: pa.Array) -> np.ndarray:
     """Returns int64 ``(N,)``: the rows in the order of their ids."""
-    rows = pa.table({"id": ids, "row": np.arange(len(ids))})
-    return rows.sort_by("id")["row"].to_numpy()
+    return arrow.sort_indices(ids).astype(np.int64)
 
 
 def places_in(ids: pa.Array, among: pa.Array) -> np.ndarray:

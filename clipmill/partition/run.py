@@ -6,8 +6,9 @@ on are held out.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -37,8 +38,12 @@ from clipmill.partition.table import (
     read_settings,
     settings_path,
 )
+from clipmill.scratch import ScratchFolder
 from clipmill.storage import conditional, parquet, store
 from clipmill.storage.source_columns import read_source_columns
+
+_ROWS = 1 << 17
+"""Rows of the table that are made at a time: a row group."""
 
 
 @dataclass(frozen=True)
@@ -201,28 +206,34 @@ def _rows(
     is_new: np.ndarray,
     leaks: np.ndarray,
     snapshot_id: str,
+) -> Iterator[pa.Table]:
+    """Yields the rows to append, some at a time: new ones by clip id, then those that leave their part."""
+    order, left = sorted_rows(clips.ids), np.flatnonzero(leaks)
+    own = order[is_new[order]]
+    for rows in np.split(own, range(_ROWS, len(own), _ROWS)):
+        names = grouped.names.take(pa.array(grouped.of_clips[rows]))
+        yield _table(
+            clips.ids.take(pa.array(rows)), names, parts[rows].tolist(), reasons[rows].tolist(), snapshot_id
+        )
+    ids, names = standing.ids.take(pa.array(left)), standing.group_ids.take(pa.array(standing.groups[left]))
+    yield _table(ids, names, [HELD_OUT] * len(left), ["leak"] * len(left), snapshot_id).sort_by("clip_id")
+
+
+def _table(
+    ids: pa.Array, names: pa.Array, parts: Iterable[str], reasons: Iterable[str], snapshot_id: str
 ) -> pa.Table:
-    """The rows to append: new clips, and standing ones that leave their part."""
-    new, left = np.flatnonzero(is_new), np.flatnonzero(leaks)
-    names = grouped.names.take(pa.array(grouped.of_clips[new]))
-    old_names = standing.group_ids.take(pa.array(standing.groups[left]))
-    columns = [
-        pa.concat_arrays([clips.ids.take(pa.array(new)), standing.ids.take(pa.array(left))]),
-        pa.concat_arrays([names, old_names]),
-        pa.array([*parts[new], *[HELD_OUT] * len(left)], pa.string()),
-        pa.array([*reasons[new], *["leak"] * len(left)], pa.string()),
-        pa.array([snapshot_id] * (len(new) + len(left)), pa.string()),
-    ]
-    return pa.Table.from_arrays(columns, schema=PARTS_SCHEMA).sort_by("clip_id")
+    texts = (pa.array(values, pa.string()) for values in (parts, reasons, [snapshot_id] * len(ids)))
+    return pa.Table.from_arrays([ids, names, *texts], schema=PARTS_SCHEMA)
 
 
-def _append(output: str, rows: pa.Table, spec: PartitionSpec) -> None:
+def _append(output: str, rows: Iterable[pa.Table], spec: PartitionSpec) -> None:
     """Adds a file behind the others. WriteConflict where another run added one meanwhile."""
     store.put_if_changed(settings_path(output), json.dumps(dict(spec.lasting)).encode())
-    if not len(rows):
-        return
-    uri = layout.join(folder(output), f"part-{len(part_files(output)):06d}.parquet")
-    conditional.put_versioned(uri, parquet.encode(rows), if_version=None)
+    with ScratchFolder("split") as scratch:
+        path = Path(scratch.path) / "rows.parquet"
+        if parquet.write_file(str(path), rows, schema=PARTS_SCHEMA):
+            uri = layout.join(folder(output), f"part-{len(part_files(output)):06d}.parquet")
+            conditional.put_versioned(uri, path.read_bytes(), if_version=None)
 
 
 def _summary(

@@ -295,7 +295,8 @@ def scratch_database() -> Generator[Database]:
     engine, name = _engine(), f"scratch_{next(_numbers)}"
     connection = engine.connection.cursor()
     with ScratchFolder("database") as folder:
-        connection.execute(f"ATTACH ':memory:' AS {name}; USE {name}")
+        path = _text(str(Path(folder.path) / "rows.db"))  # tables in memory would fill the whole limit
+        connection.execute(f"ATTACH {path} AS {name}; USE {name}")
         try:
             yield Database(connection, Path(folder.path))
         except duckdb.Error as error:

@@ -1,4 +1,4 @@
-"""Durable rows of stages, as immutable parquet parts: ``state/<key>/<digest>/<run>-<content>.parquet``.
+"""Durable rows of stages, as immutable parquet parts: ``state/<key>/<digest>/<run>-<form>-<hash>.parquet``.
 
 A part is written by one PUT, after the files that its rows name, and never changes. A retry writes the same
 rows under the same name, or rows that a reader drops.

@@ -62,6 +62,12 @@ def without_sketch(name: str, **facts: float) -> ClipCopy:
          Advantage.SHARPER),
         (without_sketch("z", sharpness=4, length_s=9), without_sketch("a", sharpness=5, length_s=6),
          Advantage.LONGER),
+        (without_sketch("z", num_pixels=4e5, sharpness=5, length_s=6),
+         without_sketch("a", num_pixels=16e5, sharpness=3, length_s=6), Advantage.NOT_ENLARGED),
+        (without_sketch("z", num_pixels=16e5, sharpness=4, length_s=6),
+         without_sketch("a", num_pixels=4e5, sharpness=5, length_s=6), Advantage.LARGER),
+        (copy("z", lost=0.3), copy("a", frames=slice(4)), Advantage.LONGER),
+        (copy("z", lost=0.3), copy("a", height_px=720, frames=slice(4)), Advantage.LONGER),
         (ClipCopy("a"), ClipCopy("z"), Advantage.ID),
     ],
 )  # fmt: skip

@@ -124,3 +124,12 @@ def test_of_two_views_the_first_ones_are_compared_too() -> None:
 
 def test_a_short_clip_is_no_copy_of_one_so_long_that_little_of_it_is_kept() -> None:
     assert likeness(sketched(CLIP[:5]), sketched(np.resize(CLIP, (100, FINE_PX, FINE_PX)))) == 0
+
+
+@pytest.mark.parametrize("from_step", [0, 2.5, 9, 14])
+def test_a_clip_may_be_any_part_of_a_longer_one_and_not_the_other_way_round(from_step: float) -> None:
+    whole, part = (sketched(pictures(3, from_step=at, num_steps=n)) for at, n in ((0, 20), (from_step, 5)))
+    assert likeness(part, whole) >= COPY
+    assert likeness(whole, part) == 0
+    assert likeness(sketched(pictures(4, from_step=from_step, num_steps=5)), whole) < COPY
+    assert likeness(sketched(pictures(3, thing=1, from_step=from_step, num_steps=5)), whole) < COPY

@@ -24,9 +24,9 @@ def mean_cosine_distance(rows: Floats, centroids: Floats) -> float:
 
 @pytest.mark.parametrize(
     ("num_rows", "expected"),
-    [(0, 1), (1, 1), (2, 1), (3, 2), (100, 10), (20_000, 141), (10**10, 50_000)],
+    [(0, 1), (1, 1), (256, 1), (257, 16), (20_000, 141), (10**10, 50_000)],
 )
-def test_auto_num_clusters_is_the_clamped_root(num_rows: int, expected: int) -> None:
+def test_auto_num_clusters_is_the_clamped_root_of_many_rows(num_rows: int, expected: int) -> None:
     assert kmeans.auto_num_clusters(num_rows) == expected
 
 

@@ -203,6 +203,30 @@ def test_a_copy_of_a_clip_that_went_goes_where_chains_count(
     assert similarity.get("c", 0.766044) == pytest.approx(0.766044, abs=2e-6)
 
 
+@pytest.mark.parametrize("linkage", ["connected", "complete"])
+@pytest.mark.parametrize("kept", ["random", "columns", "easy", "hard", "best"])
+def test_one_clip_of_a_group_stays_and_it_is_that_of_a_full_run(
+    embeddings: Path, output: Path, tmp_path: Path, kept: str, linkage: str
+) -> None:
+    """New clips that rank first stay, and what stayed before goes with all that went for it."""
+    names = [name for name, _ in zip(*copies(each=4), strict=True)]
+    clips = tmp_path / "clips.parquet"
+    pq.write_table(pa.table({"id": [*names, *(f"{name}x" for name in names)], "place": range(96)}), clips)
+    fields = {"which_to_keep": kept, "rank_columns": ["place"] * (kept == "columns"), "n_clusters": 1}
+    spec = ADDING.model_copy(update={**fields, "group_linkage": linkage})
+    before = removed(run(embeddings, output, spec, columns=str(clips)))
+    add_copies(embeddings)
+    after = removed(run(embeddings, output, spec, columns=str(clips)))
+    assert not set(after.values()) & set(after)
+    assert len(set(after.values())) == 13
+    assert len({(name[:6], keeper) for name, keeper in after.items()}) == 13
+    if kept in ("random", "columns"):
+        assert set(before.values()) - set(after.values())
+    if kept in ("random", "columns", "best"):
+        whole = spec.model_copy(update={"mode": "full"})
+        assert after == removed(run(embeddings, tmp_path / "full", whole, columns=str(clips)))
+
+
 def test_a_part_of_known_rows_that_is_cut_off_is_named(embeddings: Path, output: Path) -> None:
     run(embeddings, output, ADDING)
     for part in (output / "dedup" / "known").glob("*.f32"):

@@ -119,9 +119,7 @@ def test_complete_linkage_asks_the_sketches_about_the_keeper(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("linkage", ["connected", "complete"])
-def test_the_best_copy_of_a_group_stays_and_later_ones_do_not_displace_it(
-    tmp_path: Path, linkage: str
-) -> None:
+def test_the_best_copy_of_a_group_stays_until_a_better_one_comes(tmp_path: Path, linkage: str) -> None:
     spec = ADDING.model_copy(update={"group_linkage": linkage})
     copies = {
         "a enlarged": detailed(WHOLE, height_px=720), "b original": detailed(WHOLE),
@@ -141,10 +139,42 @@ def test_the_best_copy_of_a_group_stays_and_later_ones_do_not_displace_it(
     assert {(row["cluster"], row["method"]) for row in pq.read_table(uri).to_pylist()} == {(0, "semantic")}
     better = detailed(WHOLE, lost=-0.3)
     write_sketched(tmp_path / "in" / "b.parquet", ["e"], [towards(FILM, 0.95, seed=9)], [better])
-    later = because(run(tmp_path / "in", tmp_path, spec))
-    assert later["e"] == ("b original", "kept in an earlier run")
+    clips = str(tmp_path / "clips.parquet")
+    later = because(run(tmp_path / "in", tmp_path, spec, columns=clips))
+    assert {name: why for name, (keeper, why) in later.items() if keeper == "e"} == {
+        "a enlarged": "sharper", "b original": "sharper", "c small": "larger picture", "d trimmed": "sharper",
+    }  # fmt: skip
+    gone = [row["id"] for part in (tmp_path / "dedup" / "duplicates").iterdir() for row in rows_of(part)]
+    assert sorted(gone) == sorted(later)
     whole = spec.model_copy(update={"mode": "full"})
-    assert set(removed(run(tmp_path / "in", tmp_path, whole)).values()) == {"e"}
+    assert because(run(tmp_path / "in", tmp_path / "full", whole, columns=clips)) == later
+
+
+def test_a_better_copy_goes_where_earlier_keepers_are_to_stay(tmp_path: Path) -> None:
+    spec = ADDING.model_copy(update={"replace_keepers": False})
+    for name, lost in (("a", 0.0), ("b", -0.3)):
+        row = [towards(FILM, 0.95, seed=ord(name))]
+        write_sketched(tmp_path / "in" / f"{name}.parquet", [name], row, [detailed(WHOLE, lost=lost)])
+        uri = run(tmp_path / "in", tmp_path, spec)
+    assert because(uri) == {"b": ("a", "kept in an earlier run")}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return pq.read_table(path).to_pylist()
+
+
+@pytest.mark.parametrize("kept", ["best", "random"])
+def test_what_is_a_part_of_a_longer_clip_goes_and_never_the_longer_clip(tmp_path: Path, kept: str) -> None:
+    """Where the part is sharper, too; by another ranking both stay where the part comes first."""
+    whole = detailed(sketched(pictures(0, num_steps=20)), lost=0.3)
+    part = detailed(sketched(pictures(0, from_step=13, num_steps=6)))
+    spec = DedupSpec.model_validate({"n_clusters": 1, "which_to_keep": kept})
+    rows = [FILM, towards(FILM, FAR, seed=1)]
+    for names in ("ab", "ba"):
+        write_sketched(tmp_path / "in" / "clips.parquet", list(names), rows, [whole, part])
+        part_first = kept == "random" and rank_random(list(names), seed=spec.random_state)[0] == 1
+        gone = {} if part_first else {names[1]: names[0]}
+        assert removed(run(tmp_path / "in", tmp_path / names, spec)) == gone
 
 
 def because(uri: str) -> dict[str, tuple[str, str]]:

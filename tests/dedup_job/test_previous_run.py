@@ -32,14 +32,16 @@ def test_another_eps_repeats_neither_clustering_nor_pairs(embeddings: Path, outp
     before = mtimes(output)
     run(embeddings, output, DedupSpec(eps=1e-6))
     changed = {path for path, mtime in mtimes(output).items() if before.get(path) != mtime}
+    (noted,) = (output / "dedup" / "known").glob("duplicates-*")
     assert {Path(path).name for path in changed} == {
+        noted.name,
         "part-0.parquet",
         "semantic_duplicates.parquet",
         "known.json",
         "similarities.json",
         next((output / "work" / "dedup_read").iterdir()).name,
     }
-    assert {Path(path).parent.name for path in changed} == {"duplicates", "dedup", "dedup_read"}
+    assert {Path(path).parent.name for path in changed} == {"duplicates", "dedup", "dedup_read", "known"}
 
 
 def test_parts_and_groups_do_not_change_the_result(
@@ -58,7 +60,7 @@ def test_groups_are_at_most_as_many_as_asked_for(
     embeddings: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small_parts(monkeypatch)
-    spec = DedupSpec(eps=0.1, max_groups=2)
+    spec = DedupSpec(eps=0.1, n_clusters=6, max_groups=2)
     fitted = steps.fit_clusters(str(embeddings), str(output), spec)
     assigned = [steps.assign_clusters(shard) for shard in steps.embedding_shards(fitted)]
     assert len(steps.cluster_groups(fitted, assigned, spec)) == 2

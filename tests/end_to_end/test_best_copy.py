@@ -1,5 +1,6 @@
 """Of the copies of a film the best one is kept, whatever their names, and the tables say why."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +9,7 @@ import av
 import numpy as np
 import pytest
 
+from clipmill.specs import DedupSpec
 from footage.encode import H264, HEVC, SAME_BYTES, Encoding, write_film
 from tests.support.films.small_films import FPS, draw_film
 from tests.support.runs.curation import curate_here, rows, small_spec
@@ -83,3 +85,27 @@ def test_every_copy_loses_to_its_original(films: Path, tmp_path: Path) -> None:
         copy, keeper = names[str(row["clip_id"])], names[str(row["duplicate_of"])]
         assert (keeper.parent, keeper.stem) == (copy.parent, "original")
         assert row["kept_because"] in COPIES[copy.stem][1], copy
+
+
+def test_an_incremental_run_keeps_the_better_copy_that_comes_later(films: Path, tmp_path: Path) -> None:
+    """And when that is taken away, one of those that went for it."""
+    source, output = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    spec = SPEC.model_copy(update={"dedup": DedupSpec(mode="incremental")})
+
+    def kept(*, added: str = "", gone: str = "") -> tuple[list[str], dict[str, object]]:
+        if added:
+            shutil.copy(films / f"film{SEEDS[0]}" / f"{added}.mp4", source)
+        if gone:
+            (source / f"{gone}.mp4").unlink()
+        curate_here(source, output, spec)
+        clips = {str(row["clip_id"]): row for row in rows(output, "clips")}
+        names = {clip_id: Path(str(row["source_uri"])).stem for clip_id, row in clips.items()}
+        why = {names[str(row["clip_id"])]: row["kept_because"] for row in rows(output, "duplicates")}
+        return [names[one] for one, row in clips.items() if row["status"] == "kept"], why
+
+    shutil.copy(films / f"film{SEEDS[0]}" / "boxed.mp4", source)
+    assert kept(added="trimmed") == (["trimmed"], {"boxed": "smaller bars"})
+    assert kept(added="original") == (["original"], {"boxed": "smaller bars", "trimmed": "longer"})
+    assert kept(gone="original") == (["trimmed"], {"boxed": "smaller bars"})
+    assert kept(added="original")[0] == ["original"]

@@ -39,8 +39,9 @@ def half_steps(pictures: Pictures) -> Pictures:
 def find_timing(one: Pictures, other: Pictures, *, is_part: bool = False) -> Timing | None:
     """The timing of the smallest distance between pictures ``(T, h, w)``; None where no overlap is enough.
 
-    Both have mean 0 and deviation 1. Of about equal distances the longer overlap counts. An overlap is enough
-    that is about half of the longer clip, or, where the ``other`` may be a part of the one, most of the other.
+    Both have mean 0 and deviation 1. Of about equal distances the longer overlap counts. An overlap is
+    enough that is about half of the longer clip, or, where the ``other`` may be a part of the one, most of
+    the other.
     """
     lines = _lines(len(one), len(other), is_part)
     if not len(lines.speed):

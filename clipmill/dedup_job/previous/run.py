@@ -16,7 +16,7 @@ from clipmill import identity, layout
 from clipmill.dedup_job import step_io
 from clipmill.dedup_job.previous.rows import Part, read_part
 from clipmill.dedup_job.step_io import Known
-from clipmill.dedup_job.tables.arrow_lookup import all_names, places_among
+from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among, places_among
 from clipmill.dedup_job.tables.embedding_files import Batch, Rows, read_together, sorted_ids
 from clipmill.errors import BadEmbeddings
 from clipmill.specs import DedupSpec
@@ -71,6 +71,21 @@ def read_known(output: str, spec: DedupSpec) -> Known | None:
         logger.warning("%s is of another version: all clips are compared again", uri)
         return None
     return known if known.parameters == parameters(spec) and any(known.rows) else None
+
+
+def forget_if_clips_are_gone(output: str, spec: DedupSpec, ids: pa.ChunkedArray) -> None:
+    """Makes the next run a full one where clips of earlier runs are not among ``ids``, those of all clips.
+
+    A clip that is no longer there stands for no other one, and is new should it come back.
+    """
+    known = read_known(output, spec)
+    if known is None:
+        return
+    before = all_names([part.ids for part in parts_of(known, layout.dedup_dir(output))])
+    num_gone = int(np.count_nonzero(~are_among(before, ids)))
+    if num_gone:
+        logger.info("%d clips of earlier runs are no longer there: all clips are compared again", num_gone)
+        store.delete(known_uri(output))
 
 
 def parts_of(known: Known, root: str, *, clusters: range | None = None) -> list[Part]:

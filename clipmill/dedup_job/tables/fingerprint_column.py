@@ -67,7 +67,7 @@ def sketches_of(table: pa.Table) -> Sketches | None:
 
 
 def sizes_and_lengths(table: pa.Table) -> list[npt.NDArray[np.float64]]:
-    """The size of each picture between its bars, in steps of ``SAME_SIZE``, and its sampled frames ``(N,)``.
+    """The size of each picture between its bars, in steps of ``SAME_SIZE``, and its frames ``(N,)``.
 
     NaN where its sketch does not say.
     """

@@ -17,7 +17,7 @@ from av.error import FFmpegError
 from clipmill.errors import UnreadableVideo
 from clipmill.media.cut.clip_facts import read_clip
 from clipmill.media.cut.copy import CopyRun, find_run, sound_of, suffix_for, write_run
-from clipmill.media.cut.reencode import CutJob, Outcome, cut_exactly, encoded_path, raise_disk_fault
+from clipmill.media.cut.reencode import CutJob, Outcome, cut_exactly, encoded_path, raise_disk_fault, said
 from clipmill.media.cut.smart import cut_smart
 from clipmill.media.cut.smart_plan import SmartPlan, plan_smart
 from clipmill.media.decode.seek import ClipSource
@@ -182,7 +182,7 @@ def _copy(job: CutJob, clip: ClipSpan, *, min_length_s: float) -> CutClip | str:
         return _write_copy(job, clip, run)
     except (FFmpegError, ValueError) as error:
         raise_disk_fault(error, job.out_dir)
-        return f"copying failed: {error}"
+        return f"copying failed: {said(error)}"
 
 
 def _smart(job: CutJob, clips: Sequence[ClipSpan]) -> dict[str, CutClip | str]:

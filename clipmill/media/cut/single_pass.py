@@ -23,6 +23,7 @@ from clipmill import identity
 from clipmill.errors import ClipmillError
 from clipmill.limits import LimitsSpec
 from clipmill.media.cut.clip_facts import read_clip
+from clipmill.media.cut.reencode import said
 from clipmill.media.cut.waiting_frames import ClipsAhead, GrowingClip, Seen, WaitingFrames
 from clipmill.media.decode.pixel_shape import PixelShape
 from clipmill.media.encode.availability import keeps_hdr
@@ -294,7 +295,7 @@ class SamePassCutter:
         try:
             step()
         except (FFmpegError, ValueError, ClipmillError) as error:
-            self._give_up(f"a clip failed: {error}")
+            self._give_up(f"a clip failed: {said(error)}")
 
     def _give_up(self, reason: str) -> None:
         self.gave_up = reason

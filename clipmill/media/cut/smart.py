@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from clipmill.media.bitstream.nal_units import after_a_splice
 from clipmill.media.cut.clip_facts import read_clip
 from clipmill.media.cut.copy import CopyRun, sound_of, write_run
-from clipmill.media.cut.reencode import CutJob, Outcome, cut_exactly, raise_disk_fault
+from clipmill.media.cut.reencode import CutJob, Outcome, cut_exactly, raise_disk_fault, said
 from clipmill.media.cut.smart_plan import SmartPlan
 from clipmill.media.encode.splice_encoder import CodedPicture, PartEncoder
 from clipmill.records import ClipSpan, CutClip
@@ -41,7 +41,7 @@ def _guarded(job: CutJob, plan: SmartPlan, encoders: Coded, outcomes: dict[str, 
         return _spliced(job, plan, encoders, outcomes)
     except (FFmpegError, ValueError) as error:
         raise_disk_fault(error, job.out_dir)
-        return f"splicing failed: {error}"
+        return f"splicing failed: {said(error)}"
 
 
 def _encode_parts(job: CutJob, plans: Sequence[SmartPlan], encoders: Coded) -> dict[str, Outcome]:

@@ -94,6 +94,8 @@ def upright_sar(sar: Fraction, rotation_deg: int) -> Fraction:
 
 def _build(frame: VideoFrame, turn: Orientation) -> Graph:
     width, height = frame.width & ~1, frame.height & ~1
+    if not (width and height):
+        raise ValueError(f"a picture of {frame.width}x{frame.height} is too small: a clip has even sides")
     steps = [*_TURNS.get(turn.rotation_deg, ()), *(["hflip"] if turn.is_mirrored else []), ""]
     if turn.rotation_deg % 180:
         width, height = height, width

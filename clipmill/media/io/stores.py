@@ -4,7 +4,9 @@ A store compares what it opens with the ``version`` and the size of the listing,
 it reads with what it opened. It raises ChangedFile where they differ.
 """
 
+import errno
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Awaitable, Mapping
@@ -55,11 +57,15 @@ class _LocalFile:
     def __init__(self, path: str, source: SourceFile) -> None:
         self._path = path
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # To open a named pipe would wait for a writer.
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             raise_if_listed(source)
             raise
         self._opened = os.fstat(self._descriptor)
+        if not (stat.S_ISREG(self._opened.st_mode) or stat.S_ISDIR(self._opened.st_mode)):
+            os.close(self._descriptor)
+            raise OSError(errno.EINVAL, "it is a named pipe or a device, no file")
         self.size_bytes = self._opened.st_size
         listed = source.size_bytes, source.version
         if source.version and listed != (self.size_bytes, str(self._opened.st_mtime_ns)):

@@ -120,6 +120,7 @@ def _scan(
             sound_levels(reader, plan, stream) as levels,
         ):
             collector = _collect(spool, plan, walk, timeline, oddities, bounds, levels, consumer)
+            missed = NO_PAUSES if levels and levels.has_track and len(timeline.stretches) > 1 else ""
         return ScanFacts(
             num_frames=collector.num_frames,
             duration_s=collector.time_s,
@@ -132,13 +133,16 @@ def _scan(
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
             repaired_times=timeline.repairs,
-            oddities="; ".join(filter(None, (str(oddities), _of_source(reader)))),
+            oddities="; ".join(filter(None, (str(oddities), _of_source(reader), missed))),
             traits=traits_of(oddities, stream),
             decoder=decoder,
             failed_measures=spool.failed_measures,
             clock_jumps=len(timeline.stretches) > 1 or walk.stream.index != stream.index,
             damaged=walk.damage.frames,
         )
+
+
+NO_PAUSES = "snap_to_silence is off behind the first jump of its clock"
 
 
 def traits_of(oddities: Oddities, stream: VideoStream) -> tuple[str, ...]:

@@ -30,6 +30,11 @@ class SoundLevels:
         self._block: int | None = None
         self._energy = np.zeros(1)  # up to each sample of the block
 
+    @property
+    def has_track(self) -> bool:
+        """Whether the video has sound."""
+        return self._sound.stream is not None
+
     def close(self) -> None:
         """Close what was opened."""
         self._sound.close()

@@ -153,3 +153,15 @@ def test_a_codec_that_mp4_cannot_hold_goes_to_mkv(tmp_path: Path) -> None:
     (clip,) = cut(path, tmp_path / "out", (3, 12), spec=COPY)
     assert (Path(clip.path).suffix, clip.video_codec, clip.clip_mode) == (".mkv", "ffv1", "copy")
     assert read_back(clip.path)[0] == list(range(3, 12))
+
+
+def test_the_reason_of_a_copy_that_fails_names_no_folder_of_the_moment(tmp_path: Path) -> None:
+    path = tmp_path / "film.y4m"
+    with av.open(str(path), "w", format="yuv4mpegpipe") as container:
+        stream = container.add_stream("wrapped_avframe", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for index in range(12):
+            picture = np.full((32, 48, 3), 20 * index, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+    (clip,) = cut(path, tmp_path / "out", (0, 12), spec=COPY)
+    assert clip.mode_reason == "copying failed: Invalid argument; no splicing of rawvideo"

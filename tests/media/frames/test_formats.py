@@ -324,3 +324,9 @@ def test_jump_ahead_of_the_clock_is_closed() -> None:
 def test_timestamp_beyond_all_clocks_is_none() -> None:
     timeline = Timeline(Fraction(1, 25))
     assert [timeline.place(pts, 1) for pts in (-(1 << 62), 1, 1 << 62)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("size_px", [(1, 1), (1, 64), (64, 1)])
+def test_a_picture_without_even_sides_is_no_clip_and_says_so(size_px: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=f"a picture of {size_px[0]}x{size_px[1]} is too small"):
+        Upright()(av.VideoFrame(*size_px, "yuv444p"))

@@ -106,6 +106,13 @@ def test_missing_file_is_a_store_error_that_names_it(tmp_path: Path) -> None:
         open_source(str(tmp_path / "gone.mp4"))
 
 
+def test_what_is_no_file_is_named_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (str(tmp_path / "pipe.mp4"), "/dev/zero"):
+        with pytest.raises(StoreError, match=f"{path}: it is a named pipe or a device, no file"):
+            open_source(path)
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

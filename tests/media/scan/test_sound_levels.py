@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clipmill.media.io.source import open_source
-from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.scan.scan import NO_PAUSES, load_arrays, scan
 from clipmill.media.scan.sound_levels import FLOOR_DB, SoundLevels
 from clipmill.media.types import ScanPlan
 from footage.encode import H264, Encoding, write_film
@@ -44,6 +44,20 @@ def test_levels_are_those_of_the_sound_at_each_frame(tmp_path: Path, name: str) 
     levels = load_arrays(spool).levels
     assert levels[is_loud] == pytest.approx(-13.3, abs=0.7)
     assert (levels[is_quiet] < -40).all()
+
+
+def test_pauses_behind_a_jump_of_the_clock_are_not_known_and_the_video_says_so(tmp_path: Path) -> None:
+    once = draw(tmp_path / "a.ts")
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(once.read_bytes() * 2)
+    spool = str(tmp_path / "spool")
+    plan = ScanPlan(thumbnails=False, sound_levels=True)
+    assert NO_PAUSES not in scan(str(once), plan, spool).oddities
+    assert NO_PAUSES in scan(str(joined), plan, spool).oddities
+    is_known = ~np.isnan(load_arrays(spool).levels)
+    assert is_known[: 11 * FPS].all()
+    assert not is_known[13 * FPS :].any()
+    assert NO_PAUSES not in scan(str(joined), ScanPlan(thumbnails=False), spool).oddities
 
 
 def test_a_part_of_a_video_has_the_levels_of_the_whole(tmp_path: Path) -> None:

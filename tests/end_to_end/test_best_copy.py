@@ -1,5 +1,6 @@
 """Of the copies of a film the best one is kept, whatever their names, and the tables say why."""
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -16,6 +17,7 @@ from tests.support.runs.curation import curate_here, rows, small_spec
 
 SIZE_PX = (320, 180)
 NUM_FRAMES = 5 * FPS
+LATE_FRAMES = 27
 SEEDS = (3, 4)
 STRIDE = {"clip_len_s": 10.0, "clip_stride_s": 10.0}
 SPEC = small_spec(
@@ -50,6 +52,12 @@ def trimmed(source: Path, target: Path) -> None:
                 output.mux(packet)
 
 
+def late(source: Path, target: Path) -> None:
+    """The film without its first 1.1 seconds, coded again: sampled at other instants."""
+    pictures = itertools.islice(shown(source, width_px=SIZE_PX[0], height_px=SIZE_PX[1]), LATE_FRAMES, None)
+    write_film(target, pictures, time_base=Fraction(1, FPS), encoding=H264)
+
+
 COPIES: dict[str, tuple[Change, set[str]]] = {
     "enlarged": (
         lambda source, target: coded(source, target, size_px=(640, 360)),
@@ -59,6 +67,7 @@ COPIES: dict[str, tuple[Change, set[str]]] = {
     "boxed": (lambda source, target: coded(source, target, bar_px=30), {"sharper", "smaller bars"}),
     "hevc": (lambda source, target: coded(source, target, by=LOW_HEVC), {"sharper", "higher bit rate"}),
     "trimmed": (trimmed, {"longer"}),
+    "late": (late, {"sharper", "longer"}),
 }
 
 

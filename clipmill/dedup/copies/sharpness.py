@@ -11,6 +11,7 @@ _BANDS = 8  # two octaves: what a copy loses first
 _LEAST_BANDS = 4
 _NOISE = 0.05  # squared levels in a band that rounding to whole levels makes
 _LEAST_DETAIL = 0.2  # squared levels in a band, below which a clip says nothing
+_LEAD = 0.1  # copies sampled at other instants differ by less
 _USUAL_BLOCKS = 1.25  # by so much the steps at block borders of copies differ without being seen
 
 Variances = npt.NDArray[np.float32]
@@ -20,8 +21,9 @@ def sharper_by(one: Sketch | None, other: Sketch | None) -> float | None:
     """Returns how much more fine detail ``one`` shows, as a logarithm; negative where it is the ``other``.
 
     0.1 is 10 % more energy in the two octaves below the finest detail that the smaller picture can show,
-    without the last quarter of an octave: there interpolation and coding noise decide. Steps at block borders
-    are no detail. None where a sketch has no detail, the two share no stretch of time, or both are smooth.
+    without the last quarter of an octave: there interpolation and coding noise decide. A lead that comes
+    with steps at block borders counts against its copy. None where a sketch has no detail, the two share no
+    stretch of time, or both are smooth.
     """
     if one is None or other is None or one.detail is None or other.detail is None:
         return None
@@ -39,7 +41,7 @@ def sharper_by(one: Sketch | None, other: Sketch | None) -> float | None:
     if np.maximum(ours, theirs).mean() < _LEAST_DETAIL:
         return None
     ratios = np.log((ours + _NOISE) / (theirs + _NOISE)).clip(-1, 1)
-    return round(float(ratios.mean()) - _more_blocks(one.detail, other.detail), 6)
+    return round(_without_blocks(float(ratios.mean()), _more_blocks(one.detail, other.detail)), 6)
 
 
 def _timing(one: Sketch, other: Sketch) -> Timing | None:
@@ -59,6 +61,15 @@ def _variances(detail: Detail, thinning: int, bands: slice) -> Variances:
     """Of every n-th frame; NaN where its pixels cannot show a band."""
     levels = detail.levels[::thinning, bands]
     return np.where(levels > 0, detail.variances()[::thinning, bands], np.float32(np.nan))
+
+
+def _without_blocks(sharper: float, more_blocks: float) -> float:
+    """How much sharper one copy is, counted against it where blocks may have made its lead.
+
+    Without a lead blocks say nothing: a picture that moves across their grid has steps of its own there.
+    """
+    has_made_it = sharper * more_blocks > 0 and abs(sharper) >= _LEAD
+    return sharper - more_blocks if has_made_it else sharper
 
 
 def _more_blocks(one: Detail, other: Detail) -> float:

@@ -12,7 +12,7 @@ from clipmill.records import DropCause, DroppedSpan, FrameSpan, Split
 from clipmill.shots.shot_boundaries import ShotBoundaries
 from clipmill.shots.shot_clips import Candidate, ClipGrid, RecentTimes, ShotClips
 from clipmill.stages.clip_rules import ClipRules
-from clipmill.stages.cut_finder import CutFinder
+from clipmill.stages.cut_finder import CutFinder, LookingAhead
 from clipmill.timeline import CLOCK_ROUNDING_S
 
 Drop = tuple[FrameSpan, DropCause]
@@ -56,6 +56,7 @@ class ClipSplitter:
         self._limit = rules.limit_clips
         self._needs_cut = not is_by_clock and not rules.entire_scene_as_clip
         self._grid, self._finder = ClipGrid.of(rules), finder
+        self._ahead = finder if isinstance(finder, LookingAhead) else None
         self._times, self._boundaries = RecentTimes(), ShotBoundaries()
         self._open: ShotClips | None = None
         self._num_frames = self._num_final = self._num_shots = 0
@@ -70,7 +71,7 @@ class ClipSplitter:
     @property
     def least_latency_frames(self) -> int:
         """As ``latency_frames``, but before ``look_ahead`` knows it."""
-        return self._finder.least_latency_frames if self._finder else 0
+        return self._ahead.least_latency_frames if self._ahead else self.latency_frames
 
     @property
     def num_decided(self) -> int:
@@ -108,18 +109,18 @@ class ClipSplitter:
     @property
     def num_known(self) -> int:
         """Frames of which ``look_ahead`` knows all hard cuts."""
-        return self._finder.cuts_ahead()[1] if self._finder else self._num_final
+        return self._ahead.cuts_ahead()[1] if self._ahead else self._num_final
 
     def look_ahead(self) -> tuple[list[ClipUpdate], int]:
         """Returns the updates that come if no gradual transition does, and how many frames they decide.
 
         They begin with the clip that the last update left open.
         """
-        if self._finder is None:
+        if self._ahead is None:
             return [], self.num_decided
-        shared = {id(self._finder): self._finder, id(self._kept): [*self._kept], id(self._drops): []}
+        shared = {id(self._ahead): self._ahead, id(self._kept): [*self._kept], id(self._drops): []}
         guess = deepcopy(self, shared)
-        cuts, guess._num_final = self._finder.cuts_ahead()
+        cuts, guess._num_final = self._ahead.cuts_ahead()
         guess._boundaries.add(cuts)
         updates = guess._close(guess._boundaries.close_before(guess._num_final)) + guess._grow()
         return updates, guess.num_decided

@@ -1,6 +1,6 @@
 """The contract of every cut detector: frames and their times in, cuts out, while the video streams by."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,18 +20,6 @@ class CutFinder(Protocol):
         """How far ``num_final`` usually lies behind the last frame fed."""
         ...
 
-    @property
-    def least_latency_frames(self) -> int:
-        """How far the frame of ``cuts_ahead`` usually lies behind the last frame fed."""
-        ...
-
-    def cuts_ahead(self) -> tuple[Cuts, int]:
-        """Returns the cuts seen behind ``num_final``, and the frame below which no further hard cut comes.
-
-        A gradual transition that is still to come may take cuts in.
-        """
-        ...
-
     def no_cut_until(self, frame: int) -> int:
         """Returns the first hard cut seen behind ``frame``, or up to where none was seen.
 
@@ -49,4 +37,21 @@ class CutFinder(Protocol):
 
     def finish(self) -> Cuts:
         """Returns the cuts that are left once the last frame was fed."""
+        ...
+
+
+@runtime_checkable
+class LookingAhead(Protocol):
+    """What a finder may have besides, by which clips are begun before their ends are final."""
+
+    @property
+    def least_latency_frames(self) -> int:
+        """How far the frame of ``cuts_ahead`` usually lies behind the last frame fed."""
+        ...
+
+    def cuts_ahead(self) -> tuple[Cuts, int]:
+        """Returns the cuts seen behind ``num_final``, and the frame below which no further hard cut comes.
+
+        A gradual transition that is still to come may take cuts in.
+        """
         ...

@@ -31,7 +31,7 @@ class NetworkCutFinder:
         self._reader = WindowReader(places)
         self._runs = MarkedRuns(threshold=spec.threshold)
         self._waiting: list[Window] = []
-        self.latency_frames = self.least_latency_frames = WINDOW_FRAMES + network.batch_windows * STRIDE
+        self.latency_frames = WINDOW_FRAMES + network.batch_windows * STRIDE
         self.num_final = 0
         self.num_windows = 0
 
@@ -44,10 +44,6 @@ class NetworkCutFinder:
         self._take(self._reader.feed(thumbnails))
         decided = self._waiting[0].place.kept.start_frame if self._waiting else self._reader.num_decided
         return self._told(decided)
-
-    def cuts_ahead(self) -> tuple[Cuts, int]:
-        """None: the network looks at every frame before a cut is known."""
-        return Cuts((), ()), self.num_final
 
     def no_cut_until(self, frame: int) -> int:
         """Where ``num_final`` is: the network marks ranges only."""

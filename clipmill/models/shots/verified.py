@@ -38,7 +38,7 @@ class VerifiedCutFinder:
         self._doubted: set[int] = set()
         self._gradual: list[FrameSpan] = []  # not yet given
         self._given: list[FrameSpan] = []  # those that may reach beyond num_final
-        self.latency_frames = self.least_latency_frames = self._content.latency_frames + WINDOW_FRAMES
+        self.latency_frames = self._content.latency_frames + WINDOW_FRAMES
         self.num_final = 0
         self.num_windows = 0
 
@@ -53,10 +53,6 @@ class VerifiedCutFinder:
         """Returns what is left once the last frame was fed."""
         self._take(self._content.finish(), self._doubting.finish(), self._sure.finish())
         return self._settled(self._strip.num_frames + 1, is_last=True)
-
-    def cuts_ahead(self) -> tuple[Cuts, int]:
-        """None: the network looks at every frame before a cut is known."""
-        return Cuts((), ()), self.num_final
 
     def no_cut_until(self, frame: int) -> int:
         """Where ``num_final`` is: the network may add a cut."""

@@ -1,14 +1,18 @@
 """Which items the rules of a run reject, from the rows that its stages left. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
+from clipmill.errors import FOREIGN, StageBroken
 from clipmill.planning.nodes import SOURCE, Node, find_column
 from clipmill.stages.base import Rule, Stage
+
+T = TypeVar("T")
 
 RESULT, FINAL, RETRYABLE, CLEARED, LOST = "result", "final", "retryable", "cleared", "lost"
 """Outcomes of a row of the state. A cleared row takes away the failures before it, a lost row the results
@@ -132,8 +136,11 @@ def with_derived(stage: Stage, rows: pa.Table) -> pa.Table:
     derived = [column for column in stage.writes if column.derived]
     if not derived:
         return rows
-    made = stage.published(rows)
+    made = _hooked(stage.name, "published", lambda: stage.published(rows))
     for column in derived:
+        if column.name not in made.column_names or len(made) != len(rows):
+            what = f"{column.name} of each of {len(rows)} rows"
+            raise StageBroken(stage.name, f"published() must return {what}")
         values = made[column.name].cast(column.type)
         place = rows.schema.get_field_index(column.name)
         rows = (
@@ -228,9 +235,24 @@ def _by_hook(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
 
 
 def _hook_verdicts(node: Node, rows: AlignedRows) -> pa.Table | None:
-    if type(node.stage).rejects is Stage.rejects or (table := rows.read_by(node)) is None:
+    if type(node.stage).rejects is Stage.rejects or (node.has_rows and rows.of(node.key) is None):
         return None
-    return node.stage.rejects(table)
+    if (table := rows.read_by(node)) is None:
+        return None
+    verdicts = _hooked(node.key, "rejects", lambda: node.stage.rejects(table))
+    if verdicts is None:
+        return None
+    if len(verdicts) != len(table) or not {"reason", "message"} <= {*verdicts.column_names}:
+        raise StageBroken(node.key, f"rejects() must return reason and message of each of {len(table)} rows")
+    return verdicts
+
+
+def _hooked(key: str, hook: str, call: Callable[[], T]) -> T:
+    """Returns what a stage's own code gives; StageBroken where it raises an error."""
+    try:
+        return call()
+    except FOREIGN as error:
+        raise StageBroken(key, f"{hook}() raised {type(error).__name__}: {error}") from error
 
 
 __all__ = [

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 import pyarrow as pa
 import pytest
 
+from clipmill.errors import StageBroken
 from clipmill.planning.judgement import Rejection, judge
 from clipmill.planning.nodes import Placed
 from clipmill.planning.plan import Plan
@@ -110,6 +111,31 @@ class Brighter(Score):
         return pa.table({"reason": ["seen"] * len(rows), "message": [repr(one) for one in found]})
 
 
+class Misshapen(Hook):
+    """Its code fails, or gives something else than verdicts."""
+
+    name: ClassVar = "misshapen"
+    what: str = "raises"
+
+    def rejects(self, rows: pa.Table) -> pa.Table:
+        if self.what == "raises":
+            raise ZeroDivisionError("no clip is heavy")
+        return pa.table({"reason": ["heavy"]})
+
+
+class Underived(Score):
+    """Its derived column is not there."""
+
+    name: ClassVar = "underived"
+    writes: ClassVar = (
+        Column("weight", pa.float64(), "a weight"),
+        Column("mass", pa.float64(), "from it", derived=True),
+    )
+
+    def rules(self) -> tuple[Rule, ...]:
+        return (Rule("mass", "heavy", max=1.0),)
+
+
 def judged(
     of: Plan, values: Mapping[str, Mapping[str, Sequence[object]]], ids: Sequence[str] = IDS
 ) -> dict[str, Rejection]:
@@ -122,6 +148,25 @@ def lit(**values: object) -> dict[str, Rejection]:
     good: dict[str, object] = {"luma": 0.5, "frames_lit": 9, "kind": "sun", "is_flat": False}
     columns = {name: [value] for name, value in {**good, **values}.items()}
     return judged(plan(Light(most=0.8)), {"light": columns}, ids=[A])
+
+
+@pytest.mark.parametrize(
+    ("stage", "message"),
+    [
+        (Misshapen(), r"misshapen is broken: rejects\(\) raised ZeroDivisionError: no clip is heavy"),
+        (Misshapen(what="short"), r"misshapen is broken: rejects\(\) must return reason and message"),
+        (Underived(), r"underived is broken: published\(\) must return mass of each of 3 rows"),
+    ],
+    ids=["raises", "other rows", "no derived column"],
+)
+def test_code_of_a_stage_that_cannot_judge_is_named(stage: Score, message: str) -> None:
+    made = plan(Light(most=0.8), stage)
+    with pytest.raises(StageBroken, match=message):
+        judged(made, {"light": {"luma": [0.5]}, stage.name: {"weight": [0.5]}}, ids=[A])
+
+
+def test_a_stage_is_not_asked_about_clips_before_it_ran() -> None:
+    assert judged(plan(Light(most=0.8), Misshapen()), {"light": {"luma": [0.5]}}, ids=[A]) == {}
 
 
 def test_a_clip_inside_all_bounds_passes() -> None:

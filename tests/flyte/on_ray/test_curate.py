@@ -19,6 +19,7 @@ from clipmill.specs import CurateSpec
 from tasks.specs import Curation
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import (
+    PYFLYTE,
     ROOT,
     curate_here,
     environment,
@@ -32,7 +33,6 @@ from tests.support.stand_ins.model_server import hashes_frames, model_server
 
 pytestmark = pytest.mark.timeout(600)  # four runs, one of them with Ray, on whatever machine
 
-PYFLYTE = "import sys; from flytekit.clis.sdk_in_container.pyflyte import main; sys.exit(main())"
 SPEC = small_spec()
 NOWHERE = "127.0.0.1:1"
 """As RAY_ADDRESS: whoever starts Ray fails."""

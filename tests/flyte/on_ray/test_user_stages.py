@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runs.curation import ROOT, environment, published_files
+from tests.support.runs.curation import PYFLYTE, ROOT, environment, published_files
 from tests.support.stages.users_package import (
     PACKAGE,
     Workplace,
@@ -15,7 +15,6 @@ from tests.support.stages.users_package import (
 
 pytestmark = pytest.mark.timeout(400)
 
-PYFLYTE = "import sys; from flytekit.clis.sdk_in_container.pyflyte import main; sys.exit(main())"
 DARK = {"use": f"{PACKAGE}.dark:DarkFilter", "threshold": 0.2}
 
 

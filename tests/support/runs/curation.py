@@ -19,6 +19,8 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 
 ROOT = Path(__file__).parents[3]
+PYFLYTE = "import sys; from flytekit.clis.sdk_in_container.pyflyte import main; sys.exit(main())"
+"""The program ``pyflyte``, for ``python -c``."""
 Row = dict[str, object]
 OF_ONE_RUN = re.compile(r"lease\.json|work/\d{8}T\d{6}\.\d{6}Z-")
 

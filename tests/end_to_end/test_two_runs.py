@@ -66,7 +66,7 @@ def check_snapshot(output: Path, spec: CurateSpec) -> None:
     assert json.loads((output / "manifest.json").read_text())["funnel"]["found"]["items"] == 1
 
 
-@pytest.mark.parametrize("moment", ["/state/encode/", "/work/dedup/"], ids=["streaming", "comparing clips"])
+@pytest.mark.parametrize("moment", ["state/encode/", "work/dedup/"], ids=["streaming", "comparing clips"])
 def test_a_run_that_stood_still_past_its_lease_publishes_nothing(
     source: Path, tmp_path: Path, process: RunProcess, moment: str
 ) -> None:

@@ -19,10 +19,11 @@ OLD = f"{now() - timedelta(days=2):%Y%m%dT%H%M%S.%fZ}-1f2e3d4c"
 
 @pytest.fixture
 def work(output: Path) -> Path:
+    work = layout.work_dir(str(output))
     for name in (OWN, RECENT, OLD, "dedup"):
-        store.put_bytes(f"{output}/work/{name}/a/ids.parquet", b"x")
-    store.put_bytes(f"{output}/work/sources-abc.json", b"x")
-    return output / "work"
+        store.put_bytes(layout.join(work, name, "a", "ids.parquet"), b"x")
+    store.put_bytes(layout.join(work, "sources-abc.json"), b"x")
+    return Path(work)
 
 
 def test_folders_of_runs_a_day_ago_are_swept(output: Path, work: Path) -> None:

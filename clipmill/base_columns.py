@@ -66,5 +66,18 @@ RESERVED = {
 }
 """Grain -> names that a stage of that grain must not write."""
 
+RESERVED_JSON = {
+    "clip": frozenset(
+        {
+            "span_uuid", "source_video", "duration_span", "width_source", "height_source", "framerate_source",
+            "source", "errors", "windows", "valid",
+        }
+    ),
+    "window": frozenset({"start_frame", "end_frame"}),
+    "video": frozenset[str](),
+    "run": frozenset[str](),
+}  # fmt: skip
+"""Grain -> names in the documented JSON of its items that no stage may write."""
+
 STATE_COLUMNS = frozenset({"id", "stage_digest", "outcome", "run_id", "effects"})
 """Names that every row of the state has beside a stage's own columns."""

@@ -37,6 +37,24 @@ from collections.abc import Sequence
 FOREIGN = (Exception, SystemExit)
 """What code of a user or of a library may raise: ``sys.exit()`` there must not end the run."""
 
+MESSAGE_CHARACTERS = 1000
+_CONTROL = {code: " " for code in (*range(9), *range(11, 32), 127)}
+
+
+def said_by(error: BaseException) -> str:
+    """Returns class and message of an error of foreign code, as ``plain_text``."""
+    try:
+        text = str(error)
+    except FOREIGN:
+        text = "its message cannot be read"
+    return plain_text(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def plain_text(text: str, most: int = MESSAGE_CHARACTERS) -> str:
+    """Returns a message that every table, log and terminal takes: UTF-8, no control codes, not too long."""
+    plain = text.translate(_CONTROL).encode("utf-8", "replace").decode()
+    return plain if len(plain) <= most else f"{plain[: most - 4]} ..."
+
 
 class ClipmillError(Exception):
     """Root of the tree."""

@@ -14,7 +14,8 @@ from clipmill.curation.run import RunOptions, run_curation
 from clipmill.dataset.exports.embeddings import algorithm_of, embedders
 from clipmill.dataset.reading import PublishedDataset, open_dataset
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.run import Engine, check_machine, has_ray, join_cluster, stream
+from clipmill.engine.machine_check import Engine, check_machine, has_ray, join_cluster
+from clipmill.engine.run import stream
 from clipmill.errors import RunStopped, SpecError
 from clipmill.intake.admission import first_work
 from clipmill.intake.inspection import inspect_all

@@ -6,7 +6,7 @@ import sys
 from typing import cast
 
 from clipmill.curation.run import stream_work
-from clipmill.engine.run import Engine
+from clipmill.engine.machine_check import Engine
 from clipmill.intake.admission import remaining
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.runs.termination import terminable

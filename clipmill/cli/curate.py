@@ -9,7 +9,7 @@ from clipmill.cli.exits import end_code
 from clipmill.cli.options import Set, Spec, spec_of_options
 from clipmill.cli.progress import Mode, shown
 from clipmill.curation.run import RunOptions, planned_run, run_curation
-from clipmill.engine.run import Engine, join_cluster
+from clipmill.engine.machine_check import Engine, join_cluster
 from clipmill.runs.termination import stoppable
 from clipmill.sandbox.pool import kept_processes
 

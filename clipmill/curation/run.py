@@ -16,8 +16,8 @@ from clipmill.dataset.collect import Collected, collected
 from clipmill.dataset.kept import kept_clips
 from clipmill.dataset.snapshots.record import check_standing
 from clipmill.engine.chunk import Chunk
+from clipmill.engine.machine_check import Engine, check_machine
 from clipmill.engine.record import stream_recorded
-from clipmill.engine.run import Engine, check_machine
 from clipmill.errors import SpecError
 from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest

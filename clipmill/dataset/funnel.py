@@ -14,7 +14,7 @@ from clipmill.dataset.coverage import covered_by_source
 from clipmill.outcomes.funnel import Count, Counts, Funnel
 from clipmill.outcomes.run_end import merged
 from clipmill.planning.plan import Plan
-from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, SOUND, STATUS
+from clipmill.stages.columns import CAPTION, ENHANCED_CAPTION, SOUND, STATUS
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from clipmill.outcomes.funnel import Funnel
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import ModelRef, Stage
-from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION, FILE
+from clipmill.stages.columns import CAPTION, ENHANCED_CAPTION, FILE
 from clipmill.stages.roles import EmbedderStage
 from clipmill.storage.filesystems import is_http
 from clipmill.storage.urls import without_secrets

@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 from clipmill import layout
 from clipmill.engine.chunk import Chunk
-from clipmill.engine.run import Engine, StreamReport, StreamRun
+from clipmill.engine.machine_check import Engine
+from clipmill.engine.run import StreamReport, StreamRun
 from clipmill.engine.work import Work
 from clipmill.errors import EngineDied, StageBroken, StoreOutage, WorkerDied
 from clipmill.machine import num_cores

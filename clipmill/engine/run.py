@@ -4,8 +4,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from typing import Literal
 
 import pyarrow as pa
 
@@ -16,25 +14,22 @@ from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import OperatorNode, build_operators
 from clipmill.engine.inline import run_inline
 from clipmill.engine.known_rows import known_of
+from clipmill.engine.machine_check import Engine, check_machine
 from clipmill.engine.metrics import StageMetric
 from clipmill.engine.progress import Progress
 from clipmill.engine.stage_log import log_chunk
 from clipmill.engine.state_writer import StateWriter
 from clipmill.engine.work import Work
-from clipmill.errors import ClipmillError, SpecError, WorkerDied
+from clipmill.errors import ClipmillError, WorkerDied
 from clipmill.machine import num_cores
-from clipmill.media.encode.availability import check_encoder
 from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.outcomes.run_end import Tally
 from clipmill.planning.plan import Plan
 from clipmill.progress import LogStatus, Show
 from clipmill.runs.termination import stops_here
 from clipmill.stages.base import apply_verbose
-from clipmill.stages.roles import EncoderStage
 from clipmill.state.file_places import with_folders
 from clipmill.state.store import ResultStore
-
-Engine = Literal["inline", "ray"]
 
 
 @dataclass(frozen=True)
@@ -185,38 +180,6 @@ class StreamRun:
         self._failures.saw(chunk)
 
 
-def join_cluster() -> None:
-    """Joins the Ray cluster of ``RAY_ADDRESS``, else one that runs on this machine, else starts one here.
-
-    SpecError without Ray, and where the cluster does not answer.
-    """
-    _check_ray()
-    from clipmill.engine.ray_engine import join
-
-    join()
-
-
-def _check_ray() -> None:
-    if not has_ray():
-        raise SpecError("the engine ray needs Ray, which is not installed: pip install 'clipmill[ray]'")
-
-
-def check_machine(plan: Plan, engine: Engine) -> None:
-    """Raises SpecError or ModelUnavailable for what a run needs and this machine does not have."""
-    if engine == "ray":
-        _check_ray()
-    encoder = plan.encoder
-    if encoder in plan.running and encoder and isinstance(encoder.stage, EncoderStage):
-        check_encoder(encoder.stage.options())
-    for stage in plan.stages:
-        stage.check(num_gpus=_num_gpus(engine))
-
-
-def has_ray() -> bool:
-    """Returns True if Ray is installed."""
-    return find_spec("ray") is not None
-
-
 def run_graph(
     items: Sequence[Work],
     plan: Plan,
@@ -249,15 +212,6 @@ def run_graph(
         notes_uri=notes_uri,
     )
     return run_on_ray(nodes, chunks, notes_uri=notes_uri)
-
-
-def _num_gpus(engine: Engine) -> float:
-    """GPUs that the workers may use: of the Ray cluster, or of this machine."""
-    if engine == "ray":
-        from clipmill.engine.ray_engine import cluster_gpus
-
-        return cluster_gpus()
-    return float(num_gpus_here())
 
 
 def _one_worker(nodes: Sequence[OperatorNode], plan: Plan) -> set[str]:

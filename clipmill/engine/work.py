@@ -15,7 +15,8 @@ class Work:
     ``video_lacks`` holds those of the video itself. ``repaired_times`` is what the scan said of times that it
     made up; clips are cut by the same times. ``traits`` are those of its split, which options may depend on;
     None where the scan is not through. ``is_plain`` says that the scan found nothing unusual.
-    ``source_values`` are those of the columns about sources that stages read.
+    ``source_values`` are those of the columns about sources that stages read. ``failed_measures`` maps the
+    function of a Measure to the first error that it raised.
     """
 
     source: SourceFile
@@ -28,6 +29,7 @@ class Work:
     traits: str | None = None
     is_plain: bool = False
     source_values: Mapping[str, object] = field(default_factory=dict[str, object])
+    failed_measures: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def lacks_split(self) -> bool:

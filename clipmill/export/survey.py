@@ -13,7 +13,7 @@ from clipmill.export.sample_rows import Columns
 from clipmill.export.samples import Tally, Wanted, samples
 from clipmill.export.snapshot_rows import SnapshotRows, snapshot_rows
 from clipmill.export.spec import ExportSpec
-from clipmill.stages.column_roles import CAPTION, ENHANCED_CAPTION
+from clipmill.stages.columns import CAPTION, ENHANCED_CAPTION
 from clipmill.storage import store
 
 _TEXT_ROLES = (ENHANCED_CAPTION, CAPTION)

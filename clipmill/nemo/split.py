@@ -8,7 +8,7 @@ import typer
 import yaml
 
 from clipmill.cli.curate import curate
-from clipmill.engine.run import Engine
+from clipmill.engine.machine_check import Engine
 from clipmill.errors import SpecError
 from clipmill.media.encode.availability import trial
 from clipmill.models.runtime.devices import num_gpus_here

@@ -19,6 +19,7 @@ from clipmill.errors import (
     StoreError,
     TransientStoreError,
     UnreadableVideo,
+    plain_text,
 )
 from clipmill.limits import LimitsSpec
 from clipmill.records import VideoReason
@@ -26,6 +27,7 @@ from clipmill.stages.worker import Failed
 
 TRACEBACK_FRAMES = 6
 """Frames of a traceback that a message keeps, the innermost ones."""
+TRACEBACK_CHARACTERS = 4000
 STORE_RETRY_S = 2.0
 """A store that failed for longer was asked again by its own client: another attempt would double that."""
 ENDPOINT_ERROR = "endpoint_error"
@@ -95,7 +97,7 @@ def named(error: Exception, uri: str) -> str:
 def last_frames(error: BaseException) -> str:
     """Returns the last frames of an error's traceback, with those of its process where it has notes."""
     lines = traceback.format_exception(error)
-    return "".join(lines[-TRACEBACK_FRAMES:]).rstrip()
+    return plain_text("".join(lines[-TRACEBACK_FRAMES:]).rstrip(), TRACEBACK_CHARACTERS)
 
 
 def _of_store(error: StoreError) -> VideoReason:

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
-from clipmill.errors import FOREIGN, StageBroken
+from clipmill.errors import FOREIGN, StageBroken, said_by
 from clipmill.planning.nodes import SOURCE, Node, find_column
-from clipmill.stages.base import Rule, Stage
-
-T = TypeVar("T")
+from clipmill.stages.base import Column, Rule, Stage
 
 RESULT, FINAL, RETRYABLE, CLEARED, LOST = "result", "final", "retryable", "cleared", "lost"
 """Outcomes of a row of the state. A cleared row takes away the failures before it, a lost row the results
@@ -138,10 +136,7 @@ def with_derived(stage: Stage, rows: pa.Table) -> pa.Table:
         return rows
     made = _hooked(stage.name, "published", lambda: stage.published(rows))
     for column in derived:
-        if column.name not in made.column_names or len(made) != len(rows):
-            what = f"{column.name} of each of {len(rows)} rows"
-            raise StageBroken(stage.name, f"published() must return {what}")
-        values = made[column.name].cast(column.type)
+        values = _derived(stage, made, column, len(rows))
         place = rows.schema.get_field_index(column.name)
         rows = (
             rows.append_column(column.name, values)
@@ -149,6 +144,17 @@ def with_derived(stage: Stage, rows: pa.Table) -> pa.Table:
             else rows.set_column(place, column.name, values)
         )
     return rows
+
+
+def _derived(stage: Stage, made: pa.Table | None, column: Column, num_rows: int) -> pa.ChunkedArray:
+    """A column of what ``published`` returned. StageBroken unless it has it for each row, in its type."""
+    if made is None or column.name not in made.column_names or len(made) != num_rows:
+        raise StageBroken(stage.name, f"published() must return {column.name} of each of {num_rows} rows")
+    try:
+        return made[column.name].cast(column.type)
+    except pa.ArrowException as error:
+        cause = f"published() returned no {column.type} in {column.name}: {said_by(error)}"
+        raise StageBroken(stage.name, cause) from error
 
 
 def _failures(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
@@ -247,12 +253,15 @@ def _hook_verdicts(node: Node, rows: AlignedRows) -> pa.Table | None:
     return verdicts
 
 
-def _hooked(key: str, hook: str, call: Callable[[], T]) -> T:
-    """Returns what a stage's own code gives; StageBroken where it raises an error."""
+def _hooked(key: str, hook: str, call: Callable[[], pa.Table | None]) -> pa.Table | None:
+    """Returns the table that a stage's own code gives; StageBroken where it fails or gives something else."""
     try:
-        return call()
+        made = call()
     except FOREIGN as error:
-        raise StageBroken(key, f"{hook}() raised {type(error).__name__}: {error}") from error
+        raise StageBroken(key, f"{hook}() raised {said_by(error)}") from error
+    if made is not None and not isinstance(cast(object, made), pa.Table):
+        raise StageBroken(key, f"{hook}() returned {type(made).__name__}: let it return a table")
+    return made
 
 
 __all__ = [

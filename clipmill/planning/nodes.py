@@ -1,5 +1,6 @@
 """A stage in its place in a run."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -22,6 +23,10 @@ BARRIERS = (DEDUP,)
 NO_COLUMNS = pa.schema([])
 SOURCE = "source."
 """Key of the columns that users have of their sources; no stage can have it."""
+IS_KEY = re.compile(r"\w[\w.-]{0,63}")
+"""What a key looks like: it names folders of the state and tables of the database."""
+RESERVED_KEYS = frozenset({"inspect", "verify", "attempts", "source", *BARRIERS})
+"""Words that stand for something else where a key could: folders of the state, sources, barriers."""
 
 
 @dataclass(frozen=True)

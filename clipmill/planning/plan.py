@@ -25,6 +25,7 @@ from clipmill.stages.roles import (
     WindowStage,
     WriterStage,
 )
+from clipmill.storage import store
 from clipmill.storage.source_columns import SourceColumns, read_source_columns
 
 INSPECT_VERSION = 1
@@ -164,7 +165,7 @@ def plan_of(stages: Sequence[Stage | Placed], *, limits: LimitsSpec) -> Plan:
     nodes = build_nodes([*settings, *rest], windows=windows.places_digest(), source=fields)
     if options is None:
         raise SpecError("the pipeline has no reader: add a VideoReader as its first stage")
-    output = writer.output() if writer else None
+    output = _absolute(writer.output()) if writer else None
     extractor = next(node for node in nodes if isinstance(node.stage, ExtractorStage))
     kept = [
         node for node in nodes if node.stage.grain in ("clip", "window", "video") and node is not extractor
@@ -185,6 +186,12 @@ def options_columns(source: SourceOptions, schema: pa.Schema | None = None) -> S
     """Returns the columns of a source's ``metadata``."""
     assert source.metadata
     return read_source_columns(source.metadata, root=source.path, schema=schema)
+
+
+def _absolute(output: OutputOptions) -> OutputOptions:
+    """A stage's code may change the folder of its process; the output stays where it was."""
+    places = {"output_path": output.output_path, "input_path": output.input_path}
+    return replace(output, **{name: store.normalise(place) for name, place in places.items() if place})
 
 
 def _with_defaults(placed: Sequence[Placed]) -> list[Placed]:

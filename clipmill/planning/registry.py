@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
-from clipmill.errors import FOREIGN, SpecError
+from clipmill.errors import FOREIGN, SpecError, said_by
 from clipmill.stages.base import Stage, StageSpec
 from clipmill.stages.fault_words import faults_in_words, free_fields, nearest
 
@@ -137,7 +137,7 @@ def _found(use: str) -> tuple[ModuleType, str]:
 
 
 def _cause(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return " ".join(said_by(error).split())
 
 
 def _checked(use: str, module: ModuleType, name: str) -> StageClass:

@@ -10,7 +10,7 @@ from clipmill.report.limits import length_limit, node_limits
 from clipmill.report.plan_records import CaptionColumns, PlanView, PublishedColumn, StageColumns
 from clipmill.report.threshold_places import threshold_places
 from clipmill.stages.base import Column, Grain
-from clipmill.stages.column_roles import CAPTION, CARD, ENHANCED_CAPTION, FILE, STATUS
+from clipmill.stages.columns import CAPTION, CARD, ENHANCED_CAPTION, FILE, STATUS
 from clipmill.stages.roles import EncoderStage
 from clipmill.storage.source_columns import PREFIX
 

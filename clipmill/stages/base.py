@@ -6,7 +6,7 @@ The planner, the engine, the state, the tables, the JSON, the report and the com
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, cast, get_args
 
 import pyarrow as pa
 
@@ -48,6 +48,17 @@ from clipmill.stages.worker import (
 
 Grain = Literal["run", "video", "clip", "window"]
 S = TypeVar("S", bound="Stage")
+
+_CHOICES = {
+    "grain": get_args(Grain),
+    "runs_on": ("passed", "all"),
+    "on_failure": ("keep", "drop"),
+    "code": ("source", "version"),
+}
+"""Attribute of a class of stages -> what it may be."""
+
+_IN_A_SPEC = frozenset({"use", "key", "after"})
+"""Words beside the parameters in a spec's list of stages."""
 
 __all__ = [
     "BOUND", "IGNORED", "LIMIT", "MIN_CLIP_S", "SPEED", "VERDICT", "Affects", "Artifact", "Batch", "Column",
@@ -238,18 +249,25 @@ def _is_empty(cls: type[Stage]) -> bool:
 
 
 def _check_class(cls: type[Stage]) -> None:
-    if not cls.name:
+    if not cls.name or not isinstance(cast(object, cls.name), str):
         raise TypeError(f'{cls.__name__} has no name: add `name: ClassVar = "..."`')
     if not hasattr(cls, "grain"):
         raise TypeError(f'{cls.__name__} has no grain: add `grain: ClassVar = "clip"`')
-    names = [column.name for column in cls.writes]
+    for attribute, known in _CHOICES.items():
+        if (value := getattr(cls, attribute)) not in known:
+            raise TypeError(f"{cls.__name__}.{attribute} is {value!r}: take {' or '.join(known)}")
+    if not isinstance(cast(object, cls.version), int):
+        raise TypeError(f"{cls.__name__}.version is {cls.version!r}: take a whole number")
+    if cls.grain == "run" and cls.writes:
+        raise TypeError(f'{cls.__name__} is of the grain run and writes columns: take the grain "clip"')
+    names = [column.name.lower() for column in cls.writes]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise TypeError(f"{cls.__name__} writes column {min(twice)} twice")
+        raise TypeError(f"{cls.__name__} writes column {min(twice)} twice; capitals make no other name")
 
 
 def _check_fields(cls: type[Stage]) -> None:
     """Raises TypeError for a mark without a default, a lost mark, or a field named like a part of Stage."""
-    reserved = {name for name, _ in inspect.getmembers(Stage)} - set(Stage.model_fields)
+    reserved = {name for name, _ in inspect.getmembers(Stage)} - set(Stage.model_fields) | _IN_A_SPEC
     for name, field in cls.model_fields.items():
         marks = marks_of(field)
         if marks and field.is_required():
@@ -257,7 +275,8 @@ def _check_fields(cls: type[Stage]) -> None:
         if lost := _marks_above(cls, name) - marks:
             raise TypeError(f"{cls.__name__}.{name} is declared again without its mark {_named(lost)}")
         if name in reserved:
-            raise TypeError(f"{cls.__name__}.{name} hides Stage.{name}: give the field another name")
+            what = "what a spec says of every stage" if name in _IN_A_SPEC else f"Stage.{name}"
+            raise TypeError(f"{cls.__name__}.{name} hides {what}: give the field another name")
 
 
 def _marks_above(cls: type[Stage], name: str) -> frozenset[Mark]:

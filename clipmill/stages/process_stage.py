@@ -7,7 +7,7 @@ import pyarrow as pa
 from pydantic import field_serializer
 
 from clipmill.stages.base import Column, Frames, Grain, Reads, Resources, Stage
-from clipmill.stages.column_roles import ERRORS
+from clipmill.stages.columns import ERRORS
 from clipmill.stages.roles import EncoderStage
 
 OVERRIDES = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 MAX_RATE = 1000
 RATE_DENOMINATOR = 1000
@@ -79,6 +79,8 @@ class Measure:
         module, colon, name = self.function.partition(":")
         if not (module and colon and name.isidentifier()):
             raise ValueError(f"Measure.function must look like package.module:name, got {self.function!r}")
+        if not all(isinstance(cast(object, length), int) and length >= 0 for length in self.shape):
+            raise ValueError(f"Measure.shape must hold lengths of 0 or more, got {self.shape}")
 
 
 @dataclass(frozen=True)

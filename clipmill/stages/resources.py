@@ -1,5 +1,6 @@
 """What one worker of a stage needs of a machine."""
 
+import math
 from dataclasses import InitVar, dataclass
 
 
@@ -25,6 +26,10 @@ class Resources:
     def __post_init__(self, nvdecs: int, nvencs: int, entire_gpu: bool) -> None:
         if (nvdecs or nvencs or entire_gpu) and not self.requires_gpu:
             object.__setattr__(self, "gpus", 1.0)
+        if min(self.cpus, self.gpus, self.gpu_memory_gb) < 0 or not math.isfinite(self.cpus + self.gpus):
+            raise ValueError(f"Resources needs cpus, gpus and gpu_memory_gb of 0 or more, got {self}")
+        if self.batch_items < 1 or (self.max_workers is not None and self.max_workers < 1):
+            raise ValueError(f"Resources needs batch_items and max_workers of 1 or more, got {self}")
 
     @property
     def requires_gpu(self) -> bool:

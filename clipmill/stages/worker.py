@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,10 @@ class Failed:
     message: str
     limit: str = ""
     limit_value: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(FailureKind) or not self.reason:
+            raise ValueError(f"Failed needs a kind, final or retryable, and a reason, got {self}")
 
 
 @dataclass(frozen=True)

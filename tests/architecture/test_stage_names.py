@@ -10,8 +10,8 @@ import pytest
 from clipmill.base_columns import CLIP_FATE, CLIP_PLACE, DUPLICATES, WINDOW_PLACE
 from clipmill.dataset.schemas import REJECTIONS, SHOTS, TABLES, VIDEOS
 from clipmill.planning.registry import BUILT_IN
-from clipmill.stages import column_roles
 from clipmill.stages.base import Stage
+from clipmill.stages.columns import ROLES
 from clipmill.state.schema import OUTCOME
 
 LIBRARY = Path(__file__).parents[2] / "clipmill"
@@ -30,7 +30,7 @@ WORDS = {
     *(name for schema in (CLIP_FATE, CLIP_PLACE, DUPLICATES, WINDOW_PLACE) for name in schema.names),
     *(name for schema in (REJECTIONS, SHOTS, VIDEOS, OUTCOME) for name in schema.names),
     *TABLES,
-    *(value for name, value in vars(column_roles).items() if name.isupper()),
+    *ROLES,
     "embedding", "sketch",  # columns of the documented embedding files
     "frames", "thumbnails", "motion",  # kinds of reads
     "framerate", "height", "revision", "width",  # properties of videos and models

@@ -36,7 +36,7 @@ from clipmill.report.plan_records import NO_STAGES, ScoreLimit
 from clipmill.report.plan_view import plan_view
 from clipmill.report.sections.gallery import clip_views
 from clipmill.stages.base import Column, Rule, Stage
-from clipmill.stages.column_roles import FILE
+from clipmill.stages.columns import FILE
 from tests.support.rendered_report import OPTIONS, embedded, render
 from tests.support.report_tables import drawn_run, table
 from tests.support.stages.report_stages import (

@@ -5,9 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from clipmill.base_columns import RESERVED_JSON
 from clipmill.dataset.assemble import Tables
+from clipmill.errors import FOREIGN, StageBroken, said_by
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.stages.base import Stage
 from clipmill.state.splits import Row
 from clipmill.storage.source_columns import PREFIX, plain_value
 
@@ -89,7 +92,21 @@ def _add_stages(content: Content, row: Row, plan: Plan, grain: str) -> None:
             own = dict(_own(node, row))
             for path, value in _values(node, own):
                 _put(content, path, value)
-            content.update(node.stage.documented(own))
+            content.update(_documented(node, own))
+
+
+def _documented(node: Node, own: Row) -> Mapping[str, object]:
+    """What a stage adds to the JSON. StageBroken where its code fails or gives what JSON cannot hold."""
+    if type(node.stage).documented is Stage.documented:
+        return {}
+    try:
+        more = node.stage.documented(own)
+        json.dumps(more)
+    except FOREIGN as error:
+        raise StageBroken(node.key, f"documented() raised {said_by(error)}") from error
+    if taken := sorted(more.keys() & RESERVED_JSON[node.stage.grain]):
+        raise StageBroken(node.key, f"documented() gives {taken[0]}, which is not its own")
+    return more
 
 
 def _own(node: Node, row: Row) -> Iterator[tuple[str, object]]:

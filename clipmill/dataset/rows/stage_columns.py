@@ -13,7 +13,7 @@ from clipmill.dataset.schemas import table_columns
 from clipmill.planning.judgement import RESULT, AlignedRows
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
-from clipmill.stages.column_roles import ERRORS, FILE
+from clipmill.stages.columns import ERRORS, FILE
 
 
 def stage_columns(

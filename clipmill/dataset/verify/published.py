@@ -9,7 +9,7 @@ from clipmill.dataset.snapshots.record import named_snapshot, read_manifest
 from clipmill.errors import SpecError, StoreError
 from clipmill.planning.registry import stage_class
 from clipmill.stages.base import Stage
-from clipmill.stages.column_roles import DIGEST, FILE, SIZE
+from clipmill.stages.columns import DIGEST, FILE, SIZE
 
 Fields = Mapping[str, object]
 

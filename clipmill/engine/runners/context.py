@@ -97,14 +97,18 @@ class WorkerContext:
         """Stores a file of an item; returns its path relative to the output.
 
         ``place`` fills the fields of the artefact's path that tell several files of an item apart. SpecError
-        for an item that is not of this call; OutputFault where the output cannot be written.
+        for an item that is not of this call, a field that the path does not have, and anything but bytes or a
+        path of a file; OutputFault where the output cannot be written.
         """
         known = self._places.get(item_id)
         if known is None:
             raise SpecError(
                 f"stage {self._node.key} puts a file of {item_id}, which is not an item of this call"
             )
-        path = artifact_path(self._artifact(artifact), {**known, **place})
+        if not isinstance(cast(object, data), bytes) and not (isinstance(data, Path) and data.is_file()):
+            what = f"{data}, which is no file" if isinstance(data, Path) else type(data).__name__
+            raise SpecError(f"stage {self._node.key} puts {what}: give bytes, or the Path of a file")
+        path = artifact_path(self._artifact(artifact), known, place)
         path = layout.in_folder(path, self._node.folder)
         if self._output_uri is None:
             self._files[path] = data if isinstance(data, bytes) else data.read_bytes()
@@ -140,9 +144,16 @@ def place_of(item: Item) -> dict[str, str]:
     return place
 
 
-def artifact_path(artifact: Artifact, place: Mapping[str, str | int]) -> str:
-    """Returns the relative path of an item's file. SpecError for one that leaves the output."""
-    return _inside(artifact.path.format_map(place), artifact.name)
+def artifact_path(artifact: Artifact, item: Mapping[str, str], place: Mapping[str, str | int]) -> str:
+    """Returns the relative path of an item's file; ``place`` fills the fields that no item does.
+
+    SpecError for a path that leaves the output, and for a field that has no value or that no path has.
+    """
+    if unknown := sorted(place.keys() - artifact.fields):
+        raise SpecError(f"the path of {artifact.name} has no {{{unknown[0]}}}: {artifact.path}")
+    if missing := sorted(artifact.fields - item.keys() - place.keys()):
+        raise SpecError(f"put() needs {missing[0]}=... for the path of {artifact.name}: {artifact.path}")
+    return _inside(artifact.path.format_map({**item, **place}), artifact.name)
 
 
 def _inside(path: str, name: str) -> str:

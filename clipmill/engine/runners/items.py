@@ -144,7 +144,7 @@ def _item(
         columns=columns,
         more_frames=tuple(more),
     )
-    return item, _failure(node, frames, measures)
+    return item, _failure(node, frames, measures, chunk.work.failed_measures)
 
 
 def frames_of(samples: ClipSamples | None, clip: ClipSpan) -> FrameSamples:
@@ -159,11 +159,18 @@ def _samples(chunk: Chunk, read: object, index: int) -> ClipSamples | None:
     return found[index] if found else None
 
 
-def _failure(node: Node, frames: ClipSamples | None, measures: Sequence[ClipSamples | None]) -> Failed | None:
+def _failure(
+    node: Node,
+    frames: ClipSamples | None,
+    measures: Sequence[ClipSamples | None],
+    causes: Mapping[str, str],
+) -> Failed | None:
     wanted = node.reads.frames
     if wanted is not None and (frames is None or not len(frames.frames)):
         rate = float(wanted.fps)
         return Failed("final", NO_FRAMES, f"no sampled frame at {rate:g} a second inside the clip")
-    if any(one.has_failed for one in measures if one):
-        return Failed("retryable", MEASURE_FAILED, "a function that measures frames raised an error")
+    for read, samples in zip(node.reads.measures, measures, strict=True):
+        if samples and samples.has_failed:
+            cause = causes.get(read.function, f"{read.function} failed on a frame of the clip")
+            return Failed("retryable", MEASURE_FAILED, f"stage {node.key}: measure {cause}")
     return None

@@ -28,6 +28,7 @@ from clipmill.errors import (
     CodecChildTimeout,
     StageBroken,
     StoreError,
+    said_by,
 )
 from clipmill.outcomes import failures
 from clipmill.planning.nodes import Node
@@ -126,7 +127,7 @@ def open_worker(node: Node, context: WorkerContext) -> Worker | StreamWorker:
     except (ClipmillError, MemoryError):
         raise
     except FOREIGN as error:
-        raise StageBroken(node.key, f"open() raised {type(error).__name__}: {error}") from error
+        raise StageBroken(node.key, f"open() raised {said_by(error)}") from error
     if not (callable(opened) or is_stream(opened)):
         raise StageBroken(node.key, f"open() returned {type(opened).__name__}, which cannot be called")
     return opened
@@ -141,7 +142,7 @@ def failure_of(key: str, error: Exception | SystemExit) -> Failed:
     """Returns what an exception of a stage's own means: the next run tries again."""
     if isinstance(error, _PASSED_ON) or (isinstance(error, OSError) and error.errno in DISK_ERRNOS):
         return failures.failure_of(error, uri=f"stage {key}")
-    text = f"stage {key}: {type(error).__name__}: {error}"
+    text = f"stage {key}: {said_by(error)}"
     return Failed("retryable", STAGE_ERROR, f"{text}\n{failures.last_frames(error)}")
 
 

@@ -5,7 +5,7 @@ import logging
 import weakref
 from typing import cast
 
-from clipmill.errors import FOREIGN, ClipmillError, SpecError, StageBroken
+from clipmill.errors import FOREIGN, ClipmillError, SpecError, StageBroken, said_by
 from clipmill.stages.process_stage import TaskProcessor
 from clipmill.stages.processing_stage import ProcessingStage
 from clipmill.tasks.video import VideoTask
@@ -55,11 +55,11 @@ def _set_up(key: str, stage: AnyStage) -> None:
         except (ClipmillError, MemoryError):
             raise
         except FOREIGN as error:
-            raise StageBroken(key, f"{step.__name__}() raised {type(error).__name__}: {error}") from error
+            raise StageBroken(key, f"{step.__name__}() raised {said_by(error)}") from error
 
 
 def _tear_down(key: str, stage: AnyStage) -> None:
     try:
         stage.teardown()
     except FOREIGN as error:  # its work is done and kept
-        logger.warning("stage %s: teardown() raised %s: %s", key, type(error).__name__, error)
+        logger.warning("stage %s: teardown() raised %s", key, said_by(error))

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
+from clipmill.errors import plain_text
 from clipmill.planning.judgement import RESULT
 from clipmill.planning.nodes import Node
 from clipmill.stages.base import Column, Failed, Item, Results
@@ -17,6 +18,10 @@ from clipmill.state.schema import schema_of
 STAGE_ERROR = "stage_error"
 BAD_RESULT = "bad_result"
 """Reasons of a stage's own failures: what it raised, and what it answered."""
+
+
+MOST_CHARACTERS = 6000
+"""Of a message, with the frames of its traceback."""
 
 
 class BadResults(ValueError):
@@ -139,6 +144,8 @@ def _rows(
     for name in ("reason", "message", "limit", "limit_value"):
         own = columns[name].to_pylist() if name in columns else [None] * count
         why = [getattr(failed[index], name) if index in failed else own[index] for index in range(count)]
+        if name in ("reason", "message"):
+            why = [one if one is None else plain_text(one, MOST_CHARACTERS) for one in why]
         values[name] = pa.array(
             [None if one == "" and name == "limit" else one for one in why], schema.field(name).type
         )

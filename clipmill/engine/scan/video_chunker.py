@@ -68,7 +68,7 @@ class VideoChunker:
         ready = [clip for clip in self._waiting if clip.frames.end_frame <= self.buffer.num_complete]
         self._waiting = self._waiting[len(ready) :]
         if ready:
-            work = replace(self._work, repaired_times=before.repaired_times)
+            work = _scanned(self._work, before)
             yield from self._chunks(work, ready, reached=self._reached())
         self.buffer.drop_before(self._needed_from())
         self._has_dropped = True
@@ -80,7 +80,7 @@ class VideoChunker:
         outcome = self._splitting.finish(facts, self.buffer) if self._splitting else None
         if outcome is not None and self._splitting is not None:
             self._waiting += outcome.clips[self._splitting.num_told :]
-        work = replace(self._work, repaired_times=facts.repaired_times)
+        work = _scanned(self._work, facts)
         if self._splitting:
             work = replace(work, traits=traits_of(facts))
         for chunk in self._chunks(work, self._waiting, reached=1.0):
@@ -120,3 +120,9 @@ class VideoChunker:
         if self._splitting:
             starts.append(self._splitting.needed_from)
         return min(starts, default=self.buffer.num_frames)
+
+
+def _scanned(work: Work, so_far: ScanSegment | ScanFacts) -> Work:
+    """A video with what its pass said of its times and of the functions that measure its frames."""
+    failed = {read.function: message for read, message in so_far.failed_measures.items()}
+    return replace(work, repaired_times=so_far.repaired_times, failed_measures=failed)

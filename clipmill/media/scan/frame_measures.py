@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from clipmill.errors import FOREIGN
+from clipmill.errors import FOREIGN, said_by
 from clipmill.media.frames.render import Renderer
 from clipmill.media.scan.samplers import Shown
 from clipmill.stages.reads import Measure
@@ -51,7 +51,7 @@ class FrameMeasure:
         try:
             return self._measured(luma, thumbnail)
         except FOREIGN as error:
-            self._report(self._read, f"{self._read.function}: {type(error).__name__}: {error}")
+            self._report(self._read, f"{self._read.function}: {said_by(error)}")
             return np.full(self._read.shape, np.nan, np.float32)
 
     def _measured(self, luma: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:

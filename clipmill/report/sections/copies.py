@@ -11,7 +11,7 @@ from clipmill.report import words
 from clipmill.report.names import label_of, short_name
 from clipmill.report.plan_records import PublishedColumn
 from clipmill.report.view import ClipView, CopyView, GroupView, PairView
-from clipmill.stages.column_roles import SIZE
+from clipmill.stages.columns import SIZE
 
 
 def group_views(clips: pa.Table, views: Sequence[ClipView]) -> list[GroupView]:

@@ -12,7 +12,7 @@ from clipmill.report.measures import Measure, measure_values
 from clipmill.report.names import relative_link, short_name
 from clipmill.report.plan_records import CaptionColumns, PublishedColumn
 from clipmill.report.view import ClipCounts, ClipView, ReasonView, ReportOptions, ReportTables
-from clipmill.stages.column_roles import CARD
+from clipmill.stages.columns import CARD
 
 CARD_CHARS = 160
 

@@ -1,8 +1,10 @@
 """A stage's calls: batches over chunks, failures that cost their own item, a stage that is broken."""
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -192,6 +194,27 @@ def test_files_that_a_stage_puts_stay_with_the_chunk() -> None:
     assert [dict(chunk.files) for chunk in (*first, *second)] == [
         {f"notes/{clip_id(index)}.txt": b"seen"} for index in range(2)
     ]
+
+
+@pytest.mark.parametrize(
+    ("data", "place", "said"),
+    [
+        ("seen", {}, f"stage {KEY} puts str: give bytes, or the Path of a file"),
+        (Path("/nowhere/note.txt"), {}, f"stage {KEY} puts /nowhere/note.txt, which is no file"),
+        (Path("/"), {}, f"stage {KEY} puts /, which is no file"),
+        (b"seen", {"page": 1}, "the path of note has no {page}: notes/{clip_id}.txt"),
+    ],
+)
+def test_what_is_put_wrongly_is_the_stages_fault(data: Any, place: dict[str, int], said: str) -> None:  # noqa: ANN401 - what no type checker lets through
+    made = scorer_plan()
+    context = context_of(made)
+
+    def puts(batch: Batch) -> Mapping[str, Sequence[object]]:
+        context.put("note", batch.ids[0], data, **place)
+        return scores(batch)
+
+    with pytest.raises(StageBroken, match=re.escape(said)):
+        NodeRunner(made.by_key[KEY], made, context, puts)([chunk_of(SYSTEMATIC_ITEMS)])
 
 
 class Broken(Scorer):

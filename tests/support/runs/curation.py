@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from clipmill.curation.publication import Published
 from clipmill.curation.run import RunOptions, run_curation
 from clipmill.dataset.schemas import TABLES
-from clipmill.engine.run import Engine
+from clipmill.engine.machine_check import Engine
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 

@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar
 import pyarrow as pa
 import ray
 
-from clipmill.engine.run import Engine
+from clipmill.engine.machine_check import Engine
 from clipmill.errors import ClipmillError, EngineDied
 from clipmill.pipeline import Pipeline
 from clipmill.stages.base import SPEED, Batch, Column, Grain, Item, Stage, StageContext, Worker

@@ -11,7 +11,7 @@ from clipmill.planning.graph import build_nodes
 from clipmill.planning.nodes import NO_COLUMNS, Node, Placed
 from clipmill.records import CutClip
 from clipmill.stages.base import VERDICT, Column, Reads, Rule, Stage, StageContext
-from clipmill.stages.column_roles import CAPTION, CARD, ENHANCED_CAPTION, FILE, SIZE, STATUS
+from clipmill.stages.columns import CAPTION, CARD, ENHANCED_CAPTION, FILE, SIZE, STATUS
 from clipmill.stages.cut_finder import CutFinder
 from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage

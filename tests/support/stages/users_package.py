@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from clipmill.engine.run import Engine
+from clipmill.engine.machine_check import Engine
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.spec_file import load_spec
 from clipmill.specs import CurateSpec

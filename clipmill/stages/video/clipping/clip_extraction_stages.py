@@ -20,7 +20,7 @@ from clipmill.stages.base import (
     Resources,
     StageContext,
 )
-from clipmill.stages.column_roles import ERRORS, SOUND
+from clipmill.stages.columns import ERRORS, SOUND
 from clipmill.stages.decoder import Hdr
 from clipmill.stages.encode_options import DEFAULT_ENCODER, AudioOptions, EncodeOptions, EncoderName, Preset
 from clipmill.stages.roles import ClipRules, EncoderStage, ExtractorStage, record_of

@@ -29,7 +29,7 @@ from clipmill.stages.base import (
     Worker,
     rate,
 )
-from clipmill.stages.column_roles import CARD
+from clipmill.stages.columns import CARD
 from clipmill.stages.roles import EmbedderStage
 from clipmill.stages.video.embedding.columns import ALGORITHM, EMBEDDING
 

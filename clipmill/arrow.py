@@ -57,6 +57,11 @@ def index_in(values: pa.Array, places: pa.Array) -> pa.Array:
     return cast(pa.Array, made)
 
 
+def list_lengths(values: Values) -> np.ndarray:
+    """Returns int64 ``(N,)``: how many values each list has, 0 for a null."""
+    return _array("list_value_length", values).fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
 def if_else(mask: Values, left: Values, right: Values) -> pa.Array:
     """Returns values of ``left`` where the mask is true, else of ``right``."""
     return _array("if_else", mask, left, right)

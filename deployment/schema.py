@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Environment = Literal["cpu", "nvdec", "models", "legacy", "vllm"]
 """Extras of pyproject.toml that work on videos runs in; the same names as the images."""
@@ -19,7 +19,7 @@ def _checked(pattern: str, wanted: str) -> Callable[[object], str]:
     def check(value: object) -> str:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         text = str(value) if is_number or isinstance(value, str) else ""
-        if not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text) or not text.strip("0.mMGTi"):
             raise ValueError(f"{value!r} is no {wanted}")
         return text
 
@@ -38,7 +38,7 @@ Bytes = Annotated[
 class Strict(BaseModel):
     """A group of the file: unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Machine(Strict):
@@ -57,6 +57,32 @@ class TaskRow(Machine):
     retries: int = Field(ge=0, le=20)
     hours: float = Field(gt=0)
     spot: bool = False
+
+
+def _named(pattern: str, wanted: str) -> AfterValidator:
+    """A text of a pattern; empty means none."""
+
+    def check(text: str) -> str:
+        if text and not re.fullmatch(pattern, text):
+            raise ValueError(f"{text!r} is no {wanted}")
+        return text
+
+    return AfterValidator(check)
+
+
+_CRON_FIELD = r"[\dA-Za-z*?/,#-]+"
+Name = Annotated[str, _named(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", "name of Kubernetes: a-z, 0-9, - and .")]
+Registry = Annotated[
+    str, _named(r"[\w.-]+(:\d+)?(/[a-z0-9._-]+)*", "registry: write host/path, in lower case")
+]
+Cron = Annotated[
+    str,
+    _named(
+        rf"{_CRON_FIELD}( {_CRON_FIELD}){{4}}|@?(hourly|daily|weekly|monthly|yearly)",
+        "schedule: write 0 3 * * *",
+    ),
+]
+Address = Annotated[str, _named(r"[^@\s]+@[^@\s]+\.[^@\s]+", "address of mail")]
 
 
 class WorkerGroup(Machine):
@@ -79,6 +105,12 @@ class Toleration(Strict):
     operator: Literal["Exists", "Equal"] = "Exists"
     value: str = ""
     effect: Literal["", "NoSchedule", "PreferNoSchedule", "NoExecute"] = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.operator == "Exists" and self.value:
+            raise ValueError(f"a value needs operator: Equal, got {self.value!r} with Exists")
+        return self
 
 
 class Placement(Strict):
@@ -169,24 +201,37 @@ class Launch(Strict):
     source: str = ""
     output: str = ""
     spec: str = ""
-    """File beside the repository's root, or inline JSON."""
-    cron: str = "0 3 * * *"
-    emails: tuple[str, ...] = ()
+    """File, relative to the root of the repository, or inline JSON."""
+    cron: Cron = "0 3 * * *"
+    emails: tuple[Address, ...] = ()
     """Also a Slack channel's address: mail to it appears there."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bool(self.source) != bool(self.output):
+            raise ValueError("source and output go together: with one of them no night starts")
+        return self
 
 
 class Shared(Strict):
     """What all profiles have in common."""
 
-    registry: str = Field(default="ghcr.io/clipmill", min_length=1)
-    service_account: str = ""
-    pod_template: str = ""
+    registry: Annotated[Registry, Field(min_length=1)] = "ghcr.io/clipmill"
+    service_account: Name = ""
+    pod_template: Name = ""
     """Name of the PodTemplate in the namespace of the executions; docs/deploy.md prints it."""
-    pull_secret: str = ""
+    pull_secret: Name = ""
     baked: bool = False
     """True: the images hold the code, and a registration uploads none."""
     secrets: tuple[SecretRequest, ...] = ()
     launch: Launch = Launch()
+
+    @model_validator(mode="after")
+    def _check_secrets(self) -> Self:
+        names = [one.env_var for one in self.secrets]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two secrets are named {twice}: a variable holds one")
+        return self
 
 
 class Deployment(Shared):

@@ -8,6 +8,7 @@ from clipmill import layout
 from clipmill.dedup_job import steps
 from clipmill.dedup_job.result import export_ids
 from clipmill.dedup_job.selection import table_uri
+from clipmill.dedup_job.tables.embedding_files import embedding_files
 from clipmill.limits import LimitsSpec
 from clipmill.runs.folders import remove_folder, sweep_folders
 from clipmill.storage import store
@@ -30,6 +31,8 @@ class RunClips(NamedTuple):
 @task(container_image=CPU_IMAGE, **PLAN)
 def start_dedup(embeddings: str, output: str, spec: Deduplication, columns: str) -> RunClips:
     """Take the output for a run that only deduplicates, and name what it compares."""
+    with retried_by_flyte():
+        embedding_files(embeddings)  # a wrong place leaves nothing behind
     with first_step(output, LimitsSpec()) as lease:
         sweep_folders(output, run_id=lease.run_id)
         folder = layout.run_folder(store.normalise(output), lease.run_id)

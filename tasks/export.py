@@ -4,14 +4,14 @@ from flytekit import task
 
 from clipmill.export.planner import plan_export
 from clipmill.export.run import finish_export, write_shard
-from clipmill.export.spec import ExportSpec
 from images import CPU_IMAGE
 from tasks.faults import retried_by_flyte
 from tasks.hardware import PAIRS, PLAN
+from tasks.specs import Exporting
 
 
 @task(container_image=CPU_IMAGE, **PLAN)
-def plan_shards_of_export(output: str, dest: str, spec: ExportSpec, append: bool) -> list[int]:
+def plan_shards_of_export(output: str, dest: str, spec: Exporting, append: bool) -> list[int]:
     """Plan the export, or take the plan that stands; the numbers of its shards, one per map element."""
     with retried_by_flyte():
         plan = plan_export(output, dest, spec.resolved, append=append)

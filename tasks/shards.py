@@ -62,8 +62,10 @@ def _checked(source: str, output: str, spec: Curation, engine: Engine) -> Plan:
     with retried_by_flyte():
         plan = plan_of_spec(spec, source=source, output=output)
         check_dedup(plan, spec.dedup)
-        check_standing(output)
-        if not is_local():
+        if is_local():  # a wrong word leaves nothing behind; on a cluster one listing is enough
+            run.check_places(plan, output)
+        else:
+            check_standing(output)
             check_environment(engine.value, "cpu")
         return plan
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ValidationError
 
 from clipmill.errors import SpecError
+from clipmill.export.spec import ExportSpec
 from clipmill.spec_file import spec_of_fields
 from clipmill.specs import CurateSpec, DedupSpec
 from clipmill.stages.fault_words import faults_in_words
@@ -72,6 +73,12 @@ class Deduplication(_Input, DedupSpec):
     def of(cls, spec: DedupSpec | None) -> "Deduplication":
         """Returns a spec as an input; the default for None."""
         return cls(**{name: getattr(spec, name) for name in spec.model_fields_set}) if spec else cls()
+
+
+class Exporting(_Input, ExportSpec):
+    """``ExportSpec`` as an input."""
+
+    page = "parameters: docs/export.md"
 
 
 def is_input(kind: object) -> bool:

@@ -15,4 +15,5 @@ from tasks.hardware import PLAN
 def compact(output: str) -> int:
     """Join the small parts of an output's state; returns the number of parts that are left."""
     with retried_by_flyte():
+        compaction.check_state(output)
         return sum(done.num_after for done in compaction.compact(output, may_delete=partial(is_free, output)))

@@ -4,20 +4,20 @@ from functools import partial
 
 from flytekit import LaunchPlan, map_task, workflow
 
-from clipmill.export.spec import ExportSpec
 from tasks.export import end_export, export_shard, plan_shards_of_export
+from tasks.specs import Exporting
 
 MAX_PARALLELISM = 64
 """Shards that are written at once."""
 
 
 @workflow
-def export(output: str, dest: str, spec: ExportSpec = ExportSpec(), append: bool = False) -> list[str]:
+def export(output: str, dest: str, spec: Exporting = Exporting(), append: bool = False) -> list[str]:
     """Write the kept clips of an output as a trainer reads them.
 
     :param output: folder or URI that ``curate`` wrote
     :param dest: folder or URI of the export; the same again goes on with it
-    :param spec: format, samples, frames and shards
+    :param spec: format, samples, frames and shards, as inline JSON or a YAML or JSON file
     :param append: add the new samples of a newer snapshot
     """
     shards = plan_shards_of_export(output=output, dest=dest, spec=spec, append=append)

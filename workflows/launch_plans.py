@@ -9,8 +9,9 @@ from flytekit.models.concurrency import ConcurrencyPolicy
 from flytekit.models.core.execution import WorkflowExecutionPhase
 from flytekit.models.security import Identity, SecurityContext
 
+from clipmill.errors import SpecError
 from clipmill.spec_file import load_spec
-from deployment import DEPLOYMENT
+from deployment import DEPLOYMENT, FILE
 from tasks.hardware import DEFAULT_ENGINE
 from tasks.specs import Curation
 from workflows.curate import curate
@@ -43,6 +44,16 @@ dedup_plan = LaunchPlan.get_or_create(dedup, name="dedup", **_COMMON)
 
 compact_plan = LaunchPlan.get_or_create(compact_state, name="compact", **_COMMON)
 
+
+def _spec(text: str) -> Curation:
+    """The spec of every night; a file lies beside the deployment file, from wherever one registers."""
+    is_file = text and "://" not in text and not text.lstrip().startswith("{")
+    try:
+        return Curation.of(load_spec(str(FILE.parent / text) if is_file else text))
+    except SpecError as error:
+        raise SystemExit(f"clipmill: launch.spec of the deployment file: {error}") from error
+
+
 # Where nothing is new it ends after the listing, and starts no cluster.
 nightly = LaunchPlan.get_or_create(
     curate_nightly,
@@ -50,7 +61,7 @@ nightly = LaunchPlan.get_or_create(
     fixed_inputs={
         "source": LAUNCH.source,
         "output": LAUNCH.output,
-        "spec": Curation.of(load_spec(LAUNCH.spec)),
+        "spec": _spec(LAUNCH.spec),
         "engine": DEFAULT_ENGINE,
     },
     schedule=CronSchedule(schedule=LAUNCH.cron),

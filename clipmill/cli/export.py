@@ -30,7 +30,9 @@ def export(
     artifacts: Annotated[str, typer.Option(help="columns of files to take along, such as preview_uri")] = "",
     metadata: Annotated[str, typer.Option(help="CSV or parquet about sources: columns source.*")] = "",
     buckets: Annotated[str, typer.Option(help="folders of tars: none, size or cosmos")] = "none",
-    preset: Annotated[str, typer.Option(help="frames, rate and multiple of ltx, wan or hunyuan")] = "",
+    preset: Annotated[
+        str, typer.Option(help="frames, rate and multiple of ltx, wan, hunyuan or cosmos")
+    ] = "",
     frames: Annotated[str, typer.Option(help="frames of a sample, such as 8n+1 or 33,65,97")] = "",
     at: Annotated[str, typer.Option(help="which frames of a clip: first, middle or chunks")] = "first",
     fps: Annotated[float | None, typer.Option(help="frames a second, by nearest instant")] = None,

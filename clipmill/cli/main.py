@@ -1,6 +1,7 @@
 """The ``clipmill`` command: its verbs, and how they end."""
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -50,6 +51,8 @@ VERBS = {
 }
 """Each is imported when it is asked for."""
 
+_OWN_LOGS = logging.Filter("clipmill")
+"""Lets through what clipmill logs: the error of a verb says what a library's traceback would."""
 TRACEBACK = "--traceback"
 FIRST_STEPS = """
 First steps:
@@ -105,7 +108,12 @@ def _command(name: str) -> TyperCommand:
     return command  # pyright: ignore[reportReturnType] typer's click is its own
 
 
-app = typer.Typer(name="clipmill", cls=_Verbs, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="clipmill",
+    cls=_Verbs,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -127,6 +135,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     An error is one line; ``--traceback`` anywhere shows where it was raised, too.
     """
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_OWN_LOGS)
     arguments = list(sys.argv[1:] if argv is None else argv)
     is_traced = TRACEBACK in arguments
     arguments = [one for one in arguments if one != TRACEBACK]

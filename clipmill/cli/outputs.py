@@ -17,6 +17,7 @@ from clipmill.report.summary_text import summary_lines
 from clipmill.runs.lease import unlock as break_lease
 from clipmill.runs.lease_file import is_free, read_lease
 from clipmill.state.clearing import clear
+from clipmill.state.compaction import check_state
 from clipmill.state.compaction import compact as compact_state
 from clipmill.storage import store
 
@@ -74,7 +75,7 @@ def retry(
     reason: Annotated[str, typer.Option(help="only failures for this reason")] = "",
 ) -> int:
     """Have failures of an output tried again by the next run, final ones too."""
-    _check_state(output)
+    check_state(output)
     cleared = clear(output, stage=stage, reason=reason)
     for one in cleared:
         print(f"{one.stage}, {one.reason}: {one.num_items} to be tried again")
@@ -88,7 +89,7 @@ def compact(output: Output) -> int:
 
     Parts that are replaced are deleted a day later, by the next call, unless a run holds the output.
     """
-    _check_state(output)
+    check_state(output)
     done = compact_state(output, may_delete=partial(is_free, output))
     for one in done:
         if one.num_before == one.num_after and not one.num_damaged:
@@ -124,8 +125,3 @@ def unlock(
     break_lease(output)
     print("its hold is broken")
     return DONE
-
-
-def _check_state(output: str) -> None:
-    if not store.exists(layout.state_dir(output)):
-        raise OutputError(f"{output} has no state: no run wrote to it")

@@ -43,8 +43,9 @@ def prune(
     found = plan_pruning(output, keep=keep)
     verb = "removes" if yes else "would remove"
     print(
-        f"{verb} {len(found.removed)} snapshots and {len(found.files)} files of clips and previews, "
-        f"{found.num_bytes / 1e6:,.1f} MB; {len(found.kept)} snapshots stay"
+        f"{verb} {len(found.removed)} snapshot{'s' * (len(found.removed) != 1)} and {len(found.files)} files "
+        f"of clips and previews, {found.num_bytes / 1e6:,.1f} MB; {len(found.kept)} "
+        f"{'stays' if len(found.kept) == 1 else 'stay'}"
     )
     for name in found.removed:
         print(f"  {name}")

@@ -48,7 +48,8 @@ def check(spec: Annotated[str, typer.Argument(help="inline JSON, or a YAML or JS
     loaded = spec_of_options(spec, [])
     plan = plan_of_spec(loaded.decided(), source=_ANY, output=_ANY)
     environments = ", then ".join(environments_of(plan))
-    print(f"{spec} is a spec of {len(plan.nodes) + 1} stages, for the environment {environments}")
+    name = spec or "the default"
+    print(f"{name} is a spec of {len(plan.nodes) + 1} stages, for the environment {environments}")
 
 
 @app.command()

@@ -61,11 +61,16 @@ def planned_run(spec: CurateSpec, *, source: str, output: str, engine: Engine) -
     check_dedup(plan, spec.dedup)
     environment_of(plan)
     check_machine(plan, engine)
+    check_places(plan, output)
+    return plan
+
+
+def check_places(plan: Plan, output: str) -> None:
+    """Raises SourceError or OutputError for a source without videos and for an output that is of no use."""
     list_source(plan.source, exclude=output)
-    store.check_writable(output)  # last: it makes the folder
+    store.check_writable(output)  # behind the source: it makes the folder
     check_standing(output)
     check_output(output)
-    return plan
 
 
 def run_curation(

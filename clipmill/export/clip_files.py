@@ -16,6 +16,7 @@ from clipmill.planning import registry
 from clipmill.sandbox.pool import PooledProcess
 from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.roles import EncoderStage
+from clipmill.stages.spec import Mark
 from clipmill.storage import store
 
 Row = Mapping[str, Any]
@@ -63,7 +64,7 @@ class ClipFiles:
     def _made(self, row: Row) -> str:
         """The path of a row's file: fetched, then cut, where it has to be."""
         uri = self._source(row)
-        with _named(uri, self.output):
+        with named_missing(uri, self.output):
             path = uri if store.is_local(self.output) else self._fetched(uri, row)
         if row["is_whole"]:
             return path
@@ -80,8 +81,8 @@ class ClipFiles:
 
 
 @contextmanager
-def _named(uri: str, output: str) -> Generator[None]:
-    """SourceError with the remedy for a clip that is not there."""
+def named_missing(uri: str, output: str) -> Generator[None]:
+    """Raises SourceError with the remedy for a file of an output that is not there."""
     try:
         yield
     except TransientStoreError:
@@ -133,4 +134,5 @@ def _encode_options(snapshot: Snapshot) -> EncodeOptions:
 
 def _options(cls: type, parameters: Mapping[str, Any]) -> EncodeOptions:
     assert issubclass(cls, EncoderStage)
-    return cls.model_validate(parameters).options()
+    counted = cls.fields_without(Mark.IGNORED)
+    return cls.model_validate({name: parameters[name] for name in counted & set(parameters)}).options()

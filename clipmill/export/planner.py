@@ -5,15 +5,17 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from clipmill import identity, layout
+from clipmill import arrow, identity, layout
 from clipmill.dataset.snapshots.record import named_snapshot
-from clipmill.errors import OutputError, WriteConflict
+from clipmill.errors import OutputError, SpecError, WriteConflict
+from clipmill.export.formats import FORMATS
 from clipmill.export.record import WORK, ExportPlan, Generation, Shard, added, new_plan, plan_path, read_plan
 from clipmill.export.sample_rows import EMBEDDING
 from clipmill.export.shards import BucketTally, ShardFiller, shares
 from clipmill.export.spec import ExportSpec
 from clipmill.export.spool import Spool, in_order
 from clipmill.export.survey import Place, Survey, amounts_of, checked, sample_source
+from clipmill.partition.table import part_files
 from clipmill.scratch import ScratchFolder
 from clipmill.storage import parquet, store
 from clipmill.storage.swap import Standing, standing
@@ -28,28 +30,49 @@ def plan_export(output: str, dest: str, spec: ExportSpec, *, append: bool = Fals
     A destination with the plan of another export is refused by OutputError. With ``append`` a newer
     snapshot adds shards of its new samples; standing shards stay as they are.
     """
+    if not dest.strip():
+        raise SpecError("the destination is empty: name a folder or a URI")
     dest = store.normalise(dest)
     before = standing(plan_path(dest))
     plan = read_plan(dest)
     if plan is None:
+        FORMATS[spec.format]()  # names an extra that is missing, before anything is written
         if any(f"/{WORK}/" not in entry.uri for entry in store.find(dest)):  # a killed plan may lie there
             raise OutputError(f"{dest} holds other files: export into an empty folder")
         generation = _generation(output, dest, spec, ExportPlan({}, "", ()))
         plan = new_plan(spec, generation)
     else:
-        if plan.options_digest != spec.options_digest:
-            raise OutputError(f"{dest} holds an export with other options: choose another destination")
-        wanted = named_snapshot(output, spec.snapshot).snapshot_id
-        if wanted == plan.generations[-1].snapshot_id:
+        if _stands(plan, output, dest, spec, append=append):
             return plan
-        if not append:
-            raise OutputError(
-                f"{dest} holds an export of snapshot {plan.generations[-1].snapshot_id}, not {wanted}: "
-                "add its new samples with --append, or choose another destination"
-            )
         plan = added(plan, _generation(output, dest, spec, plan))
     _put(before, plan)
     return plan
+
+
+def _stands(plan: ExportPlan, output: str, dest: str, spec: ExportSpec, *, append: bool) -> bool:
+    """Whether a plan is the wanted one; OutputError where it is none that new samples may be added to."""
+    if plan.options_digest != spec.options_digest:
+        raise OutputError(f"{dest} holds an export with other options: choose another destination")
+    last, split = plan.generations[-1], _split(output)
+    wanted = named_snapshot(output, spec.snapshot).snapshot_id
+    if split and not last.split:
+        raise OutputError(
+            f"{dest} was exported before {output} was split, all of it to train: choose another destination"
+        )
+    if (wanted, split) == (last.snapshot_id, last.split):
+        return True
+    if not append:
+        other = f"not {wanted}" if wanted != last.snapshot_id else "which was split again since then"
+        raise OutputError(
+            f"{dest} holds an export of snapshot {last.snapshot_id}, {other}: "
+            "add its new samples with --append, or choose another destination"
+        )
+    return False
+
+
+def _split(output: str) -> str:
+    """The name of the newest file of parts."""
+    return next((uri.rpartition("/")[2] for uri in reversed(part_files(output))), "")
 
 
 def _put(before: Standing, plan: ExportPlan) -> None:
@@ -80,7 +103,11 @@ def _generation(output: str, dest: str, spec: ExportSpec, earlier: ExportPlan) -
             planned.fill(place, spools[place], tallies[place])
             spools[place].remove(0)
     return Generation(
-        survey.snapshot_id, tuple(planned.shards), dict(sorted(survey.skipped.items())), survey.num_gone
+        survey.snapshot_id,
+        tuple(planned.shards),
+        dict(sorted(survey.skipped.items())),
+        survey.num_gone,
+        _split(output),
     )
 
 
@@ -141,6 +168,5 @@ def _shares(table: pa.Table, spec: ExportSpec) -> np.ndarray:
         if name in ("meta", "caption"):
             num_bytes = num_bytes + np.array([len(text.encode()) for text in table[name].to_pylist()])
         elif name.startswith(EMBEDDING):
-            lengths = table[name].combine_chunks().value_lengths().fill_null(0)
-            num_bytes = num_bytes + 4 * lengths.to_numpy()
+            num_bytes = num_bytes + 4 * arrow.list_lengths(table[name])
     return shares(num_bytes, max_bytes=spec.max_shard_bytes, max_samples=spec.max_shard_samples)

@@ -42,12 +42,16 @@ class Shard:
 
 @dataclass(frozen=True)
 class Generation:
-    """The shards that one snapshot added, what it left out by reason, and samples that are kept no more."""
+    """The shards that one snapshot added, what it left out by reason, and samples that are kept no more.
+
+    ``split`` is the newest file of the table of parts; empty for an output that was not split.
+    """
 
     snapshot_id: str
     shards: tuple[Shard, ...]
     skipped: Mapping[str, int]
     num_gone: int
+    split: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ REASONS = {
     "no_embedding": "has no embedding",
     "no_audio": "has no sound",
     "no_file": "has no clip file",
+    "not_mp4": "is no .mp4, the only kind that Cosmos-Predict2 reads: add --materialize",
     "no_part": "is in no part: clipmill split OUTPUT again",
     "no_bucket": "fits no bucket",
     "no_text_embedding": "has no file in the folder of text embeddings",
@@ -44,7 +45,10 @@ def generation_lines(generation: Generation) -> Iterator[str]:
     yield from _table(amounts)
     yield from _skipped(generation.skipped)
     if generation.num_gone:
-        yield f"{generation.num_gone:,} samples of earlier shards are kept no more: export anew to drop them"
+        yield (
+            f"{generation.num_gone:,} samples of earlier shards are kept no more, or held out: export anew "
+            "to drop them"
+        )
 
 
 def _table(amounts: Mapping[Place, Amounts]) -> Iterator[str]:

@@ -10,11 +10,15 @@ import pyarrow as pa
 
 from clipmill.export.spec import ExportSpec
 from clipmill.export.spool import ORDER
+from clipmill.storage.source_columns import plain_value
 
 Row = Mapping[str, Any]
 
 EMBEDDING, ARTIFACT = "embedding:", "artifact:"
 """How columns of a plan begin that hold an embedding, or the path of a file."""
+
+MP4 = ".mp4"
+"""The only kind of file that Cosmos-Predict2 looks for; copied clips may be WebM or Matroska."""
 
 _I64, _STR = pa.int64(), pa.string()
 _BASE = pa.schema(
@@ -40,18 +44,19 @@ _HOUSEKEEPING = frozenset(
 class Columns:
     """Where a snapshot has what an export asks for.
 
-    ``caption`` is the column of the text, in ``windows`` or in clips; empty without one.
+    ``caption`` is the column of the text, in ``windows`` or in clips; empty without one. ``embeddings`` have
+    one type for all shards, also for those in which no sample has a vector.
     """
 
     caption: str
     caption_of_window: bool
-    embeddings: Sequence[str]
+    embeddings: Mapping[str, pa.DataType]
     artifacts: Sequence[str]
 
     @property
     def schema(self) -> pa.Schema:
         """Columns of a plan."""
-        vectors = [pa.field(EMBEDDING + name, pa.list_(pa.float32())) for name in self.embeddings]
+        vectors = [pa.field(EMBEDDING + name, kind) for name, kind in self.embeddings.items()]
         return pa.schema([*_BASE, *vectors, *(pa.field(ARTIFACT + name, _STR) for name in self.artifacts)])
 
 
@@ -86,7 +91,8 @@ def row_of(sample: Sample, spec: ExportSpec, columns: Columns) -> dict[str, Any]
     """Returns the row of a sample, without its embeddings and its place in the order."""
     clip, cut, shape = sample.clip, sample.cut, sample.shape
     is_cut = (cut.start_frame, cut.end_frame) != (0, clip["num_frames"])
-    is_changed = is_cut or bool(spec.fps) or shape != (clip["width"], clip["height"])
+    is_other = spec.format == "cosmos" and not clip["clip_uri"].endswith(MP4)
+    is_changed = is_cut or is_other or bool(spec.fps) or shape != (clip["width"], clip["height"])
     row = {
         "sample_id": sample.sample_id, "clip_id": clip["clip_id"], "part": sample.part,
         "bucket": sample.bucket, "clip_uri": clip["clip_uri"], "clip_digest": clip.get("clip_digest"),
@@ -128,9 +134,9 @@ def _meta(sample: Sample, row: Row) -> str:
         ],
     }
     try:
-        return json.dumps(content, ensure_ascii=False, allow_nan=False)
+        return json.dumps(content, ensure_ascii=False, allow_nan=False, default=plain_value)
     except ValueError:
-        return json.dumps(_finite(content), ensure_ascii=False)
+        return json.dumps(_finite(content), ensure_ascii=False, default=plain_value)
 
 
 def _finite(value: object) -> object:

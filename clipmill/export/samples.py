@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from clipmill.export.sample_rows import EMBEDDING, Columns, Cut, Row, Sample, row_of
+from clipmill.export.sample_rows import EMBEDDING, MP4, Columns, Cut, Row, Sample, row_of
 from clipmill.export.shape.frame_rules import Run, frames_of_run, frames_on_grid, runs
 from clipmill.export.shape.sizes import cosmos_bucket, parse_size, size_of
 from clipmill.export.snapshot_rows import ClipRange, Part
@@ -52,7 +52,7 @@ def samples(found: ClipRange, wanted: Wanted, tally: Tally) -> pa.Table:
     for clip in found.clips.to_pylist():
         tally.num_clips += 1
         own = sorted(windows[clip["clip_id"]], key=lambda row: row["start_frame"])
-        has_vectors = all(clip["clip_id"] in places for places in vectors.values())
+        has_vectors = all(clip["clip_id"] in vectors.get(name, ()) for name in wanted.columns.embeddings)
         reason = _clip_lacks(clip, _part(found.parts, clip["clip_id"]), wanted.spec, has_vectors=has_vectors)
         if reason:
             tally.skipped[reason] += 1
@@ -66,7 +66,7 @@ def samples(found: ClipRange, wanted: Wanted, tally: Tally) -> pa.Table:
     table = pa.Table.from_pylist(rows, schema=wanted.columns.schema)
     order = order_of([row["sample_id"] for row in rows], wanted.spec.seed)
     table = table.set_column(table.column_names.index(ORDER), ORDER, pa.array(order, pa.uint64()))
-    return _with_embeddings(table, found, vectors)
+    return _with_embeddings(table, found, vectors)  # those that no clip of the range has stay null
 
 
 def _places(table: pa.Table) -> Mapping[str, int]:
@@ -77,8 +77,9 @@ def _with_embeddings(table: pa.Table, found: ClipRange, vectors: Mapping[str, Ma
     clips = table["clip_id"].to_pylist()
     for name, places in vectors.items():
         rows = pa.array([places.get(clip) for clip in clips], pa.int64())
-        vector = found.embeddings[name]["embedding"].combine_chunks().take(rows).cast(pa.list_(pa.float32()))
-        table = table.set_column(table.column_names.index(EMBEDDING + name), EMBEDDING + name, vector)
+        vector = found.embeddings[name]["embedding"].combine_chunks().take(rows)
+        place = table.column_names.index(EMBEDDING + name)
+        table = table.set_column(place, EMBEDDING + name, vector.cast(table.schema.field(place).type))
     return table
 
 
@@ -93,6 +94,8 @@ def _clip_lacks(clip: Row, part: Part, spec: ExportSpec, *, has_vectors: bool) -
         return f"held_out:{part[1]}" if part[0] else part[1]
     if not clip.get("clip_uri"):
         return "no_file"
+    if spec.format == "cosmos" and not (spec.materialize or clip["clip_uri"].endswith(MP4)):
+        return "not_mp4"
     if "audio" in spec.needs and not clip.get("has_audio"):
         return "no_audio"
     return "no_embedding" if "embedding" in spec.needs and not has_vectors else ""

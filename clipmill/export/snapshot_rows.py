@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.dataset.snapshots.embeddings import embeddings_of
-from clipmill.dataset.snapshots.record import Snapshot, named_snapshot, table_parts
+from clipmill.dataset.snapshots.record import Snapshot, named_snapshot, source_columns_of, table_parts
 from clipmill.errors import SpecError
 from clipmill.export.spool import ROWS_AT_ONCE, Spool, bits_for, order_of
 from clipmill.partition.table import part_rows
 from clipmill.scratch import ScratchFolder
 from clipmill.storage import parquet, store
-from clipmill.storage.source_columns import SourceColumns, read_source_columns
+from clipmill.storage.source_columns import SourceColumns
 
 Part = tuple[str, str]
 """The part of a clip (train, val, test or held_out), and why it is held out."""
@@ -46,16 +46,27 @@ class SnapshotRows:
     source_columns: SourceColumns | None = None
 
     @property
-    def window_columns(self) -> Sequence[str]:
-        """Names of the columns of windows."""
+    def window_columns(self) -> Mapping[str, pa.DataType]:
+        """Columns of windows, and their types."""
         uris = table_parts(self.output, "windows", snapshot=self.snapshot) if self._has("windows") else []
-        return parquet.column_names(uris[0]) if uris else ()
+        return _types(parquet.schema_of(uris[0])) if uris else {}
 
     @property
-    def clip_columns(self) -> Sequence[str]:
-        """Names of the columns of clips."""
-        names = parquet.column_names(table_parts(self.output, "clips", snapshot=self.snapshot)[0])
-        return list(dict.fromkeys([*names, *(self.source_columns.names if self.source_columns else ())]))
+    def clip_columns(self) -> Mapping[str, pa.DataType]:
+        """Columns of clips, and their types."""
+        found = _types(parquet.schema_of(table_parts(self.output, "clips", snapshot=self.snapshot)[0]))
+        return found | (_types(self.source_columns.rows.schema) if self.source_columns else {})
+
+    @property
+    def vector_types(self) -> Mapping[str, pa.DataType]:
+        """The type of each embedding's vectors: lists of float32, of one length where the files have one."""
+        kinds = {
+            name: parquet.schema_of(uris[0]).field("embedding").type for name, uris in self.embeddings.items()
+        }
+        return {
+            name: pa.list_(pa.float32(), kind.list_size if pa.types.is_fixed_size_list(kind) else -1)
+            for name, kind in kinds.items()
+        }
 
     def _has(self, table: str) -> bool:
         return table in self.snapshot.tables
@@ -117,8 +128,12 @@ def snapshot_rows(
     if unknown := [name for name in names if name not in known]:
         have = ", ".join(known) or "none"
         raise SpecError(f"{output} has no embedding {unknown[0]}; it has {have}")
-    columns = read_source_columns(metadata) if metadata else None
+    columns = source_columns_of(output, snapshot, metadata)
     return SnapshotRows(output, snapshot, {name: known[name] for name in names}, columns)
+
+
+def _types(schema: pa.Schema) -> dict[str, pa.DataType]:
+    return dict(zip(schema.names, schema.types, strict=True))
 
 
 def _of_files(uris: Sequence[str], columns: Sequence[str] | None) -> Iterator[pa.Table]:

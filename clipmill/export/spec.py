@@ -17,7 +17,7 @@ FormatName = Literal["webdataset", "lance", "hf", "ltx", "musubi", "diffusion-pi
 Unit = Literal["auto", "clip", "window"]
 Need = Literal["caption", "embedding", "audio"]
 Buckets = Literal["none", "size", "cosmos"]
-PresetName = Literal["", "ltx", "wan", "hunyuan"]
+PresetName = Literal["", "ltx", "wan", "hunyuan", "cosmos"]
 
 GIGABYTE = 10**9
 _PLAIN_VIDEO: frozenset[str] = frozenset({"ltx", "musubi", "diffusion-pipe", "cosmos"})
@@ -26,7 +26,12 @@ _NEED_TEXT = frozenset({"ltx", "musubi", "cosmos"})
 """Formats in which a sample without text cannot be written."""
 _FRAME_BUCKETS = "17,33,49,65,81,97,113,129"
 """Of diffusion-pipe, which takes lengths and no formula; all are 4n+1 and 8n+1."""
-_OWN_PRESETS: dict[str, PresetName] = {"ltx": "ltx", "musubi": "wan", "diffusion-pipe": "wan"}
+_OWN_PRESETS: dict[str, PresetName] = {
+    "ltx": "ltx",
+    "musubi": "wan",
+    "diffusion-pipe": "wan",
+    "cosmos": "cosmos",
+}
 
 
 class ExportSpec(Spec):

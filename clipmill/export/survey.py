@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.types as pt
 
 from clipmill import arrow
 from clipmill.errors import SourceError, SpecError
@@ -14,6 +15,7 @@ from clipmill.export.samples import Tally, Wanted, samples
 from clipmill.export.snapshot_rows import SnapshotRows, snapshot_rows
 from clipmill.export.spec import ExportSpec
 from clipmill.stages.columns import CAPTION, ENHANCED_CAPTION
+from clipmill.stages.fault_words import known_or_nearest
 from clipmill.storage import store
 
 _TEXT_ROLES = (ENHANCED_CAPTION, CAPTION)
@@ -99,19 +101,29 @@ def _texts(spec: ExportSpec) -> frozenset[str] | None:
 
 def _columns(rows: SnapshotRows, spec: ExportSpec) -> Columns:
     """Where the snapshot has what is asked for. SpecError names a column that it lacks."""
-    of_windows, of_clips = rows.window_columns, rows.clip_columns
-    if missing := [name for name in spec.artifacts if name not in (*of_windows, *of_clips)]:
-        raise SpecError(f"no table has a column {missing[0]}; columns of files: {', '.join(_files(rows))}")
-    if spec.caption and spec.caption not in (*of_windows, *of_clips):
-        raise SpecError(f"no table has a column {spec.caption}; windows have {', '.join(of_windows)}")
+    of_windows = rows.window_columns
+    kinds = {**rows.clip_columns, **of_windows}
+    files = _files(rows) or list(kinds)  # manifests of version 0.1 name none
+    if missing := [name for name in spec.artifacts if name not in files]:
+        raise SpecError(f"no table has a column {missing[0]} of files; there are {', '.join(_files(rows))}")
+    if spec.caption and spec.caption not in kinds:
+        known = known_or_nearest(spec.caption, kinds)
+        raise SpecError(f"no table has a column {spec.caption}{known}")
+    kind = kinds.get(spec.caption, pa.string())
+    if not _is_text(kind):
+        raise SpecError(f"column {spec.caption} holds {kind}, which is no text")
     if "embedding" in spec.needs and not rows.embeddings:
         raise SpecError("the output has no embeddings: require embedding cannot be met")
-    caption = spec.caption or next((name for name in _texts_of(rows) if name in (*of_windows, *of_clips)), "")
+    caption = spec.caption or next((name for name in _texts_of(rows) if name in kinds), "")
     if "caption" in spec.needs and not caption:
         raise SpecError(
             f"{spec.format} needs text and the output has no captions: name a column by --caption"
         )
-    return Columns(caption, caption in of_windows, tuple(rows.embeddings), spec.artifacts)
+    return Columns(caption, caption in of_windows, rows.vector_types, spec.artifacts)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(is_kind(kind) for is_kind in (pt.is_string, pt.is_large_string, pt.is_integer, pt.is_floating))
 
 
 def _texts_of(rows: SnapshotRows) -> Iterator[str]:

@@ -1,16 +1,18 @@
 """What a split reads of a snapshot: kept clips, what links them, and the parts that they have."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.types as pt
 
 from clipmill import arrow, layout
 from clipmill.dataset.snapshots.record import Snapshot, table_parts
 from clipmill.dedup_job.selection import KMEANS
 from clipmill.errors import SpecError
 from clipmill.partition.table import PARTS_SCHEMA, part_files
+from clipmill.stages.fault_words import known_or_nearest
 from clipmill.storage import parquet, store
 from clipmill.storage.source_columns import SourceColumns
 
@@ -48,11 +50,11 @@ def read_clips(
 ) -> Clips:
     """Returns the clips of a snapshot. SpecError names a column that it lacks."""
     uris = table_parts(output, "clips", snapshot=snapshot)
-    names = [*parquet.column_names(uris[0]), *(sources.names if sources else ())]
     rank_column = rank.removeprefix("-")
-    asked = [name for name in (group_by, cap_by, rank_column) if name and name != CLUSTER]
-    if missing := [name for name in asked if name not in names]:
-        raise SpecError(f"the clips have no column {missing[0]}; they have {', '.join(names)}")
+    asked = [name for name in (group_by, "" if cap_by == CLUSTER else cap_by, rank_column) if name]
+    schemas = [parquet.schema_of(uris[0]), *([sources.rows.schema] if sources else ())]
+    kinds = {field.name: field.type for schema in schemas for field in schema}
+    _check_columns(kinds, asked, rank_column)
     columns = list(dict.fromkeys([*_BASE, *asked, *(("source_uri",) if sources else ())]))
     wanted = (
         table.filter(_is_wanted(table))
@@ -76,6 +78,20 @@ def read_clips(
         seconds=table["seconds"].to_numpy(),
         ranks=table["rank"].to_numpy() if rank else np.broadcast_to(0.0, len(ids)),
     )
+
+
+def _check_columns(kinds: Mapping[str, pa.DataType], asked: Sequence[str], rank: str) -> None:
+    """SpecError for a column that is not there, that cannot be compared, or that ranks by no number."""
+    for name in asked:
+        if name not in kinds:
+            raise SpecError(f"the clips have no column {name}{known_or_nearest(name, kinds)}")
+        is_number = pt.is_integer(kinds[name]) or pt.is_floating(kinds[name]) or pt.is_boolean(kinds[name])
+        if name == rank and not is_number:
+            raise SpecError(f"column {name} holds {kinds[name]}: rank by a column of numbers")
+        if pt.is_nested(kinds[name]):
+            raise SpecError(
+                f"column {name} holds {kinds[name]}, which has no equal values: name another column"
+            )
 
 
 def source_of(output: str, snapshot: Snapshot, clip_id: str) -> str:

@@ -9,13 +9,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from clipmill import layout
-from clipmill.dataset.snapshots.record import Snapshot
-from clipmill.errors import OutputError
+from clipmill.dataset.snapshots.record import Snapshot, source_columns_of
+from clipmill.errors import OutputError, SourceError
 from clipmill.partition.caps import beyond_cap
 from clipmill.partition.draw import draw_groups, settled
 from clipmill.partition.groups import Links, ranks_of, smallest
@@ -40,7 +41,6 @@ from clipmill.partition.table import (
 )
 from clipmill.scratch import ScratchFolder
 from clipmill.storage import conditional, parquet, store
-from clipmill.storage.source_columns import read_source_columns
 
 _ROWS = 1 << 17
 """Rows of the table that are made at a time: a row group."""
@@ -88,11 +88,13 @@ def split_clips(output: str, snapshot: Snapshot, spec: PartitionSpec) -> Split:
     be filled.
     """
     _check_settings(output, spec)
-    sources = read_source_columns(spec.metadata) if spec.metadata else None
+    sources = source_columns_of(output, snapshot, spec.metadata)
     clips = read_clips(
         output, snapshot, group_by=spec.group_by, cap_by=spec.cap_by, rank=spec.rank, sources=sources
     )
     standing = read_standing(output)
+    if not clips.is_kept.any() and not len(standing.ids):
+        raise SourceError(f"{output} has no kept clip in snapshot {snapshot.snapshot_id}")
     grouped = _grouped(clips, standing, duplicate_pairs(output, snapshot, clips))
     places = places_in(clips.ids, standing.ids)
     parts = np.where(places >= 0, np.append(standing.parts, "")[places], "").astype(object)
@@ -114,9 +116,14 @@ def _check_settings(output: str, spec: PartitionSpec) -> None:
     known = read_settings(output)
     if known is not None and dict(known) != dict(spec.lasting):
         raise OutputError(
-            f"{folder(output)} was made with {json.dumps(known)}, not {json.dumps(dict(spec.lasting))}: "
-            "split with the same parts and column, or move that folder away to begin anew"
+            f"{folder(output)} has {_in_words(known)}, not {_in_words(spec.lasting)}: split with the same, "
+            "or move that folder away to begin anew"
         )
+
+
+def _in_words(settings: Mapping[str, Any]) -> str:
+    parts = ", ".join(settings["parts"])
+    return f"parts {parts} grouped by {settings['group_by']}" if settings["group_by"] else f"parts {parts}"
 
 
 def _grouped(clips: Clips, standing: Standing, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> _Grouped:

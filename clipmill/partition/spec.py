@@ -35,8 +35,10 @@ class PartitionSpec(Spec):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if len(self.ratios) < 2 or not all(name.isidentifier() for name in self.ratios):
+        if len(self.ratios) < 2:
             raise ValueError("ratios need two parts or more, such as train=0.98,val=0.01,test=0.01")
+        if wrong := next((name for name in self.ratios if not name.isidentifier()), None):
+            raise ValueError(f"the name of a part has letters, digits and _ only, got {wrong!r}")
         if HELD_OUT in self.ratios:
             raise ValueError(f"{HELD_OUT} is the part of clips that are in no other: choose another name")
         if min(self.ratios.values()) <= 0 or abs(sum(self.ratios.values()) - 1) > 1e-6:

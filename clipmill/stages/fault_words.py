@@ -13,12 +13,21 @@ from clipmill.stages.value_kinds import kinds
 
 Place = tuple[int | str, ...]
 
+_SHOWN = 12
+
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Returns ``; did you mean X?`` for the word that is most like ``word``; empty where none is."""
     by_lower = {one.lower(): one for one in words}
     close = difflib.get_close_matches(word.lower(), by_lower, n=1)
     return f"; did you mean {by_lower[close[0]]}?" if close else ""
+
+
+def known_or_nearest(word: str, words: Iterable[str]) -> str:
+    """Returns what ``nearest`` does; where no word is like it ``; there are A, B and 3 more``."""
+    every = list(words)
+    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
+    return nearest(word, every) or f"; there are {', '.join(every[:_SHOWN])}{more}"
 
 
 def faults_in_words(error: ValidationError, model: type[BaseModel]) -> str:

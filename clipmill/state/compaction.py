@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from clipmill import layout
+from clipmill.errors import OutputError
 from clipmill.state.joined_part import Group, Keys, read_keys, write_joined
 from clipmill.state.part_file import DamagedPart
 from clipmill.state.part_set import PartIndex, PartSet, parts_of
@@ -48,6 +49,12 @@ class Compacted:
     num_after: int
     num_damaged: int
     num_deleted: int
+
+
+def check_state(output: str) -> None:
+    """Raises OutputError where no run left a state."""
+    if not store.exists(layout.state_dir(output)):
+        raise OutputError(f"{output} has no state: no run wrote to it")
 
 
 def compact(

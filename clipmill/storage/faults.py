@@ -25,6 +25,10 @@ _PASSING_KINDS = {
     "ServiceRequestError", "ServiceResponseError", "TransportError",
 }  # fmt: skip
 """Names of the clients' errors about a connection rather than an answer."""
+_REMEDIES = {
+    "NoCredentialsError": ": set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "NoRegionError": ": set AWS_DEFAULT_REGION",
+}
 _PASSING_STATUS = frozenset({408, 425, 429})
 
 
@@ -90,6 +94,6 @@ def _client_errors() -> tuple[type[Exception], ...]:
 
 def _cause(error: Exception, *, uri: str) -> str:
     if not isinstance(error, OSError) or not error.strerror:
-        return str(error) or type(error).__name__
+        return f"{error}{_REMEDIES.get(type(error).__name__, '')}" if str(error) else type(error).__name__
     below = str(error.filename).startswith(f"{uri.rstrip('/')}/")
     return f"{error.strerror}: {error.filename}" if below else error.strerror

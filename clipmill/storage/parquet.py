@@ -66,13 +66,18 @@ def decode(data: bytes) -> pa.Table:
     return pq.ParquetFile(pa.BufferReader(data)).read()
 
 
-def column_names(uri: str) -> list[str]:
-    """Returns the names of a file's columns. StoreError names an unreadable file."""
+def schema_of(uri: str) -> pa.Schema:
+    """Returns the columns of a file. StoreError names an unreadable file."""
     with store.open_reader(uri) as reader, store.named_faults(uri):
         try:
-            return pq.read_schema(reader).names
+            return pq.read_schema(reader)
         except pa.ArrowException as error:
             raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+
+
+def column_names(uri: str) -> list[str]:
+    """Returns the names of a file's columns. StoreError names an unreadable file."""
+    return schema_of(uri).names
 
 
 def repeating(schema: pa.Schema) -> list[str] | bool:

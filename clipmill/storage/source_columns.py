@@ -2,9 +2,11 @@
 
 import io
 import logging
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, time, timedelta
+from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "source."
 """How the columns are called in tables and by stages: ``source.licence``."""
 _KEYS = ("uri", "source_uri", "path", "file")
+_DELIMITERS = (",", ";", "\t")
 _SHOWN_NAMES = 3
 
 
@@ -77,7 +80,7 @@ class SourceColumns:
         places = np.asarray(self.places)
         unknown = np.setdiff1d(places, places[is_listed])
         shown = [str(self.uris[int(np.flatnonzero(places == row)[0])]) for row in unknown[:_SHOWN_NAMES]]
-        if len(unknown) == len(self.rows):
+        if uris and len(unknown) == len(self.rows):
             raise SpecError(
                 f"{self.file} names no video of the source: it names {', '.join(shown) or 'nothing'}, "
                 f"the source has {uris[0]}"
@@ -99,10 +102,14 @@ def _listed(shown: Sequence[str], every: np.ndarray) -> str:
 
 
 def plain_value(value: object) -> object:
-    """Returns a value as JSON has it."""
-    if isinstance(value, date):  # a datetime is one
+    """Returns a value of a table as JSON has it: times as text, lengths in seconds, bytes in base 64."""
+    if isinstance(value, date | time):  # a datetime is a date
         return value.isoformat()
-    return value
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return float(value)
+    return b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def values_mark(values: Mapping[str, object]) -> str:
@@ -115,20 +122,19 @@ def read_source_columns(uri: str, *, root: str = "", schema: pa.Schema | None = 
     """Returns the columns of a CSV or parquet file that names sources.
 
     The URIs are in ``uri``, ``source_uri``, ``path`` or ``file``. A relative path counts from the folder of
-    the file, or from ``root``. Whole numbers are int64, others float64. SpecError for a file without such a
+    the file, or from ``root``. A CSV is in UTF-8, its cells end at commas, semicolons or tabs, and an empty
+    one is no value. Whole numbers are int64, others float64. SpecError for a file without such a
     column, that is no table, that says two things of one source, that has values of other kinds than texts,
     numbers, flags, times and lists of texts, or columns other than ``schema``.
     """
     table = _table(uri)
-    key = next((name for name in _KEYS if name in table.column_names), "")
-    if not key:
-        raise SpecError(f"{uri} needs a column {', '.join(_KEYS[:-1])} or {_KEYS[-1]}")
+    key = _key_of(uri, table.schema)
     rows = _typed(uri, table.drop_columns([key]))
     if schema is not None and rows.schema != schema:
         raise SpecError(f"the columns of {uri} changed while the run worked: run again")
     folder = store.normalise(uri).rpartition("/")[0]
-    names = [str(one) for one in table[key].to_pylist()]
-    kept = _once(uri, [_whole(name, folder) for name in names], rows)
+    names = [str(one or "") for one in table[key].cast(pa.string()).to_pylist()]
+    kept = _once(uri, [_whole(name, folder) if name else "" for name in names], rows)
     bases = (folder, root or folder)
     whole = [(_whole(names[row], base), place) for base in bases for place, row in enumerate(kept)]
     unique = dict(reversed(whole))  # of two names the first counts
@@ -140,10 +146,30 @@ def read_source_columns(uri: str, *, root: str = "", schema: pa.Schema | None = 
     )
 
 
+def _key_of(uri: str, schema: pa.Schema) -> str:
+    """The column of the names, as the file spells it."""
+    key = _spelled_key(schema.names)
+    if not key:
+        found = ", ".join(schema.names)
+        raise SpecError(f"{uri} needs a column {', '.join(_KEYS[:-1])} or {_KEYS[-1]}; it has {found}")
+    if _text_kind(kind := schema.field(key).type) is None:
+        raise SpecError(f"{uri}: column {key} holds {kind}, which names no file")
+    return key
+
+
+def _spelled_key(names: Sequence[str]) -> str:
+    spelled = {name.strip().lower(): name for name in reversed(names)}
+    return next((spelled[key] for key in _KEYS if key in spelled), "")
+
+
 def _once(uri: str, names: Sequence[str], rows: pa.Table) -> list[int]:
     """The first row of each name. SpecError where another one says something else."""
+    if num_nameless := sum(not name for name in names):
+        logger.warning("%s: %d rows name no file", uri, num_nameless)
     first: dict[str, int] = {}
     for row, name in enumerate(names):
+        if not name:
+            continue
         before = first.setdefault(name, row)
         if before != row and (other := _difference(rows, before, row)):
             raise SpecError(f"{uri} names {name} twice, with different {other.removeprefix(PREFIX)}")
@@ -157,34 +183,48 @@ def _difference(rows: pa.Table, one: int, other: int) -> str:
 
 def _typed(uri: str, table: pa.Table) -> pa.Table:
     names = table.column_names
-    wrong = next((name for name in names if not name.strip() or names.count(name) > 1), None)
+    bare = [name.strip() for name in names]
+    wrong = next((name for name in bare if not name or bare.count(name) > 1), None)
     if wrong is not None:
-        raise SpecError(
-            f"{uri} has two columns {wrong}" if wrong.strip() else f"{uri} has a column without a name"
-        )
-    columns = {
-        PREFIX + name: table[name].cast(_kind(uri, name, table.schema.field(name).type)) for name in names
-    }
+        raise SpecError(f"{uri} has two columns {wrong}" if wrong else f"{uri} has a column without a name")
+    columns = {PREFIX + name.strip(): _cast(uri, name, table[name]) for name in names}
     return pa.table(columns).combine_chunks() if columns else table
 
 
-def _kind(uri: str, name: str, kind: pa.DataType) -> pa.DataType:
+def _cast(uri: str, name: str, values: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+    kind = _kind(values.type)
+    if kind is None:
+        raise SpecError(
+            f"{uri}: column {name} holds {values.type}, which is no text, number, flag, time or list of texts"
+        )
+    try:
+        found = values.cast(kind, safe=not pt.is_timestamp(kind))
+    except pa.ArrowInvalid as error:
+        raise SpecError(f"{uri}: column {name} holds a value that is no {kind}: {error}") from error
+    if pt.is_floating(kind):  # JSON knows no infinity
+        return arrow.if_else(arrow.is_finite(found), found, pa.scalar(None, kind))
+    return found
+
+
+def _kind(kind: pa.DataType) -> pa.DataType | None:
+    """The type that the tables have for values of a type; None for kinds that they do not hold."""
+    if pt.is_list(kind) or pt.is_large_list(kind):
+        return pa.list_(pa.string()) if _text_kind(kind.value_type) else None
+    if pt.is_integer(kind):
+        return pa.int64()
+    if pt.is_floating(kind) or pt.is_decimal(kind):
+        return pa.float64()
+    if pt.is_timestamp(kind):
+        return pa.timestamp("us", "UTC" if kind.tz else None)
+    return kind if pt.is_boolean(kind) or pt.is_date(kind) else _text_kind(kind)
+
+
+def _text_kind(kind: pa.DataType) -> pa.DataType | None:
+    """``string`` for every type of texts; None for others."""
     if pt.is_dictionary(kind):
         kind = kind.value_type
-    if pt.is_list(kind) or pt.is_large_list(kind):
-        if pt.is_string(kind.value_type) or pt.is_large_string(kind.value_type):
-            return pa.list_(pa.string())
-    elif pt.is_integer(kind):
-        return pa.int64()
-    elif pt.is_floating(kind) or pt.is_decimal(kind):
-        return pa.float64()
-    elif pt.is_string(kind) or pt.is_large_string(kind) or pt.is_null(kind):
-        return pa.string()
-    elif pt.is_boolean(kind) or pt.is_date(kind) or pt.is_timestamp(kind):
-        return kind
-    raise SpecError(
-        f"{uri}: column {name} holds {kind}, which is no text, number, flag, time or list of texts"
-    )
+    is_text = (pt.is_string, pt.is_large_string, pt.is_string_view, pt.is_null)
+    return pa.string() if any(is_kind(kind) for is_kind in is_text) else None
 
 
 def _table(uri: str) -> pa.Table:
@@ -192,26 +232,29 @@ def _table(uri: str) -> pa.Table:
         return parquet.read_all(uri)
     data = store.read_bytes(uri)
     try:
-        # In one block, so that a column of numbers with a text at its end is one of texts.
-        return _without_lone_texts(
-            uri, csv.read_csv(io.BytesIO(data), csv.ReadOptions(block_size=len(data) + 1))
-        )
+        header = data.decode("utf-8-sig").partition("\n")[0]
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{uri} is no text in UTF-8: save it as CSV in UTF-8, or as parquet") from error
+    delimiter = next((one for one in _DELIMITERS if _spelled_key(header.replace('"', "").split(one))), ",")
+    # In one block, so that a column of numbers with a text at its end is one of texts.
+    reading = csv.ReadOptions(block_size=len(data) + 1)
+    try:
+        table = csv.read_csv(io.BytesIO(data), reading, csv.ParseOptions(delimiter=delimiter))
     except pa.ArrowInvalid as error:
         raise SpecError(f"{uri} is no CSV: {str(error).splitlines()[0]}") from error
-
-
-def _without_lone_texts(uri: str, table: pa.Table) -> pa.Table:
-    """Names columns in which most values are numbers and some are not: they are texts."""
-    for name in table.column_names:
-        if not pt.is_string(table.schema.field(name).type):
-            continue
-        values = [one for one in table[name].to_pylist() if one]
-        texts = [one for one in values if not _is_number(one)]
-        if values and 0 < len(texts) < len(values) / 2:
-            logger.warning(
-                "%s: column %s holds numbers and texts such as %r: all are texts", uri, name, texts[0]
-            )
+    for place, field in enumerate(table.schema):
+        if pt.is_string(field.type):
+            table = table.set_column(place, field.name, _texts(uri, field.name, table.column(place)))
     return table
+
+
+def _texts(uri: str, name: str, values: pa.ChunkedArray) -> pa.Array:
+    """A column of texts, in which an empty cell is no value; one of numbers and a few texts is named."""
+    found = [one for one in values.to_pylist() if one]
+    texts = [one for one in found if not _is_number(one)]
+    if found and 0 < len(texts) < len(found) / 2:
+        logger.warning("%s: column %s holds numbers and texts such as %r: all are texts", uri, name, texts[0])
+    return arrow.if_else(arrow.not_equal(values, ""), values, pa.scalar(None, pa.string()))
 
 
 def _is_number(text: str) -> bool:

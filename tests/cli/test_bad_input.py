@@ -209,6 +209,7 @@ def test_ctrl_c_once_publishes_what_is_open_and_twice_stops_at_once(
     ("arguments", "code"),
     [
         (["--help"], DONE),
+        (["-h"], DONE),
         (["stages"], DONE),
         (["models", "list"], DONE),
         (["spec", "template"], DONE),

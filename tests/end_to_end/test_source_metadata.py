@@ -122,6 +122,8 @@ BAD = {
     "no CSV": ("file,licence\na.mp4,CC0,1\n", "is no CSV"),
     "twice": ("file,licence\na.mp4,CC0\na.mp4,none\n", "twice, with different licence"),
     "no name": ("file,\na.mp4,CC0\n", "has a column without a name"),
+    "a name twice": ("file,year,year \na.mp4,1,2\n", "has two columns year"),
+    "no UTF-8": ("file,title\na.mp4,Caf\udce9\n", "is no text in UTF-8: save it as CSV in UTF-8"),
     "of other videos": ("file,licence\nelsewhere/b.mp4,CC0\n", "names no video of the source"),
 }
 
@@ -130,7 +132,7 @@ BAD = {
 def test_a_bad_file_ends_the_run_before_any_work(tmp_path: Path, text: str, message: str) -> None:
     source = tmp_path / "films"
     draw_film(source / "a.mp4", seed=1, shots=[12])
-    (source / "about.csv").write_text(text)
+    (source / "about.csv").write_text(text, errors="surrogateescape")
     spec = CurateSpec(metadata=str(source / "about.csv"))
     with pytest.raises(SpecError, match=message) as error:
         planned(spec, source, tmp_path / "out")
@@ -160,6 +162,18 @@ def test_sources_that_do_not_match_and_mixed_columns_are_named(
             {"dedup": {"which_to_keep": "columns", "rank_columns": ["source.year"]}}).dedup)  # fmt: skip
 
 
+def test_a_table_as_spreadsheets_write_it_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A mark of the byte order, semicolons, names in capitals, rows without a file, empty cells."""
+    table = tmp_path / "about.csv"
+    table.write_text('\ufeff"File"; Title;Licence\r\na.mp4;"One;\nTwo";\r\n;none;CC0\r\n')
+    found = read_source_columns(str(table))
+    assert found.values_of(str(tmp_path / "a.mp4"), found.names) == {
+        "source.Title": "One;\nTwo", "source.Licence": None
+    }  # fmt: skip
+    assert len(found.rows) == 1
+    assert f"{table}: 1 rows name no file" in [record.getMessage() for record in caplog.records]
+
+
 def test_columns_that_are_not_there_and_values_of_other_kinds_are_refused(tmp_path: Path) -> None:
     table = tmp_path / "about.parquet"
     pq.write_table(pa.table({"uri": ["a.mp4"], "tags": [["a", "b"]]}), table)
@@ -183,6 +197,19 @@ def test_columns_that_are_not_there_and_values_of_other_kinds_are_refused(tmp_pa
         "source.shot": "2020-01-02", "source.tags": ["a", "b"], "source.small": 1
     }  # fmt: skip
     assert found.rows.schema.field("source.small").type == pa.int64()
+    for value, said in (
+        (pa.array([1 << 63], pa.uint64()), "holds a value that is no int64"),
+        (pa.array([float("inf")]), None),
+    ):
+        pq.write_table(pa.table({"uri": ["a.mp4"], "x": value}), table)
+        if said is None:
+            assert read_source_columns(str(table)).rows["source.x"].to_pylist() == [None]
+            continue
+        with pytest.raises(SpecError, match=said):
+            read_source_columns(str(table))
+    pq.write_table(pa.table({"uri": [["a.mp4"]], "x": [1]}), table)
+    with pytest.raises(SpecError, match="column uri holds list"):
+        read_source_columns(str(table))
     pq.write_table(pa.table({"uri": ["a.mp4"], "pair": [{"a": 1}]}), table)
     with pytest.raises(SpecError, match="column pair holds struct"):
         plan_of_spec(CurateSpec(metadata=str(table)), **places)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import shlex
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import webdataset
 from av.container import InputContainer
 
 import clipmill
+from clipmill.errors import SourceError
 from clipmill.export.run import run_export
 from clipmill.export.spec import export_spec
 from clipmill.limits import LimitsSpec
@@ -111,13 +114,14 @@ def test_ltx_reads_paths_beside_its_list(curated: Path, tmp_path: Path) -> None:
 
 
 def test_musubi_has_a_list_for_each_rate(curated: Path, tmp_path: Path) -> None:
-    export(curated, tmp_path / "x", format="musubi", caption="video_codec")
-    config = tomllib.loads((tmp_path / "x" / "train" / "dataset.toml").read_text())
+    dest = tmp_path / 'a "name"'
+    (line,) = export(curated, dest, format="musubi", caption="video_codec")
+    assert shlex.split(line) == ["--dataset_config", f"{dest}/train/dataset.toml"]
+    config = tomllib.loads((dest / "train" / "dataset.toml").read_text())
     (dataset,) = config["datasets"]
     assert (dataset["source_fps"], dataset["frame_extraction"], dataset["max_frames"]) == (24.0, "full", 13)
-    listed = Path(dataset["video_jsonl_file"])
-    entries = [json.loads(line) for line in listed.read_text().splitlines()]
-    assert all((listed.parent / entry["video_path"]).is_file() for entry in entries)
+    entries = [json.loads(line) for line in Path(dataset["video_jsonl_file"]).read_text().splitlines()]
+    assert all(os.path.isabs(one["video_path"]) and os.path.isfile(one["video_path"]) for one in entries)
     assert config["general"]["resolution"] == [160, 80]
 
 
@@ -128,7 +132,8 @@ def test_diffusion_pipe_counts_what_is_shorter_than_every_bucket(curated: Path, 
     assert config["frame_buckets"] == [1, 17]
     other = {"format": "diffusion-pipe", "caption": "video_codec", "frames": "9", "fps": 12.0}
     lines = export(curated, tmp_path / "y", **other)
-    assert "6 of 6 videos have another rate than 12 a second" in lines[1]
+    assert tomllib.loads(lines[0]) == {"dataset": f"{tmp_path}/y/train/dataset.toml"}
+    assert config["skip_empty_caption"] is False
     assert plan.generations[0].skipped == {"too_few_frames": 1}
     videos = sorted(Path(config["directory"][0]["path"]).glob("*.mp4"))
     assert len(videos) == sum(shard.num_samples for shard in plan.shards)
@@ -136,7 +141,10 @@ def test_diffusion_pipe_counts_what_is_shorter_than_every_bucket(curated: Path, 
 
 
 def test_cosmos_has_a_text_for_each_video(curated: Path, tmp_path: Path) -> None:
-    export(curated, tmp_path / "x", format="cosmos", caption="video_codec")
+    """Its reader draws 93 frames of each, and a shorter video ends the training."""
+    with pytest.raises(SourceError, match="too_few_frames"):
+        export(curated, tmp_path / "x", format="cosmos", caption="video_codec")
+    export(curated, tmp_path / "x", format="cosmos", caption="video_codec", frames="9")
     root = tmp_path / "x" / "train"
     names = [{path.stem for path in (root / folder).iterdir()} for folder in ("videos", "metas")]
     assert names[0] == names[1] != set()

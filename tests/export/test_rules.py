@@ -132,5 +132,5 @@ def test_numbers_that_json_does_not_know_are_null() -> None:
         "width": 64, "height": 64, "score": float("nan"), "other": 1.5,
     }  # fmt: skip
     sample = Sample("a", clip, [], Cut(0, 9, 9, 0), (64, 64), "train", "all", "")
-    meta = json.loads(row_of(sample, export_spec({}), Columns("", False, (), ()))["meta"])
+    meta = json.loads(row_of(sample, export_spec({}), Columns("", False, {}, ()))["meta"])
     assert (meta["clip"]["score"], meta["clip"]["other"]) == (None, 1.5)

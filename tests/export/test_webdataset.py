@@ -10,6 +10,8 @@ import tarfile
 import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,6 +22,7 @@ import pytest
 
 from clipmill.cli.exits import DONE, MISUSE
 from clipmill.cli.main import main
+from clipmill.dataset.exports.clip_json import as_json
 from clipmill.errors import OutputError, SourceError
 from clipmill.export.run import run_export
 from clipmill.export.spec import ExportSpec, export_spec
@@ -125,6 +128,39 @@ def test_a_clip_with_several_windows_is_several_samples(curated: Path, tmp_path:
     assert plan.generations[0].skipped == {"no_embedding": 9, "no_caption": 20}
 
 
+def test_values_of_any_kind_come_along_and_no_vector_is_one_that_lacks(tmp_path: Path) -> None:
+    """A stage of one's own, or a file about the sources, may write dates, lengths, bytes and decimals."""
+    values = {
+        "source.made": date(2026, 1, 2), "at": datetime(2026, 1, 2, 3), "long": timedelta(seconds=3),
+        "mark": b"\x00\xff", "cost": Decimal("1.25"), "lists": [{"day": date(2026, 1, 2)}],
+        "bad": float("nan"),
+    }  # fmt: skip
+    clip, output = {**clip_row(0, video=0), **values}, tmp_path / "out"
+    publish_by_hand(str(output), [clip], PERCEPTUAL)
+    write_clip_files(output, [clip])
+    (output / "perceptual_embd_parquet").mkdir()
+    vectors = pa.table({"id": ["another"], "embedding": pa.array([[1.0]], pa.list_(pa.float32(), 1))})
+    pq.write_table(vectors, output / "perceptual_embd_parquet" / "part-0.parquet")
+    run_export(str(output), str(tmp_path / "x"), spec())
+    (sample,) = read(tmp_path / "x").values()
+    shown = json.loads(sample["json"])["clip"]
+    assert {name: shown[name] for name in values} == {
+        "source.made": "2026-01-02", "at": "2026-01-02T03:00:00", "long": 3.0, "mark": "AP8=", "cost": 1.25,
+        "lists": [{"day": "2026-01-02"}], "bad": None,
+    }  # fmt: skip
+    assert json.loads(as_json(values["lists"])) == [{"day": "2026-01-02"}]
+    with pytest.raises(SourceError, match=r"no_embedding 1"):
+        run_export(str(output), str(tmp_path / "y"), spec(require=["embedding"]))
+
+
+def test_a_shard_without_a_vector_has_the_columns_of_the_others(tmp_path: Path) -> None:
+    publish(tmp_path / "curated", rows(8))
+    run_export(str(tmp_path / "curated"), str(tmp_path / "x"), spec(format="hf", max_shard_samples=1))
+    first, *others = [pq.read_schema(path) for path in (tmp_path / "x/data").iterdir()]
+    assert first.field("embedding_perceptual").type == pa.list_(pa.float32(), 4)
+    assert all(one.equals(first, check_metadata=True) for one in others)
+
+
 def test_files_of_other_stages_come_along(tmp_path: Path) -> None:
     output, clips = tmp_path / "curated", rows(3)
     windows = [
@@ -227,6 +263,30 @@ def test_a_newer_snapshot_adds_shards_and_leaves_the_others(curated: Path, tmp_p
     assert set(read(tmp_path / "old")) == {clip["clip_id"] for clip in rows(60)}
 
 
+def test_an_export_follows_the_split_of_its_output(tmp_path: Path) -> None:
+    """What went to train before the split may be to measure by now; a later split adds clips only."""
+    output, clips = tmp_path / "curated", rows(40)
+    tables = {"duplicates": [], "videos": [{"uri": "/films/0.mp4", "video_id": "video-0"}]}
+    publish_by_hand(str(output), clips[:32], {}, **tables)
+    write_clip_files(output, clips)
+    run_export(str(output), str(tmp_path / "early"), spec())
+    ratios = ["--ratios", "train=0.5,val=0.5"]
+    assert main(["split", str(output), *ratios]) == DONE
+    with pytest.raises(OutputError, match=r"exported before .* was split, all of it to train"):
+        run_export(str(output), str(tmp_path / "early"), spec(), append=True)
+    run_export(str(output), str(tmp_path / "x"), spec())
+    plan, _ = run_export(str(output), str(tmp_path / "x"), spec())
+    assert {shard.part for shard in plan.shards} == {"train", "val"}
+    publish_by_hand(str(output), clips, {}, name="two", **tables)
+    plan, _ = run_export(str(output), str(tmp_path / "x"), spec(), append=True)
+    assert (plan.generations[1].shards, plan.generations[1].skipped) == ((), {"no_part": 8})
+    assert main(["split", str(output), *ratios]) == DONE
+    with pytest.raises(OutputError, match="which was split again since then: add its new samples"):
+        run_export(str(output), str(tmp_path / "x"), spec())
+    plan, _ = run_export(str(output), str(tmp_path / "x"), spec(), append=True)
+    assert sum(shard.num_samples for shard in plan.shards) == 40
+
+
 def test_a_destination_with_other_content_is_refused(curated: Path, tmp_path: Path) -> None:
     run_export(str(curated), str(tmp_path / "x"), spec())
     with pytest.raises(OutputError, match="other options"):
@@ -293,14 +353,18 @@ def test_the_command_plans_first_and_says_what_it_leaves_out(
         (["--format", "webdatset"], "format"),
         (["--embeddings", "siglip"], "it has perceptual"),
         (["--frames", "97"], "all were left out (too_few_frames"),
-        (["--artifacts", "preview_uri"], "no table has a column preview_uri"),
+        (["--artifacts", "preview_uri"], "no table has a column preview_uri of files"),
+        (["--caption", "has_audio"], "column has_audio holds bool, which is no text"),
+        (["--size", "9000x64"], "up to 8192"),
         (["--buckets", "cosmos", "--text-embeddings", "nowhere"], "holds no text embeddings"),
+        (["--append"], "the destination is empty"),
     ],
 )
 def test_what_cannot_be_exported_is_one_line(
     options: list[str], said: str, curated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["export", str(curated), str(tmp_path / "x"), *options]) == MISUSE
+    dest = "" if options == ["--append"] else str(tmp_path / "x")
+    assert main(["export", str(curated), dest, *options]) == MISUSE
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1

@@ -64,6 +64,21 @@ WRONG = {
         {"profiles": {"cpu": {"elements": None, "engines": ["map"]}}},
         "profile cpu: elements must be",
     ),
+    "nothing": (tasks(cpu="0m"), "profile small: tasks.plan.cpu: '0m' is no number of cores"),
+    "for ever": (tasks(hours=float("inf")), "profile small: tasks.plan.hours must be a finite number"),
+    "toleration": (
+        {"profiles": {"l4": {"gpu": {"tolerations": [{"key": "k", "value": "v"}]}}}},
+        "profile a100: gpu.tolerations.0: a value needs operator: Equal",
+    ),
+    "registry": ({"registry": "ghcr.io/Clip Mill"}, "registry: 'ghcr.io/Clip Mill' is no registry: write"),
+    "account": ({"service_account": "My_Account"}, "service_account: 'My_Account' is no name of Kubernetes"),
+    "night": ({"launch": {"cron": "at 3"}}, "launch.cron: 'at 3' is no schedule: write 0 3 * * *"),
+    "half a night": ({"launch": {"source": "s3://a"}}, "launch: source and output go together"),
+    "mail": ({"launch": {"emails": ["#films"]}}, "launch.emails.0: '#films' is no address of mail"),
+    "one name twice": (
+        {"secrets": [{"key": "a", "env_var": "TOKEN"}, {"key": "b", "env_var": "TOKEN"}]},
+        "two secrets are named TOKEN",
+    ),
     "secret": ({"secrets": [{"key": "k", "env_var": "lower"}]}, "secrets.0.env_var must"),
 }
 
@@ -196,6 +211,7 @@ def test_a_dockerfile_installs_the_locked_extra_and_nothing_else(environment: st
     text = "\n".join(lines)
     assert f"FROM {BASE}" in lines
     assert BASE.count(".") == 2, "pinned to a patch version"
+    assert f"| `{BASE}` |" in (ROOT / "docs/deploy.md").read_text()
     assert "uv sync --project /opt/clipmill/lock --locked --no-dev --no-install-project" in text
     assert f"--extra {environment} --extra flyte" in text
     assert not [word for word in ("pip install", "curl", "conda", "npm") if word in text]

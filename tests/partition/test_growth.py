@@ -217,7 +217,12 @@ def test_planted_leaks_are_all_found(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--ratios", "train=0.9,val=0.2"], "add up to 1"),
         (["--ratios", "train"], "ratios must be like"),
         (["--ratios", "train=0.9,held_out=0.1"], "choose another name"),
-        (["--group-by", "onwer"], "no column onwer"),
+        (["--ratios", "train-a=0.5,b=0.5"], "the name of a part has letters, digits and _ only"),
+        (["--group-by", "onwer"], "no column onwer; did you mean owner?"),
+        (["--group-by", "cluster"], "no column cluster"),
+        (["--group-by", "tags"], "column tags holds list<element: string>, which has no equal values"),
+        (["--cap", "3", "--cap-by", "video_id", "--rank", "owner"], "rank by a column of numbers"),
+        (["--metadata", "{output}/other.csv"], "names no video of the source"),
         (["--cap", "3"], "--cap-by video_id"),
         (["--cap", "3", "--cap-by", "cluster"], "was not deduplicated"),
         (["--snapshot", "nope"], "has no snapshot nope"),
@@ -226,7 +231,10 @@ def test_planted_leaks_are_all_found(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_what_cannot_be_split_is_one_line(
     options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    publish_by_hand(str(tmp_path), films(0, 40), STAGES)
+    videos = [{"uri": "/films/0.mp4", "video_id": "video-0"}]
+    publish_by_hand(str(tmp_path), films(0, 40, tags=["a"]), STAGES, videos=videos)
+    (tmp_path / "other.csv").write_text("file,owner\na.mp4,Anna\n")
+    options = [one.format(output=tmp_path) for one in options]
     assert main(["split", str(tmp_path), *options]) == MISUSE
     error = capsys.readouterr().err
     assert said in error

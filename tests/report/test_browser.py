@@ -23,9 +23,10 @@ from playwright.sync_api import (
 
 from clipmill.report.plan_records import ThresholdPlace
 from clipmill.report.render import render_report
+from clipmill.report.view import ReportTables
 from clipmill.specs import CurateSpec
 from tests.support.rendered_report import OPTIONS
-from tests.support.report_tables import ODD_NAME, drawn_run
+from tests.support.report_tables import ODD_NAME, SCHEMAS, drawn_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.browser]
 
@@ -140,6 +141,14 @@ def width_overflow(page: Page) -> int:
 
 def test_nothing_is_asked_from_the_network(wide: Watched, report: Path) -> None:
     assert wide.requests == [report.as_uri()]
+
+
+def test_a_page_without_clips_opens_without_complaint(wide_context: BrowserContext, tmp_path: Path) -> None:
+    tables = ReportTables(**{name: schema.empty_table() for name, schema in SCHEMAS.items()})
+    path = tmp_path / "report.html"
+    path.write_text(render_report(tables, options=OPTIONS, read_bytes=lambda uri: b""), encoding="utf-8")
+    empty = opened(wide_context, path)
+    assert (empty.complaints, empty.page.locator(".cm-tools:visible").count()) == ([], 0)
 
 
 def test_previews_are_shown(wide: Watched) -> None:

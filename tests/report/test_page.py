@@ -253,7 +253,10 @@ def test_partial_files_are_unusual(run: DrawnRun) -> None:
 
 def test_an_empty_run_is_a_page(run: DrawnRun) -> None:
     page = render_report(empty_tables(), options=OPTIONS, read_bytes=run.read_bytes)
-    assert "Every file could be read." in page
+    assert all(
+        text in page for text in ("no clip to measure.", "no clip to show.", "Every file could be read.")
+    )
+    assert "Click a bar" not in page
 
 
 def test_nothing_is_loaded_from_elsewhere(page: str) -> None:

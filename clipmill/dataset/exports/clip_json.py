@@ -21,7 +21,7 @@ _ROWS_AT_ONCE = 10_000
 
 def as_json(value: object) -> bytes:
     """Returns the documented form: four spaces, keys in the order of ``value``."""
-    return (json.dumps(value, indent=4, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(value, indent=4, ensure_ascii=False, default=plain_value) + "\n").encode()
 
 
 def clip_files(tables: Tables, plan: Plan) -> Iterator[tuple[str, bytes]]:

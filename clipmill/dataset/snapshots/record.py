@@ -12,6 +12,7 @@ from clipmill import layout
 from clipmill.base_columns import SCHEMA_VERSION
 from clipmill.errors import OutputError, SourceError
 from clipmill.storage import parquet, store
+from clipmill.storage.source_columns import SourceColumns, read_source_columns
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,21 @@ def named_snapshot(output: str, snapshot_id: str) -> Snapshot:
     if not re.fullmatch(r"[\w-]+", snapshot_id) or not store.exists(uri):
         raise SourceError(f"{output} has no snapshot {snapshot_id}: see clipmill snapshots list {output}")
     return snapshot_of(json.loads(store.read_bytes(uri)))
+
+
+def source_columns_of(output: str, snapshot: Snapshot, metadata: str) -> SourceColumns | None:
+    """Returns the columns of a file about the sources of a snapshot; None where none is named.
+
+    SpecError where the file names none of its videos.
+    """
+    if not metadata:
+        return None
+    found = read_source_columns(metadata)
+    if "videos" in snapshot.tables:
+        found.check_against(
+            read_table(output, "videos", columns=["uri"], snapshot=snapshot)["uri"].to_pylist()
+        )
+    return found
 
 
 def table_parts(output: str, table: str, *, snapshot: Snapshot | None = None) -> list[str]:

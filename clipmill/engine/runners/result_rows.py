@@ -66,13 +66,20 @@ def _typed(column: Column, values: Iterable[object] | pa.Array | None, num_items
     if values is None:
         return pa.nulls(num_items, column.type)
     try:
-        plain = values if isinstance(values, pa.Array) else pa.array(_plain(values), _read_as(column))
+        plain = values if isinstance(values, pa.Array) else _array(_plain(values), column)
         typed = cast(pa.Array, plain).cast(column.type)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise BadResults(f"column {column.name} does not hold {column.type}: {error}") from error
     if len(typed) != num_items:
         raise BadResults(f"column {column.name} has {len(typed)} values for {num_items} items")
     return typed
+
+
+def _array(values: Iterable[object], column: Column) -> pa.Array:
+    try:
+        return pa.array(values, _read_as(column))
+    except OverflowError:  # whole numbers from 2 ** 63 on, such as hashes
+        return pa.array(values, column.type)
 
 
 def _read_as(column: Column) -> pa.DataType | None:

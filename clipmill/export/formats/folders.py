@@ -8,13 +8,13 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from clipmill.export.clip_files import Row, missing, suffix_of
 from clipmill.export.job import FinishJob, Receipt, ShardJob
 from clipmill.storage import store
 
-_SAME_RATE = 0.01
 _SIDE_PX = 32
 """diffusion-pipe rounds sizes to it."""
 
@@ -72,6 +72,16 @@ def _json_lines(rows: Sequence[Mapping[str, object]]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
+def _root(job: FinishJob, part: str) -> str:
+    """The folder of a part, as its trainer finds it: a remote export is copied, and read from its folder."""
+    return f"{job.dest}/{part}" if store.is_local(job.dest) else "."
+
+
+def _quoted(text: str) -> str:
+    """A text as TOML has it: JSON's escapes are among its own."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 class Ltx:
     """``dataset.jsonl`` with ``video`` and ``caption``; paths are relative to that file."""
 
@@ -86,7 +96,7 @@ class Ltx:
             job.put(f"{part}/dataset.jsonl", _json_lines([_video_and_caption(one) for one in samples]))
             buckets = Counter((one.width, one.height, one.num_frames) for one in samples)
             names = ";".join("x".join(map(str, bucket)) for bucket, _ in buckets.most_common())
-            lines.append(f'{job.dest}/{part}/dataset.jsonl --resolution-buckets "{names}"')
+            lines.append(f'{quote(f"{job.dest}/{part}/dataset.jsonl")} --resolution-buckets "{names}"')
         return lines
 
 
@@ -95,7 +105,10 @@ def _video_and_caption(sample: Placed) -> Mapping[str, object]:
 
 
 class Musubi:
-    """One JSONL with ``video_path`` and ``caption`` for each source rate, and ``dataset.toml``."""
+    """One JSONL with ``video_path`` and ``caption`` for each source rate, and ``dataset.toml``.
+
+    musubi-tuner opens ``video_path`` as it stands, so that it is the whole path.
+    """
 
     def write(self, job: ShardJob) -> Receipt:
         """Writes the videos of a shard."""
@@ -105,18 +118,20 @@ class Musubi:
         """Writes the lists and the configuration of each part."""
         rule = job.plan.spec.frame_rule
         for part, samples in _samples(job):
-            root = f"{job.dest}/{part}" if store.is_local(job.dest) else "."
+            root = _root(job, part)
             tables = [_MUSUBI_GENERAL.format(*_common_size(samples))]
             for rate in sorted({one.rate for one in samples}):
                 own = [one for one in samples if one.rate == rate]
                 name = f"fps_{_number(rate)}"
-                rows = [{"video_path": one.video, "caption": one.caption} for one in own]
+                rows = [{"video_path": f"{root}/{one.video}", "caption": one.caption} for one in own]
                 job.put(f"{part}/{name}.jsonl", _json_lines(rows))
                 lengths = _lengths(own, has_counts=rule is not None and bool(rule.counts))
-                values = {"root": root, "name": name, "rate": _number(rate), "lengths": lengths}
-                tables.append(_MUSUBI_DATASET.format(**values))
+                file, cache = _quoted(f"{root}/{name}.jsonl"), _quoted(f"{root}/cache_{name}")
+                tables.append(_MUSUBI_DATASET.format(file, cache, _number(rate), lengths))
             job.put(f"{part}/dataset.toml", "\n".join(tables).encode())
-        return [f"--dataset_config {job.dest}/{part}/dataset.toml" for part in sorted(job.by_part())]
+        return [
+            f"--dataset_config {quote(f'{job.dest}/{part}/dataset.toml')}" for part in sorted(job.by_part())
+        ]
 
 
 def _lengths(samples: Sequence[Placed], *, has_counts: bool) -> str:
@@ -136,10 +151,10 @@ bucket_no_upscale = true
 """
 _MUSUBI_DATASET = """\
 [[datasets]]
-video_jsonl_file = "{root}/{name}.jsonl"
-cache_directory = "{root}/cache_{name}"
-source_fps = {rate}
-{lengths}
+video_jsonl_file = {}
+cache_directory = {}
+source_fps = {}
+{}
 """
 
 
@@ -162,32 +177,19 @@ class DiffusionPipe:
         return write_videos(job, folder="videos/", texts="videos/{}.txt")
 
     def finish(self, job: FinishJob) -> Sequence[str]:
-        """Writes the configuration of each part; warns of clips at another rate than the model's."""
+        """Writes the configuration of each part."""
         lines: list[str] = []
         for part, samples in _samples(job):
-            root = f"{job.dest}/{part}" if store.is_local(job.dest) else "."
-            lines += [
-                f'dataset = "{job.dest}/{part}/dataset.toml"',
-                *_other_rates(samples, job.plan.spec.fps),
-            ]
+            lines.append(f"dataset = {_quoted(f'{job.dest}/{part}/dataset.toml')}")
             ratios = [one.width / one.height for one in samples]
             side = min(math.isqrt(one.width * one.height) for one in samples) // _SIDE_PX * _SIDE_PX
             frames = sorted({1, *(one.num_frames for one in samples)})
             config = _DIFFUSION_PIPE.format(
-                side=max(side, _SIDE_PX), least=min(ratios), most=max(ratios), frames=frames, root=root
-            )
+                side=max(side, _SIDE_PX), least=min(ratios), most=max(ratios), frames=frames,
+                videos=_quoted(f"{_root(job, part)}/videos"),
+            )  # fmt: skip
             job.put(f"{part}/dataset.toml", config.encode())
         return lines
-
-
-def _other_rates(samples: Sequence[Placed], fps: float | None) -> Iterator[str]:
-    """diffusion-pipe sorts a video by its own frames, and only then takes it at the model's rate."""
-    others = sum(fps is not None and abs(one.rate - fps) > _SAME_RATE * fps for one in samples)
-    if others:
-        yield (
-            f"{others:,} of {len(samples):,} videos have another rate than {fps:g} a second, and may end up "
-            "with fewer frames than their bucket: export with --materialize"
-        )
 
 
 _DIFFUSION_PIPE = """\
@@ -197,9 +199,10 @@ min_ar = {least:.3f}
 max_ar = {most:.3f}
 num_ar_buckets = 7
 frame_buckets = {frames}
+skip_empty_caption = false
 
 [[directory]]
-path = "{root}/videos"
+path = {videos}
 num_repeats = 1
 """
 
@@ -214,6 +217,6 @@ class Cosmos:
     def finish(self, job: FinishJob) -> Sequence[str]:
         """Returns how the text embeddings of each part are made."""
         return [
-            f"python -m scripts.get_t5_embeddings --dataset_path {job.dest}/{part}"
+            f"python -m scripts.get_t5_embeddings --dataset_path {quote(f'{job.dest}/{part}')}"
             for part in sorted(job.by_part())
         ]

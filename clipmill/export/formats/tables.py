@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, cast
@@ -28,18 +29,22 @@ _FACTS = pa.schema(
         ("metadata", pa.string()),
     ]
 )  # fmt: skip
+_FUNNEL = {
+    "found": "videos found",
+    "duplicate_videos": "videos that are copies",
+    "curated": "videos curated",
+    "clips": "clips found",
+    "duplicate_clips": "clips that are copies",
+    "kept": "clips kept",
+}
+"""Counts of the funnel that the dataset card shows, and how it names them."""
 _BYTES_AND_PATH = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def _vectors(rows: pa.Table) -> Sequence[pa.Field]:
-    """The embeddings of a plan, each of its own fixed length."""
-    found: list[pa.Field] = []
-    for name in rows.column_names:
-        if name.startswith(EMBEDDING):
-            lengths = rows[name].combine_chunks().drop_null().value_lengths().to_pylist()
-            kind = pa.list_(pa.float32(), lengths[0]) if lengths else pa.list_(pa.float32())
-            found.append(pa.field("embedding_" + name.removeprefix(EMBEDDING), kind))
-    return found
+    """The embeddings of a plan."""
+    found = (field for field in rows.schema if field.name.startswith(EMBEDDING))
+    return [pa.field("embedding_" + one.name.removeprefix(EMBEDDING), one.type) for one in found]
 
 
 def _facts(row: Row) -> dict[str, Any]:
@@ -145,7 +150,7 @@ def _card(job: FinishJob) -> str:
     for receipt in job.receipts:
         licences.update(receipt.facts["licences"])
     funnel = cast("Mapping[str, Any]", job.snapshot.manifest["funnel"])
-    counts = [(n, one["items"]) for n, one in funnel.items() if isinstance(one, dict) and "items" in one]
+    counts = [(label, funnel[name]["items"]) for name, label in _FUNNEL.items() if name in funnel]
     models = [
         f"| {one['stage']} | {one['name']} | {one['licence'] or 'unknown'} |"
         for one in job.snapshot.manifest.get("models", ())
@@ -162,7 +167,12 @@ def _card(job: FinishJob) -> str:
 
 
 def _count_rows(counts: Iterable[tuple[str, int]]) -> str:
-    return "\n".join(f"| {name} | {count:,} |" for name, count in counts)
+    return "\n".join(f"| {_cell(name)} | {count:,} |" for name, count in counts)
+
+
+def _cell(text: str) -> str:
+    """A text that ends neither its cell nor its row."""
+    return " ".join(text.split()).replace("|", r"\|")
 
 
 def _bucket_rows(job: FinishJob) -> Iterator[str]:
@@ -193,7 +203,7 @@ Exported from snapshot `{snapshot}` of a clipmill output.
 
 ## How it was made
 
-| clips | number |
+| step | number |
 |---|---|
 {funnel}
 
@@ -219,6 +229,7 @@ class Lance:
     """One Lance dataset, ``data.lance``: each shard is a fragment, and the last step commits all of them."""
 
     def __init__(self) -> None:
+        os.environ.setdefault("LANCE_LOG", "error")  # it warns of each new dataset that it is new
         try:
             self._lance: Any = importlib.import_module("lance")
         except ImportError as error:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from clipmill import layout
-from clipmill.export.clip_files import Row, missing, suffix_of
+from clipmill.export.clip_files import Row, missing, named_missing, suffix_of
 from clipmill.export.job import FinishJob, Receipt, ShardJob
 from clipmill.export.record import Shard
 from clipmill.export.sample_rows import ARTIFACT, EMBEDDING
@@ -114,7 +114,9 @@ def artifact_member(row: Row, column: str, job: ShardJob) -> Member:
     """Returns the file that another stage made for a clip, as ``<id>.<name>.<suffix>``."""
     name = column.removeprefix(ARTIFACT).removesuffix("_uri")
     suffix = os.path.splitext(row[column])[1]
-    data = store.read_bytes(layout.join(job.clips.output, row[column]))
+    uri = layout.join(job.clips.output, row[column])
+    with named_missing(uri, job.clips.output):
+        data = store.read_bytes(uri)
     return Member(f"{row['sample_id']}.{name}{suffix}", data)
 
 

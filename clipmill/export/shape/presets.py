@@ -12,7 +12,7 @@ class Preset:
 
     frames: str
     fps: float | None
-    multiple: int
+    multiple: int | None
     source: str
 
 
@@ -34,5 +34,11 @@ PRESETS: dict[str, Preset] = {
         fps=24.0,
         multiple=16,
         source="kohya-ss/musubi-tuner, docs/dataset_config.md, 2026-11-30",
+    ),
+    "cosmos": Preset(
+        frames="94",  # 93 of them, from one that it draws; a shorter video ends its training
+        fps=None,
+        multiple=None,
+        source="nvidia-cosmos/cosmos-predict2, cosmos_predict2/data/dataset_video.py, 2026-11-30",
     ),
 }

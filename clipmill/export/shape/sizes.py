@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 Fit = Literal["crop", "pad"]
+_LARGEST_PX = 8192
 Size = tuple[int, int]
 """Width and height in pixels."""
 
@@ -20,8 +21,10 @@ def parse_size(text: str) -> Size:
     """Returns width and height of ``704x1280``. ValueError for anything else; sides are even."""
     found = re.fullmatch(r"(\d+)x(\d+)", text)
     size = (int(found[1]), int(found[2])) if found else (0, 0)
-    if not all(side > 0 and side % 2 == 0 for side in size):
-        raise ValueError(f"size must be WIDTHxHEIGHT in even pixels, such as 768x448, got {text!r}")
+    if not all(0 < side <= _LARGEST_PX and side % 2 == 0 for side in size):
+        raise ValueError(
+            f"size must be WIDTHxHEIGHT in even pixels up to {_LARGEST_PX}, such as 768x448, got {text!r}"
+        )
     return size
 
 

@@ -16,6 +16,7 @@ from clipmill.storage import store
 
 logger = logging.getLogger(__name__)
 
+NO_ROOM = "make room there, or set TMPDIR to a folder on another disk"
 _UNFINISHED = ".cache/clipmill-unfinished"
 """Lies beside weights from the hub until all of them are there."""
 
@@ -91,7 +92,7 @@ def check_space(entry: ModelEntry, folder: Path, size_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if size_bytes - here > free:
         cause = f"{size_bytes - here:,} bytes are needed and {free:,} are free"
-        raise ModelUnavailable(entry.name, str(folder), cause, "make room, or say TMPDIR")
+        raise ModelUnavailable(entry.name, str(folder), cause, NO_ROOM)
 
 
 def keep(found: Inventory, folder: Path) -> None:

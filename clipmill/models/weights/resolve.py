@@ -170,11 +170,10 @@ def _fetched(entry: ModelEntry, model_dir: str, folder: Path, wanted: str, origi
                 return origin(entry, folder, wanted, place=model_dir)
             return fetch.from_store(entry, there.place, folder, there.inventory)
     except OSError as error:
-        raise ModelUnavailable(entry.name, str(folder), _why(error), "make room, or say TMPDIR") from error
-
-
-def _why(error: OSError) -> str:
-    return "no space is left" if error.errno == errno.ENOSPC else str(error)
+        if error.errno == errno.ENOSPC:
+            raise ModelUnavailable(entry.name, str(folder), "no space is left", fetch.NO_ROOM) from error
+        cause = (error.strerror or str(error)).lower()
+        raise ModelUnavailable(entry.name, str(folder), cause, "name another folder") from error
 
 
 @dataclass(frozen=True)

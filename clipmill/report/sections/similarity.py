@@ -33,7 +33,7 @@ class ThresholdRow:
 
 @dataclass(frozen=True)
 class SimilarityView:
-    """The distribution with the threshold in use, and what other thresholds would come to."""
+    """The distribution with the threshold in use, and the others from which another number of clips goes."""
 
     svg: Markup
     num_clips: int
@@ -52,7 +52,9 @@ def draw_similarity(counts: SimilarityCounts | None) -> SimilarityView | None:
         "duplicate": np.repeat(lower[goes], number[goes]),
     }
     chosen = round(1.0 - counts.threshold, 6)
-    rows = [_row(eps, lower, number, is_chosen=eps == chosen) for eps in sorted({*EPS, chosen})]
+    every = [_row(eps, lower, number, is_chosen=eps == chosen) for eps in sorted({*EPS, chosen})]
+    before = [None, *(row.num_clips for row in every[:-1])]
+    rows = [row for row, count in zip(every, before, strict=True) if row.is_chosen or row.num_clips != count]
     svg = histogram_svg(values, MEASURE, [ScoreLimit("similarity", min=round(counts.threshold, 6))])
     return SimilarityView(svg, int(number.sum()), tuple(rows))
 

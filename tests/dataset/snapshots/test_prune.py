@@ -95,9 +95,9 @@ def test_files_of_filtered_clips_are_named_by_the_snapshot(tmp_path: Path) -> No
 
 def test_the_verb_shows_before_it_removes(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["snapshots", "prune", project.output]) == 0
-    assert "would remove 1 snapshots and 4 files" in capsys.readouterr().out
+    assert "would remove 1 snapshot and 4 files" in capsys.readouterr().out
     assert main(["snapshots", "prune", project.output, "--yes"]) == 0
-    assert "removes 1 snapshots and 4 files" in capsys.readouterr().out
+    assert "removes 1 snapshot and 4 files" in capsys.readouterr().out
     assert main(["snapshots", "list", project.output]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(current_snapshot(project.output).snapshot_id)

@@ -61,6 +61,7 @@ def test_a_matrix_is_a_column_of_vectors() -> None:
         ({"score": np.zeros(3)}, "column score has 3 values for 2 items"),
         ({"score": ["high", "low"]}, "column score does not hold double"),
         ({"count": [0.5, 1]}, "column count does not hold int64"),
+        ({"count": [1 << 63, 1]}, "column count does not hold int64"),
         ({"label": [1, 2]}, "column label does not hold string"),
         ({"vector": [[1.0], [2.0]]}, "column vector does not hold fixed_size_list"),
         ({"score": 0.5}, "column score does not hold double"),
@@ -70,13 +71,24 @@ def test_a_matrix_is_a_column_of_vectors() -> None:
         (Results({}, {2: Failed("final", "dark", "too dark")}), "it names item 2 of 2 as failed"),
     ],
     ids=[
-        "too few", "too many", "too long an array", "words", "fractions", "numbers", "short vectors",
-        "no sequence", "undeclared", "list", "none", "failure of no item",
+        "too few", "too many", "too long an array", "words", "fractions", "too large", "numbers",
+        "short vectors", "no sequence", "undeclared", "list", "none", "failure of no item",
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said(answer: object, message: str) -> None:
     with pytest.raises(BadResults, match=message):
         made(answer)
+
+
+def test_hashes_of_64_bits_are_a_column() -> None:
+    class Hashing(Stage):
+        name: ClassVar[str] = "hashing"
+        grain: ClassVar[Grain] = "clip"
+        writes: ClassVar[tuple[Column, ...]] = (Column("hash", pa.uint64(), "of its frames"),)
+
+    node = Node("hashing", Hashing(), Reads())
+    rows = rows_of(node, checked(node, items(2), {"hash": [(1 << 64) - 1, 1]}), {})
+    assert values(rows, "hash") == [(1 << 64) - 1, 1]
 
 
 @pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")], ids=str)

@@ -22,12 +22,14 @@ class Peak:
     """What was seen of a process and its descendants while they were watched.
 
     ``rss_bytes`` is the largest sum of resident memory (a page that two of them share counts twice).
+    ``memory_bytes`` is the largest sum of what each has alone and the most that one of them shares.
     ``high_water_bytes`` is the sum of what each process held at its own peak, which the kernel notes and no
     sample misses: an upper bound. ``cpu_s`` sums each process's last sample: a lower bound, for daemons that
     no process waits for.
     """
 
     rss_bytes: int = 0
+    memory_bytes: int = 0
     high_water_bytes: int = 0
     cpu_s: float = 0.0
 
@@ -57,6 +59,8 @@ def watched(pid: int) -> Generator[Peak]:
         while not stop.is_set():
             family |= {each for member in tuple(family) for each in descendants(member)}
             peak.rss_bytes = max(peak.rss_bytes, sum(map(_rss_bytes, family)))
+            alone, shared = zip(*map(_memory_bytes, family), strict=True)
+            peak.memory_bytes = max(peak.memory_bytes, sum(alone) + max(shared))
             for each in family:
                 seen[each] = max(seen.get(each, 0.0), _cpu_s(each, with_ended=False))
                 highest[each] = max(highest.get(each, 0), _high_water_bytes(each))
@@ -99,6 +103,18 @@ def _cpu_s(pid: int, *, with_ended: bool) -> float:
 def _rss_bytes(pid: int) -> int:
     fields = _read(f"/proc/{pid}/statm").split()
     return int(fields[1]) * _PAGE_BYTES if fields else 0
+
+
+def _memory_bytes(pid: int) -> tuple[int, int]:
+    """Bytes that a process has alone, and bytes that it shares."""
+    alone = shared = 0
+    for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+        name, _, value = line.partition(":")
+        if name.startswith("Private_"):
+            alone += int(value.split()[0]) << 10
+        elif name.startswith("Shared_"):
+            shared += int(value.split()[0]) << 10
+    return alone, shared
 
 
 def _high_water_bytes(pid: int) -> int:

@@ -3,8 +3,8 @@
 A short film is drawn at each size and its packets repeated for two minutes (4K for 20 s: what grows with the
 length is ``bench.long_video``'s). Each goes through the scan operator of a run with everything on, in a fresh
 process: once without clips' files, then with clips of the content detector and by the clock encoded in the
-same pass, where their frames fit. The peak is that of the process and its codec process together. Exit code 1
-when one needs more than allowed.
+same pass, where their frames fit. The peak is that of the process and its codec process together; what both
+share counts once. Exit code 1 when one needs more than allowed.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def _measure(folder: Path, name: str) -> float:
     peaks_mb: list[float] = []
     for kind, (spec, makes_files) in SCANS.items():
         scanned, peak = isolated(scan_film, str(film), str(folder / "out"), spec, makes_files)
-        peaks_mb.append(peak.rss_bytes / 1e6)
+        peaks_mb.append(peak.memory_bytes / 1e6)
         counts = f"{scanned.num_frames} | {scanned.num_clips} | {scanned.num_files}"
         cost = f"{scanned.cpu_s:.1f} | {peaks_mb[-1]:.0f} | {size.max_mb:.0f}"
         print(f"| {name} | {kind} | {counts} | {cost} |", flush=True)

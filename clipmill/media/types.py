@@ -10,6 +10,8 @@ from clipmill.stages.decoder import Decoder, DecoderQuality, Deinterlace
 from clipmill.stages.reads import Measure, Motion, Sample
 
 THUMBNAIL_HW = (27, 48)
+WHOLE = 1 << 40
+"""Frames of a piece that is all of a video."""
 
 
 @dataclass(frozen=True)

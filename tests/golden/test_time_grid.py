@@ -5,7 +5,7 @@ from math import ceil
 
 import pytest
 
-from clipmill.media.scan.time_grid import MAX_SLACK_S, Grid
+from clipmill.media.frames.time_grid import MAX_SLACK_S, Grid
 from clipmill.stages.reads import rate
 
 RATES = (0.05, 0.1, 1 / 3, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 12.5, 15.0, 23.976, 25.0, 29.97, 59.94)

@@ -20,7 +20,7 @@ from clipmill.media.cut.single_pass import SamePassClips, scan_and_cut
 from clipmill.media.decode.backends import is_cpu
 from clipmill.media.scan.span_scan import SourceSpan, load_span, scan_spans
 from clipmill.media.scan.spool import ScanSegment, drop_piece, load_piece
-from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
+from clipmill.media.types import WHOLE, ScanArrays, ScanFacts, ScanPlan
 from clipmill.outcomes.failures import is_outage
 from clipmill.planning.plan import Plan
 from clipmill.sandbox.runner import codec_runner
@@ -36,9 +36,6 @@ POLL_S = 0.1
 
 LONG_S = 1200.0
 """Clips of a longer video go on while it is scanned; those that are cut in the pass come at its end."""
-
-WHOLE = 1 << 40
-"""Frames of a piece that is all of a video."""
 
 MARK_EVERY_S = 1.0
 

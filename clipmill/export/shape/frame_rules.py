@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from clipmill.media.frames.constant_rate import grid_rate
+from clipmill.media.frames.time_grid import grid_rate
 
 At = Literal["first", "middle", "chunks"]
 

@@ -61,7 +61,7 @@ def sequence_headers(codec: str, extradata: bytes) -> Callable[[bytes], frozense
     None for codecs whose packets are not looked into.
     """
     if codec == "mpeg2video":
-        return lambda packet: frozenset(_mpeg2_sizes(packet))
+        return lambda packet: frozenset(mpeg_sizes(packet))
     if codec == "h264":
         return lambda packet: frozenset(
             bytes(nal) for nal in _nals(packet, extradata, length_at=4) if nal[0] & 0x1F == H264_SPS
@@ -73,7 +73,7 @@ def sequence_headers(codec: str, extradata: bytes) -> Callable[[bytes], frozense
     )
 
 
-def _mpeg2_sizes(packet: bytes) -> Iterator[bytes]:
+def mpeg_sizes(packet: bytes) -> Iterator[bytes]:
     """Width and height, 12 bits each, aspect and rate of the sequence headers of a packet."""
     at = packet.find(MPEG2_SEQUENCE)
     while at >= 0:

@@ -14,9 +14,9 @@ from clipmill.media.cut.window import frame_times, of_window
 from clipmill.media.decode.seek import ClipSource
 from clipmill.media.encode.clip_encoder import ClipEncoder, SourceEncoding, source_encoding
 from clipmill.media.encode.resize import Fitted
-from clipmill.media.frames.constant_rate import grid_rate
 from clipmill.media.frames.geometry import Geometry, Rect
 from clipmill.media.frames.orient_filter import Upright
+from clipmill.media.frames.time_grid import grid_rate
 from clipmill.media.io.source import open_source
 from clipmill.media.sound.clip_sound import ClipAudio
 from clipmill.media.sound.source import AudioSource

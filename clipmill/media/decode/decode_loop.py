@@ -3,6 +3,7 @@
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import cast
 
@@ -19,14 +20,20 @@ from clipmill.media.bitstream.digest import AudioDigest, ContentDigest, joined_d
 from clipmill.media.bitstream.random_access import startable
 from clipmill.media.decode.damage import Damage, MissingFragments
 from clipmill.media.decode.limits import refused_size
-from clipmill.media.decode.programme_parts import UnreadBytes, in_turn, parts_of
+from clipmill.media.decode.pixel_shape import SizeChanges
+from clipmill.media.decode.programme_parts import in_turn, parts_of
 from clipmill.media.frames.missing_timestamps import TrueTimes, true_times
 from clipmill.media.io.container import check_readable, decodable_sound, default_of, demuxed
+from clipmill.media.io.joined_files import UnreadBytes, places_of_avi
 from clipmill.media.io.source import CountingReader
 from clipmill.sandbox.heartbeat import beat
 
 MISSING_TAIL_S = 0.5
 """A file whose packets end this much before its headers say is cut off."""
+JUMP_S = 1.0
+"""From so much on a step between storage times is a jump of the clock."""
+HELD_PACKETS = 2
+"""So many packets of a stream a demuxer holds back."""
 Decode = Callable[["Packet[VideoStream] | None"], list[VideoFrame]]
 """Gives the frames that a packet, or None for the end, completes."""
 _KNOW_THEIR_LENGTH = ("mov", "matroska", "avi", "flv")  # others take it from their last packets, or guess
@@ -38,8 +45,8 @@ class DecodeLoop:
     A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder
     had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early. ``decode``
     takes the place of FFmpeg's decoder. ``true_times`` is for ``stored_pts``; ``refused_size_px`` is
-    (width, height) of a picture that was too large to be decoded. ``reader`` is looked into where an mp4 may
-    lack fragments.
+    (width, height) of a picture that was too large to be decoded. ``num_files`` lie one behind the other in
+    an avi. ``reader`` is looked into where an mp4 may lack fragments.
     """
 
     def __init__(
@@ -58,9 +65,12 @@ class DecodeLoop:
         self._container = container
         self._stream = stream
         self._decode = decode or stream.decode
+        self._sizes = SizeChanges(stream)
         self._begin_part = begin_part
         self._parts = parts_of(container, stream) if begin_part is not None else [stream]
-        self._unread = UnreadBytes(container)
+        self._unread = UnreadBytes(container, reader)
+        is_avi = container.format.name == "avi" and reader is not None
+        self.num_files = len(places_of_avi(reader)) if is_avi and reader else 1
         self._has_looked = False
         self._uri = "" if reader is None else reader.uri
         is_mp4 = container.format.name.startswith("mov")
@@ -79,6 +89,9 @@ class DecodeLoop:
         self._first_s: float | None = None
         self._progress = 0
         self._waits_for_key = False
+        self._doubts: deque[tuple[int, float]] = deque()
+        self._num_packets = 0
+        self._last_dts: int | None = None
 
     @property
     def content_digest(self) -> str:
@@ -100,6 +113,8 @@ class DecodeLoop:
             if packet is not None and packet.stream_index != self._stream.index:
                 yield from map(self._seen, self._decoded(None))
                 self._begin(packet.stream)
+            elif packet is not None and self._sizes.see(packet):
+                yield from map(self._seen, self._drained())
             yield from map(self._seen, self._decoded(packet))
         self.check_end()
 
@@ -116,6 +131,7 @@ class DecodeLoop:
         """Decode another stream from now on, in which the video goes on."""
         self._stream = self.stream = part
         self._decode, self._waits_for_key = part.decode, False
+        self._sizes = SizeChanges(part)
         if self._begin_part is not None:
             self._begin_part(part)
 
@@ -141,7 +157,7 @@ class DecodeLoop:
             beat(self._progress, self._end_s)
             end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
             self._end_s = max(self._end_s, end_s)
-            self._unread.see(packet, self._note, end_s)
+            self._unread.see(packet, self._lose_bytes)
             if packet.stream_index in self._tests:
                 self._look(cast("Packet[VideoStream]", packet))
                 data = bytes(packet)
@@ -152,6 +168,10 @@ class DecodeLoop:
                 yield cast("Packet[VideoStream]", packet)
             elif self._sound_digest is not None and packet.stream_index == self._sound_index:
                 self._sound_digest.update(bytes(packet))
+
+    def _lose_bytes(self, cause: str) -> None:
+        self._note(cause, self._end_s)
+        self.damage.lost(max(0, self._num_seen - 1))
 
     def _look(self, packet: Packet[VideoStream]) -> None:
         """Look for what the demuxer does not call damage."""
@@ -178,8 +198,7 @@ class DecodeLoop:
     def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
         """Frames that ``packet``, or None for the end, completes."""
         at_s = self._end_s if packet is None else self._seconds(self._stream.index, packet.pts)
-        if packet is not None and packet.is_corrupt:
-            self._note("a packet is cut off or damaged", at_s)
+        self._doubt(packet, at_s)
         if packet is not None and self._waits_for_key and not packet.is_keyframe:
             self._lose(packet)
             return []
@@ -194,6 +213,32 @@ class DecodeLoop:
             self._lose(packet)
             return []
 
+    def _drained(self) -> list[VideoFrame]:
+        """Frames that the decoder holds back; it begins anew behind them."""
+        try:
+            return self._decode(None)
+        finally:
+            self._stream.codec_context.flush_buffers()
+
+    def _doubt(self, packet: Packet[VideoStream] | None, at_s: float) -> None:
+        """Note a packet that the demuxer calls corrupt, unless the clock jumps soon behind it.
+
+        Where recordings lie one behind the other, the count of packets breaks and nothing is missing.
+        """
+        if self._jumps(packet):
+            self._doubts.clear()
+        while self._doubts and (packet is None or self._num_packets - self._doubts[0][0] > HELD_PACKETS):
+            self._note("a packet is cut off or damaged", self._doubts.popleft()[1])
+        if packet is not None and packet.is_corrupt:
+            self._doubts.append((self._num_packets, at_s))
+        self._num_packets += 1
+        self._last_dts = packet.dts if packet is not None else None
+
+    def _jumps(self, packet: Packet[VideoStream] | None) -> bool:
+        if packet is None or packet.dts is None or self._last_dts is None:
+            return False
+        return abs(packet.dts - self._last_dts) * self._seconds_per_tick[packet.stream_index] > JUMP_S
+
     def _lose(self, packet: Packet[VideoStream] | None) -> None:
         if packet is not None and not packet.is_discard:
             self.damage.lost(max(0, self._num_seen - 1))
@@ -207,7 +252,8 @@ class DecodeLoop:
         return error.strerror or str(error)
 
     def check_end(self) -> None:
-        """After the last packet: note as damage that the headers promise more."""
+        """After the last packet: note as damage that the headers promise more, or that more files follow."""
+        self._unread.end(lambda cause: self._note(cause, self._end_s))
         promised_s = (self._container.duration or 0) / TICKS_PER_S
         if (
             self._container.format.name.startswith(_KNOW_THEIR_LENGTH)

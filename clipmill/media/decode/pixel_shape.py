@@ -1,11 +1,15 @@
-"""The shape of pixels, which a broadcast changes from one programme to the next."""
+"""The shape of pixels and pictures, which a broadcast changes from one programme to the next."""
+
+from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
 from fractions import Fraction
 
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from clipmill.media.bitstream.random_access import mpeg_sizes
 from clipmill.media.io.container import pixel_aspect, plausible_aspect
 
 _DECLARE_ASPECT = ("mov", "matroska")
@@ -43,3 +47,20 @@ class PixelShape:
         if first is not None and (pts is None or pts >= first or (last is not None and pts < last)):
             self.aspect, self._changes_at = self._decoded or self.aspect, None
         self._last_pts = pts
+
+
+class SizeChanges:
+    """Finds the packets with which MPEG-1 and MPEG-2 pictures get another size.
+
+    FFmpeg's decoder then forgets the picture that it holds back, unless it is drained before.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._is_mpeg = stream.codec_context.codec.canonical_name in ("mpeg1video", "mpeg2video")
+        self._size: bytes | None = None
+
+    def see(self, packet: Packet[VideoStream]) -> bool:
+        """Returns True if the decoder has to be drained before this packet."""
+        size = next(mpeg_sizes(bytes(packet)), None) if self._is_mpeg and packet.is_keyframe else None
+        before, self._size = self._size, size or self._size
+        return None not in (before, size) and before != size

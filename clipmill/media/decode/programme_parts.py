@@ -2,7 +2,7 @@
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 
 from av.container import InputContainer
 from av.packet import Packet
@@ -17,11 +17,9 @@ PARTED_FORMATS = frozenset({"mpegts", "mpeg"})
 ENOUGH_PACKETS = 50
 """A stream goes on in another one if so many packets of that come before one of its own.
 
-A demuxer holds back the last two pictures of a stream until the end of the file: these are lost.
+A demuxer holds back the last two pictures of a stream until the end of the file: these are lost, unless that
+is near.
 """
-
-UNREAD_BYTES = 1 << 18
-"""Streams beside a video leave no such gap between its packets."""
 
 
 def parts_of(container: InputContainer, first: VideoStream) -> list[VideoStream]:
@@ -54,8 +52,7 @@ def in_turn(
             yield packet
         elif index == current:
             is_begun = True
-            beside |= {each.stream_index for each in waiting}
-            waiting.clear()
+            beside |= _overtaken(waiting, packet)
             yield packet
         elif is_begun and index not in beside:
             waiting.append(packet)
@@ -67,27 +64,21 @@ def in_turn(
         yield from _taken(waiting, waiting[0].stream_index)
 
 
+def _overtaken(waiting: list[Packet[Stream]], packet: Packet[Stream]) -> set[int]:
+    """The streams of waiting packets beside which that of a packet goes on; none of them waits any more.
+
+    They go on waiting for a packet that lies before them in the file: it was held back.
+    """
+    first = waiting[0].pos if waiting else None
+    if first is not None and packet.pos is not None and 0 <= packet.pos < first:
+        return set()
+    found = {each.stream_index for each in waiting}
+    waiting.clear()
+    return found
+
+
 def _taken(waiting: list[Packet[Stream]], index: int) -> list[Packet[Stream]]:
     """Those of the waiting packets that are of a stream; none wait any more."""
     taken = [packet for packet in waiting if packet.stream_index == index]
     waiting.clear()
     return taken
-
-
-class UnreadBytes:
-    """Finds stretches of a file from which nothing is read, such as programmes that begin in mid-file."""
-
-    def __init__(self, container: InputContainer) -> None:
-        self.is_any = False
-        self._is_looked_for = container.format.name in PARTED_FORMATS
-        self._read_to = 0
-
-    def see(self, packet: Packet[Stream], note: Callable[[str, float], None], at_s: float) -> None:
-        """The next packet that is read, ``at_s`` of the file's clock."""
-        if not self._is_looked_for or packet.pos is None or packet.pos < 0:
-            return
-        num_bytes = packet.pos - self._read_to
-        if num_bytes > UNREAD_BYTES:
-            self.is_any = True
-            note(f"{num_bytes} bytes hold no stream that the beginning of the file declares", at_s)
-        self._read_to = max(self._read_to, packet.pos + packet.size)

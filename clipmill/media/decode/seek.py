@@ -19,9 +19,9 @@ from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.random_access import decodable_from
 from clipmill.media.decode.loop_filter import skip_loop_filter
-from clipmill.media.decode.pixel_shape import PixelShape
+from clipmill.media.decode.pixel_shape import PixelShape, SizeChanges
 from clipmill.media.decode.programme_parts import in_turn, parts_of
-from clipmill.media.frames.constant_rate import MAX_RATE_DENOMINATOR
+from clipmill.media.frames.time_grid import MAX_RATE_DENOMINATOR
 from clipmill.media.io.container import demuxed, open_container, video_stream
 from clipmill.media.io.cursor import cursor
 from clipmill.media.io.source import CountingReader
@@ -171,11 +171,16 @@ class ClipSource:
     def _decoded(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[VideoFrame]:
         """Frames of the packets; after a damaged one the next key picture is waited for, as in the scan."""
         waits_for_key, part = False, self.stream
+        sizes = SizeChanges(part)
         for packet in itertools.chain(packets, (None,)):
             if packet is not None and packet.stream_index != part.index:
                 yield from self._shaped(part.decode(None))
                 part, waits_for_key = packet.stream, False
-                self.shape = PixelShape(self.container, part)
+                self.shape, sizes = PixelShape(self.container, part), SizeChanges(part)
+            elif packet is not None and sizes.see(packet):
+                with suppress(FFmpegError):
+                    yield from self._shaped(part.decode(None))
+                part.codec_context.flush_buffers()
             if waits_for_key and packet is not None and not packet.is_keyframe:
                 continue
             try:

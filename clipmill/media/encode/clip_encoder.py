@@ -23,10 +23,10 @@ from clipmill.media.encode.backends import LibraryEncoder, PictureEncoder, Pictu
 from clipmill.media.encode.muxer import ClipFile
 from clipmill.media.encode.options import settings_of
 from clipmill.media.encode.resize import Fitted, geometry_of
-from clipmill.media.frames.constant_rate import grid_rate, instants
 from clipmill.media.frames.deinterlace import WholeFrames
 from clipmill.media.frames.geometry import Geometry, Rect
 from clipmill.media.frames.orient_filter import Upright, coloured_like, upright_sar
+from clipmill.media.frames.time_grid import grid_rate, instants
 from clipmill.media.frames.tone_mapping import high_range
 from clipmill.media.io.container import pixel_aspect
 from clipmill.media.sound.clip_sound import LEFT_OUT, ClipAudio

@@ -59,6 +59,11 @@ class Timeline:
         """The next frame is of another stream, in which the video goes on."""
         self._faults["behind which another stream goes on"] += 1
 
+    def begin_files(self, num_files: int) -> None:
+        """The video goes on in so many files more, put one behind the other, whose clock goes on too."""
+        if num_files:
+            self._faults["behind which another file goes on"] += num_files
+
     @property
     def repairs(self) -> str:
         """What was wrong, with counts; empty when nothing was."""

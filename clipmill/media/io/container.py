@@ -5,7 +5,8 @@ from __future__ import annotations  # PyAV's Packet[...] exists for type checker
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import TypeVar, cast
+from math import ceil
+from typing import Protocol, TypeVar, cast
 
 import av
 from av.audio.stream import AudioStream
@@ -17,6 +18,8 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from clipmill.errors import ClipmillError, StoreError, UnreadableVideo
+from clipmill.media.io.joined_files import EBML, WithoutHeaders
+from clipmill.media.io.reused_pids import PACKET_BYTES, SYNC, WithOwnPids
 from clipmill.media.io.source import CountingReader, open_source
 from clipmill.records import SourceFile, VideoReason
 from clipmill.storage.video_kinds import HEAD_BYTES, is_animated_webp, is_video_head
@@ -27,6 +30,8 @@ FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf,ivf,gif,apng,dv,rm,nut,gxf,wtv,"
     "dhav,h264,hevc,obu,av1,vc1,m4v,mpegvideo,yuv4mpegpipe,mp3,aac,flac,wav"
 )
+FRAGMENTED_BYTES = 1 << 16
+"""Where an mp4 that is in fragments says so."""
 BACK_S = 1
 """A jump back of an mp4's decode times by so much: another file follows."""
 IO_BUFFER_BYTES = 1 << 18
@@ -44,11 +49,30 @@ def open_container(reader: CountingReader, *, hwaccel: HWAccel | None = None) ->
     UnreadableVideo (``not_a_video``, ``unreadable``) when it cannot be opened; StoreError when the store
     fails.
     """
+    with _opened(reader, _as_shown(reader), hwaccel) as container:
+        yield container
+
+
+@contextmanager
+def open_in_file_order(reader: CountingReader) -> Generator[InputContainer]:
+    """The container in ``reader``, whose packets come in the order of the file. The errors are the same.
+
+    FFmpeg sorts the packets of an mp4 by their times, unless it cannot seek: behind fragments of another file
+    it gives pictures long before their sound.
+    """
+    reader.seek(0)
+    is_fragmented = b"mvex" in reader.read(FRAGMENTED_BYTES)
+    with _opened(reader, _Forward(reader) if is_fragmented else _as_shown(reader), None) as container:
+        yield container
+
+
+@contextmanager
+def _opened(reader: CountingReader, shown: _Readable, hwaccel: HWAccel | None) -> Generator[InputContainer]:
     if reader.size_bytes == 0:
         raise UnreadableVideo(reader.uri, VideoReason.NOT_A_VIDEO, "the file is empty")
     try:
         container = av.open(
-            reader,
+            shown,
             mode="r",
             options={"format_whitelist": FORMATS},
             metadata_errors="replace",
@@ -61,6 +85,28 @@ def open_container(reader: CountingReader, *, hwaccel: HWAccel | None = None) ->
         raise reader.failure or _not_opened(reader, error) from error
     with container:
         yield container
+
+
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class _Forward:
+    """The bytes of a file, for a reader that never goes back."""
+
+    def __init__(self, reader: CountingReader) -> None:
+        reader.seek(0)
+        self.read = reader.read
+
+
+def _as_shown(reader: CountingReader) -> _Readable:
+    """What FFmpeg is shown of a file, so that it reads recordings put one behind the other."""
+    reader.seek(0)
+    head = reader.read(PACKET_BYTES + 1)
+    reader.seek(0)
+    if head.startswith(EBML):
+        return WithoutHeaders(reader)
+    return WithOwnPids(reader) if (head[:1], head[PACKET_BYTES:]) == (bytes([SYNC]),) * 2 else reader
 
 
 @contextmanager
@@ -152,11 +198,14 @@ def _with_fragments_behind(packets: Iterable[Packet[_Stream]]) -> Generator[Pack
     FFmpeg applies the edit list of the first file to them, and would hide the beginning of the second.
     """
     last: dict[int, int] = {}
+    most_back: dict[int, int] = {}
     is_behind = set[int]()
     for packet in packets:
         index, dts = packet.stream_index, packet.dts
         if dts is not None:
-            if (last.get(index, dts) - dts) * packet.time_base >= BACK_S:
+            if index not in most_back:
+                most_back[index] = ceil(BACK_S / packet.time_base)
+            if last.get(index, dts) - dts >= most_back[index]:
                 is_behind.add(index)
             last[index] = dts
         yield _shown(packet) if packet.is_discard and index in is_behind else packet

@@ -8,11 +8,11 @@ from av.video.frame import VideoFrame
 
 from clipmill.media.frames.deinterlace import WholePictures
 from clipmill.media.frames.render import Renderer
+from clipmill.media.frames.time_grid import Grid
 from clipmill.media.scan.frame_measures import FrameMeasure, FullSize
 from clipmill.media.scan.motion_vectors import VectorMotion
 from clipmill.media.scan.samplers import BlockMotion, LumaPairs, Pictures, Rows, Sampler, Shown, Taker
 from clipmill.media.scan.spool import Spool, time_s
-from clipmill.media.scan.time_grid import Grid
 from clipmill.media.types import ScanPlan
 from clipmill.stages.reads import Frames, Measure, Motion, Sample
 

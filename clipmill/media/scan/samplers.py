@@ -9,8 +9,8 @@ from av.video.frame import VideoFrame
 
 from clipmill.media.frames.deinterlace import WholePictures
 from clipmill.media.frames.render import Renderer
+from clipmill.media.frames.time_grid import Grid
 from clipmill.media.scan.spool import Column, Columns
-from clipmill.media.scan.time_grid import Grid
 from clipmill.scores.camera import camera_and_object
 from clipmill.scores.flow import block_flow
 from clipmill.scores.motion import flow_lengths, motion_luma_size

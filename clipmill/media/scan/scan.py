@@ -34,7 +34,7 @@ from clipmill.media.scan.collector import Collector
 from clipmill.media.scan.motion_vectors import export_vectors
 from clipmill.media.scan.sound_levels import SoundLevels
 from clipmill.media.scan.spool import Spool, load_arrays
-from clipmill.media.types import ScanFacts, ScanPlan
+from clipmill.media.types import WHOLE, ScanFacts, ScanPlan
 from clipmill.records import SourceFile, VideoReason
 
 __all__ = ["load_arrays", "scan"]
@@ -111,6 +111,7 @@ def _scan(
         walk = DecodeLoop(
             container, stream, decode=decode, begin_part=begin_part if is_cpu else None, reader=reader
         )
+        timeline.begin_files(walk.num_files - 1)
         if consumer is not None:
             consumer.begin(reader, container, stream)
         with (
@@ -120,7 +121,7 @@ def _scan(
             sound_levels(reader, plan, stream) as levels,
         ):
             collector = _collect(spool, plan, walk, timeline, oddities, bounds, levels, consumer)
-            missed = NO_PAUSES if levels and levels.has_track and len(timeline.stretches) > 1 else ""
+            is_missed = not is_whole(plan) and levels and levels.has_track and len(timeline.stretches) > 1
         return ScanFacts(
             num_frames=collector.num_frames,
             duration_s=collector.time_s,
@@ -133,16 +134,24 @@ def _scan(
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
             repaired_times=timeline.repairs,
-            oddities="; ".join(filter(None, (str(oddities), _of_source(reader), missed))),
+            oddities="; ".join(
+                filter(None, (str(oddities), _of_source(reader), NO_PAUSES if is_missed else ""))
+            ),
             traits=traits_of(oddities, stream),
             decoder=decoder,
             failed_measures=spool.failed_measures,
-            clock_jumps=len(timeline.stretches) > 1 or walk.stream.index != stream.index,
+            clock_jumps=len(timeline.stretches) > 1 or walk.stream != stream or walk.num_files > 1,
             damaged=walk.damage.frames,
         )
 
 
 NO_PAUSES = "snap_to_silence is off behind the first jump of its clock"
+"""Sound behind a jump is placed once the pictures beside it are known; pieces are handed out before."""
+
+
+def is_whole(plan: ScanPlan) -> bool:
+    """Whether the arrays of a pass are handed out once it has ended."""
+    return plan.piece_frames in (None, WHOLE)
 
 
 def traits_of(oddities: Oddities, stream: VideoStream) -> tuple[str, ...]:
@@ -161,6 +170,7 @@ def _collect(
     consumer: FrameConsumer | None,
 ) -> Collector:
     collector: Collector | None = None
+    behind_jumps: list[int] = []
     for frame, is_key in walk.frames():
         bounds.check_size(frame.width, frame.height)
         oddities.see(frame)
@@ -170,13 +180,19 @@ def _collect(
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
         has_jumped = len(timeline.stretches) > 1
         level = levels and (float("nan") if has_jumped else levels.at(pts))
-        collector.take(frame, pts, is_key=is_key, level=level)
+        is_late = has_jumped and levels is not None and is_whole(plan)
+        behind_jumps += [pts] if is_late else []
+        collector.take(frame, pts, is_key=is_key, level=None if is_late else level)
         if consumer is not None:
             consumer.see(frame, pts, collector.time_s, collector.thumbnail, level)
     if collector is None:
         raise _no_frames(walk, bounds)
     end_pts = timeline.end(nominal_duration(walk.stream))
     collector.finish(end_pts)
+    if levels is not None and behind_jumps:
+        levels.follow(timeline)
+        for pts in behind_jumps:
+            spool["levels"].append(levels.at(pts))
     if consumer is not None:
         consumer.end(end_pts, collector.time_s)
     return collector

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.io.source import CountingReader
 from clipmill.media.sound.samples import mono_samples
 from clipmill.media.sound.source import AudioSource
@@ -21,7 +22,8 @@ FLOOR_DB = -120.0
 class SoundLevels:
     """Reads the default track of a video beside its pictures; the reader stays open.
 
-    Times are those of the file: where its clock jumps they do not say where a frame's sound is.
+    Times are those of the file: where its clock jumps they do not say where a frame's sound is, until the
+    repaired times of all its pictures are known (``follow``).
     """
 
     def __init__(self, reader: CountingReader, time_base: Fraction) -> None:
@@ -38,6 +40,11 @@ class SoundLevels:
     def close(self) -> None:
         """Close what was opened."""
         self._sound.close()
+
+    def follow(self, timeline: Timeline) -> None:
+        """Times are those of pictures that were all decoded."""
+        self._sound.follow(timeline)
+        self._block = None
 
     def at(self, pts: int) -> float:
         """Returns the level from 50 ms before ``pts`` to 50 ms behind it, in dB of full scale.

@@ -27,6 +27,8 @@ from clipmill.stages.reads import Measure, Sample
 
 _INDEX = "arrays.json"  # written last: a spool without it is not whole
 _BUFFER_BYTES = 1 << 16
+NUMBERS_AT_A_TIME = 256
+"""Rows that are single numbers are written together: an array for each costs as much as its row."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,18 @@ class Column:
         self._file: BinaryIO = path.open("wb", buffering=_BUFFER_BYTES)
         self._dtype = np.dtype(dtype)
         self._row_shape = row_shape
+        self._numbers: list[float] = []
         self._num_earlier = 0
         self.num_rows = 0
 
     def append(self, row: np.ndarray | int | float) -> None:
         """Add one row; ValueError when its shape is not that of the rows before."""
+        if isinstance(row, int | float) and not self._row_shape:
+            self._numbers.append(row)
+            self.num_rows += 1
+            if len(self._numbers) == NUMBERS_AT_A_TIME:
+                self._write_numbers()
+            return
         row = np.asarray(row, self._dtype)
         if row.shape != self._row_shape:
             if self.num_rows > 0 or len(row.shape) != len(self._row_shape):
@@ -57,6 +66,10 @@ class Column:
             self._row_shape = row.shape
         self._file.write(row.tobytes())
         self.num_rows += 1
+
+    def _write_numbers(self) -> None:
+        self._file.write(np.array(self._numbers, self._dtype).tobytes())
+        self._numbers.clear()
 
     def turn(self, path: Path) -> tuple[int, ...]:
         """Go on in another file; the shape of the array in the one before."""
@@ -67,6 +80,7 @@ class Column:
 
     def close(self) -> tuple[int, ...]:
         """Finish the file; the shape of the array in it."""
+        self._write_numbers()
         self._file.close()
         return (self.num_rows - self._num_earlier, *self._row_shape)
 

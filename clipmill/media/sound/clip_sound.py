@@ -130,7 +130,9 @@ class TrackSound:
         if not why:
             packets = _copied(output, self.track, self.heard)
             return ClipSound(packets, self._facts("copied", "", frozenset()))
-        made = encoded(output, self.sound, self.options, start=self.start, end=self.end)
+        made = encoded(
+            output, self.sound, self.options, start=self.start, end=self.end, is_primed=suffix == ".mkv"
+        )
         if not made.packets:
             return ClipSound([], SoundFacts("lost", "no packet of its sound could be decoded"))
         return ClipSound(made.packets, self._facts("encoded", why, made.failed))

@@ -6,6 +6,7 @@ beginning, and sound gets the repair of the pictures that lie beside it in the f
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
+from bisect import bisect_right
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -20,8 +21,9 @@ from av.video.stream import VideoStream
 
 from clipmill.media.decode.programme_parts import in_turn, parts_of
 from clipmill.media.frames.timestamps import Timeline
-from clipmill.media.io.container import demuxed, open_container, video_stream
+from clipmill.media.io.container import demuxed, open_in_file_order, video_stream
 from clipmill.media.io.cursor import cursor
+from clipmill.media.io.joined_files import places_of_avi
 from clipmill.media.io.source import CountingReader
 from clipmill.media.sound.packets import Heard, heard_as_stored
 
@@ -65,7 +67,7 @@ class ClockWalk:
 
     def _begin(self) -> None:
         own = self._stack.enter_context(cursor(self._reader))
-        container = self._stack.enter_context(open_container(own))
+        container = self._stack.enter_context(open_in_file_order(own))
         self._own_reader, self._video = own, video_stream(container, own.uri)
         self._sound = cast(AudioStream, container.streams[self._track_index])
         parts = parts_of(container, self._video)
@@ -78,6 +80,8 @@ class ClockWalk:
         self._is_behind_last = False
         self._previous_dts: int | None = None
         self._sound_end: Fraction | None = None
+        self._files = places_of_avi(own) if container.format.name == "avi" else []
+        self._file_starts, self._file_shifts = dict[int, Fraction](), {0: Fraction(0)}
 
     def _step(self) -> bool:
         """Read one packet; False at the end of the file."""
@@ -92,7 +96,8 @@ class ClockWalk:
             if packet.stream_index != self._track_index:
                 self._see_picture(cast("Packet[VideoStream]", packet))
             else:
-                self._place(heard_as_stored(cast("Packet[AudioStream]", packet), self._sound))
+                sound = cast("Packet[AudioStream]", packet)
+                self._place(self._in_file(heard_as_stored(sound, self._sound)))
         return True
 
     def _see_picture(self, packet: Packet[VideoStream]) -> None:
@@ -103,9 +108,25 @@ class ClockWalk:
             self._is_behind_last |= pts == following.last_before or self._jumps(packet)
             if self._is_behind_last and pts == following.first:
                 self._stretch, self._is_behind_last = self._stretch + 1, False
+        self._file_starts.setdefault(self._file_of(packet.pos), pts * packet.time_base)
         self._previous_dts = packet.dts
+        if self._is_behind_last:  # a picture of the next stretch may be stored before the first one shown
+            return
         shift = stretches[self._stretch].shift if stretches else 0
         self._position = ((packet.dts if packet.dts is not None else pts) + shift) * packet.time_base
+
+    def _file_of(self, pos: int | None) -> int:
+        """The number of the file in which a packet lies, where files of avi lie one behind the other."""
+        return max(bisect_right(self._files, pos or 0) - 1, 0)
+
+    def _in_file(self, stored: Heard) -> Heard:
+        """A packet of an avi begins with the pictures of its file, however long the sound before it was."""
+        number = self._file_of(stored.packet.pos)
+        if number not in self._file_shifts:
+            begins = self._file_starts.get(number, self._position)
+            self._file_shifts[number] = begins - stored.start
+        shift = self._file_shifts[number]
+        return replace(stored, start=stored.start + shift) if shift else stored
 
     def _jumps(self, packet: Packet[VideoStream]) -> bool:
         if packet.dts is None or self._previous_dts is None:
@@ -123,9 +144,10 @@ class ClockWalk:
             for stretch in range(self._sound_stretch, min(self._stretch + 2, self._num_stretches))
             if self._may_be_in(stored, stretch, expected)
         ]
-        if fitting:
-            self._sound_stretch = -min(fitting)[1]
-            start = stored.start + self._shift_s(self._sound_stretch)
+        found = -min(fitting)[1] if fitting else None
+        if found is not None and stored.start + self._shift_s(found) < self._end_s(found):
+            self._sound_stretch = found
+            start = stored.start + self._shift_s(found)
             self._sound_end = start + stored.length
             self._kept.append(replace(stored, start=start))
 
@@ -143,7 +165,7 @@ class ClockWalk:
         start = stored.start + self._shift_s(stretch)
         is_begun = stretch <= self._stretch or start >= self._start_s(stretch) - LOOK_AHEAD_S
         reach_s = 2 * LOOK_AHEAD_S if stretch == self._sound_stretch else LOOK_AHEAD_S
-        return is_begun and start < self._end_s(stretch) and abs(start - expected) <= reach_s
+        return is_begun and abs(start - expected) <= reach_s
 
     def _shift_s(self, stretch: int) -> Fraction:
         stretches = self._timeline.stretches

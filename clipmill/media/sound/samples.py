@@ -34,11 +34,20 @@ class EncodedSound:
 
 
 def encoded(
-    output: OutputContainer, sound: Judged, options: AudioOptions, *, start: Fraction, end: Fraction
+    output: OutputContainer,
+    sound: Judged,
+    options: AudioOptions,
+    *,
+    start: Fraction,
+    end: Fraction,
+    is_primed: bool,
 ) -> EncodedSound:
-    """Adds the sound of ``[start, end)`` to ``output``, encoded; silence fills what is missing."""
+    """Adds the sound of ``[start, end)`` to ``output``, encoded; silence fills what is missing.
+
+    A file that ``is_primed`` says how much of the sound only primes the decoder, and holds that too.
+    """
     failed: list[int] = []
-    frames = decoded(sound.packets, failed)
+    frames = decoded(sound.packets, failed, damaged=sound.damaged)
     first = next(frames, None)
     if first is None:
         return EncodedSound([], frozenset(failed))
@@ -54,14 +63,15 @@ def encoded(
     chunks = _until_the_end(samples, sound, num_samples=min(num_samples, _end(sound, start, rate)))
     coded = [packet for frame in _fifo_frames(chunks, target, layout) for packet in target.encode(frame)]
     coded += target.encode(None)
-    packets = [packet for packet in coded if 0 <= (packet.pts or 0) < num_samples]
+    packets = [packet for packet in coded if (is_primed or (packet.pts or 0) >= 0)]
+    packets = [packet for packet in packets if (packet.pts or 0) < num_samples]
     return EncodedSound(packets, frozenset(failed))
 
 
 def samples_of(sound: Judged, start: Fraction, end: Fraction, *, rate_hz: int, channels: int) -> np.ndarray:
     """Returns the sound of ``[start, end)``, float32 ``(N, channels)``; silence fills what is missing."""
     layout = "mono" if channels == 1 else "stereo"
-    shaped = _resampled(decoded(sound.packets, []), layout=layout, rate=rate_hz)
+    shaped = _resampled(decoded(sound.packets, [], damaged=sound.damaged), layout=layout, rate=rate_hz)
     samples = np.zeros((round((end - start) * rate_hz), channels), np.float32)
     at = 0
     for piece in on_timeline(

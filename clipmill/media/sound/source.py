@@ -107,8 +107,7 @@ class AudioSource:
     def _between(
         self, stream: AudioStream, start: Fraction, end: Fraction, back_s: Fraction
     ) -> Iterator[Packet[AudioStream]]:
-        with suppress(FFmpegError):  # what is read from where it stands is judged by its times
-            self._container.seek(int(max(start - back_s, self._first_s) * av.time_base))
+        self._seek(int(max(start - back_s, self._first_s) * av.time_base))
         previous: Packet[AudioStream] | None = None
         with suppress(FFmpegError):
             for packet in demuxed(self._container, [stream]):
@@ -123,6 +122,14 @@ class AudioSource:
             raise self._reader.failure
         if previous is not None and heard_as_stored(previous, stream).end > start:
             yield previous
+
+    def _seek(self, ticks: int) -> None:
+        """Go to a time, or to the beginning; what is read from there is judged by its times."""
+        try:
+            self._container.seek(ticks)
+        except FFmpegError:  # FLV finds nothing before its first packet, and then reads on from anywhere
+            with suppress(FFmpegError):
+                self._container.seek(ticks, backward=False)
 
 
 def codec_of(stream: AudioStream) -> str:

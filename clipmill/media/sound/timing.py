@@ -62,23 +62,34 @@ def timing_of(packets: Sequence[Timed], *, start: Fraction, end: Fraction) -> Ti
     slack = slack_of([packet.length for packet in packets])
     if _follow_each_other(packets, float(slack)):
         return Timing(tuple(packets))
-    placed = [packets[0]]
-    gaps: list[Interval] = []
+    placed: list[Timed] = []
     num_moved = num_overlapping = 0
-    for rank, packet in enumerate(packets[1:], 1):
-        expected = placed[-1].end
-        if abs(packet.start - expected) <= slack and packet.start > placed[-1].start:
+    for rank, packet in enumerate(packets):
+        if placed and _is_stray(placed, packets[rank : rank + 2], slack):
+            placed.pop()
+            num_overlapping += 1
+        expected = placed[-1].end if placed else packet.start
+        if abs(packet.start - expected) <= slack and not (placed and packet.start <= placed[-1].start):
             placed.append(packet)
         elif _is_met_again(packets[rank:], expected, slack):
             placed.append(Timed(packet.index, expected, packet.length))
             num_moved += 1
         elif packet.start > expected:
-            gaps.append((max(expected, start), min(packet.start, end)))
             placed.append(packet)
         else:
             num_overlapping += 1
+    gaps = [(max(one.end, start), min(later.start, end)) for one, later in pairwise(placed)]
     heard = tuple(gap for gap in gaps if gap[1] - gap[0] > slack)
     return Timing(tuple(placed), num_moved, num_overlapping, heard)
+
+
+def _is_stray(placed: Sequence[Timed], following: Sequence[Timed], slack: Fraction) -> bool:
+    """Whether the packet placed last lies alone and late, while two behind it lie earlier and together."""
+    if len(following) < 2 or following[0].start >= placed[-1].start - slack:
+        return False
+    if abs(following[1].start - following[0].end) > slack:
+        return False
+    return len(placed) == 1 or placed[-1].start - placed[-2].end > slack
 
 
 def _follow_each_other(packets: Sequence[Timed], slack_s: float) -> bool:

@@ -29,6 +29,7 @@ from tests.support.whole_split import split_video
 
 pytestmark = pytest.mark.integration
 
+SIZES = ((0, (128, 72)), (50, (160, 96)))
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 
 
@@ -74,6 +75,32 @@ def test_fragments_of_two_films_one_behind_the_other_are_all_shown(tmp_path: Pat
     assert found.facts.repaired_times == "1 frames where timestamps jump back"
     assert [n for read in found.read for n in read.numbers] == list(range(150))
     assert worst_lag_s(found.read) < 0.045
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".flv"])
+def test_a_film_behind_another_that_is_not_read_is_named(tmp_path: Path, suffix: str) -> None:
+    films = [draw_chirp(tmp_path / f"{name}{suffix}", 50) for name in "ab"]
+    facts = look(join(tmp_path / f"film{suffix}", *films))
+    assert facts.num_frames == 50
+    assert f"{films[1].stat().st_size} bytes hold another file, which is not read" in facts.partial_reason
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mkv"])
+def test_bytes_that_hold_no_packets_are_named(tmp_path: Path, suffix: str) -> None:
+    film = draw_chirp(tmp_path / f"film{suffix}", 125)
+    data = bytearray(film.read_bytes())
+    at = data.rindex(bytes.fromhex("1f43b675")) - 40_000
+    data[at : at + 6000] = bytes(6000)
+    film.write_bytes(data)
+    facts = look(film)
+    assert "bytes could not be read" in facts.partial_reason
+    assert facts.damaged
+
+
+def test_a_picture_before_a_change_of_size_is_kept(tmp_path: Path) -> None:
+    parts = [draw_chirp(tmp_path / f"{first}.mpg", 50, first=first, size=size) for first, size in SIZES]
+    found = curated(join(tmp_path / "film.mpg", *parts), tmp_path / "out")
+    assert [n for read in found.read for n in read.numbers] == list(range(100))
 
 
 def test_an_encrypted_film_is_called_so(tmp_path: Path) -> None:

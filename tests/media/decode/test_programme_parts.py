@@ -17,6 +17,7 @@ class Numbered:
     """Stands for a packet, or a stream: their index is all that counts."""
 
     index: int
+    pos: int | None = None
 
     @property
     def stream_index(self) -> int:
@@ -62,3 +63,11 @@ def in_one_row(letters: str) -> str:
 def test_packets_in_one_row(monkeypatch: pytest.MonkeyPatch, letters: str, expected: str) -> None:
     monkeypatch.setattr(programme_parts, "ENOUGH_PACKETS", 3)
     assert in_one_row(letters) == expected
+
+
+def test_a_packet_that_was_held_back_does_not_end_the_stream_behind_it() -> None:
+    places = [(0, 0), (0, 10), (1, 30), (1, 40), (0, 20)]
+    packets = cast("list[Packet[Stream]]", [Numbered(index, pos) for index, pos in places])
+    videos = cast("list[VideoStream]", [Numbered(index) for index in range(2)])
+    taken = [packet.pos for packet in in_turn(iter(packets), videos[0], videos)]
+    assert taken == [0, 10, 20, 30, 40]

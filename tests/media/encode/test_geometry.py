@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from clipmill.media.cut.cut import cut_clips
-from clipmill.media.frames.constant_rate import grid_rate, instants
 from clipmill.media.frames.geometry import Rect, fit, without_bars
+from clipmill.media.frames.time_grid import grid_rate, instants
 from clipmill.records import CutClip
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
 from tests.support.films.numbered_films import draw, read_back, source_pts, spans

@@ -9,11 +9,11 @@ import pytest
 from clipmill.errors import StoreError, UnreadableVideo
 from clipmill.media.frames.orientation import Orientation
 from clipmill.media.frames.render import Renderer, picture_hw
+from clipmill.media.frames.time_grid import Grid
 from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.io import container, source
 from clipmill.media.scan.motion_vectors import block_lengths
 from clipmill.media.scan.scan import load_arrays, scan
-from clipmill.media.scan.time_grid import Grid
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.records import VideoReason
 from clipmill.sandbox.process import CodecChild

@@ -47,6 +47,11 @@ def test_packets_that_come_twice_are_left_out() -> None:
     assert timing.num_overlapping == 4
 
 
+def test_a_packet_that_lies_alone_among_later_ones_is_left_out() -> None:
+    assert starts_of(found(0, 40, 10, 11, 12)) == [0, 10, 11, 12]
+    assert starts_of(found(40, 10, 11, 12)) == [10, 11, 12]
+
+
 def test_a_gap_outside_of_the_span_is_none() -> None:
     assert found(-9, 0, 1, 2, 50, end=3).is_plain
 

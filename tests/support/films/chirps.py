@@ -61,6 +61,9 @@ CODECS = {
     ".webm": Codecs(
         "libvpx", "libopus", {"g": "12", "cpu-used": "8", "deadline": "realtime", "b": "1500000"}
     ),
+    ".flv": Codecs("libx264", "aac", X264),
+    ".wmv": Codecs("libx264", "aac", X264),
+    ".mxf": Codecs("libx264", "pcm_s16le", X264),
 }
 
 Edit = Callable[[Packet], Packet | None]

@@ -1,10 +1,24 @@
-"""The instants of a time grid, counted exactly."""
+"""Grids of equal steps in time: clips of a constant rate, and the instants at which a pass takes samples."""
 
+from collections.abc import Iterator
 from fractions import Fraction
-from math import lcm
+from math import ceil, lcm
 
+MAX_RATE_DENOMINATOR = 1001
 MAX_SLACK_S = Fraction(1, 2000)
 """Half a millisecond: what Matroska's clock may round a timestamp by."""
+
+
+def grid_rate(fps: float) -> Fraction:
+    """The rate as a fraction: 29.97 becomes 30000/1001."""
+    near = Fraction(fps).limit_denominator(MAX_RATE_DENOMINATOR)
+    ntsc = Fraction(round(fps * 1001 / 1000) * 1000, 1001)
+    return ntsc if near.denominator > 1 and abs(float(ntsc) - fps) < 0.005 else near
+
+
+def instants(start: Fraction, end: Fraction, *, rate: Fraction) -> Iterator[int]:
+    """Every k with ``start <= k / rate < end``, both in seconds of the clip."""
+    yield from range(ceil(start * rate), ceil(end * rate))
 
 
 class Grid:

@@ -1,0 +1,173 @@
+"""Transport streams that use a PID again for another codec, as recordings put one behind the other do.
+
+FFmpeg keeps the first codec of a PID, or the last one that it finds before it decodes. It is shown such
+streams under PIDs of their own, so that they are streams in which the video or the sound goes on. Sources:
+ISO/IEC 13818-1 (H.222.0), 2.4.3.2 (packets), 2.4.4 (program tables), annex A (their checksum).
+"""
+
+import itertools
+import os
+from bisect import bisect_right, insort
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+import numpy as np
+
+from clipmill.media.io.source import CountingReader
+
+PACKET_BYTES = 188
+SYNC = 0x47
+FREE_PIDS = range(0x1E00, 0x1FFF)
+PAT_PID = 0
+PAT_TABLE, PMT_TABLE = b"\0", b"\2"
+Streams = Mapping[int, int]
+"""PID -> type of a stream."""
+
+
+class WithOwnPids:
+    """The bytes of a transport stream, in which a PID always has one codec."""
+
+    def __init__(self, reader: CountingReader) -> None:
+        self._reader = reader
+        self._pmt_pids = set[int]()
+        self._types: dict[int, int] = {}
+        self._own_pids: dict[tuple[int, int], int] = {}
+        self._marks: list[tuple[int, tuple[tuple[int, int], ...]]] = []
+
+    def tell(self) -> int:
+        """Where the next read starts."""
+        return self._reader.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move, as the reader does."""
+        return self._reader.seek(offset, whence)
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to ``size`` bytes."""
+        start = self._reader.tell()
+        left = max(self._reader.size_bytes - start, 0)
+        size = left if size < 0 else min(size, left)
+        before, behind = start % PACKET_BYTES, -(start + size) % PACKET_BYTES
+        self._reader.seek(start - before)
+        whole = self._reader.read(before + size + behind)  # through the cache, as the bytes read next are
+        self._reader.seek(start + size)
+        changed = self._changed(whole[: len(whole) // PACKET_BYTES * PACKET_BYTES], start - before)
+        shown = whole if changed is None else changed + whole[len(changed) :]
+        return shown[before : before + size]
+
+    def _changed(self, data: bytes, start: int) -> bytes | None:
+        """Whole packets from ``start`` on with other PIDs; None where all keep theirs."""
+        packets = np.frombuffer(data, np.uint8).reshape(-1, PACKET_BYTES)
+        if not len(packets) or (packets[:, 0] != SYNC).mean() > 0.5:
+            return None
+        pids = (packets[:, 1].astype(np.int32) & 0x1F) << 8 | packets[:, 2]
+        tables = self._tables(packets, pids)
+        for row in tables:
+            self._see_streams(packets[row].tobytes(), start + row * PACKET_BYTES)
+        if not self._marks:
+            return None
+        changed = packets.copy()
+        for rows, own in self._stretches(start, len(packets)):
+            for pid, other in own.items():
+                hit = rows.start + np.flatnonzero(pids[rows] == pid)
+                changed[hit, 1] = changed[hit, 1] & 0xE0 | other >> 8
+                changed[hit, 2] = other & 0xFF
+            for row in {*tables}.intersection(range(rows.start, rows.stop)):
+                table = _with_pids(packets[row].tobytes(), tuple(own.items()))
+                changed[row] = np.frombuffer(table, np.uint8)
+        return changed.tobytes()
+
+    def _tables(self, packets: np.ndarray, pids: np.ndarray) -> list[int]:
+        """Packets in which tables of programs begin."""
+        begins = packets[:, 1] & 0x40 > 0
+        for row in np.flatnonzero((pids == PAT_PID) & begins).tolist():
+            self._pmt_pids |= set(_programs(_section(packets[row].tobytes())))
+        return np.flatnonzero(np.isin(pids, list(self._pmt_pids)) & begins).tolist()
+
+    def _see_streams(self, packet: bytes, place: int) -> None:
+        """The table of a program at a place of the file."""
+        section = _section(packet)
+        if section[:1] != PMT_TABLE:
+            return
+        shown = [(pid, self._own_pid(pid, kind)) for pid, kind in _streams(section).items()]
+        own = tuple((pid, other) for pid, other in shown if other != pid)
+        if own != self._in_force(place):
+            insort(self._marks, (place, own))
+
+    def _own_pid(self, pid: int, kind: int) -> int:
+        """The PID under which a stream of this type is shown: its own for the type that it has first."""
+        if self._types.setdefault(pid, kind) == kind:
+            return pid
+        return self._own_pids.setdefault((pid, kind), FREE_PIDS[len(self._own_pids) % len(FREE_PIDS)])
+
+    def _in_force(self, place: int) -> tuple[tuple[int, int], ...]:
+        at = bisect_right(self._marks, place, key=lambda mark: mark[0])
+        return self._marks[at - 1][1] if at else ()
+
+    def _stretches(self, start: int, num_packets: int) -> Iterator[tuple[slice, dict[int, int]]]:
+        """Rows of packets from ``start`` on, and the PIDs that change there."""
+        places = [(place - start) // PACKET_BYTES for place, _ in self._marks]
+        edges = [0, *(row for row in places if 0 < row < num_packets), num_packets]
+        for first, last in itertools.pairwise(edges):
+            yield slice(first, last), dict(self._in_force(start + first * PACKET_BYTES))
+
+
+def _section(packet: bytes) -> bytes:
+    """The table that begins in a packet, without its checksum; empty where it does not end there."""
+    at = 4 + (1 + packet[4] if packet[3] & 0x20 else 0)
+    at += 1 + packet[at] if at < PACKET_BYTES else 0
+    if at + 3 > PACKET_BYTES:
+        return b""
+    end = at + 3 + ((packet[at + 1] & 0xF) << 8 | packet[at + 2])
+    return packet[at : end - 4] if end <= PACKET_BYTES else b""
+
+
+def _programs(section: bytes) -> Iterator[int]:
+    """The PIDs of the tables of programs."""
+    for at in range(8, len(section) - 3 if section[:1] == PAT_TABLE else 0, 4):
+        if section[at : at + 2] != b"\0\0":
+            yield _pid_at(section, at + 2)
+
+
+def _streams(section: bytes) -> dict[int, int]:
+    return {_pid_at(section, at + 1): section[at] for at in _entries(section)}
+
+
+def _entries(section: bytes) -> Iterator[int]:
+    """Where the streams of a program's table are declared."""
+    at = 12 + _length_at(section, 10)
+    while at + 5 <= len(section):
+        yield at
+        at += 5 + _length_at(section, at + 3)
+
+
+def _pid_at(data: bytes, at: int) -> int:
+    return (data[at] & 0x1F) << 8 | data[at + 1]
+
+
+def _length_at(data: bytes, at: int) -> int:
+    return (data[at] & 0xF) << 8 | data[at + 1] if at + 1 < len(data) else 0
+
+
+@cache
+def _with_pids(packet: bytes, own: tuple[tuple[int, int], ...]) -> bytes:
+    """A packet with the table of a program, in which streams have other PIDs."""
+    section, others = bytearray(_section(packet)), dict(own)
+    if not section or not own:
+        return packet
+    for at in (8, *(entry + 1 for entry in _entries(bytes(section)))):
+        pid = _pid_at(bytes(section), at)
+        other = others.get(pid, pid)
+        section[at], section[at + 1] = section[at] & 0xE0 | other >> 8, other & 0xFF
+    at = packet.index(_section(packet))
+    section += _checksum(bytes(section)).to_bytes(4, "big")
+    return packet[:at] + bytes(section) + packet[at + len(section) :]
+
+
+def _checksum(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
+    return crc

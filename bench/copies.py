@@ -30,10 +30,10 @@ import numpy as np
 from bench.copy_changes import CHANGES, GRID_FPS, STACKED, Shot, sampled
 from bench.process_meter import timed
 from bench.tables import table
-from clipmill.dedup.candidates import Candidates
+from clipmill.dedup.candidates import MIN_BESIDE_PICTURES, Candidates, are_far
 from clipmill.dedup.copies.fingerprints import encode
 from clipmill.dedup.copies.thresholds import eps_for
-from clipmill.dedup_job.tables.fingerprint_column import verified
+from clipmill.dedup_job.tables.fingerprint_column import verified, verified_by_pictures
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan
 from clipmill.models.embedding.perceptual import describe_and_sketch, describe_either_way
@@ -207,10 +207,14 @@ def compared(shots: Iterator[Shot], method: Method, *, seed: int) -> Compared:
 
 def similarities(clips: Descriptions, others: Descriptions) -> np.ndarray:
     """Of each of ``clips`` to each of the ``others``, ``(N, M)``, as deduplication has it."""
-    products = np.stack([row for row, _ in clips]) @ np.stack([row for row, _ in others]).T
-    row, other = np.indices(products.shape).reshape(2, -1)
-    pairs = Candidates(row, other, products.ravel().astype(np.float64))
-    return verified(pairs, [one for _, one in clips], [one for _, one in others]).reshape(products.shape)
+    unit, to = (np.stack([row for row, _ in each]) for each in (clips, others))
+    found = (unit @ to.T).astype(np.float64)
+    row, other = np.nonzero(found >= MIN_BESIDE_PICTURES)
+    sketches, theirs = ([one for _, one in each] for each in (clips, others))
+    found[row, other] = verified(Candidates(row, other, found[row, other]), sketches, theirs)
+    more = verified_by_pictures(sketches, theirs, may_go=lambda own, their: are_far(unit[own], to[their]))
+    found[more.row, more.other] = more.similarity
+    return found
 
 
 def recall(found: Compared, change: str, *, min_similarity: float) -> float:

@@ -119,7 +119,7 @@ class DedupSpec(StageSpec):
     distance to the centroid that ``hard`` and ``easy`` rank by; pairs are compared by cosine, which for
     directions orders them as l2 does. ``when`` ``before_captions`` captions only the clips that are kept:
     stages that can wait run behind deduplication, from a second decode of these clips' spans. ``last``
-    captions every clip, in the one decode.
+    captions the clips of new videos in the one decode, but for copies of clips that earlier runs compared.
     """
 
     stage_name: ClassVar[str] = "dedup"

@@ -118,12 +118,12 @@ def admit_unique(
     listing: str, duplicates: str, source: str, output: str, spec: Curation, engine: Engine, run_id: str
 ) -> list[str]:
     """Name what stages behind deduplication miss of the clips that it kept; nothing without such stages."""
-    with run_step(output, run_id):
+    with run_step(output, run_id) as lease:
         plan = plan_of_spec(spec, source=source, output=output)
         return run.admit_unique(
             listing,
             plan,
-            output=output,
+            lease=lease,
             duplicates=read_result(duplicates).table,
             **groups_of(engine, spec),
         )

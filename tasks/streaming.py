@@ -5,6 +5,7 @@ import logging
 import sys
 from typing import cast
 
+from clipmill.curation.deduplication import with_copies
 from clipmill.curation.run import stream_work
 from clipmill.engine.machine_check import Engine
 from clipmill.intake.admission import remaining
@@ -37,7 +38,7 @@ def streamed(
         plan = plan_of_spec(spec, source=source, output=output).up_to(phase)
         if attempt():
             work = remaining(work, plan, output=output)
-        record = stream_work(work, plan, lease=lease, engine=engine)
+        record = stream_work(work, with_copies(plan, spec.dedup), lease=lease, engine=engine)
     if not is_local() and attempt() < retries:
         with retried_by_flyte():
             _check_end(record)

@@ -1,7 +1,7 @@
 """The deduplication of a run: what is compared, step by step, and a check that it was."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
@@ -11,12 +11,18 @@ from clipmill.arrow import equal, is_in
 from clipmill.curation.preflight import compared, compared_embeddings
 from clipmill.dataset.collect import Collected, Collection
 from clipmill.dataset.exports.embeddings import (
+    FINGERPRINT,
+    VECTOR,
     algorithm_of,
+    column_of,
     export_clips,
     export_embeddings,
     export_no_embeddings,
 )
+from clipmill.dataset.snapshots.record import read_manifest
+from clipmill.dedup.copies.thresholds import eps_for
 from clipmill.dedup_job import steps as dedup
+from clipmill.dedup_job.pairs.of_streamed_clips import KnownCopies
 from clipmill.dedup_job.previous.run import forget_if_clips_are_gone
 from clipmill.dedup_job.result import RunDuplicates, export_ids, exported_ids, read_result
 from clipmill.dedup_job.tables.embedding_files import embedding_files
@@ -43,6 +49,37 @@ class DedupInput:
     columns_uri: str
     algorithm: str
     ids_uri: str
+
+
+def with_copies(plan: Plan, spec: DedupSpec | None) -> Plan:
+    """Returns the plan of a first phase with what finds copies of clips that earlier runs compared.
+
+    As it is where nothing waits for deduplication, and where what was compared was another embedding. The
+    answers follow from the last deduplication, which no run touches before it has streamed.
+    """
+    late = [plan.place(node.key) for node in plan.nodes if node.is_late]
+    nodes = compared_embeddings(plan)
+    if plan.phase or plan.output is None or spec is None or not (late and nodes):
+        return plan
+    node, output = compared(nodes, spec), store.normalise(plan.output.output_path)
+    if plan.place(node.key) > min(late) or _published_digest(output, node.key) != node.digest:
+        return plan
+    copies = KnownCopies(
+        output=output,
+        key=node.key,
+        vector=column_of(node, VECTOR),
+        fingerprint=column_of(node, FINGERPRINT),
+        eps=eps_for(algorithm_of(node)) if spec.eps is None else spec.eps,
+        spec=spec,
+    )
+    return replace(plan, copies=copies)
+
+
+def _published_digest(output: str, key: str) -> str:
+    """Returns the digest of a stage in the snapshot that stands; empty without one."""
+    if not store.exists(layout.manifest_path(output)):
+        return ""
+    return read_manifest(output)["stage_digests"].get(key, "")
 
 
 def dedup_input(

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import pyarrow as pa
 
 from clipmill import scratch
-from clipmill.curation.deduplication import dedup_input, find_duplicates
+from clipmill.curation.deduplication import dedup_input, find_duplicates, with_copies
 from clipmill.curation.preflight import check_dedup
 from clipmill.curation.publication import Published, publish_snapshot
 from clipmill.dataset.collect import Collected, collected
@@ -129,10 +129,13 @@ def _carried_out(
         duplicates = find_duplicates(found, lease, options.dedup) if options.dedup else None
         if plan.num_phases > 1:
             table = duplicates and duplicates.table
-            passed = passed_clips(shards.listing_uri, first, output=output, duplicates=table, known=known)
-            read.close()
-            known = None
-            streams += phase(plan, 1, shards.listing_uri, passed=passed)
+            passed = passed_clips(shards.listing_uri, plan, lease=lease, duplicates=table, known=known)
+            if passed or len(first.nodes) < len(plan.nodes):
+                read.close()
+                known = None
+                streams += phase(plan, 1, shards.listing_uri, passed=passed)
+            else:
+                known = known.seen_by(plan)
         show(Status("writing"))
         return publish_snapshot(
             shards.listing_uri,
@@ -161,7 +164,7 @@ def run_phase(
 
     ``passed`` are the clips that passed the barrier before it. Only their spans are decoded again.
     """
-    plan = plan.up_to(phase)
+    plan = with_copies(plan.up_to(phase), options.dedup)
     num_groups = options.sharding.num_ray_clusters
     works = admit(listing_uri, plan, output=lease.output, num_groups=num_groups, passed=passed)
     return [
@@ -203,7 +206,7 @@ def admit_unique(
     listing_uri: str,
     plan: Plan,
     *,
-    output: str,
+    lease: Lease,
     duplicates: pa.Table | None,
     num_groups: int,
     group_s: float | None = None,
@@ -211,8 +214,10 @@ def admit_unique(
     """Returns the work of the stages behind deduplication, for the clips that it kept; empty without them."""
     if plan.num_phases == 1:
         return []
-    passed = passed_clips(listing_uri, plan.up_to(0), output=output, duplicates=duplicates)
-    plan = plan.up_to(1)
+    passed = passed_clips(listing_uri, plan, lease=lease, duplicates=duplicates)
+    if not passed:
+        return []
+    plan, output = plan.up_to(1), lease.output
     return admit(listing_uri, plan, output=output, num_groups=num_groups, group_s=group_s, passed=passed)
 
 
@@ -220,10 +225,21 @@ def passed_clips(
     listing_uri: str,
     plan: Plan,
     *,
-    output: str,
+    lease: Lease,
     duplicates: pa.Table | None,
     known: Collected | None = None,
 ) -> frozenset[str]:
-    """Returns the clips that the filters and deduplication keep; ``known`` is what the state has of them."""
-    kept = kept_clips(output, plan, Sources(listing_uri), duplicates=duplicates, known=known)
+    """Returns the clips that the filters and deduplication keep; ``known`` is what the state has of them.
+
+    Where only late stages wait behind deduplication, those that lack one.
+    """
+    is_short = all(node.is_late for node in plan.nodes if node.phase)
+    kept = kept_clips(
+        lease.output,
+        plan.up_to(0),
+        Sources(listing_uri),
+        duplicates=duplicates,
+        lacking_in_run=lease.run_id if is_short else None,
+        known=known,
+    )
     return frozenset(kept.to_pylist())

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -57,6 +57,10 @@ class Collected:
     output: str
     plan: Plan
     known: KnownClips
+
+    def seen_by(self, plan: Plan) -> "Collected":
+        """Returns the same for a plan of the same stages in other phases."""
+        return replace(self, plan=plan, known=replace(self.known, plan=plan))
 
     def note_complete(self, index: int, found: Collection) -> None:
         """Notes which videos of a range lack nothing."""

@@ -80,7 +80,7 @@ def _new_pairs(group: step_io.Group, rows: pa.Table, place: Indices) -> ClusterP
     parts = parts_of(known, root, clusters=range(hosts[0].as_py(), hosts[-1].as_py() + 1))
     return find_new_pairs(
         rows, place, parts, removed=removed, dimensions=known.dimensions,
-        batch_size=group.batch_size,
+        batch_size=group.batch_size, replaces=group.replaces,
     )  # fmt: skip
 
 

@@ -10,10 +10,10 @@ from collections.abc import Collection, Mapping, Sequence
 import pyarrow as pa
 
 from clipmill import identity, layout
-from clipmill.dedup_job import fit, selection, similarity_histogram, step_io
+from clipmill.dedup_job import fit, links, selection, similarity_histogram, step_io
 from clipmill.dedup_job.assign import KMEANS_COLUMNS, read_table
 from clipmill.dedup_job.previous import run as known
-from clipmill.dedup_job.step_io import Found, FoundCluster, Known, Similarities
+from clipmill.dedup_job.step_io import Found, FoundCluster, Known, Ranking, Similarities
 from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among
 from clipmill.specs import DedupSpec
 from clipmill.storage import parquet, store
@@ -22,7 +22,32 @@ _ROW_SUFFIXES = (".sketches", ".f32", ".parquet")
 _PAIR_COLUMNS = ("id", "max_id", "cosine_sim_score")
 
 
-def publish_all(
+def publish_selected(
+    found: Sequence[Found], how: Ranking, output: str, spec: DedupSpec, *, eps: float
+) -> bytes:
+    """Choose which clips go and put the result in its place; the table of duplicates as written."""
+    known_uri, linkage = found[0].known_uri, spec.group_linkage
+    new = [part.new for part in found if part.new is not None]
+    if known_uri and not new:
+        return selection.restore_table(output)
+    members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
+    if known_uri:
+        chosen = links.select_new(new, eps=eps)
+        table = selection.new_duplicates(
+            chosen.links, new, known_uri, how, eps=eps, linkage=linkage, replaces=spec.replace_keepers
+        )
+    else:
+        chosen = links.select(members, eps=eps)
+        table = selection.duplicates(chosen.links, members, how, eps=eps, linkage=linkage)
+    what = "new clips" if known_uri else f"{len(members)} clusters"
+    spec.log().debug("%s, eps %g: %d duplicates", what, eps, len(table))
+    similarities = Similarities(threshold=1.0 - eps, counts=chosen.counts)
+    if known_uri:
+        return _publish_new(found, table, output, similarities=similarities)
+    return _publish_all(found, table, output, spec, similarities=similarities)
+
+
+def _publish_all(
     found: Sequence[Found], table: pa.Table, output: str, spec: DedupSpec, *, similarities: Similarities
 ) -> bytes:
     """Put the tree of a run over all clips in place of what was there; the table of duplicates as written."""
@@ -54,7 +79,9 @@ def publish_all(
     return made[selection.TABLE]
 
 
-def publish_new(found: Sequence[Found], table: pa.Table, output: str, *, similarities: Similarities) -> bytes:
+def _publish_new(
+    found: Sequence[Found], table: pa.Table, output: str, *, similarities: Similarities
+) -> bytes:
     """Put what new clips add beside what is there; the ``table`` of all duplicates as written."""
     root = layout.dedup_dir(output)
     earlier = step_io.read(found[0].known_uri, Known)

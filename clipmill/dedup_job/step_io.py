@@ -112,7 +112,8 @@ class Group(_Handover):
     """Clusters to search for duplicates, the files that hold their rows, and how to rank.
 
     Rows for later runs are left in ``rows_folder``. With ``known_uri`` only new clips are in the
-    files; those that went before are compared with them where ``links_to_removed`` says so.
+    files; those that went before are compared with them where ``links_to_removed`` says so. With ``replaces``
+    a new clip may stay for an earlier one that is a part of it.
     """
 
     index: int
@@ -125,6 +126,7 @@ class Group(_Handover):
     rows_folder: str
     known_uri: str = ""
     links_to_removed: bool = True
+    replaces: bool = False
 
 
 class FoundTables(_Handover):

@@ -16,11 +16,11 @@ from clipmill import layout
 from clipmill.dedup.backends.select import resolve
 from clipmill.dedup.copies.thresholds import eps_for
 from clipmill.dedup.nearest import Search
-from clipmill.dedup_job import assign, fit, links, result, selection, step_io
+from clipmill.dedup_job import assign, fit, result, selection, step_io
 from clipmill.dedup_job.find_group import search
 from clipmill.dedup_job.previous.run import known_uri as run_known_uri
 from clipmill.dedup_job.previous.run import read_known, rows_dir
-from clipmill.dedup_job.publish import publish_all, publish_new
+from clipmill.dedup_job.publish import publish_selected
 from clipmill.dedup_job.refit import fit_new
 from clipmill.dedup_job.tables.bad_rows import NAME, counted, without_bad_rows
 from clipmill.dedup_job.tables.embedding_files import embedding_files, read_together
@@ -30,7 +30,7 @@ from clipmill.stages.base import apply_verbose
 from clipmill.storage import parquet, store
 
 FIT_VERSION = 4
-PAIRS_VERSION = 6
+PAIRS_VERSION = 7
 
 _FIT_FIELDS = (
     "n_clusters", "max_iter", "tol", "random_state", "init", "n_init", "oversampling_factor",
@@ -176,6 +176,7 @@ def cluster_groups(
             rows_folder=rows_dir(selection.output_of(fitted.folder)),
             known_uri=_known_of(output, fitted.known_uri),
             links_to_removed=spec.group_linkage == "connected",
+            replaces=spec.replace_keepers and spec.which_to_keep == "best",
         )
         uris.append(step_io.write(layout.join(folder, f"group_{index}.json"), group))
     return uris
@@ -238,8 +239,7 @@ def _selected(
     how = found[0].ranking
     if how.which_to_keep == "best":
         how = how.model_copy(update={"columns_uri": columns_uri})
-    select = _select_new if found[0].known_uri else _select_all
-    table = select(found, how, output, spec, eps=eps)
+    table = publish_selected(found, how, output, spec, eps=eps)
     selection.remove_earlier_work(found[0].folder)
     return table
 
@@ -247,38 +247,6 @@ def _selected(
 def _known_of(output: str, known_uri: str) -> str:
     """What the run adds to, in its own output: steps that were done for another one name that one's."""
     return run_known_uri(store.normalise(output)) if output and known_uri else known_uri
-
-
-def _select_all(
-    found: Sequence[step_io.Found], how: step_io.Ranking, output: str, spec: DedupSpec, *, eps: float
-) -> bytes:
-    members = sorted((one for part in found for one in part.clusters), key=lambda one: one.cluster)
-    chosen = links.select(members, eps=eps)
-    table = selection.duplicates(chosen.links, members, how, eps=eps, linkage=spec.group_linkage)
-    spec.log().debug("%d clusters, eps %g: %d duplicates", len(members), eps, len(table))
-    similarities = step_io.Similarities(threshold=1.0 - eps, counts=chosen.counts)
-    return publish_all(found, table, output, spec, similarities=similarities)
-
-
-def _select_new(
-    found: Sequence[step_io.Found], how: step_io.Ranking, output: str, spec: DedupSpec, *, eps: float
-) -> bytes:
-    new = [part.new for part in found if part.new is not None]
-    if not new:
-        return selection.restore_table(output)
-    chosen = links.select_new(new, eps=eps)
-    table = selection.new_duplicates(
-        chosen.links,
-        new,
-        found[0].known_uri,
-        how,
-        eps=eps,
-        linkage=spec.group_linkage,
-        replaces=spec.replace_keepers,
-    )
-    spec.log().debug("new clips, eps %g: %d duplicates", eps, len(table))
-    similarities = step_io.Similarities(threshold=1.0 - eps, counts=chosen.counts)
-    return publish_new(found, table, output, similarities=similarities)
 
 
 def _ranking(spec: DedupSpec, columns_uri: str) -> step_io.Ranking:

@@ -59,6 +59,7 @@ class Chunk:
     ``split`` travels with the last chunk of a video that lacked it. ``share`` is the share of the video's
     work that ends with this chunk. ``num_chunks`` and ``num_clips`` count those known so far. ``whole`` is
     there for ``process(task)`` stages in the scan's worker only, and never crosses an operator boundary.
+    ``copies`` are the clips for which late stages wait; None until that was looked at.
     A chunk with a ``mark`` carries nothing else, and passes every operator as it is.
     """
 
@@ -80,6 +81,7 @@ class Chunk:
     share: float = 1.0
     whole: WholeVideo | None = None
     mark: Mark | None = None
+    copies: frozenset[str] | None = None
 
     @property
     def rows(self) -> dict[str, pa.Table]:
@@ -141,6 +143,8 @@ class Chunk:
     def wants(self, node: Node, clip_id: str) -> bool:
         """Returns True if a stage runs for a clip, by what is known so far."""
         if not self.work.is_lacking(clip_id, node.key):
+            return False
+        if node.is_late and self.copies and clip_id in self.copies:
             return False
         if node.runs_for == "all":
             return True

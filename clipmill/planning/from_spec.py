@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from clipmill.errors import SpecError
-from clipmill.planning.nodes import DEDUP, Placed, behind_barrier
+from clipmill.planning.nodes import Placed, behind_dedup
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.planning.process_stages import placed_process
 from clipmill.planning.registry import make_stage, stage_class
@@ -21,9 +21,10 @@ def plan_of_spec(spec: CurateSpec, *, source: str, output: str) -> Plan:
 
 
 def in_phases(placed: Iterable[Placed], dedup: DedupSpec | None) -> list[Placed]:
-    """Returns the stages, with those that can wait behind deduplication where it asks for that."""
-    waits = dedup is not None and dedup.when == "before_captions"
-    return behind_barrier(placed, DEDUP) if waits else list(placed)
+    """Returns the stages, of which those that can wait do so behind deduplication, if there is one."""
+    if dedup is None:
+        return list(placed)
+    return behind_dedup(placed, all_clips=dedup.when == "before_captions")
 
 
 def placed_stages(spec: CurateSpec, *, source: str, output: str) -> Iterator[Placed]:

@@ -30,6 +30,7 @@ from clipmill.planning.process_stages import encoder_before
 from clipmill.planning.stage_answers import ask, ask_each, check_answers
 from clipmill.stages.base import Frames, Reads, S, Stage
 from clipmill.stages.process_stage import ProcessStage
+from clipmill.stages.roles import EmbedderStage
 
 CLIP_FRAME_BYTES = 48 << 20
 """Most bytes of one clip's sampled frames over all stages; budgets shrink in proportion."""
@@ -60,19 +61,29 @@ def build_nodes(
         check_vectors(one)
         node = _with_seen(_node(one, stages, share, source), done.values())
         check_rules(node)
-        phase, columns = _phase(one, reads[one.name], done), source_columns(node, done)
-        node = replace(node, phase=phase, source_columns=columns)
+        phase, is_late = _phase(one, [done[key] for key in reads[one.name] if key in done])
+        columns = source_columns(node, done)
+        node = replace(node, phase=phase, is_late=is_late, source_columns=columns)
         check_source_columns(node)
         check_grains(node, stages)
         effects = node_effects(node, done, stages.values())
         done[one.name] = replace(node, digest=node_digest(node, done, windows=windows), effects=effects)
-    return tuple(done.values())
+    return _at_once(tuple(done.values()))
 
 
-def _phase(one: Placed, reads: frozenset[str], done: Mapping[str, Node]) -> int:
-    """The barriers before a stage: its own, and those before what it reads."""
+def _at_once(nodes: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Lets no stage wait for deduplication where an embedding would: the copies are found by those."""
+    if not any(node.is_late and isinstance(node.stage, EmbedderStage) for node in nodes):
+        return nodes
+    return tuple(replace(node, phase=0, is_late=False) if node.is_late else node for node in nodes)
+
+
+def _phase(one: Placed, reads: Sequence[Node]) -> tuple[int, bool]:
+    """The barriers before a stage, its own and those before what it reads; whether it is late by them."""
     own = BARRIERS.index(one.after) + 1 if one.after in BARRIERS else 0
-    return max(own, max((done[key].phase for key in reads), default=0))
+    phase = max(own, max((node.phase for node in reads if not node.is_late), default=0))
+    is_late = not phase and (one.waits or any(node.is_late for node in reads))
+    return phase + is_late, is_late
 
 
 def with_required(placed: Sequence[Placed]) -> list[Placed]:

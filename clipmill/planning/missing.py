@@ -109,13 +109,17 @@ def lacks_of(plan: Plan, block: ClipBlock) -> dict[str, np.ndarray]:
     """Returns the key of each stage of clips and windows -> bool ``(N,)``: the clip needs and lacks it.
 
     A clip needs a stage unless an earlier stage rejected it, or the stage runs for all. A clip that has not
-    passed the barriers needs nothing behind them, and a plan of a later phase asks for its own stages only. A
-    row that may be tried again counts as lacking, and so do the rows of the stages behind it.
+    passed the barriers needs nothing behind them, and a plan of a later phase asks for its own stages only.
+    The first phase asks for late stages only of videos that are not split yet: the clips of others have to be
+    decoded again anyway, and those that deduplication drops are not. A row that may be tried again counts as
+    lacking, and so do the rows of the stages behind it.
     """
     rejected_at = _rejected_at(plan, block)
     found: dict[str, np.ndarray] = {}
     for index, node in enumerate(plan.nodes):
         if node.has_rows and node.stage.grain != "video" and node.phase >= plan.phase:
+            if node.is_late and not plan.phase:
+                continue
             wanted = _wanted(plan, index, rejected_at)
             if block.passed is not None and node.phase:
                 wanted &= block.passed

@@ -34,12 +34,14 @@ class Placed:
     """A stage as a user placed it.
 
     ``key`` tells two stages of one name apart; empty takes the stage's name. ``after`` is the key of the
-    stage behind which it runs; empty leaves the place to the planner.
+    stage behind which it runs; empty leaves the place to the planner. ``waits`` lets it run behind
+    deduplication for clips that may be copies.
     """
 
     stage: Stage
     key: str = ""
     after: str = ""
+    waits: bool = False
 
     @property
     def name(self) -> str:
@@ -47,11 +49,13 @@ class Placed:
         return self.key or self.stage.name
 
 
-def behind_barrier(placed: Iterable[Placed], barrier: str) -> list[Placed]:
-    """Returns the stages, of which those that can wait run behind a barrier, unless they were placed."""
-    return [
-        replace(one, after=barrier) if type(one.stage).can_wait and not one.after else one for one in placed
-    ]
+def behind_dedup(placed: Iterable[Placed], *, all_clips: bool) -> list[Placed]:
+    """Returns the stages, of which those that can wait run behind deduplication, unless they were placed.
+
+    They do so for ``all_clips``, or else for those that may be copies.
+    """
+    changes = {"after": DEDUP} if all_clips else {"waits": True}
+    return [replace(one, **changes) if type(one.stage).can_wait and not one.after else one for one in placed]
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,10 @@ class Node:
     ``reads`` are the stage's own, with byte budgets of this run. ``inputs`` are the columns that it reads.
     ``digest`` names how its rows were made; empty for a stage without rows. ``runs_for`` says for which items
     the stage runs: those that no earlier rule rejected, all, or only the rejected ones. ``phase`` counts the
-    barriers before it. ``effects`` are options that change its rows for some videos only. ``source_columns``
-    are the columns about sources that its rows depend on, by itself or by what it reads. ``folder`` is where
-    its files go inside of the documented folders, empty for the documented place.
+    barriers before it. One that ``is_late`` waits behind deduplication for clips that may be copies, and runs
+    for all others before it. ``effects`` are options that change its rows for some videos only.
+    ``source_columns`` are the columns about sources that its rows depend on, by itself or by what it reads.
+    ``folder`` is where its files go inside of the documented folders, empty for the documented place.
     """
 
     key: str
@@ -87,6 +92,7 @@ class Node:
     digest: str = ""
     runs_for: RunsFor = "passed"
     phase: int = 0
+    is_late: bool = False
     effects: tuple[Effect, ...] = ()
     source_columns: tuple[str, ...] = ()
     folder: str = ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -34,13 +34,27 @@ FILTERED = "filtered"
 R = TypeVar("R", bound=Stage)
 
 
+class FindsCopies(Protocol):
+    """Says which clips of a table of embeddings, rows of the stage ``key``, repeat clips of earlier runs."""
+
+    @property
+    def key(self) -> str:
+        """The key of the stage that embeds clips."""
+        ...
+
+    def __call__(self, rows: pa.Table) -> frozenset[str]:
+        """Returns the ids of the clips that repeat one: the same whichever other rows are there."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """A run, ready to be carried out.
 
     ``nodes`` are the stages of clips and windows in run order; ``settings`` are the stages of the grain
     ``run``. ``output`` is None where nothing is written. Stages of phases before ``phase`` are there to be
-    read, and do not run. ``source_fields`` are the columns that the user has of the sources.
+    read, and do not run. ``source_fields`` are the columns that the user has of the sources. ``copies``
+    finds the clips for which late stages wait; None where no earlier run left any.
     """
 
     source: SourceOptions
@@ -52,6 +66,7 @@ class Plan:
     settings: tuple[Stage, ...] = field(default=())
     phase: int = 0
     source_fields: pa.Schema = NO_COLUMNS
+    copies: FindsCopies | None = None
 
     @cached_property
     def by_key(self) -> Mapping[str, Node]:
@@ -125,8 +140,12 @@ class Plan:
         return 1 + max((node.phase for node in self.nodes), default=0)
 
     def up_to(self, phase: int) -> "Plan":
-        """Returns the plan of one phase: without the stages behind the barrier that ends it."""
-        return replace(self, nodes=tuple(node for node in self.nodes if node.phase <= phase), phase=phase)
+        """Returns the plan of one phase: without the stages behind the barrier that ends it.
+
+        In the first one late stages run as well, for the clips that are not known to be copies.
+        """
+        nodes = (replace(node, phase=0) if node.is_late and not phase else node for node in self.nodes)
+        return replace(self, nodes=tuple(node for node in nodes if node.phase <= phase), phase=phase)
 
     def source_columns(self) -> SourceColumns | None:
         """Reads what the user knows of the sources. SpecError where its columns are others by now."""

@@ -1,11 +1,15 @@
 """The measure by which finding copies is judged."""
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
+from bench.copied_files import CHANGES as COPIED_FILES
+from bench.copied_files import Found
 from bench.copies import (
     Compared,
     different_shots,
@@ -81,3 +85,27 @@ def test_copies_are_compared_as_deduplication_does() -> None:
 def test_nothing_to_measure_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--videos", str(tmp_path)]) == 1
     assert "no video" in capsys.readouterr().err
+
+
+def test_files_are_found_by_their_group_and_joined_falsely_across_shots() -> None:
+    group = {("one", ""): "a", ("one", "logo"): "a", ("two", ""): "b", ("two", "logo"): "c"}
+    found = Found(group, kept={("one", "")}, cpu_s=1.0)
+    assert [found.is_found(name, "logo") for name in ("one", "two")] == [True, False]
+    assert found.false_joins == 0
+    assert replace(found, group={**group, ("two", "logo"): "a"}).false_joins == 1
+
+
+def test_changed_files_show_what_their_change_says(tmp_path: Path) -> None:
+    film = NUMBERED.frames.repeat(16, axis=1).repeat(16, axis=2)
+    shown = {}
+    for name in ("first 15 % trimmed", "half the frame rate", "5 % faster", "letterboxed by 12 %"):
+        COPIED_FILES[name].write(tmp_path / "copy.mp4", film, Fraction(25))
+        with av.open(tmp_path / "copy.mp4") as container:
+            stream = container.streams.video[0]
+            shown[name] = (sum(1 for _ in container.decode(stream)), stream.average_rate, stream.height)
+    assert shown == {
+        "first 15 % trimmed": (85, 25, 32),
+        "half the frame rate": (50, Fraction(25, 2), 32),
+        "5 % faster": (100, Fraction(105, 4), 32),
+        "letterboxed by 12 %": (100, 25, 40),
+    }

@@ -1,5 +1,6 @@
 """Deduplication of embeddings that have sketches beside them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,8 +58,8 @@ def test_another_shot_with_nearly_the_same_embedding_stays(tmp_path: Path, other
     assert not found(pair(tmp_path / "in", similarity=0.95, other=other), tmp_path)
 
 
-def test_clips_with_far_apart_embeddings_are_not_verified(tmp_path: Path) -> None:
-    assert not found(pair(tmp_path / "in", similarity=0.1, other=WHOLE), tmp_path)
+def test_a_copy_whose_embedding_says_nothing_goes_by_its_pictures(tmp_path: Path) -> None:
+    assert found(pair(tmp_path / "in", similarity=0.1, other=WHOLE), tmp_path) == {"b"}
 
 
 @pytest.mark.parametrize("similarity", [0.95, FAR])
@@ -175,6 +176,42 @@ def test_what_is_a_part_of_a_longer_clip_goes_and_never_the_longer_clip(tmp_path
         part_first = kept == "random" and rank_random(list(names), seed=spec.random_state)[0] == 1
         gone = {} if part_first else {names[1]: names[0]}
         assert removed(run(tmp_path / "in", tmp_path / names, spec)) == gone
+
+
+LONG, PART = sketched(pictures(0, num_steps=20)), sketched(pictures(0, from_step=13, num_steps=6))
+
+
+def test_a_part_goes_though_the_embedding_says_nothing_of_it(tmp_path: Path) -> None:
+    """The embedding of the longer clip is that of the other things that it shows."""
+    rows = [FILM, OTHER, THIRD]
+    other = sketched(pictures(5, num_steps=6))
+    write_sketched(tmp_path / "in" / "clips.parquet", ["long", "other", "part"], rows, [LONG, other, PART])
+    assert removed(run(tmp_path / "in", tmp_path, DedupSpec(n_clusters=1))) == {"part": "long"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "height_px", "goes"),
+    [
+        ({}, 360, "part"),
+        ({}, 180, ""),
+        ({"which_to_keep": "easy"}, 360, ""),
+        ({"replace_keepers": False}, 360, ""),
+    ],
+)
+def test_a_longer_clip_that_comes_later_replaces_a_part_of_it(
+    tmp_path: Path, spec: dict[str, object], height_px: int, goes: str
+) -> None:
+    """As a full run would choose; where it cannot, both stay: the longer one never goes for its part."""
+    adding = DedupSpec.model_validate({"n_clusters": 1, "mode": "incremental", **spec})
+    write_sketched(tmp_path / "in" / "a.parquet", ["part"], [FILM], [detailed(PART, height_px=360)])
+    run(tmp_path / "in", tmp_path, adding)
+    for place, row in (("near", towards(FILM, FAR, seed=1)), ("far", OTHER)):
+        shutil.copytree(tmp_path / "dedup", tmp_path / place / "dedup")
+        shutil.copytree(tmp_path / "in", tmp_path / place / "in")
+        later = tmp_path / place / "in" / "b.parquet"
+        write_sketched(later, ["long"], [row], [detailed(LONG, height_px=height_px)])
+        found = removed(run(tmp_path / place / "in", tmp_path / place, adding))
+        assert found == ({goes: "long"} if goes else {})
 
 
 def because(uri: str) -> dict[str, tuple[str, str]]:

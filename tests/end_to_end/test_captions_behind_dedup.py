@@ -1,11 +1,20 @@
-"""``dedup.when: before_captions``: captions are paid for kept clips only, and are those of any other run."""
+"""Captions are not paid for copies, and are those of any other run.
 
-from dataclasses import dataclass
+``dedup.when: before_captions`` asks for none of them, ``last`` for none of copies of earlier runs' clips.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import ray
 
+from clipmill.curation import run as curation
 from clipmill.curation.publication import Published
+from clipmill.engine.run import Engine
+from clipmill.engine.runners.stage_group import COPIES
 from clipmill.engine.scan.span_pass import AGAIN
 from clipmill.pipeline import Pipeline
 from clipmill.planning.from_spec import placed_stages
@@ -22,10 +31,10 @@ pytestmark = pytest.mark.integration
 LENGTH_S = 4
 
 
-def spec_for(server: ModelServer, when: str) -> CurateSpec:
+def spec_for(server: ModelServer, when: str, prompt: str | None = None) -> CurateSpec:
     served = {"endpoint_url": server.url, "endpoint_model": "tiny"}
     dedup = {"when": when, "which_to_keep": "columns", "rank_columns": ["height", "num_bytes"]}
-    windows = {"window_size": 48, "remainder_threshold": 24}
+    windows = {"window_size": 48, "remainder_threshold": 24, **({"prompt_text": prompt} if prompt else {})}
     fields = {"captions": served, "enhancement": served, "windows": windows, "dedup": dedup, "preview": None}
     return CurateSpec.model_validate({**fields, "split": {"content": {"crop_s": 0.0}}})
 
@@ -49,9 +58,9 @@ class Place:
     output: Path
     server: ModelServer
 
-    def run(self, when: str) -> Step:
+    def run(self, when: str, *, prompt: str | None = None, engine: Engine = "inline") -> Step:
         before = len(self.server.bodies)
-        done = curate_here(self.source, self.output, spec_for(self.server, when))
+        done = curate_here(self.source, self.output, spec_for(self.server, when, prompt), engine=engine)
         return step_of(self.output, done, len(self.server.bodies) - before)
 
 
@@ -134,6 +143,97 @@ def test_a_clip_that_becomes_the_keeper_gets_its_captions_then(runs: Runs) -> No
     assert runs.smaller.windows["worn"] == runs.last.windows["worn"]
     assert runs.smaller.num_calls == 2 * 2
     assert runs.back.num_calls == 0, "the same rows in either order"
+
+
+@dataclass(frozen=True)
+class Growth:
+    """``last``: two films; a copy of one and a third; nothing new; the keeper gone; another prompt.
+
+    ``killed`` is the second step, ended before deduplication and done again, ``on_ray`` the same by Ray.
+    ``laps`` are those of the second step.
+    """
+
+    first: Step
+    grown: Step
+    killed: Step
+    on_ray: Step
+    again: Step
+    without: Step
+    prompted: Step
+    laps: list[dict[str, object]]
+    tables: Mapping[str, Mapping[str, list[dict[str, object]]]]
+
+
+@pytest.fixture(scope="module")
+def growth(tmp_path_factory: pytest.TempPathFactory) -> Growth:
+    folder = tmp_path_factory.mktemp("growth")
+    source = folder / "films"
+    film = draw_film(source / "film.mp4", seed=31, shots=[LENGTH_S * 24])
+    draw_film(source / "other.mp4", seed=32, shots=[LENGTH_S * 24])
+    with model_server() as server, one_codec_process():
+        server.speaks = hashes_frames
+        places = {name: Place(source, folder / name, server) for name in ("grown", "killed", "on_ray")}
+        first = places["grown"].run("last")
+        for name in ("killed", "on_ray"):
+            shutil.copytree(folder / "grown", folder / name)
+        copies.reencode(film, source / "worn.mp4", crf=34, sound=sound_bed(LENGTH_S, seed=31))
+        draw_film(source / "third.mp4", seed=33, shots=[LENGTH_S * 24])
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(curation, "dedup_input", _killed)
+            before = len(server.bodies)
+            with pytest.raises(Killed):
+                places["killed"].run("last")
+            num_calls = len(server.bodies) - before
+        killed = places["killed"].run("last")
+        assert killed.num_calls == 0
+        killed = replace(killed, num_calls=num_calls)
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        on_ray = places["on_ray"].run("last", engine="ray")
+        ray.shutdown()
+        grown = places["grown"].run("last")
+        lapped = laps(folder / "grown")
+        tables = {name: {one: rows(folder / name, one) for one in ("clips", "windows")} for name in places}
+        again = places["grown"].run("last")
+        film.unlink()
+        without = places["grown"].run("last")
+        prompted = places["grown"].run("last", prompt="What is there?")
+    return Growth(first, grown, killed, on_ray, again, without, prompted, lapped, tables)
+
+
+class Killed(BaseException):
+    """Ends a run where its process would end."""
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def test_copies_of_earlier_clips_are_not_captioned(runs: Runs, growth: Growth) -> None:
+    assert growth.first.num_calls == 2 * 2 * 2
+    assert growth.grown.num_calls == 2 * 2, "of the third film only"
+    assert growth.grown.kept == {"film", "other", "third"}
+    third = growth.grown.windows["third"]
+    assert {said[0] for said in third} == {"success"}
+    assert growth.grown.windows == {**runs.first.windows, "third": third}
+    (line, _) = (line for line in growth.grown.summary.splitlines() if "calls saved" in line)
+    assert line.split()[-4:-2] == ["duplicate", "2"]
+    assert [lap["num_items"] for lap in growth.laps if lap["operator"] == COPIES and lap["num_items"]] == [1]
+
+
+def test_ray_and_a_run_that_was_killed_leave_the_same(growth: Growth) -> None:
+    assert growth.tables["killed"] == growth.tables["grown"]
+    assert growth.tables["on_ray"] == growth.tables["grown"]
+    assert growth.killed.num_calls == growth.on_ray.num_calls == growth.grown.num_calls
+
+
+def test_captions_of_copies_come_when_they_are_kept(runs: Runs, growth: Growth) -> None:
+    """From a second decode, with the bytes of the first; then copies are left out of what is asked anew."""
+    assert growth.again.num_calls == 0
+    assert "nothing left to do" in growth.again.summary
+    assert growth.without.kept == {"worn", "other", "third"}
+    assert growth.without.windows["worn"] == runs.last.windows["worn"]
+    assert growth.without.num_calls == 2 * 2
+    assert growth.prompted.num_calls == 3 * 2 * 2
 
 
 def test_a_pipeline_waits_for_deduplication_too(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import ClassVar
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -11,9 +12,12 @@ from clipmill.errors import SpecError
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.shards import plan_shards
 from clipmill.planning.environment import environment_of, environments_of
-from clipmill.planning.from_spec import plan_of_spec
+from clipmill.planning.from_spec import in_phases, placed_stages, plan_of_spec
 from clipmill.planning.nodes import Placed
-from clipmill.specs import CurateSpec, ShardingSpec, StageUse
+from clipmill.planning.plan import Plan, plan_of
+from clipmill.specs import CurateSpec, DedupSpec, ShardingSpec, StageUse
+from clipmill.stages.base import Column, Reads
+from clipmill.stages.roles import EmbedderStage
 from footage import copies
 from footage.sound import sound_bed
 from tests.support import hand_made
@@ -137,6 +141,30 @@ class Elsewhere(LightFilter):
     environment: ClassVar = "legacy"
 
 
+class Waiting(LightFilter):
+    """A filter that is not asked about copies."""
+
+    can_wait: ClassVar = True
+
+
+class EmbedsLight(EmbedderStage):
+    """Vectors of what the filter measured, by which copies may be found."""
+
+    name: ClassVar = "vectors"
+    writes: ClassVar = (
+        Column("vector", pa.list_(pa.float32()), "of the light", table="embeddings", role="embedding"),
+    )
+
+    @property
+    def algorithm_name(self) -> str:
+        """Returns the name of the model."""
+        return "light"
+
+    def reads(self) -> Reads:
+        """Returns the column of the filter."""
+        return Reads(columns=("light:luma_mean",))
+
+
 class Later(LightFilter):
     """A filter behind deduplication that needs vLLM."""
 
@@ -160,6 +188,23 @@ def test_phases_follow_what_a_stage_reads() -> None:
     assert phases["light"] == phases["reads_light"] == 1
     assert set(phases.values()) == {0, 1}
     assert "light" not in {node.key for node in plan.up_to(0).nodes}
+
+
+def test_late_stages_run_in_both_phases_unless_an_embedding_reads_them() -> None:
+    light = Placed(Waiting(), "light")
+
+    def planned(*placed: Placed, dedup: DedupSpec | None) -> Plan:
+        stages = placed_stages(plain_spec(), source="films", output="curated")
+        return plan_of(in_phases([*stages, *placed], dedup), limits=CurateSpec().limits)
+
+    plan = planned(light, dedup=DedupSpec())
+    assert [node.key for node in plan.nodes if node.is_late] == ["light"]
+    assert [node.key for node in plan.up_to(1).running] == ["light"]
+    assert "light" in {node.key for node in plan.up_to(0).running}
+    assert (plan.num_phases, plan.up_to(0).num_phases) == (2, 1)
+    for other in (planned(light, dedup=None), planned(light, Placed(EmbedsLight()), dedup=DedupSpec())):
+        assert other.num_phases == 1
+        assert not any(node.is_late for node in other.nodes)
 
 
 def _inspect(manifests: list[str], output: Path) -> None:

@@ -92,7 +92,7 @@ def export_no_embeddings(output: str) -> str:
 
 def _embeddings(output: str, node: Node, ids: pa.Array, clips: ClipsBeforeDedup) -> pa.Table:
     """``id``, ``embedding`` and, if any clip has one, ``sketch``, by id."""
-    vector, fingerprint = (_column(node, role) for role in (VECTOR, FINGERPRINT))
+    vector, fingerprint = (column_of(node, role) for role in (VECTOR, FINGERPRINT))
     names = ["id", *(name for name in (vector, fingerprint) if name)]
     state = ResultStore(store.normalise(output))
     known = clips.effects.get(node.key)
@@ -108,7 +108,8 @@ def _embeddings(output: str, node: Node, ids: pa.Array, clips: ClipsBeforeDedup)
     return pa.table(columns)
 
 
-def _column(node: Node, role: str) -> str:
+def column_of(node: Node, role: str) -> str:
+    """Returns the column of a stage that has a role; empty where none has."""
     return next((column.name for column in node.stage.writes if column.role == role), "")
 
 

@@ -117,17 +117,22 @@ class _Outcomes:
 
     def missing(self, node: Node) -> np.ndarray:
         """Returns bool ``(N,)``: clips of which an item has no row."""
-        return self._of_clips(node, lambda outcomes: arrow.flags(outcomes.is_null()))
+        return self._of_clips(node, lambda rows: arrow.flags(rows["outcome"].is_null()))
 
-    def retryable(self, node: Node) -> np.ndarray:
-        """Returns bool ``(N,)``: clips of which an item failed for now."""
-        return self._of_clips(node, lambda outcomes: arrow.flags(arrow.equal(outcomes, RETRYABLE)))
+    def retryable(self, node: Node, *, but_run: str = "") -> np.ndarray:
+        """Returns bool ``(N,)``: clips of which an item failed for now, in any run but one."""
 
-    def _of_clips(self, node: Node, flags_of: Callable[[pa.ChunkedArray], np.ndarray]) -> np.ndarray:
+        def failed(rows: pa.Table) -> np.ndarray:
+            is_other = arrow.flags(arrow.not_equal(rows["run_id"], but_run))
+            return arrow.flags(arrow.equal(rows["outcome"], RETRYABLE)) & is_other
+
+        return self._of_clips(node, failed)
+
+    def _of_clips(self, node: Node, flags_of: Callable[[pa.Table], np.ndarray]) -> np.ndarray:
         is_of_windows = node.stage.grain == "window"
         rows = (self._windows if is_of_windows else self._rows).of(node.key)
         assert rows is not None
-        flags = flags_of(rows["outcome"])
+        flags = flags_of(rows)
         num_clips = len(self._rows.ids)
         return self._windows_of.any_of_clip(flags, num_clips) if is_of_windows else flags
 
@@ -151,7 +156,8 @@ def _waits_for(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns ``waits_for`` and ``is_open``.
 
-    A stage that reads the column of one that failed for now is not waited for.
+    A stage that reads the column of one that failed for now is not waited for, nor is a late stage in the
+    first phase: it runs behind deduplication for the clips that lack it.
     """
     first = np.full(len(stopped), -1)
     blocked: dict[str, np.ndarray] = {}
@@ -161,8 +167,28 @@ def _waits_for(
         wanted = needed[node.key] & ~stopped if node.phase else needed[node.key]
         missing = outcomes.missing(node)
         blocked[node.key] = wanted & (missing | outcomes.retryable(node))
-        for ref in node.inputs:
-            if ref.key in blocked and ref.key != node.key:
-                missing = missing & ~blocked[ref.key]
-        first[wanted & missing & (first < 0)] = place
+        if node.phase or not node.is_late:
+            first[wanted & _unblocked(node, missing, blocked) & (first < 0)] = place
     return first, np.logical_or.reduce([np.zeros(len(stopped), bool), *blocked.values()])
+
+
+def _unblocked(node: Node, missing: np.ndarray, blocked: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Returns the clips that miss a stage, without those of which a stage that it reads has no result."""
+    reads = [blocked[ref.key] for ref in node.inputs if ref.key in blocked and ref.key != node.key]
+    return missing & ~np.logical_or.reduce([np.zeros(len(missing), bool), *reads])
+
+
+def lacks_late_stages(collection: Collection, verdicts: Verdicts, run_id: str) -> np.ndarray:
+    """Returns bool ``(N,)``: clips without a row of a late stage, or with a failure that is tried again.
+
+    What failed in the run ``run_id`` itself is tried by the next one.
+    """
+    outcomes = _Outcomes(collection, verdicts.rows, verdicts.windows)
+    found, blocked = np.zeros(len(verdicts.waits_for), bool), dict[str, np.ndarray]()
+    for node in (node for node in collection.plan.nodes if node.is_late):
+        missing = outcomes.missing(node)
+        blocked[node.key] = missing | outcomes.retryable(node)
+        failed_before = outcomes.retryable(node, but_run=run_id)
+        lacks = _unblocked(node, missing, blocked) | failed_before
+        found |= lacks & verdicts.shown[node.key]
+    return found

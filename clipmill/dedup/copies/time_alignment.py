@@ -15,7 +15,7 @@ from clipmill.dedup.copies.fingerprints import LEAST_FRAMES, Pictures
 from clipmill.dedup.vectors import Indices
 
 _SPEEDS = (1.0, 0.95, 1.05, 0.9, 1.1)  # steps that drift by less than a sample within ten seconds
-_LEAST_SHARE = 0.45  # as ``best_copy.PART``; of the longer clip: trimmed by a fifth at both ends and sped up
+LEAST_SHARE = 0.45  # as ``best_copy.PART``; of the longer clip: trimmed by a fifth at both ends and sped up
 _LEAST_OF_PART = 0.8  # of a clip that another one contains
 _LEAST_FRAMES_OF_PART = 4  # three frames of ten seconds are found too easily
 _FLOOR = 0.02  # distance, in squared deviations, that says nothing about the offset
@@ -23,10 +23,14 @@ _FLOOR = 0.02  # distance, in squared deviations, that says nothing about the of
 
 @dataclass(frozen=True)
 class Timing:
-    """Pairs of frames at the same instants: half-steps ``(P,)`` of one clip, frames ``(P,)`` of the other."""
+    """Pairs of frames at the same instants: half-steps ``(P,)`` of one clip, frames ``(P,)`` of the other.
+
+    ``distance`` is the mean squared distance of their pictures.
+    """
 
     half_steps: Indices
     frames: Indices
+    distance: float
 
 
 def half_steps(pictures: Pictures) -> Pictures:
@@ -50,9 +54,15 @@ def find_timing(one: Pictures, other: Pictures, *, is_part: bool = False) -> Tim
     squares = np.vecdot(doubled, doubled)[:, None] + np.vecdot(own, own)
     distance = (squares - 2 * doubled @ own.T) / one[0].size
     along = (distance[lines.half_steps, np.arange(len(other))] * lines.overlaps).sum(axis=1)
-    best = int(((along / lines.num_frames + _FLOOR) / lines.share).argmin())
+    mean = along / lines.num_frames
+    best = int(((mean + _FLOOR) / lines.share).argmin())
     frames = np.flatnonzero(lines.overlaps[best])
-    return Timing(lines.half_steps[best, frames], frames)
+    return Timing(lines.half_steps[best, frames], frames, float(mean[best]))
+
+
+def is_only_part(num_one: int, num_other: int) -> bool:
+    """Returns True where no overlap of clips of so many frames is about half of the longer one."""
+    return not len(_lines(num_one, num_other, False).speed)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,7 @@ def _lines(num_one: int, num_other: int, is_part: bool) -> _Lines:
     inside = (times >= -0.25) & (times <= num_one - 0.75)
     num_frames = inside.sum(axis=1)
     share = np.minimum(num_frames / num_other, num_frames * speeds / num_one)
-    enough = (share >= _LEAST_SHARE) & (num_frames >= LEAST_FRAMES)
+    enough = (share >= LEAST_SHARE) & (num_frames >= LEAST_FRAMES)
     if is_part:
         enough |= (num_frames >= _LEAST_OF_PART * num_other) & (num_frames >= _LEAST_FRAMES_OF_PART)
     places = np.rint(2 * times).clip(0, 2 * (num_one - 1)).astype(np.intp)

@@ -14,11 +14,9 @@ from clipmill.dedup.vectors import Indices, Unit
 from clipmill.dedup_job.assign import as_matrix
 from clipmill.dedup_job.pairs.verified import verified_pairs
 from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among
-from clipmill.dedup_job.tables.fingerprint_column import SKETCH, sketches_of
+from clipmill.dedup_job.tables.fingerprint_column import LEAST_ALIKE, SKETCH, sketches_of
 
 Scores = npt.NDArray[np.float64]
-
-_LEAST_ALIKE = 0.5  # no threshold in use is lower; below it embeddings say what a chain joins
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def linked_sketches(rows: pa.Table, pairs: ClusterPairs) -> pa.Table:
     if SKETCH not in rows.column_names:
         return rows.select(["id"]).slice(0, 0)
     alike = [
-        table.filter(pc.field("cosine_sim_score") >= _LEAST_ALIKE) for table in (pairs.within, pairs.across)
+        table.filter(pc.field("cosine_sim_score") >= LEAST_ALIKE) for table in (pairs.within, pairs.across)
     ]
     named = all_names([table[name] for table in alike for name in ("id", "max_id")])
     return rows.select(["id", SKETCH]).filter(pa.array(are_among(rows["id"], named)))

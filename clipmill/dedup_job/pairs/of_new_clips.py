@@ -1,59 +1,20 @@
 """The pairs of new clips: each with the most similar one of earlier runs, or better-ranked new one."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipmill.dedup.candidates import candidates_among
-from clipmill.dedup.pairwise import nearest_among, nearest_earlier, nearest_earlier_across
-from clipmill.dedup.vectors import Indices, Unit
+from clipmill.dedup.pairwise import nearest_earlier, nearest_earlier_across
+from clipmill.dedup.vectors import Indices
 from clipmill.dedup_job.assign import as_matrix, cluster_ranges
 from clipmill.dedup_job.pairs.of_cluster import ClusterPairs, Scores, Side, sides
 from clipmill.dedup_job.pairs.verified import Verified, joined, verified_pairs
-from clipmill.dedup_job.previous.rows import Part, rows_of_clusters, sketches_at
-from clipmill.dedup_job.tables.arrow_lookup import all_names, are_among
-from clipmill.dedup_job.tables.fingerprint_column import Sketches, pair_similarity, sketches_of
-
-
-@dataclass(frozen=True)
-class _Best:
-    """For each row the most similar other so far, an index into all ids or -1, and how similar, ``(N,)``."""
-
-    index: Indices
-    score: Scores
-
-    @classmethod
-    def none_of(cls, num_rows: int) -> "_Best":
-        """Nothing found yet."""
-        return cls(np.full(num_rows, -1, dtype=np.intp), np.zeros(num_rows))
-
-    def of(self, rows: npt.NDArray[np.bool_]) -> "_Best":
-        """What was found of some rows."""
-        return _Best(np.where(rows, self.index, -1), np.where(rows, self.score, 0.0))
-
-    def take(self, rows: Indices | slice, index: Indices, score: Scores) -> None:
-        """Note others of ``rows``, -1 for none, that are more similar than what is noted."""
-        better = (index >= 0) & (score > self.score[rows])
-        self.index[rows] = np.where(better, index, self.index[rows])
-        self.score[rows] = np.where(better, score, self.score[rows])
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Known clips of one cluster, ``unit`` ``(M, D)``: rows ``places`` of a part; ``own`` are the new ones.
-
-    Row 0 of the part is number ``base`` of all known clips.
-    """
-
-    own: slice
-    unit: Unit
-    part: Part
-    places: Indices
-    base: int
+from clipmill.dedup_job.pairs.with_known_clips import Best, KnownRows, parts_of_new, to_known
+from clipmill.dedup_job.previous.rows import Part
+from clipmill.dedup_job.tables.arrow_lookup import all_names
+from clipmill.dedup_job.tables.fingerprint_column import sketches_of
 
 
 def find_new_pairs(
@@ -64,23 +25,26 @@ def find_new_pairs(
     removed: pa.ChunkedArray,
     dimensions: int,
     batch_size: int,
+    replaces: bool = False,
 ) -> ClusterPairs:
     """The pairs of new clips ``rows``, sorted by ``host``, in each of their clusters.
 
     ``place`` ranks them among each other; the ``known`` clips all rank before and are not compared with each
     other, those named in ``removed`` not at all. Both tables name the clips' own ``cluster``. Of clips with
-    sketches the similarity is that which those verify. Memory is that of the rows and of a stretch of the
-    known ones.
+    sketches the similarity is that which those verify. With ``replaces`` a pair may also be of a known clip
+    that is a part of the new one, where the picture of the new one is as large. Memory is that of the rows,
+    and of a stretch of the known ones.
     """
     unit, hosts, sketches = as_matrix(rows["embedding"]), cluster_ranges(rows), sketches_of(rows)
     ids = all_names([part.ids for part in known])
     is_guest = rows["cluster"].to_numpy() != rows["host"].to_numpy()
-    to_known, verified = _Best.none_of(len(unit)), list[Verified]()
-    for one in _known_clips(hosts, known, removed=removed, dimensions=dimensions):
-        _compare_known(unit, one, to_known)
-        if sketches is not None:
-            verified.append(_verified_known(unit, one, sketches, is_guest, batch_size=batch_size))
-    within, across = to_known.of(~is_guest), to_known.of(is_guest)
+    compared = [KnownRows.without(part, removed) for part in known]
+    best, verified = to_known(
+        rows, compared, dimensions=dimensions, batch_size=batch_size, looks_at_pictures=True
+    )
+    if replaces:
+        verified += parts_of_new(rows, compared, dimensions=dimensions)
+    within, across = best.of(~is_guest), best.of(is_guest)
     for own in hosts.values():
         residents, guests = sides(unit[own], is_guest[own], place[own])
         base = len(ids) + own.start
@@ -100,52 +64,16 @@ def find_new_pairs(
     )
 
 
-def _known_clips(
-    hosts: Mapping[int, slice], known: Sequence[Part], *, removed: pa.ChunkedArray, dimensions: int
-) -> Iterator[_Known]:
-    base = 0
-    for part in known:
-        stays = _stays(part, removed)
-        for found in rows_of_clusters(part, list(hosts), dimensions=dimensions):
-            compared = np.flatnonzero(stays[found.first_row : found.first_row + len(found.unit)])
-            others = found.unit if len(compared) == len(found.unit) else found.unit[compared]
-            yield _Known(hosts[found.cluster], others, part, compared + found.first_row, base)
-        base += len(part.ids)
-
-
-def _compare_known(unit: Unit, known: _Known, best: _Best) -> None:
-    index, score = nearest_among(unit[known.own], known.unit)
-    has = np.flatnonzero(index >= 0)
-    index[has] = known.places[index[has]] + known.base
-    best.take(known.own, index, score)
-
-
-def _verified_known(
-    unit: Unit, known: _Known, sketches: Sketches, is_guest: npt.NDArray[np.bool_], *, batch_size: int
-) -> Verified:
-    found = candidates_among(unit[known.own], known.unit, batch_size=batch_size)
-    row, other = found.row + known.own.start, known.places[found.other]
-    own = [sketches[one] for one in row]
-    score = pair_similarity(found.similarity, own, sketches_at(known.part, other))
-    return Verified(row, other + known.base, score, is_guest[row])
-
-
-def _by_sketches(verified: Verified, within: _Best, across: _Best) -> tuple[_Best, _Best]:
+def _by_sketches(verified: Verified, within: Best, across: Best) -> tuple[Best, Best]:
     rows = np.arange(len(within.index))
     return (
-        _Best(*verified.in_place_of(rows, within.index, within.score, is_across=False)),
-        _Best(*verified.in_place_of(rows, across.index, across.score, is_across=True)),
+        Best(*verified.in_place_of(rows, within.index, within.score, is_across=False)),
+        Best(*verified.in_place_of(rows, across.index, across.score, is_across=True)),
     )
 
 
-def _stays(part: Part, removed: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-    if not len(removed):
-        return np.ones(len(part.ids), dtype=bool)
-    return ~are_among(part.ids, removed)
-
-
 def _compare(
-    residents: Side, guests: Side, within: _Best, across: _Best, *, own: slice, base: int, batch_size: int
+    residents: Side, guests: Side, within: Best, across: Best, *, own: slice, base: int, batch_size: int
 ) -> None:
     """New clips of one cluster with each other; row 0 of it is row ``own.start`` and id ``base`` of all."""
     index, score = nearest_earlier(residents.unit, batch_size=batch_size)

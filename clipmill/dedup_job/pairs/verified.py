@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from clipmill.dedup.candidates import Candidates, earlier_candidates
+from clipmill.dedup.candidates import MIN_BESIDE_PICTURES, Candidates, are_far, earlier_candidates
 from clipmill.dedup.vectors import Indices, Unit
-from clipmill.dedup_job.tables.fingerprint_column import Sketches, best_rows, verified
+from clipmill.dedup_job.tables.fingerprint_column import Sketches, best_rows, verified, verified_by_pictures
 
 Scores = npt.NDArray[np.float64]
 
@@ -39,10 +39,18 @@ def verified_pairs(
 ) -> Verified:
     """The candidates among the rows of a cluster, each with an earlier one by ``place``."""
     order = np.argsort(place)
-    found = earlier_candidates(unit[order], is_guest[order], batch_size=batch_size)
+    found = earlier_candidates(unit[order], is_guest[order], batch_size=batch_size, least=MIN_BESIDE_PICTURES)
     pairs = Candidates(order[found.row], order[found.other], found.similarity)
-    is_across = is_guest[pairs.row] | is_guest[pairs.other]
-    return Verified(pairs.row, pairs.other, verified(pairs, sketches, sketches), is_across)
+
+    def may_go(rows: Indices, others: Indices) -> npt.NDArray[np.bool_]:
+        is_earlier = place[others] < place[rows][:, None]
+        return is_earlier & ~(is_guest[rows][:, None] & is_guest[others]) & are_far(unit[rows], unit[others])
+
+    score = verified(pairs, sketches, sketches)
+    more = verified_by_pictures(sketches, sketches, may_go=may_go)
+    row, other = np.concatenate([pairs.row, more.row]), np.concatenate([pairs.other, more.other])
+    score = np.concatenate([score, more.similarity])
+    return Verified(row, other, score, is_guest[row] | is_guest[other])
 
 
 def joined(parts: list[Verified]) -> Verified:

@@ -119,10 +119,13 @@ def sketches_at(part: Part, places: Indices) -> Sketches:
         return [None] * len(places)
     ends = np.concatenate([[0], part.facts[_SKETCH_END].to_numpy()])
     wanted = np.unique(places)
+    spans = [wanted[span] for span in _spans(ends[wanted], ends[wanted + 1], row_bytes=1)]
+    found: dict[int, bytes] = {}
     with ThreadPoolExecutor(_REQUESTS_AT_ONCE) as pool:
-        found = dict(zip(wanted.tolist(), pool.map(
-            lambda row: store.read_range(f"{part.uri}.sketches", int(ends[row]), int(ends[row + 1])), wanted
-        ), strict=True))  # fmt: skip
+        edges = [(int(ends[rows[0]]), int(ends[rows[-1] + 1])) for rows in spans]
+        read = pool.map(lambda edge: store.read_range(f"{part.uri}.sketches", *edge), edges)
+        for rows, (first, _), data in zip(spans, edges, read, strict=True):
+            found |= {row: data[ends[row] - first : ends[row + 1] - first] for row in rows.tolist()}
     return [found[row] or None for row in places.tolist()]
 
 

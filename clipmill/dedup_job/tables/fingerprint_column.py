@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,16 @@ from clipmill.dedup.best_copy import SAME_SIZE
 from clipmill.dedup.candidates import MIN_SIMILARITY, Candidates
 from clipmill.dedup.copies.copy_similarity import likeness
 from clipmill.dedup.copies.fingerprints import decode, faulty_sketch
+from clipmill.dedup.copies.picture_candidates import MayGo, picture_candidates
 from clipmill.dedup.vectors import Indices
 from clipmill.dedup_job.step_io import Borders
 from clipmill.dedup_job.tables.arrow_lookup import places_among
 from clipmill.errors import BadEmbeddings
 
 SKETCH = "sketch"
+
+LEAST_ALIKE = 0.5
+"""No threshold in use is lower; below it embeddings say what a chain joins."""
 
 # Of the copies that embeddings make candidates all but 1 in 100 meet so (6,554 clips, in 82 clusters or 160,
 # for the worst of six changes of time). A wider border adds guests, and no copies.
@@ -102,6 +107,17 @@ def verified(candidates: Candidates, sketches: Sketches, others: Sketches) -> np
         [sketches[row] for row in candidates.row],
         [others[row] for row in candidates.other],
     )
+
+
+def verified_by_pictures(sketches: Sketches, others: Sketches, *, may_go: MayGo) -> Candidates:
+    """The pairs that pictures propose, with their similarity by sketches.
+
+    Only those that some threshold may take for copies: others keep what their embeddings say.
+    """
+    decoded = [[decode(one) if one else None for one in each] for each in (sketches, others)]
+    pairs = picture_candidates(*decoded, may_go=may_go)
+    pairs = replace(pairs, similarity=verified(pairs, sketches, others))
+    return pairs.where(pairs.similarity >= LEAST_ALIKE)
 
 
 def pair_similarity(

@@ -1,6 +1,7 @@
 """Stages that run one behind the other in one worker."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.groups import gpus_of, gpus_together
@@ -17,6 +18,9 @@ from clipmill.sandbox.runner import CODEC_RUNNER, codec_runner
 from clipmill.stages.process_stage import ProcessStage
 
 Runner = NodeRunner | StreamRunner | ProcessRunner
+
+COPIES = "copies of earlier clips"
+"""What is measured under this name: the search for them, and how many were found."""
 
 
 class StageGroup:
@@ -46,6 +50,7 @@ class StageGroup:
 
     def _at(self, chunks: list[Chunk], node: Node) -> Iterator[list[Chunk]]:
         """The chunks behind one node: all at once, or one by one where it answers item by item."""
+        chunks = [self._with_copies(chunk) for chunk in chunks] if node.is_late else chunks
         if not node.has_rows or not any(is_wanted(chunk, node) for chunk in chunks):
             yield chunks
             return
@@ -56,6 +61,17 @@ class StageGroup:
                 yield [measured(chunk, node, watch)]
             return
         yield [measured(chunk, node, watch) for chunk in runner(chunks)]
+
+    def _with_copies(self, chunk: Chunk) -> Chunk:
+        """Notes the clips of a new video that repeat clips of earlier runs: late stages wait for those."""
+        finds = self._plan.copies
+        if finds is None or chunk.copies is not None or not chunk.work.lacks_split:
+            return chunk
+        watch = Stopwatch(COPIES)
+        rows = chunk.made.get(finds.key)
+        copies = finds(rows) if rows is not None else frozenset[str]()
+        chunk = replace(chunk, copies=copies)
+        return chunk.measured(watch.lap(chunk.work.video_id, chunk.index, num_items=len(copies)))
 
     def _runner(self, node: Node) -> Runner:
         if node.key not in self._runners:

@@ -1,9 +1,10 @@
 """Curation from Python, without Flyte: add stages to a ``Pipeline`` and run it."""
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Self
+from itertools import count
+from typing import Self, get_args
 
 import pyarrow as pa
 
@@ -30,8 +31,9 @@ from clipmill.planning.process_stages import placed_process
 from clipmill.sandbox.pool import kept_processes
 from clipmill.specs import DedupSpec
 from clipmill.stages.base import CompositeStage, Stage
-from clipmill.stages.process_stage import is_process
+from clipmill.stages.process_stage import ProcessStage, is_process
 from clipmill.stages.processing_stage import FolderStage
+from clipmill.stages.roles import WriterStage
 from clipmill.stages.spec import say_ignored
 from clipmill.storage import store
 from clipmill.storage.listing import list_source
@@ -129,9 +131,9 @@ class Pipeline:
     def add_stage(self, stage: object, *, key: str = "", after: str = "") -> Self:
         """Appends a stage; returns the pipeline, so that calls can be chained.
 
-        ``key`` tells two stages of one class apart; ``after`` is the key of the stage behind which it runs.
-        A ``CompositeStage`` is added as the stages that it stands for. SpecError for an object that is no
-        stage.
+        ``key`` tells two stages of one class apart; of two with ``process(task)`` the second gets a number by
+        itself. ``after`` is the key of the stage behind which it runs. A ``CompositeStage`` is added as the
+        stages that it stands for. SpecError for an object that is no stage.
         """
         if isinstance(stage, CompositeStage):
             for part in stage.stages():
@@ -139,18 +141,43 @@ class Pipeline:
         elif isinstance(stage, FolderStage):
             self.folder_stages.append(stage)
         else:
-            self.stages.append(_placed(stage, key=key, after=after))
+            placed = _placed(stage, key=key, after=after)
+            self.stages.append(placed if key else self._numbered(placed))
         return self
 
-    def describe(self) -> str:
-        """Returns the stages in the order in which they run, a line each: reads, columns and rules.
+    def _numbered(self, placed: Placed) -> Placed:
+        """A ``process(task)`` stage under a key that no other one has."""
+        taken = {one.name for one in self.stages}
+        if not isinstance(placed.stage, ProcessStage) or placed.key not in taken:
+            return placed
+        free = next(name for number in count(2) if (name := f"{placed.key}_{number}") not in taken)
+        return replace(placed, key=free)
 
-        SpecError for stages that cannot run together.
+    def build(self) -> None:
+        """Checks that the stages can run together; ``run`` does so too. SpecError says what is wrong."""
+        if not self.folder_stages:
+            self.plan()
+
+    def describe(self) -> str:
+        """Returns the stages in the order in which they run, a line each: reads, columns, rules, resources.
+
+        A stage that the writer turns off comes last. SpecError for stages that cannot run together.
         """
         lines = [f"Pipeline {self.name}" + (f": {self.description}" if self.description else "")]
         if self.folder_stages:
             return "\n".join([*lines, *(f"  {type(stage).__name__}" for stage in self.folder_stages)])
-        return "\n".join([*lines, *(f"  {_line_of(node)}" for node in self.plan().nodes)])
+        return "\n".join([*lines, *(f"  {line}" for line in self._lines(self.plan()))])
+
+    def _lines(self, plan: Plan) -> Iterator[str]:
+        ends = [stage for stage in plan.settings if isinstance(stage, WriterStage)]
+        yield from (_setting_line(stage) for stage in plan.settings if stage not in ends)
+        nodes = (plan.extractor, *plan.nodes)
+        yield from map(_line_of, nodes)
+        yield from map(_setting_line, ends)
+        runs = {*(node.key for node in nodes), *(stage.name for stage in plan.settings)}
+        for placed in self.stages:
+            if placed.name not in runs:
+                yield f"{placed.name} ({type(placed.stage).__name__}): left out, the writer turns it off"
 
     def plan(self, dedup: DedupSpec | None = None) -> Plan:
         """Returns what a run would do. SpecError, before any work, for stages that cannot run together."""
@@ -217,6 +244,8 @@ class Pipeline:
 def _engine_of(wanted: Engine | BaseExecutor) -> Engine:
     """The engine that an executor stands for; a Ray that it needs is started."""
     if not isinstance(wanted, BaseExecutor):
+        if wanted not in get_args(Engine):
+            raise SpecError(f"there is no engine {wanted!r}: it is inline or ray, or an executor")
         return wanted
     if not has_ray():
         logger.warning("%s: Ray is not installed, the pipeline runs in this process", type(wanted).__name__)
@@ -225,11 +254,20 @@ def _engine_of(wanted: Engine | BaseExecutor) -> Engine:
     return "ray"
 
 
+def _setting_line(stage: Stage) -> str:
+    return f"{stage.name} ({type(stage).__name__})"
+
+
 def _line_of(node: Node) -> str:
     reads = ", ".join(reads_in_words(node.reads))
     columns = ", ".join(column.name for column in node.stage.writes)
     reasons = ", ".join(dict.fromkeys(rule.reason for rule in node.stage.rules()))
-    facts = {"reads": reads, "writes": columns, "rejects for": reasons}
+    needs = node.stage.resources()
+    asked = {"cores": needs.cpus, "GPUs": needs.gpus, "GB of GPU memory": needs.gpu_memory_gb}
+    facts = {
+        "reads": reads, "writes": columns, "rejects for": reasons,
+        "asks for": ", ".join(f"{value:g} {unit}" for unit, value in asked.items() if value not in (0, 1)),
+    }  # fmt: skip
     said = "; ".join(f"{name} {value}" for name, value in facts.items() if value)
     return f"{node.key} ({type(node.stage).__name__})" + (f": {said}" if said else "")
 
@@ -239,6 +277,8 @@ def _placed(stage: object, *, key: str, after: str) -> Placed:
         return stage
     if isinstance(stage, Stage):
         return Placed(stage, key, after)
+    if isinstance(stage, type):
+        raise SpecError(f"{stage.__name__} is a class: add an object of it, {stage.__name__}(...)")
     if is_process(stage):
         return placed_process(stage, key=key, after=after)
     raise SpecError(f"{type(stage).__name__} is no stage: it needs a name and process(task)")

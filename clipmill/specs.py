@@ -162,13 +162,18 @@ class DedupSpec(StageSpec):
 
 
 class WriteSpec(StageSpec):
-    """What is written beside the tables; ``verbose`` is the writer's."""
+    """What is written beside the tables; ``verbose`` is the writer's.
+
+    ``caption_models`` and ``enhanced_caption_models`` say whose texts are in the JSON, None all.
+    """
 
     stage_name: ClassVar[str] = "write_options"
 
     upload_clips: bool = True
     dry_run: bool = False
     write_filtered_clips: bool = False
+    caption_models: list[str] | None = None
+    enhanced_caption_models: list[str] | None = None
     write_json: bool = True
 
 
@@ -309,8 +314,14 @@ class CurateSpec(StageSpec):
             generate_previews=self.preview is not None or bool(self.stages),
             generate_captions=self.captions is not None or bool(self.stages),
             write_filtered_clips=self.write.write_filtered_clips,
+            caption_models=_names(self.write.caption_models),
+            enhanced_caption_models=_names(self.write.enhanced_caption_models),
             verbose=self.write.verbose,
         )
+
+
+def _names(given: list[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)
 
 
 def _on(stages: Iterable[Stage | None]) -> Group:

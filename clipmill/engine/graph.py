@@ -9,6 +9,7 @@ from clipmill.engine.groups import CORE, Group, gpus_of, groups_of
 from clipmill.engine.operators.encode import EncodeOperator
 from clipmill.engine.operators.scan import ScanOperator
 from clipmill.engine.operators.stages import Operator, StagesOperator
+from clipmill.engine.scan.single_pass import may_reject
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import apply_verbose
 
@@ -135,6 +136,8 @@ def _log_clamped(plan: Plan, num_cpus: float) -> None:
 def _scan_gpus(plan: Plan) -> float:
     """``auto`` takes a GPU that a worker has anyway, and asks for none."""
     wanted = gpus_of(plan.extractor)
+    if plan.encoder is not None and not may_reject(plan):  # clips are encoded in the pass
+        wanted = max(wanted, gpus_of(plan.encoder))
     return max(wanted, NVDEC_SHARE) if plan.source.decoder == "nvdec" else wanted
 
 

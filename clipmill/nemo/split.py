@@ -60,7 +60,7 @@ FLAGS = (
     Flag("--motion-score-batch-size", int, 64, to=("motion_filter.motion_filter_batch_size",)),
     Flag("--motion-score-gpus-per-worker", float, 0.5, to=("motion_filter.num_gpus_per_worker",)),
     Flag("--clip-extraction-target-res", int, -1,
-         note="has no effect: each stage gets frames of the size that it needs"),
+         note="the side of the squares that aesthetics and embeddings look at"),
     Flag("--aesthetic-threshold", float, to=("aesthetics.score_threshold",)),
     Flag("--aesthetic-reduction", str, "min", ("mean", "min"), to=("aesthetics.reduction",)),
     Flag("--aesthetic-gpus-per-worker", float, 0.25, to=("aesthetics.num_gpus_per_worker",)),
@@ -94,12 +94,13 @@ FLAGS = (
     Flag("--enhance-captioning-prompt-variant", str, "default", _PROMPTS, to=("enhancement.prompt_variant",)),
     Flag("--enhance-captions-prompt-text", str, to=("enhancement.prompt_text",)),
     Flag("--enhanced-caption-models", str, "qwen_lm", ("qwen_lm",),
-         note="has no effect: the name of the enhanced captions in JSON is always this one"),
+         note="whose enhanced captions are in the JSON"),
 )  # fmt: skip
 
 OWN_FLAGS = (
     Flag("--allow-remote-code", bool, note="run the Python code that the embedding's weights bring"),
     Flag("--engine", str, "inline", ("inline", "ray"), note="where the stages run"),
+    Flag("--generate-embeddings", bool, note="the default; NeMo Curator's pages show it"),
     Flag("--print-spec", bool, note="print the spec that the flags stand for, and do nothing"),
 )
 
@@ -131,6 +132,8 @@ _WORDS = {
     r"split\.transnetv2: min_length_s": "--transnetv2-min-length-s",
     r"split\.fixed_stride: min_clip_length_s": "--fixed-stride-min-clip-length-s",
     r"split\.(fixed_stride|transnetv2)\.limit_clips": "--limit-clips",
+    r"frames\.target_res: .*, or null; got \[([-\d]+),.*":
+        r"--clip-extraction-target-res must be from 16 to 4320, or -1, got \1",
     r"exceeds max_length_s": "exceeds --transnetv2-max-length-s",
     r"exceeds clip_len_s": "exceeds --fixed-stride-split-duration",
     r"for any other name .* as endpoint_url":
@@ -147,7 +150,10 @@ def spec_fields(given: Mapping[str, Value]) -> dict[str, object]:
     Groups that the flags turn off are null. Quality scores and deduplication are no part of that script.
     """
     fields: dict[str, object] = {
-        "split": {}, "transcode": {}, "write": {"upload_clips": not given["no_upload_clips"]}, "windows": {},
+        "split": {}, "transcode": {}, "windows": {}, "write": {
+            "upload_clips": not given["no_upload_clips"],
+            "enhanced_caption_models": [given["enhanced_caption_models"]],
+        },
         "motion": None, "motion_filter": None, "quality": None, "aesthetics": None, "embedding": None,
         "captions": None, "enhancement": None, "preview": None, "dedup": None,
     }  # fmt: skip
@@ -160,6 +166,8 @@ def spec_fields(given: Mapping[str, Value]) -> dict[str, object]:
     _put(fields, _SHOTS + "limit_clips", given["limit_clips"] or -1)
     _put(fields, "motion_filter.score_only", given["motion_filter"] == "score-only")
     _put(fields, "captions.disable_mmcache", not given["captioning_use_vllm_mmcache"])
+    if cast(int, side := given["clip_extraction_target_res"]) > 0:
+        fields["frames"] = {"target_res": [side, side]}
     if given["transnetv2_frame_decoder_mode"] == "ffmpeg_cpu":
         fields["decoder"] = "cpu"
     if given["allow_remote_code"] and not given["no_generate_embeddings"]:

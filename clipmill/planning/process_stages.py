@@ -7,19 +7,24 @@ from clipmill import identity
 from clipmill.errors import SpecError
 from clipmill.planning.nodes import Placed
 from clipmill.stages.process_stage import ProcessStage, is_process
+from clipmill.stages.processing_stage import ProcessingStage
 from clipmill.stages.roles import EncoderStage
+from clipmill.stages.spec import say_ignored
 
 _NOT_IN_A_KEY = re.compile(r"[^\w.-]+")
 
 
 def placed_process(stage: object, *, key: str = "", after: str = "") -> Placed:
-    """Returns the stage around an object with ``process(task)``; its key is the object's name.
+    """Returns the stage around an object with ``process(task)``; its key is its name, or its class's.
 
     SpecError for an object without a name or ``process``.
     """
     if not is_process(stage):
         raise SpecError(f"{type(stage).__name__} is no stage: it needs a name and process(task)")
-    return Placed(ProcessStage(wrapped=stage), key or key_of(stage.name), after)
+    if isinstance(stage, ProcessingStage) and stage.runtime_env:
+        say_ignored(type(stage).__name__, "runtime_env")
+    name = type(stage).__name__ if stage.name == ProcessingStage.name else stage.name
+    return Placed(ProcessStage(wrapped=stage), key or key_of(name), after)
 
 
 def key_of(name: str) -> str:

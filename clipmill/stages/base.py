@@ -224,12 +224,16 @@ class Stage(StageSpec):
         given = {name: getattr(self, name) for name in self.model_fields_set & keep}
         return type(self).model_validate(given)
 
-    def with_(self, **options: object) -> Self:
+    def with_(
+        self, stage_with_dict: Mapping[str, Mapping[str, object]] | None = None, **options: object
+    ) -> Self:
         """Returns the stage itself: NeMo Curator's options of how a stage is run have no effect here.
 
         A line says so. What a worker takes is one of the stage's own parameters.
         """
-        for name in sorted(options):
+        for name in sorted(
+            {*options, *(option for one in (stage_with_dict or {}).values() for option in one)}
+        ):
             say_ignored(type(self).__name__, f"with_({name}=...)")
         return self
 
@@ -251,6 +255,13 @@ def _is_empty(cls: type[Stage]) -> bool:
 def _check_class(cls: type[Stage]) -> None:
     if not cls.name or not isinstance(cast(object, cls.name), str):
         raise TypeError(f'{cls.__name__} has no name: add `name: ClassVar = "..."`')
+    if called := next(
+        (name for name in ("process", "process_batch") if callable(getattr(cls, name, None))), ""
+    ):
+        raise TypeError(
+            f"{cls.__name__} defines {called}(), which is never called: put it into a ProcessingStage of "
+            "its own, and add that to the pipeline too"
+        )
     if not hasattr(cls, "grain"):
         raise TypeError(f'{cls.__name__} has no grain: add `grain: ClassVar = "clip"`')
     for attribute, known in _CHOICES.items():

@@ -1,12 +1,13 @@
 """The stage around an object of the user's own that takes and returns a whole ``VideoTask``."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import ClassVar, Protocol, TypeGuard, runtime_checkable
 
 import pyarrow as pa
 from pydantic import field_serializer
 
-from clipmill.stages.base import Column, Frames, Grain, Reads, Resources, Stage
+from clipmill.stages.base import Column, Frames, Grain, ProcessingStage, Reads, Resources, Stage
 from clipmill.stages.columns import ERRORS
 from clipmill.stages.roles import EncoderStage
 
@@ -16,6 +17,9 @@ OVERRIDES = {
     "aesthetic_score": "aesthetic_score",
 }
 """Column -> documented field of a clip; a value that ``process`` changes is kept in that column."""
+
+KEPT_BYTES = "egomotion"
+"""Column with what ``process`` put into ``Clip.egomotion``."""
 
 SEEN_CLIPS = "seen_clips"
 """Column with the digest of the clips of a call; later rows of it replace earlier ones."""
@@ -61,6 +65,7 @@ class ProcessStage(Stage):
         _state("drop_message", "what dropped the clip"),
         _state("errors", "JSON of the clip's errors that were added, by name", role=ERRORS),
         _state("video_errors", "JSON of the video's errors that were added, by name"),
+        _state(KEPT_BYTES, "JSON of the clip's egomotion where it was changed, by name, in base64"),
         _state(SEEN_CLIPS, "digest of the clips of the call; null unless it wants the whole video"),
         *(Column(name, pa.float64(), f"{field}, where it was changed") for name, field in OVERRIDES.items()),
     )
@@ -107,9 +112,11 @@ class ProcessStage(Stage):
         return not self.inputs or field in self.inputs
 
     def resources(self) -> Resources:
-        """Returns the object's ``resources`` where it has any."""
+        """Returns the object's ``resources`` where it has any; ``num_workers`` bounds its workers."""
         given = getattr(self.wrapped, "resources", None)
-        return given if isinstance(given, Resources) else super().resources()
+        found = given if isinstance(given, Resources) else super().resources()
+        most = self.wrapped.num_workers() if isinstance(self.wrapped, ProcessingStage) else None
+        return replace(found, max_workers=most) if most else found
 
     def result_fields(self) -> dict[str, object]:
         """Returns nothing: the digest of the object's code covers its parameters."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar, cast
 
 from clipmill.stages.resources import Resources
+from clipmill.stages.spec import say_ignored
 
 X = TypeVar("X")
 Y = TypeVar("Y")
@@ -22,13 +23,16 @@ class ProcessingStage(ABC, Generic[X, Y]):
 
     It may drop clips of the task, change documented fields, or return None to drop them all. A list of one
     task is that task. ``setup_on_node`` and ``setup`` are called once in each worker process, in this order,
-    before the first task. ``resources`` says what a worker reserves. ``inputs`` and ``outputs`` are for
-    readers of the code: every documented field is filled.
+    before the first task. ``resources`` says what a worker reserves. ``inputs`` names what must be there;
+    ``outputs`` is for readers of the code. ``environment`` names the extra in which workers run;
+    ``runtime_env`` is NeMo Curator's and has no effect.
     """
 
     name: str = "ProcessingStage"
     resources: Resources = Resources(cpus=1.0)
     batch_size: int | None = 1
+    runtime_env: Mapping[str, Any] | None = None
+    _most_workers: int | None = None
 
     @abstractmethod
     def process(self, task: X) -> Y | list[Y] | None:
@@ -48,8 +52,17 @@ class ProcessingStage(ABC, Generic[X, Y]):
         """Releases what ``setup`` took; called when the worker is done."""
 
     def inputs(self) -> Attributes:
-        """Returns the attributes that the stage needs."""
+        """Returns the attributes that the stage needs: those of the task, then those of its data.
+
+        A run stops with a SpecError before the first call for one that is not there.
+        """
         return [], []
+
+    def validate_input(self, task: X) -> bool:
+        """Returns True if a task and its data have what ``inputs`` names."""
+        of_task, of_data = self.inputs()
+        data: object = getattr(task, "data", None)
+        return all(hasattr(task, name) for name in of_task) and all(hasattr(data, name) for name in of_data)
 
     def outputs(self) -> Attributes:
         """Returns the attributes that the stage sets."""
@@ -57,7 +70,7 @@ class ProcessingStage(ABC, Generic[X, Y]):
 
     def num_workers(self) -> int | None:
         """Returns the most workers, or None for as many as the machine holds."""
-        return None
+        return self._most_workers
 
     def ray_stage_spec(self) -> dict[str, Any]:
         """Returns options for one executor of NeMo Curator's; without effect."""
@@ -72,26 +85,29 @@ class ProcessingStage(ABC, Generic[X, Y]):
         name: str | None = None,
         resources: Resources | None = None,
         batch_size: int | None = None,
+        num_workers: int | None = None,
         **others: object,
     ) -> Self:
-        """Returns a copy with another name, resources or batch size.
+        """Returns a copy with another name, resources, batch size or most workers.
 
-        Options for one executor (``ray_stage_spec``, ``xenna_stage_spec``, ``runtime_env``, ``num_workers``,
+        Options for one executor (``ray_stage_spec``, ``xenna_stage_spec``, ``runtime_env``,
         ``num_workers_per_node``) are taken and have no effect. TypeError for any other option.
         """
         if unknown := sorted(set(others) - _OPTIONS_OF_EXECUTORS):
             raise TypeError(f"with_() has no option {unknown[0]}")
         changed = copy.deepcopy(self)
-        given = {"name": name, "resources": resources, "batch_size": batch_size}
+        given = {
+            "name": name, "resources": resources, "batch_size": batch_size, "_most_workers": num_workers,
+        }  # fmt: skip
+        for option in sorted(others):
+            say_ignored(type(self).__name__, f"with_({option}=...)")
         for attribute, value in given.items():
             if value is not None:
                 setattr(changed, attribute, value)
         return changed
 
 
-_OPTIONS_OF_EXECUTORS = {
-    "ray_stage_spec", "xenna_stage_spec", "runtime_env", "num_workers", "num_workers_per_node",
-}  # fmt: skip
+_OPTIONS_OF_EXECUTORS = {"ray_stage_spec", "xenna_stage_spec", "runtime_env", "num_workers_per_node"}
 
 
 class CompositeStage(ProcessingStage[X, Y], ABC):

@@ -30,8 +30,8 @@ def record_of(kind: type[R], spec: Spec) -> R:
 class SourceOptions:
     """Which videos a run reads: all below ``path``, or those that a JSON list names.
 
-    ``limit`` keeps the first so many in listing order; None keeps all. ``metadata`` is a CSV or parquet file
-    with columns about the videos.
+    ``limit`` keeps the first so many in listing order; None keeps all. ``endings`` leaves out other files,
+    such as ``.mp4``. ``metadata`` is a CSV or parquet file with columns about the videos.
     """
 
     path: str
@@ -41,6 +41,7 @@ class SourceOptions:
     deinterlace: Deinterlace = "auto"
     decoder_quality: DecoderQuality = "exact"
     metadata: str | None = None
+    endings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,3 +190,8 @@ class WindowStage(Stage, abstract=True):
     @abstractmethod
     def places_digest(self) -> str:
         """Returns the digest of the parameters that place windows."""
+
+    @property
+    def allows_previews(self) -> bool:
+        """True if windows have previews, and an MP4 of their own for users' stages."""
+        return True

@@ -2,11 +2,11 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Self, cast
 
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
@@ -124,6 +124,15 @@ class StageSpec(Spec):
     """
 
     verbose: Annotated[bool, SPEED] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_a_name(cls, values: object) -> object:
+        """Lets stages be given NeMo Curator's ``name``: keys tell stages apart here, and a line says so."""
+        if not isinstance(values, Mapping) or "name" not in values:
+            return values
+        say_ignored(cls.__name__, "name")
+        return {name: value for name, value in cast("Mapping[str, object]", values).items() if name != "name"}
 
     @model_validator(mode="after")
     def _name_what_is_ignored(self) -> Self:

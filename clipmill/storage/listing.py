@@ -60,8 +60,11 @@ def list_videos(wanted: SourceOptions, *, exclude: str | None = None) -> Listing
         raise
     except StoreError as error:
         raise SourceError(f"cannot list {error}") from error
+    if wanted.endings:
+        found = [one for one in found if one.uri.lower().endswith(wanted.endings)]
     if not found:
-        raise SourceError(f"{root} holds no video{_among(skipped)}")
+        named = f" that ends with {' or '.join(wanted.endings)}" if wanted.endings else ""
+        raise SourceError(f"{root} holds no video{named}{_among(skipped)}")
     sources = [_source(one) for one in sorted(found)[: wanted.limit]]
     _warn_of_unverified(sources)
     return Listing(sources, skipped)

@@ -7,7 +7,7 @@ from typing import get_args
 from clipmill.planning.nodes import Node
 from clipmill.records import Answer, CutClip, SoundFacts, SoundStatus
 from clipmill.scores.quality import QualityScores
-from clipmill.stages.process_stage import OVERRIDES, ProcessStage
+from clipmill.stages.process_stage import KEPT_BYTES, OVERRIDES, ProcessStage
 from clipmill.stages.video.clipping.clip_extraction_stages import CROP_COLUMNS
 from clipmill.stages.video.filtering.question_filter import QuestionFilterStage
 from clipmill.tasks.row import Row
@@ -108,6 +108,8 @@ def _text_match(row: Row) -> tuple[str, float] | None:
 
 def _fill_process(clip: Clip, row: Row) -> None:
     clip.errors |= row.texts_by_name("errors")
+    if (kept := row.unpacked(KEPT_BYTES)) is not None:
+        clip.egomotion = dict(kept)
     for column, field in OVERRIDES.items():
         if (value := row.get(column, float)) is not None:
             setattr(clip, field, value)

@@ -1,6 +1,8 @@
 """One row of a stage's table, for the view."""
 
+import io
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,8 +12,29 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from clipmill.planning.judgement import RESULT
+from clipmill.tasks.video import Payload
 
 T = TypeVar("T")
+
+
+def packed(values: Mapping[str, Payload]) -> str:
+    """Returns bytes and arrays by name as JSON."""
+    return json.dumps({name: _encoded(value) for name, value in sorted(values.items())})
+
+
+def _encoded(value: Payload) -> str | list[str]:
+    """Base64: of bytes a string, of an array a list with one of its ``.npy``."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    file = io.BytesIO()
+    np.save(file, value, allow_pickle=False)
+    return [b64encode(file.getvalue()).decode()]
+
+
+def _decoded(value: str | list[str]) -> Payload:
+    if isinstance(value, str):
+        return b64decode(value)
+    return np.load(io.BytesIO(b64decode(value[0])), allow_pickle=False)
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,11 @@ class Row:
         """Returns the object of a JSON column; empty for a null."""
         text = self.get(name, str)
         return json.loads(text) if text else {}
+
+    def unpacked(self, name: str) -> Mapping[str, Payload] | None:
+        """Returns what ``packed`` put into a column, or None for a null."""
+        text = self.get(name, str)
+        return None if text is None else {one: _decoded(value) for one, value in json.loads(text).items()}
 
     @property
     def message(self) -> str:

@@ -42,16 +42,18 @@ def _fill_frames(clip: Clip, chunk: Chunk, plan: Plan, index: int) -> None:
         for node in plan.nodes
         if isinstance(node.stage, ClipFrameExtractionStage)
     ]
-    named = {read: fps for _, reads in own for read, fps in reads.items()}
+    named = {read: (stage, fps) for stage, reads in own for read, fps in reads.items()}
     asked: list[Frames] = []
     for read in sorted(_frames_reads(chunk), key=lambda read: (read not in named, -read.height_px)):
         found = _samples(chunk, read, index)
         if found is None:
             continue
         asked.append(read)
-        key = frame_signature(FrameExtractionPolicy.SEQUENCE, named.get(read, float(read.fps)))
-        if len(found.values[0]):
-            clip.extracted_frames.setdefault(key, found.values[0])
+        stage, fps = named.get(read, (None, float(read.fps)))
+        key = frame_signature(FrameExtractionPolicy.SEQUENCE, fps)
+        if len(found.values[0]) and key not in clip.extracted_frames:
+            frames = found.values[0]
+            clip.extracted_frames[key] = stage.shaped(frames) if stage else frames
     for stage, _ in own:
         _fill_middle(clip, stage)
     if asked and not clip.extracted_frames:

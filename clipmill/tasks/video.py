@@ -20,12 +20,13 @@ from clipmill.media.io.probe import probe
 from clipmill.media.io.source import bytes_source
 from clipmill.models.captioning.base import Caption
 from clipmill.records import Answer, ClipSpan, CutClip, SourceFile, VideoFacts
-from clipmill.scores.motion import MotionScores
 from clipmill.scores.quality import QualityScores
 
 logger = logging.getLogger(__name__)
 
 UUID_BYTES = 16
+Payload = bytes | npt.NDArray[np.generic]
+"""What ``Clip.egomotion`` keeps for later stages."""
 WEIGHT_UNIT_S = 300.0
 """A video of five minutes weighs 1."""
 
@@ -98,8 +99,8 @@ class Clip:
     and pts. ``reason`` says why a stage rejected the clip. ``file`` and ``file_digest`` describe the
     file it was cut to. ``embedding`` is that of the first algorithm in use, L2-normalised float32 ``(D,)``,
     ``sketch`` what verifies a copy where that makes one (``clipmill.dedup.copies.fingerprints``), and
-    ``text_match`` the text that fits best with its probability. ``frame_scores`` are the aesthetic scores of
-    its frames, float32 ``(T,)``, and ``answers`` those of the questions asked about it.
+    ``text_match`` the text that fits best with its probability, and ``answers`` those of the questions asked
+    about it.
     """
 
     uuid: uuid_module.UUID
@@ -118,7 +119,7 @@ class Clip:
     intern_video_2_frames: npt.NDArray[np.float32] | None = None
     intern_video_2_embedding: npt.NDArray[np.float32] | None = None
     windows: list[Window] = field(default_factory=list)
-    egomotion: dict[str, bytes] = field(default_factory=dict)
+    egomotion: dict[str, Payload] = field(default_factory=dict)
     cosmos_embed1_text_match: tuple[str, float] | None = None
     intern_video_2_text_match: tuple[str, float] | None = None
     errors: dict[str, str] = field(default_factory=dict)
@@ -130,7 +131,6 @@ class Clip:
     embedding: npt.NDArray[np.float32] | None = None
     sketch: bytes | None = None
     text_match: tuple[str, float] | None = None
-    frame_scores: npt.NDArray[np.float32] | None = None
     answers: tuple[Answer, ...] = ()
 
     @property
@@ -151,13 +151,6 @@ class Clip:
             video_codec=facts.video_codec,
             num_bytes=len(self.buffer),
         )
-
-    def set_motion(self, scores: MotionScores) -> None:
-        """Take over the motion scores."""
-        self.motion_score_global_mean = scores.global_mean
-        self.motion_score_per_patch_min_256 = scores.per_patch_min_256
-        self.motion_score_camera_mean = scores.camera_mean
-        self.motion_score_object_mean = scores.object_mean
 
     def get_major_size(self) -> int:
         """Bytes of memory held by what is large: at least the 16 of the uuid."""
@@ -312,6 +305,8 @@ class VideoTask:
     data: Video
     task_id: str = ""
     dataset_name: str = ""
+    _stage_perf: list[object] = field(default_factory=list[object])
+    _metadata: dict[str, object] = field(default_factory=dict[str, object])
 
     def validate(self) -> bool:
         """False, with a warning, when the source is a local path that does not exist."""

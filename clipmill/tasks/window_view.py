@@ -1,13 +1,19 @@
 """From rows of window stages to the documented windows of clips."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import get_args
+
+import numpy as np
 
 from clipmill import identity
 from clipmill.engine.chunk import Chunk
+from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.models.captioning.base import Caption, CaptionStatus
+from clipmill.models.captioning.frames import window_frames
 from clipmill.planning.judgement import AlignedRows
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
+from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.video.caption.caption_enhancement import ENHANCED_KEY, CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.tasks.row import Row
@@ -16,10 +22,7 @@ from clipmill.tasks.video import Clip, Window
 PREVIEW = "PreviewStage"
 """By name, so that the stage may be left out."""
 
-_STATUSES: dict[str, CaptionStatus] = {
-    "success": "success", "truncated": "truncated", "blocked": "blocked", "error": "error",
-    "skipped": "skipped",
-}  # fmt: skip
+_STATUSES: dict[str, CaptionStatus] = {status: status for status in get_args(CaptionStatus)}
 
 
 def fill_windows(clips: Sequence[Clip], chunk: Chunk, plan: Plan) -> None:
@@ -54,6 +57,55 @@ def _fill(clip: Clip, window: Window, node: Node, row: Row, chunk: Chunk, window
             window.enhanced_caption[ENHANCED_KEY] = window.enhanced_answer.text
     elif any(kind.__name__ == PREVIEW for kind in type(node.stage).__mro__):
         _fill_preview(window, row, chunk)
+
+
+class PreparedInput(dict[str, object]):
+    """What a captioner is given of a window: ``prompt``, and its frames, made when they are first asked for.
+
+    ``["multi_modal_data"]["video"]`` is uint8 ``(T, H, W, 3)``, as the model gets them.
+    """
+
+    def __init__(self, prompt: str, frames: Callable[[], np.ndarray]) -> None:
+        super().__init__(prompt=prompt)
+        self._frames = frames
+
+    def __missing__(self, key: str) -> object:
+        if key != "multi_modal_data":
+            raise KeyError(key)
+        return self.setdefault(key, {"video": self._frames()})
+
+
+def fill_inputs(clips: Iterable[Clip], chunk: Chunk, node: Node) -> None:
+    """Gives windows what the captioner of a node is about to be given, where its frames are at hand."""
+    read = node.reads.frames
+    samples = chunk.samples.get(read) if read else None
+    if samples is None or not isinstance(node.stage, CaptionGenerationStage):
+        return
+    places = {span.clip_id: index for index, span in enumerate(chunk.clips)}
+    for clip in clips:
+        index = places[str(clip.uuid)]
+        if (sampled := samples[index]) is None:
+            continue
+        for window in clip.windows:
+            if not window.caption:
+                given = _prepared_input(node.stage, chunk.clips[index], sampled, window)
+                window.llm_inputs[node.stage.model_variant] = window.qwen_llm_input = given
+
+
+def _prepared_input(
+    stage: CaptionGenerationStage, span: ClipSpan, samples: ClipSamples, window: Window
+) -> PreparedInput:
+    def frames() -> np.ndarray:
+        shown, _ = window_frames(
+            samples.values[0],
+            samples.frames - span.frames.start_frame,
+            FrameSpan(window.start_frame, window.end_frame + 1),
+            source_fps=span.frames.num_frames / span.duration_s,
+            options=stage.preparation.options,
+        )
+        return shown
+
+    return PreparedInput(stage.preparation.prompt, frames)
 
 
 def _fill_preview(window: Window, row: Row, chunk: Chunk) -> None:

@@ -33,15 +33,16 @@ Thing = Window | Clip | ClipStats | VideoMetadata | Video | VideoTask
 KINDS = (Window, Clip, ClipStats, VideoMetadata, Video, VideoTask)
 
 UNUSED = {
-    "Window.x1_input", "Clip.egomotion", "Window.qwen_llm_input", "Window.llm_inputs",
+    "Window.x1_input", "Clip.egomotion", "VideoTask._stage_perf", "VideoTask._metadata",
     "Clip.cosmos_embed1_frames", "Clip.intern_video_2_frames",
 }  # fmt: skip
-"""Filled by nothing: the first two in NeMo Curator's own code neither, the others because models take the
-sampled frames as they are."""
+"""Filled by nothing: the first in NeMo Curator's own code neither, the next are for users, the last because
+models take the sampled frames as they are."""
 
 BY_MODEL_STAGES = {
+    "Window.qwen_llm_input", "Window.llm_inputs",
     "Window.caption", "Window.enhanced_caption", "Window.answer", "Window.enhanced_answer",
-    "Clip.aesthetic_score", "Clip.frame_scores", "Clip.answers", "Clip.text_match",
+    "Clip.aesthetic_score", "Clip.answers", "Clip.text_match",
     "Clip.cosmos_embed1_embedding", "Clip.cosmos_embed1_text_match", "Clip.intern_video_2_embedding",
     "Clip.intern_video_2_text_match",
     "ClipStats.num_filtered_by_aesthetic", "ClipStats.num_with_caption",

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -123,6 +123,46 @@ def test_the_ranking_says_which_row_of_a_group_stays(
         far = {one: distance[f"clip-{one:02d}"] for one in members}
         extremes = {"inner": min(far, key=far.__getitem__), "outer": max(far, key=far.__getitem__)}
         assert number == {**extremes, "first": members[0], "last": members[-1]}[expected]
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_the_workflow_keeps_outliers_by_either_distance(
+    embeddings: Path, tmp_path: Path, metric: Literal["cosine", "l2"]
+) -> None:
+    workflow = SemanticDeduplicationWorkflow(
+        str(embeddings), str(tmp_path), NUM_GROUPS, id_field="name", embedding_field="vector", eps=0.1,
+        which_to_keep="hard", distance_metric=metric,
+    )  # fmt: skip
+    workflow.run()
+    steps(embeddings, tmp_path / "steps", which_to_keep="hard", sim_metric=metric).run()
+    assert duplicates(tmp_path) == duplicates(tmp_path / "steps")
+
+
+def test_embeddings_are_stored_in_numbers_of_the_type_asked_for(
+    embeddings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (embeddings / "notes.pq").write_bytes(b"other files do not count")
+    names: Any = {"id_field": "name", "embedding_field": "vector", "verbose": True}
+    paths = {"input_path": str(embeddings), "output_path": str(tmp_path / "kmeans")}
+    with caplog.at_level(logging.INFO):
+        KMeansStage(
+            4, **names, **paths, embedding_output_dtype="float16", input_file_extensions=["a.parquet"]
+        ).run("")
+    rows = rows_below(tmp_path / "kmeans")
+    assert (rows.num_rows, str(rows["vector"].type.value_type)) == (25, "halffloat")
+    pairs = PairwiseStage(**names, input_path=str(tmp_path / "kmeans"), output_path=str(tmp_path / "pairs"))
+    with caplog.at_level(logging.INFO):
+        found = IdentifyDuplicatesStage(str(tmp_path / "out"), 0.1, verbose=True).run(pairs.run(""))
+    assert pq.read_table(found).num_rows == 25 - NUM_GROUPS
+    assert caplog.messages == [
+        "KMeansStage: 4 clusters of 1 files", "PairwiseStage: compares the rows of 4 clusters",
+        "IdentifyDuplicatesStage: 21 of 25 rows are duplicates",
+    ]  # fmt: skip
+    with caplog.at_level(logging.WARNING):
+        KMeansStage(1000, **names, **paths).run("")
+    assert "KMeansStage: n_clusters 1000 is more than the rows" in caplog.text
+    with pytest.raises(ValueError, match="is 'int8'; it is float32 or float16"):
+        KMeansStage(4, **names, **paths, embedding_output_dtype="int8")
 
 
 def test_a_second_run_replaces_the_first(embeddings: Path, tmp_path: Path) -> None:

@@ -311,7 +311,7 @@ def test_the_caption_and_enhancement_blocks_write_the_documented_keys(source: Pa
     pipeline.run()
     record = json.loads(next((tmp_path / "metas" / "v0").glob("*.json")).read_text())
     assert record["windows"][0]["qwen_caption"] == "asked: Write a detailed"
-    assert record["windows"][0]["qwen_enhanced_caption"] == "asked: asked: Write a d"
+    assert record["windows"][0]["qwen_lm_enhanced_caption"] == "asked: asked: Write a d"
 
 
 @pytest.mark.usefixtures("_stand_in_models")

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from clipmill.errors import SourceError
 from clipmill.media.encode.preview import encode_preview
+from clipmill.models.captioning.frames import prepared
 from clipmill.pipeline import Pipeline
 from clipmill.stages.base import ProcessingStage
 from clipmill.stages.deduplication.semantic.kmeans import KMeansStage
@@ -23,18 +25,24 @@ from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancement
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.caption_preparation import CaptionPreparationStage
 from clipmill.stages.video.clipping.clip_extraction_stages import (
+    SUPPORTED_ENCODERS,
     ClipTranscodingStage,
     FixedStrideExtractorStage,
 )
 from clipmill.stages.video.clipping.clip_frame_extraction import ClipFrameExtractionStage
 from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
+from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
+from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
+from clipmill.stages.video.filtering.motion_filter import MotionVectorDecodeStage
 from clipmill.stages.video.io.clip_writer import ClipWriterStage
 from clipmill.stages.video.io.video_reader import VideoReader, VideoReaderStage
 from clipmill.stages.video.preview.preview import PreviewStage
+from clipmill.storage.listing import list_source
 from clipmill.tasks import VideoTask
 from tests.support.films.small_films import draw_film
 from tests.support.runs.one_codec import one_codec_process
+from tests.support.stand_ins.stand_in_models import Seen, use_stand_ins
 
 pytestmark = pytest.mark.integration
 
@@ -139,8 +147,25 @@ def test_a_json_list_is_read_by_the_documented_pair_of_stages(
         )
     assert "ClientPartitioningStage: files_per_partition has no effect here" in caplog.text
     stages = [read, VideoReaderStage(input_path=str(films), verbose=True), splitter()]
-    tasks = Pipeline("list", stages=stages).run()
+    with caplog.at_level(logging.DEBUG, logger="clipmill.stages.read"):
+        tasks = Pipeline("list", stages=stages).run()
     assert [Path(task.data.input_path).name for task in tasks] == ["short.mp4"]
+    assert VideoReaderStage(verbose=True).log().name == "clipmill.stages.read"
+    assert any("short.mp4" in record.message for record in caplog.records)
+
+
+def test_files_are_listed_by_their_place_their_ending_and_a_limit(films: Path) -> None:
+    partitioning = import_module("clipmill.stages.file_partitioning").FilePartitioningStage
+
+    def listed(**fields: Any) -> list[str]:  # noqa: ANN401 - parameters of the stage
+        source = partitioning(**{"file_paths": str(films), **fields}).source()
+        return [Path(one.uri).name for one in list_source(source)]
+
+    assert listed() == listed(file_extensions=[".MP4", ".mov"]) == ["long.mp4", "short.mp4"]
+    assert listed(limit=1) == ["long.mp4"]
+    assert listed(file_paths=str(films / "short.mp4")) == ["short.mp4"]
+    with pytest.raises(SourceError, match=r"holds no video that ends with \.webm"):
+        listed(file_extensions=[".webm"])
 
 
 def test_frames_are_asked_for_by_the_documented_names(films: Path) -> None:
@@ -157,6 +182,24 @@ def test_frames_are_asked_for_by_the_documented_names(films: Path) -> None:
     assert [list(clip.extracted_frames) for clip in task.data.clips] == [[key]] == [["sequence-2000"]]
     with pytest.raises(ImportError, match=r"clipmill has no clipmill\.utils\.file_utils: it has no helpers"):
         import_module("clipmill.utils.file_utils")
+
+
+def test_frames_have_the_size_asked_for_in_stages_and_models(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Seen()
+    use_stand_ins(monkeypatch, seen)
+    frames = ClipFrameExtractionStage(target_res=[64, 48], write=True)
+    models = ClipAestheticFilterStage(score_threshold=0), LearnedEmbeddingStage(algorithm="siglip2")
+    (task,) = run(films / "short.mp4", splitter(), frames, *models)
+    assert seen.sizes == {(64, 48)}
+    assert [clip.extracted_frames["sequence-2000"].shape[1:] for clip in task.data.clips] == [(64, 48, 3)]
+    run(films / "short.mp4", splitter(), frames, writer(films / "short.mp4", tmp_path))
+    assert {Image.open(path).size for path in (tmp_path / "frames").rglob("*.jpg")} == {(48, 64)}
+    assert ClipFrameExtractionStage(target_res=[-1, -1]).digest() == ClipFrameExtractionStage().digest()
+    for wrong in ([64], [64, 0], [64, 9000]):
+        with pytest.raises(ValueError, match=r"target_res is \[height, width\], each from 16 to 4320"):
+            ClipFrameExtractionStage(target_res=wrong)
 
 
 def test_a_stage_holds_a_model_of_the_documented_kind(films: Path) -> None:
@@ -190,6 +233,25 @@ def test_a_stage_holds_a_model_of_the_documented_kind(films: Path) -> None:
         interface()
 
 
+def test_what_a_worker_reserves_follows_the_parameters() -> None:
+    assert ClipAestheticFilterStage(num_gpus_per_worker=0.5).resources().gpus == 0.5
+    assert MotionVectorDecodeStage(num_cpus_per_worker=2).resources().cpus == 2
+    assert PreviewStage(num_cpus_per_worker=2).resources().cpus == 2
+    assert ClipTranscodingStage(encode_batch_size=4).resources().batch_items == 4
+    captioned = CaptionPreparationStage(), CaptionGenerationStage()
+    at_once = [
+        Pipeline("p", stages=[VideoReader(input_video_path="v"), *captioned, stage]).plan().nodes[-1].stage
+        for stage in (CaptionEnhancementStage(model_batch_size=size) for size in (2, 4))
+    ]
+    assert [one.resources().batch_items for one in at_once] == [16, 32]
+
+
+def test_the_encoders_are_listed() -> None:
+    for encoder in SUPPORTED_ENCODERS:
+        assert ClipTranscodingStage(encoder=encoder).encoder == encoder
+    assert {"h264_nvenc", "libvpx-vp9", "libopenh264"} < set(SUPPORTED_ENCODERS)
+
+
 def test_resources_of_both_generations_ask_for_a_gpu() -> None:
     assert not Resources(cpus=2).requires_gpu
     assert Resources(gpus=0.5).requires_gpu
@@ -216,6 +278,16 @@ def test_a_variant_names_the_prompt_and_a_text_replaces_it() -> None:
         prompts = [stage(prompt_variant=variant).prompt for variant in ("default", "av", "av-surveillance")]
         assert len(set(prompts)) == 3
         assert stage(prompt_variant="av", prompt_text="Count the cars.").prompt == "Count the cars."
+
+
+def test_the_numbers_in_which_frames_are_resized_show_in_them() -> None:
+    noise = np.random.default_rng(0).integers(90, 160, (4, 90, 160, 3), dtype=np.uint8)
+    shown = [
+        prepared(noise, CaptionPreparationStage(preprocess_dtype=dtype).options)
+        for dtype in ("float32", "uint8")
+    ]
+    assert shown[0].shape == shown[1].shape != noise.shape
+    assert 0 < np.abs(shown[0].astype(int) - shown[1]).max() <= 2
 
 
 def test_a_captioner_keeps_prepared_frames_unless_that_is_off() -> None:
@@ -255,9 +327,10 @@ def test_each_parameter_of_the_fit_moves_the_centroids(tmp_path: Path, changed: 
 def test_what_has_no_effect_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            VideoFrameExtractionStage(decoder_mode="ffmpeg_cpu").with_(batch_size=4)
+            VideoFrameExtractionStage(decoder_mode="ffmpeg_cpu", name="mine").with_(batch_size=4)
             Pipeline("p", config={"a": 1})
     assert [record.message for record in caplog.records] == [
+        "VideoFrameExtractionStage: name has no effect here",
         "VideoFrameExtractionStage: decoder_mode has no effect here",
         "VideoFrameExtractionStage: with_(batch_size=...) has no effect here",
         "Pipeline: config has no effect here",

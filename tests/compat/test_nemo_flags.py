@@ -11,6 +11,7 @@ import pytest
 
 from clipmill.cli.exits import DONE, MISUSE
 from clipmill.cli.main import main
+from clipmill.errors import SpecError
 from clipmill.nemo.flags import Value, parse
 from clipmill.nemo.split import FLAGS, OWN_FLAGS, spec_fields
 from clipmill.spec_file import spec_of_fields
@@ -57,6 +58,7 @@ CHANGED = {
     "--transnetv2-frame-decoder-mode": "ffmpeg_cpu", "--transnetv2-threshold": "0.6",
     "--transnetv2-min-length-s": "1", "--transnetv2-max-length-s": "20",
     "--transnetv2-max-length-mode": "truncate", "--transnetv2-crop-s": "0.1",
+    "--clip-extraction-target-res": "128",
     "--transnetv2-gpu-memory-gb": "4", "--transcode-cpus-per-worker": "2",
     "--transcode-encoder": "libvpx-vp9",
     "--transcode-encoder-threads": "2", "--transcode-ffmpeg-batch-size": "4", "--clip-re-chunk-size": "8",
@@ -78,7 +80,6 @@ CHANGED = {
 }  # fmt: skip
 """Flag -> another value than its default."""
 
-WITHOUT_EFFECT = {"--clip-extraction-target-res", "--enhanced-caption-models"}
 REFUSED_ALONE = {"--transcode-use-hwaccel": "--transcode-encoder=h264_nvenc"}
 """Switch -> the flag that it needs."""
 
@@ -115,11 +116,13 @@ def test_the_script_without_options_cuts_ten_seconds_and_embeds() -> None:
 
 @pytest.mark.parametrize("flag", [flag.name for flag in FLAGS if not flag.is_required])
 def test_each_flag_changes_the_spec(flag: str) -> None:
-    """Two flags say that they have no effect."""
+    """The last flag has one value only: the spec names it."""
     plain = spec_of(*ALL_ON)
     needs = REFUSED_ALONE.get(flag)
-    if flag in WITHOUT_EFFECT:
-        assert next(one for one in FLAGS if one.name == flag).note.startswith("has no effect")
+    if flag == "--enhanced-caption-models":
+        assert plain.write.enhanced_caption_models == ["qwen_lm"]
+        with pytest.raises(SpecError, match="invalid choice: 'qwen'"):
+            spec_of("--enhanced-caption-models=qwen")
         return
     if flag in ("--generate-captions", "--generate-previews", "--enhance-captions"):
         changed = spec_of(*[one for one in ALL_ON if one not in (flag, "--enhance-captions")])
@@ -140,6 +143,9 @@ FAULTS = {
     "--no-generate-embeddings --fixed-stride-split-duration=0":
         "--fixed-stride-split-duration must be at least 0.1, got 0.0\n",
     "--no-generate-embeddings --limit-clips=-5": "--limit-clips must be at least 0, got -5\n",
+    "--no-generate-embeddings --clip-extraction-target-res=5":
+        "--clip-extraction-target-res must be from 16 to 4320, or -1, got 5\n",
+    "--generate-embeddings --motion-filter=on": "argument --motion-filter: invalid choice: 'on'",
     "--no-generate-embeddings --transnetv2-min-length-s=20":
         "--transnetv2-min-length-s 20.0 exceeds --transnetv2-max-length-s 10.0: no clip fits\n",
     "--allow-remote-code --generate-captions":

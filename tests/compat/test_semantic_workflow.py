@@ -85,16 +85,47 @@ def test_without_eps_only_similarities_are_written(tmp_path: Path) -> None:
     assert Path(workflow.pairwise_output_path).exists()
 
 
+def test_the_tree_lies_in_the_cache_and_a_run_may_add_to_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    out, cache = tmp_path / "out", tmp_path / "cache"
+
+    def added(rows: slice, **more: bool) -> list[str]:
+        source = write(tmp_path / str(rows), rows)
+        places = {"output_path": str(out), "cache_path": str(cache)}
+        return removed(SemanticDeduplicationWorkflow(source, **places, n_clusters=2, eps=0.1, **more))
+
+    with caplog.at_level(logging.DEBUG):
+        assert added(slice(0, 3), verbose=True) == ["a"]
+    assert [one.message for one in caplog.records if one.name == "clipmill.stages.dedup"][-1:] == [
+        "2 clusters, eps 0.1: 1 duplicates"
+    ]
+    assert (cache / "dedup" / "kmeans_results").is_dir()
+    assert sorted(path.name for path in out.iterdir()) == ["duplicates"]
+    assert added(slice(2, 6), clear_output=False) == ["a", "c"]
+    assert added(slice(3, 6)) == []
+
+
 def test_what_has_no_effect_is_named_and_what_is_unknown_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        SemanticDeduplicationWorkflow("in", str(tmp_path), 2, cache_path="c", read_kwargs={}, verbose=False)
+        SemanticDeduplicationWorkflow(
+            "in",
+            str(tmp_path),
+            2,
+            read_kwargs={"storage_options": None},
+            cache_kwargs={"compression": "gzip"},
+        )
     assert [record.message for record in caplog.records] == [
-        "SemanticDeduplicationWorkflow: read_kwargs has no effect",
-        "SemanticDeduplicationWorkflow: cache_path has no effect",
+        "SemanticDeduplicationWorkflow: cache_kwargs has no effect here"
     ]
     with pytest.raises(SpecError, match="no parameter epsilon"):
         SemanticDeduplicationWorkflow("in", str(tmp_path), 2, epsilon=0.1)
+    with pytest.raises(SpecError, match="input_filetype is 'csv'; it is parquet or jsonl"):
+        SemanticDeduplicationWorkflow("in", str(tmp_path), 2, input_filetype="csv")  # pyright: ignore[reportArgumentType] a user's mistake
+    source = write(tmp_path / "plain")
+    with pytest.raises(SpecError, match=r"part\.parquet has no column motion; it has id, embeddings, score"):
+        SemanticDeduplicationWorkflow(source, str(tmp_path / "out"), 2, metadata_fields=["motion"]).run()
     with pytest.raises(SpecError, match="n_clusters"):
         SemanticDeduplicationWorkflow(write(tmp_path / "in"), str(tmp_path / "out"), 0).run()

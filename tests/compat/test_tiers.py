@@ -58,7 +58,7 @@ def check_parameter(found: Any, entry: Entry) -> None:  # noqa: ANN401 - any cla
     """A stage's field, a data class's, or a parameter of a function: taken, with the default it has there."""
     is_stage = isinstance(found, type) and issubclass(found, Stage)
     defaults = fields_of(found) if is_stage else parameters_of(found)
-    takes_any = not is_stage and "others" in defaults
+    takes_any = "others" in defaults or (is_stage and entry.part == "name")
     if entry.tier == 3:
         assert entry.part not in defaults
         return

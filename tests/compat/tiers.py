@@ -13,7 +13,7 @@ from typing import cast
 
 import yaml
 
-from tests.compat.test_nemo_flags import SCRIPT, WITHOUT_EFFECT
+from tests.compat.test_nemo_flags import SCRIPT
 
 TABLE = Path(__file__).with_name("nemo_curator_1_4_0.yaml")
 REQUIRED = "required"
@@ -69,8 +69,7 @@ def _entry(module: str, name: str, part: str, values: list[object]) -> Entry:
 def flags() -> Iterator[Entry]:
     """Yields the flags of the example script, whose effects one test shows."""
     for flag, default in SCRIPT.items():
-        tier = 2 if flag in WITHOUT_EFFECT else 1
-        yield Entry("video_split_clip_example", flag, "", tier, FLAG_PROOF, default)
+        yield Entry("video_split_clip_example", flag, "", 1, FLAG_PROOF, default)
 
 
 def counts() -> dict[str, Counter[int]]:

@@ -172,7 +172,7 @@ def test_the_json_of_a_video_and_its_chunk(project: Project) -> None:
         "num_clips_filtered_by_aesthetic": 0, "num_clips_passed": 1, "num_clips_transcoded": 1,
         "num_clips_with_embeddings": 1, "num_clips_with_caption": 0, "num_clips_with_webp": 2,
         "total_clip_duration": 10.0, "max_clip_duration": 6.0, "clips": [high], "filtered_clips": [low],
-        "all_windows": {}, "all_windows_enhanced_caption": {},
+        "all_windows": {high: {}}, "all_windows_enhanced_caption": {high: {}},
     }  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def test_captions_are_in_the_documented_json(curate: Callable[..., Path]) -> Non
     output = curate()
     windows = [window for meta in metas(output) for window in meta["windows"]]
     assert all(window["qwen_caption"] == "Look!" for window in windows)
-    assert all(window["qwen_enhanced_caption"] == "LOOK!" for window in windows)
+    assert all(window["qwen_lm_enhanced_caption"] == "LOOK!" for window in windows)
     [chunk] = [json.loads(path.read_text()) for path in (output / "processed_clip_chunks").rglob("*.json")]
     assert chunk["num_clips_with_caption"] == chunk["num_clips_passed"] == len(chunk["all_windows"])
     assert set(chunk["all_windows"][chunk["clips"][0]]) == {"0_23"}

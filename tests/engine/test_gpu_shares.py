@@ -53,6 +53,25 @@ def test_a_bound_of_the_user_counts() -> None:
     assert gpus(plan(captions={"max_workers": 16}), 2)["caption"][1] == 16
 
 
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [({}, "scan"), ({"motion": {}, "motion_filter": {}}, "encode")],
+    ids=["in the pass", "behind a filter"],
+)
+def test_an_encoder_on_a_gpu_asks_for_its_part_of_one(fields: dict[str, object], where: str) -> None:
+    """A worker that reserves no part of a GPU is shown none by Ray."""
+    off = {"split": {"algorithm": "content"}, "quality": None, "embedding": None, "dedup": None,
+           "motion": None, "motion_filter": None}  # fmt: skip
+    for streams in (2, 4):
+        transcode = {"encoder": "h264_nvenc", "nb_streams_per_gpu": streams}
+        made = plan_of_spec(
+            CurateSpec.model_validate({**off, **fields, "transcode": transcode}), source="films", output="out"
+        )
+        assert gpus(made, 8)[where][0] == 1 / streams
+    cpu = CurateSpec.model_validate({**off, **fields})
+    assert gpus(plan_of_spec(cpu, source="films", output="out"), 8) == {}
+
+
 def test_without_gpus_none_is_asked_for() -> None:
     assert gpus(plan(), 0) == {}
 

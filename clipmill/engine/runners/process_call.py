@@ -3,6 +3,7 @@
 import copy
 import logging
 import weakref
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 from clipmill.errors import FOREIGN, ClipmillError, SpecError, StageBroken, said_by
@@ -33,19 +34,41 @@ class ProcessCall:
         """Returns the task. SpecError for any other answer; whatever the object raises passes."""
         if not isinstance(self._processor, ProcessingStage):
             return self._checked(self._processor.process(task))
-        answer = next(iter(cast(AnyStage, self._processor).process_batch([task])), None)
-        if isinstance(answer, list) and len(cast("list[object]", answer)) == 1:
-            answer = cast("list[object]", answer)[0]
-        if answer is None:
+        parts = list(_flat(cast(AnyStage, self._processor).process_batch([task])))
+        if not parts:
             task.data.clips.clear()
             return task
-        return self._checked(answer)
+        return _joined([self._checked(part) for part in parts])
 
     def _checked(self, returned: object) -> VideoTask:
         if isinstance(returned, VideoTask):
             return returned
         name, kind = self._processor.name, type(returned).__name__
         raise SpecError(f"stage {name} returned {kind}, and must return the VideoTask")
+
+
+def _flat(answers: Sequence[object]) -> Iterator[object]:
+    """Yields the tasks of an answer: a list stands for its tasks, None for no task."""
+    for answer in answers:
+        if isinstance(answer, list):
+            yield from cast("list[object]", answer)
+        elif answer is not None:
+            yield answer
+
+
+def _joined(parts: Sequence[VideoTask]) -> VideoTask:
+    """Returns the first task with the clips of all: a stage may hand a video on in several tasks."""
+    first, *others = parts
+    seen = {clip.uuid for clip in (*first.data.clips, *first.data.filtered_clips)}
+    for part in others:
+        for mine, theirs in (
+            (first.data.clips, part.data.clips),
+            (first.data.filtered_clips, part.data.filtered_clips),
+        ):
+            mine += [clip for clip in theirs if clip.uuid not in seen]
+            seen |= {clip.uuid for clip in theirs}
+        first.data.errors |= part.data.errors
+    return first
 
 
 def _set_up(key: str, stage: AnyStage) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from clipmill.errors import SpecError
 from clipmill.stages.process_stage import OVERRIDES
-from clipmill.tasks.video import Clip, Video, VideoTask, Window
+from clipmill.tasks.video import Clip, Payload, Video, VideoTask, Window
 
 Values = dict[str, object]
 """Field -> value; dictionaries and lists are copied one level deep."""
@@ -17,7 +17,7 @@ CUSTOM = "custom"
 """Reason of a clip that was dropped without one."""
 _JUDGED = {"Video.clips", "Video.filtered_clips", "Video.clip_stats", "Clip.reason", "Clip.windows"}
 """Fields that ``settle`` judges itself, or whose parts are compared one by one."""
-_KEPT = {"Video.errors", "Clip.errors", *(f"Clip.{name}" for name in OVERRIDES.values())}
+_KEPT = {"Video.errors", "Clip.errors", "Clip.egomotion", *(f"Clip.{name}" for name in OVERRIDES.values())}
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Kept:
     message: str | None = None
     errors: Mapping[str, str] = field(default_factory=dict[str, str])
     overrides: Mapping[str, float] = field(default_factory=dict[str, float])
+    egomotion: Mapping[str, Payload] | None = None
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,25 @@ def _kept(clip: Clip, before: Snapshot, stage_name: str, *, is_in: bool) -> Kept
         for column, name in OVERRIDES.items()
         if (value := cast("float | None", getattr(clip, name))) is not None and value != values[name]
     }
+    egomotion = _egomotion(clip, values, stage_name)
     is_dropped = before.reasons[clip_id] is None and (clip.reason is not None or not is_in)
     if not is_dropped:
-        return Kept(errors=errors, overrides=overrides)
-    return Kept(str(clip.reason or CUSTOM), f"stage {stage_name} dropped it", errors, overrides)
+        return Kept(errors=errors, overrides=overrides, egomotion=egomotion)
+    message = f"stage {stage_name} dropped it"
+    return Kept(str(clip.reason or CUSTOM), message, errors, overrides, egomotion)
+
+
+def _egomotion(clip: Clip, before: Values, stage_name: str) -> Mapping[str, Payload] | None:
+    """What a call left there; None where it changed nothing."""
+    if _is_same(clip.egomotion, before["egomotion"]):
+        return None
+    for name, value in cast("dict[str, object]", clip.egomotion).items():
+        if not (isinstance(value, bytes) or (isinstance(value, np.ndarray) and not value.dtype.hasobject)):
+            raise SpecError(
+                f"stage {stage_name} put {type(value).__name__} into Clip.egomotion[{name!r}], which keeps "
+                "bytes and arrays of numbers"
+            )
+    return clip.egomotion
 
 
 def _added(errors: Mapping[str, str], before: object) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """Bytes and pixels that are lent to an object with ``process(task)`` while it runs."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import cast
 
 from clipmill import layout
 from clipmill.engine.chunk import Chunk
@@ -23,9 +24,11 @@ from clipmill.sandbox.runner import codec_runner
 from clipmill.scratch import ScratchFolder
 from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.process_stage import ProcessStage
+from clipmill.stages.processing_stage import ProcessingStage
 from clipmill.stages.roles import EncoderStage
 from clipmill.storage import store
 from clipmill.tasks.video import Clip, Video, VideoMetadata, VideoTask, Window
+from clipmill.tasks.window_view import fill_inputs
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ class Lender:
         _check_inputs(stage)
         self._stage = stage
         self._output_uri = plan.output_uri
+        self._allows_previews = plan.windows.allows_previews
+        self._nodes = plan.nodes
         encoder = plan.encoder.stage if plan.encoder else None
         self._options = encoder.options() if isinstance(encoder, EncoderStage) else None
         self._child = codec_runner(plan.limits)  # not started before it runs
@@ -53,6 +58,9 @@ class Lender:
         StoreError for a source or a clip's file that cannot be read now.
         """
         self._lend_source(task.data, chunk)
+        if self._stage.asks_for("llm_inputs") or self._stage.asks_for("qwen_llm_input"):
+            for node in self._nodes:
+                fill_inputs(task.data.clips, chunk, node)
         return {str(clip.uuid): dict(self._lend_files(clip)) for clip in task.data.clips}
 
     def _lend_source(self, video: Video, chunk: Chunk) -> None:
@@ -70,7 +78,7 @@ class Lender:
         return self._source[1]
 
     def _lend_files(self, clip: Clip) -> Iterator[tuple[str, str]]:
-        wants_windows = self._stage.asks_for("mp4_bytes")
+        wants_windows = self._allows_previews and self._stage.asks_for("mp4_bytes")
         data = clip.buffer
         if data is None and (wants_windows or self._stage.asks_for("buffer")):
             data = self._file_of(clip)
@@ -135,9 +143,21 @@ def _read_source(source: SourceFile) -> bytes | None:
 
 
 def _check_inputs(stage: ProcessStage) -> None:
+    if isinstance(stage.wrapped, ProcessingStage):
+        of_task, of_data = cast("ProcessingStage[object, object]", stage.wrapped).inputs()
+        _check_attributes(stage, VideoTask, of_task)
+        _check_attributes(stage, Video, of_data)
     kinds = (Video, VideoMetadata, Clip, Window)
     documented = {field.name for kind in kinds for field in fields(kind)}
     if unknown := sorted(stage.inputs - documented):
         raise SpecError(
             f"stage {stage.processor.name} names {unknown[0]} in inputs, which is no documented field"
+        )
+
+
+def _check_attributes(stage: ProcessStage, kind: type[Video | VideoTask], names: Sequence[str]) -> None:
+    there = {one.name for one in fields(kind)} | set(dir(kind))
+    if missing := [name for name in names if name not in there]:
+        raise SpecError(
+            f"stage {stage.processor.name} names {missing[0]} in inputs(), and a {kind.__name__} has none"
         )

@@ -24,7 +24,8 @@ from clipmill.planning.plan import Plan
 from clipmill.planning.process_stages import clips_digest
 from clipmill.records import ClipSpan
 from clipmill.stages.base import Failed, Item, Results
-from clipmill.stages.process_stage import SEEN_CLIPS, ProcessStage, TaskProcessor
+from clipmill.stages.process_stage import KEPT_BYTES, SEEN_CLIPS, ProcessStage, TaskProcessor
+from clipmill.tasks.row import packed
 from clipmill.tasks.view import task_of
 
 logger = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ class ProcessRunner:
             "dropped": [one.reason for one in kept],
             "drop_message": [one.message for one in kept],
             "errors": [_as_json(one.errors) for one in kept],
+            KEPT_BYTES: [None if one.egomotion is None else packed(one.egomotion) for one in kept],
             "video_errors": [_as_json(settled.video_errors)] * len(items),
             SEEN_CLIPS: [seen] * len(items),
             **{name: [one.overrides.get(name) for one in kept] for name in names},
@@ -142,8 +144,9 @@ class ProcessRunner:
             self._has_warned = True
             names = ", ".join(sorted(settled.lost))
             logger.warning(
-                "stage %s changed %s: no later stage sees it, and it is not written",
-                self._processor.name, names,
+                "stage %s changed %s: no later stage sees it, and it is not written; "
+                "Clip.egomotion keeps bytes and arrays by name",
+                self.node.key, names,
             )  # fmt: skip
 
 

@@ -1,8 +1,7 @@
 """Captioners and language models: what they are asked, what they answer."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 
@@ -30,7 +29,7 @@ class CaptionRequest:
 
 @dataclass(frozen=True)
 class Caption:
-    """The answer of one window: text when ``success`` or ``truncated``, otherwise ``message`` says why not.
+    """The answer of one window: text when ``success``, mostly when ``truncated``; else ``message`` says why.
 
     Tokens are None where they were not counted. An error ``is_retryable`` when it does not follow from
     what was asked: the server, the engine or the memory failed. ``is_remote`` says that it was a server.
@@ -46,49 +45,9 @@ class Caption:
     is_remote: bool = False
 
 
-class Captioner(Protocol):
-    """Describes windows of frames."""
-
-    @property
-    def model(self) -> str:
-        """Who it is: a hub id, a folder's name, or the name an endpoint knows it by."""
-        ...
-
-    @property
-    def revision(self) -> str:
-        """Which weights; empty where unknown."""
-        ...
-
-    def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
-        """Answer each request exactly once, in the order they are done; requests are taken as there is room.
-
-        A request that fails is an answer with status ``error``. ``EngineDied`` when the model is gone for
-        good; what was not answered by then was not done.
-        """
-        ...
-
-    def close(self) -> None:
-        """Let go of the model; nothing can be asked afterwards."""
-        ...
-
-
 def skipped(window_id: str) -> Caption:
     """The answer of a window about which no model was asked."""
     return Caption(window_id, "", "skipped")
-
-
-class NoCaptions:
-    """The default without a model: every window is there, and says that it was not captioned."""
-
-    model = ""
-    revision = ""
-
-    def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
-        """``skipped`` for each window."""
-        return (skipped(request.window_id) for request in requests)
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 @dataclass(frozen=True)
@@ -98,25 +57,3 @@ class TextRequest:
     window_id: str
     system: str
     text: str
-
-
-class LanguageModel(Protocol):
-    """Works over texts."""
-
-    @property
-    def model(self) -> str:
-        """Who it is: a hub id, a folder's name, or the name an endpoint knows it by."""
-        ...
-
-    @property
-    def revision(self) -> str:
-        """Which weights; empty where unknown."""
-        ...
-
-    def complete(self, requests: Iterable[TextRequest]) -> Iterator[Caption]:
-        """Answer each request exactly once, as ``Captioner.caption`` does."""
-        ...
-
-    def close(self) -> None:
-        """Let go of the model; nothing can be asked afterwards."""
-        ...

@@ -29,7 +29,11 @@ class ChatModel(Protocol):
     """Answers messages; may be asked again while an earlier iteration is still under way."""
 
     def answer(self, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
-        """As ``Captioner.caption``."""
+        """Answers each request exactly once, in the order they are done; requests are taken as there is room.
+
+        A request that fails is an answer with status ``error``. ``EngineDied`` when the model is gone for
+        good; what was not answered by then was not done.
+        """
         ...
 
     def close(self) -> None:
@@ -59,14 +63,14 @@ class ChatCaptioner:
         self.revision = revision
 
     def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
-        """See ``Captioner``."""
+        """Answers each request as ``ChatModel.answer`` does."""
         asked = (self._asked(request) for request in requests)
         if self._refinement is None:
             return answered(self._chat, asked)
         return _Refined(self._chat, self._refinement).answers(asked)
 
     def close(self) -> None:
-        """See ``Captioner``."""
+        """Lets go of the model; nothing can be asked afterwards."""
         self._chat.close()
 
     def _asked(self, request: CaptionRequest) -> ChatRequest:
@@ -91,7 +95,7 @@ class ChatLanguageModel:
         self.revision = revision
 
     def complete(self, requests: Iterable[TextRequest]) -> Iterator[Caption]:
-        """See ``LanguageModel``."""
+        """Answers each request as ``ChatModel.answer`` does."""
         most = self._max_output_tokens
         return answered(
             self._chat,
@@ -99,7 +103,7 @@ class ChatLanguageModel:
         )
 
     def close(self) -> None:
-        """See ``LanguageModel``."""
+        """Lets go of the model; nothing can be asked afterwards."""
         self._chat.close()
 
 
@@ -169,15 +173,25 @@ def _counted(requests: Iterable[ChatRequest], waiting: set[str]) -> Iterator[Cha
 
 
 def _spoken(caption: Caption) -> Caption:
-    """Without thoughts; an answer without words is an error, one in which the model declines is blocked."""
+    """Without thoughts; an answer without words is an error, one in which the model declines is blocked.
+
+    One that was cut before its first word is truncated: more tokens may bring some.
+    """
     if caption.status not in {"success", "truncated"}:
-        return caption
-    text = without_thoughts(caption.text)
+        return replace(caption, message=_writable(caption.message))
+    text = without_thoughts(_writable(caption.text))
     if is_refusal(text):
         return replace(caption, text="", status="blocked", message=text)
     if text:
         return replace(caption, text=text)
+    if caption.status == "truncated":
+        return replace(caption, text="", message="cut before the first word of the answer")
     return replace(caption, text="", status="error", message=caption.message or "the answer is empty")
+
+
+def _writable(text: str) -> str:
+    """Without halves of characters, which a cut may leave and no file can hold."""
+    return text.encode(errors="ignore").decode()
 
 
 def _merged(first: Caption, second: Caption) -> Caption:

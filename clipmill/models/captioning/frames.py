@@ -10,6 +10,7 @@ from math import ceil, floor, sqrt
 import numpy as np
 from PIL import Image
 
+from clipmill.models.preprocessing.pixels import resized as resized_picture
 from clipmill.records import FrameSpan
 
 MIN_FRAMES = 4
@@ -105,8 +106,9 @@ def resized(frames: np.ndarray, size: tuple[int, int], *, dtype: str = "uint8") 
     """
     if frames.shape[1:3] == size:
         return frames
-    resize = _resized_whole if dtype == "uint8" else _resized_floating
-    return np.stack([resize(frame, size, dtype) for frame in frames])
+    if dtype == "uint8":
+        return np.stack([resized_picture(one, size, resample=Image.Resampling.BICUBIC) for one in frames])
+    return np.stack([_resized_floating(frame, size, dtype) for frame in frames])
 
 
 def prepared(frames: np.ndarray, options: WindowOptions) -> np.ndarray:
@@ -134,11 +136,6 @@ def window_frames(
     num_frames = num_frames_shown(window, source_fps=source_fps, sampling_fps=options.sampling_fps)
     shown = frames_shown(samples, sampled, window, num_frames=num_frames)
     return prepared(shown, options), num_frames * source_fps / window.num_frames
-
-
-def _resized_whole(frame: np.ndarray, size: tuple[int, int], _dtype: str) -> np.ndarray:
-    height, width = size
-    return np.asarray(Image.fromarray(frame).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def _resized_floating(frame: np.ndarray, size: tuple[int, int], dtype: str) -> np.ndarray:

@@ -61,14 +61,15 @@ _ONE_WORD = "Answer with one word, yes or no."
 _YES_OR_NO = re.compile(r"\W*(yes|no)\b(?!\s+(?:and|or)\b)", re.IGNORECASE)
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
 _REFUSAL = re.compile(
-    r"\s*(?:(?:i['\u2019]m|i am) (?:very |really )?(?:sorry|afraid|unable|not able)\b"
+    r"[\s*_>\"'\u201c]*(?:(?:i['\u2019]m|i am) (?:very |really )?(?:sorry|afraid|unable|not able)\b"
     r"|(?:sorry|unfortunately|my apologies|i apologi[sz]e)\b[^.]{0,40}\bi (?:can|am|['\u2019]m|will|won)"
     r"|i (?:can['\u2019]t|cannot|can not|won['\u2019]t|will not|am not going to) (?:help|assist|comply|"
     r"fulfil|provide|describe|caption|identify|discuss|answer|write|create|generate|continue|process|analy[sz]e)"
-    r"|as an ai\b)",
+    r"|i (?:must|have to) (?:respectfully )?decline\b|i (?:do not|don['\u2019]t) feel comfortable\b"
+    r"|as an ai\b|(?:\u5f88)?\u62b1\u6b49|\u5bf9\u4e0d\u8d77)",
     re.IGNORECASE,
 )
-"""How a model begins that declines: captions do not speak of an I."""
+"""How a model begins that declines, the last two in Chinese: captions do not speak of an I."""
 _REFUSAL_CHARACTERS = 400
 """A longer text that begins so goes on to describe something."""
 

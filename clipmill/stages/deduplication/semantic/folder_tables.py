@@ -1,5 +1,6 @@
 """Tables in the folders that the steps of deduplication hand to each other."""
 
+import logging
 import re
 from collections.abc import Mapping
 
@@ -10,6 +11,8 @@ import pyarrow.compute as pc
 
 from clipmill.stages.spec import say_ignored
 from clipmill.storage import store
+
+logger = logging.getLogger(__name__)
 
 
 def as_matrix(lists: pa.ChunkedArray) -> npt.NDArray[np.floating]:
@@ -30,5 +33,10 @@ def clear(folder: str, pattern: str) -> None:
 def name_ignored(stage: str, given: Mapping[str, object]) -> None:
     """Says which of NeMo Curator's options of readers and writers are there and have no effect."""
     for name, value in given.items():
-        if value and value != "float32":
+        if value and value != "float32" and value != {"storage_options": None}:
             say_ignored(stage, name)
+
+
+def say(stage: str, found: str, *, verbose: bool) -> None:
+    """Logs what a step found, for everyone where it is ``verbose``."""
+    logger.log(logging.INFO if verbose else logging.DEBUG, "%s: %s", stage, found)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from clipmill import layout
 from clipmill.errors import SpecError
-from clipmill.stages.deduplication.semantic.folder_tables import clear, name_ignored
+from clipmill.stages.deduplication.semantic.folder_tables import clear, name_ignored, say
 from clipmill.stages.processing_stage import FolderStage
 from clipmill.storage import parquet, store
 
@@ -40,6 +40,7 @@ class IdentifyDuplicatesStage(FolderStage):
         tables = [parquet.read_columns(file.uri) for file in store.find(folder, (".parquet",))]
         rows = pa.concat_tables(tables)
         ids = rows.filter(pc.field("cosine_sim_score") >= 1.0 - self.eps).select(["id"]).sort_by("id")
+        say(self.name, f"{len(ids)} of {len(rows)} rows are duplicates", verbose=self.verbose)
         clear(self.output_path, r"part-\d+\.parquet")
         store.put_bytes(layout.join(self.output_path, "part-0.parquet"), parquet.encode(ids))
         return self.output_path

@@ -1,6 +1,7 @@
 """``KMeansStage`` at its documented path: embeddings in, clusters with distances out."""
 
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -12,10 +13,12 @@ from clipmill import layout
 from clipmill.dedup.kmeans import assign_directions
 from clipmill.dedup.vectors import unit_rows
 from clipmill.scratch import ScratchFolder
-from clipmill.stages.deduplication.semantic.embedding_input import SUFFIXES, FileType, names_of, rewrite
-from clipmill.stages.deduplication.semantic.folder_tables import as_matrix, clear, name_ignored
+from clipmill.stages.deduplication.semantic.embedding_input import FileType, endings_of, names_of, rewrite
+from clipmill.stages.deduplication.semantic.folder_tables import as_matrix, clear, name_ignored, say
 from clipmill.stages.processing_stage import FolderStage
 from clipmill.storage import parquet, store
+
+logger = logging.getLogger(__name__)
 
 L2_DIST_TO_CENT_COL = "l2_dist_to_cent"
 COSINE_DIST_TO_CENT_COL = "cosine_dist_to_cent"
@@ -26,9 +29,10 @@ _BATCH_ROWS = 1 << 16
 class KMeansStage(FolderStage):
     """Clusters embeddings by direction; writes ``centroid=<k>/*.parquet`` under ``output_path``.
 
-    Rows keep ``id_field``, ``embedding_field`` as float32 of length 1, and ``metadata_fields``; they get
-    their l2 and cosine distance to the centroid. ``cache_path`` also keeps the centroids, as
-    ``kmeans_centroids.npy``. Its parameters mean what they mean to ``SemanticDeduplicationWorkflow``.
+    Rows keep ``id_field``, ``embedding_field`` of length 1 in ``embedding_output_dtype``, and
+    ``metadata_fields``; they get their l2 and cosine distance to the centroid. ``cache_path`` also keeps the
+    centroids, as ``kmeans_centroids.npy``. Its parameters mean what they mean to
+    ``SemanticDeduplicationWorkflow``.
     """
 
     n_clusters: int
@@ -57,14 +61,11 @@ class KMeansStage(FolderStage):
     name = "KMeansStage"
 
     def __post_init__(self) -> None:
-        name_ignored(
-            self.name,
-            {
-                "read_kwargs": self.read_kwargs,
-                "write_kwargs": self.write_kwargs,
-                "embedding_output_dtype": self.embedding_output_dtype,
-            },
-        )
+        if self.embedding_output_dtype not in ("float32", "float16"):
+            raise ValueError(
+                f"embedding_output_dtype is {self.embedding_output_dtype!r}; it is float32 or float16"
+            )
+        name_ignored(self.name, {"read_kwargs": self.read_kwargs, "write_kwargs": self.write_kwargs})
 
     def run(self, folder: str) -> str:
         """Returns ``output_path``. SpecError, before any work, for a parameter or column that cannot be."""
@@ -77,7 +78,13 @@ class KMeansStage(FolderStage):
         with ScratchFolder("embeddings") as scratch:
             files = self._own_files(scratch.path)
             centroids, _ = fit.centroids_of_files(files, spec)
+            say(self.name, f"{len(centroids)} clusters of {len(files)} files", verbose=self.verbose)
             clear(self.output_path, r"centroid=\d+/part-\d+\.parquet")
+            if len(centroids) < self.n_clusters:
+                logger.warning(
+                    "%s: n_clusters %d is more than the rows, so that each is a cluster of its own; the "
+                    "next steps compare within clusters", self.name, self.n_clusters,
+                )  # fmt: skip
             batches = (rows for uri in files for rows in parquet.read_batches(uri, max_rows=_BATCH_ROWS))
             for number, rows in enumerate(batches):
                 self._write(rows, centroids, number)
@@ -98,7 +105,7 @@ class KMeansStage(FolderStage):
     def _own_files(self, folder: str) -> list[str]:
         """The embeddings under the names that deduplication reads, a file for each of the input."""
         paths = [self.input_path] if isinstance(self.input_path, str) else list(self.input_path)
-        extensions = tuple(self.input_file_extensions or SUFFIXES[self.input_filetype])
+        extensions = endings_of(self.input_filetype, self.input_file_extensions)
         names = names_of(self.id_field, self.embedding_field, self.metadata_fields or ())
         rewrite(paths, folder, names, file_type=self.input_filetype, extensions=extensions)
         return [file.uri for file in store.find(folder, (".parquet",))]
@@ -106,7 +113,8 @@ class KMeansStage(FolderStage):
     def _write(self, rows: pa.Table, centroids: np.ndarray, number: int) -> None:
         unit = unit_rows(as_matrix(rows["embedding"]))
         found = assign_directions(unit, centroids, border_width=0.0)
-        vectors = pa.FixedSizeListArray.from_arrays(pa.array(unit.ravel()), unit.shape[1])
+        values = pa.array(unit.astype(self.embedding_output_dtype).ravel())
+        vectors = pa.FixedSizeListArray.from_arrays(values, unit.shape[1])
         own = {self.id_field: rows["id"], self.embedding_field: vectors}
         kept = {name: rows[name] for name in self.metadata_fields or () if name not in own}
         distances = {

@@ -12,7 +12,7 @@ from clipmill import layout
 from clipmill.dedup.pairwise import nearest_earlier
 from clipmill.dedup.vectors import unit_rows
 from clipmill.errors import SpecError
-from clipmill.stages.deduplication.semantic.folder_tables import as_matrix, clear, name_ignored
+from clipmill.stages.deduplication.semantic.folder_tables import as_matrix, clear, name_ignored, say
 from clipmill.stages.deduplication.semantic.ranking import RankingStrategy
 from clipmill.stages.processing_stage import FolderStage
 from clipmill.storage import parquet, store
@@ -74,6 +74,7 @@ class PairwiseStage(FolderStage):
         clusters = dict(self._clusters())
         if not clusters:
             raise SpecError(f"{self.name}: {self.input_path} holds no centroid=<k> folders; run KMeansStage")
+        say(self.name, f"compares the rows of {len(clusters)} clusters", verbose=self.verbose)
         clear(self.output_path, r"cluster_\d+\.parquet")
         for cluster, uris in clusters.items():
             rows = pa.concat_tables([parquet.read_columns(uri) for uri in uris])

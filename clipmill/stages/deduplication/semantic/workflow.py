@@ -1,6 +1,5 @@
 """Semantic deduplication of a folder of embeddings, with NeMo Curator's parameters."""
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +9,14 @@ from clipmill import layout
 from clipmill.errors import SpecError
 from clipmill.scratch import ScratchFolder
 from clipmill.stages.deduplication.semantic.embedding_input import (
-    SUFFIXES,
     FileType,
+    check_columns,
+    endings_of,
     is_plain,
     names_of,
     rewrite,
 )
+from clipmill.stages.deduplication.semantic.folder_tables import name_ignored
 from clipmill.stages.deduplication.semantic.identify_duplicates import IdentifyDuplicatesStage
 from clipmill.stages.deduplication.semantic.kmeans import (
     COSINE_DIST_TO_CENT_COL,
@@ -26,16 +27,8 @@ from clipmill.stages.deduplication.semantic.pairwise import PairwiseStage
 from clipmill.stages.deduplication.semantic.ranking import RankingStrategy
 from clipmill.storage import parquet, store
 
-logger = logging.getLogger(__name__)
-
 _DISTANCES = frozenset({COSINE_DIST_TO_CENT_COL, L2_DIST_TO_CENT_COL})
-_WITHOUT_EFFECT = (
-    "read_kwargs",
-    "cache_kwargs",
-    "write_kwargs",
-    "cache_path",
-    "_duplicates_num_row_groups_hint",
-)
+_WITHOUT_EFFECT = ("read_kwargs", "cache_kwargs", "write_kwargs", "_duplicates_num_row_groups_hint")
 
 
 @dataclass
@@ -62,7 +55,8 @@ class SemanticDeduplicationWorkflow:
     A ranking by distances to the centroid beside other columns runs ``KMeansStage``, ``PairwiseStage`` and
     ``IdentifyDuplicatesStage``, which compare within clusters only and start anew each time.
 
-    The tree of results lies under ``<output_path>/dedup``; ``<output_path>/duplicates`` has the ids.
+    The tree of results lies under ``<cache_path>/dedup``, by default in ``output_path``;
+    ``<output_path>/duplicates`` has the ids. ``verbose`` logs what each step found.
     """
 
     def __init__(
@@ -99,7 +93,7 @@ class SemanticDeduplicationWorkflow:
         self.eps = eps
         self.verbose = verbose
         self._file_type: FileType = input_filetype
-        self._extensions = tuple(input_file_extensions or SUFFIXES[input_filetype])
+        self._extensions = endings_of(input_filetype, input_file_extensions)
         self._ranking = ranking_strategy
         fields = list(metadata_fields or ())
         fields += [
@@ -110,7 +104,8 @@ class SemanticDeduplicationWorkflow:
         self._fields = fields
         self._names = names_of(id_field, embedding_field, fields)
         self._pairwise_batch_size = pairwise_batch_size
-        _check_others(others, cache_path)
+        _check_others(others)
+        self.cache_path = cache_path or output_path
         self._kmeans: dict[str, Any] = {
             "n_clusters": n_clusters, "max_iter": max_iter, "tol": tol, "random_state": random_state,
             "init": init, "n_init": 1 if n_init == "auto" else n_init,
@@ -119,11 +114,13 @@ class SemanticDeduplicationWorkflow:
         }  # fmt: skip
         self._parameters = {
             **self._kmeans, "sim_metric": distance_metric,
+            "verbose": verbose,
             "pairwise_batch_size": pairwise_batch_size, "mode": "full" if clear_output else "incremental",
             **_ranked_by(which_to_keep, ranking_strategy), **({} if eps is None else {"eps": eps}),
         }  # fmt: skip
-        self.kmeans_output_path = layout.join(layout.dedup_dir(output_path), "kmeans_results")
-        self.pairwise_output_path = layout.join(layout.dedup_dir(output_path), "pairwise_results")
+        tree = layout.dedup_dir(self.cache_path)
+        self.kmeans_output_path = layout.join(tree, "kmeans_results")
+        self.pairwise_output_path = layout.join(tree, "pairwise_results")
         self.duplicates_output_path = layout.join(store.normalise(output_path), "duplicates")
 
     def run(self, kmeans_executor: object = None, pairwise_executor: object = None) -> WorkflowRunResult:
@@ -150,16 +147,18 @@ class SemanticDeduplicationWorkflow:
             **self._kmeans, id_field=id_field, embedding_field=embedding_field,
             input_path=self.input_paths, output_path=self.kmeans_output_path,
             metadata_fields=[name for name in self._fields if name not in {*_DISTANCES, id_field}],
+            verbose=self.verbose,
             input_filetype=self._file_type, input_file_extensions=self._extensions,
         )  # fmt: skip
         pairs = PairwiseStage(
             id_field, embedding_field, self.kmeans_output_path, self.pairwise_output_path,
             ranking_strategy=self._ranking, pairwise_batch_size=self._pairwise_batch_size,
+            verbose=self.verbose,
         )  # fmt: skip
         found = pairs.run(kmeans.run(""))
         if self.eps is None:
             return 0
-        folder = IdentifyDuplicatesStage(self.duplicates_output_path, self.eps).run(found)
+        folder = IdentifyDuplicatesStage(self.duplicates_output_path, self.eps, self.verbose).run(found)
         return sum(len(parquet.read_columns(file.uri)) for file in store.find(folder, (".parquet",)))
 
     def _run_job(self) -> int:
@@ -172,7 +171,7 @@ class SemanticDeduplicationWorkflow:
         with ScratchFolder("embeddings") as scratch:
             source = self._source(scratch.path)
             columns_uri = source if spec.rank_columns else ""
-            found = run_dedup(source, self.output_path, spec, algorithm="none", columns_uri=columns_uri).table
+            found = run_dedup(source, self.cache_path, spec, algorithm="none", columns_uri=columns_uri).table
         ids = found.select(["clip_id"]).rename_columns(["id"])
         if self.eps is not None:
             name = layout.join(self.duplicates_output_path, "part-0.parquet")
@@ -182,18 +181,18 @@ class SemanticDeduplicationWorkflow:
     def _source(self, folder: str) -> str:
         """The folder that deduplication reads: the input itself, or its columns under other names."""
         if is_plain(self.input_paths, self._file_type, self._names, self._extensions):
+            check_columns(self.input_paths[0], {name: name for name in self._fields})
             return self.input_paths[0]
         rewrite(self.input_paths, folder, self._names, file_type=self._file_type, extensions=self._extensions)
         return folder
 
 
-def _check_others(others: Mapping[str, object], cache_path: str | None) -> None:
+def _check_others(others: Mapping[str, object]) -> None:
     dtypes = ("pairwise_compute_dtype", "kmeans_embedding_output_dtype")
     for name in others:
         if name not in (*_WITHOUT_EFFECT, *dtypes):
             raise SpecError(f"SemanticDeduplicationWorkflow has no parameter {name}")
-    for name in [*others, *(["cache_path"] if cache_path else [])]:
-        logger.warning("SemanticDeduplicationWorkflow: %s has no effect", name)
+    name_ignored("SemanticDeduplicationWorkflow", others)
 
 
 def _ranked_by(

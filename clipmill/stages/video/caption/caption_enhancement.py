@@ -57,7 +57,7 @@ class CaptionEnhancementStage(ServedModel):
             pa.string(),
             "the caption, expanded and refined",
             role="enhanced_caption",
-            json="{captioning_model_variant}_enhanced_caption",
+            json=f"{ENHANCED_KEY}_enhanced_caption",
         ),
         Column(
             "enhanced_status",

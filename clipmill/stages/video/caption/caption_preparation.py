@@ -27,7 +27,8 @@ class CaptionPreparationStage(WindowStage):
     the last one. A window is shown by ``sampling_fps`` frames a second, an even number from 4 to 768, sampled
     at ``frame_height_px``. ``prompt_text`` replaces the prompt of ``prompt_variant``. Frames are brought
     within the pixel budget of the model here, in numbers of ``preprocess_dtype``, unless
-    ``model_does_preprocess``; what is handed on is 8-bit either way.
+    ``model_does_preprocess``; what is handed on is 8-bit either way. Without ``generate_previews`` windows
+    have no MP4, and a ``PreviewStage`` is refused.
     """
 
     name: ClassVar[str] = "windows"
@@ -54,6 +55,11 @@ class CaptionPreparationStage(WindowStage):
     def places_digest(self) -> str:
         """See ``WindowStage``."""
         return self.digest()
+
+    @property
+    def allows_previews(self) -> bool:
+        """See ``WindowStage``."""
+        return self.generate_previews
 
     @property
     def prompt(self) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 import pyarrow as pa
 from pydantic import Field, model_validator
@@ -39,6 +39,9 @@ FIELDS_DOC = (
 )
 CROP_COLUMNS = ("crop_x", "crop_y", "crop_width", "crop_height")
 
+
+SUPPORTED_ENCODERS = get_args(EncoderName)
+"""What ``ClipTranscodingStage`` takes; ``smart`` and ``copy`` encode little or nothing."""
 
 MAX_OVERLAP = 1000
 """Most clips that one picture may be in."""
@@ -121,8 +124,8 @@ class ClipTranscodingStage(EncoderStage):
     the minimum clip length after it, is cut as ``smart`` does, with ``mode_reason``. ``preset`` and
     ``quality`` (0..51, less is better) are x264's for every encoder, which gets its own words for them;
     ``libopenh264`` has no presets. ``use_input_bit_rate`` or ``bit_rate_k`` (1024 bits a second) replace the
-    quality. ``use_hwaccel`` decodes on the GPU too. ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s
-    by default).
+    quality. ``use_hwaccel`` decodes on the GPU too; ``nb_streams_per_gpu`` workers share one.
+    ``num_clips_per_chunk`` clips of 8 s are one chunk (256 s by default).
 
     For training: ``crop_letterbox`` takes black bars off, ``max_height`` (pixels) scales down,
     ``multiple_of`` (pixels, even) keeps the middle that is one in both directions, ``target_fps`` puts frames
@@ -164,7 +167,7 @@ class ClipTranscodingStage(EncoderStage):
     encoder: EncoderName = DEFAULT_ENCODER
     encoder_threads: int = Field(default=1, ge=1, le=64)  # part of the result: x264's bytes depend on it
     encode_batch_size: Annotated[int, Field(ge=1), SPEED] = 16
-    nb_streams_per_gpu: Annotated[int, Field(ge=1), IGNORED] = 3
+    nb_streams_per_gpu: Annotated[int, Field(ge=1), SPEED] = 3
     use_hwaccel: Annotated[bool, SPEED] = False
     use_input_bit_rate: bool = False
     bit_rate_k: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -186,8 +189,9 @@ class ClipTranscodingStage(EncoderStage):
         return Reads(source=True)
 
     def resources(self) -> Resources:
-        """Returns the cores of one worker."""
-        return Resources(cpus=self.num_cpus_per_worker, batch_items=self.encode_batch_size)
+        """Returns the cores of one worker, and its part of a GPU that encodes."""
+        gpus = 1 / self.nb_streams_per_gpu if self.encoder == "h264_nvenc" else 0.0
+        return Resources(cpus=self.num_cpus_per_worker, gpus=gpus, batch_items=self.encode_batch_size)
 
     def options(self) -> EncodeOptions:
         """Returns how clips are encoded."""

@@ -4,16 +4,17 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 from pydantic import Field, field_validator
 
 from clipmill.media.encode.jpeg import frame_jpeg
+from clipmill.models.preprocessing.pixels import resized
 from clipmill.records import VideoFacts
 from clipmill.stages.base import (
-    IGNORED,
     Artifact,
     Batch,
     Column,
@@ -23,6 +24,7 @@ from clipmill.stages.base import (
     Item,
     Reads,
     Resources,
+    RunView,
     SampleRate,
     Stage,
     StageContext,
@@ -82,6 +84,19 @@ class FrameSampling(Stage, abstract=True):
     extract_purposes: list[FramePurpose] = Field(default_factory=list[FramePurpose])
     target_fps: list[SampleRate] = Field(default_factory=list[float])
     target_height_px: int = Field(default=240, ge=16, le=4320)
+    target_res: list[int] | None = None
+
+    @field_validator("target_res", mode="before")
+    @classmethod
+    def _negative_is_no_choice(cls, chosen: object) -> object:
+        return None if isinstance(chosen, Sequence) and list(chosen) == [-1, -1] else chosen
+
+    @field_validator("target_res")
+    @classmethod
+    def _height_and_width(cls, chosen: list[int] | None) -> list[int] | None:
+        if chosen is not None and not (len(chosen) == 2 and all(16 <= side <= 4320 for side in chosen)):
+            raise ValueError(f"target_res is [height, width], each from 16 to 4320, or null; got {chosen}")
+        return chosen
 
     @field_validator("extract_purposes", "target_fps", mode="before")
     @classmethod
@@ -104,8 +119,17 @@ class FrameSampling(Stage, abstract=True):
     @property
     def sampled(self) -> tuple[Frames, ...]:
         """Frames at each of the rates."""
-        height_px = max(LEAST_HEIGHT_PX, self.target_height_px)
+        height_px = max(LEAST_HEIGHT_PX, self.height_px)
         return tuple(Frames(rate(fps), height_px) for fps in self.rates_fps)
+
+    @property
+    def height_px(self) -> int:
+        """The most lines that a frame has."""
+        return self.target_res[0] if self.target_res else self.target_height_px
+
+    def shaped(self, frames: np.ndarray) -> np.ndarray:
+        """Returns frames uint8 ``(T, h, w, 3)`` at ``target_res``, or as they are without one."""
+        return at_size(frames, self.target_res)
 
     def _reads_of(self, sampled: Sequence[Frames]) -> Reads:
         return Reads(frames=sampled[0], more_frames=tuple(sampled[1:])) if sampled else Reads()
@@ -136,7 +160,9 @@ class WholeVideoFramesStage(FrameSampling):
 class ClipFrameExtractionStage(FrameSampling):
     """Samples frames on a fixed time grid, resized once to ``target_height_px`` (never enlarged).
 
-    ``target_fps`` overrides the rates of ``extract_purposes``; with neither, 2 frames a second. ``target``
+    ``target_res`` (height, width) brings them to exactly that size instead, and the stages of aesthetics and
+    of learned embeddings look at frames of that size too. ``target_fps`` overrides the rates of
+    ``extract_purposes``; with neither, 2 frames a second. ``target``
     says whether the frames of clips or of the whole video are kept; ``write`` stores them as JPEG under
     ``frames/``.
     """
@@ -151,7 +177,6 @@ class ClipFrameExtractionStage(FrameSampling):
     target: Literal["clips", "videos"] = "clips"
     write: bool = False
     num_cpus: Cpus = 3.0
-    target_res: Annotated[list[int] | None, IGNORED] = None
 
     @property
     def writes_clips(self) -> bool:
@@ -207,8 +232,8 @@ class ClipFrameWriter:
         )
 
     def _put(self, clip_id: str, signature: str, frames: np.ndarray) -> int:
-        for index, frame in enumerate(frames):
-            jpeg = frame_jpeg(frame, height_px=self._stage.target_height_px)
+        for index, frame in enumerate(self._stage.shaped(frames)):
+            jpeg = frame_jpeg(frame, height_px=self._stage.height_px)
             self._context.put("frame", clip_id, jpeg, signature=signature, index=index)
         return len(frames)
 
@@ -233,8 +258,8 @@ class VideoFrameWriter:
     def feed(self, part: VideoPart) -> None:
         """Takes the next frames of each rate, in the order of ``reads()``."""
         for fps, sequence, samples in zip(self._stage.rates_fps, self._sequences, part.frames, strict=True):
-            for frame in samples.frames:
-                jpeg = frame_jpeg(frame, height_px=self._stage.target_height_px)
+            for frame in self._stage.shaped(samples.frames):
+                jpeg = frame_jpeg(frame, height_px=self._stage.height_px)
                 if FrameExtractionPolicy.SEQUENCE in self._stage.extraction_policies:
                     self._put(FrameExtractionPolicy.SEQUENCE, fps, sequence.num_frames, jpeg)
                 sequence.append(jpeg)
@@ -270,6 +295,20 @@ class _Sequence:
         self.num_frames += 1
         if self.num_frames - len(self._later) < self.num_frames // 2:
             self._later.popleft()
+
+
+def target_res_of(run: RunView) -> list[int] | None:
+    """Returns the size of the frames of a run, where one is asked for."""
+    frames = run.find(ClipFrameExtractionStage)
+    return frames.target_res if frames else None
+
+
+def at_size(frames: np.ndarray, size: Sequence[int] | None) -> np.ndarray:
+    """Returns frames uint8 ``(T, h, w, 3)`` at ``size`` (height, width), bicubic; None keeps theirs."""
+    if size is None or len(frames) == 0:
+        return frames
+    height, width = size
+    return np.stack([resized(frame, (height, width), resample=Image.Resampling.BICUBIC) for frame in frames])
 
 
 def taken(sequence: np.ndarray, policy: FrameExtractionPolicy) -> np.ndarray:

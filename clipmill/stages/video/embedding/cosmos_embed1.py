@@ -55,7 +55,8 @@ class CosmosEmbed1EmbeddingStage(LearnedEmbedding):
     def bind(self, run: RunView) -> Self:
         """Returns this stage at the rate of the stage that makes frames. SpecError when the two differ."""
         frames = run.find(CosmosEmbed1FrameCreationStage)
-        return self.fed_by(frames) if frames else self
+        fed = self.fed_by(frames) if frames else self
+        return super(CosmosEmbed1EmbeddingStage, fed).bind(run)
 
     def fed_by(self, frames: CosmosEmbed1FrameCreationStage) -> Self:
         """Returns this stage at the rate of ``frames``. SpecError for another variant or folder."""

@@ -47,7 +47,8 @@ class InternVideo2EmbeddingStage(LearnedEmbedding):
     def bind(self, run: RunView) -> Self:
         """Returns this stage at the rate of the stage that makes frames. SpecError when the two differ."""
         frames = run.find(InternVideo2FrameCreationStage)
-        return self.fed_by(frames) if frames else self
+        fed = self.fed_by(frames) if frames else self
+        return super(InternVideo2EmbeddingStage, fed).bind(run)
 
     def fed_by(self, frames: InternVideo2FrameCreationStage) -> Self:
         """Returns this stage at the rate of ``frames``. SpecError for another folder."""

@@ -14,6 +14,7 @@ from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
 from clipmill.models.registry import model_named
 from clipmill.models.runtime.devices import Device
 from clipmill.stages.base import (
+    BOUND,
     SPEED,
     Batch,
     Column,
@@ -31,6 +32,7 @@ from clipmill.stages.base import (
 )
 from clipmill.stages.columns import CARD
 from clipmill.stages.roles import EmbedderStage
+from clipmill.stages.video.clipping.clip_frame_extraction import at_size, target_res_of
 from clipmill.stages.video.embedding.columns import ALGORITHM, EMBEDDING
 
 LearnedAlgorithm = Literal[
@@ -80,6 +82,7 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
     batch_size: Annotated[int, Field(ge=1), SPEED] = 8
     gpu_memory_gb: Annotated[float, Field(ge=0), SPEED] = 20
     device: Annotated[Device, SPEED] = "auto"
+    frame_res: Annotated[list[int] | None, BOUND] = None
 
     def model_name(self) -> LearnedAlgorithm:
         """Returns the name of the model in the table."""
@@ -127,14 +130,18 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
         return {"algorithm": self.model_name(), **shared}
 
     def bind(self, run: RunView) -> Self:
-        """Returns this stage. SpecError for a model whose own code is not allowed."""
-        del run
+        """Returns this stage at the size of frames that ``ClipFrameExtractionStage`` asks for.
+
+        SpecError for a model whose own code is not allowed.
+        """
         check_allowed(model_named(self.model_name()), self.allowed_code())
-        return self
+        size = target_res_of(run)
+        return self.bound(frame_res=size) if size else self
 
     def reads(self) -> Reads:
         """Returns the frames of which the model's are taken."""
-        return Reads(frames=Frames(rate(self.target_fps), max(_LEAST_HEIGHT_PX, self.frame_height_px)))
+        height_px = max(_LEAST_HEIGHT_PX, self.frame_height_px, *(self.frame_res or ())[:1])
+        return Reads(frames=Frames(rate(self.target_fps), height_px))
 
     def resources(self) -> Resources:
         """Returns the memory of a GPU that one worker asks for; none on a CPU."""
@@ -190,7 +197,7 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
             options = replace(options, device=context.device)
         folder = context.weights(options.algorithm)
         embedder = load_embedder(options, folder, num_threads=context.num_threads)
-        return EmbeddingWorker(embedder, tuple(self.texts_to_verify or ()), context.log)
+        return EmbeddingWorker(embedder, tuple(self.texts_to_verify or ()), context.log, self.frame_res)
 
 
 @dataclass(frozen=True)
@@ -200,10 +207,11 @@ class EmbeddingWorker:
     embedder: TextEmbedder
     texts: tuple[str, ...]
     log: logging.Logger
+    frame_res: Sequence[int] | None = None
 
     def __call__(self, batch: Batch) -> Results:
         """Returns a row for each clip; one of which the model makes no vector fails for good."""
-        embedded = self.embedder.embed(batch.frames)
+        embedded = self.embedder.embed([at_size(frames, self.frame_res) for frames in batch.frames])
         done = [index for index in range(len(batch)) if index not in embedded.errors]
         self.log.debug("%d of %d clips embedded", len(done), len(batch))
         matches = self._matches(embedded, done)

@@ -1,9 +1,9 @@
 """Aesthetic scores of clips, and the filter over them."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
 from clipmill.models.registry import model_named
 from clipmill.models.runtime.devices import Device
 from clipmill.stages.base import (
+    BOUND,
     SPEED,
     VERDICT,
     Batch,
@@ -25,6 +26,7 @@ from clipmill.stages.base import (
     Resources,
     Results,
     Rule,
+    RunView,
     SampleRate,
     Stage,
     StageContext,
@@ -32,6 +34,7 @@ from clipmill.stages.base import (
     rate,
 )
 from clipmill.stages.columns import RULE_DIGITS
+from clipmill.stages.video.clipping.clip_frame_extraction import at_size, target_res_of
 
 FRAME_HEIGHT_PX = 240
 """A little above the side of the square that CLIP looks at."""
@@ -67,6 +70,7 @@ class ClipAestheticFilterStage(Stage):
     score_only: Annotated[bool, VERDICT] = False
     device: Annotated[Device, SPEED] = "auto"
     batch_size: Annotated[int, Field(ge=1), SPEED] = 32
+    frame_res: Annotated[list[int] | None, BOUND] = None
 
     writes: ClassVar = (
         Column("aesthetic_min", pa.float64(), "score of the worst frame, about 1 to 10", table="state"),
@@ -77,9 +81,15 @@ class ClipAestheticFilterStage(Stage):
         ),
     )  # fmt: skip
 
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage at the size of frames that ``ClipFrameExtractionStage`` asks for."""
+        size = target_res_of(run)
+        return self.bound(frame_res=size) if size else self
+
     def reads(self) -> Reads:
         """Returns the frames that are scored."""
-        return Reads(frames=Frames(rate(self.target_fps), FRAME_HEIGHT_PX))
+        height_px = max(FRAME_HEIGHT_PX, *(self.frame_res or (0,))[:1])
+        return Reads(frames=Frames(rate(self.target_fps), height_px))
 
     def resources(self) -> Resources:
         """Returns the share of a GPU that one worker asks for; none on a CPU."""
@@ -127,7 +137,7 @@ class ClipAestheticFilterStage(Stage):
         device = context.device if self.device == "auto" else self.device
         options = ScorerOptions(device, self.batch_size, context.num_threads)
         scorer = load_aesthetic_scorer(options, encoder=context.weights(ENCODER), head=context.weights(HEAD))
-        return AestheticWorker(scorer, context.log)
+        return AestheticWorker(scorer, context.log, self.frame_res)
 
 
 @dataclass(frozen=True)
@@ -136,10 +146,12 @@ class AestheticWorker:
 
     scorer: AestheticScorer
     log: logging.Logger
+    frame_res: Sequence[int] | None = None
 
     def __call__(self, batch: Batch) -> Results:
         """Returns both reductions of each clip."""
-        scores = [_rounded(one) for one in self.scorer.score(batch.frames)]
+        frames = [at_size(one, self.frame_res) for one in batch.frames]
+        scores = [_rounded(one) for one in self.scorer.score(frames)]
         failed = {index: NO_SCORES for index, one in enumerate(scores) if not len(one)}
         columns = {name: [_reduced(one, reduce) for one in scores] for name, reduce in _REDUCTIONS.items()}
         for row in zip(batch.ids, *columns.values(), strict=True):

@@ -1,5 +1,6 @@
 """Which videos are read."""
 
+import logging
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -51,7 +52,8 @@ class VideoReader(ReaderStage):
 class ClientPartitioningStage(ReaderStage):
     """NeMo Curator's reader of listings: the videos below ``file_paths``, or those that a JSON list names.
 
-    ``limit`` keeps the first so many. ``VideoReaderStage`` may stand behind it.
+    ``limit`` keeps the first so many, ``file_extensions`` such as ``.mp4`` those files only.
+    ``VideoReaderStage`` may stand behind it.
     """
 
     name: ClassVar[str] = "read"
@@ -59,14 +61,17 @@ class ClientPartitioningStage(ReaderStage):
     file_paths: str = Field(min_length=1)
     input_list_json_path: str | None = Field(default=None, min_length=1)
     limit: Annotated[int | None, Field(ge=1), SPEED] = None
+    file_extensions: Annotated[list[str] | None, SPEED] = None
     files_per_partition: Annotated[int | None, IGNORED] = None
     blocksize: Annotated[int | str | None, IGNORED] = None
-    file_extensions: Annotated[list[str] | None, IGNORED] = None
     storage_options: Annotated[dict[str, str] | None, IGNORED] = None
 
     def source(self) -> SourceOptions:
         """Returns where the videos are."""
-        return SourceOptions(self.file_paths, self.input_list_json_path, self.limit, ANY_DECODER)
+        endings = tuple(ending.lower() for ending in self.file_extensions or ())
+        return SourceOptions(
+            self.file_paths, self.input_list_json_path, self.limit, ANY_DECODER, endings=endings
+        )
 
 
 class FilePartitioningStage(ClientPartitioningStage):
@@ -80,3 +85,8 @@ class VideoReaderStage(Stage):
     grain: ClassVar[Grain] = "run"
 
     input_path: Annotated[str | None, IGNORED] = None
+
+    @classmethod
+    def log(cls) -> logging.Logger:
+        """Returns the logger of the reader, which reads in its place."""
+        return ClientPartitioningStage.log()

@@ -1,10 +1,11 @@
 """Animated previews of windows."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import pyarrow as pa
 from pydantic import Field
 
+from clipmill.errors import SpecError
 from clipmill.limits import LimitsSpec
 from clipmill.media.encode.preview import PreviewOptions, encode_preview, frames_of_window, preview_warnings
 from clipmill.models.captioning.answers import whole_clip
@@ -22,11 +23,13 @@ from clipmill.stages.base import (
     Reads,
     Resources,
     Results,
+    RunView,
     SampleRate,
     Stage,
     StageContext,
     rate,
 )
+from clipmill.stages.roles import WindowStage
 
 PREVIEW_S = 120.0
 """Limit for one window's preview; a slow core needs about one second."""
@@ -61,6 +64,14 @@ class PreviewStage(Stage):
     def options(self) -> PreviewOptions:
         """How previews are encoded."""
         return PreviewOptions(self.target_fps, self.target_height, self.compression_level, self.quality)
+
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage. SpecError for a run whose windows have no previews."""
+        if (windows := run.find(WindowStage)) is not None and not windows.allows_previews:
+            raise SpecError(
+                f"{type(windows).__name__} has generate_previews off: turn it on, or leave out PreviewStage"
+            )
+        return self
 
     def reads(self) -> Reads:
         """See ``Stage``."""

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.dedup.exact import ExactDuplicate, VideoRow, find_exact
-from clipmill.intake.admission import note_complete
+from clipmill.intake.complete_videos import NoteTaker, load_complete
 from clipmill.intake.known_clips import CLIPS_AT_ONCE, KnownClips
-from clipmill.intake.known_videos import load_complete, load_inspections, load_sources, make_videos
+from clipmill.intake.known_videos import load_inspections, load_sources, make_videos
 from clipmill.intake.manifests import source_of
 from clipmill.planning.missing import ClipRange
 from clipmill.planning.plan import Plan
@@ -58,13 +58,13 @@ class Collected:
     plan: Plan
     known: KnownClips
 
+    def notes(self) -> NoteTaker:
+        """Returns what notes which videos lack nothing, up to the first barrier."""
+        return NoteTaker(self.known, self.plan.up_to(0), self.output)
+
     def seen_by(self, plan: Plan) -> "Collected":
         """Returns the same for a plan of the same stages in other phases."""
         return replace(self, plan=plan, known=replace(self.known, plan=plan))
-
-    def note_complete(self, index: int, found: Collection) -> None:
-        """Notes which videos of a range lack nothing."""
-        note_complete(self.known, index, found.clips, self.output)
 
     def collections(self) -> Iterator[Collection]:
         """Yields what is known of each range."""

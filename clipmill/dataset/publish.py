@@ -112,14 +112,16 @@ def _fill(spool: Spool, known: Collected, repeats: pa.Table, guard: Guard) -> pa
     named = pa.concat_arrays([repeats[name].combine_chunks() for name in ("clip_id", "duplicate_of")])
     stopped = stopped_clips(repeats) if known.plan.num_phases > 1 else None
     passed, compared = ([pa.array([], pa.string())] for _ in range(2))
+    notes = known.notes()
     for index, collection in enumerate(known.collections()):
         tables = assemble_range(collection, stopped=stopped)
         kept = kept_ids(tables)
         guard.clips(collection, kept)
-        known.note_complete(index, collection)
+        notes.look_at(index, collection.clips)
         passed.append(kept.filter(arrow.is_in(kept, named)))
         compared.append(tables.compared.filter(arrow.is_in(tables.compared, named)))
         spool.append(tables, num_found=len(collection.sources))
+    notes.finish()
     return usable(repeats, pa.concat_arrays(passed), pa.concat_arrays(compared))
 
 

@@ -4,7 +4,7 @@ Nothing else says that a video is complete. A run that was killed, a new stage, 
 file all show as rows that are missing. Memory is that of a range of videos, whatever their number.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -13,18 +13,15 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.engine.work import Work
+from clipmill.intake.complete_videos import NoteTaker, drop_complete
 from clipmill.intake.copies import verify_copies
 from clipmill.intake.inspection import facts_of
-from clipmill.intake.known_clips import KnownClips, Lacking
-from clipmill.intake.known_videos import (
-    drop_complete,
-    load_inspections,
-    load_sources,
-    make_videos,
-)
+from clipmill.intake.known_clips import KnownClips
+from clipmill.intake.known_videos import load_inspections, load_sources, make_videos
+from clipmill.intake.lacking import Lacking, lacking_of
 from clipmill.intake.manifests import Sources, get_work, put_sources, source_of, work_spool
 from clipmill.planning.judgement import RETRYABLE
-from clipmill.planning.missing import ClipBlock, ClipRange, keys_by_clip
+from clipmill.planning.missing import ClipBlock, keys_by_clip
 from clipmill.planning.plan import Plan
 from clipmill.records import Inspection, SourceFile
 from clipmill.state import completeness
@@ -38,7 +35,6 @@ from clipmill.storage.source_columns import SourceColumns
 Row = Mapping[str, object]
 
 _VIDEOS_AT_ONCE = 2_000
-_UNNOTED = "id NOT IN (SELECT id FROM complete)"
 
 
 def admit(
@@ -93,28 +89,32 @@ def missing_work(
             load_inspections(database, plan, output)
         make_videos(database)
         is_noted = passed is None and completeness.can_be_noted(plan)
-        is_short = is_noted and drop_complete(database, plan, output)
+        parts = drop_complete(database, plan, output) if is_noted else {}
         if not database.number("SELECT count(*) FROM videos"):
             return
-        known = KnownClips(database, plan)
+        known = KnownClips(database, plan, parts={**parts})
         is_whole = known.load(output)
-        if is_whole or not is_short:
-            yield from _work_of_videos(known, output, passed)
+        if is_whole or not parts:
+            yield from _work_of_videos(known, NoteTaker(known, plan, output) if is_noted else None, passed)
             return
     # A part was damaged that rows of other videos may have been in: they are looked at too.
     yield from missing_work(sources, plan, output, passed=passed)
 
 
-def _work_of_videos(known: KnownClips, output: str, passed: frozenset[str] | None) -> Iterator[Work]:
-    plan = known.plan
+def _work_of_videos(
+    known: KnownClips, notes: NoteTaker | None, passed: frozenset[str] | None
+) -> Iterator[Work]:
     for index in range(len(known.ranges)):
-        found = known.lacking(index, plan, known.clips(index), passed)
+        clips = known.clips(index)
+        found = lacking_of(known, index, known.plan, clips, passed)
         lacking = set[int]()
         for place, item in _work_of_range(known, index, found):
             lacking.add(place)
             yield item
-        if passed is None and completeness.can_be_noted(plan):
-            _note_complete(known, index, plan, output, lacking)
+        if notes:
+            notes.add(index, lacking, clips)
+    if notes:
+        notes.finish()
 
 
 def _work_of_range(known: KnownClips, index: int, lacking: Lacking) -> Iterator[tuple[int, Work]]:
@@ -173,23 +173,6 @@ def _with_values(item: Work, plan: Plan, sources: SourceColumns | None) -> Work:
     if sources is None or not names:
         return item
     return replace(item, source_values=sources.values_of(item.source.uri, sorted(names)))
-
-
-def note_complete(known: KnownClips, index: int, clips: ClipRange, output: str) -> None:
-    """Notes the videos of a range that lack nothing, so that the next admission looks at the others only.
-
-    ``clips`` are those of the range. Barriers decide about later phases of a plan: they are not looked at.
-    """
-    plan = known.plan.up_to(0)
-    if completeness.can_be_noted(plan) and len(known.videos(index, _UNNOTED)):
-        _note_complete(known, index, plan, output, known.lacking(index, plan, clips, None).places)
-
-
-def _note_complete(known: KnownClips, index: int, plan: Plan, output: str, lacking: Collection[int]) -> None:
-    rows = known.videos(index, _UNNOTED)
-    is_complete = ~np.isin(np.asarray(rows["place"]), list(lacking))
-    ids = rows["video_id"].combine_chunks().filter(pa.array(is_complete))
-    completeness.note_complete(plan, output, ids)
 
 
 def first_work(inspections: Iterable[Inspection], plan: Plan) -> list[Work]:

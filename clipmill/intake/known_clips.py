@@ -4,34 +4,34 @@ The rows of a stage are read once, whatever the number of ranges: they go into f
 each range, with the places of their clips.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clipmill import arrow
-from clipmill.planning.judgement import RETRYABLE
-from clipmill.planning.missing import ClipBlock, ClipRange, Windows, lacks_of
+from clipmill.intake.range_files import PLACE, RANGE, best_of, read, row_of_places, written, written_fields
+from clipmill.planning.missing import ClipRange, Windows
 from clipmill.planning.nodes import SOURCE, Node
 from clipmill.planning.plan import Plan
-from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state.database import RANK, Database, case_of
 from clipmill.state.ids import key_of
+from clipmill.state.part_set import PartSet
 from clipmill.state.schema import SPLIT_STATE, columns_for, schema_of
 from clipmill.state.splits import LISTS, clips_of
 from clipmill.state.store import ResultStore
-from clipmill.state.winners import RANKS, codes_of, ranks_of
+from clipmill.state.winners import RANKS
 from clipmill.storage.source_columns import SourceColumns, values_mark
 
 CLIPS_AT_ONCE = 100_000
 CLIPS_PER_VIDEO = 10
 """A video without clips counts as so many: its facts take memory too."""
+SPLIT_COLUMNS = ("reason", "repaired_times", "is_partial", "oddities")
+"""Columns of a split, beside its clips, that say what is to do for a video."""
 _DONE = RANKS["final"]
-_PLACE, _RANGE = "clipmill place", "clipmill_range"
 _TRAITS = "coalesce(s.traits, '')"
 
 
@@ -43,33 +43,39 @@ class KnownClips:
     ``video_id`` of videos, in the order of the ranges, and ``is_first``: of several places of one id the one
     that its clips belong to. ``uris`` is a query for ``place`` and ``uri``. ``columns`` are those of the
     split beside its clips. ``publishes`` reads what is published of a stage, not only what decides what is
-    missing.
+    missing. ``parts`` are those of a stage, by its key, where not all that count are to be read; in the end,
+    those that were.
     """
 
     database: Database
     plan: Plan
     of: str = "SELECT place, id, video_id, true AS is_first FROM videos"
     uris: str = "SELECT v.place, s.uri FROM videos v JOIN sources s ON s.place = v.source"
-    columns: Sequence[str] = ("reason", "repaired_times", "is_partial", "oddities")
+    columns: Sequence[str] = SPLIT_COLUMNS
     publishes: bool = False
     clips_per_range: int = 0
+    parts: dict[str, PartSet] = field(default_factory=dict[str, PartSet])
 
     def load(self, output: str) -> bool:
         """Reads the rows, each part once; damaged parts are set aside. Returns False if there was one."""
         is_whole = self._load_splits(output)
         self._load_marks()
         for node in self.plan.rowed:
-            parts, schema = ResultStore(output).parts(node.key, node.digest), self._schema(node)
+            parts, schema = self._parts(node, output), self._schema(node)
             if node.stage.grain == "video":
                 where = f"id IN (SELECT id FROM ({self.of}))"
                 names = ", ".join(f'"{name}"' for name in schema.names)
                 left = self.database.load(self._table(node), parts, select=names, where=where, schema=schema)
             else:
                 left = self.database.spread(
-                    self._folder(node.key), parts, query=self._query(node), by=_RANGE, schema=schema
+                    self._folder(node.key), parts, query=self._query(node), by=RANGE, schema=schema
                 )
             is_whole &= left is parts
+            self.parts[node.key] = left
         return is_whole
+
+    def _parts(self, node: Node, output: str) -> PartSet:
+        return self.parts.get(node.key) or ResultStore(output).parts(node.key, node.digest)
 
     @cached_property
     def sources(self) -> SourceColumns | None:
@@ -90,8 +96,8 @@ class KnownClips:
         """
         names = dict.fromkeys(["outcome", "run_id", *(columns or self._split_columns)])
         schema = pa.schema([SPLIT_STATE.field(name) for name in names])
-        rows = self._read(self.plan.extractor.key, index, schema)
-        rows = rows.take(pa.array(_best(rows, np.asarray(rows[_PLACE])))).sort_by(_PLACE)
+        rows = read(self._folder(self.plan.extractor.key), index, schema)
+        rows = rows.take(pa.array(best_of(rows, np.asarray(rows[PLACE])))).sort_by(PLACE)
         return rows.rename_columns(["place", *schema.names])
 
     def clips(self, index: int) -> ClipRange:
@@ -123,10 +129,7 @@ class KnownClips:
                     f"WHERE g.range = {index} AND r.effects = {self._expected(node, _TRAITS)}"
                 )
                 places = np.asarray(rows["place"]) - first
-                row_of = np.full(num_videos, -1)
-                best = _best(rows, places)
-                row_of[places[best]] = best
-                taken = rows.take(pa.array(row_of, pa.int64(), mask=row_of < 0))
+                taken = rows.take(row_of_places(rows, places, num_videos))
                 found[node.key] = taken.select(self._schema(node).names).cast(self._schema(node))
         return found
 
@@ -155,15 +158,17 @@ class KnownClips:
                 )
 
     def _load_splits(self, output: str) -> bool:
-        """Makes the tables ``ranges`` and ``clips``, and spreads the splits over the ranges."""
+        """Makes the tables ``ranges`` and ``clips``, and spreads the splits over the ranges.
+
+        The table ``splits`` has those of other videos too.
+        """
         extractor, database = self.plan.extractor, self.database
-        parts = ResultStore(output).parts(extractor.key, extractor.digest)
+        parts = self._parts(extractor, output)
         light = "".join(f", {_split_value(name)}" for name in self._split_columns if name not in LISTS)
         left = database.load(
             "splits",
             parts,
             select=f"id, effects{light}, len(clips) AS num_clips",
-            where=f"id IN (SELECT id FROM ({self.of}))",
             schema=SPLIT_STATE,
         )
         expected = self._expected(extractor, "coalesce(traits, '')")
@@ -179,13 +184,14 @@ class KnownClips:
             self._folder(extractor.key),
             left,
             query=lambda rows: (
-                f'SELECT r.range AS {_RANGE}, r.place AS "{_PLACE}"{light}{lists} '
+                f'SELECT r.range AS {RANGE}, r.place AS "{PLACE}"{light}{lists} '
                 f"FROM ({rows}) s JOIN ranges r USING (id) WHERE s.effects = {expected}"
             ),
-            by=_RANGE,
+            by=RANGE,
             schema=SPLIT_STATE,
         )
         self._make_clips()
+        self.parts[extractor.key] = left
         return left is parts
 
     def _make_ranges(self) -> None:
@@ -226,31 +232,14 @@ class KnownClips:
     def _split_columns(self) -> list[str]:
         return list(dict.fromkeys(["outcome", "run_id", "traits", *self.columns, "clips"]))
 
-    def lacking(self, index: int, plan: Plan, clips: ClipRange, passed: frozenset[str] | None) -> "Lacking":
-        """Returns what the videos of a range, whose ``clips`` these are, lack of a plan of one phase."""
-        block = clips.block(plan, passed)
-        lacks = lacks_of(plan, block)
-        is_open = np.logical_or.reduce([*lacks.values(), np.zeros(len(block), bool)])
-        whole = [node for node in plan.running if node.stage.grain == "video"]
-        of_videos = {node.key: self._videos_without(node, index) for node in whole}
-        unsplit = frozenset[int]()
-        if plan.phase == 0:
-            split = f"SELECT id FROM splits WHERE outcome IS NOT NULL AND outcome <> '{RETRYABLE}'"
-            unsplit = self._places(index, f"id NOT IN ({split})")
-        places = unsplit.union(np.unique(block.videos[is_open]).tolist(), *of_videos.values())
-        return Lacking(block, lacks, of_videos, sorted(places))
-
-    def _videos_without(self, node: Node, index: int) -> frozenset[int]:
+    def videos_without(self, node: Node, index: int) -> pa.Table:
+        """Returns ``videos`` of a range that a stage of whole videos is not done with."""
         expected = self._expected(node, _TRAITS)
         done = (
             f"SELECT id FROM (SELECT id, effects FROM {self._table(node)} WHERE {RANK} <= {_DONE}) r "
             f"LEFT JOIN (SELECT id, traits FROM splits) s USING (id) WHERE r.effects = {expected}"
         )
-        return self._places(index, f"id NOT IN ({done})")
-
-    def _places(self, index: int, where: str) -> frozenset[int]:
-        """The places of the videos of a range for which an expression holds."""
-        return frozenset(self.videos(index, where)["place"].to_pylist())
+        return self.videos(index, f"id NOT IN ({done})")
 
     def videos(self, index: int, where: str = "true") -> pa.Table:
         """Returns ``place`` and ``video_id`` of the videos of a range for which an expression holds."""
@@ -276,32 +265,29 @@ class KnownClips:
         if node.source_columns:
             marks = f"LEFT JOIN marks m ON m.video = c.video AND m.key = '{node.key}' "
             expected = f"trim({expected} || ' ' || coalesce(m.mark, ''))"
-        names = "".join(f', r."{field.name}"' for field in self._rest(node))
+        names = "".join(f", {written(field)}" for field in self._rest(node))
         return lambda rows: (
-            f'SELECT c.range AS {_RANGE}, c.place AS "{_PLACE}"{names} '
+            f'SELECT c.range AS {RANGE}, c.place AS "{PLACE}"{names} '
             f"FROM ({rows}) r JOIN clips c ON r.{owner} = c.id {marks}WHERE r.effects = {expected}"
         )
 
     def _rest(self, node: Node) -> list[pa.Field]:
-        return [field for field in self._schema(node) if field.name not in ("id", "clip_id")]
+        return written_fields(self._schema(node), has_effects=bool(node.effects))
 
     def _rows(self, node: Node, index: int, found: ClipRange) -> pa.Table:
         """Returns a stage's rows, one for each clip or window of a range, null where it has none."""
-        rows = self._read(node.key, index, pa.schema(self._rest(node)))
-        places, ids = np.asarray(rows[_PLACE]), found.ids
+        rows = read(self._folder(node.key), index, pa.schema(self._rest(node)))
+        places, ids = np.asarray(rows[PLACE]), found.ids
         num = len(ids)
         if node.stage.grain == "window":
             frames = (np.asarray(rows[name]) for name in ("start_frame", "end_frame"))
             places, num = found.windows.places_of(places, *frames), len(found.windows.owners)
             rows, places = rows.filter(pa.array(places >= 0)), places[places >= 0]
             ids = ids.take(pa.array(found.windows.owners))
-        row_of = np.full(num, -1)
-        best = _best(rows, places)
-        row_of[places[best]] = best
-        there = pa.array(row_of >= 0)
-        taken = rows.drop_columns([_PLACE]).take(pa.array(row_of, pa.int64(), mask=row_of < 0))
+        row_of = row_of_places(rows, places, num)
+        taken = rows.drop_columns([PLACE]).take(row_of)
         name = "clip_id" if node.stage.grain == "window" else "id"
-        return taken.append_column(name, arrow.if_else(there, ids, pa.scalar(None, pa.string())))
+        return taken.append_column(name, arrow.if_else(row_of.is_valid(), ids, pa.scalar(None, pa.string())))
 
     def _expected(self, node: Node, traits: str) -> str:
         """Returns the expression for the effects that a row of a stage must have, by its video's traits."""
@@ -314,46 +300,7 @@ class KnownClips:
         rows = self.database.rows("SELECT DISTINCT coalesce(traits, '') AS traits FROM splits")
         return rows["traits"].to_pylist()
 
-    def _read(self, key: str, index: int, schema: pa.Schema) -> pa.Table:
-        """Returns the rows of a stage that were spread to a range, with the places of their clips."""
-        schema = pa.schema([pa.field(_PLACE, pa.int64()), *schema])
-        tables = [schema.empty_table()]
-        for path in sorted(self._folder(key).glob(f"*/{_RANGE}={index}/*.parquet")):
-            rows = pq.ParquetFile(path).read(columns=schema.names)
-            columns = [_cast(rows[field.name], field.type) for field in schema]
-            tables.append(pa.Table.from_arrays(columns, schema=schema))
-        return pa.concat_tables(tables).combine_chunks()
-
-
-@dataclass(frozen=True)
-class Lacking:
-    """What the videos of a range lack: ``places`` are those that lack anything.
-
-    ``clips`` maps the key of a stage to bool ``(N,)`` for the clips of ``block``, ``videos`` the key of a
-    stage of whole videos to their places.
-    """
-
-    block: ClipBlock
-    clips: Mapping[str, np.ndarray]
-    videos: Mapping[str, frozenset[int]]
-    places: Sequence[int]
-
-
-def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | pa.Array:
-    """Returns a column in its type; one that no part of a batch had was written as numbers, all null."""
-    return pa.nulls(len(column), kind) if column.null_count == len(column) else column.cast(kind)
-
 
 def _split_value(name: str) -> str:
     """Returns the expression for a column of a split; no traits are an empty text."""
     return "coalesce(traits, '') AS traits" if name == "traits" else f'"{name}"'
-
-
-def _best(rows: pa.Table, places: np.ndarray) -> np.ndarray:
-    """Returns the row of each place that counts."""
-    if not len(rows) or np.bincount(places).max() == 1:
-        return np.arange(len(rows))
-    runs = codes_of(rows["run_id"])
-    is_newest = SEEN_CLIPS in rows.column_names
-    order = np.lexsort((-runs if is_newest else runs, ranks_of(rows), places))
-    return order[np.concatenate([[True], np.diff(places[order]) != 0])]

@@ -9,10 +9,8 @@ from clipmill import identity
 from clipmill.intake.manifests import source_line
 from clipmill.planning.plan import Plan, inspect_digest
 from clipmill.records import SourceFile
-from clipmill.state import completeness
 from clipmill.state.database import Database
 from clipmill.state.ids import key_of
-from clipmill.state.part_set import parts_of
 from clipmill.state.schema import INSPECT, INSPECT_STATE, OUTCOME, VERIFY, VERIFY_STATE, verify_digest
 from clipmill.state.store import ResultStore
 
@@ -94,31 +92,6 @@ def make_videos(database: Database) -> None:
         f"WHERE i.outcome = 'result' "
         f"QUALIFY row_number() OVER (PARTITION BY {resolved} ORDER BY {order}) = 1)"
     )
-
-
-def load_complete(database: Database, plan: Plan, output: str) -> bool:
-    """Makes the table ``complete``: the videos that were noted; returns False where there are none."""
-    parts = parts_of(completeness.notes_folder(plan, output))
-    schema = pa.schema([OUTCOME.field(name) for name in ("id", "outcome", "run_id")])
-    database.load("complete", parts, select="id", schema=schema)
-    return bool(parts.live)
-
-
-def drop_complete(database: Database, plan: Plan, output: str) -> bool:
-    """Takes the videos that lack nothing out of ``videos``; returns False where none were noted.
-
-    Before notes are believed, the ends of all parts of the plan are read: one that is cut off ends all notes.
-    """
-    if not load_complete(database, plan, output):
-        return False
-    state = ResultStore(output)
-    for node in (plan.extractor, *plan.rowed):
-        found = state.parts(node.key, node.digest)
-        if found.checked() is not found:
-            database.run("DELETE FROM complete")
-            return False
-    database.run("DELETE FROM videos WHERE id IN (SELECT id FROM complete)")
-    return True
 
 
 def _resolve(database: Database) -> None:

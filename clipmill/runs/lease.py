@@ -13,7 +13,7 @@ from clipmill.errors import Fenced, OutputBusy, OutputError, StoreError
 from clipmill.runs.folders import check_first_use, warn_of_others
 from clipmill.runs.lease_file import RENEWALS_PER_TERM, LeaseRecord, change, now, read_lease
 from clipmill.runs.process_name import this_process
-from clipmill.runs.run_id import new_run_id, started_at
+from clipmill.runs.run_id import later_run_id, new_run_id, started_at
 from clipmill.storage import conditional, store
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,8 @@ def take(output: str, run_id: str, *, term_s: float = TERM_S, owner: str = "", p
     """Takes the output for a run; returns its lease, which stands for ``term_s`` without being renewed.
 
     A lease that stands for the same ``owner`` is entered again, under the id of the run that took it. That of
-    a ``process`` of this machine that is gone is taken over at once.
+    a ``process`` of this machine that is gone is taken over at once. The id of a new run is later than that
+    of the last one, also where the clock went backward.
     OutputBusy where another run holds the output; OutputError where nothing can be written, or where the
     store cannot keep two writers apart and a run that was there before has not ended.
     """
@@ -120,10 +121,11 @@ def take(output: str, run_id: str, *, term_s: float = TERM_S, owner: str = "", p
             warn_of_others(output)
         else:
             check_free(output, record)
+        new = later_run_id(run_id, record.started_at) if record else run_id
         return LeaseRecord(
-            run_id=run_id,
+            run_id=new,
             host=platform.node(),
-            started_at=started_at(run_id),
+            started_at=started_at(new),
             epoch=record.epoch + 1 if record else 1,
             term_s=term_s,
             expires_at=now() + timedelta(seconds=term_s),

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _RUN_ID = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{8}")
@@ -11,6 +11,16 @@ _RUN_ID = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{8}")
 def new_run_id() -> str:
     """Returns an id that sorts behind those of earlier runs, as ``20261129T210000.123456Z-1f2e3d4c``."""
     return f"{datetime.now(UTC):{_TIME}}-{secrets.token_hex(4)}"
+
+
+def later_run_id(run_id: str, before: datetime) -> str:
+    """Returns the id, with the next time behind ``before`` where the clock went backward since.
+
+    Rows of the state go by the order of runs: what a later run made again must not count as older.
+    """
+    if started_at(run_id) > before:
+        return run_id
+    return f"{before + timedelta(microseconds=1):{_TIME}}-{run_id.rpartition('-')[2]}"
 
 
 def started_at(run_id: str) -> datetime:

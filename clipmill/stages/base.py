@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar, cast, get_ar
 import pyarrow as pa
 
 from clipmill.records import ClipSpan, FrameSpan
-from clipmill.stages.columns import Artifact, Column, Rule
+from clipmill.stages.columns import IS_NAME, Artifact, Column, Rule
 from clipmill.stages.processing_stage import CompositeStage, ProcessingStage
 from clipmill.stages.reads import Effect, Frames, Measure, Motion, Reads, Sound, rate
 from clipmill.stages.resources import Resources
@@ -269,9 +269,16 @@ def _check_class(cls: type[Stage]) -> None:
             raise TypeError(f"{cls.__name__}.{attribute} is {value!r}: take {' or '.join(known)}")
     if not isinstance(cast(object, cls.version), int):
         raise TypeError(f"{cls.__name__}.version is {cls.version!r}: take a whole number")
+    _check_writes(cls)
+
+
+def _check_writes(cls: type[Stage]) -> None:
     if cls.grain == "run" and cls.writes:
         raise TypeError(f'{cls.__name__} is of the grain run and writes columns: take the grain "clip"')
     names = [column.name.lower() for column in cls.writes]
+    if wrong := [name for name in names if not IS_NAME.fullmatch(name)]:
+        what = "take a letter, then letters, digits and _, 64 at most"
+        raise TypeError(f"{cls.__name__} writes {wrong[0]!r}, which is no name of a column: {what}")
     if twice := {name for name in names if names.count(name) > 1}:
         raise TypeError(f"{cls.__name__} writes column {min(twice)} twice; capitals make no other name")
 

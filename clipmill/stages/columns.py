@@ -92,10 +92,6 @@ class Column:
     high: float | None = None
 
     def __post_init__(self) -> None:
-        if not IS_NAME.fullmatch(self.name):
-            raise ValueError(
-                f"{self.name!r} is no name of a column: take a letter, then letters, digits and _"
-            )
         if not isinstance(self.type, pa.DataType):
             raise ValueError(f"column {self.name} has the type {self.type!r}: take one of Arrow's")
         if self.role and self.role not in ROLES:

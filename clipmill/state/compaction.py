@@ -65,8 +65,10 @@ def compact(
     ``may_delete`` is asked before parts that were replaced a day ago are deleted: another run that stands may
     still read them.
     """
-    found = store.find(layout.state_dir(output), (".parquet",))
-    folders = sorted({entry.uri.rpartition("/")[0] for entry in found})
+    root = layout.state_dir(store.normalise(output))
+    found = store.find(root, (".parquet",))
+    paths = {entry.uri.rpartition("/")[0] for entry in found}
+    folders = sorted(path for path in paths if path.removeprefix(f"{root}/").count("/") == 1)
     return [compact_folder(folder, may_delete=may_delete, target=target) for folder in folders]
 
 

@@ -2,11 +2,16 @@
 
 The index is a shortcut and never the truth. It is forgotten as a whole when failures are cleared and when a
 damaged part is set aside; the next admission looks at every clip and notes the videos again.
+
+``remainder.json`` beside the notes names parts whose rows are of noted videos or stand in copies: the next
+admission reads the copies and the parts that came later.
 """
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
 
 from clipmill import identity, layout
 from clipmill.planning.judgement import RESULT
@@ -15,11 +20,41 @@ from clipmill.planning.plan import Plan
 from clipmill.stages.process_stage import ProcessStage
 from clipmill.stages.spec import Mark
 from clipmill.state import part_file
-from clipmill.state.part_set import COMPLETE
+from clipmill.state.part_set import COMPLETE, REMAINDER, PartSet
 from clipmill.storage import store
 
 VERSION = 1
 """Raise it when a row or a rule makes other videos complete."""
+_COPIES = "rows"
+"""Folder below the notes: rows of the videos that lacked something."""
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Parts of a stage that were looked at, as the index of that ``number`` had them.
+
+    ``copy`` names the file with those of their rows that are of listed videos without a note.
+    """
+
+    number: int
+    parts: tuple[str, ...]
+    copy: str
+
+
+@dataclass(frozen=True)
+class Remainder:
+    """What is left of the parts of a plan where ``num_complete`` videos are noted.
+
+    ``stages`` maps keys to parts. ``strays`` names the file with the videos that have a split in one of the
+    parts and were neither listed nor noted: their rows are in no copy.
+    """
+
+    num_complete: int
+    stages: Mapping[str, Covered]
+    strays: str
+
+
+_JSON = TypeAdapter(Remainder)
 
 
 def can_be_noted(plan: Plan) -> bool:
@@ -62,6 +97,54 @@ def note_complete(plan: Plan, output: str, video_ids: pa.Array) -> None:
     rows = pa.table({"id": video_ids, "outcome": pa.array([RESULT] * len(video_ids))})
     name, data = part_file.named_part("videos", rows)
     store.put_bytes(layout.join(notes_folder(plan, output), name), data)
+
+
+def get_remainder(plan: Plan, output: str) -> Remainder | None:
+    """Returns what was noted beside the complete videos; None without it or where a file of it is gone."""
+    folder = notes_folder(plan, output)
+    uri = layout.join(folder, REMAINDER)
+    if not store.exists(uri):
+        return None
+    try:
+        found = _JSON.validate_json(store.read_bytes(uri))
+    except ValidationError:
+        return None
+    there = set(store.names_in(layout.join(folder, _COPIES)))
+    return found if {found.strays, *(one.copy for one in found.stages.values())} <= there else None
+
+
+def copy_as_parts(plan: Plan, output: str, name: str) -> PartSet:
+    """Returns a file of the remainder as the only part to read."""
+    folder = notes_folder(plan, output)
+    return PartSet(folder, (), stand_ins=(layout.join(folder, _COPIES, name),))
+
+
+def put_remainder(
+    plan: Plan,
+    output: str,
+    *,
+    num_complete: int,
+    parts: Mapping[str, PartSet],
+    copies: Mapping[str, pa.Table],
+    strays: pa.Table,
+) -> None:
+    """Notes what is left of the parts of the stages of ``copies``. All notes stand before it does."""
+    folder = layout.join(notes_folder(plan, output), _COPIES)
+    stages = {
+        key: Covered(parts[key].index.number, tuple(sorted(parts[key].names)), _put_copy(folder, rows))
+        for key, rows in copies.items()
+    }
+    remainder = Remainder(num_complete, stages, _put_copy(folder, strays))
+    store.put_bytes(layout.join(notes_folder(plan, output), REMAINDER), _JSON.dump_json(remainder))
+    used = {remainder.strays, *(one.copy for one in stages.values())}
+    for name in set(store.names_in(folder)) - used:
+        store.delete(layout.join(folder, name))
+
+
+def _put_copy(folder: str, rows: pa.Table) -> str:
+    name, data = part_file.named_part(_COPIES, rows)
+    store.put_bytes(layout.join(folder, name), data)
+    return name
 
 
 def _join(output: str, *names: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from weakref import WeakValueDictionary
 
 import duckdb
 import pyarrow as pa
@@ -119,10 +118,12 @@ class Database:
             except duckdb.Error as error:
                 if PREFIX in str(error):
                     raise
-                damaged = damaged_among(parts.live, _read_whole)
-                if not damaged:
+                if left := parts.without_gone():
+                    parts = left
+                elif damaged := damaged_among(parts.live, _read_whole):
+                    parts = parts.set_aside(damaged)
+                else:
                     raise StoreError(parts.folder, f"cannot be read: {str(error).splitlines()[0]}") from error
-                parts = parts.set_aside(damaged)
 
     def _add(self, parts: PartSet, schema: pa.Schema, add: Callable[[str], None]) -> None:
         self._open_store(parts.folder)
@@ -257,6 +258,7 @@ class _Engine:
             "temp_directory": str(Path(folder.path) / "spill"),
             "preserve_insertion_order": True,
             "arrow_lossless_conversion": True,
+            "force_compression": "uncompressed",  # packing takes more than writing
         }
         self.connection = duckdb.connect(config=settings)
         self.connection.execute("SET enable_progress_bar = false")
@@ -268,14 +270,18 @@ def _end(connection: duckdb.DuckDBPyConnection, folder: ScratchFolder) -> None:
     folder.close()
 
 
-_engines: WeakValueDictionary[str, _Engine] = WeakValueDictionary()
-_engines_lock = threading.Lock()
+_last_engine: weakref.ReferenceType[_Engine] | None = None
+_engine_lock = threading.Lock()
 _numbers = itertools.count()
 
 
 def _engine() -> _Engine:
-    with _engines_lock:
-        return _engines.get("") or _engines.setdefault("", _Engine())
+    """Returns the engine of this process, a new one where the last has no user any more."""
+    global _last_engine
+    with _engine_lock:
+        engine = (_last_engine and _last_engine()) or _Engine()
+        _last_engine = weakref.ref(engine)
+        return engine
 
 
 @contextmanager
@@ -296,7 +302,7 @@ def scratch_database() -> Generator[Database]:
     connection = engine.connection.cursor()
     with ScratchFolder("database") as folder:
         path = _text(str(Path(folder.path) / "rows.db"))  # tables in memory would fill the whole limit
-        connection.execute(f"ATTACH {path} AS {name}; USE {name}")
+        connection.execute(f"ATTACH {path} AS {name} (RECOVERY_MODE no_wal_writes); USE {name}")
         try:
             yield Database(connection, Path(folder.path))
         except duckdb.Error as error:

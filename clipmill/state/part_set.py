@@ -24,6 +24,8 @@ _INDEX = re.compile(r"index-(\d+)\.json")
 _TRIES = 20
 COMPLETE = "complete"
 """Folder beside the stages: videos that lack nothing."""
+REMAINDER = "remainder.json"
+"""Beside the notes of complete videos: what is believed only as long as all notes stand."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,15 @@ _JSON = TypeAdapter(PartIndex)
 
 @dataclass(frozen=True)
 class PartSet:
-    """The parts under a folder, listed once."""
+    """The parts under a folder, listed once.
+
+    ``stand_ins`` are parts elsewhere that are read in place of those named in ``covered``.
+    """
 
     folder: str
     files: tuple[store.FileEntry, ...]
+    covered: frozenset[str] = frozenset()
+    stand_ins: tuple[str, ...] = ()
 
     @cached_property
     def index(self) -> PartIndex:
@@ -59,11 +66,21 @@ class PartSet:
         return _JSON.validate_json(store.read_bytes(self.uri(f"index-{max(numbers)}.json")))
 
     @cached_property
-    def live(self) -> tuple[str, ...]:
-        """URIs of the parts that count, sorted by name."""
+    def names(self) -> frozenset[str]:
+        """Names of the parts that count."""
         unread = {*self.index.replaced, *self.index.damaged}
         found = {name for name in self._names if part_file.NAME.fullmatch(name)}
-        return tuple(self.uri(name) for name in sorted((found - unread) | set(self.index.live)))
+        return frozenset((found - unread) | (set(self.index.live) - self._deleted))
+
+    @cached_property
+    def _deleted(self) -> frozenset[str]:
+        """Names of the parts that the index has and the folder has not: they were there before the index."""
+        return frozenset(set(self.index.live).difference(self._names))
+
+    @cached_property
+    def live(self) -> tuple[str, ...]:
+        """URIs of the parts to read, sorted by name."""
+        return (*map(self.uri, sorted(self.names - self.covered)), *self.stand_ins)
 
     @cached_property
     def sizes(self) -> Mapping[str, int]:
@@ -95,25 +112,42 @@ class PartSet:
         Their rows are missing from now on: what was noted of complete videos is forgotten first.
         """
         forget_complete(self.folder.rsplit("/", 2)[0])
-        names = sorted(map(self.name, uris))
+        names = sorted(self.name(uri) for uri in uris if uri not in self.stand_ins)
         for name in names:
             logger.warning("%s: damaged, set aside; its rows are made again", self.uri(name))
-        return self.changed(
-            lambda index: replace(
-                index,
-                damaged=tuple(sorted({*index.damaged, *names})),
-                live={name: num for name, num in index.live.items() if name not in names},
+        return (
+            parts_of(self.folder)
+            if not names
+            else self.changed(
+                lambda index: replace(
+                    index,
+                    damaged=tuple(sorted({*index.damaged, *names})),
+                    live={name: num for name, num in index.live.items() if name not in names},
+                )
             )
         )
 
+    def without_gone(self) -> "PartSet | None":
+        """Lists the folder again; returns what is there if a part to read is gone, None if all are there.
+
+        Rows may be missing then: what was noted of complete videos is forgotten.
+        """
+        listed = {entry.uri for entry in parts_of(self.folder).files}
+        gone = set(self.live) - listed.union(filter(store.exists, self.stand_ins))
+        if not gone:
+            return None
+        logger.warning("%s: gone since it was listed, and %d more", min(gone), len(gone) - 1)
+        forget_complete(self.folder.rsplit("/", 2)[0])
+        return parts_of(self.folder)
+
     def checked(self) -> "PartSet":
-        """Returns the parts without those of a local disk that are empty or cut off, which are set aside.
+        """Returns the parts without those that are empty or cut off or were deleted, which are set aside.
 
         An object store has an object whole or not at all: there nothing is read.
         """
-        if not store.is_local(self.folder):
-            return self
-        damaged = [uri for uri in self.live if not part_file.has_end(uri)]
+        damaged = set(map(self.uri, self._deleted))
+        if store.is_local(self.folder):
+            damaged |= {uri for uri in map(self.uri, self.names) if not part_file.has_end(uri)}
         return self.set_aside(damaged) if damaged else self
 
     def changed(self, change: Callable[[PartIndex], PartIndex]) -> "PartSet":
@@ -137,8 +171,9 @@ def parts_of(folder: str) -> PartSet:
 
 
 def forget_complete(state_uri: str) -> None:
-    """Deletes every note of complete videos, of all plans."""
-    for entry in store.find(layout.join(state_uri, COMPLETE)):
+    """Deletes every note of complete videos, of all plans; first what relies on notes."""
+    found = store.find(layout.join(state_uri, COMPLETE))
+    for entry in sorted(found, key=lambda entry: not entry.uri.endswith(REMAINDER)):
         store.delete(entry.uri)
 
 

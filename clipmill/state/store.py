@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from clipmill import arrow, layout
+from clipmill.errors import StoreError
 from clipmill.planning.judgement import CLEARED, LOST, RESULT
 from clipmill.stages.process_stage import SEEN_CLIPS
 from clipmill.state import part_file
@@ -20,6 +21,7 @@ from clipmill.state.part_set import PartSet, forget_complete, parts_of
 from clipmill.state.schema import OUTCOME
 from clipmill.state.winners import best_rows, without_cleared
 from clipmill.storage import store
+from clipmill.storage.faults import is_missing
 
 logger = logging.getLogger(__name__)
 
@@ -204,10 +206,12 @@ def _ids_of(uri: str) -> pa.ChunkedArray:
 
 
 def _rows_of(uri: str, schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
-    """Columns of a part; none of a damaged one, which a warning names."""
+    """Columns of a part; none of one that is damaged or was deleted since, which a warning names."""
     try:
         with store.open_reader(uri) as file:
             return part_file.decode(uri, file, schema=schema, columns=list(columns))
-    except DamagedPart as error:
+    except StoreError as error:
+        if not (isinstance(error, DamagedPart) or is_missing(error)):
+            raise
         logger.warning("%s; its rows are left out", error)
         return pa.schema([schema.field(name) for name in columns]).empty_table()

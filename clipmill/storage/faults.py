@@ -66,6 +66,11 @@ def is_transient(error: Exception) -> bool:
     return not _PASSING_KINDS.isdisjoint(kind.__name__ for kind in type(error).__mro__)
 
 
+def is_missing(error: StoreError) -> bool:
+    """Whether a file was not there."""
+    return isinstance(error.__cause__, FileNotFoundError)
+
+
 def status_of(error: BaseException) -> int:
     """Returns the HTTP status behind a fault; 0 where there is none."""
     for name in ("status", "status_code", "code"):

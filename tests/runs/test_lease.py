@@ -34,6 +34,16 @@ def test_run_ids_sort_by_time_and_say_it() -> None:
     assert not is_run_id("dedup")
 
 
+def test_a_run_is_later_than_the_last_one_where_the_clock_went_backward(output: Path) -> None:
+    last = take(str(output), "20991231T235959.999999Z-1f2e3d4c")
+    last.release()
+    next_one = take(str(output), new_run_id())
+    assert next_one.run_id > last.run_id
+    assert is_run_id(next_one.run_id)
+    assert started_at(next_one.run_id).year == 2100
+    assert stands(output).run_id == next_one.run_id
+
+
 def test_a_second_run_is_refused_with_the_first_ones_name_host_and_start(output: Path) -> None:
     first = new_run_id()
     take(str(output), first)

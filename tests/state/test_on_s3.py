@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from clipmill.intake import complete_videos
 from clipmill.intake.admission import missing_work
 from clipmill.state.compaction import compact
+from clipmill.state.completeness import get_remainder
 from clipmill.state.database import scratch_database
 from clipmill.storage import store
 from tests.state.test_store import MOTION, Rows
@@ -70,13 +72,19 @@ def test_a_damaged_part_is_set_aside() -> None:
     assert rows.store.parts(rows.key, "d").index.damaged == (part.rpartition("/")[2],)
 
 
-def test_admission_finds_what_is_missing_and_notes_what_is_not(tmp_path: Path) -> None:
+def test_admission_finds_what_is_missing_and_notes_what_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(complete_videos, "MIN_PARTS", 1)
     project = RemoteProject(tmp_path)
     project.curate("a.mp4")
     (clip, _) = project.curate("b.mp4", but="quality")
     for _ in range(2):
         (item,) = missing_work(project.sources, project.plan, project.output)
         assert item.lacks[clip] == frozenset({"quality"})
+    remainder = get_remainder(project.plan, project.output)
+    assert remainder is not None
+    assert len(remainder.stages["motion"].parts) == 4
     compact(project.output)
     assert list(missing_work(project.sources, project.plan, project.output)) == [item]
     assert store.find(f"{project.output}/state/complete")

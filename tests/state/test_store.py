@@ -13,6 +13,7 @@ from clipmill import identity
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from clipmill.stages.process_stage import SEEN_CLIPS
+from clipmill.state.compaction import compact
 from clipmill.state.database import Database, scratch_database
 from clipmill.state.failures import failures
 from clipmill.state.schema import INSPECT_STATE, OUTCOME, SPLIT_STATE, light_columns, schema_of
@@ -343,3 +344,28 @@ def test_parts_that_do_not_fit_into_memory_together_are_taken_in_halves(
     assert {path.parent.name for path in paths} == {"half=false", "half=true"}
     tables = [pq.ParquetFile(path).read() for path in paths]
     assert sorted(pa.concat_tables(tables)["motion_global_mean"].to_pylist()) == [0.0, 1.0, 1.5, 2.0]
+
+
+def test_a_part_that_is_deleted_after_the_listing_is_left_out(rows: Rows) -> None:
+    for name in "abc":
+        rows.put({"id": name}, run_id=name)
+    parts = rows.store.parts("motion", "d")
+    Path(parts.live[0]).unlink()
+    with scratch_database() as database:
+        left = database.load("found", parts, select="id", schema=OUTCOME)
+        assert database.number("SELECT count(*) FROM found") == 2
+    assert left is not parts
+    assert left.live == parts.live[1:]
+
+
+def test_a_part_that_an_index_has_and_the_folder_has_not_is_set_aside(rows: Rows) -> None:
+    for name in "abc":
+        rows.put({"id": name}, run_id=name)
+    compact(rows.store.root_uri)
+    rows.put({"id": "d"}, run_id="d")
+    parts = rows.store.parts("motion", "d")
+    Path(next(uri for uri in parts.live if "compacted" in uri)).unlink()
+    assert rows.read()["id"].to_pylist() == ["d"]
+    left = rows.store.parts("motion", "d").checked()
+    assert len(left.index.damaged) == 1
+    assert left.checked() is left

@@ -343,8 +343,8 @@ def test_changes_that_are_not_kept_are_named_once(caplog: pytest.LogCaptureFixtu
         changing([chunk()])
         changing([chunk()])
     assert [record.getMessage() for record in caplog.records] == [
-        "stage change changed Clip.egomotion, Clip.extracted_frames: no later stage sees it, "
-        "and it is not written"
+        "stage change changed Clip.extracted_frames: no later stage sees it, and it is not written; "
+        "Clip.egomotion keeps bytes and arrays by name"
     ]
 
 

@@ -1,5 +1,6 @@
 """Stages that run one behind the other in one worker."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -10,12 +11,15 @@ from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.engine.runners.node_runner import NodeRunner, is_stream, open_worker
 from clipmill.engine.runners.process_runner import ProcessRunner
 from clipmill.engine.runners.stream_runner import StreamRunner
+from clipmill.errors import StoreError
 from clipmill.machine import num_cores
 from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.sandbox.runner import CODEC_RUNNER, codec_runner
 from clipmill.stages.process_stage import ProcessStage
+
+logger = logging.getLogger(__name__)
 
 Runner = NodeRunner | StreamRunner | ProcessRunner
 
@@ -69,7 +73,11 @@ class StageGroup:
             return chunk
         watch = Stopwatch(COPIES)
         rows = chunk.made.get(finds.key)
-        copies = finds(rows) if rows is not None else frozenset[str]()
+        try:
+            copies = finds(rows) if rows is not None else frozenset[str]()
+        except StoreError as error:  # none of them waits then: what is paid twice is better than lost
+            logger.warning("copies of earlier clips are not looked for: %s", error)
+            copies = frozenset[str]()
         chunk = replace(chunk, copies=copies)
         return chunk.measured(watch.lap(chunk.work.video_id, chunk.index, num_items=len(copies)))
 

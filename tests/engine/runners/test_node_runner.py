@@ -1,18 +1,21 @@
 """A stage's calls: batches over chunks, failures that cost their own item, a stage that is broken."""
 
+import logging
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.runners.context import Shared, WorkerContext
 from clipmill.engine.runners.node_runner import SYSTEMATIC_ITEMS, NodeRunner, open_worker
 from clipmill.engine.runners.stage_group import StageGroup
-from clipmill.errors import ModelUnavailable, SpecError, StageBroken
+from clipmill.errors import ModelUnavailable, SpecError, StageBroken, StoreError
 from clipmill.machine import num_cores
 from clipmill.stages.base import Batch, Failed, Resources, Results, StageContext, Worker
 from tests.support.stages.engine_stages import (
@@ -157,6 +160,36 @@ def test_a_stage_may_use_the_cores_that_it_asks_for() -> None:
         made = scorer_plan(stage)
         node = made.by_key[KEY]
         assert StageGroup([node], made).context_of(node).num_threads == threads
+
+
+class Opened(Scorer):
+    """Scores each clip."""
+
+    def open(self, context: StageContext) -> Worker:
+        return scores
+
+
+class Unreachable:
+    """Looks for copies in a store that does not answer."""
+
+    key = "embedding"
+
+    def __call__(self, rows: pa.Table) -> frozenset[str]:
+        """Raises the store's error."""
+        raise StoreError("s3://curated/dedup/known.json", "503")
+
+
+def test_no_clip_waits_where_earlier_clips_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    made = scorer_plan(Opened())
+    node = replace(made.by_key[KEY], is_late=True)
+    group = StageGroup([node], replace(made, nodes=(node,), copies=Unreachable()))
+    rows = pa.table({"id": [clip_id(0)]})
+    with caplog.at_level(logging.WARNING):
+        [done] = group([replace(chunk_of(1), made={"embedding": rows})])
+    assert (done.copies, column(done, "outcome")) == (frozenset(), ["result"])
+    assert [record.getMessage() for record in caplog.records] == [
+        "copies of earlier clips are not looked for: s3://curated/dedup/known.json: 503"
+    ]
 
 
 def test_failures_that_the_stage_names_break_nothing() -> None:

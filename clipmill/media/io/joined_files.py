@@ -7,14 +7,13 @@ and an flv end for it where their first file does. Sources: RFC 8794 (EBML), RFC
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
-import os
 from collections.abc import Callable
 
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
-from clipmill.media.io.source import CountingReader
+from clipmill.media.io.source import CountingReader, ReaderView
 
 EBML, SEGMENT, CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 VOID = b"\xec"
@@ -24,20 +23,12 @@ MAX_HEAD_BYTES = 16
 """Of an element or a box before its content, with its size."""
 
 
-class WithoutHeaders:
+class WithoutHeaders(ReaderView):
     """The bytes of a Matroska file, in which headers in mid-file are void."""
 
     def __init__(self, reader: CountingReader) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._voids: dict[int, bytes] = {}
-
-    def tell(self) -> int:
-        """Where the next read starts."""
-        return self._reader.tell()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move, as the reader does."""
-        return self._reader.seek(offset, whence)
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to ``size`` bytes."""

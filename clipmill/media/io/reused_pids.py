@@ -6,14 +6,13 @@ ISO/IEC 13818-1 (H.222.0), 2.4.3.2 (packets), 2.4.4 (program tables), annex A (t
 """
 
 import itertools
-import os
 from bisect import bisect_right, insort
 from collections.abc import Iterator, Mapping
 from functools import cache
 
 import numpy as np
 
-from clipmill.media.io.source import CountingReader
+from clipmill.media.io.source import CountingReader, ReaderView
 
 PACKET_BYTES = 188
 SYNC = 0x47
@@ -24,23 +23,15 @@ Streams = Mapping[int, int]
 """PID -> type of a stream."""
 
 
-class WithOwnPids:
+class WithOwnPids(ReaderView):
     """The bytes of a transport stream, in which a PID always has one codec."""
 
     def __init__(self, reader: CountingReader) -> None:
-        self._reader = reader
+        super().__init__(reader)
         self._pmt_pids = set[int]()
         self._types: dict[int, int] = {}
         self._own_pids: dict[tuple[int, int], int] = {}
         self._marks: list[tuple[int, tuple[tuple[int, int], ...]]] = []
-
-    def tell(self) -> int:
-        """Where the next read starts."""
-        return self._reader.tell()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """Move, as the reader does."""
-        return self._reader.seek(offset, whence)
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to ``size`` bytes."""

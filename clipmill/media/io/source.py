@@ -186,3 +186,18 @@ def open_source(source: SourceFile | str, *, max_bytes: int | None = None) -> Co
 def bytes_source(data: bytes, name: str) -> CountingReader:
     """A source that is in memory already; ``name`` is what errors call it."""
     return CountingReader(name, InMemory(data))
+
+
+class ReaderView:
+    """The bytes of a source as FFmpeg is shown them: ``read`` of a subclass changes what it must not see."""
+
+    def __init__(self, reader: CountingReader) -> None:
+        self._reader = reader
+
+    def tell(self) -> int:
+        """Where the next read starts."""
+        return self._reader.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move, as the reader does."""
+        return self._reader.seek(offset, whence)

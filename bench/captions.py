@@ -9,7 +9,7 @@ import argparse
 import json
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,8 +17,9 @@ import numpy as np
 
 from bench import machine
 from clipmill.models.captioning.base import CaptionRequest
+from clipmill.models.captioning.chat import ChatCaptioner
 from clipmill.models.captioning.frames import BUDGETS, fitted_size, resized
-from clipmill.models.captioning.open import open_captioner
+from clipmill.models.captioning.open_chat import open_model
 from clipmill.models.preprocessing.patches import video_patches
 from clipmill.models.preprocessing.pixels import Preprocessing
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
@@ -71,7 +72,7 @@ def _measure_endpoint() -> None:
     with _server() as url:
         for concurrency in (1, 8, 32):
             served = {"endpoint_url": url, "endpoint_model": "m", "endpoint_concurrency": concurrency}
-            captioner = open_captioner(CaptionGenerationStage.model_validate(served).serving())
+            captioner = _captioner(served)
             requests = _requests(24)
             asked = list(captioner.caption(requests[:2]))  # threads and imports are there
             _row(
@@ -87,9 +88,7 @@ def _measure_endpoint() -> None:
 def _measure_model(folder: str) -> None:
     for batch_size in (1, 8):
         spec = {"model": folder, "backend": "transformers", "device": "cpu", "max_output_tokens": 32}
-        captioner = open_captioner(
-            CaptionGenerationStage.model_validate({**spec, "caption_batch_size": batch_size}).serving()
-        )
+        captioner = _captioner({**spec, "caption_batch_size": batch_size})
         requests = _requests(8)
         _row(
             f"32 tokens in batches of {batch_size}",
@@ -97,6 +96,12 @@ def _measure_model(folder: str) -> None:
             lambda ask=captioner.caption, sent=requests: list(ask(sent)),
             num_windows=len(requests),
         )
+
+
+def _captioner(options: Mapping[str, object]) -> ChatCaptioner:
+    serving = CaptionGenerationStage.model_validate(options).serving()
+    opened = open_model(serving, num_threads=1)
+    return ChatCaptioner(opened.chat, model=opened.model, revision=opened.revision)
 
 
 def _row(name: str, times: int, work: Callable[[], object], *, num_windows: int = 1) -> None:

@@ -1,7 +1,7 @@
 """What is wrong with values that a user gave, in plain words and one line."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_origin
 
@@ -26,8 +26,13 @@ def nearest(word: str, words: Iterable[str]) -> str:
 def known_or_nearest(word: str, words: Iterable[str]) -> str:
     """Returns what ``nearest`` does; where no word is like it ``; there are A, B and 3 more``."""
     every = list(words)
-    more = f" and {len(every) - _SHOWN} more" if len(every) > _SHOWN else ""
-    return nearest(word, every) or f"; there are {', '.join(every[:_SHOWN])}{more}"
+    return nearest(word, every) or f"; there are {listed(every)}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Returns ``A, B and 3 more``, or ``none``."""
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    return ", ".join(words[:_SHOWN]) + more or "none"
 
 
 def faults_in_words(error: ValidationError, model: type[BaseModel]) -> str:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from clipmill.dedup.vectors import faulty_row, row_digests
 from clipmill.dedup_job.tables.fingerprint_column import SKETCH, checked, sketch_digests
 from clipmill.errors import BadEmbeddings, SourceError
+from clipmill.stages.fault_words import listed
 from clipmill.storage import store
 from clipmill.storage.faults import named_faults
 
@@ -227,7 +228,7 @@ def _columns(uri: str, names: Sequence[str]) -> tuple[str, str]:
     embedding = next((name for name in _EMBEDDING if name in names), None)
     if _ID not in names or embedding is None:
         missing = _ID if _ID not in names else " or ".join(_EMBEDDING)
-        raise BadEmbeddings(uri, f"no column {missing}, only {', '.join(names) or 'none'}")
+        raise BadEmbeddings(uri, f"no column {missing}, only {listed(names)}")
     return _ID, embedding
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipmill.errors import SpecError
+from clipmill.stages.fault_words import listed
 from clipmill.storage import store
 
 FileType = Literal["parquet", "jsonl"]
@@ -120,4 +121,4 @@ def _json_row(uri: str, number: int, line: bytes) -> dict[str, object]:
 def _check_columns(where: str, names: Mapping[str, str], there: Sequence[str]) -> None:
     for column in names.values():
         if column not in there:
-            raise SpecError(f"{posixpath.basename(where)} has no column {column}; it has {', '.join(there)}")
+            raise SpecError(f"{posixpath.basename(where)} has no column {column}; it has {listed(there)}")

@@ -134,7 +134,8 @@ def test_the_score_does_not_depend_on_the_codec(tmp_path: Path, codec: str) -> N
 
 AGREEING = {
     "H.264 superfast": H264,
-    "H.264 medium": replace(H264, options={"preset": "medium", "crf": "28"}),
+    # x264's macroblock tree by AVX-512 reads memory that was never written: without it, bytes are the same.
+    "H.264 medium": replace(H264, options={"preset": "medium", "crf": "28", "mbtree": "0"}),
     "H.264 ultrafast": replace(H264, options={"preset": "ultrafast", "crf": "18"}),
     "HEVC": HEVC,
     "VP9": VP9,

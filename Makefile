@@ -36,7 +36,7 @@ test: .venv/.ready  ## all tests but those of learned models
 
 # Not even imported: what whole runs need takes longer to import than all units to run.
 test-fast: .venv/.ready  ## unit tests, under a minute
-	@$(BIN)/python -m pytest -m unit --durations=0 --durations-min=0.5 $(addprefix --ignore=tests/,end_to_end flyte golden footage)
+	@$(BIN)/python -m pytest -n $(WORKERS) -m unit --durations=0 --durations-min=0.5 $(addprefix --ignore=tests/,end_to_end flyte golden footage)
 
 # Whole runs with real faults: killed, cut off, starved, two at once. Ordinary tests run a sample of them.
 test-faults: .venv/.ready  ## whole runs with real faults, under half an hour

@@ -237,7 +237,8 @@ class DecodeLoop:
     def _jumps(self, packet: Packet[VideoStream] | None) -> bool:
         if packet is None or packet.dts is None or self._last_dts is None:
             return False
-        return abs(packet.dts - self._last_dts) * self._seconds_per_tick[packet.stream_index] > JUMP_S
+        step_s = (packet.dts - self._last_dts) * self._seconds_per_tick[packet.stream_index]
+        return not 0 <= step_s <= JUMP_S  # packets of one recording come in the order of their decoding
 
     def _lose(self, packet: Packet[VideoStream] | None) -> None:
         if packet is not None and not packet.is_discard:

@@ -109,6 +109,49 @@ def test_sound_follows_a_clock_that_jumps_ahead(film: Film, tmp_path: Path) -> N
     assert worst_lag_s(found.read) < AUDIO_FRAME_S
 
 
+def test_a_clock_that_jumps_between_key_pictures_moves_sound_too(tmp_path: Path) -> None:
+    def ahead(packet: Packet) -> Packet:
+        if packet.pts is not None and packet.pts * packet.time_base >= Fraction(27, 10):
+            ticks = int(700 / packet.time_base)
+            packet.pts, packet.dts = packet.pts + ticks, (packet.dts or 0) + ticks
+        return packet
+
+    codecs = Codecs("libx264", "mp2", {**X264, "bf": "0"})
+    path = draw_chirp(tmp_path / "film.ts", 150, codecs=codecs, edit=ahead)
+    found = curated(path, tmp_path / "out", encoder="smart")
+    assert "timestamps jump ahead" in found.facts.repaired_times
+    assert [n for read in found.read for n in read.numbers] == list(range(150))
+    assert all(map(is_whole, found.read))
+    assert worst_lag_s(found.read) < AUDIO_FRAME_S
+
+
+def test_recordings_that_overlap_by_less_than_a_second_are_whole(film: Film, tmp_path: Path) -> None:
+    later = draw_chirp(tmp_path / "later.ts", 125, first=125, container_options={"output_ts_offset": "4.4"})
+    found = curated(join(tmp_path / "film.ts", film(".ts"), later), tmp_path / "out")
+    assert "timestamps jump back" in found.facts.repaired_times
+    assert not found.facts.partial_reason
+    assert [n for read in found.read for n in read.numbers] == list(range(250))
+
+
+def test_sound_that_outlasts_its_pictures_is_not_heard_over_the_next(film: Film, tmp_path: Path) -> None:
+    def short(packet: Packet) -> Packet | None:
+        is_late = (packet.pts or 0) * packet.time_base >= Fraction(7, 2)
+        return None if packet.stream.type == "video" and is_late else packet
+
+    first = draw_chirp(tmp_path / "short.ts", 125, edit=short)
+    found = curated(join(tmp_path / "film.ts", first, film(".ts", 125)), tmp_path / "out")
+    assert all(read.silent_s < 0.1 for read in found.read)
+    assert worst_lag_s(found.read) < 2 * AUDIO_FRAME_S
+
+
+def test_encoded_sound_of_a_matroska_clip_begins_with_its_pictures(tmp_path: Path) -> None:
+    """Its first packet primes the decoder: without it 21 ms are missing."""
+    path = draw_chirp(tmp_path / "film.mkv", 75, codecs=Codecs("ffv1", "pcm_s16le", {}))
+    found = curated(path, tmp_path / "out", encoder="copy", clip_s=3.0)
+    assert (Path(found.clips[0].path).suffix, statuses(found)) == (".mkv", ["encoded"])
+    assert min(found.read[0].heard) < 0.025
+
+
 def test_sound_of_joined_avi_files_follows_the_pictures(film: Film, tmp_path: Path) -> None:
     short = draw_chirp(tmp_path / "short.avi", 125, edit=without_sound(3.5, 9))
     path = join(tmp_path / "film.avi", short, film(".avi", 125), film(".avi", 250))

@@ -53,23 +53,6 @@ class Answer:
     text: str = ""
 
 
-@dataclass(frozen=True)
-class Span:
-    """Half-open interval ``[start_s, end_s)`` on the source timeline, in seconds."""
-
-    start_s: float
-    end_s: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start_s < self.end_s:
-            raise ValueError(f"Span needs 0 <= start_s < end_s, got {self.start_s} and {self.end_s}")
-
-    @property
-    def duration_s(self) -> float:
-        """Seconds."""
-        return self.end_s - self.start_s
-
-
 @dataclass(frozen=True, order=True)
 class FrameSpan:
     """Half-open run of frames ``[start_frame, end_frame)`` in display order."""

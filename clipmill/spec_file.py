@@ -26,11 +26,6 @@ def fields_of(text: str) -> dict[str, object]:
     return parse_groups(text, name_of(text)) if _is_inline(text) else read_groups(text, what="spec")
 
 
-def spec_of(document: str, name: str) -> CurateSpec:
-    """The spec of a YAML or JSON document; ``name`` is what errors call it."""
-    return spec_of_fields(parse_groups(document, name), name)
-
-
 def spec_of_fields(fields: dict[str, object], name: str) -> CurateSpec:
     """The spec of its groups; ``name`` is what errors call it."""
     try:

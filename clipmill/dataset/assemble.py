@@ -57,18 +57,6 @@ class Tables:
         return {name: cast(pa.Table, getattr(self, name)) for name in TABLES}
 
 
-def assemble(collection: Collection, *, duplicates: pa.Table | None = None) -> Tables:
-    """Returns the tables of a whole snapshot. ``duplicates`` are what semantic deduplication found.
-
-    Videos are sorted by URI, clips by source and frames, everything else follows them. Rows of ``duplicates``
-    that speak of a clip that did not pass, or point to one that was not compared, are left out.
-    """
-    found = repeats_of(duplicates)
-    stopped = stopped_clips(found) if collection.plan.num_phases > 1 else None
-    tables = assemble_range(collection, stopped=stopped)
-    return with_repeats(tables, usable(found, kept_ids(tables), tables.compared))
-
-
 def assemble_range(collection: Collection, *, stopped: pa.Array | None = None) -> Tables:
     """Returns the tables of a range of sources before duplicate clips are marked.
 

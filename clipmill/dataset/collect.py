@@ -129,12 +129,6 @@ def collected(
         yield Collected(output, plan, clips)
 
 
-def collect(output: str, *, plan: Plan, sources: Iterable[SourceFile]) -> Collection:
-    """Returns what the state under ``output`` knows of ``sources``, as one range."""
-    with collected(output, plan=plan, sources=sources, clips_per_range=1 << 62) as known:
-        return next(known.collections())
-
-
 def _inspected(database: Database, first: int, last: int) -> pa.Table:
     """Returns what is known of the sources of a range, one row for each."""
     return database.rows(

@@ -40,11 +40,6 @@ def status_columns(plan: Plan) -> StatusColumns:
     return StatusColumns(next((name for name, column in of_encoder if column.role == SOUND), ""), captions)
 
 
-def count_funnel(tables: Tables, columns: StatusColumns = StatusColumns()) -> Funnel:
-    """Returns the funnel of the tables of a whole snapshot."""
-    return total([count_range(tables, columns)])
-
-
 def total(parts: Iterable[Funnel]) -> Funnel:
     """Returns the funnel of all ranges together, in whole microseconds."""
     found = list(parts)

@@ -17,7 +17,6 @@ from clipmill.models.registry import ModelEntry, model_named
 from clipmill.models.runtime.batches import Batches
 from clipmill.models.runtime.devices import torch_device, use_threads
 from clipmill.models.weights.checkpoint import unavailable
-from clipmill.models.weights.resolve import weights_of
 from clipmill.scores.aesthetic import AffineHead, affine_head
 
 ENCODER, HEAD = "clip", "laion-aesthetic"
@@ -66,15 +65,6 @@ class ClipAestheticScorer:
         return self._tower.encode_frames(
             tuple(np.concatenate(arrays) for arrays in zip(*frames, strict=True))
         )
-
-
-def open_aesthetic_scorer(options: ScorerOptions, *, model_dir: str) -> ClipAestheticScorer:
-    """The scorer over the weights in ``model_dir``, which are fetched where they are missing.
-
-    ModelUnavailable for weights that cannot be had or are others.
-    """
-    encoder, head = (weights_of(model_named(name), model_dir=model_dir).folder for name in (ENCODER, HEAD))
-    return load_aesthetic_scorer(options, encoder=encoder, head=head)
 
 
 def load_aesthetic_scorer(options: ScorerOptions, *, encoder: Path, head: Path) -> ClipAestheticScorer:

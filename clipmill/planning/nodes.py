@@ -108,12 +108,6 @@ class Node:
         mark = values_mark({name: (source or {}).get(name) for name in self.source_columns})
         return " ".join([*options, *([mark] if mark else [])])
 
-    def effects_column(self, traits: pa.Array) -> pa.Array:
-        """Returns ``effects_in`` of each of ``traits``; null counts as none."""
-        coded = traits.fill_null("").dictionary_encode()
-        texts = [self.effects_in(str(one)) for one in coded.dictionary.to_pylist()]
-        return pa.array(texts, pa.string()).take(coded.indices)
-
     @property
     def has_rows(self) -> bool:
         """True when the stage leaves rows in the state."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from clipmill.scores.flow import BLOCK_PX, BlockFlow, block_flow
+from clipmill.scores.flow import BLOCK_PX, BlockFlow
 
 PATCH_PX = 256
 """Side, in the source picture, of the patches of which the stillest one is scored."""
@@ -83,11 +83,6 @@ def motion_luma_size(width_px: int, height_px: int) -> tuple[int, int]:
     sizes = [(side, max(BLOCK_PX, round(side * short_px / long_px / BLOCK_PX) * BLOCK_PX)) for side in sides]
     width, height = min(sizes, key=lambda size: abs(size[1] / size[0] * long_px / short_px - 1))
     return (width, height) if width_px >= height_px else (height, width)
-
-
-def block_motion(pairs: np.ndarray) -> np.ndarray:
-    """Float32 ``(N, By, Bx)``: ``flow_lengths`` of pairs of pictures, uint8 luma ``(N, 2, h, w)``."""
-    return flow_lengths(block_flow(pairs))
 
 
 def flow_lengths(flow: BlockFlow) -> np.ndarray:

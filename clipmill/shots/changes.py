@@ -151,15 +151,6 @@ def compare(looks: Looks) -> Changes:
     return Changes(np.maximum(structure, 0), colour, looks.times_s)
 
 
-def measure_changes(thumbnails: np.ndarray, times_s: np.ndarray) -> Changes:
-    """Compare every frame with the next ``MAX_LAG`` within reach.
-
-    ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB, ``times_s`` ``(N,)`` in seconds.
-    """
-    check_thumbnails(thumbnails)
-    return compare(looks_of(thumbnails, times_s))
-
-
 def structure_of(luma: np.ndarray) -> np.ndarray:
     """Return each picture with its mean taken off and its length made 1, float32 ``(N, H * W)``.
 
@@ -189,13 +180,6 @@ def inner_products(rows: np.ndarray, *, reach: int) -> np.ndarray:
 
 
 _SHARED_OUT = 1 << 18  # multiplications from which OpenBLAS starts threads
-
-
-def structure_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Half the squared distance of two rows of ``structure_of``: 1 minus their correlation, float
-    ``(N,)``."""
-    difference = first - second
-    return np.einsum("ij,ij->i", difference, difference) / 2
 
 
 def _colour_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:

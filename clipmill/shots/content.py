@@ -11,7 +11,7 @@ from clipmill.shots.detector_frames import DetectorFrames
 from clipmill.shots.gradual import SPANS
 from clipmill.shots.hard import NEIGHBOURS, HardCuts
 from clipmill.shots.strip import BLOCK_FRAMES, Blocks
-from clipmill.shots.transitions import MAX_JOIN_FRAMES, REACH_FRAMES, GradualTransitions
+from clipmill.shots.transitions import REACH_FRAMES, GradualTransitions
 from clipmill.stages.cut_finder import CutFinder
 
 PIECE_FRAMES = 1024
@@ -40,14 +40,12 @@ class ContentCutFinder:
     ``latency_frames`` frames that are compared behind the last frame fed, plus ``min_shot_frames``. It stands
     still at what looks like a transition until that ends, or for
     ``clipmill.shots.transitions.MAX_RUN_FRAMES`` where one follows the other; and at a range until its end
-    and ``join_frames`` are past.
+    and ``clipmill.shots.transitions.MAX_JOIN_FRAMES`` are past.
     """
 
     gradual_latency_frames: ClassVar[int] = BLOCK_FRAMES + max(SPANS) + REACH_FRAMES
     hard_latency_frames: ClassVar[int] = BLOCK_FRAMES + MAX_LAG + NEIGHBOURS
     """``latency_frames`` where ``find_gradual`` is off."""
-    join_frames: ClassVar[int] = MAX_JOIN_FRAMES
-    """How much longer a range waits for another behind it."""
 
     def __init__(self, spec: ContentOptions) -> None:
         self._frames, self._blocks = DetectorFrames(), Blocks()

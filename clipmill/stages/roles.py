@@ -147,11 +147,6 @@ class EncoderStage(Stage, abstract=True):
     def clips_per_chunk(self) -> int:
         """How many clips of 8 s one JSON of a chunk describes."""
 
-    @property
-    def file_columns(self) -> tuple[str, ...]:
-        """Names of the columns that describe the file of a clip."""
-        return tuple(column.name for column in self.writes)
-
 
 class EmbedderStage(Stage, abstract=True):
     """Gives each clip a vector; a clip without one is rejected.

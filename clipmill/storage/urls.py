@@ -37,9 +37,3 @@ def climbs(url: str) -> bool:
     """Whether a client would take parts of the path for steps up or on the spot."""
     parts = urlsplit(url).path.lower().replace("%2e", ".").split("/")
     return not {".", ".."}.isdisjoint(parts)
-
-
-def last_part(url: str) -> str:
-    """Returns the name of the file in an address, else the host's."""
-    parts = urlsplit(url)
-    return parts.path.rstrip("/").rpartition("/")[2] or parts.netloc

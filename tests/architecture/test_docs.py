@@ -18,11 +18,12 @@ from clipmill.dataset.schemas import TABLES, table_schemas
 from clipmill.engine.runners.process_changes import CUSTOM
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.records import DropCause, VideoReason
-from clipmill.spec_file import load_spec, spec_of
+from clipmill.spec_file import load_spec, spec_of_fields
 from clipmill.specs import CurateSpec
 from clipmill.stages.video.filtering.quality_filter import QUALITY_SCORES, QualityFilterStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.storage.video_kinds import VIDEO_SUFFIXES
+from clipmill.yaml_file import parse_groups
 from tests.support.films.document_film import draw_parts
 
 pytestmark = pytest.mark.integration
@@ -87,7 +88,7 @@ def test_a_command_names_what_is_there(name: str, line: str) -> None:
 
 @pytest.mark.parametrize("block", [block for page in PAGES for block in blocks(page, "yaml")])
 def test_a_spec_shown_is_a_spec(block: str) -> None:
-    assert spec_of(block, "the page") != CurateSpec()
+    assert spec_of_fields(parse_groups(block, "the page"), "the page") != CurateSpec()
 
 
 @pytest.mark.parametrize(

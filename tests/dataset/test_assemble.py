@@ -9,13 +9,14 @@ import pyarrow as pa
 import pytest
 
 from clipmill import identity
-from clipmill.dataset.assemble import Tables, assemble
+from clipmill.dataset.assemble import Tables
 from clipmill.dataset.schemas import TABLES, table_schemas
 from clipmill.specs import CurateSpec
 from clipmill.state.schema import VERIFY_STATE, verify_digest
 from clipmill.state.store import ResultStore
 from clipmill.storage import parquet
 from tests.support.state_rows import Project, Row, semantic
+from tests.support.whole_tables import assemble
 
 pytestmark = pytest.mark.integration
 

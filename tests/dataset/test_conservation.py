@@ -6,14 +6,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from clipmill.dataset.assemble import Tables, assemble
+from clipmill.dataset.assemble import Tables
 from clipmill.dataset.conservation import check_conservation
 from clipmill.dataset.coverage import covered_by_source
-from clipmill.dataset.funnel import count_funnel
+from clipmill.dataset.funnel import StatusColumns, count_range, total
 from clipmill.errors import ConservationError
 from clipmill.outcomes.funnel import Count
 from clipmill.specs import CurateSpec
 from tests.support.state_rows import Project
+from tests.support.whole_tables import assemble
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_overlapping_clips_count_once(tmp_path: Path) -> None:
     project.curate("a.mp4", [(0, 150), (100, 250)])
     tables = assemble(project.collect())
     check_conservation(tables, num_found=1)
-    funnel = count_funnel(tables)
+    funnel = total([count_range(tables, StatusColumns())])
     assert (funnel.clips.seconds, funnel.overlap_s) == (12.0, 2.0)
 
 
@@ -131,7 +132,7 @@ def test_covered_seconds(spans: list[tuple[float, float]], expected: float) -> N
 
 
 def test_the_funnel_counts_items_and_seconds(tables: Tables) -> None:
-    funnel = count_funnel(tables)
+    funnel = total([count_range(tables, StatusColumns())])
     assert funnel.found == Count(5, 50.0)
     assert funnel.curated == Count(1, 10.0)
     assert funnel.rejected == {"unreadable": Count(1, 10.0)}

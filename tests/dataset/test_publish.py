@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipmill import identity
-from clipmill.dataset.assemble import assemble
 from clipmill.dataset.collect import Collection
 from clipmill.dataset.exports.embeddings import (
     embedders,
@@ -25,6 +24,7 @@ from clipmill.errors import ConservationError, Fenced, StaleDuplicates, WriteCon
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from tests.support.state_rows import Project
+from tests.support.whole_tables import assemble
 
 pytestmark = pytest.mark.integration
 

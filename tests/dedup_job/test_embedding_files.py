@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clipmill.dedup_job.tables.embedding_files import read_embeddings, read_files
+from clipmill.dedup_job.tables.embedding_files import Rows, embedding_files, read_files
 from clipmill.errors import BadEmbeddings, SourceError
 from clipmill.specs import DedupSpec
 from tests.support.runs.dedup_runs import SPEC, copies, run, write
@@ -26,21 +26,25 @@ def test_reads_every_form_of_embeddings(tmp_path: Path, column: str, kind: pa.Da
         [[1, 2, 3], [4, 5, 6]], dtype=np.float16 if kind.value_type == pa.float16() else np.float64
     )
     write(tmp_path / "a.parquet", ["b", "a"], rows, column=column, kind=kind)
-    ids, found = read_embeddings(str(tmp_path))
+    ids, found = read_embeddings(tmp_path)
     assert (ids, found.tolist(), found.dtype) == (["a", "b"], [[4, 5, 6], [1, 2, 3]], np.float32)
+
+
+def read_embeddings(folder: Path) -> tuple[list[str], Rows]:
+    return read_files([file.uri for file in embedding_files(str(folder))])
 
 
 def test_rows_are_sorted_by_id_over_all_files(tmp_path: Path) -> None:
     write(tmp_path / "z.parquet", ["c", "a"], [[1, 0], [2, 0]])
     write(tmp_path / "sub" / "y.parquet", ["b"], [[3, 0]])
-    ids, rows = read_embeddings(str(tmp_path))
+    ids, rows = read_embeddings(tmp_path)
     assert (ids, rows[:, 0].tolist()) == (["a", "b", "c"], [2, 3, 1])
 
 
 def test_an_empty_file_among_others_counts_nothing(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", [], [])
     write(tmp_path / "b.parquet", ["x"], [[1, 2]])
-    assert read_embeddings(str(tmp_path))[0] == ["x"]
+    assert read_embeddings(tmp_path)[0] == ["x"]
 
 
 def test_files_without_names_give_no_embeddings() -> None:
@@ -67,18 +71,18 @@ def test_an_output_with_two_embeddings_leaves_a_choice(tmp_path: Path) -> None:
     reference_output(tmp_path / "theirs")
     reference_output(tmp_path / "theirs", name="iv2_embd_parquet")
     with pytest.raises(SourceError, match=r"several embeddings \(ce1_embd_parquet, iv2_embd_parquet\)"):
-        read_embeddings(str(tmp_path / "theirs"))
+        read_embeddings(tmp_path / "theirs")
 
 
 def test_our_own_output_is_read_as_well(embeddings: Path, output: Path) -> None:
     embeddings.rename(embeddings.parent / "perceptual_embd_parquet")
     run(embeddings.parent / "perceptual_embd_parquet", embeddings.parent, SPEC)
-    assert len(read_embeddings(str(embeddings.parent))[0]) == 36
+    assert len(read_embeddings(embeddings.parent)[0]) == 36
 
 
 def test_integer_ids_become_text(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", [2, 1], [[1, 0], [0, 1]])
-    assert read_embeddings(str(tmp_path))[0] == ["1", "2"]
+    assert read_embeddings(tmp_path)[0] == ["1", "2"]
 
 
 @pytest.mark.parametrize(
@@ -97,21 +101,21 @@ def test_integer_ids_become_text(tmp_path: Path) -> None:
 def test_a_faulty_row_is_named(tmp_path: Path, ids: list[str], rows: list[list[float]], cause: str) -> None:
     write(tmp_path / "bad.parquet", ids, rows)
     with pytest.raises(BadEmbeddings, match=cause):
-        read_embeddings(str(tmp_path))
+        read_embeddings(tmp_path)
 
 
 def test_files_of_different_dimensions_are_named(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", ["a"], [[1, 2]])
     write(tmp_path / "b.parquet", ["b"], [[1, 2, 3]])
     with pytest.raises(BadEmbeddings, match=r"b.parquet: row 0 has 3 numbers, those of .*a.parquet have 2"):
-        read_embeddings(str(tmp_path))
+        read_embeddings(tmp_path)
 
 
 def test_an_id_that_is_in_two_files_is_named(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", ["x", "y"], [[1, 2], [2, 1]])
     write(tmp_path / "b.parquet", ["z", "y"], [[1, 2], [2, 1]])
     with pytest.raises(BadEmbeddings, match=r"b.parquet: row 1 has the id y of row 1 of .*a.parquet"):
-        read_embeddings(str(tmp_path))
+        read_embeddings(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +132,10 @@ def test_a_table_of_other_columns_is_named(
 ) -> None:
     pq.write_table(pa.table(columns), tmp_path / "bad.parquet")
     with pytest.raises(BadEmbeddings, match=f"bad.parquet: {cause}"):
-        read_embeddings(str(tmp_path))
+        read_embeddings(tmp_path)
 
 
 def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.parquet").write_bytes(b"no table")
     with pytest.raises(BadEmbeddings, match=r"bad.parquet: not a readable table"):
-        read_embeddings(str(tmp_path))
+        read_embeddings(tmp_path)

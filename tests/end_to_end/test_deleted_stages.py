@@ -14,7 +14,6 @@ RUN = """
 import json, sys
 import clipmill.curation, clipmill.pipeline
 from clipmill.curation.run import RunOptions, run_curation
-from clipmill.dataset.collect import collect
 from clipmill.pipeline import Pipeline
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from clipmill import identity
-from clipmill.dataset.collect import collect
 from clipmill.intake import copies
 from clipmill.intake.known_videos import load_inspections, load_sources, make_videos
 from clipmill.planning.plan import inspect_digest
@@ -16,6 +15,7 @@ from clipmill.state.database import scratch_database
 from clipmill.state.schema import INSPECT_STATE
 from clipmill.state.store import ResultStore
 from tests.support.hand_made import plan
+from tests.support.whole_tables import collect
 
 LARGE = 5 << 20
 PLAN = plan()

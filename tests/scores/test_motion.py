@@ -7,10 +7,11 @@ import av
 import numpy as np
 import pytest
 
+from clipmill.scores.flow import block_flow
 from clipmill.scores.motion import (
     MotionScores,
-    block_motion,
     clip_motion,
+    flow_lengths,
     motion_luma_size,
     spread_share,
 )
@@ -32,6 +33,11 @@ SIZES = [
     (33, 9),
     (5, 4),
 ]
+
+
+def block_motion(pairs: np.ndarray) -> np.ndarray:
+    """Float32 ``(N, By, Bx)`` of pairs of pictures, uint8 luma ``(N, 2, h, w)``."""
+    return flow_lengths(block_flow(pairs))
 
 
 def motion(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clipmill.records import Cuts, FrameSpan
-from clipmill.shots.changes import MAX_LAG, measure_changes, structure_change, structure_of
+from clipmill.shots.changes import MAX_LAG, Changes, compare, looks_of, structure_of
 from clipmill.shots.content import ContentCutFinder, find_cuts
 from clipmill.shots.hard import cut_probabilities, find_peaks
 from clipmill.shots.strip import BLOCK_FRAMES, Strip
@@ -313,31 +313,35 @@ def test_other_shapes_are_refused(wrong: np.ndarray) -> None:
 def test_structure_is_blind_to_exposure() -> None:
     picture = np.random.default_rng(2).uniform(60, 120, (1, 27, 48)).astype(np.float32)
     brighter = picture * 1.7 + 20
-    assert structure_change(structure_of(picture), structure_of(brighter))[0] == pytest.approx(0, abs=1e-4)
+    assert np.sum(structure_of(picture) * structure_of(brighter)) == pytest.approx(1, abs=1e-4)
 
 
 def test_structure_tells_pictures_apart() -> None:
     pictures = np.random.default_rng(3).uniform(0, 255, (2, 27, 48)).astype(np.float32)
     rows = structure_of(pictures)
-    assert structure_change(rows[:1], rows[1:])[0] == pytest.approx(1, abs=0.15)
+    assert rows[0] @ rows[1] == pytest.approx(0, abs=0.15)
+
+
+def changes_of(thumbnails: np.ndarray, times_s: np.ndarray) -> Changes:
+    return compare(looks_of(thumbnails, times_s))
 
 
 def test_colour_change_is_one_between_disjoint_histograms() -> None:
     film = np.zeros((2, 27, 48, 3), np.uint8)
     film[1] = (255, 0, 0)
-    assert measure_changes(film, even_times(2, fps=25)).colour[0, 0] > 0.6
-    assert measure_changes(film[[0, 0]], even_times(2, fps=25)).colour[0, 0] == 0
+    assert changes_of(film, even_times(2, fps=25)).colour[0, 0] > 0.6
+    assert changes_of(film[[0, 0]], even_times(2, fps=25)).colour[0, 0] == 0
 
 
 def test_changes_past_the_last_frame_are_infinite() -> None:
-    found = measure_changes(np.zeros((3, 27, 48, 3), np.uint8), even_times(3, fps=25))
+    found = changes_of(np.zeros((3, 27, 48, 3), np.uint8), even_times(3, fps=25))
     assert np.isfinite(found.structure).sum(axis=1).tolist() == [2, 1, 0]
     assert found.structure.shape == (3, MAX_LAG)
 
 
 def test_first_frame_is_no_cut() -> None:
     film = np.random.default_rng(4).integers(0, 255, (9, 27, 48, 3)).astype(np.uint8)
-    assert cut_probabilities(measure_changes(film, even_times(9, fps=25)))[0] == 0
+    assert cut_probabilities(changes_of(film, even_times(9, fps=25)))[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.funnel import StatusColumns, count_funnel
+from clipmill.dataset.funnel import StatusColumns, count_range, total
 from clipmill.layout import TABLES
 from clipmill.outcomes.run_end import RunEnd
 from clipmill.outcomes.summary import Summary, summary_of
@@ -26,7 +26,7 @@ def summary(tables: ReportTables, **dropped_s: float) -> Summary:
     lost_s = {"cropped": float(np.nansum(tables.videos["dropped_s"].to_numpy()))}
     found = {name: getattr(tables, name) for name in TABLES}
     whole = Tables(**found, dropped_s=dropped_s or lost_s)
-    return summary_of(count_funnel(whole, CAPTIONS), RunEnd())
+    return summary_of(total([count_range(whole, CAPTIONS)]), RunEnd())
 
 
 def render(run: DrawnRun, options: ReportOptions = OPTIONS) -> str:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from clipmill import identity
 from clipmill.base_columns import DUPLICATES
-from clipmill.dataset.collect import Collection, collect
+from clipmill.dataset.collect import Collection
 from clipmill.dataset.publish import Guard, PublishOptions, publish
 from clipmill.dataset.run_record import RunRecord
 from clipmill.outcomes.funnel import Funnel
@@ -19,6 +19,7 @@ from clipmill.specs import CurateSpec
 from clipmill.state.part_file import outcome_of
 from clipmill.state.schema import INSPECT_STATE, SPLIT_STATE, schema_of
 from clipmill.state.store import ResultStore
+from tests.support.whole_tables import collect
 
 FPS = 25
 Row = dict[str, object]

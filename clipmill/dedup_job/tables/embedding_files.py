@@ -57,11 +57,6 @@ def embedding_files(uri: str) -> list[store.FileEntry]:
     return files
 
 
-def read_embeddings(uri: str) -> tuple[list[str], Rows]:
-    """``read_files`` of all ``embedding_files`` under ``uri``."""
-    return read_files([file.uri for file in embedding_files(uri)])
-
-
 @dataclass(frozen=True)
 class Batch:
     """Rows of a file: string ids ``(N,)`` and float32 ``(N, D)`` as stored; where they start in the file.

@@ -7,7 +7,7 @@ ISO/IEC 13818-1 (H.222.0), 2.4.3.2 (packets), 2.4.4 (program tables), annex A (t
 
 import itertools
 from bisect import bisect_right, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -19,8 +19,6 @@ SYNC = 0x47
 FREE_PIDS = range(0x1E00, 0x1FFF)
 PAT_PID = 0
 PAT_TABLE, PMT_TABLE = b"\0", b"\2"
-Streams = Mapping[int, int]
-"""PID -> type of a stream."""
 
 
 class WithOwnPids(ReaderView):

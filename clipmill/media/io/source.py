@@ -160,11 +160,6 @@ class _Borrowed:
         """It is not ours."""
 
 
-def uri_of(source: SourceFile | str) -> str:
-    """What errors call a source."""
-    return source if isinstance(source, str) else source.uri
-
-
 def open_source(source: SourceFile | str, *, max_bytes: int | None = None) -> CountingReader:
     """The file of a listing, or at a path or URI of which nothing is known.
 

@@ -1,6 +1,5 @@
 """Which samples of a pass lie inside a clip, and how much memory they take. Pure."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,9 +7,6 @@ import numpy as np
 from clipmill.media.types import ScanArrays
 from clipmill.records import FrameSpan
 from clipmill.stages.reads import Frames, Measure, Motion, Sample
-
-CLIP_BUDGET_BYTES = 48 << 20
-"""Frames of one clip over all reads of a run."""
 
 
 @dataclass(frozen=True)
@@ -77,20 +73,6 @@ def samples_inside(frames: np.ndarray, span: FrameSpan, *, paired: bool) -> slic
 def step_within(num_bytes: int, max_bytes: int) -> int:
     """Returns the smallest n for which every n-th of even parts fits."""
     return max(1, -(-num_bytes // max_bytes))
-
-
-def thin(frames: np.ndarray, max_bytes: int) -> np.ndarray:
-    """Returns every n-th frame, n the smallest that fits; at least one frame."""
-    return frames[:: step_within(frames.nbytes, max_bytes)]
-
-
-def frame_budgets(reads: Iterable[Frames], *, total_bytes: int = CLIP_BUDGET_BYTES) -> dict[Frames, int]:
-    """Returns the bytes of a clip's frames for each distinct read, shrunk alike to fit the total."""
-    declared = {read: read.max_bytes_per_clip for read in reads}
-    sum_bytes = sum(declared.values())
-    if sum_bytes <= total_bytes:
-        return declared
-    return {read: max(1, most * total_bytes // sum_bytes) for read, most in declared.items()}
 
 
 def _times_s(arrays: ScanArrays, frames: np.ndarray) -> np.ndarray:

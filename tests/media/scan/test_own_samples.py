@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clipmill.engine.runners.items import wanted_items
-from clipmill.media.scan.clip_samples import ClipSamples, clip_samples, frame_budgets
+from clipmill.media.scan.clip_samples import ClipSamples, clip_samples
 from clipmill.media.scan.packet_index import index_packets
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.scan.segments import Joining, scan_segment
@@ -221,12 +221,6 @@ def test_frames_over_the_budget_thin_out_evenly(together: ScanArrays) -> None:
     taken = clip_samples(together, read, FrameSpan(0, 100), max_bytes=two_frames)
     assert taken.frames.tolist() == [0, 50]
     assert read_codes(taken.values[0]) == [0, 50]
-
-
-def test_budgets_shrink_in_proportion() -> None:
-    small, large = Frames(Fraction(1), 24, 100), Frames(Fraction(1), 48, 300)
-    assert frame_budgets([small, large, small], total_bytes=400) == {small: 100, large: 300}
-    assert frame_budgets([small, large], total_bytes=200) == {small: 50, large: 150}
 
 
 @pytest.mark.parametrize("track", [*ALONE, 240], ids=str)

@@ -49,6 +49,11 @@ def embeddings_dir(root: str, prefix: str) -> str:
     return join(root, f"{prefix}_embd_parquet")
 
 
+def pickles_dir(root: str, prefix: str) -> str:
+    """Folder of the pickled embeddings, one file per clip, of a model that NeMo Curator has: ``ce1_embd``."""
+    return join(root, f"{prefix}_embd")
+
+
 def processed_videos_dir(root: str) -> str:
     """Folder of the per-video JSON."""
     return join(root, "processed_videos")

@@ -1,8 +1,17 @@
 """What the machine has for this process."""
 
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ClusterSize:
+    """Cores and GPUs of all nodes of a cluster that do work."""
+
+    num_cpus: float
+    num_gpus: float = 0.0
 
 
 def num_cores() -> int:

@@ -169,15 +169,21 @@ class Pipeline:
         return "\n".join([*lines, *(f"  {line}" for line in self._lines(self.plan()))])
 
     def _lines(self, plan: Plan) -> Iterator[str]:
+        given = {placed.name: placed.stage.given_name for placed in self.stages}
+
+        def title(key: str, stage: Stage) -> str:
+            name = given.get(key)
+            return f"{key} ({type(stage).__name__}{f', named {name}' if name else ''})"
+
         ends = [stage for stage in plan.settings if isinstance(stage, WriterStage)]
-        yield from (_setting_line(stage) for stage in plan.settings if stage not in ends)
+        yield from (title(stage.name, stage) for stage in plan.settings if stage not in ends)
         nodes = (plan.extractor, *plan.nodes)
-        yield from map(_line_of, nodes)
-        yield from map(_setting_line, ends)
+        yield from (": ".join(filter(None, (title(node.key, node.stage), _said_of(node)))) for node in nodes)
+        yield from (title(stage.name, stage) for stage in ends)
         runs = {*(node.key for node in nodes), *(stage.name for stage in plan.settings)}
         for placed in self.stages:
             if placed.name not in runs:
-                yield f"{placed.name} ({type(placed.stage).__name__}): left out, the writer turns it off"
+                yield f"{title(placed.name, placed.stage)}: left out, the writer turns it off"
 
     def plan(self, dedup: DedupSpec | None = None) -> Plan:
         """Returns what a run would do. SpecError, before any work, for stages that cannot run together."""
@@ -254,11 +260,7 @@ def _engine_of(wanted: Engine | BaseExecutor) -> Engine:
     return "ray"
 
 
-def _setting_line(stage: Stage) -> str:
-    return f"{stage.name} ({type(stage).__name__})"
-
-
-def _line_of(node: Node) -> str:
+def _said_of(node: Node) -> str:
     reads = ", ".join(reads_in_words(node.reads))
     columns = ", ".join(column.name for column in node.stage.writes)
     reasons = ", ".join(dict.fromkeys(rule.reason for rule in node.stage.rules()))
@@ -268,8 +270,7 @@ def _line_of(node: Node) -> str:
         "reads": reads, "writes": columns, "rejects for": reasons,
         "asks for": ", ".join(f"{value:g} {unit}" for unit, value in asked.items() if value not in (0, 1)),
     }  # fmt: skip
-    said = "; ".join(f"{name} {value}" for name, value in facts.items() if value)
-    return f"{node.key} ({type(node.stage).__name__})" + (f": {said}" if said else "")
+    return "; ".join(f"{name} {value}" for name, value in facts.items() if value)
 
 
 def _placed(stage: object, *, key: str, after: str) -> Placed:

@@ -15,7 +15,8 @@ from kubernetes.client import (
     V1VolumeMount,
 )
 
-from deployment.schema import Cluster, Environment, Machine, Placement, WorkerGroup
+from clipmill.machine import ClusterSize
+from deployment.schema import Cluster, Environment, Machine, Placement, WorkerGroup, amount
 from images import CPU_IMAGE, LEGACY_IMAGE, MODELS_IMAGE, NVDEC_IMAGE, VLLM_IMAGE
 from tasks.hardware import PROFILE, STREAM, amounts_of
 from tasks.specs import Curation
@@ -107,39 +108,61 @@ def _pod(container: str, machine: Machine, cluster: Cluster, placement: Placemen
     )
 
 
-def _job(work: str, source: str, output: str, spec: Curation, phase: int, run_id: str) -> str:
-    retries = STREAM["retries"]
-    return streamed(work, source, output, spec, phase, run_id, engine="ray", retries=retries)
+def most_of(environment: Environment) -> ClusterSize:
+    """Returns what the cluster of an environment has once it has grown; KubeRay need not tell the driver."""
+    cluster = PROFILE.cluster
+    assert cluster is not None, "the profile deploys no Ray"
+    groups = [cluster.workers, *filter(None, [cluster.gpu_workers.get(environment)])]
+    return ClusterSize(
+        num_cpus=sum(amount(group.cpu) * group.max for group in groups),
+        num_gpus=sum(group.gpu * group.max for group in groups),
+    )
+
+
+def _job(
+    environment: Environment, work: str, source: str, output: str, spec: Curation, phase: int, run_id: str
+) -> str:
+    return streamed(
+        work,
+        source,
+        output,
+        spec,
+        phase,
+        run_id,
+        engine="ray",
+        retries=STREAM["retries"],
+        grows_to=most_of(environment),
+    )
 
 
 @task(task_config=cluster_of("cpu"), container_image=CPU_IMAGE, **STREAM)
 def stream(work: str, source: str, output: str, spec: Curation, phase: int, run_id: str) -> str:
     """Decode, split, score, cut, embed and preview one manifest's videos; the URI of what it took."""
-    return _job(work, source, output, spec, phase, run_id)
+    return _job("cpu", work, source, output, spec, phase, run_id)
 
 
 @task(task_config=cluster_of("nvdec"), container_image=NVDEC_IMAGE, **STREAM)
 def stream_with_nvdec(work: str, source: str, output: str, spec: Curation, phase: int, run_id: str) -> str:
     """The same, decoded by the GPUs of its workers."""
-    return _job(work, source, output, spec, phase, run_id)
+    return _job("nvdec", work, source, output, spec, phase, run_id)
 
 
 @task(task_config=cluster_of("models"), container_image=MODELS_IMAGE, **STREAM)
 def stream_with_models(work: str, source: str, output: str, spec: Curation, phase: int, run_id: str) -> str:
     """The same, with learned shots, scores, embeddings or captions by transformers."""
-    return _job(work, source, output, spec, phase, run_id)
+    return _job("models", work, source, output, spec, phase, run_id)
 
 
 @task(task_config=cluster_of("legacy"), container_image=LEGACY_IMAGE, **STREAM)
 def stream_with_legacy(work: str, source: str, output: str, spec: Curation, phase: int, run_id: str) -> str:
     """The same, with embedders that bring code of their own."""
-    return _job(work, source, output, spec, phase, run_id)
+    return _job("legacy", work, source, output, spec, phase, run_id)
 
 
 @task(task_config=cluster_of("vllm"), container_image=VLLM_IMAGE, **STREAM)
 def stream_with_vllm(work: str, source: str, output: str, spec: Curation, phase: int, run_id: str) -> str:
     """The same, with captions by vLLM."""
-    return _job(work, source, output, spec, phase, run_id)
+    return _job("vllm", work, source, output, spec, phase, run_id)
 
 
 STREAMS = {

@@ -9,6 +9,7 @@ from clipmill.curation.deduplication import with_copies
 from clipmill.curation.run import stream_work
 from clipmill.engine.machine_check import Engine
 from clipmill.intake.admission import remaining
+from clipmill.machine import ClusterSize
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.runs.termination import terminable
 from clipmill.storage import store
@@ -27,18 +28,25 @@ def streamed(
     *,
     engine: Engine,
     retries: int,
+    grows_to: ClusterSize | None = None,
 ) -> str:
     """Do the work of one manifest; the URI of what it took.
 
     A later attempt does only what the earlier ones left. An outage is tried again; the last attempt gives its
-    end as data, so that what is done is published.
+    end as data, so that what is done is published. ``grows_to`` is what the cluster of a pod has at most.
     """
     show_progress()
     with terminable(), run_step(output, run_id) as lease:
         plan = plan_of_spec(spec, source=source, output=output).up_to(phase)
         if attempt():
             work = remaining(work, plan, output=output)
-        record = stream_work(work, with_copies(plan, spec.dedup), lease=lease, engine=engine)
+        record = stream_work(
+            work,
+            with_copies(plan, spec.dedup),
+            lease=lease,
+            engine=engine,
+            grows_to=None if is_local() else grows_to,
+        )
     if not is_local() and attempt() < retries:
         with retried_by_flyte():
             _check_end(record)

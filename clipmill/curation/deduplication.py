@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from clipmill import layout, scratch
 from clipmill.arrow import equal, is_in
-from clipmill.curation.preflight import compared, compared_embeddings
+from clipmill.curation.preflight import compared
 from clipmill.dataset.collect import Collected, Collection
 from clipmill.dataset.exports.embeddings import (
     FINGERPRINT,
@@ -18,6 +18,7 @@ from clipmill.dataset.exports.embeddings import (
     export_clips,
     export_embeddings,
     export_no_embeddings,
+    published_embedders,
 )
 from clipmill.dataset.snapshots.record import read_manifest
 from clipmill.dedup.copies.thresholds import eps_for
@@ -58,7 +59,7 @@ def with_copies(plan: Plan, spec: DedupSpec | None) -> Plan:
     answers follow from the last deduplication, which no run touches before it has streamed.
     """
     late = [plan.place(node.key) for node in plan.nodes if node.is_late]
-    nodes = compared_embeddings(plan)
+    nodes = published_embedders(plan)
     if plan.phase or plan.output is None or spec is None or not (late and nodes):
         return plan
     node, output = compared(nodes, spec), store.normalise(plan.output.output_path)
@@ -96,7 +97,7 @@ def dedup_input(
     """
     lease.hold()
     output, folder = lease.output, layout.run_folder(store.normalise(lease.output), lease.run_id)
-    nodes = compared_embeddings(plan)
+    nodes = published_embedders(plan)
     if not (nodes or (dedup and dedup.rank_columns)):
         nothing = export_no_embeddings(output)
         return DedupInput(nothing, "", "none", export_ids(nothing, folder))
@@ -165,7 +166,7 @@ def compared_check(
     plan: Plan, dedup: DedupSpec | None, duplicates: RunDuplicates | None
 ) -> Callable[[Collection, pa.Array], None]:
     """Returns a check of the clips that filters keep of a range: each one with an embedding was compared."""
-    nodes = compared_embeddings(plan)
+    nodes = published_embedders(plan)
     if dedup is None or duplicates is None or not nodes:
         return lambda collection, kept: None
     node = compared(nodes, dedup)

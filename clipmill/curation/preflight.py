@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from clipmill.dataset.exports.embeddings import embedders
+from clipmill.dataset.exports.embeddings import published_embedders
 from clipmill.dataset.schemas import clips_schema
 from clipmill.dedup.backends.select import resolve
 from clipmill.errors import SpecError
@@ -24,14 +24,8 @@ def check_dedup(plan: Plan, dedup: DedupSpec | None) -> None:
     resolve(dedup.backend)
     early = plan.up_to(0)
     if dedup.embedding is not None:
-        compared(compared_embeddings(early), dedup)
+        compared(published_embedders(early), dedup)
     _check_rank_columns(clips_schema(early), dedup)
-
-
-def compared_embeddings(plan: Plan) -> list[Node]:
-    """Returns the nodes whose embeddings are published, in run order; deduplication compares one of them."""
-    is_published = plan.output is None or (plan.output.generate_embeddings and not plan.output.dry_run)
-    return embedders(plan) if is_published else []
 
 
 def compared(nodes: Sequence[Node], dedup: DedupSpec | None) -> Node:

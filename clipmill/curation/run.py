@@ -23,6 +23,7 @@ from clipmill.intake.admission import admit
 from clipmill.intake.inspection import inspect_manifest
 from clipmill.intake.manifests import Sources, get_work
 from clipmill.intake.shards import plan_shards
+from clipmill.machine import ClusterSize
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
@@ -42,7 +43,8 @@ from clipmill.storage.listing import list_source
 class RunOptions:
     """How a plan is carried out: what changes no clip. ``dedup`` None compares no clips.
 
-    ``lease_term_s`` is how long the output stays this run's after the process was killed.
+    ``lease_term_s`` is how long the output stays this run's after the process was killed. ``grows_to`` is
+    what a Ray cluster with an autoscaler has at most: its pools of workers are bounded by that.
     """
 
     engine: Engine = "inline"
@@ -50,6 +52,7 @@ class RunOptions:
     dedup: DedupSpec | None = None
     writes_json: bool = True
     lease_term_s: float = TERM_S
+    grows_to: ClusterSize | None = None
 
 
 def planned_run(spec: CurateSpec, *, source: str, output: str, engine: Engine) -> Plan:
@@ -168,7 +171,15 @@ def run_phase(
     num_groups = options.sharding.num_ray_clusters
     works = admit(listing_uri, plan, output=lease.output, num_groups=num_groups, passed=passed)
     return [
-        stream_work(work, plan, lease=lease, engine=options.engine, on_chunk=on_chunk, show=show)
+        stream_work(
+            work,
+            plan,
+            lease=lease,
+            engine=options.engine,
+            on_chunk=on_chunk,
+            show=show,
+            grows_to=options.grows_to,
+        )
         for work in works
         if not stops_here()
     ]
@@ -182,6 +193,7 @@ def stream_work(
     engine: Engine,
     on_chunk: Callable[[Chunk], None] | None = None,
     show: Show | None = None,
+    grows_to: ClusterSize | None = None,
 ) -> str:
     """Does the work of one manifest; returns the URI of its metrics. Fenced soon after the lease is lost."""
 
@@ -199,6 +211,7 @@ def stream_work(
         part=PurePosixPath(work_uri).stem[-8:],
         on_chunk=seen,
         show=show,
+        grows_to=grows_to,
     )
 
 

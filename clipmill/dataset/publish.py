@@ -16,7 +16,7 @@ from clipmill.dataset.assemble import (
 )
 from clipmill.dataset.collect import Collected, Collection, collected
 from clipmill.dataset.conservation import check_conservation
-from clipmill.dataset.exports.documented import export_json
+from clipmill.dataset.exports.documented import export_documented
 from clipmill.dataset.exports.kept_clips import write_kept_clips
 from clipmill.dataset.funnel import count_range, status_columns, total
 from clipmill.dataset.manifest import manifest_bytes
@@ -97,7 +97,7 @@ def publish(
             kept = write_kept_clips(f"{scratch.path}/kept_clips.json", spool.tables("clips"))
             guard.writes()
             store.put_file_if_changed(layout.kept_clips_path(output), kept)
-        export_json(output, spool, plan, writes_json=options.writes_json, hold=guard.writes)
+        export_documented(output, spool, plan, writes_json=options.writes_json, hold=guard.writes)
     write_run(output, replace(run, snapshot_id=published))
     store.remove_leftovers(output)
     return funnel

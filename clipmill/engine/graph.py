@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipmill.engine.gpu_shares import NVDEC_SHARE, SCAN, GpuShare, gpu_shares, parts_of_one_process
 from clipmill.engine.groups import CORE, Group, gpus_of, groups_of
@@ -60,6 +60,7 @@ def build_operators(
     *,
     num_cpus: float,
     num_gpus: float = 0.0,
+    cpus_now: float | None = None,
     num_videos: int | None = None,
     has_own_gpu: bool = False,
     notes_uri: str = "",
@@ -68,10 +69,13 @@ def build_operators(
 
     Every worker reserves a fraction of a core, and all operators together less than half of the cores: Ray
     Data hangs when operators reserve more than there is. The work itself happens in codec processes, or on a
-    GPU. Cores that ``num_videos`` leave idle scan segments of long ones. With ``has_own_gpu`` all workers are
-    in one process and share its GPU; none is reserved. Workers note below ``notes_uri`` what they work on.
+    GPU. A cluster that grows has only ``cpus_now`` yet (0 without a node), at most ``num_cpus`` and
+    ``num_gpus``. There workers reserve what they use: nodes are added for what is reserved. Cores that
+    ``num_videos`` leave idle scan segments of long ones. With ``has_own_gpu`` all workers are in one process
+    and share its GPU; none is reserved. Workers note below ``notes_uri`` what they work on.
     """
     _log_clamped(plan, num_cpus)
+    grows, cpus_now = cpus_now is not None and cpus_now < num_cpus, cpus_now or num_cpus
     groups = groups_of(plan)
     named = {group.name: group for group in groups[1:]}
     asked = {SCAN: _scan_gpus(plan), **{name: group.gpus for name, group in named.items()}}
@@ -79,8 +83,8 @@ def build_operators(
     parts = {name: share.num_gpus for name, share in shares.items()}
     if has_own_gpu:
         parts = parts_of_one_process(asked)
-    cpus = min(0.25, num_cpus / 2 / len(groups))
-    width = max(1, int(num_cpus) // num_videos) if num_videos else 1
+    cpus = _used_cores(groups, cpus_now) if grows else min(0.25, num_cpus / 2 / len(groups))
+    width = max(1, int(cpus_now) // num_videos) if num_videos else 1
     scan = OperatorNode(
         name=SCAN,
         keys=(plan.extractor.key, *(node.key for node in groups[0].nodes)),
@@ -91,13 +95,25 @@ def build_operators(
         num_gpus=shares[SCAN].num_gpus if SCAN in shares else 0.0,
         is_alone=_has_users_stage(groups[0]),
     )
-    return [
-        scan,
-        *(
-            _group_operator(plan, groups, place, cpus, num_cpus, shares, parts)
-            for place in range(1, len(groups))
-        ),
+    rest = [
+        _group_operator(plan, groups, place, cpus, num_cpus, shares, parts) for place in range(1, len(groups))
     ]
+    # Scans that wait for nodes take all cores of one that comes with a GPU: its own workers need none then.
+    return [scan, *(replace(one, num_cpus=0.0) if grows and one.num_gpus else one for one in rest)]
+
+
+def _used_cores(groups: Sequence[Group], cpus_now: float) -> float:
+    """Returns what a worker reserves so that a full node has about one of each kind for each core.
+
+    One worker of each operator fits on the cores that are there.
+    """
+    weights = [1 / _cores_per_worker(group) for group in (None, *groups[1:])]
+    return min(1 / sum(weights), cpus_now / len(groups))
+
+
+def _cores_per_worker(group: Group | None) -> int:
+    """Returns the cores that one worker of the scan (None) or of a group is there for."""
+    return 1 if group is None or group.slot.encodes else CORES_PER_GROUP
 
 
 def _group_operator(
@@ -155,5 +171,4 @@ def _most_workers(group: Group | None, num_cpus: float, share: GpuShare | None) 
     """By what the operator works on: GPUs, or cores; one model on a CPU serves a few of them."""
     if share:
         return share.max_workers
-    per_worker = 1 if group is None or group.slot.encodes else CORES_PER_GROUP
-    return max(1, int(num_cpus) // per_worker)
+    return max(1, int(num_cpus) // _cores_per_worker(group))

@@ -5,6 +5,7 @@ from typing import Literal
 
 from clipmill.errors import FOREIGN, ClipmillError, SpecError, said_by
 from clipmill.limits import LimitsSpec
+from clipmill.machine import ClusterSize
 from clipmill.media.encode.availability import check_encoder
 from clipmill.media.scan.frame_measures import imported
 from clipmill.models.runtime.devices import num_gpus_here
@@ -19,15 +20,18 @@ IMPORT_S = 120.0
 """Most seconds in which the modules of users' functions are imported."""
 
 
-def check_machine(plan: Plan, engine: Engine) -> None:
-    """Raises SpecError or ModelUnavailable for what a run needs and this machine does not have."""
+def check_machine(plan: Plan, engine: Engine, grows_to: ClusterSize | None = None) -> None:
+    """Raises SpecError or ModelUnavailable for what a run needs and this machine does not have.
+
+    A cluster has what it grows to.
+    """
     if engine == "ray":
         _check_ray()
     encoder = plan.encoder
     if encoder in plan.running and encoder and isinstance(encoder.stage, EncoderStage):
         check_encoder(encoder.stage.options())
     for stage in plan.stages:
-        _check_stage(stage, num_gpus=_num_gpus(engine))
+        _check_stage(stage, num_gpus=_num_gpus(engine, grows_to))
     functions = {read.function: node.key for node in plan.running for read in node.reads.measures}
     if foreign := {name: key for name, key in functions.items() if not name.startswith("clipmill.")}:
         _check_measures(foreign, plan.limits)
@@ -78,10 +82,10 @@ def _import(function: str) -> None:
         raise ValueError("it is no function")
 
 
-def _num_gpus(engine: Engine) -> float:
+def _num_gpus(engine: Engine, grows_to: ClusterSize | None) -> float:
     """GPUs that the workers may use: of the Ray cluster, or of this machine."""
     if engine == "ray":
-        from clipmill.engine.ray_engine import cluster_gpus
+        from clipmill.engine.ray_engine import cluster_at_most
 
-        return cluster_gpus()
+        return cluster_at_most(grows_to).num_gpus
     return float(num_gpus_here())

@@ -17,6 +17,7 @@ from clipmill.engine.chunk import Chunk, pack, unpack
 from clipmill.engine.graph import OperatorNode
 from clipmill.engine.operators.stages import Operator, worked_on
 from clipmill.errors import ClipmillError, SpecError, WorkerDied
+from clipmill.machine import ClusterSize
 
 MAX_WORKER_RESTARTS = 2
 """Ray's own default is without end: one row that kills its worker would be tried for ever."""
@@ -83,20 +84,18 @@ def join() -> None:
         raise SpecError(f"the Ray cluster cannot be reached: {cause}; see RAY_ADDRESS") from error
 
 
-def cluster_cpus() -> float:
-    """Cores of the running Ray cluster. SpecError when none runs: the caller starts Ray."""
-    return _resource("CPU", 1.0)
-
-
-def cluster_gpus() -> float:
-    """GPUs of the running Ray cluster; errors as of ``cluster_cpus``."""
-    return _resource("GPU", 0.0)
-
-
-def _resource(name: str, default: float) -> float:
+def cluster_now() -> ClusterSize:
+    """Returns what the nodes of the running cluster have. SpecError when none runs: the caller starts Ray."""
     if not ray.is_initialized():
         raise SpecError("Ray is not running: call ray.init() first, or run inline")
-    return float(ray.cluster_resources().get(name, default))
+    found = ray.cluster_resources()
+    return ClusterSize(float(found.get("CPU", 0.0)), float(found.get("GPU", 0.0)))
+
+
+def cluster_at_most(grows_to: ClusterSize | None = None) -> ClusterSize:
+    """Returns what the cluster has once it has grown, which no driver of Ray's can ask; errors as above."""
+    now, most = cluster_now(), grows_to or ClusterSize(0.0)
+    return ClusterSize(max(now.num_cpus, most.num_cpus) or 1.0, max(now.num_gpus, most.num_gpus))
 
 
 def run_on_ray(

@@ -12,7 +12,7 @@ from clipmill.engine.machine_check import Engine
 from clipmill.engine.run import StreamReport, StreamRun
 from clipmill.engine.work import Work
 from clipmill.errors import EngineDied, StageBroken, StoreOutage, WorkerDied
-from clipmill.machine import num_cores
+from clipmill.machine import ClusterSize, num_cores
 from clipmill.planning.plan import Plan
 from clipmill.progress import Show
 from clipmill.state.store import ResultStore
@@ -31,6 +31,7 @@ def stream_recorded(
     part: str,
     on_chunk: Callable[[Chunk], None] | None = None,
     show: Show | None = None,
+    grows_to: ClusterSize | None = None,
 ) -> str:
     """Runs the engine over ``items`` into the state of ``output``; returns the URI of its record.
 
@@ -38,7 +39,7 @@ def stream_recorded(
     a server that fails on everything ends it early: the record says ``stopped``, and why, and
     ``is_passing`` where it was a store or a server.
     """
-    run = StreamRun(items, plan, engine=engine, state=ResultStore(output), run_id=run_id)
+    run = StreamRun(items, plan, engine=engine, state=ResultStore(output), run_id=run_id, grows_to=grows_to)
     stopped, is_passing = "", False
     try:
         run.do(on_chunk, show)

@@ -21,7 +21,7 @@ from clipmill.engine.stage_log import log_chunk
 from clipmill.engine.state_writer import StateWriter
 from clipmill.engine.work import Work
 from clipmill.errors import ClipmillError, WorkerDied
-from clipmill.machine import num_cores
+from clipmill.machine import ClusterSize, num_cores
 from clipmill.models.runtime.devices import num_gpus_here
 from clipmill.outcomes.run_end import Tally
 from clipmill.planning.plan import Plan
@@ -80,10 +80,18 @@ class StreamRun:
     """One run: its report says what was done, also after an error that ended it early."""
 
     def __init__(
-        self, items: Sequence[Work], plan: Plan, *, engine: Engine, state: ResultStore | None, run_id: str
+        self,
+        items: Sequence[Work],
+        plan: Plan,
+        *,
+        engine: Engine,
+        state: ResultStore | None,
+        run_id: str,
+        grows_to: ClusterSize | None = None,
     ) -> None:
         self._items, self._plan, self._state = items, plan, state
         self._engine: Engine = engine
+        self._grows_to = grows_to
         self._run_id = run_id
         self._notes = new_notes(state.root_uri, run_id) if state else None
         self._writer = StateWriter(state, plan, run_id)
@@ -96,7 +104,7 @@ class StreamRun:
         """Does the work; errors as in ``stream``."""
         if not self._items:
             return
-        check_machine(self._plan, self._engine)
+        check_machine(self._plan, self._engine, self._grows_to)
         if self._state:
             self._plan = with_folders(self._plan, self._state)
         apply_verbose(self._plan.stages)
@@ -170,7 +178,14 @@ class StreamRun:
     def _graph(self, items: Sequence[Work]) -> Iterator[Chunk]:
         known = known_of(self._state, self._plan, items) if self._state else {}
         notes_uri = self._notes.uri if self._notes else ""
-        return run_graph(items, self._plan, engine=self._engine, known=known, notes_uri=notes_uri)
+        return run_graph(
+            items,
+            self._plan,
+            engine=self._engine,
+            known=known,
+            notes_uri=notes_uri,
+            grows_to=self._grows_to,
+        )
 
     def _take(self, chunk: Chunk) -> None:
         chunk = self._writer.add(chunk)
@@ -187,10 +202,12 @@ def run_graph(
     engine: Engine,
     known: Mapping[str, Mapping[str, pa.Table]],
     notes_uri: str = "",
+    grows_to: ClusterSize | None = None,
 ) -> Iterator[Chunk]:
     """Yields the finished chunks of ``items``, as they come.
 
     ``known`` maps a video to rows by stage. Below ``notes_uri`` workers note the videos that they take.
+    ``grows_to`` is what a cluster with an autoscaler has at most.
     """
     chunks = [Chunk(item, known=known.get(item.video_id, {})) for item in items]
     if not items:
@@ -202,12 +219,14 @@ def run_graph(
         )
         return run_inline(nodes, chunks, one_worker=_one_worker(nodes, plan))
     # Ray takes seconds to import; a laptop's inline run never needs it.
-    from clipmill.engine.ray_engine import cluster_cpus, cluster_gpus, run_on_ray
+    from clipmill.engine.ray_engine import cluster_at_most, cluster_now, run_on_ray
 
+    most = cluster_at_most(grows_to)
     nodes = build_operators(
         plan,
-        num_cpus=cluster_cpus(),
-        num_gpus=cluster_gpus(),
+        num_cpus=most.num_cpus,
+        num_gpus=most.num_gpus,
+        cpus_now=cluster_now().num_cpus,
         num_videos=len(items),
         notes_uri=notes_uri,
     )

@@ -1,5 +1,6 @@
 """What the models of a run need of the machine. Values only."""
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ LIBRARIES = {"models": ("torch", "transformers"), "legacy": ("torch", "transform
 class ModelNeeds:
     """Weights, libraries and device that a stage's model needs.
 
-    ``allow_remote_code`` names the models whose own code may run; None for those that have none. ``serving``
-    is None for a model that writes no text.
+    ``libraries`` None are those of the environment. ``allow_remote_code`` names the models whose own code may
+    run; None for those that have none. ``serving`` is None for a model that writes no text.
     """
 
     stage: str
@@ -23,15 +24,13 @@ class ModelNeeds:
     model_dir: str
     revision: str
     environment: str
-    libraries: Sequence[str]
     device: str
-    allow_remote_code: Sequence[str] | None
-    serving: ServingOptions | None
+    libraries: Sequence[str] | None = None
+    allow_remote_code: Sequence[str] | None = None
+    serving: ServingOptions | None = None
 
-
-@dataclass(frozen=True)
-class RunNeeds:
-    """Models with weights that a run uses, and every model that writes text, at an endpoint or here."""
-
-    models: Sequence[ModelNeeds] = ()
-    served: Sequence[ServingOptions] = ()
+    @property
+    def missing(self) -> list[str]:
+        """Names of the libraries that are not installed here."""
+        wanted = LIBRARIES.get(self.environment, ()) if self.libraries is None else self.libraries
+        return [name for name in wanted if importlib.util.find_spec(name) is None]

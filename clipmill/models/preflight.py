@@ -1,28 +1,27 @@
 """What the models of a run need, checked before any video is decoded: one line says what is missing."""
 
-import importlib.util
-
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.models.captioning.open_chat import check_model
+from clipmill.models.captioning.options import ServingOptions
 from clipmill.models.embedding.remote_code import check_allowed
-from clipmill.models.needs import ModelNeeds, RunNeeds
+from clipmill.models.needs import ModelNeeds
 from clipmill.models.weights.resolve import check_weights
 
 
-def check_models(run: RunNeeds, *, num_gpus: float) -> None:
-    """Check libraries, weights, GPUs and leave to run remote code; an endpoint is asked for its model.
+def check_models(*models: ModelNeeds, served: ServingOptions | None = None, num_gpus: float) -> None:
+    """Checks libraries, weights, GPUs and leave to run remote code; ``served`` is asked for its model.
 
     SpecError for what a stage does not allow, ModelUnavailable for what is not there.
     """
-    for needs in run.models:
+    for needs in models:
         _check_device(needs, num_gpus)
         if needs.allow_remote_code is not None:
             check_allowed(needs.entry, needs.allow_remote_code)
         _check_libraries(needs)
         if needs.serving is None:
             check_weights([needs.entry], model_dir=needs.model_dir, revision=needs.revision)
-    for options in run.served:
-        check_model(options)
+    if served:
+        check_model(served)
 
 
 def _check_device(needs: ModelNeeds, num_gpus: float) -> None:
@@ -35,8 +34,7 @@ def _check_device(needs: ModelNeeds, num_gpus: float) -> None:
 
 
 def _check_libraries(needs: ModelNeeds) -> None:
-    missing = [name for name in needs.libraries if importlib.util.find_spec(name) is None]
-    if missing:
-        cause = f"{' and '.join(missing)} not installed here"
+    if needs.missing:
+        cause = f"{' and '.join(needs.missing)} not installed here"
         remedy = f"pip install 'clipmill[{needs.environment}]', or run in its image"
         raise ModelUnavailable(needs.entry.name, needs.model_dir, cause, remedy)

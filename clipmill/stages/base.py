@@ -227,15 +227,14 @@ class Stage(StageSpec):
     def with_(
         self, stage_with_dict: Mapping[str, Mapping[str, object]] | None = None, **options: object
     ) -> Self:
-        """Returns the stage itself: NeMo Curator's options of how a stage is run have no effect here.
+        """Returns the stage under a ``name``; NeMo Curator's options of how it is run have no effect here.
 
         A line says so. What a worker takes is one of the stage's own parameters.
         """
-        for name in sorted(
-            {*options, *(option for one in (stage_with_dict or {}).values() for option in one)}
-        ):
-            say_ignored(type(self).__name__, f"with_({name}=...)")
-        return self
+        name = options.pop("name", None)
+        for option in sorted({*options, *(each for one in (stage_with_dict or {}).values() for each in one)}):
+            say_ignored(type(self).__name__, f"with_({option}=...)")
+        return self if name is None else self.named(str(name))
 
     @classmethod
     def column(cls, name: str) -> Column | None:

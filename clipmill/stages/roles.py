@@ -172,6 +172,11 @@ class EmbedderStage(Stage, abstract=True):
         """What the documented folder ``<prefix>_embd_parquet`` is named after."""
         return self.algorithm_name
 
+    @property
+    def is_pickled(self) -> bool:
+        """True for a model whose embeddings readers of NeMo Curator's output look for as pickles too."""
+        return False
+
     def folder_prefix(self, key: str) -> str:
         """Returns the prefix of the folder of a stage with a key: its own key, else ``file_prefix``."""
         return self.file_prefix if key == self.name else key

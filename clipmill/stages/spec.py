@@ -8,7 +8,7 @@ from enum import Enum
 from functools import cache
 from typing import Annotated, ClassVar, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
@@ -125,14 +125,29 @@ class StageSpec(Spec):
 
     verbose: Annotated[bool, SPEED] = False
 
-    @model_validator(mode="before")
+    _given_name: str = PrivateAttr(default="")
+
+    @property
+    def given_name(self) -> str:
+        """NeMo Curator's ``name``, which ``Pipeline.describe`` shows; keys tell stages apart here."""
+        return self._given_name
+
+    def named(self, name: str) -> Self:
+        """Returns a copy with that ``given_name``."""
+        copied = self.model_copy()
+        copied._given_name = name
+        return copied
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _take_a_name(cls, values: object) -> object:
-        """Lets stages be given NeMo Curator's ``name``: keys tell stages apart here, and a line says so."""
+    def _take_a_name(cls, values: object, make: ModelWrapValidatorHandler[Self]) -> Self:
         if not isinstance(values, Mapping) or "name" not in values:
-            return values
-        say_ignored(cls.__name__, "name")
-        return {name: value for name, value in cast("Mapping[str, object]", values).items() if name != "name"}
+            return make(values)
+        fields = dict(cast("Mapping[str, object]", values))
+        name = str(fields.pop("name"))
+        made = make(fields)
+        made._given_name = name
+        return made
 
     @model_validator(mode="after")
     def _name_what_is_ignored(self) -> Self:

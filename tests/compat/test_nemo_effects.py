@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import pickle
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -31,6 +32,10 @@ from clipmill.stages.video.clipping.clip_extraction_stages import (
 )
 from clipmill.stages.video.clipping.clip_frame_extraction import ClipFrameExtractionStage
 from clipmill.stages.video.clipping.video_frame_extraction import VideoFrameExtractionStage
+from clipmill.stages.video.embedding.cosmos_embed1 import (
+    CosmosEmbed1EmbeddingStage,
+    CosmosEmbed1FrameCreationStage,
+)
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
@@ -113,6 +118,24 @@ def test_the_helpers_of_the_writer_name_what_a_run_writes(written: Path) -> None
     assert helpers.get_output_path_ce1_embd_parquet("out").endswith("/ce1_embd_parquet")
     assert helpers.get_output_path_clips("out", filtered=True).endswith("/filtered_clips")
     assert helpers.calculate_sha256(b"abc").startswith("ba7816bf8f01cfea")
+
+
+def test_readers_of_nemo_curators_pickles_find_those_of_cosmos_embed1(
+    films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NeMo Curator's own evaluation of captions reads ``ce1_embd/<clip>.pickle``, ``(1, D)``, beside JSON."""
+    use_stand_ins(monkeypatch, Seen())
+    pair = (CosmosEmbed1FrameCreationStage(), CosmosEmbed1EmbeddingStage())
+    run(films, splitter(), *pair, writer(films, tmp_path, upload_clips=False))
+    pickles = Path(ClipWriterStage.get_output_path_ce1_embd(str(tmp_path)))
+    assert {path.stem for path in pickles.iterdir()} == {path.stem for path in tmp_path.glob("metas/v0/*")}
+    vectors = pq.read_table(ClipWriterStage.get_output_path_ce1_embd_parquet(str(tmp_path))).to_pylist()
+    assert len(vectors) == 6
+    for row in vectors:
+        found = pickle.loads((pickles / f"{row['id']}.pickle").read_bytes())
+        np.testing.assert_array_equal(found, np.array([row["embedding"]], np.float32), strict=True)
+    run(films, splitter(), *pair, writer(films, tmp_path, upload_clips=False, generate_embeddings=False))
+    assert not list(pickles.iterdir())
 
 
 def test_without_upload_there_are_no_files_of_clips(films: Path, tmp_path: Path) -> None:
@@ -324,13 +347,25 @@ def test_each_parameter_of_the_fit_moves_the_centroids(tmp_path: Path, changed: 
     assert not np.array_equal(plain, centroids(tmp_path, **changed))
 
 
+def test_the_name_of_a_stage_is_shown_where_a_pipeline_is_described(films: Path) -> None:
+    stages = (
+        splitter(name="seconds"),
+        ClipTranscodingStage().with_(name="cutter"),
+        PerceptualEmbeddingStage(),
+    )
+    said = Pipeline("p", stages=[VideoReader(input_video_path=str(films)), *stages]).describe()
+    assert "fixed_stride (FixedStrideExtractorStage, named seconds)" in said
+    assert "encode (ClipTranscodingStage, named cutter): reads" in said
+    assert "embedding (PerceptualEmbeddingStage): reads" in said
+    assert splitter(name="seconds").digest() == splitter().digest()
+
+
 def test_what_has_no_effect_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            VideoFrameExtractionStage(decoder_mode="ffmpeg_cpu", name="mine").with_(batch_size=4)
+            VideoFrameExtractionStage(decoder_mode="ffmpeg_cpu").with_(batch_size=4)
             Pipeline("p", config={"a": 1})
     assert [record.message for record in caplog.records] == [
-        "VideoFrameExtractionStage: name has no effect here",
         "VideoFrameExtractionStage: decoder_mode has no effect here",
         "VideoFrameExtractionStage: with_(batch_size=...) has no effect here",
         "Pipeline: config has no effect here",

@@ -62,3 +62,33 @@ def test_decoding_on_gpus_is_shared_by_several_workers() -> None:
 
 def test_a_decoder_that_may_be_either_asks_for_none() -> None:
     assert gpu_shares(plan(decoder="auto"), num_gpus=2) == {}
+
+
+def test_a_cluster_that_grows_has_pools_for_all_its_nodes() -> None:
+    """Ray adds nodes for what workers reserve, and only while more than half of the cores are reserved."""
+    nodes = {node.name: node for node in build_operators(plan(**EMBEDDING), num_cpus=224, cpus_now=7)}
+    fixed = {node.name: node for node in build_operators(plan(**EMBEDDING), num_cpus=7)}
+    assert {name: (node.max_workers, fixed[name].max_workers) for name, node in nodes.items()} == {
+        "scan": (224, 7), "embedding": (56, 1), "encode": (224, 7), "preview": (56, 1),
+    }  # fmt: skip
+    full_node = sum(
+        min(node.max_workers, fixed[name].max_workers) * node.num_cpus for name, node in nodes.items()
+    )
+    assert 0.75 * 7 <= full_node <= 7
+    assert sum(node.num_cpus for node in nodes.values()) <= 7, "or Ray Data waits for ever"
+
+
+def test_workers_of_a_gpu_node_find_it_though_scans_took_its_cores() -> None:
+    made = plan(**CAPTIONS, **EMBEDDING)
+    nodes = {node.name: node for node in build_operators(made, num_cpus=280, num_gpus=8, cpus_now=1)}
+    assert [(name, node.num_cpus, node.max_workers) for name, node in nodes.items() if node.num_gpus] == [
+        ("embedding", 0.0, 1), ("caption", 0.0, 7)
+    ]  # fmt: skip
+    assert sum(node.num_cpus for node in nodes.values()) <= 1
+
+
+def test_a_cluster_without_a_node_yet_is_planned_as_one_of_full_nodes() -> None:
+    empty, started = (build_operators(plan(), num_cpus=224, cpus_now=now) for now in (0, 7))
+    assert [(node.num_cpus, node.max_workers) for node in empty] == [
+        (node.num_cpus, node.max_workers) for node in started
+    ]

@@ -1,4 +1,4 @@
-"""Ray as several nodes of this machine: one of them is killed, or the driver is."""
+"""Ray as several nodes of this machine: one is killed, or the driver is, or its autoscaler starts one."""
 
 import json
 import shutil
@@ -38,3 +38,8 @@ def test_a_run_that_loses_a_node_publishes_what_an_undisturbed_one_does(source: 
 def test_a_driver_that_was_killed_is_started_again_on_the_same_nodes(source: Path, tmp_path: Path) -> None:
     found = done("restart", str(source), str(tmp_path))
     assert found == {"codes": [-9, 0], "is_equal": True}
+
+
+def test_nodes_with_gpus_come_when_a_stage_asks_for_them_and_go_again(source: Path, tmp_path: Path) -> None:
+    found = done("grow", str(source), str(tmp_path))
+    assert found == {"before": 0, "left": 0, "is_equal": True}

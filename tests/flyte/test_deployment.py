@@ -10,12 +10,14 @@ import yaml
 
 from clipmill.dataset.run_record import RunRecord, write_run
 from clipmill.errors import SpecError
+from clipmill.machine import ClusterSize
 from clipmill.runs.run_id import new_run_id
 from deployment import FILE_VARIABLE, VARIABLE, load
 from deployment.__main__ import largest, pod_template
 from deployment.schema import Machine, Prices, amount
 from images.dockerfile import BASE, CODE, FILES, WORKDIR, render
 from images.environments import ENVIRONMENTS, name_of
+from tasks import ray_stream
 from tasks.hardware import Engine
 from tasks.publish import estimate
 from tasks.specs import Curation
@@ -158,6 +160,15 @@ def test_a_dynamic_task_plans_the_pods_of_its_profile(pods: Pods, tmp_path: Path
         mounts = [mount["mountPath"] for mount in container.get("volumeMounts", [])]
         assert mounts == {"submitter": [], "gpu": ["/tmp", "/dev/shm"]}.get(kind, ["/tmp"])
     assert task.container.image.startswith(f"{deployment.registry}/clipmill-models:")
+
+
+def test_pools_of_a_ray_task_are_bounded_by_what_its_cluster_grows_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray_stream, "PROFILE", load(FILE, "l4").profile)
+    assert ray_stream.most_of("models") == ClusterSize(num_cpus=32 * 7 + 8 * 7, num_gpus=8)
+    monkeypatch.setattr(ray_stream, "PROFILE", load(FILE, "small").profile)
+    assert ray_stream.most_of("models") == ClusterSize(num_cpus=2, num_gpus=0)
 
 
 def test_where_only_plain_pods_are_deployed_ray_is_not_even_imported(tmp_path: Path) -> None:

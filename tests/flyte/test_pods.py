@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from flyteidl.core import tasks_pb2
 
 from clipmill.intake.admission import admit
@@ -12,9 +13,12 @@ from clipmill.intake.shards import plan_shards
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
+from deployment import VARIABLE, load
+from deployment.schema import Deployment
 from tasks.hardware import Engine
 from tasks.specs import Curation
 from tests.flyte.conftest import Pods
+from tests.support.runs.curation import ROOT
 from tests.support.stages.users_package import (
     LEVELS,
     PACKAGE,
@@ -24,7 +28,7 @@ from tests.support.stages.users_package import (
     workplace,
 )
 from tests.support.stand_ins.flyte_pod import Pod
-from tests.support.stand_ins.flyte_stand_in import Registration, plain_name
+from tests.support.stand_ins.flyte_stand_in import Registration, plain_name, write_deployment
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -42,8 +46,9 @@ def registered_task(registration: Registration, name: str) -> tasks_pb2.TaskTemp
     return next(task for key, task in registration.notes.tasks.items() if plain_name(key) == f"tasks.{name}")
 
 
-def planned(pods: Pods, engine: Engine, **fields: object) -> Pod:
-    return pods("stream.stream_all").run(
+def planned(pods: Pods, engine: Engine, *, deployment: Deployment | None = None, **fields: object) -> Pod:
+    variables = {VARIABLE: deployment.model_dump_json(exclude_defaults=True)} if deployment else {}
+    return pods("stream.stream_all", **variables).run(
         works=(["s3://films/0", "s3://films/1"], list[str]), phase=(0, int), run_id=(new_run_id(), str),
         engine=(engine, Engine), spec=(Curation.model_validate(fields), Curation), **PLACES,
     )  # fmt: skip
@@ -61,16 +66,24 @@ def test_ray_tasks_are_planned_in_the_registered_image(
     assert (task.type, task.container.image) == ("ray", registered_image)
 
 
-def test_one_map_is_planned_over_all_groups(pods: Pods, registration: Registration) -> None:
-    """With the GPU of its row, in its image, and without Ray."""
-    job = planned(pods, Engine.MAP, **SPECS["models"]).planned()
+def test_one_map_is_planned_over_all_groups(pods: Pods, registration: Registration, tmp_path: Path) -> None:
+    """With the GPU of its row, on a node that may be taken away, in its image, and without Ray."""
+    fields = yaml.safe_load((ROOT / "deployment.yaml").read_text())
+    fields["profiles"]["l4"]["elements"]["models"] |= {"spot": True}
+    (tmp_path / "deployment.yaml").write_text(yaml.safe_dump(fields, sort_keys=False))
+    write_deployment(tmp_path)
+    deployment = load(tmp_path / "deployment.yaml")
+    job = planned(pods, Engine.MAP, deployment=deployment, **SPECS["models"]).planned()
     (node,) = job.nodes
     assert node.array_node.parallelism == 64
     (task,) = job.tasks
     of_element = registered_task(registration, "stream.element_with_models")
     assert task.container.image == of_element.container.image
     assert task.container.resources == of_element.container.resources
-    assert task.extended_resources.gpu_accelerator.device == "nvidia-l4"
+    gpu = task.extended_resources
+    assert (gpu.gpu_accelerator.device, gpu.shared_memory.size_limit) == ("nvidia-l4", "8Gi")
+    assert (task.metadata.interruptible, task.metadata.pod_template_name) == (True, "clipmill")
+    assert [secret.env_var for secret in task.security_context.secrets] == ["HF_TOKEN"]
     assert "pyflyte-map-execute" in task.container.args
 
 

@@ -192,7 +192,7 @@ def plan(registration: Registration, name: str) -> launch_plan_pb2.LaunchPlanSpe
 
 
 def test_only_the_nightly_plan_is_switched_on(registration: Registration) -> None:
-    assert registration.notes.active == ["nightly"]
+    assert registration.notes.active == {"nightly": "v1"}
 
 
 def test_the_nightly_plan_is_what_the_deployment_says(registration: Registration) -> None:
@@ -258,12 +258,13 @@ def test_an_earlier_version_is_activated_to_roll_back(registration: Registration
         notes.launch_plans |= registration.notes.launch_plans
         notes.workflows |= registration.notes.workflows
         notes.tasks |= registration.notes.tasks
+        notes.active["nightly"] = "v2"
         done = run_pyflyte(
             "launchplan", "--project", "films", "--domain", "development", "--activate", "nightly", "v1",
             home=tmp_path, env={"FLYTE_PLATFORM_URL": address, "FLYTE_PLATFORM_INSECURE": "true"},
         )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert notes.active == ["nightly"]
+    assert notes.active == {"nightly": "v1"}
 
 
 def test_a_package_needs_no_network_and_no_container_engine(tmp_path: Path) -> None:

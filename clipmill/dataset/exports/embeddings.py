@@ -31,6 +31,12 @@ def embedders(plan: Plan) -> list[Node]:
     return [node for node in plan.nodes if isinstance(node.stage, EmbedderStage)]
 
 
+def published_embedders(plan: Plan) -> list[Node]:
+    """Returns the nodes whose embeddings are published, in run order; deduplication compares one of them."""
+    is_published = plan.output is None or (plan.output.generate_embeddings and not plan.output.dry_run)
+    return embedders(plan) if is_published else []
+
+
 def algorithm_of(node: Node) -> str:
     """Returns the name of a node's algorithm."""
     assert isinstance(node.stage, EmbedderStage)

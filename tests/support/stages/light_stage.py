@@ -5,7 +5,18 @@ from typing import Annotated, ClassVar
 
 import pyarrow as pa
 
-from clipmill.stages.base import VERDICT, Batch, Column, Frames, Reads, Rule, Stage, StageContext, Worker
+from clipmill.stages.base import (
+    VERDICT,
+    Batch,
+    Column,
+    Frames,
+    Reads,
+    Resources,
+    Rule,
+    Stage,
+    StageContext,
+    Worker,
+)
 
 
 class LightFilter(Stage):
@@ -32,6 +43,24 @@ class LightFilter(Stage):
         """Returns a function of a batch."""
         del context
         return measured
+
+
+class LightOnGpu(LightFilter):
+    """The same with a GPU to itself, in workers that grow as those of captions do."""
+
+    name: ClassVar[str] = "light_on_gpu"
+
+    def resources(self) -> Resources:
+        """Returns one GPU."""
+        return Resources(gpus=1, grows=True)
+
+    def open(self, context: StageContext) -> Worker:
+        """Returns the same function; RuntimeError in a worker of Ray that was given no GPU."""
+        import ray
+
+        if ray.is_initialized() and not ray.get_gpu_ids():
+            raise RuntimeError("this worker has no GPU")
+        return super().open(context)
 
 
 def measured(batch: Batch) -> dict[str, list[float]]:

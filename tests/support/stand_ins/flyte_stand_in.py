@@ -32,12 +32,15 @@ def plain_name(task: str) -> str:
 
 @dataclass
 class Notes:
-    """What was registered, by name; the launch plans switched on; the files uploaded."""
+    """What was registered, by name; the launch plans switched on, by name, and their version; the uploads.
+
+    As in FlyteAdmin one version of a plan is on: switching on another one switches it off.
+    """
 
     tasks: dict[str, tasks_pb2.TaskTemplate] = field(default_factory=dict)
     workflows: dict[str, workflow_pb2.WorkflowSpec] = field(default_factory=dict)
     launch_plans: dict[str, launch_plan_pb2.LaunchPlanSpec] = field(default_factory=dict)
-    active: list[str] = field(default_factory=list)
+    active: dict[str, str] = field(default_factory=dict)
     uploads: list[Path] = field(default_factory=list)
 
 
@@ -67,7 +70,7 @@ class _Admin(admin_pb2_grpc.AdminServiceServicer):
         self, request: launch_plan_pb2.LaunchPlanUpdateRequest, context: grpc.ServicerContext
     ) -> launch_plan_pb2.LaunchPlanUpdateResponse:
         if request.state == launch_plan_pb2.ACTIVE:
-            self._notes.active.append(request.id.name)
+            self._notes.active[request.id.name] = request.id.version
         return launch_plan_pb2.LaunchPlanUpdateResponse()
 
     def GetLaunchPlan(

@@ -17,7 +17,7 @@ from clipmill.models.captioning.options import (
     WeightsOptions,
 )
 from clipmill.models.captioning.weights import weights_meant, worker_environment
-from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
+from clipmill.models.needs import ModelNeeds
 from clipmill.models.runtime.devices import Device
 from clipmill.stages.base import LIMIT, SPEED, Column, ModelRef, Stage
 
@@ -97,7 +97,7 @@ class ServedModel(Stage, abstract=True):
 
         options = self.serving()
         needs = [] if self.is_remote else [self._needs(options)]
-        check_models(RunNeeds(models=needs, served=[options]), num_gpus=num_gpus)
+        check_models(*needs, served=options, num_gpus=num_gpus)
 
     def _needs(self, options: ServingOptions) -> ModelNeeds:
         meant = weights_meant(options)
@@ -107,9 +107,7 @@ class ServedModel(Stage, abstract=True):
             model_dir=meant.model_dir,
             revision=meant.revision,
             environment=self.worker_environment,
-            libraries=LIBRARIES.get(self.worker_environment, ()),
             device=self.device,
-            allow_remote_code=None,
             serving=options,
         )
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.models.needs import ModelNeeds, RunNeeds
+from clipmill.models.needs import ModelNeeds
 from clipmill.models.registry import model_named
 from clipmill.models.shots.base import AskedPrecision, NetworkBackend, NetworkDevice, ShotNetworkOptions
 from clipmill.models.shots.detector import NetworkCutFinder
@@ -68,10 +68,8 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
             environment=self.environment,
             libraries=self._libraries,
             device=self.device,
-            allow_remote_code=None,
-            serving=None,
         )
-        check_models(RunNeeds(models=[needs]), num_gpus=num_gpus)
+        check_models(needs, num_gpus=num_gpus)
 
     @property
     def _libraries(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from clipmill.models.embedding.base import Embedded, EmbedderOptions, TextEmbedder
 from clipmill.models.embedding.remote_code import check_allowed
-from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
+from clipmill.models.needs import ModelNeeds
 from clipmill.models.registry import model_named
 from clipmill.models.runtime.devices import Device
 from clipmill.stages.base import (
@@ -101,6 +101,11 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
             self.model_name(),
         )
 
+    @property
+    def is_pickled(self) -> bool:
+        """True for the families with a documented short name."""
+        return self.file_prefix in _PREFIXES.values()
+
     def documented(self, own: Mapping[str, object]) -> Mapping[str, object]:
         """Returns ``<family>_text_match``: the text and its probability."""
         if own.get(TEXT.name) is None:
@@ -168,12 +173,10 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
             model_dir=self.model_dir,
             revision=self.revision or entry.revision,
             environment=entry.environment,
-            libraries=LIBRARIES.get(entry.environment, ()),
             device=self.device,
             allow_remote_code=self.allowed_code(),
-            serving=None,
         )
-        check_models(RunNeeds(models=[needs]), num_gpus=num_gpus)
+        check_models(needs, num_gpus=num_gpus)
 
     def options(self) -> EmbedderOptions:
         """Returns how the model is opened."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from clipmill.models.aesthetic import ENCODER, HEAD, AestheticScorer, ScorerOptions
-from clipmill.models.needs import LIBRARIES, ModelNeeds, RunNeeds
+from clipmill.models.needs import ModelNeeds
 from clipmill.models.registry import model_named
 from clipmill.models.runtime.devices import Device
 from clipmill.stages.base import (
@@ -103,8 +103,7 @@ class ClipAestheticFilterStage(Stage):
         """See ``Stage``."""
         from clipmill.models.preflight import check_models
 
-        needs = [self._needs(name) for name in (ENCODER, HEAD)]
-        check_models(RunNeeds(models=needs), num_gpus=num_gpus)
+        check_models(*map(self._needs, (ENCODER, HEAD)), num_gpus=num_gpus)
 
     def _needs(self, name: str) -> ModelNeeds:
         entry = model_named(name)
@@ -114,10 +113,7 @@ class ClipAestheticFilterStage(Stage):
             model_dir=self.model_dir,
             revision=entry.revision,
             environment=self.environment,
-            libraries=LIBRARIES[self.environment],
             device=self.device,
-            allow_remote_code=None,
-            serving=None,
         )
 
     def rules(self) -> tuple[Rule, ...]:

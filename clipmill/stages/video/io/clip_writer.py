@@ -89,13 +89,13 @@ class ClipWriterStage(WriterStage):
 
     @staticmethod
     def get_output_path_ce1_embd(output_path: str) -> str:
-        """Folder in which NeMo Curator pickles each embedding. Nothing is written there: pickles run code."""
-        return layout.join(output_path, "ce1_embd")
+        """Folder of Cosmos-Embed1 embeddings, a pickle per clip."""
+        return layout.pickles_dir(output_path, "ce1")
 
     @staticmethod
     def get_output_path_iv2_embd(output_path: str) -> str:
-        """The same of InternVideo2."""
-        return layout.join(output_path, "iv2_embd")
+        """Folder of InternVideo2 embeddings, a pickle per clip."""
+        return layout.pickles_dir(output_path, "iv2")
 
     @staticmethod
     def calculate_sha256(buffer: bytes) -> str:

@@ -6,7 +6,6 @@ An import of the first gives the names that exist; an import of the others names
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -51,8 +50,8 @@ _ABSENT: Mapping[str, str] = {
 """Beginning of a module's name -> what a user does instead."""
 
 
-class _MovedModule(Loader):
-    """Fills a module with names that other modules have."""
+class _MovedModule:
+    """Fills a module with names that other modules have; a ``Loader`` by its methods."""
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         """Returns None: Python makes an ordinary module."""
@@ -65,7 +64,7 @@ class _MovedModule(Loader):
             setattr(module, name, getattr(import_module(place), name))
 
 
-class OtherModules(MetaPathFinder):
+class OtherModules:
     """Is asked last: finds modules of ``_MOVED``, and raises ImportError with the remedy for ``_ABSENT``."""
 
     def find_spec(
@@ -74,7 +73,7 @@ class OtherModules(MetaPathFinder):
         """Returns None for any module that is in neither table."""
         if fullname in _MOVED:
             is_package = any(name.startswith(f"{fullname}.") for name in _MOVED)
-            return ModuleSpec(fullname, _MovedModule(), is_package=is_package)
+            return ModuleSpec(fullname, _MovedModule(), is_package=is_package)  # pyright: ignore[reportArgumentType] to import its class takes longer than all else here
         for name, remedy in _ABSENT.items():
             if fullname.startswith(name):
                 raise ImportError(

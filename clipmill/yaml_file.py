@@ -29,6 +29,8 @@ def parse_groups(document: str, name: str) -> dict[str, object]:
         raise SpecError(f"{name}: {error}") from error
     except yaml.YAMLError as error:
         raise SpecError(f"{name} is neither YAML nor JSON: {_cause(error)}") from error
+    except RecursionError as error:
+        raise SpecError(f"{name} is nested too deeply") from error
     if not isinstance(fields, dict | None):
         raise SpecError(f"{name} must hold groups of parameters, got {type(fields).__name__}")
     return cast("dict[str, object]", fields or {})

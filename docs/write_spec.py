@@ -23,15 +23,15 @@ from clipmill.stages.roles import ReaderStage, WriterStage
 DOCS = Path(__file__).parent
 EVERYWHERE = "verbose"
 
-HEAD = """# The spec
+HEAD = """# Every parameter of a spec
 
 <!-- Written by docs/write_spec.py from the stages' classes and docs/parameters.yaml: change those. -->
 
 A spec says what a run does. It is inline JSON, or a YAML or JSON file:
 
 ```sh
-.venv/bin/python -m workflows.curate --source films --output curated --spec examples/demo.yaml
-.venv/bin/python -m workflows.curate --source films --output few --spec '{"video_limit": 1}'
+clipmill curate films curated --spec spec.yaml
+clipmill curate films few --spec '{"video_limit": 1}'
 ```
 
 Without a spec every parameter has the default below. An unknown key and an impossible value end the

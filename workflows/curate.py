@@ -91,6 +91,7 @@ def curated(source: str, output: str, spec: Curation, engine: Engine) -> Curated
 
 
 if __name__ == "__main__":
+    from clipmill.cli import ended
     from workflows.command import main
 
-    raise SystemExit(main())
+    raise SystemExit(ended(main))

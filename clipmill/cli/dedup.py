@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from clipmill import layout
-from clipmill.cli.options import Set, Spec, spec_of_options
+from clipmill.cli.options import Spec, spec_of_options
 from clipmill.curation.deduplication import run_dedup
 from clipmill.errors import SpecError
 
@@ -16,7 +16,9 @@ def dedup(
     ],
     output: Annotated[str, typer.Argument(help="folder or URI under which dedup/ is written")],
     spec: Spec = "",
-    sets: Set = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="one parameter, such as dedup.eps=0.1; repeatable")
+    ] = None,
     algorithm: Annotated[
         str, typer.Option(help="what made them: names the threshold without dedup.eps; empty: as in the spec")
     ] = "",

@@ -1,5 +1,6 @@
 """Exit codes of the command line."""
 
+from clipmill.cli import STOPPED
 from clipmill.errors import (
     BadEmbeddings,
     ClipmillError,
@@ -19,8 +20,6 @@ MISUSE = 2
 """Wrong arguments, source, output or spec: nothing was done."""
 FAILURES_LEFT = 3
 """Done, but for failures that the next run tries again."""
-STOPPED = 4
-"""Stopped early: what is done is safe."""
 
 
 def exit_code(error: ClipmillError, *, is_run: bool = True) -> int:

@@ -12,10 +12,7 @@ from clipmill.export.run import run_export
 from clipmill.export.spec import export_spec
 from clipmill.export.survey import survey_export
 
-app = typer.Typer()
 
-
-@app.command()
 def export(
     output: Output,
     dest: Annotated[str, typer.Argument(help="folder or URI of the export; the same again goes on with it")],

@@ -3,18 +3,21 @@
 import importlib
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import metadata
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from clipmill.cli.exits import BUG, DONE, MISUSE, STOPPED, exit_code
+from clipmill.cli import STOPPED, let_verbs_stop
+from clipmill.cli.exits import BUG, DONE, MISUSE, exit_code
 from clipmill.errors import DISK_ERRNOS, ClipmillError, SpecError
 
 
@@ -31,7 +34,7 @@ class Verb:
 
 VERBS = {
     "curate": Verb("Curate videos into clips, tables and a report.", "curate"),
-    "report": Verb("Print the summary of an output, and where its report is.", "outputs"),
+    "report": Verb("Print the summary of the last run again, and where its report is.", "outputs"),
     "search": Verb("Find clips of an output by a text, or by a clip.", "search"),
     "split": Verb("Part the kept clips into train, val and test without leaks.", "split"),
     "export": Verb("Write the kept clips as a trainer reads them.", "export"),
@@ -83,7 +86,9 @@ class _Verbs(TyperGroup):
             close = get_close_matches(name, VERBS, n=1)
             hint = f"did you mean {close[0]}?" if close else "see clipmill --help"
             raise SpecError(f"there is no verb {name}; {hint}")
-        return name, _command(name), rest  # pyright: ignore[reportReturnType] typer's click is its own
+        command = _command(name)
+        let_verbs_stop()
+        return name, command, rest  # pyright: ignore[reportReturnType] typer's click is its own
 
     def invoke(self, ctx: typer.Context) -> object:  # pyright: ignore[reportIncompatibleMethodOverride] typer's click is its own
         """Runs the verb. Typer would end the process at an interrupt or a closed pipe, with its own codes."""
@@ -101,11 +106,17 @@ def _command(name: str) -> TyperCommand:
     module = importlib.import_module(where if "." in where else f"clipmill.cli.{where}")
     app: typer.Typer | None = getattr(module, "app", None)
     if app is None:
-        app = typer.Typer()
+        app = typer.Typer(add_completion=False)
         app.command()(getattr(module, name))
     command = typer.main.get_command(app)
-    command.name, command.help = name, command.help or VERBS[name].help
+    command.name = name
+    command.help = _unwrapped(command.help or VERBS[name].help)
     return command  # pyright: ignore[reportReturnType] typer's click is its own
+
+
+def _unwrapped(text: str) -> str:
+    """Returns each paragraph as one line: terminals break lines by their own width."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", cleandoc(text))
 
 
 app = typer.Typer(

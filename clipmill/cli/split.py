@@ -14,12 +14,9 @@ from clipmill.partition.spec import PartitionSpec, parse_ratios, partition_spec
 from clipmill.partition.table import read_settings
 from clipmill.storage import store
 
-app = typer.Typer()
-
 MAX_SHOWN = 50
 
 
-@app.command()
 def split(
     output: Output,
     ratios: Annotated[str, typer.Option(help="parts and their shares")] = "train=0.98,val=0.01,test=0.01",

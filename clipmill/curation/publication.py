@@ -3,12 +3,13 @@
 import json
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
+from pydantic import TypeAdapter
 
 from clipmill import arrow, layout
 from clipmill.curation.deduplication import compared_check
@@ -19,7 +20,7 @@ from clipmill.dataset.exports.embeddings import (
     embedders,
 )
 from clipmill.dataset.publish import Guard, PublishOptions, publish
-from clipmill.dataset.run_record import RunRecord, end_of_record
+from clipmill.dataset.run_record import RunRecord, latest_run, read_run
 from clipmill.dataset.snapshots.record import Snapshot, current_snapshot, read_table, table_parts
 from clipmill.dedup_job.result import RunDuplicates
 from clipmill.dedup_job.similarity_histogram import read_similarities
@@ -28,7 +29,7 @@ from clipmill.intake.manifests import Sources, get_skipped
 from clipmill.machine import num_cores
 from clipmill.outcomes.funnel import Funnel
 from clipmill.outcomes.run_end import RunEnd
-from clipmill.outcomes.summary import summary_of
+from clipmill.outcomes.summary import Summary, summary_of
 from clipmill.planning.plan import Plan
 from clipmill.report.plan_view import plan_view
 from clipmill.report.render import write_report
@@ -61,15 +62,39 @@ class Published:
     skipped: Skipped = field(default_factory=Skipped)
     """Files of the source that are not curated."""
 
+    def steps(self) -> Summary:
+        """Returns what became of everything."""
+        return summary_of(self.funnel, self.end)
+
     def summary(self) -> str:
         """Returns what became of everything, the speed of the run, and where its results are."""
         speed = (
             f"{self.video_s_per_s:.1f} s of video per second" if self.video_s_per_s else "nothing new to do"
         )
         places = {"report": self.report_uri, "manifest": self.manifest_uri, "run": self.run_uri}
-        named = (f"{name}: {uri}" for name, uri in places.items())
-        lines = [*summary_lines(summary_of(self.funnel, self.end)), *skipped_lines(self.skipped)]
+        named = (f"{name}: {uri}" for name, uri in places.items() if uri)
+        lines = [*summary_lines(self.steps()), *skipped_lines(self.skipped)]
         return "\n".join([*lines, f"speed: {speed}", *named])
+
+
+def last_published(output: str) -> Published:
+    """Returns what the current snapshot holds and how the newest run ended.
+
+    SourceError where nothing is published.
+    """
+    root = store.normalise(output)
+    funnel = TypeAdapter(Funnel).validate_python(current_snapshot(root).manifest["funnel"])
+    uri = latest_run(root)
+    run = read_run(uri) if uri else RunRecord("", "", "")
+    return Published(
+        manifest_uri=layout.manifest_path(root),
+        report_uri=layout.report_path(root),
+        run_uri=uri,
+        funnel=funnel,
+        video_s_per_s=run.numbers.get("video_s_per_s", 0.0),
+        end=run.end,
+        skipped=run.skipped,
+    )
 
 
 def publish_snapshot(
@@ -94,7 +119,8 @@ def publish_snapshot(
     streams = [cast(dict[str, object], json.loads(store.read_bytes(uri))) for uri in stream_uris]
     sources = Sources(listing_uri)
     end = end_of_run(output, plan, sources, streams)
-    run = _run_record(lease.run_id, streams, end)
+    skipped = get_skipped(listing_uri)
+    run = replace(_run_record(lease.run_id, streams, end), skipped=skipped)
     funnel = publish(
         output,
         plan=plan,
@@ -126,7 +152,7 @@ def publish_snapshot(
         funnel=funnel,
         video_s_per_s=run.numbers["video_s_per_s"],
         end=end,
-        skipped=get_skipped(listing_uri),
+        skipped=skipped,
     )
 
 
@@ -186,7 +212,7 @@ def _sample_fact(tables: ReportTables) -> Iterator[tuple[str, str]]:
 
 def conclude(run_uri: str) -> str:
     """Returns how the run of a record ended, in words. RunStopped for one that ended early."""
-    end = end_of_record(run_uri)
+    end = read_run(run_uri).end
     if end.kind == "stopped":
         raise RunStopped(end.stopped)
     return end.sentence()

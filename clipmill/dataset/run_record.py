@@ -8,11 +8,9 @@ from pydantic import TypeAdapter
 
 from clipmill import layout
 from clipmill.dataset.exports.clip_json import as_json
-from clipmill.dataset.snapshots.record import current_snapshot
-from clipmill.outcomes.funnel import Funnel
 from clipmill.outcomes.run_end import RunEnd
-from clipmill.outcomes.summary import Summary, summary_of
 from clipmill.storage import store
+from clipmill.storage.skipped_files import Skipped
 
 STREAM_SUFFIX = ".stream.json"
 """How the names of the records of streaming tasks end."""
@@ -24,7 +22,7 @@ class RunRecord:
 
     ``numbers`` are totals of the run (seconds, bytes read, videos decoded); ``stage_metrics`` one record per
     operator and video, or sums of them. ``end`` says how it ended and what the next run will do,
-    ``snapshot_id`` what it published.
+    ``skipped`` which files of the source are not curated, ``snapshot_id`` what was published.
     """
 
     run_id: str
@@ -35,6 +33,7 @@ class RunRecord:
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
     stage_metrics: tuple[Mapping[str, str | int | float], ...] = ()
     end: RunEnd = field(default_factory=RunEnd)
+    skipped: Skipped = field(default_factory=Skipped)
     snapshot_id: str = ""
 
 
@@ -45,9 +44,10 @@ def write_run(output: str, run: RunRecord) -> str:
     return uri
 
 
-def end_of_record(uri: str) -> RunEnd:
-    """Returns how the run of a record ended."""
-    return TypeAdapter(RunEnd).validate_python(json.loads(store.read_bytes(uri))["end"])
+def read_run(uri: str) -> RunRecord:
+    """Returns a record, without the metrics of its stages."""
+    fields = json.loads(store.read_bytes(uri))
+    return TypeAdapter(RunRecord).validate_python({**fields, "stage_metrics": ()})
 
 
 def latest_run(output: str) -> str:
@@ -56,13 +56,3 @@ def latest_run(output: str) -> str:
     names = (entry.uri.removeprefix(f"{folder}/") for entry in store.find(folder, (".json",)))
     found = max((name for name in names if "/" not in name and not name.endswith(STREAM_SUFFIX)), default="")
     return found and layout.join(folder, found)
-
-
-def published_summary(output: str) -> Summary:
-    """Returns the summary of the current snapshot and of the newest run.
-
-    SourceError where nothing is published.
-    """
-    funnel = TypeAdapter(Funnel).validate_python(current_snapshot(output).manifest["funnel"])
-    run = latest_run(output)
-    return summary_of(funnel, end_of_record(run) if run else RunEnd())

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clipmill import arrow
@@ -73,6 +73,7 @@ class Progress:
         self._finished = dict.fromkeys(self._items, 0.0)
         self._seen = dict.fromkeys(self._items, 0.0)
         self._cut_in_pass: set[str] = set()
+        self._begun: dict[str, tuple[float, float]] = {}
         self._num_clips = self._num_failures = self._num_rejected = 0
         self._show, self._left = show, TimeLeft()
         self._started_s = self._shown_s = time.monotonic()
@@ -107,6 +108,11 @@ class Progress:
         total = sum(work.values()) or 1.0
         ended = {name: self._ended(name) for name in work}
         seconds = {name: item.facts.duration_s for name, item in self._items.items()}
+        left_s = self._left.observe(
+            elapsed_s,
+            seen=sum(work[name] * min(1.0, share) for name, share in self._seen.items()) / total,
+            finished=sum(work[name] * share for name, share in ended.items()) / total,
+        )
         return Status(
             "scanning",
             elapsed_s=elapsed_s,
@@ -117,12 +123,19 @@ class Progress:
             num_rejected=self._num_rejected,
             video_s=sum(seconds.values()),
             seen_s=sum(seconds[name] * min(1.0, share) for name, share in self._seen.items()),
-            left_s=self._left.observe(
-                elapsed_s,
-                seen=sum(work[name] * min(1.0, share) for name, share in self._seen.items()) / total,
-                finished=sum(work[name] * share for name, share in ended.items()) / total,
-            ),
+            left_s=left_s and max(left_s, self._slowest_s(elapsed_s, ended)),
         )
+
+    def _slowest_s(self, elapsed_s: float, ended: Mapping[str, float]) -> float:
+        """Returns when the video that takes longest is done: at the end of a run it is worked on alone."""
+        longest_s = 0.0
+        for name, share in ended.items():
+            if not 0.0 < share < 1.0 - ALMOST:
+                continue
+            begun_s, first = self._begun.setdefault(name, (elapsed_s, share))
+            if elapsed_s - begun_s >= MIN_ELAPSED_S and share - first >= MIN_SHARE:
+                longest_s = max(longest_s, _left(1.0 - share, share - first, elapsed_s - begun_s) or 0.0)
+        return longest_s
 
     def _ended(self, name: str) -> float:
         finished = min(1.0, self._finished[name])

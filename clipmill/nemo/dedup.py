@@ -36,7 +36,7 @@ _WORDS = {
 }
 """What messages say of parameters -> their flags."""
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(context_settings={
@@ -44,7 +44,9 @@ app = typer.Typer()
 })  # fmt: skip
 def nemo_dedup(context: typer.Context) -> None:
     """Find duplicates among embeddings by the parameters of NeMo Curator's workflow."""
-    given = dict(parse(FLAGS, context.args, prog="clipmill nemo-dedup", description=str(__doc__)))
+    given = dict(
+        parse(FLAGS, context.args, prog="clipmill nemo-dedup", description=str(__doc__).replace("``", ""))
+    )
     column = given.pop("rank_by")
     ranking = None if column is None else RankingStrategy.metadata_based([str(column)], ascending=False)
     try:

@@ -104,7 +104,7 @@ OWN_FLAGS = (
     Flag("--print-spec", bool, note="print the spec that the flags stand for, and do nothing"),
 )
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(context_settings={
@@ -112,7 +112,12 @@ app = typer.Typer()
 })  # fmt: skip
 def nemo_split(context: typer.Context) -> int:
     """Curate videos by the flags of NeMo Curator's example script."""
-    given = parse((*FLAGS, *OWN_FLAGS), context.args, prog="clipmill nemo-split", description=str(__doc__))
+    given = parse(
+        (*FLAGS, *OWN_FLAGS),
+        context.args,
+        prog="clipmill nemo-split",
+        description=str(__doc__).replace("``", ""),
+    )
     fields = spec_fields(given)
     if given["print_spec"]:
         print(yaml.safe_dump(fields, sort_keys=False), end="")

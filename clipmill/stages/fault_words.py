@@ -58,6 +58,8 @@ def _in_words(model: type[BaseModel], place: Place, faults: list[ErrorDetails]) 
     if first["type"] in ("value_error", "assertion_error"):
         message = " ".join(first["msg"].partition(", ")[2].split())
         return f"{name}: {message}" if name else message
+    if first["type"] == "invalid_key":
+        return f"{place[-1]} is no name of a parameter: write it as a text"
     wanted = " or ".join(dict.fromkeys(_wanted(fault) for fault in faults))
     return f"{name or 'the whole'} must be {wanted}, got {first['input']!r:.80}"
 

@@ -159,7 +159,7 @@ def _listed(list_uri: str, *, root: str) -> dict[str, str]:
         listed = cast(object, json.loads(store.read_bytes(list_uri)))
     except StoreError as error:
         raise SourceError(f"cannot read the list of videos {error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SourceError(f"the list of videos {normalise(list_uri)} is no JSON: {error}") from error
     name = normalise(list_uri)
     if not isinstance(listed, list):

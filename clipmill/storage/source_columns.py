@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -230,6 +231,8 @@ def _text_kind(kind: pa.DataType) -> pa.DataType | None:
 def _table(uri: str) -> pa.Table:
     if uri.endswith(".parquet"):
         return parquet.read_all(uri)
+    if store.is_local(uri) and os.path.isdir(store.normalise(uri)):
+        raise SpecError(f"{uri} is a folder: name a CSV or parquet file")
     data = store.read_bytes(uri)
     try:
         header = data.decode("utf-8-sig").partition("\n")[0]

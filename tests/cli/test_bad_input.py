@@ -15,11 +15,12 @@ import pytest
 
 from clipmill.cli.exits import DONE, MISUSE, STOPPED
 from clipmill.cli.main import VERBS, main
-from clipmill.dataset.run_record import published_summary
+from clipmill.curation.publication import last_published
 from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
 from clipmill.stages.base import Column, Frames, Reads, Resources, Stage, StageContext, Worker
 from tests.support.films.numbered_films import draw
+from tests.support.runs.curation import run_python
 
 NOT_OF_ROOT = 0b110
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: with them root may read and write everything."""
@@ -48,6 +49,10 @@ WRONG = [
     *((on(verb, "later"), "(schema 99, this one reads") for verb in ON_MANIFEST),
     *((on(verb, "foreign"), "is no manifest of clipmill") for verb in ON_MANIFEST),
     *(([verb, "--nope"], "No such option: --nope") for verb in VERBS),
+    (["curate", "films", "out", "--spec", "deep.json"], "deep.json is nested too deeply"),
+    (["curate", "films", "out", "--set", "input_list_json_path=deep.json"], "deep.json is no JSON"),
+    (["curate", "films", "out", "--spec", "{1: 2}"], "1 is no name of a parameter: write it as a text"),
+    (["curate", "films", "a\0b"], "a path holds no NUL character"),
     (["curate", "nowhere", "out"], "does not exist"),
     (["curate", "empty", "out"], "holds no video"),
     (["curate", "locked", "out"], "locked"),
@@ -92,6 +97,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "held/lease.json").write_text('{"run_id": "1", "epoch": 1}')
     (root / "site").mkdir()
     (root / "site/report.html").touch()
+    (root / "deep.json").write_text("[" * 5000)
     (root / "locked.yaml").touch(mode=0)
     (root / "locked").chmod(0)
     return root
@@ -195,7 +201,7 @@ def test_ctrl_c_once_publishes_what_is_open_and_twice_stops_at_once(
 
     assert main(["curate", "films", "out", *PLAIN, "--set", f"stages=[{stage % 'false'}]"]) == STOPPED
     assert "Ctrl-C again stops at once" in capsys.readouterr().err
-    summary = published_summary("out")
+    summary = last_published("out").steps()
     pending, curated = (
         next(step for step in summary.videos if step.kind == kind) for kind in ("pending", "curated")
     )
@@ -203,6 +209,43 @@ def test_ctrl_c_once_publishes_what_is_open_and_twice_stops_at_once(
     assert curated.num_items + pending.num_items == 6
     assert summary.next_run.endswith("this one stopped: Ctrl-C")
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+INTERRUPTED = """
+import atexit, os, signal, sys
+from clipmill.cli import run
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            interrupt()
+
+module = sys.argv[1]
+sys.meta_path.insert(0, Finder())
+if module == "the end":
+    atexit.register(interrupt)
+sys.argv[1:] = ["report", "nowhere"]
+sys.exit(run())
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "said", "code"),
+    [
+        ("typer", "stopped; nothing was begun", STOPPED),
+        ("clipmill.cli.outputs", "stopped; nothing was begun", STOPPED),
+        ("numpy._core._multiarray_umath", "stopped; nothing was begun", STOPPED),
+        ("the end", "nowhere does not exist", MISUSE),
+    ],
+    ids=["the first library", "a verb", "a library in C", "the end"],
+)
+def test_ctrl_c_while_python_imports_is_one_line(module: str, said: str, code: int) -> None:
+    done = run_python("-c", INTERRUPTED, module)
+    assert done.stderr == f"clipmill: {said}\n"
+    assert (done.returncode, done.stdout) == (code, "")
 
 
 @pytest.mark.parametrize(

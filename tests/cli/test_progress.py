@@ -43,6 +43,15 @@ def test_a_bar_says_everything_in_80_columns(
     )
 
 
+def test_a_narrow_terminal_has_a_line_that_fits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = re.split(r"[\r\n]", said("bar", capsys))
+    assert "scanning 46%, 3 failures, 1:06 h left" in [line.strip() for line in lines]
+
+
 def test_a_log_has_a_line_and_programs_an_object(capsys: pytest.CaptureFixture[str]) -> None:
     assert "scanning: 11 h 6 min of 24 h 0 min of video, 321 of 1234 videos done" in said("log", capsys)
     assert json.loads(said("json", capsys).splitlines()[1])["num_clips"] == 4567

@@ -157,6 +157,8 @@ def test_sources_that_do_not_match_and_mixed_columns_are_named(
     (unknown,) = (one for one in said if "3 rows are of no source" in one)
     assert "c.mp4" in unknown
     assert f"{table} does not name 1 sources: {source / 'b.mp4'}" in said
+    with pytest.raises(SpecError, match="is a folder: name a CSV or parquet file"):
+        planned(CurateSpec(metadata=str(source)), source, tmp_path / "out")
     with pytest.raises(SpecError, match=r"column source\.year holds string, not numbers"):
         check_dedup(plan, CurateSpec.model_validate(
             {"dedup": {"which_to_keep": "columns", "rank_columns": ["source.year"]}}).dedup)  # fmt: skip

@@ -58,6 +58,17 @@ def test_a_slow_later_stage_decides_what_is_left() -> None:
     assert told.status(50.0).left_s == pytest.approx(150.0)
 
 
+def test_the_last_video_is_worked_on_alone() -> None:
+    """The other worker has nothing to do once the short film is done."""
+    long, short = video("long", duration_s=100.0), video("short", duration_s=100.0)
+    told = progress_of(long, short)
+    for second in range(1, 21):
+        told.saw(seen(long, second / 100, is_cut_in_pass=True))
+        told.saw(seen(short, second / 20, is_cut_in_pass=True))
+        status = told.status(float(second))
+    assert status.left_s == pytest.approx(98.0, rel=0.2)  # 60 % of the work in 20 s would leave 13 s
+
+
 def test_a_mark_never_goes_back() -> None:
     item = video("a", duration_s=100.0)
     told = progress_of(item)

@@ -1,15 +1,23 @@
 """Wrong arguments: found before any work, told in one line; and every way to say what is wanted."""
 
 import json
+import os
+import re
 import shutil
+import signal
+import sys
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
 from clipmill.cli.exits import MISUSE, STOPPED
+from clipmill.cli.main import main as clipmill
+from clipmill.curation.publication import last_published
 from clipmill.dataset.run_record import RunRecord, latest_run, write_run
 from clipmill.errors import RunStopped
 from clipmill.layout import run_path
@@ -34,7 +42,7 @@ def source(tmp_path: Path, film: Path) -> Path:
 def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails a test in which the workflow is started."""
 
-    def started(arguments: list[str]) -> None:
+    def started(arguments: list[str], **_: object) -> None:
         pytest.fail(f"the workflow was started: {arguments}")
 
     monkeypatch.setattr(command, "pyflyte", started)
@@ -142,6 +150,27 @@ def test_module_ends_with_one_line_and_no_traceback(tmp_path: Path) -> None:
     assert ended.stdout == ""
 
 
+INTERRUPTED = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+module, sys.argv = sys.argv[1], ["-m"]
+sys.meta_path.insert(0, Finder())
+import workflows
+"""
+
+
+@pytest.mark.parametrize("module", ["flytekit", "tasks.specs"])
+def test_ctrl_c_before_and_behind_the_import_of_flytekit_is_one_line(module: str) -> None:
+    """flytekit takes the signal over when it is imported, and ends the process without a word."""
+    done = run_python("-c", INTERRUPTED, module)
+    assert (done.returncode, done.stderr) == (STOPPED, "clipmill: stopped; nothing was begun\n")
+
+
 def said_by_pyflyte(*arguments: str) -> list[str]:
     """What ``pyflyte run workflows/curate.py curate`` says at 80 columns, without empty lines."""
     with chdir(ROOT):
@@ -231,7 +260,7 @@ def test_command_hands_the_whole_spec_to_the_workflow(
 ) -> None:
     calls: list[list[str]] = []
 
-    def run(arguments: list[str]) -> None:
+    def run(arguments: list[str], **_: object) -> None:
         calls.append(arguments)
         raise SystemExit(0)
 
@@ -240,6 +269,61 @@ def test_command_hands_the_whole_spec_to_the_workflow(
     arguments = ["--source", str(source), "--output", str(tmp_path / "out"), "--spec", spec]
     assert command.main(arguments) == 0
     assert load_spec(calls[0][-1]) == load_spec(spec)
+
+
+def test_a_run_ends_with_the_summary_alone_and_names_the_log_first(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing to stream, so that no Ray starts: the workflow itself is pyflyte's."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/letter.mp4").write_text("The film will follow by post.")
+    (tmp_path / "source/notes.txt").touch()
+    output = str(tmp_path / "out")
+    assert command.main(["--source", str(tmp_path / "source"), "--output", output]) == 0
+    said = capfd.readouterr()
+    assert said.out == f"{last_published(output).summary()}\n"
+    assert "skipped, no videos: 1 file (1 .txt)" in said.out
+    [log] = re.findall(r"\Alogs of libraries: (\S+)\n", said.err)
+    assert "Running Execution on local." in Path(log).read_text()
+    assert clipmill(["report", output]) == 0
+    assert capfd.readouterr().out == said.out
+
+
+def ends(code: int, *lines: str) -> None:
+    print(*lines, sep="\n")
+    sys.exit(code)
+
+
+def is_interrupted_twice() -> None:
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+FAILING = {
+    "an error of ours": (lambda: ends(4, "noise", "clipmill: the disk is full"), "the disk is full", 4),
+    "a bug": (lambda: ends(1, "Traceback"), "Traceback", 1),
+    "Ctrl-C twice": (is_interrupted_twice, "stopped; what is done is kept", 4),
+}
+
+
+@pytest.mark.parametrize(("run", "expected", "code"), FAILING.values(), ids=FAILING)
+def test_a_workflow_that_fails_says_why_in_the_last_line(
+    source: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[[], None],
+    expected: str,
+    code: int,
+) -> None:
+    def pyflyte(arguments: list[str], *, standalone_mode: bool) -> None:
+        click.Command("run", callback=run).main([], standalone_mode=standalone_mode)
+
+    monkeypatch.setattr(command, "pyflyte", pyflyte)
+    assert command.main(["--source", str(source), "--output", str(tmp_path / "out")]) == code
+    *_, last = capfd.readouterr().err.splitlines()
+    assert last.removeprefix("clipmill: ") == expected
 
 
 ENDED_EARLY = RunEnd("stopped", (), "the store is gone")

@@ -225,9 +225,24 @@ def test_a_slider_says_what_a_threshold_takes_and_a_spec_sets_it(wide: Watched) 
     written = yaml.safe_load(wide.page.locator("#cm-spec-text").text_content() or "")
     assert written == {"quality": {"sharpness": {"min": found["values"][2]}, "score_only": False}}
     assert CurateSpec.model_validate(written).quality
+    copy = wide.page.get_by_role("button", name="Copy as spec")
+    wide.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    copy.click()
+    wide.page.get_by_role("button", name="Copied").wait_for()
+    assert yaml.safe_load(wide.page.evaluate("navigator.clipboard.readText()")) == written
+    slider(wide.page, measure, "min").press("ArrowRight")
+    assert copy.is_visible()  # the new spec is not copied yet
     wide.page.locator("#cm-spec-reset").click()
     assert wide.page.locator("#cm-spec").is_hidden()
     assert wide.page.locator(f"[data-lost='{measure}']").text_content() == ""
+
+
+def test_a_slider_without_a_parameter_says_so(wide: Watched) -> None:
+    slider(wide.page, 0, "min").press("ArrowRight")
+    note = wide.page.locator("#cm-spec-note").text_content()
+    measures = wide.page.evaluate("JSON.parse(document.querySelector('#cm-data').textContent).measures")
+    assert note == f"No parameter that only rejects sets: {measures[0].lower()} (min)."
+    assert wide.page.get_by_role("button", name="Copy as spec").is_hidden()
 
 
 def test_a_click_on_a_bar_shows_its_clips(wide: Watched) -> None:
@@ -239,6 +254,18 @@ def test_a_click_on_a_bar_shows_its_clips(wide: Watched) -> None:
     assert all(low <= score <= high for score in shown)
     wide.page.locator("#cm-range").click()
     assert len(wide.names()) == 64
+
+
+def test_bars_work_by_keyboard_with_one_tab_stop_for_each_plot(wide: Watched) -> None:
+    assert wide.page.locator(".cm-bin[tabindex='0']").count() == wide.page.locator("[data-plot] svg").count()
+    bins = wide.page.locator("[data-plot='1'] .cm-bin")
+    bins.first.focus()
+    wide.page.keyboard.press("ArrowRight")
+    wide.page.keyboard.press("Enter")
+    low, high = (float(bins.nth(1).get_attribute(f"data-{end}") or "nan") for end in ("low", "high"))
+    shown = [score for score in wide.scores(1) if score is not None]
+    assert 0 < len(shown) < 64
+    assert all(low <= score <= high for score in shown)
 
 
 def test_captions_are_searched_and_stand_above_the_picture(wide: Watched) -> None:

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pytest
 
 from clipmill import layout
+from clipmill.cli.exits import DONE
+from clipmill.cli.main import main
 from clipmill.errors import SourceError
 from clipmill.models.embedding.base import Embedded
 from clipmill.search.text import embedding_of, find_clips, find_like
@@ -100,6 +102,14 @@ def test_clips_are_found_by_one_that_they_are_like(output: str) -> None:
     assert "a-dog" not in {hit.clip_id for hit in find_like(output, "a-dog", num_hits=9)}
     with pytest.raises(SourceError, match="no embedding of a clip nope"):
         find_like(output, "nope", num_hits=1)
+
+
+def test_a_clip_is_named_by_its_id_or_its_file(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    for name in ("a-cat", f"{output}/clips/0a1b2c3d/a-cat.mp4"):
+        assert main(["search", output, "--like", name]) == DONE
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] != ""
 
 
 def test_only_kept_clips_are_found(output: str) -> None:

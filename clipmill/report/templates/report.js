@@ -153,6 +153,16 @@
       : `takes ${lost.toLocaleString("en")} of ${counts.num_clips.toLocaleString("en")} kept clips, ${duration(lostSeconds)}`;
   }
 
+  // One tab stop for each plot; arrows go from bar to bar.
+  function stepBar(bin, by) {
+    const bins = [...bin.parentElement.querySelectorAll(".cm-bin")];
+    const next = bins[bins.indexOf(bin) + by];
+    if (!next) return;
+    bin.setAttribute("tabindex", "-1");
+    next.setAttribute("tabindex", "0");
+    next.focus();
+  }
+
   // Lines of YAML for dotted places, group by group; what a spec adds by class is named in a comment.
   function specOf() {
     const groups = new Map();
@@ -163,12 +173,15 @@
       if (!fields.has(names[0])) fields.set(names[0], new Map());
       fields.get(names[0]).set(names.slice(1).join("."), value);
     };
-    let without = 0;
+    const without = [];
     for (const slider of sliders) {
       const value = chosen(slider);
       if (value === null) continue;
       const place = data.whatIf[slider.dataset.measure].place;
-      if (!place[slider.dataset.side]) { without += 1; continue; }
+      if (!place[slider.dataset.side]) {
+        without.push(`${data.measures[slider.dataset.measure].toLowerCase()} (${slider.dataset.side})`);
+        continue;
+      }
       put(place[slider.dataset.side], String(value));
       if (place.score_only) put(place.score_only, "false");
     }
@@ -185,9 +198,11 @@
 
   function showSpec() {
     const { text, without } = specOf();
-    find("spec").hidden = !text && !without;
+    find("spec").hidden = !text && !without.length;
+    find("spec-text").hidden = find("spec-copy").hidden = !text;
     find("spec-text").textContent = text;
-    find("spec-note").textContent = without ? `${without} of them have no parameter in this run's spec.` : "";
+    find("spec-copy").textContent = "Copy as spec";
+    find("spec-note").textContent = without.length ? `No parameter that only rejects sets: ${without.join(", ")}.` : "";
   }
 
   function moved(slider) {
@@ -344,6 +359,20 @@
     if (bin) showRange(bin);
     if (open) show(Number(open.dataset.open));
     if (event.target === dialog) dialog.close();
+  });
+  root.querySelectorAll("[data-plot] svg").forEach((plot) => {
+    plot.setAttribute("role", "group");
+    plot.querySelectorAll(".cm-bin").forEach((bin, index) => {
+      bin.setAttribute("role", "button");
+      bin.setAttribute("tabindex", index ? "-1" : "0");
+    });
+    plot.addEventListener("keydown", (event) => {
+      const bin = event.target.closest(".cm-bin");
+      if (!bin || !["ArrowLeft", "ArrowRight", "Enter", " "].includes(event.key)) return;
+      event.preventDefault();
+      if (event.key.startsWith("Arrow")) stepBar(bin, event.key === "ArrowLeft" ? -1 : 1);
+      else showRange(bin);
+    });
   });
   dialog.addEventListener("keydown", (event) => {
     if (event.key === "ArrowLeft") step(-1);

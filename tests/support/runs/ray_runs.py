@@ -17,7 +17,7 @@ from ray.data._internal.logical.optimizers import get_execution_plan
 
 from clipmill.cli.exits import FAILURES_LEFT
 from clipmill.cli.main import main as command
-from clipmill.dataset.run_record import published_summary
+from clipmill.curation.publication import last_published
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import build_operators
 from clipmill.engine.ray_engine import dataset_of
@@ -81,7 +81,7 @@ def interrupted(source: str, output: Path) -> dict[str, object]:
     stage = f"{{use: 'tests.cli.test_bad_input:Interrupting', process_id: {os.getpid()}}}"
     with redirect_stdout(sys.stderr):
         code = command(["curate", source, str(output), *on_ray(), "--set", f"stages=[{stage}]"])
-    summary = published_summary(str(output))
+    summary = last_published(str(output)).steps()
     counts = {step.kind: step.num_items for step in summary.videos}
     return {"code": code, **counts, "next": summary.next_run}
 

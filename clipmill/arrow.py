@@ -21,8 +21,8 @@ def equal(values: Values, other: object) -> pa.Array:
 
 
 def not_equal(values: Values, other: object) -> pa.Array:
-    """Returns bool ``(N,)``, null where a value is null."""
-    return _array("not_equal", values, pa.scalar(other))
+    """Returns bool ``(N,)``, null where a value is null; ``other`` is one value, or an array of ``(N,)``."""
+    return _array("not_equal", values, other if isinstance(other, pa.Array) else pa.scalar(other))
 
 
 def less(values: Values, other: float | str) -> pa.Array:

@@ -1,6 +1,5 @@
 """The last step of a run: tables, exports, manifest and report, and how the run ended."""
 
-import json
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,6 +24,7 @@ from clipmill.dataset.snapshots.record import Snapshot, current_snapshot, read_t
 from clipmill.dedup_job.result import RunDuplicates
 from clipmill.dedup_job.similarity_histogram import read_similarities
 from clipmill.errors import RunStopped
+from clipmill.intake.known_clips import CLIPS_AT_ONCE
 from clipmill.intake.manifests import Sources, get_skipped
 from clipmill.machine import num_cores
 from clipmill.outcomes.funnel import Funnel
@@ -116,7 +116,7 @@ def publish_snapshot(
     before readers see anything new.
     """
     output = lease.output
-    streams = [cast(dict[str, object], json.loads(store.read_bytes(uri))) for uri in stream_uris]
+    streams = [store.read_record(uri) for uri in stream_uris]
     sources = Sources(listing_uri)
     end = end_of_run(output, plan, sources, streams)
     skipped = get_skipped(listing_uri)
@@ -160,23 +160,18 @@ def report_tables(output: str, snapshot: Snapshot, *, max_clips: int = MAX_CLIPS
     """Returns what the report is drawn from; of more than ``max_clips`` clips a sample, with counts of all.
 
     The sample holds about so many clips, the same ones every time, and all clips of a status and reason that
-    few have. Only one part of a table is in memory at a time.
+    few have. Only some rows of a table are in memory at a time.
     """
     num_clips = snapshot.num_rows("clips")
     if num_clips <= max_clips:
         return ReportTables(**{name: read_table(output, name, snapshot=snapshot) for name in layout.TABLES})
     below = f"{int(2**32 * max_clips / num_clips):08x}"  # ids are hashes
-    chosen: list[pa.Table] = []
-
-    def chosen_of_parts() -> Iterator[pa.Table]:
-        for uri in table_parts(output, "clips", snapshot=snapshot):
-            clips = parquet.read_columns(uri)
-            is_chosen = arrow.flags(arrow.less(clips["clip_id"], below)) | _is_rare(clips)
-            chosen.append(clips.filter(pa.array(is_chosen)))
-            yield clips.select(["status", "reason"])
-
-    counts = count_clips(chosen_of_parts())
-    clips = pa.concat_tables(chosen)
+    counts = count_clips(_batches(output, "clips", snapshot, ["status", "reason"]))
+    rare = [kind for kind, number in counts.numbers.items() if number <= RARE_CLIPS]
+    clips = pa.concat_tables(
+        batch.filter(pa.array(arrow.flags(arrow.less(batch["clip_id"], below)) | _are(batch, rare)))
+        for batch in _batches(output, "clips", snapshot)
+    )
     ids = clips["clip_id"].combine_chunks()
     of_clips = {
         name: _rows_of(output, name, snapshot, ids) for name in ("windows", "rejections", "duplicates")
@@ -186,19 +181,26 @@ def report_tables(output: str, snapshot: Snapshot, *, max_clips: int = MAX_CLIPS
     return ReportTables(videos=videos, clips=clips, **of_clips, **unread, counts=counts)
 
 
-def _is_rare(clips: pa.Table) -> np.ndarray:
-    """Returns bool ``(N,)``: clips of a status and reason that at most ``RARE_CLIPS`` of these have."""
-    codes = [clips[name].combine_chunks().dictionary_encode().indices for name in ("status", "reason")]
-    status, reason = (np.asarray(one.fill_null(-1)).astype(np.int64) + 1 for one in codes)
-    _, kind, counts = np.unique(status << 32 | reason, return_inverse=True, return_counts=True)
-    return counts[kind] <= RARE_CLIPS
+def _batches(
+    output: str, table: str, snapshot: Snapshot, columns: Sequence[str] | None = None
+) -> Iterator[pa.Table]:
+    for uri in table_parts(output, table, snapshot=snapshot):
+        yield from parquet.read_batches(uri, columns, max_rows=CLIPS_AT_ONCE)
+
+
+def _are(clips: pa.Table, kinds: Sequence[tuple[str, str]]) -> np.ndarray:
+    """Returns bool ``(N,)``: clips of one of several statuses and reasons."""
+    status, reason = (clips[name].combine_chunks().fill_null("") for name in ("status", "reason"))
+    found = [
+        arrow.flags(arrow.equal(status, one)) & arrow.flags(arrow.equal(reason, why)) for one, why in kinds
+    ]
+    return np.logical_or.reduce([np.zeros(len(clips), bool), *found])
 
 
 def _rows_of(output: str, table: str, snapshot: Snapshot, clip_ids: pa.Array) -> pa.Table:
     """Returns the rows of clips, and those of no clip."""
-    found: list[pa.Table] = []
-    for uri in table_parts(output, table, snapshot=snapshot):
-        rows = parquet.read_columns(uri)
+    found = [parquet.schema_of(table_parts(output, table, snapshot=snapshot)[0]).empty_table()]
+    for rows in _batches(output, table, snapshot):
         is_chosen = arrow.flags(arrow.is_in(rows["clip_id"], clip_ids))
         found.append(rows.filter(pa.array(is_chosen | arrow.flags(rows["clip_id"].is_null()))))
     return pa.concat_tables(found)

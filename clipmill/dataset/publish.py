@@ -121,6 +121,7 @@ def _fill(spool: Spool, known: Collected, repeats: pa.Table, guard: Guard) -> pa
         passed.append(kept.filter(arrow.is_in(kept, named)))
         compared.append(tables.compared.filter(arrow.is_in(tables.compared, named)))
         spool.append(tables, num_found=len(collection.sources))
+        del collection, tables  # before the next range is read
     notes.finish()
     return usable(repeats, pa.concat_arrays(passed), pa.concat_arrays(compared))
 

@@ -1,6 +1,5 @@
 """What differs from run to run: the only place for times, hosts and dates."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
@@ -46,8 +45,7 @@ def write_run(output: str, run: RunRecord) -> str:
 
 def read_run(uri: str) -> RunRecord:
     """Returns a record, without the metrics of its stages."""
-    fields = json.loads(store.read_bytes(uri))
-    return TypeAdapter(RunRecord).validate_python({**fields, "stage_metrics": ()})
+    return TypeAdapter(RunRecord).validate_python({**store.read_record(uri), "stage_metrics": ()})
 
 
 def latest_run(output: str) -> str:

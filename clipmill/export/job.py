@@ -106,5 +106,5 @@ def read_receipt(dest: str, shard: Shard) -> Receipt | None:
     uri = receipt_path(dest, shard)
     if not store.exists(uri):
         return None
-    content = json.loads(store.read_bytes(uri))
+    content = store.read_record(uri)
     return Receipt(content["files"], content["facts"])

@@ -26,8 +26,7 @@ from clipmill.planning.plan import Plan
 from clipmill.records import Inspection, SourceFile
 from clipmill.state import completeness
 from clipmill.state.clearing import clear_cut, clear_raised
-from clipmill.state.database import Database, scratch_database
-from clipmill.state.schema import SPLIT_STATE
+from clipmill.state.database import scratch_database
 from clipmill.state.split_rows import clip_spans
 from clipmill.state.store import ResultStore
 from clipmill.storage.source_columns import SourceColumns
@@ -113,15 +112,15 @@ def _work_of_videos(
             yield item
         if notes:
             notes.add(index, lacking, clips)
+        del clips, found  # before the next range is read
     if notes:
         notes.finish()
 
 
 def _work_of_range(known: KnownClips, index: int, lacking: Lacking) -> Iterator[tuple[int, Work]]:
     """Yields (place, item) of the videos of a range that lack rows, by place."""
-    splits = known.splits(index) if lacking.places else SPLIT_STATE.empty_table()
     for start in range(0, len(lacking.places), _VIDEOS_AT_ONCE):
-        for row in _facts(known.database, lacking.places[start : start + _VIDEOS_AT_ONCE], splits):
+        for row in _facts(known, index, lacking.places[start : start + _VIDEOS_AT_ONCE]):
             place = int(str(row["place"]))
             keys = frozenset(key for key, found in lacking.videos.items() if place in found)
             item = _work(row, lacking.block, lacking.clips, keys)
@@ -129,16 +128,15 @@ def _work_of_range(known: KnownClips, index: int, lacking: Lacking) -> Iterator[
                 yield place, _with_values(item, known.plan, known.sources)
 
 
-def _facts(database: Database, places: Sequence[int], splits: pa.Table) -> Iterator[dict[str, object]]:
-    """Yields what is known of videos and of their splits, by place."""
-    wanted = pa.array(places, pa.int64())
-    rows = database.rows(
-        "SELECT v.* FROM videos v JOIN chosen c USING (place) ORDER BY place",
-        chosen=pa.table({"place": wanted}),
+def _facts(known: KnownClips, index: int, places: Sequence[int]) -> Iterator[dict[str, object]]:
+    """Yields what is known of videos of a range and of their splits, by place."""
+    chosen = pa.table({"place": pa.array(places, pa.int64())})
+    rows = known.database.rows(
+        "SELECT v.* FROM videos v JOIN chosen c USING (place) ORDER BY place", chosen=chosen
     ).to_pylist()
-    taken = splits.take(arrow.index_in(wanted, splits["place"].combine_chunks())) if len(splits) else None
-    split_of = taken.to_pylist() if taken else [dict.fromkeys(SPLIT_STATE.names)] * len(rows)
-    return ({**split, **row} for row, split in zip(rows, split_of, strict=True))
+    splits = known.splits(index, among=chosen)
+    taken = splits.take(arrow.index_in(chosen["place"].combine_chunks(), splits["place"].combine_chunks()))
+    return ({**split, **row} for row, split in zip(rows, taken.to_pylist(), strict=True))
 
 
 def _work(

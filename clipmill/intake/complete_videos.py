@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from clipmill import arrow, identity
+from clipmill import arrow
 from clipmill.intake.known_clips import SPLIT_COLUMNS, KnownClips
 from clipmill.intake.lacking import lacking_of
 from clipmill.planning.missing import ClipRange
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
-from clipmill.state import completeness
+from clipmill.state import completeness, ids
 from clipmill.state.completeness import Covered, Remainder
 from clipmill.state.database import Database
 from clipmill.state.part_set import PartSet, forget_complete, parts_of
@@ -38,14 +38,16 @@ def drop_complete(database: Database, plan: Plan, output: str) -> Mapping[str, P
     """Takes the videos that lack nothing out of ``videos``; returns the parts with the rows of the others.
 
     These are by the key of a stage; empty where no video was noted. Before notes are believed, the ends of
-    all parts of the plan are read: one that is cut off ends all notes, and so does one that was deleted.
+    all parts of the plan are read: one that is cut off ends all notes, and so does one that was deleted, and
+    one that was looked at before and changed since.
     """
     if not load_complete(database, plan, output):
         return {}
     state = ResultStore(output)
     found = {node.key: state.parts(node.key, node.digest) for node in (plan.extractor, *plan.rowed)}
     remainder = completeness.get_remainder(plan, output)
-    is_whole = all([parts.checked() is parts for parts in found.values()])
+    marks = {key: one.parts for key, one in remainder.stages.items()} if remainder else {}
+    is_whole = all([parts.checked(marks.get(key, {})) is parts for key, parts in found.items()])
     if is_whole and remainder and any(_is_torn(one, found[key]) for key, one in remainder.stages.items()):
         is_whole = False
         forget_complete(state.folder("", "").rstrip("/"))
@@ -66,8 +68,10 @@ def drop_complete(database: Database, plan: Plan, output: str) -> Mapping[str, P
 
 
 def _is_torn(covered: Covered, parts: PartSet) -> bool:
-    """Returns True if a part is gone although no compaction took it away."""
-    return parts.index.number == covered.number and not set(covered.parts) <= parts.names
+    """Returns True if a part was changed, or is gone although no compaction took it away."""
+    if parts.unlike(covered.parts):
+        return True
+    return parts.index.number == covered.number and not covered.parts.keys() <= parts.names
 
 
 def _holds(remainder: Remainder, database: Database, plan: Plan, output: str) -> bool:
@@ -160,12 +164,12 @@ class NoteTaker:
 
     def _splits(self, index: int, videos: pa.Table) -> pa.Table:
         extractor = self.plan.extractor
-        rows = self.known.splits(index, columns=(*SPLIT_COLUMNS, "traits", "clips"))
+        rows = self.known.splits(index, columns=(*SPLIT_COLUMNS, "traits", "clips"), among=videos)
         places = arrow.index_in(rows["place"].combine_chunks(), videos["place"].combine_chunks())
         rows = rows.append_column("id", videos["video_id"].combine_chunks().take(places))
         effects = [extractor.effects_in(traits or "") for traits in rows["traits"].to_pylist()]
         rows = rows.append_column("effects", pa.array(effects, pa.string()))
-        return rows.filter(places.is_valid()).drop_columns(["place"])
+        return rows.drop_columns(["place"])
 
 
 def _of_clips(plan: Plan) -> list[Node]:
@@ -178,5 +182,5 @@ def _nothing(schema: pa.Schema) -> pa.Table:
 
 
 def _with_window_ids(rows: pa.Table) -> pa.Table:
-    spans = (rows[name].to_pylist() for name in ("clip_id", "start_frame", "end_frame"))
-    return rows.append_column("id", pa.array(identity.window_ids(*spans), pa.string()))
+    frames = (rows[name].to_numpy() for name in ("start_frame", "end_frame"))
+    return rows.append_column("id", ids.window_ids(rows["clip_id"], *frames))

@@ -1,24 +1,23 @@
 """The clips of a range of videos, and the rows of the stages beside them.
 
-The rows of a stage are read once, whatever the number of ranges: they go into files of scratch space, one for
-each range, with the places of their clips.
+The rows of a stage are read once, whatever the number of ranges: they go into a table of scratch space with
+the places of their clips, sorted by range.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
-from clipmill.intake.range_files import PLACE, RANGE, best_of, read, row_of_places, written, written_fields
+from clipmill.intake.range_rows import PLACE, RANGE, best_of, read, row_of_places, written, written_fields
 from clipmill.planning.missing import ClipRange, Windows
 from clipmill.planning.nodes import SOURCE, Node
 from clipmill.planning.plan import Plan
 from clipmill.state.database import RANK, Database, case_of
-from clipmill.state.ids import key_of
+from clipmill.state.ids import UUID, key_of, keys_of
 from clipmill.state.part_set import PartSet
 from clipmill.state.schema import SPLIT_STATE, columns_for, schema_of
 from clipmill.state.splits import LISTS, clips_of
@@ -67,9 +66,7 @@ class KnownClips:
                 names = ", ".join(f'"{name}"' for name in schema.names)
                 left = self.database.load(self._table(node), parts, select=names, where=where, schema=schema)
             else:
-                left = self.database.spread(
-                    self._folder(node.key), parts, query=self._query(node), by=RANGE, schema=schema
-                )
+                left = self._load_rows(node, parts, schema)
             is_whole &= left is parts
             self.parts[node.key] = left
         return is_whole
@@ -89,21 +86,22 @@ class KnownClips:
         found = self.database.rows(query)
         return list(zip(found["first"].to_pylist(), found["last"].to_pylist(), strict=True))
 
-    def splits(self, index: int, *, columns: Sequence[str] = ()) -> pa.Table:
+    def splits(self, index: int, *, columns: Sequence[str] = (), among: pa.Table | None = None) -> pa.Table:
         """Returns the splits of a range by ``place``, with ``columns``, all by default; retryable ones too.
 
-        Only the first place of an id has its clips.
+        Only the first place of an id has its clips. ``among`` has the only places that are wanted.
         """
         names = dict.fromkeys(["outcome", "run_id", *(columns or self._split_columns)])
         schema = pa.schema([SPLIT_STATE.field(name) for name in names])
-        rows = read(self._folder(self.plan.extractor.key), index, schema)
+        rows = read(self.database, "split_rows", index, schema, among=among)
         rows = rows.take(pa.array(best_of(rows, np.asarray(rows[PLACE])))).sort_by(PLACE)
         return rows.rename_columns(["place", *schema.names])
 
     def clips(self, index: int) -> ClipRange:
         """Returns the clips of a range."""
         clips = self.database.rows(
-            f"SELECT clip_id, video, num_frames FROM clips WHERE range = {index} ORDER BY place"
+            "SELECT coalesce(clip_id, CAST(id AS VARCHAR)) AS clip_id, video, num_frames FROM clips "
+            f"WHERE range = {index} ORDER BY place"
         )
         ids = clips["clip_id"].combine_chunks()
         windows = Windows.of_lengths(self.plan, np.asarray(clips["num_frames"]))
@@ -176,18 +174,17 @@ class KnownClips:
         database.keep_best("splits")
         self._make_ranges()
         lists = "".join(
-            f', CASE WHEN r.is_first THEN s."{name}" END AS "{name}"'
+            f', CASE WHEN g.is_first THEN r."{name}" END AS "{name}"'
             for name in self._split_columns
             if name in LISTS
         )
-        left = database.spread(
-            self._folder(extractor.key),
+        left = database.load(
+            "split_rows",
             left,
-            query=lambda rows: (
-                f'SELECT r.range AS {RANGE}, r.place AS "{PLACE}"{light}{lists} '
-                f"FROM ({rows}) s JOIN ranges r USING (id) WHERE s.effects = {expected}"
-            ),
-            by=RANGE,
+            select=f'g.range AS "{RANGE}", g.place AS "{PLACE}"{light}{lists}',
+            join="JOIN ranges g USING (id)",
+            where=f"r.effects = {expected}",
+            order=f'"{RANGE}"',
             schema=SPLIT_STATE,
         )
         self._make_clips()
@@ -213,18 +210,19 @@ class KnownClips:
         for index in range(len(self.ranges)):
             splits = self.splits(index, columns=("traits", "clips"))
             clips = clips_of(splits["clips"])
+            form, keys = keys_of(clips.rows["clip_id"].combine_chunks())
             num_frames = clips.rows["end_frame"].to_numpy() - clips.rows["start_frame"].to_numpy()
             owners = np.repeat(np.arange(len(splits)), np.diff(clips.starts))
             found = {
                 "place": np.arange(len(clips.rows)),
                 "video": np.asarray(splits["place"])[owners],
                 "traits": splits["traits"].take(pa.array(owners)),
-                "clip_id": clips.rows["clip_id"],
+                "id": keys,
                 "num_frames": num_frames,
             }
+            names = "id, NULL" if form is UUID else f"{key_of('id', 'VARCHAR')}, id"
             self.database.run(
-                f"INSERT INTO clips SELECT {index}, place, video, {key_of('clip_id', 'VARCHAR')}, clip_id, "
-                "num_frames, traits FROM found",
+                f"INSERT INTO clips SELECT {index}, place, video, {names}, num_frames, traits FROM found",
                 found=pa.table(found),
             )
 
@@ -252,23 +250,26 @@ class KnownClips:
     def _table(self, node: Node) -> str:
         return f"rows_{self.plan.place(node.key)}"
 
-    def _folder(self, key: str) -> Path:
-        return self.database.folder / f"rows of {key}"
-
     def _schema(self, node: Node) -> pa.Schema:
         schema, names = schema_of(node), columns_for(self.plan, node, publishes=self.publishes)
         return pa.schema([schema.field(name) for name in names])
 
-    def _query(self, node: Node) -> Callable[[str], str]:
+    def _load_rows(self, node: Node, parts: PartSet, schema: pa.Schema) -> PartSet:
         owner = "clip_id" if node.stage.grain == "window" else "id"
-        expected, marks = self._expected(node, "c.traits"), ""
+        expected, join = self._expected(node, "c.traits"), f"JOIN clips c ON r.{owner} = c.id"
         if node.source_columns:
-            marks = f"LEFT JOIN marks m ON m.video = c.video AND m.key = '{node.key}' "
+            join += f" LEFT JOIN marks m ON m.video = c.video AND m.key = '{node.key}'"
             expected = f"trim({expected} || ' ' || coalesce(m.mark, ''))"
-        names = "".join(f", {written(field)}" for field in self._rest(node))
-        return lambda rows: (
-            f'SELECT c.range AS {RANGE}, c.place AS "{PLACE}"{names} '
-            f"FROM ({rows}) r JOIN clips c ON r.{owner} = c.id {marks}WHERE r.effects = {expected}"
+        return self.database.load(
+            self._table(node),
+            parts,
+            select=", ".join(
+                [f'c.range AS "{RANGE}"', f'c.place AS "{PLACE}"', *map(written, self._rest(node))]
+            ),
+            join=join,
+            where=f"r.effects = {expected}",
+            order=f'"{RANGE}"',
+            schema=schema,
         )
 
     def _rest(self, node: Node) -> list[pa.Field]:
@@ -276,7 +277,7 @@ class KnownClips:
 
     def _rows(self, node: Node, index: int, found: ClipRange) -> pa.Table:
         """Returns a stage's rows, one for each clip or window of a range, null where it has none."""
-        rows = read(self._folder(node.key), index, pa.schema(self._rest(node)))
+        rows = read(self.database, self._table(node), index, pa.schema(self._rest(node)))
         places, ids = np.asarray(rows[PLACE]), found.ids
         num = len(ids)
         if node.stage.grain == "window":

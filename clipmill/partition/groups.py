@@ -5,7 +5,7 @@ import numpy as np
 from clipmill.dedup.groups import connected
 
 Codes = np.ndarray
-"""int64 ``(N,)``: which node a row belongs to; -1 for none."""
+"""int ``(N,)``: which node a row belongs to; -1 for none."""
 
 
 class Links:
@@ -32,15 +32,16 @@ class Links:
         return connected(self.num_nodes, pairs)
 
 
-def smallest(groups: Codes, ranks: np.ndarray, num_groups: int) -> np.ndarray:
-    """Returns int64 ``(num_groups,)``: the smallest rank of each group; a large number without rows."""
-    found = np.full(num_groups, np.iinfo(np.int64).max)
-    np.minimum.at(found, groups, ranks)
+def smallest(groups: Codes, order: np.ndarray, num_groups: int) -> np.ndarray:
+    """Returns int ``(num_groups,)``: the row of each group that is first in an order, -1 without rows."""
+    found = np.full(num_groups, -1)
+    backward = order[::-1]
+    found[groups[backward]] = backward  # the last assignment of a place wins
     return found
 
 
 def ranks_of(order: np.ndarray) -> np.ndarray:
-    """Returns int64 ``(N,)``: the place of each row in an order of all rows."""
-    ranks = np.empty(len(order), np.int64)
+    """Returns int32 ``(N,)``: the place of each row in an order of all rows."""
+    ranks = np.empty(len(order), np.int32)
     ranks[order] = np.arange(len(order))
     return ranks

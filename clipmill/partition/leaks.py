@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from clipmill import arrow
 from clipmill.dataset.snapshots.embeddings import embeddings_of
 from clipmill.dataset.snapshots.record import Snapshot
 from clipmill.dedup.candidates import candidates_among
@@ -18,8 +17,8 @@ from clipmill.dedup.vectors import unit_rows
 from clipmill.dedup_job.tables.embedding_files import read_batches
 from clipmill.dedup_job.tables.fingerprint_column import Sketches, pair_similarity
 from clipmill.errors import SourceError
-from clipmill.partition.rows import read_clips, read_standing
-from clipmill.partition.table import HELD_OUT
+from clipmill.partition.rows import read_clips
+from clipmill.partition.table import HELD_OUT, places_in, read_standing
 
 WIDER = 1.4
 """How much farther apart than duplicates two clips may be to be named."""
@@ -68,9 +67,9 @@ def _parts(output: str, snapshot: Snapshot) -> Mapping[str, str]:
     """Clip id -> part, for the clips of the snapshot that are in one."""
     clips = read_clips(output, snapshot)
     standing = read_standing(output)
-    kept = arrow.flags(arrow.is_in(standing.ids, clips.ids.filter(pa.array(clips.is_kept))))
-    pairs = zip(standing.ids.to_pylist(), standing.parts.tolist(), kept.tolist(), strict=True)
-    return {name: part for name, part, is_kept in pairs if is_kept and part != HELD_OUT}
+    kept = places_in(standing.ids, clips.ids.filter(pa.array(clips.is_kept))) >= 0
+    pairs = zip(standing.by_id().items(), kept.tolist(), strict=True)
+    return {name: part for (name, part), is_kept in pairs if is_kept and part != HELD_OUT}
 
 
 def _measured(uris: Sequence[str], parts: Mapping[str, str], training: str) -> _Measured:

@@ -11,14 +11,14 @@ from clipmill import arrow, layout
 from clipmill.dataset.snapshots.record import Snapshot, table_parts
 from clipmill.dedup_job.selection import KMEANS
 from clipmill.errors import SpecError
-from clipmill.partition.table import PARTS_SCHEMA, part_files
+from clipmill.partition.table import codes_of, joined, places_in, short
 from clipmill.stages.fault_words import known_or_nearest
 from clipmill.storage import parquet, store
 from clipmill.storage.source_columns import SourceColumns
 
 CLUSTER = "cluster"
 """Not a column: the cluster that deduplication found a clip in."""
-_ROWS = 65_536
+_ROWS = 16_384
 _BASE = ("clip_id", "video_id", "status", "start_s", "end_s")
 
 
@@ -26,7 +26,8 @@ _BASE = ("clip_id", "video_id", "status", "start_s", "end_s")
 class Clips:
     """Clips of a snapshot, column by column: those that are kept, and those that repeat one.
 
-    ``videos``, ``groups`` and ``caps`` are codes int64 ``(N,)``, -1 for none.
+    ``ids`` are as ``short`` has them. ``videos``, ``groups`` and ``caps`` are codes int32 ``(N,)``, -1 for
+    none.
     """
 
     ids: pa.Array
@@ -62,18 +63,17 @@ def read_clips(
         for table in parquet.read_batches(uri, columns, max_rows=_ROWS)
     )
     coded = [name for name in (group_by, cap_by) if name in asked]
-    light = [_light(sources.beside(table) if sources else table, coded, rank) for table in wanted]
-    table = pa.concat_tables(light).unify_dictionaries()
-    del light
-    ids = table["clip_id"].combine_chunks()
-    table = table.drop_columns(["clip_id"])
-    videos, video_ids = _codes(table["video_id"])
+    found = [_light(sources.beside(table) if sources else table, coded, rank) for table in wanted]
+    ids, table = joined([one for one, _ in found]), pa.concat_tables([one for _, one in found])
+    del found
+    table = table.unify_dictionaries()
+    videos, video_ids = codes_of(table["video_id"])
     return Clips(
         ids=ids,
         is_kept=arrow.flags(table["is_kept"]),
         videos=videos,
         video_ids=video_ids,
-        groups=_codes(table[group_by])[0] if group_by else np.broadcast_to(-1, len(ids)),
+        groups=codes_of(table[group_by])[0] if group_by else np.broadcast_to(-1, len(ids)),
         caps=_cap_codes(output, table, ids, cap_by),
         seconds=table["seconds"].to_numpy(),
         ranks=table["rank"].to_numpy() if rank else np.broadcast_to(0.0, len(ids)),
@@ -104,29 +104,24 @@ def source_of(output: str, snapshot: Snapshot, clip_id: str) -> str:
     raise KeyError(clip_id)
 
 
-def _light(table: pa.Table, coded: Sequence[str], rank: str) -> pa.Table:
-    """Returns what is held in memory of a batch of clips: long texts that repeat become codes."""
+def _light(table: pa.Table, coded: Sequence[str], rank: str) -> tuple[pa.Array, pa.Table]:
+    """Returns what is held in memory of a batch of clips, ids apart: long texts that repeat become codes."""
     table = table.combine_chunks()
     seconds = table["end_s"].to_numpy() - table["start_s"].to_numpy()
     columns = {name: table[name].dictionary_encode() for name in ("video_id", *coded)}
     is_kept = arrow.equal(table["status"], "kept")
     held = {"is_kept": is_kept, "seconds": seconds, **({"rank": _rank_values(table, rank)} if rank else {})}
-    return pa.table({**columns, "clip_id": table["clip_id"], **held})
+    return short(table["clip_id"].combine_chunks()), pa.table({**columns, **held})
 
 
 def _is_wanted(table: pa.Table) -> pa.Array:
     return arrow.is_in(table["status"], pa.array(["kept", "duplicate"]))
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    encoded = column.combine_chunks().dictionary_encode()  # of codes: as it is
-    return encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), encoded.dictionary
-
-
 def _cap_codes(output: str, table: pa.Table, ids: pa.Array, cap_by: str) -> np.ndarray:
     if not cap_by:
         return np.broadcast_to(-1, len(ids))
-    return _codes(table[cap_by])[0] if cap_by != CLUSTER else _clusters(output, ids)
+    return codes_of(table[cap_by])[0] if cap_by != CLUSTER else _clusters(output, ids)
 
 
 def _clusters(output: str, ids: pa.Array) -> np.ndarray:
@@ -138,7 +133,7 @@ def _clusters(output: str, ids: pa.Array) -> np.ndarray:
     for file in files:
         cluster = int(file.uri.partition("centroid=")[2].partition("/")[0])
         members = parquet.read_columns(file.uri, ["id"])["id"].combine_chunks()
-        found[arrow.flags(arrow.is_in(ids, members))] = cluster
+        found[places_in(ids, short(members)) >= 0] = cluster
     return found
 
 
@@ -146,47 +141,6 @@ def _rank_values(table: pa.Table, rank: str) -> np.ndarray:
     """Numbers ``(N,)`` of which the smaller is the better; a null is the worst."""
     values = table[rank.removeprefix("-")].cast(pa.float64()).fill_null(float("nan")).to_numpy()
     return np.where(np.isnan(values), np.inf, values if rank.startswith("-") else -values)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The parts that earlier runs gave, one row for each clip: ids, groups (codes) and parts."""
-
-    ids: pa.Array
-    groups: np.ndarray
-    group_ids: pa.Array
-    parts: np.ndarray
-
-
-def read_standing(output: str) -> Standing:
-    """Returns the last row of each clip of the table of parts."""
-    tables = [parquet.read(uri, schema=PARTS_SCHEMA) for uri in part_files(output)]
-    table = pa.concat_tables([PARTS_SCHEMA.empty_table(), *tables]).combine_chunks()
-    ids = table["clip_id"].combine_chunks()
-    last = np.sort(_last_rows(ids))
-    table = table.take(pa.array(last))
-    groups, group_ids = _codes(table["group_id"])
-    parts = np.array(table["part"].to_pylist(), object)
-    return Standing(table["clip_id"].combine_chunks(), groups, group_ids, parts)
-
-
-def _last_rows(ids: pa.Array) -> np.ndarray:
-    """The row of each id's last place."""
-    codes = ids.dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    last = np.full(int(codes.max(initial=-1)) + 1, -1, np.int64)
-    last[codes] = np.arange(len(codes))  # the last assignment of a place wins
-    return last
-
-
-def sorted_rows(ids: pa.Array) -> np.ndarray:
-    """Returns int64 ``(N,)``: the rows in the order of their ids."""
-    return arrow.sort_indices(ids).astype(np.int64)
-
-
-def places_in(ids: pa.Array, among: pa.Array) -> np.ndarray:
-    """Returns int64 ``(N,)``: the place of each id in ``among``, -1 where it is not there."""
-    found = arrow.index_in(ids, among)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def duplicate_pairs(output: str, snapshot: Snapshot, clips: Clips) -> Sequence[tuple[np.ndarray, np.ndarray]]:
@@ -201,7 +155,8 @@ def duplicate_pairs(output: str, snapshot: Snapshot, clips: Clips) -> Sequence[t
 def _of_clips(table: pa.Table, clips: Clips) -> tuple[np.ndarray, np.ndarray]:
     rows = table.filter(arrow.equal(table["scope"], "clip"))
     videos = np.append(clips.videos, -1)
-    one, other = (videos[places_in(rows[n].combine_chunks(), clips.ids)] for n in ("clip_id", "duplicate_of"))
+    named = (short(rows[name].combine_chunks()) for name in ("clip_id", "duplicate_of"))
+    one, other = (videos[places_in(names, clips.ids)] for names in named)
     return one, other
 
 

@@ -23,6 +23,11 @@ def later_run_id(run_id: str, before: datetime) -> str:
     return f"{before + timedelta(microseconds=1):{_TIME}}-{run_id.rpartition('-')[2]}"
 
 
+def last_id_of(started: datetime) -> str:
+    """Returns the id that sorts behind every one made at a time, and before those of later runs."""
+    return f"{started:{_TIME}}-ffffffff"
+
+
 def started_at(run_id: str) -> datetime:
     """Returns the time, in UTC, at which the id was made. ValueError for another kind of name."""
     found = _RUN_ID.fullmatch(run_id)

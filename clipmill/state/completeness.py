@@ -4,7 +4,8 @@ The index is a shortcut and never the truth. It is forgotten as a whole when fai
 damaged part is set aside; the next admission looks at every clip and notes the videos again.
 
 ``remainder.json`` beside the notes names parts whose rows are of noted videos or stand in copies: the next
-admission reads the copies and the parts that came later.
+admission reads the copies and the parts that came later. A part that the listing shows with another size or
+version than then was changed from outside: all parts are read again.
 """
 
 from collections.abc import Mapping
@@ -33,11 +34,12 @@ _COPIES = "rows"
 class Covered:
     """Parts of a stage that were looked at, as the index of that ``number`` had them.
 
-    ``copy`` names the file with those of their rows that are of listed videos without a note.
+    ``parts`` maps their names to their marks in the listing before they were read. ``copy`` names the file
+    with those of their rows that are of listed videos without a note.
     """
 
     number: int
-    parts: tuple[str, ...]
+    parts: Mapping[str, str]
     copy: str
 
 
@@ -131,7 +133,7 @@ def put_remainder(
     """Notes what is left of the parts of the stages of ``copies``. All notes stand before it does."""
     folder = layout.join(notes_folder(plan, output), _COPIES)
     stages = {
-        key: Covered(parts[key].index.number, tuple(sorted(parts[key].names)), _put_copy(folder, rows))
+        key: Covered(parts[key].index.number, parts[key].marks, _put_copy(folder, rows))
         for key, rows in copies.items()
     }
     remainder = Remainder(num_complete, stages, _put_copy(folder, strays))

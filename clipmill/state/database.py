@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import shutil
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -32,7 +31,6 @@ class Database:
     """A connection to a database that lives as long as the ``with`` block of ``scratch_database``."""
 
     connection: duckdb.DuckDBPyConnection
-    folder: Path
     columns: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     """Form of parts -> type of each of their columns."""
 
@@ -61,46 +59,35 @@ class Database:
                 self.connection.unregister(name)
 
     def load(
-        self, name: str, parts: PartSet, *, select: str, where: str = "true", schema: pa.Schema
+        self,
+        name: str,
+        parts: PartSet,
+        *,
+        select: str,
+        where: str = "true",
+        join: str = "",
+        order: str = "",
+        schema: pa.Schema,
     ) -> PartSet:
         """Makes the table ``name`` of the rows of parts that count; returns the parts that could be read.
 
         ``select`` and ``where`` name columns of ``schema``, which has ``id``, ``outcome`` and ``run_id`` too;
         ids are UUIDs made by ``ids.key_of``. A column that no part has is null. What cleared and lost rows
-        end is left out, and so are these rows. Damaged parts are set aside.
+        end is left out, and so are these rows. Damaged parts are set aside. ``join`` joins other tables to
+        the rows ``r``; with ``order`` the rows of one query lie in that order, so that few blocks hold those
+        of a value.
         """
+
+        def query(rows: str) -> str:
+            return f"SELECT {select} FROM ({rows}) r {join} WHERE {where}"
 
         def begin() -> None:
             self.run(
-                f"CREATE OR REPLACE TABLE {name} AS SELECT {select} FROM nothing WHERE {where} LIMIT 0",
-                nothing=_keyed(schema),
+                f"CREATE OR REPLACE TABLE {name} AS {query('FROM nothing')} LIMIT 0", nothing=_keyed(schema)
             )
 
         def add(rows: str) -> None:
-            self.run(f"INSERT INTO {name} SELECT {select} FROM ({rows}) WHERE {where}")
-
-        return self._read(parts, schema, begin, add)
-
-    def spread(
-        self, folder: Path, parts: PartSet, *, query: Callable[[str], str], by: str, schema: pa.Schema
-    ) -> PartSet:
-        """Writes rows of parts that count into files, ``<folder>/*/<by>=<value>/*.parquet``.
-
-        ``query`` makes the query for what is written from the one for the rows, as ``load`` reads them.
-        """
-
-        def begin() -> None:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            self.run(f"SET partitioned_write_flush_threshold = {part_file.group_rows(schema)}")
-
-        def add(rows: str) -> None:
-            place = folder / str(len(list(folder.iterdir())))
-            try:
-                self.run(f"COPY ({query(rows)}) TO '{place}' (FORMAT parquet, PARTITION_BY ({by}))")
-            except duckdb.Error:
-                shutil.rmtree(place, ignore_errors=True)
-                raise
+            self.run(f"INSERT INTO {name} {query(rows)}{order and f' ORDER BY {order}'}")
 
         return self._read(parts, schema, begin, add)
 
@@ -120,10 +107,22 @@ class Database:
                     raise
                 if left := parts.without_gone():
                     parts = left
-                elif damaged := damaged_among(parts.live, _read_whole):
+                elif damaged := damaged_among(parts.live) or self._unread(parts, schema):
                     parts = parts.set_aside(damaged)
                 else:
                     raise StoreError(parts.folder, f"cannot be read: {str(error).splitlines()[0]}") from error
+
+    def _unread(self, parts: PartSet, schema: pa.Schema) -> list[str]:
+        """Returns the parts that the database cannot read alone: Arrow skips what it does not need."""
+        found: list[str] = []
+        for uri in parts.live:
+            try:
+                self.rows(f"SELECT bit_xor(hash(r)) FROM ({self._rows_of((uri,), schema)}) r")
+            except duckdb.OutOfMemoryException:
+                raise
+            except duckdb.Error:
+                found.append(uri)
+        return found
 
     def _add(self, parts: PartSet, schema: pa.Schema, add: Callable[[str], None]) -> None:
         self._open_store(parts.folder)
@@ -202,10 +201,6 @@ def _batches(uris: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def _source(uris: Sequence[str]) -> str:
     quoted = ", ".join(_text(uri if store.is_local(uri) else _WILD.sub(r"[\g<0>]", uri)) for uri in uris)
     return f"read_parquet([{quoted}], union_by_name={not part_file.columns_form(uris[0])})"
-
-
-def _read_whole(uri: str) -> None:
-    part_file.decode(uri, store.read_bytes(uri))
 
 
 def _keyed(schema: pa.Schema) -> pa.Table:
@@ -304,7 +299,7 @@ def scratch_database() -> Generator[Database]:
         path = _text(str(Path(folder.path) / "rows.db"))  # tables in memory would fill the whole limit
         connection.execute(f"ATTACH {path} AS {name} (RECOVERY_MODE no_wal_writes); USE {name}")
         try:
-            yield Database(connection, Path(folder.path))
+            yield Database(connection)
         except duckdb.Error as error:
             if PREFIX not in str(error):
                 raise

@@ -44,4 +44,4 @@ def _first(node: Node, state: ResultStore, kind: str) -> str:
         own = state.folder(node.key, node.digest)
         others = [one for one in store.find(folder, (".parquet",)) if not one.uri.startswith(f"{own}/")]
         store.create(uri, json.dumps({"kind": "" if others else kind}).encode())
-    return str(json.loads(store.read_bytes(uri))["kind"])
+    return str(store.read_record(uri)["kind"])

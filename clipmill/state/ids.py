@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from clipmill import identity
+
 ID_COLUMNS = frozenset({"id", "clip_id", "video_id"})
 FORM = b"id_form"
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
@@ -44,6 +46,8 @@ FORMS = (
     IdForm("hex", b"x" * 32),
     IdForm("source_version", b"sv1:" + b"x" * 32),
 )
+UUID = FORMS[0]
+"""The form of ids of clips."""
 _BY_NAME = {form.name.encode(): form for form in FORMS}
 
 SQL_FORMS = "(sv1:)?[0-9a-f]{32}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -74,10 +78,10 @@ def encoded(rows: pa.Table) -> pa.Table:
     """Returns rows with their ids as 16 bytes, where every id of a column has one form."""
     for index, field in enumerate(rows.schema):
         if field.name in ID_COLUMNS and pa.types.is_string(field.type):
-            form, raw = _bytes_of(rows.column(index).combine_chunks())
+            form, keys = keys_of(rows.column(index).combine_chunks())
             if form is not None:
                 typed = pa.field(field.name, pa.uuid(), metadata={FORM: form.name.encode()})
-                rows = rows.set_column(index, typed, pa.ExtensionArray.from_storage(pa.uuid(), raw))
+                rows = rows.set_column(index, typed, keys)
     return rows
 
 
@@ -102,22 +106,33 @@ def as_text(schema: pa.Schema) -> pa.Schema:
     )
 
 
-def _bytes_of(values: pa.Array) -> tuple[IdForm | None, pa.Array]:
-    """Returns the form of all ids and their bytes; no form where they have none in common."""
-    present = values.drop_null().to_pylist()
-    text = "".join(present).encode()
+def keys_of(values: pa.Array) -> tuple[IdForm | None, pa.Array]:
+    """Returns the form that all ids have, and their 16 bytes; no form and the text where they differ."""
+    present = values.drop_null() if values.null_count else values
     for form in FORMS:
-        if present and len(text) == form.width * len(present) and _all_long(present, form.width):
-            chars = np.frombuffer(text, np.uint8).reshape(-1, form.width)
+        chars = _chars(present, form.width)
+        if chars is not None:
             digits = _VALUES[chars[:, form.is_digit]]
-            frame = chars[:, ~form.is_digit] == form.template[~form.is_digit]
-            if digits.max() < 16 and frame.all():
-                return form, _placed(fixed(digits[:, 0::2] << 4 | digits[:, 1::2]), values)
+            if digits.max() < 16 and (chars[:, ~form.is_digit] == form.template[~form.is_digit]).all():
+                raw = _placed(fixed(digits[:, 0::2] << 4 | digits[:, 1::2]), values)
+                return form, pa.ExtensionArray.from_storage(pa.uuid(), raw)
     return None, values
 
 
-def _all_long(values: list[str], width: int) -> bool:
-    return all(len(value) == width for value in values)
+def _chars(values: pa.Array, width: int) -> np.ndarray | None:
+    """Returns uint8 ``(N, width)``: the bytes of texts that all have so many; None for others or none."""
+    if not len(values):
+        return None
+    _, offsets, data = values.buffers()
+    ends = np.frombuffer(offsets, np.int32)[values.offset : values.offset + len(values) + 1]
+    if (np.diff(ends) != width).any():
+        return None
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]].reshape(-1, width)
+
+
+def window_ids(clips: pa.ChunkedArray, start_frames: np.ndarray, end_frames: np.ndarray) -> pa.Array:
+    """Returns the ids of windows of clips, as text."""
+    return text_of(fixed(identity.window_ids(clips.to_pylist(), start_frames, end_frames)), UUID)
 
 
 def fixed(raw: np.ndarray) -> pa.Array:

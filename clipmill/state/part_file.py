@@ -40,6 +40,12 @@ def name_of(run_id: str, form: str, digest: str) -> str:
     return f"{run_id}-{form}-{digest[:16]}.parquet"
 
 
+def digest_in(uri: str) -> str:
+    """Returns what a part's name says of the digest of its bytes."""
+    found = NAME.fullmatch(uri.rpartition("/")[2])
+    return found[1] if found else ""
+
+
 def form_of(schema: pa.Schema, *, has_only_results: bool) -> str:
     """Returns what a part's name says of its rows; ``schema`` is that of the file."""
     columns = repr([(field.name, str(field.type)) for field in schema])

@@ -7,11 +7,12 @@ another writer did and starts again.
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from clipmill import layout
 from clipmill.errors import TransientStoreError
@@ -20,8 +21,9 @@ from clipmill.storage import store
 
 logger = logging.getLogger(__name__)
 
-_INDEX = re.compile(r"index-(\d+)\.json")
+_INDEX = re.compile(r"index-([1-9]\d*)\.json")
 _TRIES = 20
+_CHANGED_AT_MOST = 100
 COMPLETE = "complete"
 """Folder beside the stages: videos that lack nothing."""
 REMAINDER = "remainder.json"
@@ -59,11 +61,21 @@ class PartSet:
 
     @cached_property
     def index(self) -> PartIndex:
-        """The highest index."""
-        numbers = [int(found[1]) for name in self._names if (found := _INDEX.fullmatch(name))]
-        if not numbers:
-            return PartIndex()
-        return _JSON.validate_json(store.read_bytes(self.uri(f"index-{max(numbers)}.json")))
+        """The highest index that can be read; what a damaged one replaced counts again."""
+        for number in sorted(self._numbers, reverse=True):
+            uri = self.uri(f"index-{number}.json")
+            try:
+                found = _JSON.validate_json(store.read_bytes(uri))
+            except ValidationError:
+                found = PartIndex()
+            if found.number == number:
+                return found
+            logger.warning("%s: not a readable index; it is left out", uri)
+        return PartIndex()
+
+    @property
+    def _numbers(self) -> list[int]:
+        return [int(found[1]) for name in self._names if (found := _INDEX.fullmatch(name))]
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -86,6 +98,12 @@ class PartSet:
     def sizes(self) -> Mapping[str, int]:
         """URI -> bytes of every listed file."""
         return {entry.uri: entry.size_bytes for entry in self.files}
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """Name of each part that counts -> its size and version in the listing. Parts never change."""
+        marks = {self.name(one.uri): f"{one.size_bytes} {one.version}" for one in self.files}
+        return {name: marks[name] for name in sorted(self.names)}
 
     @property
     def _names(self) -> list[str]:
@@ -140,21 +158,30 @@ class PartSet:
         forget_complete(self.folder.rsplit("/", 2)[0])
         return parts_of(self.folder)
 
-    def checked(self) -> "PartSet":
-        """Returns the parts without those that are empty or cut off or were deleted, which are set aside.
+    def checked(self, marks: Mapping[str, str] = MappingProxyType({})) -> "PartSet":
+        """Returns the parts without damaged ones, which are set aside.
 
-        An object store has an object whole or not at all: there nothing is read.
+        These are parts that are empty or cut off or were deleted: an object store has an object whole or not
+        at all, there nothing is read. Few parts with other marks than in ``marks`` are read whole; where many
+        have, the output was copied.
         """
         damaged = set(map(self.uri, self._deleted))
         if store.is_local(self.folder):
             damaged |= {uri for uri in map(self.uri, self.names) if not part_file.has_end(uri)}
+        changed = self.unlike(marks)
+        if len(changed) <= _CHANGED_AT_MOST:
+            damaged |= set(damaged_among(map(self.uri, changed)))
         return self.set_aside(damaged) if damaged else self
+
+    def unlike(self, marks: Mapping[str, str]) -> list[str]:
+        """Returns the names of parts that have other marks than in ``marks``: something changed them."""
+        return [name for name, mark in marks.items() if self.marks.get(name, mark) != mark]
 
     def changed(self, change: Callable[[PartIndex], PartIndex]) -> "PartSet":
         """Writes the next index; where another writer wrote it, ``change`` is applied to that one."""
         parts = self
         for _ in range(_TRIES):
-            index = replace(change(parts.index), number=parts.index.number + 1)
+            index = replace(change(parts.index), number=max(parts._numbers, default=0) + 1)
             uri = parts.uri(f"index-{index.number}.json")
             is_first = store.create(uri, _JSON.dump_json(index))
             parts = parts_of(self.folder)
@@ -177,12 +204,12 @@ def forget_complete(state_uri: str) -> None:
         store.delete(entry.uri)
 
 
-def damaged_among(uris: Sequence[str], check: Callable[[str], object]) -> list[str]:
-    """Returns the parts that ``check`` cannot read."""
+def damaged_among(uris: Iterable[str]) -> list[str]:
+    """Returns the parts that cannot be read whole."""
     found: list[str] = []
     for uri in uris:
         try:
-            check(uri)
+            part_file.decode(uri, store.read_bytes(uri))
         except part_file.DamagedPart:
             found.append(uri)
     return found

@@ -79,6 +79,7 @@ def _lists(column: pa.ChunkedArray) -> Lists:
 def _by_frames(clips: Lists) -> Lists:
     owners = np.repeat(np.arange(len(clips.starts) - 1), np.diff(clips.starts))
     ends, starts = (clips.rows[name].to_numpy() for name in ("end_frame", "start_frame"))
-    order = np.lexsort((ends, starts, owners))
-    is_sorted = bool((order == np.arange(len(order))).all())
-    return clips if is_sorted else Lists(clips.rows.take(pa.array(order)), clips.starts)
+    later, longer = np.diff(starts), np.diff(ends)
+    if (np.diff(owners).astype(bool) | (later > 0) | ((later == 0) & (longer >= 0))).all():
+        return clips
+    return Lists(clips.rows.take(pa.array(np.lexsort((ends, starts, owners)))), clips.starts)

@@ -4,24 +4,22 @@ Local files: a hard link makes, a lock on the folder guards a replacement. Objec
 their own protocols. Other stores have no such writes.
 """
 
-import errno
-import fcntl
 import os
-import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from clipmill import identity
-from clipmill.errors import OutputError, TransientStoreError, WriteConflict
+from clipmill.errors import OutputError, WriteConflict
 from clipmill.storage import local, store
 from clipmill.storage.faults import named_faults
 from clipmill.storage.object_writes import AzureWrites, GoogleWrites, S3Writes
 
-_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
-_MAX_WAIT_S = 30.0
-_POLL_S = 0.01
+Content = bytes | Path
+"""Bytes, or a local file that holds them: it is not read into memory where the store is local."""
+_COPY_BYTES = 1 << 20
 
 
 class ConditionalWrites(Protocol):
@@ -43,19 +41,17 @@ class ConditionalWrites(Protocol):
 class LocalWrites:
     """Files of this machine or of a mounted share; the version is the digest of the content."""
 
-    def create(self, uri: str, data: bytes) -> bool:
-        """Links a whole file to its name, which fails where the name is taken."""
-        path = store.normalise(uri)
-        with local.whole_file(os.path.dirname(path), lambda file: file.write(data)) as trial:
-            try:
-                os.link(trial, path)
-            except FileExistsError:
-                return False
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                return _create_in_turn(path, trial)
-        return True
+    def create(self, uri: str, data: Content) -> bool:
+        """Makes a file that appears whole, unless the name is taken."""
+
+        def write(file: BinaryIO) -> None:
+            if isinstance(data, bytes):
+                file.write(data)
+            else:
+                with open(data, "rb") as source:
+                    shutil.copyfileobj(source, file, _COPY_BYTES)
+
+        return local.create(store.normalise(uri), write)
 
     def replace(self, uri: str, data: bytes, *, if_version: str) -> bool:
         """Compares and renames while no other process does.
@@ -64,7 +60,10 @@ class LocalWrites:
         others, and a write to the disk can take long enough for that to happen.
         """
         path = store.normalise(uri)
-        with local.whole_file(os.path.dirname(path), lambda file: file.write(data)) as trial, _turn(path):
+        with (
+            local.whole_file(os.path.dirname(path), lambda file: file.write(data)) as trial,
+            local.turns(path, max_wait_s=local.MAX_WAIT_S),
+        ):
             try:
                 if identity.bytes_digest(Path(path).read_bytes()) != if_version:
                     return False
@@ -77,40 +76,6 @@ class LocalWrites:
         """Reads a file, which never changes under its reader: it is replaced as a whole."""
         data = Path(store.normalise(uri)).read_bytes()
         return data, identity.bytes_digest(data)
-
-
-def _create_in_turn(path: str, trial: str) -> bool:
-    """For file systems without hard links."""
-    with _turn(path):
-        if os.path.exists(path):
-            return False
-        os.replace(trial, path)
-    return True
-
-
-@contextmanager
-def _turn(path: str) -> Generator[None]:
-    """Holds the lock of a file's folder. A process that was stopped may keep it: then the wait has an end."""
-    descriptor = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        _lock(descriptor, path)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, path: str) -> None:
-    until_s = time.monotonic() + _MAX_WAIT_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > until_s:
-                cause = f"another process has kept its folder locked for {_MAX_WAIT_S:.0f} s"
-                raise TransientStoreError(path, cause) from error
-            time.sleep(_POLL_S)
-        else:
-            return
 
 
 _BY_SCHEME: dict[str, Callable[[], ConditionalWrites]] = {
@@ -126,13 +91,17 @@ def is_supported(uri: str) -> bool:
     return _scheme(uri) in _BY_SCHEME
 
 
-def create(uri: str, data: bytes) -> bool:
+def create(uri: str, data: Content) -> bool:
     """Makes a file that appears whole; returns False, and writes nothing, where there is one already.
 
     OutputError for a store without conditional writes.
     """
     with named_faults(uri):
-        return _writes(uri).create(uri, data)
+        if isinstance(data, bytes):
+            return _writes(uri).create(uri, data)
+        if store.is_local(uri):
+            return LocalWrites().create(uri, data)
+        return _writes(uri).create(uri, data.read_bytes())
 
 
 def replace(uri: str, data: bytes, *, if_version: str) -> None:
@@ -165,9 +134,15 @@ def read_versioned(uri: str) -> tuple[bytes, str] | None:
 
 def put_versioned(uri: str, data: bytes, *, if_version: str | None) -> None:
     """Makes a file where ``if_version`` is None, else replaces that version of it; WriteConflict as above."""
-    if if_version is not None:
+    if if_version is None:
+        put_new(uri, data)
+    else:
         replace(uri, data, if_version=if_version)
-    elif not create(uri, data):
+
+
+def put_new(uri: str, data: Content) -> None:
+    """Makes a file. WriteConflict where there is one already."""
+    if not create(uri, data):
         raise WriteConflict(uri, "another writer was first")
 
 

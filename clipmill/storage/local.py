@@ -1,6 +1,8 @@
 """The local disk: files that appear whole, and listings that do not run in circles."""
 
+import errno
 import fcntl
+import math
 import os
 import time
 import uuid
@@ -9,7 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from clipmill.errors import TransientStoreError
+
 _TEMPORARY_SUFFIX = ".clipmill-part"
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+MAX_WAIT_S = 30.0
+"""A file is written in less."""
+_POLL_S = 0.01
 _LEFTOVER_AGE_S = 3600.0  # no write takes an hour: an older temporary name belongs to a process that died
 
 
@@ -39,27 +47,51 @@ def replace(path: str, write: Callable[[BinaryIO], object]) -> None:
         os.replace(temporary, path)
 
 
-def create(path: str, data: bytes) -> bool:
+def create(path: str, write: Callable[[BinaryIO], object]) -> bool:
     """Make the file ``path``, whole and on disk, unless it is there; says whether it was made."""
-    with whole_file(os.path.dirname(path), lambda file: file.write(data)) as temporary:
+    with whole_file(os.path.dirname(path), write) as temporary:
         try:
             os.link(temporary, path)  # unlike a rename it fails where the name is taken
         except FileExistsError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            with turns(path, max_wait_s=MAX_WAIT_S):
+                if os.path.exists(path):
+                    return False
+                os.replace(temporary, path)
     return True
 
 
 @contextmanager
-def turns(path: str) -> Generator[None]:
-    """Let writers of files beside ``path`` go one after the other, across processes."""
+def turns(path: str, *, max_wait_s: float = math.inf) -> Generator[None]:
+    """Lets writers of files beside ``path`` go one after the other, across processes.
+
+    TransientStoreError where another one, such as a process that was stopped, keeps its turn too long.
+    """
     folder = os.path.dirname(path)
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _lock(descriptor, path, max_wait_s)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int, path: str, max_wait_s: float) -> None:
+    until_s = time.monotonic() + max_wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > until_s:
+                cause = f"another process has kept its folder locked for {max_wait_s:.0f} s"
+                raise TransientStoreError(path, cause) from error
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 def remove_leftovers(folder: str) -> None:

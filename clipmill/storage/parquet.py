@@ -1,6 +1,7 @@
 """Tables as bytes: the same rows give the same bytes, on every run with the same library."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,18 +32,28 @@ def write_file(path: str, tables: Iterable[pa.Table], *, schema: pa.Schema) -> i
     ) as writer:  # fmt: skip
         for table in tables:
             num_rows += len(table)
-            whole = table.combine_chunks().replace_schema_metadata(None)
-            writer.write_table(whole, row_group_size=_ROW_GROUP_ROWS)
+            table = table.combine_chunks().replace_schema_metadata(None)
+            writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+            del table  # before the next one is made
     return num_rows
+
+
+@contextmanager
+def _named(uri: str) -> Generator[None]:
+    """Raises StoreError for what Arrow says of a damaged file; it says some of it as an OSError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
 
 
 def read_columns(uri: str, columns: Sequence[str] | None = None) -> pa.Table:
     """Returns columns of a file in its own types, all by default. StoreError names an unreadable file."""
     data = store.read_bytes(uri)
-    try:
+    with _named(uri):
         return pq.ParquetFile(pa.BufferReader(data)).read(columns=None if columns is None else list(columns))
-    except pa.ArrowException as error:
-        raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
 
 
 def read_batches(uri: str, columns: Sequence[str] | None = None, *, max_rows: int) -> Iterator[pa.Table]:
@@ -50,15 +61,12 @@ def read_batches(uri: str, columns: Sequence[str] | None = None, *, max_rows: in
 
     StoreError names an unreadable file.
     """
-    with store.open_reader(uri) as reader, store.named_faults(uri):
-        try:
-            file = pq.ParquetFile(reader)
-            names = file.schema_arrow.names
-            wanted = names if columns is None else [name for name in columns if name in names]
-            for batch in file.iter_batches(max_rows, columns=wanted):
-                yield pa.Table.from_batches([batch])
-        except pa.ArrowException as error:
-            raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+    with store.open_reader(uri) as reader, store.named_faults(uri), _named(uri):
+        file = pq.ParquetFile(reader)
+        names = file.schema_arrow.names
+        wanted = names if columns is None else [name for name in columns if name in names]
+        for batch in file.iter_batches(max_rows, columns=wanted):
+            yield pa.Table.from_batches([batch])
 
 
 def decode(data: bytes) -> pa.Table:
@@ -68,11 +76,14 @@ def decode(data: bytes) -> pa.Table:
 
 def schema_of(uri: str) -> pa.Schema:
     """Returns the columns of a file. StoreError names an unreadable file."""
-    with store.open_reader(uri) as reader, store.named_faults(uri):
-        try:
-            return pq.read_schema(reader)
-        except pa.ArrowException as error:
-            raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+    with store.open_reader(uri) as reader, store.named_faults(uri), _named(uri):
+        return pq.read_schema(reader)
+
+
+def num_rows(uri: str) -> int:
+    """Returns the number of rows of a file. StoreError names an unreadable file."""
+    with store.open_reader(uri) as reader, store.named_faults(uri), _named(uri):
+        return pq.read_metadata(reader).num_rows
 
 
 def column_names(uri: str) -> list[str]:
@@ -100,21 +111,9 @@ def read(uri: str, *, schema: pa.Schema, columns: list[str] | None = None) -> pa
     """
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     data = store.read_bytes(uri)
-    try:
+    with _named(uri):
         table = pq.ParquetFile(pa.BufferReader(data)).read(columns=wanted.names)
-        arrays = [_column(table, field) for field in wanted]
-    except pa.ArrowException as error:
-        raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
-    return pa.Table.from_arrays(arrays, schema=wanted)
-
-
-def read_all(uri: str) -> pa.Table:
-    """Returns the file as it is. StoreError names a file that is no parquet or is cut off."""
-    data = store.read_bytes(uri)
-    try:
-        return pq.ParquetFile(pa.BufferReader(data)).read()
-    except pa.ArrowException as error:
-        raise StoreError(uri, f"not a readable table: {str(error).splitlines()[0]}") from error
+        return pa.Table.from_arrays([_column(table, field) for field in wanted], schema=wanted)
 
 
 def _column(table: pa.Table, field: pa.Field) -> pa.ChunkedArray | pa.Array:

@@ -230,7 +230,7 @@ def _text_kind(kind: pa.DataType) -> pa.DataType | None:
 
 def _table(uri: str) -> pa.Table:
     if uri.endswith(".parquet"):
-        return parquet.read_all(uri)
+        return parquet.read_columns(uri)
     if store.is_local(uri) and os.path.isdir(store.normalise(uri)):
         raise SpecError(f"{uri} is a folder: name a CSV or parquet file")
     data = store.read_bytes(uri)

@@ -5,6 +5,7 @@ usual places (``AWS_*``, ``FSSPEC_*``).
 Faults are raised as StoreError, or as TransientStoreError where another try may help.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from fsspec.implementations.local import LocalFileSystem
 
@@ -59,6 +60,17 @@ def read_range(uri: str, start: int, end: int) -> bytes:
             return file.read(end - start)
 
 
+def read_record(uri: str) -> dict[str, Any]:
+    """Returns the object that a file of JSON holds. StoreError names a damaged file."""
+    try:
+        content = cast(object, json.loads(read_bytes(uri)))
+    except ValueError as error:
+        raise StoreError(uri, f"damaged, it is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise StoreError(uri, "damaged, it holds no object")
+    return cast("dict[str, Any]", content)
+
+
 def open_reader(uri: str) -> BinaryIO:
     """A seekable reader for the caller to close; a remote file is fetched in blocks as they are asked for."""
     with named_faults(uri):
@@ -99,7 +111,7 @@ def create(uri: str, data: bytes) -> bool:
     """Write a file, whole, if there is none of that name; says whether it was written."""
     with named_faults(uri):
         if is_local(uri):
-            return local.create(normalise(uri), data)
+            return local.create(normalise(uri), lambda file: file.write(data))
         try:
             _remote(uri).pipe_file(uri, data, mode="create")
         except FileExistsError:

@@ -9,6 +9,12 @@ import pytest
 
 from clipmill.cli.exits import DONE, FAILURES_LEFT, MISUSE
 from clipmill.cli.main import main
+from clipmill.dataset.verify.findings import Finding
+from clipmill.dataset.verify.published import Published
+from clipmill.dataset.verify.run import let_redo
+from clipmill.runs.lease import take
+from clipmill.runs.run_id import new_run_id
+from tests.state.test_store import Rows
 from tests.support.runs.curation import curate_here, files, published_files, rows, small_spec
 
 pytestmark = pytest.mark.usefixtures("shared_codec")
@@ -119,15 +125,35 @@ def test_tables_and_documents_are_compared_and_published_again(
     table = output / (shots["parts"][0]["path"] if "parts" in shots else shots["path"])
     table.write_bytes(b"PAR1")
     clip = rows(output, "clips")[0]
+    copy = output / "tables" / "clips.parquet"
+    copy.write_bytes(copy.read_bytes()[::-1])
+    part = next((output / "state" / "quality").rglob("*.parquet"))
+    middle = part.stat().st_size // 2
+    part.write_bytes(part.read_bytes()[:middle] + b"!" + part.read_bytes()[middle + 1 :])
     document = output / "metas" / "v0" / f"{clip['clip_id']}.json"
     fields = json.loads(document.read_text())
     document.write_text(json.dumps({**fields, "valid": False}))
-    code, text = said(capsys, str(output), "--repair")
+    code, text = said(capsys, str(output), "--all", "--repair")
     assert code == FAILURES_LEFT
+    assert f"part {part.relative_to(output)}: damaged" in text
     assert f"table {table.relative_to(output)}: damaged" in text
+    assert "table tables/clips.parquet: damaged" in text
     assert f"document metas/v0/{document.name}: wrong, valid is not that of the row" in text
     curate_here(source, output, small_spec())
     assert published_files(output) == undisturbed
+
+
+def test_a_lost_result_is_made_again_whatever_the_clock_says(tmp_path: Path) -> None:
+    """The clock of the run before was ahead by decades."""
+    ahead = "20990101T000000.000000Z-01234567"
+    take(str(tmp_path), ahead).release()
+    motion = Rows(tmp_path)
+    motion.put({"id": "a"}, run_id=ahead)
+    lost = Finding("file", "clips/a.mp4", "missing", item_id="a", keys=("motion",))
+    assert let_redo(Published((), (), {"motion": "d"}, ()), str(tmp_path), [lost]) == 1
+    assert not len(motion.read())
+    motion.put({"id": "a"}, run_id=take(str(tmp_path), new_run_id()).run_id)
+    assert motion.read()["id"].to_pylist() == ["a"]
 
 
 def test_files_that_no_row_names_are_listed_and_no_fault(

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from clipmill.engine.work import Work
@@ -83,6 +84,22 @@ def test_a_covered_part_that_was_deleted_ends_the_notes(project: Project) -> Non
     found = work(project)
     assert found == work_of_every_part(project)
     assert any("encode" in keys for one in found for keys in one.lacks.values())
+
+
+def test_a_covered_part_that_was_changed_inside_is_made_again(project: Project) -> None:
+    """The damage is in a column that admission never reads."""
+    project.curate("a.mp4")
+    project.curate("b.mp4", but="quality")
+    assert len(work(project)) == 1
+    part = parts(project, "encode")[0]
+    column = pq.ParquetFile(part).metadata.row_group(0).column(9)
+    assert column.path_in_schema == "clip_uri"
+    data = bytearray(part.read_bytes())
+    data[column.dictionary_page_offset : column.dictionary_page_offset + 40] = bytes(40)
+    part.write_bytes(data)
+    found = work(project)
+    assert any("encode" in keys for one in found for keys in one.lacks.values())
+    assert found == work_of_every_part(project)
 
 
 class _Changes:

@@ -15,9 +15,9 @@ from clipmill.cli.main import main
 from clipmill.dataset.snapshots.record import named_snapshot
 from clipmill.errors import OutputError, SpecError
 from clipmill.partition.leaks import find_leaks
-from clipmill.partition.rows import read_standing
 from clipmill.partition.run import Split, split_clips
 from clipmill.partition.spec import PartitionSpec
+from clipmill.partition.table import read_standing
 from tests.support.published import Row, clip_row, publish_by_hand
 
 RATIOS = {"train": 0.7, "val": 0.15, "test": 0.15}
@@ -54,8 +54,7 @@ def split(output: Path, clips: list[Row], links: Sequence[Row] = (), spec: Parti
 
 
 def parts(output: Path) -> dict[str, str]:
-    found = read_standing(str(output))
-    return dict(zip(found.ids.to_pylist(), found.parts.tolist(), strict=True))
+    return read_standing(str(output)).by_id()
 
 
 def test_ten_steps_of_growth_with_planted_links(tmp_path: Path) -> None:

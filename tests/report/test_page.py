@@ -2,12 +2,16 @@
 
 import re
 import threading
+from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from clipmill.curation import publication
+from clipmill.dataset.snapshots.record import current_snapshot
 from clipmill.outcomes.summary import Step
 from clipmill.report import plots, sample, words
 from clipmill.report.measures import CLIP_LENGTH, Measure, plan_measures
@@ -17,6 +21,7 @@ from clipmill.report.previews import data_uri_length, inline_previews
 from clipmill.report.render import render_report, write_report
 from clipmill.report.sections.distributions import draw_distributions
 from clipmill.report.view import ReportTables
+from tests.support.published import clip_row, publish_by_hand, window_row
 from tests.support.rendered_report import OPTIONS, render, summary
 from tests.support.report_tables import REJECTED, SCHEMAS, DrawnRun, drawn_run, table
 
@@ -342,3 +347,27 @@ def test_report_is_written_once(run: DrawnRun, tmp_path_factory: pytest.TempPath
     write_report(str(output), run.tables, options=OPTIONS)
     assert path.endswith("report.html")
     assert (output / "report.html").stat().st_mtime_ns == first
+
+
+def test_of_a_large_snapshot_a_sample_and_all_rare_clips_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever batches of rows end."""
+    kinds = {0: {"status": "filtered", "reason": "dark"}, 1: {"status": "filtered", "reason": "still"}}
+    clips = [clip_row(index, video=index // 4, **kinds.get(index % 50, kinds[1])) for index in range(150)]
+    kept = [clip_row(index, video=index // 4) for index in range(150, 300)]
+    windows = [window_row(clip, 0, 48, "a dog") for clip in (*clips, *kept)]
+    rejections = [{"uri": "/films/0.mp4", "clip_id": clip["clip_id"]} for clip in clips]
+    publish_by_hand(
+        str(tmp_path), [*clips, *kept], {}, windows=windows, rejections=rejections, duplicates=[],
+        videos=[{"uri": "/films/0.mp4"}],
+    )  # fmt: skip
+    monkeypatch.setattr(publication, "CLIPS_AT_ONCE", 40)
+    found = publication.report_tables(str(tmp_path), current_snapshot(str(tmp_path)), max_clips=60)
+    reasons = Counter(found.clips["reason"].to_pylist())
+    assert reasons["dark"] == 3
+    assert 0 < reasons["still"] < 147
+    assert 0 < reasons[None] < 150
+    assert found.counts
+    assert found.counts.numbers == {("filtered", "dark"): 3, ("filtered", "still"): 147, ("kept", ""): 150}
+    assert found.windows["clip_id"].to_pylist() == found.clips["clip_id"].to_pylist()

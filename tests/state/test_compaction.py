@@ -48,6 +48,24 @@ def test_many_parts_become_one_with_the_same_rows(rows: Rows) -> None:
     assert rows.read().num_rows > 20
 
 
+@pytest.mark.parametrize("content", [b"not json", b'{"a": 1}'], ids=["text", "other"])
+@pytest.mark.parametrize("number", [1, 7], ids=["own", "foreign"])
+def test_an_index_that_cannot_be_read_is_left_out(
+    rows: Rows, number: int, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(rows, num_parts=4)
+    before = rows.read()
+    compact_folder(folder(rows))
+    index = Path(folder(rows)) / f"index-{number}.json"
+    index.write_bytes(content)
+    assert rows.read() == before
+    assert f"{index.name}: not a readable index" in caplog.text
+    rows.put({"id": IDS[0], "outcome": "retryable"}, run_id="99")
+    compact_folder(folder(rows))
+    assert len(rows.store.parts(rows.key, "d").live) == 1
+    assert rows.read() == before
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
 def test_compacting_again_and_in_any_order_keeps_the_rows(rows: Rows, order: tuple[int, ...]) -> None:
     fill(rows, num_parts=20)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -127,7 +127,19 @@ def test_no_version_means_that_there_is_no_file_yet(uri: str) -> None:
     assert content_of(uri) == b"second"
 
 
-def test_a_disk_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_file_becomes_a_new_one(uri: str, tmp_path: Path) -> None:
+    path = tmp_path / "own file"
+    path.write_bytes(b"first")
+    conditional.put_new(uri, path)
+    with pytest.raises(WriteConflict):
+        conditional.put_new(uri, path)
+    assert content_of(uri) == b"first"
+
+
+@pytest.mark.parametrize("create", [conditional.create, store.create], ids=["lease", "index of parts"])
+def test_a_disk_without_hard_links(
+    create: Callable[[str, bytes], bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No such file system can be mounted here: the call fails as it does there."""
 
     def no_links(source: str, target: str) -> None:
@@ -135,8 +147,8 @@ def test_a_disk_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(os, "link", no_links)
     uri = str(tmp_path / "lease.json")
-    assert conditional.create(uri, b"first")
-    assert not conditional.create(uri, b"second")
+    assert create(uri, b"first")
+    assert not create(uri, b"second")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"lease.json": b"first"}
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from clipmill import arrow, identity
+from clipmill import arrow
 from clipmill.base_columns import SCHEMA_VERSION
 from clipmill.dataset.collect import Collection
 from clipmill.dataset.rows.stage_columns import clip_errors, digest_column, stage_columns
@@ -15,6 +15,7 @@ from clipmill.dataset.rows.verdicts import Verdicts
 from clipmill.dataset.rows.video_fates import VideoFate
 from clipmill.dataset.rows.video_rows import curated_items
 from clipmill.dataset.schemas import clips_schema, windows_schema
+from clipmill.state import ids
 from clipmill.state.splits import Splits
 
 _PLACE = ("clip_id", "start_s", "end_s", "start_pts", "end_pts", "start_frame", "end_frame")
@@ -109,13 +110,13 @@ def window_table(placed: PlacedClips) -> pa.Table:
     """Returns the windows. Their times are placed by frame count, so that they are not exact in VFR clips."""
     collection, verdicts = placed.collection, placed.verdicts
     plan, windows, clips = collection.plan, collection.clips.windows, collection.splits.clips.rows
-    owners, ids = windows.owners, collection.clips.ids
+    owners = windows.owners
     shown = {key: flags[owners] for key, flags in verdicts.shown.items()}
     frames = (clips["end_frame"].to_numpy() - clips["start_frame"].to_numpy())[owners]
     start_s = clips["start_s"].to_numpy()[owners]
     length_s = clips["end_s"].to_numpy()[owners] - start_s
     columns: Mapping[str, pa.Array | pa.ChunkedArray] = {
-        "clip_id": ids.take(pa.array(owners)),
+        "clip_id": collection.clips.ids.take(pa.array(owners)),
         "start_frame": pa.array(windows.start_frames),
         "end_frame": pa.array(windows.end_frames),
         "start_s": pa.array(start_s + length_s * windows.start_frames / frames),
@@ -125,8 +126,8 @@ def window_table(placed: PlacedClips) -> pa.Table:
     table = _in_schema(windows_schema(plan), columns, len(owners)).take(pa.array(_windows_of(placed)))
     place = table.schema.get_field_index("window_id")
     frames = (table[name].to_numpy() for name in ("start_frame", "end_frame"))
-    window_ids = identity.window_ids(table["clip_id"].to_pylist(), *frames)
-    return table.set_column(place, table.schema.field(place), pa.array(window_ids, pa.string()))
+    window_ids = ids.window_ids(table["clip_id"], *frames)
+    return table.set_column(place, table.schema.field(place), window_ids)
 
 
 def _windows_of(placed: PlacedClips) -> np.ndarray:

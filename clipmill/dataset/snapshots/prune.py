@@ -1,9 +1,7 @@
 """The snapshots of an output, and removing earlier ones with the files that only they name."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import pyarrow as pa
 
@@ -58,7 +56,7 @@ def list_snapshots(output: str) -> list[ListedSnapshot]:
     output = store.normalise(output)
     current, times = current_snapshot(output).snapshot_id, _times(output)
     manifests = store.find(layout.snapshots_dir(output), ("/manifest.json",))
-    found = [snapshot_of(json.loads(store.read_bytes(entry.uri))) for entry in manifests]
+    found = [snapshot_of(store.read_record(entry.uri)) for entry in manifests]
     listed = [
         ListedSnapshot(one, times.get(one.snapshot_id, ""), one.snapshot_id == current) for one in found
     ]
@@ -107,7 +105,7 @@ def _times(output: str) -> dict[str, str]:
     """Snapshot id -> when a run last published it."""
     times: dict[str, str] = {}
     for entry in store.find(layout.runs_dir(output), (".json",)):
-        run = cast("dict[str, Any]", json.loads(store.read_bytes(entry.uri)))
+        run = store.read_record(entry.uri)
         if published := run.get("snapshot_id"):
             times[published] = max(run["finished_at"], times.get(published, ""))
     return times

@@ -98,7 +98,7 @@ def named_snapshot(output: str, snapshot_id: str) -> Snapshot:
     uri = layout.snapshot_manifest_path(output, snapshot_id)
     if not re.fullmatch(r"[\w-]+", snapshot_id) or not store.exists(uri):
         raise SourceError(f"{output} has no snapshot {snapshot_id}: see clipmill snapshots list {output}")
-    return snapshot_of(json.loads(store.read_bytes(uri)))
+    return snapshot_of(store.read_record(uri))
 
 
 def source_columns_of(output: str, snapshot: Snapshot, metadata: str) -> SourceColumns | None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["manifest", "table", "file", "document", "stray"]
+Kind = Literal["manifest", "table", "part", "file", "document", "stray"]
 Cause = Literal["missing", "damaged", "wrong", "stray"]
 
 MOST_SHOWN = 20

@@ -1,9 +1,7 @@
 """One verification of an output, and what lets the next run redo what is lost."""
 
-import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 import pyarrow as pa
 
@@ -12,8 +10,11 @@ from clipmill.dataset.verify.documents import check_documents
 from clipmill.dataset.verify.files import check_files
 from clipmill.dataset.verify.findings import Finding, Report
 from clipmill.dataset.verify.published import Published, read_published
-from clipmill.dataset.verify.tables import check_tables
+from clipmill.dataset.verify.tables import check_copies, check_parts, check_tables
 from clipmill.planning.judgement import LOST
+from clipmill.runs.lease_file import read_lease
+from clipmill.runs.run_id import last_id_of, new_run_id
+from clipmill.state.part_set import parts_of
 from clipmill.state.schema import OUTCOME
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
@@ -26,8 +27,9 @@ def verify(
 ) -> tuple[Published, Report]:
     """Returns the manifest of an output and what is wrong with it; nothing is changed.
 
-    ``sample`` files are read and compared with their digests, all for None. ``snapshot`` names an earlier
-    snapshot: the JSON of clips is that of the current one, and not looked at then.
+    ``sample`` files are read and compared with their digests; all for None, and all parts of the state too.
+    ``snapshot`` names an earlier snapshot: the state and the JSON of clips are those of the current one, and
+    not looked at then.
     """
     output = store.normalise(output)
     published = read_published(output, snapshot=snapshot)
@@ -35,8 +37,9 @@ def verify(
     report.looked_at["parts of tables"] = len(published.parts)
     report.findings = [
         *check_tables(published, output),
+        *(check_parts(published, output) if sample is None and not snapshot else ()),
         *report.findings,
-        *(() if snapshot else check_documents(published, output)),
+        *(() if snapshot else (*check_copies(published, output), *check_documents(published, output))),
     ]
     return published, report
 
@@ -53,12 +56,20 @@ def let_redo(published: Published, output: str, findings: Iterable[Finding]) -> 
     for one in findings:
         for key in one.keys if one.is_wrong else ():
             lost[key].add(one.item_id)
-    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}"  # behind all runs before
+    # Behind all rows before and ahead of those of the next run, whatever the clock says.
+    lease = read_lease(output)
+    run_id = last_id_of(lease.started_at) if lease else new_run_id()
     for key, ids in lost.items():
         ResultStore(output).append(key, published.digests[key], _lost_rows(sorted(ids)), run_id=run_id)
+    parts: defaultdict[str, list[str]] = defaultdict(list)
     for one in findings:
-        if one.cause == "damaged" and one.kind in ("file", "table"):
-            store.delete(layout.join(output, one.path))
+        uri = layout.join(output, one.path)
+        if one.kind == "part":
+            parts[uri.rpartition("/")[0]].append(uri)
+        elif one.cause == "damaged" and one.kind in ("file", "table"):
+            store.delete(uri)
+    for folder, uris in parts.items():
+        parts_of(folder).set_aside(uris)
     return len({(one.path, one.item_id) for one in findings if one.keys})
 
 

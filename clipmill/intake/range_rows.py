@@ -1,22 +1,17 @@
-"""Rows in files of scratch space, ``<folder>/*/<RANGE>=<range>/*.parquet``, with the places of their clips.
-
-They are read once, whatever the number of ranges.
-"""
-
-from pathlib import Path
+"""Rows of a range of clips in tables of a scratch database, with the places of their clips."""
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clipmill.stages.process_stage import SEEN_CLIPS
-from clipmill.state.database import RANK
+from clipmill.state.database import RANK, Database
 from clipmill.state.winners import RANKS, codes_of, ranks_of
 
-PLACE, RANGE = "clipmill place", "clipmill_range"
+PLACE, RANGE = "clipmill place", "clipmill range"
+"""Names that no column of a stage can have."""
 _KEYS = {"outcome", "run_id", "effects", "start_frame", "end_frame"}
 _OUTCOMES = list(RANKS)[: RANKS["retryable"] + 1]
-"""Outcomes by rank: the files have the ranks."""
+"""Outcomes by rank: the tables have the ranks."""
 
 
 def written_fields(schema: pa.Schema, *, has_effects: bool) -> list[pa.Field]:
@@ -35,24 +30,28 @@ def written(field: pa.Field) -> str:
     return f"CAST({RANK} AS TINYINT) AS outcome" if field.name == "outcome" else f'r."{field.name}"'
 
 
-def read(folder: Path, index: int, schema: pa.Schema) -> pa.Table:
-    """Returns the rows of a range, with their places."""
+def read(
+    database: Database, table: str, index: int, schema: pa.Schema, *, among: pa.Table | None = None
+) -> pa.Table:
+    """Returns the rows of a range with their places and the columns of ``schema``.
+
+    ``among`` has the only places that are wanted, in a column ``place``.
+    """
     schema = pa.schema([pa.field(PLACE, pa.int64()), *schema])
-    tables = [schema.empty_table()]
-    for path in sorted(folder.glob(f"*/{RANGE}={index}/*.parquet")):
-        rows = pq.ParquetFile(path).read(columns=schema.names)
-        columns = [_cast(rows[field.name], field) for field in schema]
-        tables.append(pa.Table.from_arrays(columns, schema=schema))
-    return pa.concat_tables(tables).combine_chunks()
+    names = ", ".join(f'"{name}"' for name in schema.names)
+    query = f'SELECT {names} FROM {table} WHERE "{RANGE}" = {index}'
+    if among is None:
+        rows = database.rows(query)
+    else:
+        rows = database.rows(f'{query} AND "{PLACE}" IN (SELECT place FROM among)', among=among)
+    return pa.Table.from_arrays([_cast(rows[field.name], field) for field in schema], schema=schema)
 
 
-def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray | pa.Array:
-    """Returns a column in its type; one that no part of a batch had was written as numbers, all null."""
-    if column.null_count == len(column):
-        return pa.nulls(len(column), field.type)
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.Array:
+    values = column.combine_chunks()
     if field.name == "outcome" and pa.types.is_integer(column.type):
-        return pa.array(_OUTCOMES).take(column.combine_chunks())
-    return column.cast(field.type)
+        return pa.array(_OUTCOMES).take(values)
+    return values.cast(field.type)
 
 
 def best_of(rows: pa.Table, places: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Which of several copies of one shot is the best one.
 
 The choice takes all copies of a group at once, so that it depends neither on their order nor on pairs that
-disagree: first those that are only a part of another one go; then pictures of one size, then each size's
-best from the smallest picture to the largest.
+disagree: first those that are only a part of another one go, then those that were edited; then
+pictures of one size, then each size's best from the smallest picture to the largest.
 
 - Of one size: the clearly sharper ones, of these the ones with the smallest bars, then the longest, then of
   each codec the one with the highest bit rate, and last the smallest id.
@@ -13,11 +13,12 @@ Without sketches the sharpness of the whole picture says whether a larger one wa
 decides nothing: of two sizes of unknown sharpness the larger one is better.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import log
 
+from clipmill.dedup.copies.edits import Edit
 from clipmill.dedup.copies.fingerprints import Sketch
 from clipmill.dedup.copies.sharpness import sharper_by
 
@@ -39,6 +40,8 @@ PART = 0.45
 class Advantage(StrEnum):
     """Why one of two copies is kept."""
 
+    NO_OVERLAY = "no text or logo over it"
+    NOT_SHARPENED = "not sharpened"
     SHARPER = "sharper"
     LARGER = "larger picture"
     NOT_ENLARGED = "as sharp without being enlarged"
@@ -70,11 +73,17 @@ NOTHING_KNOWN = Facts()
 
 @dataclass(frozen=True, eq=False)
 class ClipCopy:
-    """One clip of a group of copies."""
+    """One clip of a group of copies; ``edit`` is what was done to it alone."""
 
     id: str
     sketch: Sketch | None = field(default=None, repr=False)
     facts: Facts = NOTHING_KNOWN
+    edit: Edit | None = None
+
+    @property
+    def num_frames(self) -> int:
+        """Sampled frames that its sketch stands for; 0 without one."""
+        return 0 if self.sketch is None else self.sketch.step * self.sketch.views.shape[1]
 
     @property
     def picture_pixels(self) -> float:
@@ -95,7 +104,7 @@ class ClipCopy:
 
 def best_copy(copies: Sequence[ClipCopy]) -> ClipCopy:
     """Returns the one of ``copies`` that is kept, whatever order they come in."""
-    best, *larger = (_best_of_one_size(same) for same in _by_size(_wholes(copies)))
+    best, *larger = (_best_of_one_size(same) for same in _by_size(_unedited(_wholes(copies))))
     for one in larger:
         best = one if _is_worth_its_size(one, best) else best
     return best
@@ -120,6 +129,8 @@ def _first_difference(one: ClipCopy, other: ClipCopy) -> tuple[Advantage, bool]:
     """What tells the two apart, and whether it speaks for ``one``."""
     if len(whole := _wholes([one, other])) == 1:
         return Advantage.LONGER, whole[0] is one
+    if len(left := _unedited([one, other])) == 1:
+        return _WITHOUT[one.edit or other.edit], left[0] is one
     if not _is_of_size(max(one.picture_pixels, other.picture_pixels), of=_smaller(one, other)):
         larger, smaller = (other, one) if one is _smaller_of(one, other) else (one, other)
         sharper = _gain(larger, smaller)
@@ -138,9 +149,13 @@ def _wholes(copies: Sequence[ClipCopy]) -> list[ClipCopy]:
     """Those that are no small part of the longest; lengths are the table's, or else those of the sketches."""
     lengths = [copy.facts.length_s for copy in copies]
     if lengths.count(None) == len(lengths):
-        lengths = [float(_num_frames(copy)) or None for copy in copies]
+        lengths = [float(copy.num_frames) or None for copy in copies]
     least = PART * max((length for length in lengths if length is not None), default=0.0)
     return [copy for copy, length in zip(copies, lengths, strict=True) if length is None or length >= least]
+
+
+def _unedited(copies: Sequence[ClipCopy]) -> Sequence[ClipCopy]:
+    return [copy for copy in copies if copy.edit is None] or copies
 
 
 def _smaller_of(one: ClipCopy, other: ClipCopy) -> ClipCopy:
@@ -200,14 +215,10 @@ def _levels(copies: list[ClipCopy]) -> list[float | None]:
     """How sharp copies are, beside the longest one with a detailed sketch; where none has one, by columns."""
     measured = [copy for copy in copies if copy.sketch is not None and copy.sketch.detail is not None]
     if measured:
-        longest = min(measured, key=lambda copy: (-_num_frames(copy), copy.id))
+        longest = min(measured, key=lambda copy: (-copy.num_frames, copy.id))
         return [0.0 if copy is longest else sharper_by(copy.sketch, longest.sketch) for copy in copies]
     are_as_long = len(_longest(copies)) == len(copies)
     return [copy.facts.sharpness if are_as_long else None for copy in copies]
-
-
-def _num_frames(copy: ClipCopy) -> int:
-    return 0 if copy.sketch is None else copy.sketch.step * copy.sketch.views.shape[1]
 
 
 def _least_barred(copies: list[ClipCopy]) -> list[ClipCopy]:
@@ -232,6 +243,10 @@ def _highest_rates(copies: list[ClipCopy]) -> list[ClipCopy]:
     return [copy for copy in copies if (copy.facts.bit_rate or 0.0) >= highest[copy.facts.codec]]
 
 
+_WITHOUT: Mapping[Edit | None, Advantage] = {
+    Edit.OVERLAY: Advantage.NO_OVERLAY,
+    Edit.SHARPENED: Advantage.NOT_SHARPENED,
+}
 _CRITERIA: tuple[tuple[Advantage, Callable[[list[ClipCopy]], list[ClipCopy]]], ...] = (
     (Advantage.SHARPER, _sharpest),
     (Advantage.SMALLER_BARS, _least_barred),

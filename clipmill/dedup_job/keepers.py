@@ -1,13 +1,16 @@
 """The clip that stays of each group of duplicates, and why."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, combinations, product
+from math import inf
 
 import numpy as np
 import pyarrow as pa
 
 from clipmill.dedup.best_copy import NOTHING_KNOWN, ClipCopy, advantage, best_copy, in_order
+from clipmill.dedup.copies.edits import Edit, find_edit
 from clipmill.dedup.copies.fingerprints import decode
 from clipmill.dedup.groups import Compare, members_of, roots, staying_first
 from clipmill.dedup.vectors import Indices
@@ -24,6 +27,13 @@ _RANKED: Mapping[str, str] = {
 }
 _MOST_IN_ORDER = 64
 """Clips of a group that are put in order; of a larger one the best stands first, then larger pictures."""
+
+_EDITED_SIZES = 2.5
+"""A copy counts as edited beside one of at least so many times fewer pixels; a larger one may be worth it."""
+_LEAST_RATE = 0.3
+"""Bits for each pixel of the duller copy, times the sharper one's: less tell that coding made it duller."""
+_MOST_BESIDE = 16
+"""Copies of a group beside which each is looked at."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,12 @@ def best_copies(nodes: pa.Table, better: Indices, how: Ranking, *, num_known: in
         ClipCopy(name, decode(sketch) if sketch else None, facts.get(name, NOTHING_KNOWN))
         for name, sketch in zip(ids, sketches, strict=True)
     ]
-    return BestCopies(copies, roots(better), num_known)
+    root = roots(better)
+    for members in members_of(root):
+        if members[0] >= num_known:
+            for row, copy in zip(members, marked([copies[row] for row in members]), strict=True):
+                copies[row] = copy
+    return BestCopies(copies, root, num_known)
 
 
 def ranked_first(how: Ranking, row: int, keeper: int, *, num_known: int) -> str:
@@ -95,3 +110,32 @@ def ranked_first(how: Ranking, row: int, keeper: int, *, num_known: int) -> str:
         return EARLIER
     named = f"{_RANKED[how.which_to_keep]} {', '.join(how.columns)}"
     return named.strip()
+
+
+def marked(copies: Sequence[ClipCopy]) -> list[ClipCopy]:
+    """Returns the copies of a group, each with what was done to it and not to another one of its size."""
+    ranked = sorted(copies, key=lambda copy: (-copy.picture_pixels, -copy.num_frames, copy.id))
+    beside, others = ranked[:_MOST_BESIDE], ranked[_MOST_BESIDE:]
+    edits = dict[str, Edit]()
+    for pair in chain(combinations(beside, 2), product(beside, others)):
+        found = _edited(*sorted(pair, key=lambda copy: copy.id))
+        if found is not None:
+            name, edit = found
+            edits[name] = Edit.OVERLAY if edits.get(name) is Edit.OVERLAY else edit
+    return [replace(copy, edit=edits.get(copy.id)) for copy in copies]
+
+
+def _edited(one: ClipCopy, other: ClipCopy) -> tuple[str, Edit] | None:
+    """The id of the edited one of two copies."""
+    found = find_edit(one.sketch, other.sketch) if one.sketch and other.sketch else None
+    if found is None:
+        return None
+    edit, is_one = found
+    own, left = (one, other) if is_one else (other, one)
+    is_coded = edit is Edit.SHARPENED and _rate(left) < _LEAST_RATE * _rate(own)
+    return None if is_coded or own.picture_pixels > _EDITED_SIZES * left.picture_pixels else (own.id, edit)
+
+
+def _rate(copy: ClipCopy) -> float:
+    """Bits for each pixel of the picture; infinite where not known."""
+    return copy.facts.bit_rate / max(copy.picture_pixels, 1.0) if copy.facts.bit_rate else inf

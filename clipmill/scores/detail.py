@@ -2,6 +2,8 @@
 
 The rows of the picture between its bars are split by frequency, in cycles per width of the picture: a copy of
 another size has the same detail up to the finest that its pixels can show. Bands are a quarter of an octave.
+Zones of the picture tell where the finest detail lies: coding takes it where there is little, a filter
+everywhere.
 """
 
 from functools import lru_cache
@@ -15,8 +17,10 @@ FIRST_CYCLES = 8
 BANDS_PER_OCTAVE = 4
 
 SIZE_MEASURES = ("picture_width", "picture_height", "frame_width", "frame_height", "blockiness")
-NUM_MEASURES = len(SIZE_MEASURES) + NUM_BANDS
-"""Numbers of ``frame_detail``: sizes in pixels, the steps at the borders of 8 px blocks, then the bands."""
+ZONE_ROWS, ZONE_COLUMNS = 6, 8
+NUM_ZONES = ZONE_ROWS * ZONE_COLUMNS
+NUM_MEASURES = len(SIZE_MEASURES) + NUM_BANDS + NUM_ZONES
+"""Numbers of ``frame_detail``: sizes in pixels, steps at the borders of 8 px blocks, bands, then zones."""
 
 _NUM_ROWS = 48
 _ROW_STEP = 11
@@ -26,21 +30,22 @@ _EDGES = FIRST_CYCLES * 2 ** (np.arange(NUM_BANDS + 1) / BANDS_PER_OCTAVE)
 def frame_detail(luma: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
     """Float32 ``(NUM_MEASURES,)`` of a frame's luma, uint8 ``(H, W)``; the thumbnail is not looked at.
 
-    A band holds the variance of its part of the rows, in squared levels; -1 where pixels cannot show it.
+    A band holds the variance of its part of the rows, in squared levels; -1 where pixels cannot show it. A
+    zone holds the mean squared difference of neighbours in a row, in squared levels.
     """
     del thumbnail
     top, bottom, left, right = line_bars(luma)
     height, width = luma.shape
     picture = luma[top : height - bottom, left : width - right]
     sizes = (picture.shape[1], picture.shape[0], width, height, blockiness(luma[::_ROW_STEP]))
-    return np.array([*sizes, *_bands(picture)], np.float32)
+    rows = picture[:: max(1, len(picture) // _NUM_ROWS)].astype(np.float64)
+    return np.array([*sizes, *_bands(rows), *_zones(rows)], np.float32)
 
 
-def _bands(picture: np.ndarray) -> np.ndarray:
+def _bands(rows: np.ndarray) -> np.ndarray:
     """Variance of the rows in each band ``(NUM_BANDS,)``, under a Hann window."""
-    height, width = picture.shape
+    width = rows.shape[1]
     window, window_sum, scale = _window(width)
-    rows = picture[:: max(1, height // _NUM_ROWS)].astype(np.float64)
     rows = (rows - (rows @ window)[:, None] / window_sum) * window
     spectrum = np.fft.rfft(rows)
     power = (np.square(spectrum.real) + np.square(spectrum.imag)).mean(axis=0) * scale
@@ -48,6 +53,23 @@ def _bands(picture: np.ndarray) -> np.ndarray:
     sums = np.append(0, np.cumsum(power))
     bands = sums[bounds[1:]] - sums[bounds[:-1]]
     return np.where(_EDGES[1:] <= width / 2, bands, -1)
+
+
+def _zones(rows: np.ndarray) -> np.ndarray:
+    """Mean squared difference of neighbours in each zone ``(NUM_ZONES,)``, by rows; 0 of an empty one."""
+    squares = rows[:, 1:] - rows[:, :-1]
+    squares *= squares
+    down, across = _parts(len(squares), ZONE_ROWS), _parts(squares.shape[1], ZONE_COLUMNS)
+    counts = np.outer(down.sum(axis=1), across.sum(axis=1))
+    # Sums of whole numbers, so that they are the same in any order.
+    return ((down @ squares @ across.T) / np.maximum(counts, 1)).ravel()
+
+
+@lru_cache(maxsize=16)
+def _parts(num: int, num_parts: int) -> np.ndarray:
+    """Float64 ``(num_parts, num)``: 1 where a place lies in a part, else 0."""
+    edges, places = np.linspace(0, num, num_parts + 1).astype(int)[:, None], np.arange(num)
+    return ((places >= edges[:-1]) & (places < edges[1:])).astype(np.float64)
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Finding clips by what they show: the embedding of a text, or of one clip, against those of an output."""
+"""Finding clips by what they show: the embedding of a text, a clip or a file against those of an output."""
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,8 +12,10 @@ from clipmill import arrow, layout
 from clipmill.dataset.snapshots.embeddings import embedding_prefixes
 from clipmill.dataset.snapshots.record import current_snapshot, read_table
 from clipmill.dedup_job.tables.embedding_files import embedding_files, read_batches
-from clipmill.errors import SourceError
+from clipmill.errors import SourceError, SpecError
 from clipmill.models.embedding.base import EmbedderOptions, TextEmbedder
+from clipmill.models.embedding.remote_code import check_allowed
+from clipmill.models.registry import model_named
 from clipmill.stages.roles import EmbedderStage
 from clipmill.storage import store
 
@@ -52,8 +54,8 @@ def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int)
 
     SourceError when the output holds no embeddings, or embeddings of another length than the model's.
     """
-    query = embedder.embed_texts([text])[0]
-    return _best(output, _folder(output, _text_stage(output)[0]), query, _kept_clips(output), num_hits)
+    queries = embedder.embed_texts([text])
+    return _best(output, _folder(output, _text_stage(output)[0]), queries, _kept_clips(output), num_hits)
 
 
 def find_like(output: str, clip_id: str, *, num_hits: int) -> list[Hit]:
@@ -62,16 +64,46 @@ def find_like(output: str, clip_id: str, *, num_hits: int) -> list[Hit]:
     They are compared by the first embedding of the run; it may be one that needs no weights. SourceError when
     the output holds no embeddings, or none of this clip.
     """
-    folder = _folder(output, _first_prefix(output))
+    folder = _folder(output, _first_embedding(output)[0])
     query = _embedding_in(folder, clip_id)
     if query is None:
-        raise SourceError(f"{output} has no embedding of a clip {clip_id}: see clip_id in tables/clips")
+        raise SourceError(
+            f"{output} has no embedding of a clip {clip_id}, and there is no such file: name a file, or a "
+            "clip_id of tables/clips"
+        )
     kept = {name: row for name, row in _kept_clips(output).items() if name != clip_id}
-    return _best(output, folder, query, kept, num_hits)
+    return _best(output, folder, query[None], kept, num_hits)
 
 
-def _best(output: str, folder: str, query: np.ndarray, kept: Mapping[str, Row], num_hits: int) -> list[Hit]:
-    best = heapq.nsmallest(num_hits, _scored(folder, query, kept))
+def find_alike(output: str, queries: np.ndarray, *, num_hits: int) -> list[Hit]:
+    """The kept clips of an output most like any of the embeddings ``queries`` ``(Q, D)``, best first.
+
+    They are compared by the first embedding of the run, which ``first_embedder`` returns.
+    """
+    folder = _folder(output, _first_embedding(output)[0])
+    return _best(output, folder, queries, _kept_clips(output), num_hits)
+
+
+def first_embedder(
+    output: str, *, model_dir: str = "", allow_remote_code: Sequence[str] = ()
+) -> EmbedderStage:
+    """Returns the stage that made the first embedding of an output; ``model_dir`` where its weights now lie.
+
+    SpecError for a stage of the user's own, and for a model whose own code ``allow_remote_code`` does not
+    name: the manifest is not the user's word.
+    """
+    prefix, stage = _first_embedding(output)
+    if stage is None:
+        raise SpecError(
+            f"embedding {prefix} of {output} is made by a stage of your own: name a clip by its id"
+        )
+    if stage.knows_words:
+        check_allowed(model_named(stage.algorithm_name), allow_remote_code)
+    return stage.model_copy(update={"model_dir": model_dir}) if model_dir else stage
+
+
+def _best(output: str, folder: str, queries: np.ndarray, kept: Mapping[str, Row], num_hits: int) -> list[Hit]:
+    best = heapq.nsmallest(num_hits, _scored(folder, queries, kept))
     return [_hit(output, kept[clip_id], -negative) for negative, clip_id in best]
 
 
@@ -113,27 +145,28 @@ def _text_stage(output: str) -> tuple[str, EmbedderStage]:
     )
 
 
-def _first_prefix(output: str) -> str:
-    """Returns the folder prefix of the first embedding in a manifest."""
-    for prefix, _ in embedding_prefixes(current_snapshot(output)):
-        return prefix
+def _first_embedding(output: str) -> tuple[str, EmbedderStage | None]:
+    """Returns folder prefix and stage of the first embedding in a manifest."""
+    for found in embedding_prefixes(current_snapshot(output)):
+        return found
     raise SourceError(f"{output} has no embeddings: curate with embedding")
 
 
-def _scored(folder: str, query: np.ndarray, kept: Collection[str]) -> Iterator[tuple[float, str]]:
-    """Minus the cosine and the id of every kept clip, file by file."""
+def _scored(folder: str, queries: np.ndarray, kept: Collection[str]) -> Iterator[tuple[float, str]]:
+    """Minus the best cosine and the id of every kept clip, file by file."""
     for file in embedding_files(folder):
         for batch in read_batches(file.uri):
-            if batch.rows.shape[1] != len(query):
-                lengths = f"{batch.rows.shape[1]} numbers, the model gives {len(query)}"
+            if batch.rows.shape[1] != queries.shape[1]:
+                lengths = f"{batch.rows.shape[1]} numbers, the model gives {queries.shape[1]}"
                 raise SourceError(f"the embeddings of {file.uri} have {lengths}: another model made them")
-            yield from _of_kept(batch.ids.to_pylist(), _cosines(batch.rows, query), kept)
+            yield from _of_kept(batch.ids.to_pylist(), _cosines(batch.rows, queries), kept)
 
 
-def _cosines(rows: np.ndarray, query: np.ndarray) -> Sequence[float]:
-    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(query)
-    cosines = rows @ query / np.maximum(lengths, np.finfo(np.float32).tiny)
-    return cosines.astype(np.float64).round(6).tolist()
+def _cosines(rows: np.ndarray, queries: np.ndarray) -> Sequence[float]:
+    """Of each row the cosine to the likest query."""
+    lengths = np.linalg.norm(rows, axis=1)[:, None] * np.linalg.norm(queries, axis=1)
+    cosines = rows @ queries.T / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return cosines.max(axis=1).astype(np.float64).round(6).tolist()
 
 
 def _of_kept(

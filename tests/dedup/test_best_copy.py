@@ -9,7 +9,7 @@ import pytest
 from clipmill.dedup.best_copy import Advantage, ClipCopy, Facts, advantage, best_copy, in_order
 from clipmill.dedup.copies.fingerprints import decode, encode, with_detail
 from clipmill.dedup.copies.sharpness import sharper_by
-from clipmill.scores.detail import NUM_BANDS, NUM_MEASURES, frame_detail
+from clipmill.scores.detail import NUM_BANDS, NUM_MEASURES, NUM_ZONES, frame_detail
 from tests.support.films.score_frames import textured
 from tests.support.films.sketches import LEVEL, detailed, pictures, sketched
 
@@ -133,25 +133,32 @@ def test_a_resized_picture_has_the_detail_that_its_pixels_can_show() -> None:
     assert (one[0], one[1], other[0], other[1]) == (640, 360, 320, 180)
     assert in_bars[:4].tolist() == [320, 180, 320, 260]
     assert np.array_equal(in_bars[5:], other[5:])
-    shared = (one[5:] >= 0) & (other[5:] >= 0)
-    assert (one[5:] >= 0).sum() - shared.sum() == 4  # an octave
+    bands, others = one[5:-NUM_ZONES], other[5:-NUM_ZONES]
+    shared = (bands >= 0) & (others >= 0)
+    assert (bands >= 0).sum() - shared.sum() == 4  # an octave
     low = np.flatnonzero(shared)[:8]
-    assert np.allclose(np.log(other[5:][low] / one[5:][low]), 0, atol=0.35)
+    assert np.allclose(np.log(others[low] / bands[low]), 0, atol=0.35)
 
 
 def test_detail_goes_through_bytes_with_the_frames_that_were_thinned_out() -> None:
     measures = np.full((2 * NUM_FRAMES, NUM_MEASURES), 4.0, np.float32)
     measures[:, :5] = 640, 360, 640, 480, 1.25
     measures[1::2] = 9
-    measures[:, -1] = -1
-    data = with_detail(encode(PLAIN), measures, num_frames=NUM_FRAMES)
+    measures[:, 5 + NUM_BANDS - 1] = -1
+    edges = np.arange(24**2, dtype=np.uint8).reshape(24, 24)
+    data = with_detail(encode(replace(PLAIN, edges=edges)), measures, num_frames=NUM_FRAMES)
     found = decode(data)
     assert np.array_equal(found.views, PLAIN.views)
+    assert found.edges is not None
+    assert np.array_equal(found.edges, edges)
     assert found.detail is not None
     assert (found.detail.picture_px, found.detail.frame_px) == ((640, 360), (640, 480))
     assert (found.detail.blockiness, found.detail.num_bands) == (1.25, NUM_BANDS - 1)
     assert np.allclose(found.detail.variances()[:, :-1], 4, rtol=0.04)
+    assert np.allclose(found.detail.zone_variances(), 4, rtol=0.04)
     assert encode(found) == data
     assert with_detail(encode(PLAIN), measures[:5], num_frames=NUM_FRAMES) == encode(PLAIN)
+    earlier = replace(found, edges=None, detail=replace(found.detail, zones=np.zeros(0, np.uint8)))
+    assert encode(decode(encode(earlier))) == encode(earlier), "as versions before wrote them"
     with pytest.raises(ValueError, match="no sketch"):
         decode(data[:-3])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipmill.dedup_job import fit, steps
+from clipmill.dedup_job.assign import as_lists
+from clipmill.dedup_job.previous import rows
+from clipmill.dedup_job.previous.rows import KeptRows, read_part, rows_of_clusters, write_part
 from clipmill.dedup_job.previous.run import read_known
 from clipmill.errors import StoreError
 from clipmill.specs import DedupSpec
@@ -132,3 +136,33 @@ def test_runs_on_an_object_store() -> None:
         "centroid=1",
     }
     assert again == uri == "memory://bucket/out/dedup/semantic_duplicates.parquet"
+
+
+def test_clusters_that_are_asked_for_again_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those used longest ago go when memory is short; rows are the same either way."""
+    unit = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
+    clusters = pa.array(np.repeat(np.arange(3, dtype=np.int32), 3))
+    ids, digests = pa.array([f"{row}" for row in range(9)]), pa.array(np.zeros(9, np.uint64))
+    table = pa.table({"id": ids, "cluster": clusters, "digest": digests, "embedding": as_lists(unit)})
+    plain = read_part(f"{tmp_path}/{write_part(str(tmp_path), table).name}")
+    part, read = replace(plain, kept=KeptRows()), list[tuple[int, int]]()
+    whole = store.read_range
+
+    def counted(uri: str, start: int, end: int) -> bytes:
+        read.append((start // 16, end // 16))
+        return whole(uri, start, end)
+
+    monkeypatch.setattr(store, "read_range", counted)
+    monkeypatch.setattr(rows, "_KEPT_BYTES", 2 * 3 * 16)
+
+    def asked(*clusters: int) -> list[tuple[int, int]]:
+        read.clear()
+        found = list(rows_of_clusters(part, clusters, dimensions=4))
+        assert [(one.cluster, one.first_row) for one in found] == [(one, 3 * one) for one in clusters]
+        assert all(np.array_equal(one.unit, unit[one.first_row : one.first_row + 3]) for one in found)
+        return list(read)
+
+    assert [asked(1), asked(0, 1), asked(0, 1)] == [[(3, 6)], [(0, 3)], []]
+    assert [asked(2), asked(1), asked(0)] == [[(6, 9)], [], [(0, 3)]]

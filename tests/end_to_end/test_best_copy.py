@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from clipmill.specs import DedupSpec
 from footage.encode import H264, HEVC, SAME_BYTES, Encoding, write_film
@@ -23,6 +24,7 @@ STRIDE = {"clip_len_s": 10.0, "clip_stride_s": 10.0}
 SPEC = small_spec(
     split={"algorithm": "fixed_stride", "fixed_stride": STRIDE}, motion=None, preview=None, quality=None
 )
+FINE = Encoding("h264", H264.encoder, {**H264.options, "crf": "18"})
 LOW_HEVC = Encoding("hevc", HEVC.encoder, {**HEVC.options, "crf": "26"})
 Change = Callable[[Path, Path], None]
 
@@ -40,6 +42,35 @@ def coded(
     pictures = shown(source, width_px=size_px[0], height_px=size_px[1])
     boxed = (np.pad(picture, ((bar_px, bar_px), (0, 0), (0, 0))) for picture in pictures)
     write_film(target, boxed, time_base=Fraction(1, FPS), encoding=by)
+
+
+def painted(paint: Callable[[np.ndarray], np.ndarray]) -> Change:
+    """The film with each of its pictures changed, coded better than before."""
+
+    def change(source: Path, target: Path) -> None:
+        pictures = map(paint, shown(source, width_px=SIZE_PX[0], height_px=SIZE_PX[1]))
+        write_film(target, pictures, time_base=Fraction(1, FPS), encoding=FINE)
+
+    return change
+
+
+def with_band(picture: np.ndarray) -> np.ndarray:
+    """Bright strokes on a dark band."""
+    marked = picture.copy()
+    marked[150:170, 40:-40] //= 4
+    marked[154:166, 80:-80:6] = 240
+    return marked
+
+
+def with_logo(picture: np.ndarray) -> np.ndarray:
+    """A pale mark with hard edges in a corner."""
+    marked = picture.copy()
+    marked[10:26, -56:-14] = 235
+    return marked
+
+
+def sharpened(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).filter(ImageFilter.UnsharpMask(2, 80, 0)))
 
 
 def trimmed(source: Path, target: Path) -> None:
@@ -68,6 +99,9 @@ COPIES: dict[str, tuple[Change, set[str]]] = {
     "hevc": (lambda source, target: coded(source, target, by=LOW_HEVC), {"sharper", "higher bit rate"}),
     "trimmed": (trimmed, {"longer"}),
     "late": (late, {"sharper", "longer"}),
+    "text": (painted(with_band), {"no text or logo over it"}),
+    "logo": (painted(with_logo), {"no text or logo over it"}),
+    "sharpened": (painted(sharpened), {"not sharpened"}),
 }
 
 

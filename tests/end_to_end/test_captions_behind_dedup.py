@@ -147,7 +147,8 @@ def test_a_clip_that_becomes_the_keeper_gets_its_captions_then(runs: Runs) -> No
 
 @dataclass(frozen=True)
 class Growth:
-    """``last``: two films; a copy of one and a third; nothing new; the keeper gone; another prompt.
+    """``last``: two films, one of them twice; a copy of the other and a third; nothing new; the keeper gone;
+    another prompt.
 
     ``killed`` is the second step, ended before deduplication and done again, ``on_ray`` the same by Ray.
     ``laps`` are those of the second step.
@@ -169,7 +170,8 @@ def growth(tmp_path_factory: pytest.TempPathFactory) -> Growth:
     folder = tmp_path_factory.mktemp("growth")
     source = folder / "films"
     film = draw_film(source / "film.mp4", seed=31, shots=[LENGTH_S * 24])
-    draw_film(source / "other.mp4", seed=32, shots=[LENGTH_S * 24])
+    other = draw_film(source / "other.mp4", seed=32, shots=[LENGTH_S * 24])
+    shutil.copy(other, source / "other_again.mp4")
     with model_server() as server, one_codec_process():
         server.speaks = hashes_frames
         places = {name: Place(source, folder / name, server) for name in ("grown", "killed", "on_ray")}
@@ -209,7 +211,7 @@ def _killed(*_: object, **__: object) -> None:
 
 
 def test_copies_of_earlier_clips_are_not_captioned(runs: Runs, growth: Growth) -> None:
-    assert growth.first.num_calls == 2 * 2 * 2
+    assert growth.first.num_calls == 2 * 2 * 2, "none of a file with the bytes of another one"
     assert growth.grown.num_calls == 2 * 2, "of the third film only"
     assert growth.grown.kept == {"film", "other", "third"}
     third = growth.grown.windows["third"]

@@ -54,7 +54,9 @@ LEARNED, PERCEPTUAL, COSMOS, QUALITY = map(
 )
 
 
-def write_output(folder: Path, embedding: dict[str, object] | None, *, class_path: str = LEARNED) -> str:
+def write_output(
+    folder: Path, embedding: dict[str, object] | None, *, class_path: str = LEARNED, prefix: str = ""
+) -> str:
     output = str(folder)
     ids, vectors = list(CLIP_ROWS), [vector for vector, _ in CLIP_ROWS.values()]
     for part in (slice(0, 2), slice(2, None)):
@@ -70,7 +72,8 @@ def write_output(folder: Path, embedding: dict[str, object] | None, *, class_pat
     ]  # fmt: skip
     stages = {"quality": {"class": QUALITY, "version": 2, "parameters": {}}}
     if embedding is not None:
-        stages["embedding"] = {"class": class_path, "version": 2, "parameters": embedding}
+        named = {"embeddings": prefix} if prefix else {}
+        stages["embedding"] = {"class": class_path, "version": 2, "parameters": embedding, **named}
     publish_by_hand(output, clips, stages)
     return output
 

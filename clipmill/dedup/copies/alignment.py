@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -48,24 +49,29 @@ class AlignedPair:
         return _each(self.other, lambda pictures: ((pictures - self.offset) / self.gain).clip(0, 255))
 
 
-def align(one: Pictures, other: Pictures, *, is_part: bool) -> AlignedPair | None:
+def align(ours: npt.NDArray[np.uint8], theirs: npt.NDArray[np.uint8], *, is_part: bool) -> AlignedPair | None:
     """None where no overlap of the two is long enough, or none looks alike; ``is_part`` as ``find_timing``.
 
-    Of a clip that can only be a part of the other one, the rest of which may look otherwise, each picture is
-    evened by itself.
+    Both are views of sketches, uint8 ``(T, 24, 24)``. Of a clip that can only be a part of the other one, the
+    rest of which may look otherwise, each picture is evened by itself.
     """
-    evened = _each_evened if is_part and is_only_part(len(one), len(other)) else _evened
-    timing = find_timing(
-        *(coarse(evened(smoothed(pictures)), _COARSE) for pictures in (one, other)), is_part=is_part
-    )
+    evened = _each_evened if is_part and is_only_part(len(ours), len(theirs)) else _evened
+    timing = find_timing(*(_coarse_view(each.tobytes(), evened) for each in (ours, theirs)), is_part=is_part)
     if timing is None or timing.distance > _MAX_DISTANCE:
         return None
+    one, other = ours.astype(np.float32), theirs.astype(np.float32)
     place, counts = _placed(one, other, timing, Place())
     again = _timed_in_place(one, other, place, evened, is_part=is_part)
     if again is not None and not _same(again, timing):
         timing = again
         place, counts = _placed(one, other, timing, place)
     return _in_levels(one, other, timing, place, counts)
+
+
+@lru_cache(maxsize=1024)  # a clip meets up to twenty others
+def _coarse_view(data: bytes, evened: Callable[[Pictures], Pictures]) -> Pictures:
+    view = np.frombuffer(data, np.uint8).reshape(-1, SIDE_PX, SIDE_PX).astype(np.float32)
+    return coarse(evened(smoothed(view)), _COARSE)
 
 
 def _placed(one: Pictures, other: Pictures, timing: Timing, start: Place) -> tuple[Place, Pictures]:
@@ -93,7 +99,7 @@ def _in_levels(one: Pictures, other: Pictures, timing: Timing, place: Place, cou
     seen, inside = warped(half_steps(one), place)
     counts = np.where(MIDDLE, 1, counts) * inside
     ours, theirs = _around(seen, timing.half_steps), _around(half_steps(other), 2 * timing.frames)
-    gain, offset = _levels(smoothed(ours[1]), smoothed(theirs[1]), counts)
+    gain, offset = levels_between(smoothed(ours[1]), smoothed(theirs[1]), counts)
     return AlignedPair(ours, theirs, counts, gain, offset)
 
 
@@ -111,7 +117,7 @@ def _is_clear(pictures: Pictures) -> npt.NDArray[np.bool_]:
     return (pictures > _DARK) & (pictures < _BRIGHT)
 
 
-def _levels(one: Pictures, other: Pictures, counts: Pictures) -> tuple[float, float]:
+def levels_between(one: Pictures, other: Pictures, counts: Pictures) -> tuple[float, float]:
     """Gain and offset that bring ``one`` nearest to ``other``, where both can show it if that is anywhere."""
     counts = counts * np.maximum(_is_clear(one) & _is_clear(other), np.float32(1e-3))
     total = counts.sum() + 1e-6

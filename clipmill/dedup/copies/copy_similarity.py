@@ -50,7 +50,7 @@ def _size(views: npt.NDArray[np.uint8]) -> tuple[int, bytes]:
 
 
 def _likeness_of_view(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], *, is_part: bool) -> float:
-    laid = align(one.astype(np.float32), other.astype(np.float32), is_part=is_part)
+    laid = align(one, other, is_part=is_part)
     if laid is None:
         return 0.0
     measures = (_structure(laid), _motion(laid), _fit(laid))

@@ -17,6 +17,7 @@ _MAX_SHIFT = 0.09  # in half sides: a crop by 5 % on one side is 0.05
 _STEPS = 5
 _DAMPING = 1e-3
 _HALF = SIDE_PX / 2
+_CELL = 1 / np.float32(_HALF)
 _ALONG = ((np.arange(SIDE_PX) + 0.5) / _HALF - 1).astype(np.float32)  # centres of cells, -1..1
 _ACROSS, _DOWN = np.meshgrid(_ALONG, _ALONG)
 _SMOOTHING = np.array([0.25, 0.5, 0.25], dtype=np.float32)
@@ -86,8 +87,18 @@ def find_place(
 
 def _terms(seen: Pictures) -> Pictures:
     """What a small step of each unknown adds, ``(6, T, 24, 24)``: scale and shift twice, gain, offset."""
-    down, across = np.gradient(seen, 1 / np.float32(_HALF), axis=(1, 2))
+    down, across = _slopes(seen.swapaxes(1, 2)).swapaxes(1, 2), _slopes(seen)
     return np.stack([across * _ACROSS, across, down * _DOWN, down, seen, np.ones_like(seen)])
+
+
+def _slopes(seen: Pictures) -> Pictures:
+    """Along the last axis, for each half side, as ``np.gradient`` has them."""
+    slopes = np.empty_like(seen)
+    np.subtract(seen[..., 2:], seen[..., :-2], out=slopes[..., 1:-1])
+    slopes[..., 1:-1] /= 2 * _CELL
+    slopes[..., 0] = (seen[..., 1] - seen[..., 0]) / _CELL
+    slopes[..., -1] = (seen[..., -1] - seen[..., -2]) / _CELL
+    return slopes
 
 
 def _interpolation(scale: float, shift: float) -> tuple[Pictures, npt.NDArray[np.bool_]]:

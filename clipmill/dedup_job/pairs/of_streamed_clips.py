@@ -1,7 +1,7 @@
 """New clips, while they come, that repeat clips which earlier runs compared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from clipmill.dedup_job import step_io
 from clipmill.dedup_job.assign import assigned_rows, sorted_by_cluster
 from clipmill.dedup_job.fit import read_centroids
 from clipmill.dedup_job.pairs.with_known_clips import KnownRows, similarity_to_known
+from clipmill.dedup_job.previous.rows import KeptRows
 from clipmill.dedup_job.previous.run import CENTROIDS, known_uri, parts_of
 from clipmill.dedup_job.tables.embedding_files import Batch
 from clipmill.specs import DedupSpec
@@ -78,7 +79,8 @@ class KnownCopies:
         except ValidationError:
             return None  # of another version
         centroids = read_centroids(layout.join(root, CENTROIDS))
-        parts = [KnownRows.whole(part) for part in parts_of(known, root)]
+        kept = KeptRows()
+        parts = [KnownRows.whole(replace(part, kept=kept)) for part in parts_of(known, root)]
         return _Earlier(centroids, parts, known.dimensions)
 
 

@@ -5,9 +5,11 @@ that a cluster's are one range of bytes, and where rows have sketches ``.sketche
 are immutable, and known only where ``known.json`` lists them.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from heapq import merge
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +26,7 @@ from clipmill.storage import parquet, store
 _GAP_BYTES = 64 << 10  # what is read in vain rather than asked for twice
 _SPAN_BYTES = 8 << 20  # read at once: a larger buffer is given back and asked for again each time
 _REQUESTS_AT_ONCE = 16
+_KEPT_BYTES = 256 << 20  # of clusters that later chunks of a run may ask for as well
 _ITEM = np.dtype("<f4")
 _SKETCH_END = "sketch_end"
 
@@ -33,10 +36,12 @@ class Part:
     """Whose rows lie at ``uri``, by cluster: ``facts`` has their ``id``, ``cluster`` and ``digest``.
 
     Where any has a sketch also ``sketch_end``, the place behind it among the bytes of all, for each row.
+    ``kept`` holds clusters that were read, where they are asked for again and again.
     """
 
     uri: str
     facts: pa.Table
+    kept: "KeptRows | None" = field(default=None, repr=False, compare=False)
 
     @property
     def ids(self) -> pa.ChunkedArray:
@@ -56,6 +61,27 @@ class ClusterRows:
     cluster: int
     first_row: int
     unit: Unit
+
+
+class KeptRows:
+    """Clusters of parts in memory, up to 256 MB; those go first that were asked for longest ago."""
+
+    def __init__(self) -> None:
+        self._rows: OrderedDict[tuple[str, int], ClusterRows] = OrderedDict()
+        self._num_bytes = 0
+
+    def get(self, part: Part, cluster: int) -> ClusterRows | None:
+        """Returns the rows of a cluster that was read before."""
+        if (part.uri, cluster) in self._rows:
+            self._rows.move_to_end((part.uri, cluster))
+        return self._rows.get((part.uri, cluster))
+
+    def keep(self, part: Part, rows: ClusterRows) -> None:
+        """Keeps the rows of a cluster, in memory of their own."""
+        self._rows[part.uri, rows.cluster] = replace(rows, unit=rows.unit.copy())
+        self._num_bytes += rows.unit.nbytes
+        while self._num_bytes > _KEPT_BYTES:
+            self._num_bytes -= self._rows.popitem(last=False)[1].unit.nbytes
 
 
 def write_part(folder: str, rows: pa.Table) -> RowsPart:
@@ -87,6 +113,23 @@ def read_part(uri: str) -> Part:
 
 def rows_of_clusters(part: Part, clusters: Sequence[int], *, dimensions: int) -> Iterator[ClusterRows]:
     """The part's rows of ``clusters``, ascending, but for those without any; a bounded stretch at once."""
+    if part.kept is None:
+        yield from _read_clusters(part, clusters, dimensions=dimensions)
+        return
+    known = {cluster: part.kept.get(part, cluster) for cluster in clusters}
+    missing = [cluster for cluster, rows in known.items() if rows is None]
+    read = _read_clusters(part, missing, dimensions=dimensions)
+    yield from merge(filter(None, known.values()), _keeping(part, read), key=lambda rows: rows.cluster)
+
+
+def _keeping(part: Part, read: Iterator[ClusterRows]) -> Iterator[ClusterRows]:
+    for rows in read:
+        if part.kept is not None:
+            part.kept.keep(part, rows)
+        yield rows
+
+
+def _read_clusters(part: Part, clusters: Sequence[int], *, dimensions: int) -> Iterator[ClusterRows]:
     starts = np.searchsorted(part.clusters, clusters, side="left")
     ends = np.searchsorted(part.clusters, clusters, side="right")
     there = np.flatnonzero(ends > starts)

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from clipmill.dedup.copies.fingerprints import SIDE_PX, Sketch, encode, sketch_of
+from clipmill.dedup.copies.fingerprints import SIDE_PX, Sketch, encode, sketch_of, step_for
 from clipmill.models.embedding.base import Embedded
 
 _SIDE_PX = 32  # of the small luma picture
@@ -30,6 +30,8 @@ _DRIFT_WEIGHT = 0.5  # what changes is less certain than what stays
 _VARIATION_WEIGHT = 0.8
 _COLOUR_WEIGHT = 0.1  # so that a grey copy loses less than 0.01 of its similarity
 _COLOUR_ORIGIN = 0.02  # keeps the vector of a flat mid-grey clip from being zero
+_EDGE_PX = 48  # of the small luma picture in which edges are looked for
+_STILL_SAMPLES = 3  # subtitles change every few seconds
 _BAR_LEVEL = 64  # brightest luma of a bar, brightened copies included
 _BAR_SPREAD = 16  # how much a bar varies over its length and over time
 _LEAST_PICTURE = 0.3  # share of a frame that is left when its bars are taken off, else they are no bars
@@ -77,8 +79,21 @@ def describe_and_sketch(frames: np.ndarray) -> tuple[np.ndarray, Sketch | None]:
     area = _picture_area(luma)
     inside = luma[:, *area]
     views = [inside] if inside.shape == luma.shape else [inside, luma]
-    sketch = sketch_of(np.stack([_shrunk(view, SIDE_PX) for view in views]))
+    sketch = sketch_of(np.stack([_shrunk(view, SIDE_PX) for view in views]), _still_edges(luma))
     return _vector(frames[:, *area], inside), sketch
+
+
+def _still_edges(luma: np.ndarray) -> np.ndarray:
+    """Mean ``(24, 24)`` of the edges that stay for three samples of a sketch, in levels, bars included.
+
+    What is laid over a film stands still.
+    """
+    small = _shrunk(luma[:: step_for(len(luma))], _EDGE_PX)
+    steps = np.abs(np.diff(small, axis=2, append=small[:, :, -1:]))
+    steps += np.abs(np.diff(small, axis=1, append=small[:, -1:]))
+    run = min(_STILL_SAMPLES, len(steps))
+    still = np.minimum.reduce([steps[start : len(steps) - run + 1 + start] for start in range(run)])
+    return still.mean(axis=0).reshape(SIDE_PX, _EDGE_PX // SIDE_PX, SIDE_PX, -1).mean(axis=(1, 3))
 
 
 def describe_either_way(frames: np.ndarray) -> tuple[np.ndarray, Sketch | None]:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from clipmill.dedup.copies.fingerprints import SIDE_PX, Detail, Sketch, encode, sketch_of
 from clipmill.dedup.vectors import unit_rows
-from clipmill.scores.detail import NUM_BANDS
+from clipmill.scores.detail import NUM_BANDS, NUM_ZONES
 from tests.support.films.score_frames import panned, textured
 
 FINE_PX = 4 * SIDE_PX
@@ -47,12 +47,16 @@ def made(views: np.ndarray) -> Sketch:
 def detailed(
     sketch: Sketch, *, height_px: int = 360, lost: float = 0.0, bars: float = 0.0, blocks: float = 1.0
 ) -> Sketch:
-    """The sketch of a copy of this height whose energy in each band is less by ``lost``, as a logarithm."""
+    """The sketch of a copy of this height whose finest bands have less energy by ``lost``, as a logarithm."""
     width_px = height_px * 16 // 9
-    levels = np.tile(200 - 4 * np.arange(NUM_BANDS), (sketch.views.shape[1], 1)) - round(lost * LEVEL)
-    levels[:, int(np.log2(width_px / 16) * 4) :] = 0
+    levels = np.tile(200 - 4 * np.arange(NUM_BANDS), (sketch.views.shape[1], 1))
+    num_bands = int(np.log2(width_px / 16) * 4)
+    levels[:, num_bands - 9 :] -= round(lost * LEVEL)
+    levels[:, num_bands:] = 0
     frame_px = (width_px, round(height_px / (1 - bars)))
-    return replace(sketch, detail=Detail((width_px, height_px), frame_px, blocks, levels.astype(np.uint8)))
+    zones = np.full(NUM_ZONES, 200 - round(lost * LEVEL), np.uint8)
+    detail = Detail((width_px, height_px), frame_px, blocks, levels.astype(np.uint8), zones)
+    return replace(sketch, detail=detail)
 
 
 def towards(other: np.ndarray, similarity: float, *, seed: int) -> np.ndarray:

@@ -39,7 +39,7 @@ class PerceptualEmbeddingStage(EmbedderStage):
     size, by which it keeps the best one. With ``mirrored`` a mirror image is a copy as well.
     """
 
-    version: ClassVar = 3
+    version: ClassVar = 4
     writes: ClassVar = (EMBEDDING, SKETCH, ALGORITHM)
 
     algorithm: Literal["perceptual"] = "perceptual"

@@ -40,7 +40,7 @@ def scan_film(film: str, output: str, spec: CurateSpec, makes_files: bool = Fals
     spec = spec.model_copy(update={"write": spec.write.model_copy(update={"upload_clips": makes_files})})
     plan = plan_of_spec(spec, source=film, output=output)
     source = SourceFile(film, Path(film).stat().st_size, "1")
-    inspected = inspect_source(source, limits=plan.limits)
+    inspected = inspect_source(source, limits=plan.limits.of_source)
     assert inspected.facts is not None
     assert inspected.video_id is not None
     work = Work(source, inspected.video_id, inspected.facts)

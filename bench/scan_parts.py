@@ -22,13 +22,17 @@ DECODE = "decode only (PyAV, 1 thread)"
 
 @dataclass(frozen=True)
 class FilmCost:
-    """CPU seconds of each step on one film. ``bytes_read`` is what the whole pass counted."""
+    """CPU seconds of each step on one film. ``bytes_read`` is what the whole pass counted.
+
+    ``draft_s`` is the whole pass over draft pictures.
+    """
 
     path: str
     duration_s: float
     size_px: tuple[int, int]
     bytes_read: int
     cpu_s: dict[str, float]
+    draft_s: float
 
 
 def steps() -> dict[str, ScanPlan]:
@@ -91,12 +95,17 @@ def readable(films: Sequence[str]) -> Iterator[str]:
 def _cost(path: str) -> FilmCost:
     cpu_s: dict[str, float] = {}
     cpu_s[DECODE], size_px = _cpu_s(lambda: decode(path))
-    facts: ScanFacts | None = None
-    for name, plan in steps().items():
-        with TemporaryDirectory() as spool:
-            cpu_s[name], facts = _cpu_s(lambda plan=plan, spool=spool: scan(path, plan, spool))
-    assert facts is not None
-    return FilmCost(path, facts.duration_s, size_px, facts.bytes_read, cpu_s)
+    plans = steps()
+    whole = list(plans.values())[-1]
+    for name, plan in plans.items():
+        cpu_s[name], _ = _scanned(path, plan)
+    draft_s, facts = _scanned(path, replace(whole, quality="draft"))
+    return FilmCost(path, facts.duration_s, size_px, facts.bytes_read, cpu_s, draft_s)
+
+
+def _scanned(path: str, plan: ScanPlan) -> tuple[float, ScanFacts]:
+    with TemporaryDirectory() as spool:
+        return _cpu_s(lambda: scan(path, plan, spool))
 
 
 def _cpu_s(step: Callable[[], _RESULT]) -> tuple[float, _RESULT]:

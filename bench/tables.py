@@ -57,7 +57,13 @@ def scan_table(rounds: Sequence[Sequence[FilmCost]], peaks: Sequence[int]) -> st
         rows.append([name, f"{median(totals) / minutes:.2f}", spread(ratios), f"{median(added):+.3f}"])
         before = totals
     header = ("scan, step by step", "CPU-s/min", "/ decode: median (min to max)", "added")
-    return f"{table(header, rows)}\n\npeak memory of the scanning process: {megabytes(peaks)} MB"
+    draft = [
+        sum(cost.draft_s for cost in costs) / floor for costs, floor in zip(rounds, decodes, strict=True)
+    ]
+    return (
+        f"{table(header, rows)}\n\nthe whole pass over draft pictures / decode: {spread(draft)}\n"
+        f"peak memory of the scanning process: {megabytes(peaks)} MB"
+    )
 
 
 def minutes_of(films: Sequence[FilmCost]) -> float:

@@ -1,6 +1,13 @@
-"""Arrow's compute functions with types: Arrow makes them at import time, where no checker sees them."""
+"""Arrow's compute functions with types: Arrow makes them at import time, where no checker sees them.
 
+Imported before Arrow's first array, it also keeps Arrow from importing pandas, which nothing here needs.
+"""
+
+import sys
 from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -89,3 +96,47 @@ def flags(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Returns bool ``(N,)``: where a value is true; a null is not."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     return np.asarray(array.fill_null(False), dtype=bool)
+
+
+class _PandasLater(MetaPathFinder):
+    """Hides pandas at first; finds it from then on, and shows it to Arrow once it is imported."""
+
+    is_hidden = True
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Returns None for any other module. ModuleNotFoundError while pandas is hidden."""
+        if fullname != "pandas":
+            return None
+        if self.is_hidden:
+            raise ModuleNotFoundError("pandas comes later", name=fullname)
+        spec = PathFinder.find_spec(fullname, path)
+        if spec is not None and spec.loader is not None:
+            self._watch(spec.loader)
+        return spec
+
+    def _watch(self, loader: Any) -> None:  # noqa: ANN401 - the method of one loader is replaced
+        import_pandas = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            import_pandas(module)
+            pa.nulls(0).to_pandas()  # Arrow takes a series for an array of pandas' from now on
+            sys.meta_path.remove(self)
+
+        loader.exec_module = exec_module
+
+
+def _leave_out_pandas() -> None:
+    """Lets Arrow's one search for pandas, at its first array, find nothing; ``to_pandas`` imports it anyway.
+
+    The import takes half a CPU second and 40 MB.
+    """
+    if "pandas" not in sys.modules:
+        finder = _PandasLater()
+        sys.meta_path.insert(0, finder)
+        pa.array([0])
+        finder.is_hidden = False
+
+
+_leave_out_pandas()

@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from clipmill.records import SourceLimits
 from clipmill.stages.spec import SPEED, Spec
 
 
@@ -16,10 +17,10 @@ class LimitsSpec(Spec):
 
     stage_name: ClassVar[str] = "limits"
 
-    max_pixels: int = Field(default=8192 * 4320, ge=1)
-    max_duration_s: float = Field(default=24 * 3600.0, gt=0)
-    max_size_bytes: int = Field(default=1 << 40, ge=1)
-    max_framerate: float = Field(default=2000.0, gt=0)
+    max_pixels: int = Field(default=SourceLimits.max_pixels, ge=1)
+    max_duration_s: float = Field(default=SourceLimits.max_duration_s, gt=0)
+    max_size_bytes: int = Field(default=SourceLimits.max_size_bytes, ge=1)
+    max_framerate: float = Field(default=SourceLimits.max_framerate, gt=0)
     """Frames for each second shown, over a whole video: what bounds the work and the disk of a short one."""
     decode_timeout_s: Annotated[float, Field(gt=0, le=1e6), SPEED] = 60.0
     """Fixed part of the time one video may take; the rest grows with its megapixel-seconds."""
@@ -38,3 +39,8 @@ class LimitsSpec(Spec):
     max_work_per_run: Annotated[float | None, Field(gt=0), SPEED] = None
     lease_hours: Annotated[float, Field(gt=0), SPEED] = 24.0
     """Under Flyte, time without any task of the run at work after which another run takes the output over."""
+
+    @property
+    def of_source(self) -> SourceLimits:
+        """Returns the bounds that are checked while a video is read."""
+        return SourceLimits(self.max_pixels, self.max_duration_s, self.max_size_bytes, self.max_framerate)

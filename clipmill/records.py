@@ -45,6 +45,16 @@ class DropCause(StrEnum):
 
 
 @dataclass(frozen=True)
+class SourceLimits:
+    """Bounds on one video, as ``LimitsSpec`` describes them: what a codec process knows of that spec."""
+
+    max_pixels: int = 8192 * 4320
+    max_duration_s: float = 24 * 3600.0
+    max_size_bytes: int = 1 << 40
+    max_framerate: float = 2000.0
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a model said to a question about a clip; ``answer`` is yes, no, or None for anything else."""
 

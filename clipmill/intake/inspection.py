@@ -169,7 +169,7 @@ def _looked(source: SourceFile, limits: LimitsSpec, child: CodecRunner) -> Inspe
     num_copied = source.size_bytes if is_http(source.uri) else 0
     timeout_s = max(INSPECT_S, limits.decode_timeout_s) + num_copied / COPY_BYTES_PER_S
     stall_s = max(INSPECT_S, limits.decode_stall_s)
-    return child.run(inspect_source, source, limits=limits, timeout_s=timeout_s, stall_s=stall_s)
+    return child.run(inspect_source, source, limits=limits.of_source, timeout_s=timeout_s, stall_s=stall_s)
 
 
 def row_of(inspection: Inspection) -> InspectRow:

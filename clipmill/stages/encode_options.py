@@ -1,9 +1,7 @@
 """How clips are encoded: the parameters that change a clip file, apart from any stage."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
-
-from pydantic import Field
+from typing import Literal, get_args
 
 from clipmill.stages.decoder import Hdr
 
@@ -32,10 +30,14 @@ class AudioOptions:
     ``channels`` (1 or 2) and ``rate`` (samples a second) encode; None keeps the source's, at most stereo.
     """
 
-    track: Literal["default", "all"] | Annotated[int, Field(ge=0)] = "default"
+    track: Literal["default", "all"] | int = "default"
     codec: Literal["auto", "aac", "flac"] = "auto"
     channels: Literal[1, 2] | None = None
     rate: Literal[48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000] | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.track, int) and self.track < 0:
+            raise ValueError(f"track must be default, all, or a number from 0, got {self.track}")
 
     @property
     def copies(self) -> bool:

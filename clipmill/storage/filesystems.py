@@ -9,15 +9,14 @@ import re
 from collections.abc import Mapping
 from functools import cache, partial
 from inspect import signature
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote_from_bytes, unquote_to_bytes
-
-import fsspec
-from fsspec.registry import known_implementations
-from fsspec.spec import AbstractFileSystem
 
 from clipmill.errors import StoreError
 from clipmill.storage.urls import is_written_out, without_secrets
+
+if TYPE_CHECKING:  # a codec process that reads local files imports no fsspec
+    from fsspec.spec import AbstractFileSystem
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LIBRARIES = {
@@ -83,11 +82,14 @@ def normalise(uri: str) -> str:
     return f"{scheme}://{rest.rstrip('/')}"
 
 
-def filesystem_of(uri: str) -> AbstractFileSystem:
+def filesystem_of(uri: str) -> "AbstractFileSystem":
     """Returns the file system of a URI that is not local; its listings are never cached.
 
     StoreError, with the remedy, where the scheme is unknown or its library is not there.
     """
+    import fsspec
+    from fsspec.registry import known_implementations
+
     scheme = scheme_of(uri)
     if scheme not in known_implementations and scheme not in fsspec.available_protocols():
         raise StoreError(uri, _UNKNOWN.format(scheme))
@@ -106,14 +108,18 @@ def filesystem_of(uri: str) -> AbstractFileSystem:
 
 def _needs_more(scheme: str) -> bool:
     """True for a kind such as ftp, which needs more than its URIs say."""
+    import fsspec
+
     parameters = list(signature(fsspec.get_filesystem_class(scheme).__init__).parameters.values())[1:]
     named = (one for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD)
     return any(one.default is one.empty for one in named)
 
 
 @cache
-def _whole_keys() -> type[AbstractFileSystem]:
+def _whole_keys() -> "type[AbstractFileSystem]":
     """Returns s3fs's file system with keys as they are: a question mark is a letter like any other."""
+    import fsspec
+
     base = cast("type[Any]", fsspec.get_filesystem_class("s3"))
 
     class WholeKeys(base):

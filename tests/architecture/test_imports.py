@@ -83,7 +83,7 @@ def test_built_in_stages_are_imported_by_registry_spec_and_view_only() -> None:
             assert found == [], name
 
 
-@pytest.mark.parametrize("library", ["flytekit", "ray", "botocore", "aiohttp"])
+@pytest.mark.parametrize("library", ["flytekit", "ray", "botocore", "aiohttp", "pandas", "scipy"])
 def test_an_inline_run_does_not_wait_for_imports(library: str) -> None:
     """They take long to import, and a pipeline in Python over local files needs none."""
     code = f"import sys, clipmill.pipeline; sys.exit({library!r} in sys.modules)"

@@ -82,7 +82,7 @@ def test_no_videos_is_said_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_reading_a_source_twice_fails_loudly(videos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film = videos / "tiny.mp4"
-    once = FilmCost(str(film), 4.0, (64, 36), film.stat().st_size, {DECODE: 1.0})
+    once = FilmCost(str(film), 4.0, (64, 36), film.stat().st_size, {DECODE: 1.0}, 1.0)
     assert not bench.read_too_much([once])
     assert bench.read_too_much([replace(once, bytes_read=2 * once.bytes_read)])
     assert "tiny.mp4 was read 2.000 times" in capsys.readouterr().out
@@ -132,10 +132,12 @@ def test_descendants_are_children_and_theirs() -> None:
 
 def test_ratios_are_taken_within_a_round() -> None:
     rounds = [
-        [FilmCost(__file__, 60.0, (64, 36), 1, {DECODE: decode_s, "+ times": 2 * decode_s})]
+        [FilmCost(__file__, 60.0, (64, 36), 1, {DECODE: decode_s, "+ times": 2 * decode_s}, 1.5 * decode_s)]
         for decode_s in (1.0, 5.0, 9.0)
     ]
-    assert "| + times | 10.00 | 2.00 (2.00 to 2.00) | +1.000 |" in tables.scan_table(rounds, [1])
+    printed = tables.scan_table(rounds, [1])
+    assert "| + times | 10.00 | 2.00 (2.00 to 2.00) | +1.000 |" in printed
+    assert "draft pictures / decode: 1.50 (1.50 to 1.50)" in printed
 
 
 def test_a_second_worker_is_counted_by_the_clock_and_by_its_cost() -> None:

@@ -154,13 +154,21 @@ def test_child_starts_with_the_first_call() -> None:
     assert CodecChild(memory_limit_bytes=LIMIT_BYTES).pid is None
 
 
+def modules_after(imports: str) -> str:
+    program = f"import {imports}, sys; print(sorted(sys.modules))"
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+
+
 def test_child_imports_only_what_a_call_needs() -> None:
-    program = "import clipmill.sandbox.child_main, sys; print(sorted(sys.modules))"
-    modules = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    ).stdout
+    modules = modules_after("clipmill.sandbox.child_main")
     assert "'clipmill.errors'" in modules
     assert not any(f"'{heavy}'" in modules for heavy in ("av", "numpy", "ray", "pydantic", "fsspec"))
+
+
+def test_calls_over_local_files_need_few_libraries() -> None:
+    modules = modules_after("clipmill.media.io.probe, clipmill.media.cut.single_pass, clipmill.media.cut.cut")
+    assert "'av'" in modules
+    assert not any(f"'{heavy}'" in modules for heavy in ("asyncio", "pydantic", "fsspec", "pyarrow", "scipy"))
 
 
 def test_segmentation_fault_is_an_error_and_the_next_call_works(child: CodecChild) -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from clipmill.scores.quality import FRAME_MEASURES, clip_quality, frame_measures
-from clipmill.scores.text_likeness import COLUMNS, NUM_CELLS, ROWS, text_cells, text_likeness
+from clipmill.scores.text_likeness import COLUMNS, NUM_CELLS, ROWS, _boxes, text_cells, text_likeness
 from tests.support.films.score_frames import panned, textured
 
 LINE = "What are you doing here, my friend?"
@@ -99,3 +100,13 @@ def test_a_clips_quality_names_it() -> None:
     measures = np.stack([frame_measures(frame, thumbnails[0]) for frame in frames])
     assert measures.shape == (4, len(FRAME_MEASURES))
     assert clip_quality(measures, thumbnails, np.arange(5) / 25).text_likeness == likeness(frames)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 0.5, 0.6, 0.9, 1.0])
+def test_the_boxes_of_parts_are_those_of_scipy(share: float) -> None:
+    draw = np.random.default_rng(7)
+    for shape in draw.integers(1, 40, (50, 2)):
+        lines = draw.random(shape) < share
+        assert sorted(map(str, _boxes(lines))) == sorted(
+            map(str, ndimage.find_objects(ndimage.label(lines)[0]))
+        )

@@ -68,7 +68,7 @@ class FirstFrames:
             quality=options.decoder_quality,
         )
         self._child.run(
-            scan_spans, work.source, plan, spans, spans[0].start_pts, spool_dir, limits=limits,
+            scan_spans, work.source, plan, spans, spans[0].start_pts, spool_dir, limits=limits.of_source,
             timeout_s=limits.decode_timeout_s, stall_s=limits.decode_stall_s,
         )  # fmt: skip
 

@@ -96,7 +96,7 @@ class Passes:
             spans,
             first_pts_of(work),
             spool_dir,
-            limits=self._plan.limits,
+            limits=self._plan.limits.of_source,
             timeout_s=self._timeout_s(work, encodes=False),
             stall_s=self._plan.limits.decode_stall_s,
         )
@@ -170,7 +170,7 @@ class Passes:
             plan,
             spool_dir,
             wanted,
-            limits=limits,
+            limits=limits.of_source,
             timeout_s=self._timeout_s(work, encodes=wanted is not None),
             stall_s=limits.decode_stall_s,
             on_seen=self._saw,

@@ -99,7 +99,7 @@ class SegmentedPass:
                 self._work.source,
                 self._plan,
                 *arguments,
-                limits=self._limits,
+                limits=self._limits.of_source,
                 timeout_s=timeout_s,
                 stall_s=self._limits.decode_stall_s,
             )

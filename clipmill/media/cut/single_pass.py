@@ -21,7 +21,6 @@ from av.video.stream import VideoStream
 
 from clipmill import identity
 from clipmill.errors import ClipmillError
-from clipmill.limits import LimitsSpec
 from clipmill.media.cut.clip_facts import read_clip
 from clipmill.media.cut.reencode import said
 from clipmill.media.cut.waiting_frames import ClipsAhead, GrowingClip, Seen, WaitingFrames
@@ -35,7 +34,7 @@ from clipmill.media.scan.scan import scan
 from clipmill.media.sound.clip_sound import ClipAudio
 from clipmill.media.sound.source import AudioSource
 from clipmill.media.types import ScanFacts, ScanPlan
-from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile
+from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile, SourceLimits
 from clipmill.sandbox.malloc import keep_large_blocks_apart
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
 from clipmill.shots.detector_frames import frames_a_step
@@ -74,7 +73,7 @@ def scan_and_cut(
     spool_dir: str,
     wanted: SamePass | None,
     *,
-    limits: LimitsSpec,
+    limits: SourceLimits,
 ) -> tuple[ScanFacts, SamePassClips]:
     """``scan``, and the clips that could be cut on the way; those of a damaged video get a pass of their own.
 

@@ -9,8 +9,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
 from clipmill.errors import UnreadableVideo
-from clipmill.limits import LimitsSpec
-from clipmill.records import VideoReason
+from clipmill.records import SourceLimits, VideoReason
 
 FREE_FRAMES = 1000
 """Frames that a video may have however short it is: files whose times are broken are short in seconds."""
@@ -22,7 +21,7 @@ _REFUSED_SIZE = re.compile(r"Picture size (\d+)x(\d+)")
 class Bounds:
     """The limits of one video. Checks raise UnreadableVideo, ``over_limit``, with both numbers."""
 
-    def __init__(self, uri: str, limits: LimitsSpec) -> None:
+    def __init__(self, uri: str, limits: SourceLimits) -> None:
         self.uri = uri
         self._limits = limits
 

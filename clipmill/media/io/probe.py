@@ -11,7 +11,6 @@ from av.video.stream import VideoStream
 
 from clipmill import identity
 from clipmill.errors import UnreadableVideo
-from clipmill.limits import LimitsSpec
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.io.container import (
     check_readable,
@@ -24,12 +23,12 @@ from clipmill.media.io.container import (
     video_stream,
 )
 from clipmill.media.io.source import CountingReader, open_source
-from clipmill.records import Inspection, SourceFile, VideoFacts, VideoReason
+from clipmill.records import Inspection, SourceFile, SourceLimits, VideoFacts, VideoReason
 
 _FIRST_PICTURE_PACKETS = 64  # among which a decodable picture is looked for
 
 
-def probe(reader: CountingReader, uri: str, *, limits: LimitsSpec | None = None) -> VideoFacts:
+def probe(reader: CountingReader, uri: str, *, limits: SourceLimits | None = None) -> VideoFacts:
     """Facts of the first real video stream, from the headers and one picture (only it tells the rotation).
 
     UnreadableVideo with a ``VideoReason`` when there is none to be had; with ``limits``, also ``over_limit``,
@@ -49,7 +48,7 @@ def read_identity(reader: CountingReader, size_bytes: int) -> str:
     return identity.video_id(size_bytes, [reader.read_range(start, end) for start, end in ranges])
 
 
-def inspect_source(source: SourceFile, *, limits: LimitsSpec) -> Inspection:
+def inspect_source(source: SourceFile, *, limits: SourceLimits) -> Inspection:
     """Look at one source. A file that is no good is a rejection, a store that failed a StoreError.
 
     SourceChanged for a file that is not the one that was listed.
@@ -61,7 +60,7 @@ def inspect_source(source: SourceFile, *, limits: LimitsSpec) -> Inspection:
         return Inspection(source, None, None, VideoReason(error.reason), str(error))
 
 
-def check_limits(facts: VideoFacts, uri: str, limits: LimitsSpec) -> None:
+def check_limits(facts: VideoFacts, uri: str, limits: SourceLimits) -> None:
     """UnreadableVideo ``over_limit`` when the headers promise more than ``limits`` allow."""
     num_pixels = facts.width_px * facts.height_px
     if num_pixels > limits.max_pixels:
@@ -73,7 +72,7 @@ def check_limits(facts: VideoFacts, uri: str, limits: LimitsSpec) -> None:
         )
 
 
-def _inspect(source: SourceFile, reader: CountingReader, limits: LimitsSpec) -> Inspection:
+def _inspect(source: SourceFile, reader: CountingReader, limits: SourceLimits) -> Inspection:
     video_id = None
     if not source.version:  # then the listing may not know the size either
         source = replace(source, size_bytes=reader.size_bytes)

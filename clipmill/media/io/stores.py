@@ -10,14 +10,15 @@ import stat
 import tempfile
 import time
 from collections.abc import Awaitable, Mapping
-from typing import BinaryIO, Protocol, cast
-
-from fsspec import AbstractFileSystem, asyn
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from clipmill.records import SourceFile
 from clipmill.sandbox.heartbeat import advance
 from clipmill.storage.faults import ChangedFile, is_transient, status_of
 from clipmill.storage.filesystems import filesystem_of, is_http, is_local, local_path, scheme_of, versions_of
+
+if TYPE_CHECKING:  # local files are read without fsspec
+    from fsspec import AbstractFileSystem
 
 WAITS_S = (0.2, 0.8)
 """Between tries to read an answer whose connection was cut."""
@@ -111,7 +112,7 @@ class _S3File:
 
     is_verified = True
 
-    def __init__(self, files: AbstractFileSystem, path: str, source: SourceFile) -> None:
+    def __init__(self, files: "AbstractFileSystem", path: str, source: SourceFile) -> None:
         facts = _facts(files, path, source)
         self._files = cast(_S3Files, files)
         self._bucket, self._key, _ = self._files.split_path(path)
@@ -119,6 +120,8 @@ class _S3File:
         self.size_bytes = int(str(facts["size"]))
 
     def fetch(self, start: int, end: int) -> bytes:
+        from fsspec import asyn
+
         for wait_s in (*WAITS_S, None):
             body = self._body(start, end)
             try:
@@ -155,7 +158,7 @@ class _RemoteFile:
 
     is_verified = True
 
-    def __init__(self, files: AbstractFileSystem, path: str, source: SourceFile) -> None:
+    def __init__(self, files: "AbstractFileSystem", path: str, source: SourceFile) -> None:
         facts = _facts(files, path, source)
         self._files, self._path, self._source = files, path, source
         self._versions = versions_of(facts)[:1]
@@ -275,7 +278,7 @@ def _is_same(now: os.stat_result, before: os.stat_result) -> bool:
     )
 
 
-def _facts(files: AbstractFileSystem, path: str, source: SourceFile) -> Mapping[str, object]:
+def _facts(files: "AbstractFileSystem", path: str, source: SourceFile) -> Mapping[str, object]:
     """What a store says of a file; ChangedFile where that is not what was listed."""
     try:
         facts = cast("Mapping[str, object]", files.info(path))

@@ -7,13 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from clipmill.limits import LimitsSpec
 from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
 from clipmill.media.io.container import opened
 from clipmill.media.scan.scan import opened_stream, time_base_of
 from clipmill.media.types import ScanPlan
-from clipmill.records import SourceFile
+from clipmill.records import SourceFile, SourceLimits
 
 _SEEK_EXACTLY = ("mov", "matroska")
 
@@ -43,7 +42,7 @@ class PacketIndex:
 
 
 def index_packets(
-    source: SourceFile | str, plan: ScanPlan, min_frames: int, *, limits: LimitsSpec
+    source: SourceFile | str, plan: ScanPlan, min_frames: int, *, limits: SourceLimits
 ) -> PacketIndex:
     """Read all packets of a video, decode none; segments have ``min_frames`` or more.
 

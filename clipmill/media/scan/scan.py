@@ -17,7 +17,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.errors import UnreadableVideo
-from clipmill.limits import LimitsSpec
 from clipmill.media.decode.backends import CPU, decoder_of, in_place_of_nvdec
 from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
@@ -35,11 +34,11 @@ from clipmill.media.scan.motion_vectors import export_vectors
 from clipmill.media.scan.sound_levels import SoundLevels
 from clipmill.media.scan.spool import Spool, load_arrays
 from clipmill.media.types import WHOLE, ScanFacts, ScanPlan
-from clipmill.records import SourceFile, VideoReason
+from clipmill.records import SourceFile, SourceLimits, VideoReason
 
 __all__ = ["load_arrays", "scan"]
 
-_LIMITS = LimitsSpec()
+_LIMITS = SourceLimits()
 
 
 class FrameConsumer(Protocol):
@@ -70,7 +69,7 @@ def scan(
     plan: ScanPlan,
     spool_dir: str,
     *,
-    limits: LimitsSpec = _LIMITS,
+    limits: SourceLimits = _LIMITS,
     consumer: FrameConsumer | None = None,
 ) -> ScanFacts:
     """Walk through the video of ``source`` and leave its arrays in ``spool_dir`` (``load_arrays``).
@@ -92,7 +91,7 @@ def _scan(
     source: SourceFile | str,
     plan: ScanPlan,
     spool_dir: str,
-    limits: LimitsSpec,
+    limits: SourceLimits,
     consumer: FrameConsumer | None,
 ) -> ScanFacts:
     start_s = time.process_time()

@@ -18,7 +18,6 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.errors import ClipmillError
-from clipmill.limits import LimitsSpec
 from clipmill.media.bitstream.random_access import startable
 from clipmill.media.decode.limits import Bounds
 from clipmill.media.frames.anomalies import Oddities
@@ -38,7 +37,7 @@ from clipmill.media.scan.sound_levels import SoundLevels
 from clipmill.media.scan.spool import Spool
 from clipmill.media.scan.tracks import Track, rows_of, tracks_in, with_tracks
 from clipmill.media.types import Samples, ScanArrays, ScanFacts, ScanPlan
-from clipmill.records import SourceFile
+from clipmill.records import SourceFile, SourceLimits
 from clipmill.sandbox.heartbeat import beat
 from clipmill.stages.reads import Measure
 
@@ -79,7 +78,7 @@ def scan_segment(
     first_pts: int,
     spool_dir: str,
     *,
-    limits: LimitsSpec,
+    limits: SourceLimits,
 ) -> SegmentFacts:
     """Scan one segment of a video, whose first frame is at ``first_pts``, into ``spool_dir``.
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from av.video.frame import VideoFrame
 
 from clipmill.errors import ClipmillError
-from clipmill.limits import LimitsSpec
 from clipmill.media.decode.limits import Bounds
 from clipmill.media.decode.seek import ClipSource
 from clipmill.media.io.container import store_first
@@ -18,7 +17,7 @@ from clipmill.media.scan.scan import collector_of, load_arrays
 from clipmill.media.scan.spool import Spool
 from clipmill.media.scan.tracks import rows_of, tracks_in, with_tracks
 from clipmill.media.types import ScanArrays, ScanPlan
-from clipmill.records import ClipSpan, FrameSpan, SourceFile
+from clipmill.records import ClipSpan, FrameSpan, SourceFile, SourceLimits
 from clipmill.sandbox.heartbeat import beat
 
 
@@ -61,7 +60,7 @@ def scan_spans(
     first_pts: int,
     spool_dir: str,
     *,
-    limits: LimitsSpec,
+    limits: SourceLimits,
 ) -> float:
     """Scans each span of a video into a folder of its own; returns the CPU seconds.
 
@@ -96,7 +95,7 @@ def _scan_span(
     span: SourceSpan,
     first_pts: int,
     folder: str,
-    limits: LimitsSpec,
+    limits: SourceLimits,
 ) -> None:
     bounds = Bounds(source.uri, limits)
     collector: Collector | None = None

@@ -23,6 +23,7 @@ from clipmill.engine import run
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.run import run_graph
 from clipmill.engine.work import Work
+from clipmill.machine import ClusterSize
 from clipmill.pipeline import Pipeline
 from clipmill.planning.plan import Plan
 from clipmill.specs import SplitSpec
@@ -201,9 +202,10 @@ def _noted(
     engine: run.Engine,
     known: Mapping[str, Mapping[str, pa.Table]],
     notes_uri: str,
+    grows_to: ClusterSize | None,
 ) -> Iterator[Chunk]:
     """A run whose laps, each measured in its worker with its codec process, are added up by operator."""
-    for chunk in run_graph(items, plan, engine=engine, known=known, notes_uri=notes_uri):
+    for chunk in run_graph(items, plan, engine=engine, known=known, notes_uri=notes_uri, grows_to=grows_to):
         for lap in chunk.metrics:
             meter[lap.operator] += lap.cpu_s
         yield chunk

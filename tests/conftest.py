@@ -1,5 +1,6 @@
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from tests.support.runs.one_codec import one_codec_process
 # Ray and Flyte read these where a test starts them, whoever called pytest.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Idle workers beyond the cores are kept for the next actors; else Ray ends some and starts others instead.
+os.environ.setdefault("RAY_num_workers_soft_limit", "16")
 
 
 TESTS = Path(__file__).parent
@@ -20,6 +23,8 @@ WHOLE_RUNS = {"end_to_end", "faults", "flyte", "golden"}
 """Folders whose tests carry out whole runs."""
 ON_RAY = "on_ray"
 """Folders whose tests start Ray, which takes the cores of a small machine for itself."""
+REGISTERED = "flyte"
+"""The folder of one registration: each process that runs some of its tests would make its own."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Every test gets a tier; tests marked ``gpu`` run where there is one; long files come first."""
-    items.sort(key=_rank)
+    items.sort(key=lambda item: _rank(item.path))
     for item in items:
         if not any(item.get_closest_marker(tier) for tier in TIERS):
             item.add_marker(_tier(item.path))
@@ -37,10 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="needs a GPU; this machine has no NVIDIA driver"))
 
 
-def _rank(item: pytest.Item) -> int:
+@cache
+def _rank(path: Path) -> int:
     """Processes that share the tests end at about one time where the long files are done first."""
-    folders = item.path.relative_to(TESTS).parts
-    return 0 if ON_RAY in folders else 1 if WHOLE_RUNS & set(folders) else 2
+    folders = path.relative_to(TESTS).parts
+    return 0 if ON_RAY in folders else 1 if REGISTERED in folders else 2 if WHOLE_RUNS & set(folders) else 3
 
 
 def pytest_runtest_setup() -> None:
@@ -57,9 +63,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """``pytest -n 2``: each file in one process, so that its fixtures are made once."""
     from tests.support.by_file import ByFile
 
-    return ByFile(config, log, apart=ON_RAY)
+    return ByFile(config, log, together=(ON_RAY, REGISTERED))
 
 
+@cache
 def _tier(path: Path) -> str:
     """A file without a mark of its own: by its folder."""
     return "end_to_end" if WHOLE_RUNS & set(path.relative_to(TESTS).parts) else "unit"

@@ -88,7 +88,7 @@ def test_local_output_has_the_same_clips(curated: str, tmp_path: Path) -> None:
 
 def test_local_source_and_remote_output_go_together(film: Path) -> None:
     output = f"s3://{BUCKET}/from_disk"
-    curate_here(film, output, plain_spec())
+    curate_here(film, output, plain_spec(embedding=None, dedup=None))
     manifest = json.loads(store.read_bytes(f"{output}/manifest.json"))
     assert manifest["funnel"]["kept"]["items"] == 7
 

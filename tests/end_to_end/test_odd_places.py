@@ -42,7 +42,7 @@ def test_keys_are_read_as_they_are_and_described_below_the_output(film: Path, tm
         drawn = draw_film(tmp_path / f"{number}.mp4", seed=81 + number, shots=(60,))
         client.put_object(Bucket=BUCKET, Key=key, Body=drawn.read_bytes())
     output = f"s3://{BUCKET}/out"
-    curate_here(f"s3://{BUCKET}/source", output, plain_spec())
+    curate_here(f"s3://{BUCKET}/source", output, plain_spec(embedding=None, dedup=None))
     videos = parquet.read(f"{output}/tables/videos.parquet", schema=VIDEOS).to_pylist()
     assert {row["uri"]: row["status"] for row in videos} == {
         f"s3://{BUCKET}/{key}": "curated" for key in KEYS

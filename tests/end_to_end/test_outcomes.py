@@ -1,8 +1,6 @@
 """Passing faults: the run says how it ended, and the next one under good conditions makes up for them."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,11 +18,11 @@ from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import (
     Row,
     curate_here,
-    environment,
     fates,
     plain_spec,
     published_files,
     rows,
+    run_python,
     small_spec,
     videos,
 )
@@ -53,7 +51,9 @@ def failed_message(video: Row, reason: str) -> str:
 
 
 def test_a_time_limit_that_was_too_short_costs_nothing_once_it_is_raised(tmp_path: Path) -> None:
-    source, output = draw(tmp_path / "source", "a", "b"), tmp_path / "out"
+    source, output = tmp_path / "source", tmp_path / "out"
+    for seed, name in enumerate("ab"):  # the larger a film, the more time it has
+        draw_film(source / f"{name}.mp4", seed=seed, shots=(30,), size_px=(48, 28))
     curate_here(source, output, plain_spec())
     output.rename(tmp_path / "undisturbed")
     short = {"decode_timeout_s": 1e-6, "max_attempts": 1, "max_failed_ratio": 1.0}
@@ -88,14 +88,15 @@ def test_store_that_answers_503_stops_the_run_soon_and_costs_nothing(tmp_path: P
 
 
 def test_output_that_cannot_be_written_is_no_fault_of_the_clips(tmp_path: Path, film: Path) -> None:
-    output = "s3://previews-refused/out"
+    output, off = "s3://previews-refused/out", ("embedding", "dedup", "motion", "motion_filter", "quality")
+    spec = small_spec(**dict.fromkeys(off))
     with faulty_s3("previews-refused") as switch, new_codec_processes():
         switch.is_down = lambda method, path: "/previews/" in path and method == "PUT"
-        ended = curate_here(film, output, small_spec()).end
+        ended = curate_here(film, output, spec).end
         assert {(one.stage, one.reason) for one in ended.tallies} == {("preview", "output_error")}
         assert ended.kind == "failures_left"
         switch.is_down = lambda method, path: False
-        assert curate_here(film, output, small_spec()).end == RunEnd()
+        assert curate_here(film, output, spec).end == RunEnd()
         assert len(store.find(f"{output}/previews")) == 2
 
 
@@ -138,7 +139,7 @@ def test_a_film_that_crashes_in_enough_runs_is_final_until_it_is_cleared(
     assert set(fates(output, source).values()) == {"curated"}
 
 
-# A run that one film kills: as the kernel would, in the middle of its scan.
+# Three runs: one film kills two in the middle of its scan, as the kernel would. Prints how they ended.
 KILLED = """
 import os, signal, sys
 from clipmill.engine.scan.scan_driver import Passes
@@ -152,20 +153,19 @@ def deadly(self, work, plan, spool_dir):
     return pieces(self, work, plan, spool_dir)
 
 Passes.pieces = deadly
-curate_here(sys.argv[1], sys.argv[2], plain_spec(limits={"max_failed_runs": 1}))
+for _ in range(3):  # forks of one process, which imports everything
+    pid = os.fork()
+    if pid == 0:
+        curate_here(sys.argv[1], sys.argv[2], plain_spec(limits={"max_failed_runs": 1}))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """
 
 
 def test_a_film_that_kills_every_run_is_tried_last_and_then_given_up(tmp_path: Path) -> None:
     source, output = draw(tmp_path / "source", "A_KILLER", "b", "c"), tmp_path / "out"
-
-    def run() -> int:
-        command = [sys.executable, "-c", KILLED, str(source), str(output)]
-        return subprocess.run(command, env=environment(), check=False, timeout=120).returncode
-
-    assert run() == -9
-    assert run() == -9  # the others are done before it is tried again
-    assert run() == 0
+    ended = run_python("-c", KILLED, str(source), str(output))
+    assert ended.stdout.split() == ["-9", "-9", "0"], ended.stderr  # others are done before it is tried again
     found = fates(output, source)
     assert found == {"A_KILLER.mp4": "worker_lost", "b.mp4": "curated", "c.mp4": "curated"}
     assert videos(output, source)["A_KILLER.mp4"]["status"] == "failed"

@@ -27,8 +27,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def process() -> Iterator[RunProcess]:
+    """Not for tests that end it."""
     started = RunProcess()
     yield started
     started.close()
@@ -104,8 +105,8 @@ def test_sigterm_ends_a_run_as_ctrl_c_does(source: Path, tmp_path: Path) -> None
     assert not (output / "work" / record.run_id).exists()
 
 
-def test_a_run_that_was_killed_is_followed_at_once(source: Path, tmp_path: Path, process: RunProcess) -> None:
-    output = tmp_path / "out"
+def test_a_run_that_was_killed_is_followed_at_once(source: Path, tmp_path: Path) -> None:
+    output, process = tmp_path / "out", RunProcess()
     process.start(source, output, SPECS[0], stop_at="/state/encode/")
     process.wait_until_stopped()
     process.close()

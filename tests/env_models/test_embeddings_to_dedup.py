@@ -9,7 +9,7 @@ import pytest
 from clipmill import layout
 from clipmill.base_columns import DUPLICATES
 from clipmill.dedup_job import steps
-from clipmill.dedup_job.tables.embedding_files import embedding_files, read_embeddings
+from clipmill.dedup_job.tables.embedding_files import embedding_files, read_files
 from clipmill.models.embedding.base import TextEmbedder
 from clipmill.models.embedding.open import open_embedder
 from clipmill.models.registry import model_named
@@ -76,7 +76,7 @@ def test_embeddings_lie_in_the_documented_folder(algorithm: str, tmp_path: Path)
     embedder, output = embedded(algorithm, tmp_path)
     (file,) = embedding_files(output)
     assert f"/{PREFIXES[algorithm]}_embd_parquet/" in file.uri
-    ids, rows = read_embeddings(output)
+    ids, rows = read_files([file.uri for file in embedding_files(output)])
     assert (len(ids), rows.shape) == (12, (12, embedder.dimension))
 
 
@@ -99,7 +99,7 @@ def test_a_search_ranks_by_the_cosine_with_the_text(algorithm: str, tmp_path: Pa
     embedder, output = embedded(algorithm, tmp_path)
     found = embedding_of(output, allow_remote_code=[algorithm])  # the user's word again: no manifest gives it
     hits = find_clips(output, "a dog", open_embedder(found), num_hits=12)
-    ids, rows = read_embeddings(output)
+    ids, rows = read_files([file.uri for file in embedding_files(output)])
     cosines = dict(zip(ids, rows @ embedder.embed_texts(["a dog"])[0], strict=True))
     assert [hit.similarity for hit in hits] == pytest.approx(sorted(cosines.values(), reverse=True), abs=1e-5)
     assert hits[0].similarity == pytest.approx(cosines[hits[0].clip_id], abs=1e-5)

@@ -9,7 +9,7 @@ FOLDER = Path(__file__).parent
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """All tests of this folder run by ``make test-faults``; those with the mark ``sample`` always."""
-    mine = [item for item in items if FOLDER in item.path.parents]
+    mine = [item for item in items if str(item.path).startswith(f"{FOLDER}/")]
     for item in mine:
         item.add_marker(pytest.mark.faults)
     if "faults" in config.option.markexpr:

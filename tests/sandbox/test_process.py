@@ -16,11 +16,10 @@ from clipmill.errors import CodecChildDied, CodecChildError, CodecChildTimeout, 
 from clipmill.media.encode.availability import trial
 from clipmill.sandbox.heartbeat import beat
 from clipmill.sandbox.process import CodecChild
-from tests.support.runs.curation import ROOT
 
 pytestmark = pytest.mark.integration
 
-
+ROOT = Path(__file__).parents[2]  # each child imports this module: none of it may take long
 LIMIT_BYTES = 1 << 30
 LONG_S = 30.0
 

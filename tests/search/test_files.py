@@ -1,5 +1,6 @@
 """Search by a file: a clip, a longer video and a still picture, by the embedding of the run."""
 
+import shutil
 from pathlib import Path
 
 import av
@@ -32,7 +33,8 @@ def test_clips_are_found_by_a_file(tmp_path: Path, capsys: Captured) -> None:
         return capsys.readouterr().out
 
     clip = max((output / "clips").glob("*.mp4"))
-    assert best(clip).startswith(f"1.000  {clip}  ")
+    assert best(clip) == best(clip.stem) != best(copy := Path(shutil.copy(clip, tmp_path / "copy.mp4")))
+    assert best(copy).startswith(f"1.000  {clip}  ")
     assert f"{film} " in best(film)
     assert f"{other} 0.0 to 1.0 s" in best(still)
     assert main(["search", str(output), "--like", str(text)]) == MISUSE

@@ -49,6 +49,7 @@ class Project:
     spec: CurateSpec = field(default_factory=CurateSpec)
     sources: list[SourceFile] = field(default_factory=list)
     spans: dict[str, ClipSpan] = field(default_factory=dict)
+    _planned: tuple[CurateSpec, Plan] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def output(self) -> str:
@@ -56,7 +57,11 @@ class Project:
 
     @property
     def plan(self) -> Plan:
-        return plan_of_spec(self.spec, source=str(self.folder / "films"), output=self.output)
+        """The plan of the spec; made anew where the spec is another one."""
+        if self._planned is None or self._planned[0] is not self.spec:
+            plan = plan_of_spec(self.spec, source=str(self.folder / "films"), output=self.output)
+            self._planned = self.spec, plan
+        return self._planned[1]
 
     def put(self, key: str, **row: object) -> None:
         """Put one row of a stage: a result unless it says otherwise."""

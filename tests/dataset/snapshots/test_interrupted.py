@@ -3,10 +3,9 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
+from threading import Lock
 
 import pyarrow as pa
 import pytest
@@ -19,22 +18,24 @@ pytestmark = pytest.mark.integration
 
 SHAPES = {"single files": {}, "folders of parts": {"clips_per_range": 3, "max_rows_per_file": 1}}
 NUM_WRITES = {"single files": 24, "folders of parts": 38}
-"""Writes and deletions of the second run: each is one that a killed run does not come to."""
+"""Writes and deletions of the second run: before each of them it is killed once."""
+WRITES = [*((store, name) for name in ("put_bytes", "put_file", "delete")), (conditional, "put_versioned")]
 MOMENTS = [(shape, number) for shape, most in NUM_WRITES.items() for number in range(most)]
 
 
-class Killed(BaseException):
-    """The process is gone."""
+@dataclass(frozen=True)
+class Told:
+    """An output with one snapshot, and a second run that publishes more.
 
-
-@dataclass
-class Story:
-    """An output with one snapshot, and what a second run publishes."""
+    ``moments`` holds what the output was before each write of that run and deletion, which is what a process
+    that is killed there leaves; ``published`` is what the run leaves undisturbed.
+    """
 
     project: Project
     options: dict[str, int]
     duplicates: pa.Table
-    before: Path
+    moments: Path
+    published: dict[str, bytes]
 
     @property
     def output(self) -> Path:
@@ -43,18 +44,9 @@ class Story:
     def run(self, run_id: str) -> None:
         self.project.publish(run_id, duplicates=self.duplicates, **self.options)
 
-    def restore(self) -> None:
+    def restore(self, number: int) -> None:
         shutil.rmtree(self.output)
-        shutil.copytree(self.before, self.output)
-
-
-@dataclass
-class Told:
-    """A story, what it leaves undisturbed, and how many writes that takes."""
-
-    story: Story
-    published: dict[str, bytes]
-    num_writes: int
+        shutil.move(self.moments / str(number), self.output)
 
 
 @pytest.fixture(scope="module")
@@ -70,30 +62,22 @@ def tell(folder: Path, options: dict[str, int]) -> Told:
     project.publish("r1", **options)
     project.curate("c.mp4")
     del project.sources[1]  # b.mp4 is gone: its exports go
-    shutil.copytree(project.output, folder / "before")
-    story = Story(project, options, semantic((second, first)), folder / "before")
+    story = Told(project, options, semantic((second, first)), folder / "moments", {})
+    lock = Lock()
     with pytest.MonkeyPatch.context() as patch:
-        numbers = count_writes(patch)
+        for place, name in WRITES:
+            patch.setattr(place, name, kept_before(getattr(place, name), story, lock))
         story.run("r2")
-    return Told(story, published_files(story.output), next(numbers))
+    story.published.update(published_files(story.output))
+    return story
 
 
-def count_writes(patch: pytest.MonkeyPatch, *, killed_at: int = -1) -> Iterator[int]:
-    """Counts what is written and deleted; from number ``killed_at`` on nothing is."""
-    numbers = count()
-    for name in ("put_bytes", "put_file", "delete"):
-        patch.setattr(store, name, counted(getattr(store, name), numbers, killed_at))
-    put_versioned = counted(conditional.put_versioned, numbers, killed_at)
-    patch.setattr(conditional, "put_versioned", put_versioned)
-    return numbers
-
-
-def counted(real, numbers: Iterator[int], killed_at: int):  # noqa: ANN001, ANN201 any function of the store
-    def write(*arguments: str, **conditions: str | None) -> None:
-        number = next(numbers)
-        if 0 <= killed_at <= number:
-            raise Killed
-        real(*arguments, **conditions)
+def kept_before(real, story: Told, lock: Lock):  # noqa: ANN001, ANN201 any function of the store
+    def write(*arguments: str, **conditions: str | None) -> str | None:
+        with lock:  # files are written in several threads
+            number = len(list(story.moments.glob("*")))
+            shutil.copytree(story.output, story.moments / str(number))
+            return real(*arguments, **conditions)
 
     return write
 
@@ -110,21 +94,17 @@ def digests_of_manifests(output: Path) -> set[str]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_write_is_tried(told: dict[str, Told], shape: str) -> None:
-    assert told[shape].num_writes == NUM_WRITES[shape]
+    assert len(list(told[shape].moments.iterdir())) == NUM_WRITES[shape]
 
 
 @pytest.mark.parametrize(("shape", "number"), MOMENTS)
 def test_a_killed_run_leaves_whole_snapshots_and_the_next_run_ends_undisturbed(
     told: dict[str, Told], shape: str, number: int
 ) -> None:
-    story = told[shape].story
-    story.restore()
-    with pytest.MonkeyPatch.context() as patch:
-        count_writes(patch, killed_at=number)
-        with pytest.raises(Killed):
-            story.run("r2")
+    story = told[shape]
+    story.restore(number)
     digests = digests_of_manifests(story.output)
     for file in story.output.glob("tables/**/*.parquet"):
         assert hashlib.sha256(file.read_bytes()).hexdigest() in digests
     story.run("r3")
-    assert published_files(story.output) == told[shape].published
+    assert published_files(story.output) == story.published

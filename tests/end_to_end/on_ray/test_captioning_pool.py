@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.runs.curation import run_python
 
-NUM_GPUS, NUM_FLOOD, NUM_TRICKLE = 2, 50, 16
+NUM_GPUS, NUM_FLOOD, NUM_TRICKLE = 2, 50, 8
 HANG_S = 400
 pytestmark = pytest.mark.timeout(HANG_S + 20)
 

@@ -1,6 +1,7 @@
 """Streaming is real: operators that work at once, on one core and on two, with one result."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from clipmill.cli.exits import STOPPED
 from tests.support.films.small_films import draw_film
-from tests.support.runs.curation import ROOT, Row, environment, fates, laps, published_files
+from tests.support.runs.curation import ROOT, Row, environment, fates, laps, published_files, rows
 from tests.support.stand_ins import sabotage
 
 pytestmark = pytest.mark.timeout(600)
@@ -36,9 +37,15 @@ def plans(source: Path) -> Plans:
     """Ray's plans; what was curated inline, on one core and on two lies beside the source."""
     env = environment(**sabotage.lay(source.parent / "saboteur"))
     env["PYTHONPATH"] = f"{env['PYTHONPATH']}:{ROOT}"
-    arguments = ["-m", "tests.support.runs.ray_runs", str(source), str(source.parent), *NUM_CPUS]
+    arguments = ["tests/support/runs/ray_runs.py", str(source), str(source.parent), *NUM_CPUS]
     done = subprocess.run(
-        [sys.executable, *arguments], env=env, stdout=subprocess.PIPE, text=True, timeout=HANG_S, check=True
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=HANG_S,
+        check=True,
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -68,6 +75,21 @@ def test_crashing_decoder_costs_its_video_on_ray_too(source: Path, num_cpus: str
 
 def test_custom_stage_drops_clips_in_a_worker_of_ray(plans: Plans) -> None:
     assert plans["customs"] == ["cut", "custom"]
+
+
+def test_a_stage_of_a_script_runs_on_ray_and_stops_the_run_where_it_ends_its_process(
+    source: Path, plans: Plans
+) -> None:
+    said = plans["broken"]
+    assert said["well"] == ""
+    assert {row["own_score"] for row in rows(source.parent / "well", "clips")} == {0.5}
+    named = re.fullmatch(
+        r"a worker of (.+) died again and again at (.+?): .*", said["exits"].partition(": ")[2]
+    )
+    assert named is not None, said["exits"]
+    assert named[1].startswith("fixed_stride, ")
+    assert "own" in named[1].split(", ")
+    assert str(source.parent / "good_and_bad") in named[2]
 
 
 def test_ctrl_c_publishes_what_is_done_on_ray_too(plans: Plans) -> None:

@@ -184,14 +184,13 @@ def read_back(path: str) -> ReadBack:
         frames = list(container.decode(container.streams.video[0]))
     with av.open(path) as container:
         samples = _samples(container) if container.streams.audio else np.zeros(0, np.float32)
-    heard: dict[float, float] = {}
-    num_silent = 0
-    for at in range(0, len(samples) - WINDOW, WINDOW // 4):
-        part = samples[at : at + WINDOW]
-        if np.sqrt(np.mean(part.reshape(16, -1) ** 2, axis=1)).min() < SILENT:
-            num_silent += WINDOW // 4
-        else:
-            heard[(at + WINDOW / 2) / RATE] = told_s(part)
+    starts = np.arange(0, max(0, len(samples) - WINDOW), WINDOW // 4)
+    windows = samples[starts[:, None] + np.arange(WINDOW)]
+    loudness = np.sqrt(np.mean(windows.reshape(-1, 16, WINDOW // 16) ** 2, axis=2)).min(axis=1)
+    is_heard = loudness >= SILENT
+    told = (_pitch_hz(windows[is_heard]) - LOWEST_HZ) / HZ_PER_S
+    heard = dict(zip(((starts[is_heard] + WINDOW / 2) / RATE).tolist(), told.tolist(), strict=True))
+    num_silent = int(np.sum(~is_heard)) * (WINDOW // 4)
     times_s = [float(frame.time or 0) for frame in frames]
     return ReadBack(read_numbers(frames), times_s, heard, num_silent / RATE)
 
@@ -219,15 +218,16 @@ def _samples(container: av.container.InputContainer) -> np.ndarray:
 
 def told_s(samples: np.ndarray) -> float:
     """Returns the time that the chirp tells in the middle of float32 ``(WINDOW,)`` at ``RATE``."""
-    return (_pitch_hz(samples) - LOWEST_HZ) / HZ_PER_S
+    return (float(_pitch_hz(samples[None])[0]) - LOWEST_HZ) / HZ_PER_S
 
 
-def _pitch_hz(samples: np.ndarray) -> float:
-    """Frequency of the strongest tone, between the bins of the transform."""
-    spectrum = np.log(np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) + 1e-9)
-    peak = int(np.clip(spectrum[8:-1].argmax() + 8, 1, len(spectrum) - 2))
-    left, middle, right = spectrum[peak - 1 : peak + 2]
-    return float((peak + (left - right) / (2 * (left - 2 * middle + right))) * RATE / len(samples))
+def _pitch_hz(windows: np.ndarray) -> np.ndarray:
+    """Frequency of the strongest tone of each row, float32 (n, m), between the bins of the transform."""
+    length = windows.shape[1]
+    spectra = np.log(np.abs(np.fft.rfft(windows * np.hanning(length))) + 1e-9)
+    peaks = np.clip(spectra[:, 8:-1].argmax(axis=1) + 8, 1, spectra.shape[1] - 2)
+    left, middle, right = (spectra[np.arange(len(peaks)), peaks + step] for step in (-1, 0, 1))
+    return (peaks + (left - right) / (2 * (left - 2 * middle + right))) * RATE / length
 
 
 @dataclass(frozen=True)

@@ -38,18 +38,24 @@ def _texture(width: int, height: int) -> np.ndarray:
 
 def read_number(picture: np.ndarray) -> int:
     """The number painted on a frame of the same layout, uint8 (h, w, 3) or (h, w)."""
-    number = 0
-    for rows, columns in _squares(*picture.shape[:2]):
-        patch = picture[rows, columns]
-        inner = patch[patch.shape[0] // 4 : -patch.shape[0] // 4, patch.shape[1] // 4 : -patch.shape[1] // 4]
-        number = number << 1 | int(inner.mean() > 125)
-    return number
+    return _numbers_on(picture[None])[0]
 
 
 def read_numbers(frames: Iterable[av.VideoFrame]) -> list[int]:
     """The numbers painted on frames. A converter for each frame would take most of the time."""
     convert = VideoReformatter()
-    return [read_number(convert.reformat(frame, format="gray", threads=1).to_ndarray()) for frame in frames]
+    pictures = [convert.reformat(frame, format="gray", threads=1).to_ndarray() for frame in frames]
+    return _numbers_on(np.stack(pictures)) if pictures else []
+
+
+def _numbers_on(pictures: np.ndarray) -> list[int]:
+    numbers = np.zeros(len(pictures), int)
+    for rows, columns in _squares(*pictures.shape[1:3]):
+        patches = pictures[:, rows, columns]
+        y, x = patches.shape[1] // 4, patches.shape[2] // 4
+        inner = patches[:, y : -patches.shape[1] // 4, x : -patches.shape[2] // 4]
+        numbers = numbers << 1 | (inner.reshape(len(inner), -1).mean(axis=1) > 125)
+    return numbers.tolist()
 
 
 def draw(

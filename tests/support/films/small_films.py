@@ -16,6 +16,9 @@ TWO_CLIPS = (76, 80)
 
 ORDINARY = Style()
 
+_drawn: dict[str, bytes] = {}
+"""Recipe -> content of the films that this process has drawn."""
+
 
 def draw_film(
     path: Path,
@@ -26,7 +29,12 @@ def draw_film(
     style: Style = ORDINARY,
     encoding: Encoding = H264,
 ) -> Path:
-    """A film with sound, hard cuts between its shots; no two seeds look alike."""
+    """A film with sound, hard cuts between its shots; no two seeds look alike. A process draws each once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recipe = repr((path.suffix, seed, list(shots), size_px, style, encoding))
+    if recipe in _drawn:
+        path.write_bytes(_drawn[recipe])
+        return path
     unit = Unit(seed, fps=FPS)
     plan = FilmPlan(
         tuple(unit.shoot(length, style) for length in shots),
@@ -35,9 +43,9 @@ def draw_film(
         fps=Fraction(FPS),
         seed=seed,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
     sound = sound_bed(plan.duration_s, seed=seed)
     write_film(path, frames(plan), time_base=1 / plan.fps, encoding=encoding, sound=sound)
+    _drawn[recipe] = path.read_bytes()
     return path
 
 

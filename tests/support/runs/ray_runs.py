@@ -1,9 +1,10 @@
-"""``python -m tests.support.runs.ray_runs SOURCE FOLDER NUM_CPUS...``: a source curated inline, then on Ray.
+"""A script, ``SOURCE FOLDER NUM_CPUS...``: a source curated inline, then on Ray.
 
 Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to ``FOLDER/inline``
 or ``FOLDER/<num_cpus>``; for ``all`` the command is asked, which starts Ray. Prints as JSON: the operators of
-Ray's logical and physical plan, what became of clips of which a custom stage drops some, and what an
-interrupted run published.
+Ray's logical and physical plan, what became of clips of which a custom stage drops some, which errors
+stopped runs into ``FOLDER/well`` and ``FOLDER/exits`` with stages of this script, and what an interrupted run
+published.
 """
 
 import json
@@ -30,6 +31,7 @@ from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.storage.listing import list_source
 from clipmill.tasks.video import VideoTask
 from tests.support.runs.curation import curate_here, small_spec
+from tests.support.stages.broken_stages import Exits, Fails, curate, draw_good_and_bad
 
 
 def operators(source: str) -> dict[str, list[str]]:
@@ -62,6 +64,21 @@ def fates_of_clips(source: str) -> list[str]:
     tasks = Pipeline("customs", stages=stages).run(engine="ray")
     clips = [clip for task in tasks for clip in (*task.data.clips, *task.data.filtered_clips)]
     return [str(clip.reason or ("cut" if clip.buffer else "not cut")) for clip in clips]
+
+
+class Scores(Fails):
+    """Scores every clip where it is well."""
+
+
+class Leaves(Exits):
+    """Ends its process at every clip but those of one film."""
+
+
+def broken(folder: Path) -> dict[str, str]:
+    """Which error stopped a run with each of two stages of this script, or nothing."""
+    films = draw_good_and_bad(folder / "good_and_bad")
+    stages = {"well": Scores(is_well=True), "exits": Leaves()}
+    return {name: curate(str(films), str(folder / name), "ray", stage) for name, stage in stages.items()}
 
 
 def curate_by_command(source: str, output: Path) -> None:
@@ -99,7 +116,8 @@ def main() -> None:
             ray.init(num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
             found = found or {**operators(source)}
             curate_here(source, folder / "out", small_spec(), engine="ray")
-        found["customs"] = found.get("customs") or fates_of_clips(source)
+        if "customs" not in found:
+            found |= {"customs": fates_of_clips(source), "broken": broken(folder)}
         ray.shutdown()
         (folder / "out").rename(folder / num_cpus)
     print(json.dumps(found))

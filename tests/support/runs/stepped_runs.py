@@ -22,6 +22,7 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from clipmill.storage import local
 from tests.support.runs.curation import ROOT, environment
+from tests.support.runs.one_codec import one_codec_process
 
 STOPPED_TERM_S = 0.6
 
@@ -113,5 +114,6 @@ def _run(source: str, output: str, spec_json: str, stop_at: str) -> tuple[int, s
 
 if __name__ == "__main__":
     print("ready", flush=True)
-    for line in sys.stdin:
-        print(json.dumps(_run(*json.loads(line))), flush=True)
+    with one_codec_process():
+        for line in sys.stdin:
+            print(json.dumps(_run(*json.loads(line))), flush=True)

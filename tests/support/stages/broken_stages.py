@@ -1,18 +1,11 @@
-"""A script, ``SOURCE FOLDER STAGE...``: runs on Ray with stages of this script.
+"""Stages that break at every film but ``GOOD``, and a pipeline of them."""
 
-Each writes to ``FOLDER/STAGE``. ``FOLDER/errors.json`` holds by stage which error stopped it, or nothing: Ray
-prints to the standard output too. One stage breaks at every film but ``GOOD``.
-"""
-
-import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
-import ray
 
 from clipmill.engine.machine_check import Engine
 from clipmill.errors import ClipmillError, EngineDied
@@ -23,7 +16,6 @@ from clipmill.stages.video.io.video_reader import VideoReader
 from tests.support.films.small_films import draw_film
 from tests.support.hand_made import writer
 
-ERRORS = "errors.json"
 GOOD = "a_good.mp4"
 """The film that even a stage that breaks can do."""
 BAD = "bad.mp4"
@@ -95,15 +87,3 @@ def curate(source: str, output: str, engine: Engine, stage: Fails) -> str:
     except ClipmillError as error:
         return f"{type(error).__name__}: {error}"
     return ""
-
-
-def main() -> None:
-    source, folder, *names = sys.argv[1:]
-    stages = {"well": Fails(is_well=True), "exits": Exits()}
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
-    errors = {name: curate(source, f"{folder}/{name}", "ray", stages[name]) for name in names}
-    Path(folder, ERRORS).write_text(json.dumps(errors))
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
+from s3fs import S3FileSystem
 
 from tests.support.stand_ins.object_store import s3_server
 
@@ -32,7 +33,8 @@ def faulty_s3(bucket: str) -> Iterator[FaultySwitch]:
         server = ThreadingHTTPServer((LOCALHOST, 0), _handler(urlsplit(url).netloc, switch))
         Thread(target=server.serve_forever, daemon=True).start()
         patch.setenv("AWS_ENDPOINT_URL", f"http://{LOCALHOST}:{server.server_port}")
-        patch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's own; s3fs asks five times within a second
+        patch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's own
+        patch.setattr(S3FileSystem, "retries", 2)  # it asks five times within two seconds
         yield switch
         server.shutdown()
         server.server_close()

@@ -101,6 +101,13 @@ def shared_codec() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def module_codec() -> Iterator[None]:
+    """``one_codec_process`` for the tests of a file."""
+    with one_codec_process():
+        yield
+
+
 @pytest.fixture
 def embeddings(tmp_path: Path) -> Path:
     """A folder with three nearly equal embeddings for each of twelve films, in two files."""

@@ -4,7 +4,6 @@ The blocks are the contract: nothing in them is ours. Its documentation leaves o
 """
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -24,10 +23,9 @@ from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.tasks.video import VideoTask
 from tests.support.films.document_film import draw_parts
-from tests.support.runs.one_codec import one_codec_process
 from tests.support.stand_ins.stand_in_models import Seen, use_stand_ins
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("module_codec")]
 
 
 WRITER = """
@@ -178,12 +176,6 @@ def started(source: Path) -> Pipeline:
     pipeline.add_stage(VideoReader(input_video_path=str(source)))
     pipeline.add_stage(FixedStrideExtractorStage(clip_len_s=1, clip_stride_s=1, min_clip_length_s=1))
     return pipeline.add_stage(ClipTranscodingStage())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_codec() -> Iterator[None]:
-    with one_codec_process():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """What users' stages hand to each other, in the ways that NeMo Curator's tutorials show."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, cast
 
@@ -24,18 +23,11 @@ from clipmill.stages.video.io.video_reader import VideoReader
 from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.tasks.video import Video, VideoTask
 from tests.support.films.small_films import draw_film
-from tests.support.runs.one_codec import one_codec_process
 from tests.support.stand_ins.stand_in_models import Seen, use_stand_ins
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("module_codec")]
 
 AnyStage = ProcessingStage[VideoTask, VideoTask]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_codec() -> Iterator[None]:
-    with one_codec_process():
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import pickle
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -46,16 +45,9 @@ from clipmill.stages.video.preview.preview import PreviewStage
 from clipmill.storage.listing import list_source
 from clipmill.tasks import VideoTask
 from tests.support.films.small_films import draw_film
-from tests.support.runs.one_codec import one_codec_process
 from tests.support.stand_ins.stand_in_models import Seen, use_stand_ins
 
-pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_codec() -> Iterator[None]:
-    with one_codec_process():
-        yield
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("module_codec")]
 
 
 @pytest.fixture(scope="module")

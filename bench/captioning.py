@@ -4,17 +4,15 @@ The product's own caption operator and its pool, on fake GPUs, behind a stand-in
 that takes ten times as long. A flood of videos comes first and then a trickle, so that the pool grows, works,
 and falls back. Of the two clips of a video one was rejected. Says when the pool had all its workers, how busy
 they were from then until the flood was through, how many worked in the trickle, and how many windows of
-rejected clips were asked about; then draws how many workers were busy, second by second. ``--json`` prints
-the figures only.
+rejected clips were asked about; then draws how many workers were busy, second by second.
 """
 
 import argparse
-import json
 import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
 
@@ -228,15 +226,11 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, default=4)
     parser.add_argument("--flood", type=int, default=160, help="videos at once")
     parser.add_argument("--trickle", type=int, default=16, help="videos after them, one every two seconds")
-    parser.add_argument("--json", action="store_true", help="the figures only")
     options = parser.parse_args()
     load = Load(options.gpus, options.flood, options.trickle)
     ray.init(num_cpus=NUM_CPUS, num_gpus=load.num_gpus, include_dashboard=False, log_to_driver=False)
     found, laps = follow(load)
     ray.shutdown()
-    if options.json:
-        print(json.dumps(asdict(found)))
-        return
     print("| captioning pool | measured | goal |\n|---|---|---|")
     print(f"| captions | {found.num_captions} | {load.num_flood + load.num_trickle} |")
     print(f"| workers | {found.num_workers} | {load.num_gpus} |")

@@ -74,11 +74,14 @@ def show_logs() -> None:
 
 
 def join() -> None:
-    """Joins a cluster, or starts one, unless this process has done so. SpecError where it does not answer."""
+    """Joins a cluster, or starts one, unless this process has done so. SpecError where it does not answer.
+
+    One that is started here ends with this process, and has no dashboard, which starts more slowly than Ray.
+    """
     if ray.is_initialized():
         return
     try:
-        ray.init(logging_level=logging.ERROR, log_to_driver=False)
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, include_dashboard=False)
     except (ConnectionError, RuntimeError, ValueError) as error:
         cause = str(error).partition("\n")[0]
         raise SpecError(f"the Ray cluster cannot be reached: {cause}; see RAY_ADDRESS") from error

@@ -14,6 +14,8 @@ import click
 import pytest
 from click.testing import CliRunner
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
+from flytekit.core.type_engine import TypeEngine
+from flytekit.extras.pydantic_transformer.transformer import PydanticTransformer
 
 from clipmill.cli.exits import MISUSE, STOPPED
 from clipmill.cli.main import main as clipmill
@@ -26,6 +28,7 @@ from clipmill.runs.lease import take
 from clipmill.runs.run_id import new_run_id
 from clipmill.spec_file import load_spec
 from tasks.publish import conclude
+from tasks.specs import Curation, Deduplication, Exporting
 from tests.support.runs.curation import ROOT, run_python
 from workflows import command
 
@@ -352,3 +355,10 @@ def test_newest_record_of_a_whole_run_is_found(tmp_path: Path) -> None:
     for name in ("20260101T000000Z-a", "20260201T000000Z-a", "20260301T000000Z-b.stream"):
         write_run(str(tmp_path), RunRecord(name, "", ""))
     assert latest_run(str(tmp_path)) == run_path(str(tmp_path), "20260201T000000Z-a")
+
+
+@pytest.mark.parametrize("kind", [Curation, Deduplication, Exporting])
+def test_the_type_of_a_spec_is_that_of_flytekit_and_made_once(kind: type) -> None:
+    found = TypeEngine.to_literal_type(kind)
+    assert found == PydanticTransformer().get_literal_type(kind)
+    assert TypeEngine.to_literal_type(kind) is found

@@ -1,6 +1,5 @@
 """Stages of a user's own on Ray: the same bytes, a share of a GPU, many of them, and one that is broken."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,35 +7,57 @@ import pytest
 
 from clipmill.engine.graph import OperatorNode, build_operators
 from clipmill.planning.from_spec import plan_of_spec
-from tests.support.runs.curation import published_files, run_python
-from tests.support.stages.users_package import LEVELS, counted, workplace
+from tests.support.runs.curation import published_files
+from tests.support.stages.users_package import LEVELS, PACKAGE, Ran, Workplace, counted, workplace
 
 pytestmark = pytest.mark.timeout(400)
 
 NUM = len(LEVELS)
+STAGE = counted(num_gpus_per_worker=0.25)
+EIGHT = [
+    {
+        "use": f"{PACKAGE}.{('dark:Dark', 'apart:Apart')[number % 2]}Filter",
+        "key": f"dark_{number}",
+        "threshold": 0,
+    }
+    for number in range(8)
+]
+"""Neighbours are of different environments, so that each has an operator of its own."""
+ALONE = {"embedding": None, "dedup": None}
+"""Without operators that no assertion looks at: each starts a process, which takes two seconds of a core."""
 
 
 @dataclass(frozen=True)
 class OnRay:
-    """What ``users_on_ray.py`` printed, and the folder of its outputs."""
+    """One stage, eight, one that fails on everything and the same mended; the first also inline."""
 
     folder: Path
-    calls: int
-    eight: dict[str, int]
-    stopped: str
-    mended: dict[str, int]
+    one: Ran
+    eight: Ran
+    broken: Ran
+    mended: Ran
 
 
 @pytest.fixture(scope="module")
-def on_ray(tmp_path_factory: pytest.TempPathFactory) -> OnRay:
-    folder = tmp_path_factory.mktemp("on_ray")
-    done = run_python("tests/support/runs/users_on_ray.py", str(folder), timeout_s=300)
-    assert done.returncode == 0, done.stderr
-    return OnRay(folder, **json.loads(done.stdout.splitlines()[-1]))
+def on_ray(ray_environment: Workplace, ray_address: str) -> OnRay:
+    place = ray_environment
+
+    def moved(name: str, ran: Ran) -> Ran:
+        place.output.rename(place.folder / name)
+        return ran
+
+    moved("inline", place.run(STAGE))
+    return OnRay(
+        place.folder,
+        one=moved("ray", place.run(STAGE, engine="ray")),
+        eight=moved("eight", place.run(*EIGHT, engine="ray", **ALONE)),
+        broken=place.run(STAGE, engine="ray", fails_above=0.0, **ALONE),
+        mended=place.run(STAGE, engine="ray", **ALONE),
+    )
 
 
 def test_it_is_called_once_for_each_clip(on_ray: OnRay) -> None:
-    assert on_ray.calls == NUM
+    assert len(on_ray.one.calls) == NUM
 
 
 def test_it_publishes_the_same_bytes_as_inline(on_ray: OnRay) -> None:
@@ -46,17 +67,18 @@ def test_it_publishes_the_same_bytes_as_inline(on_ray: OnRay) -> None:
 
 
 def test_eight_of_them_run_on_two_cores(on_ray: OnRay) -> None:
-    assert on_ray.eight == {f"dark_{number}": NUM for number in range(8)}
+    found = {key: count for key, count in on_ray.eight.items.items() if key.startswith("dark")}
+    assert found == {f"dark_{number}": NUM for number in range(8)}
 
 
 def test_one_that_fails_on_everything_stops_the_run_with_its_traceback(on_ray: OnRay) -> None:
-    assert on_ray.stopped.startswith("stage dark is broken: ")
-    assert "Traceback" in on_ray.stopped
-    assert "ValueError: this clip is too bright for me" in on_ray.stopped
+    assert on_ray.broken.stopped.startswith("stage dark is broken: ")
+    assert "Traceback" in on_ray.broken.stopped
+    assert "ValueError: this clip is too bright for me" in on_ray.broken.stopped
 
 
 def test_what_others_did_before_it_broke_is_kept_on_ray(on_ray: OnRay) -> None:
-    assert on_ray.mended == {"dark": NUM}
+    assert on_ray.mended.items == {"dark": NUM}
 
 
 def operators(folder: Path, patch: pytest.MonkeyPatch, *, num_gpus: float) -> dict[str, OperatorNode]:

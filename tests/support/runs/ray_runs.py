@@ -1,10 +1,10 @@
-"""A script, ``SOURCE FOLDER NUM_CPUS...``: a source curated inline, then on Ray.
+"""A script, ``SOURCE FOLDER ADDRESS``: a source curated inline, on a Ray of one core, and on a running Ray.
 
-Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to ``FOLDER/inline``
-or ``FOLDER/<num_cpus>``; for ``all`` the command is asked, which starts Ray. Prints as JSON: the operators of
-Ray's logical and physical plan, what became of clips of which a custom stage drops some, which errors
-stopped runs into ``FOLDER/well`` and ``FOLDER/exits`` with stages of this script, and what an interrupted run
-published.
+Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to
+``FOLDER/inline``, ``FOLDER/1`` or ``FOLDER/2``; the last is asked of the command. Prints as JSON: the
+operators of Ray's logical and physical plan, what became of clips of which a custom stage drops some, which
+errors stopped runs into ``FOLDER/well`` and ``FOLDER/exits`` with stages of this script, and what an
+interrupted run published.
 """
 
 import json
@@ -81,46 +81,51 @@ def broken(folder: Path) -> dict[str, str]:
     return {name: curate(str(films), str(folder / name), "ray", stage) for name, stage in stages.items()}
 
 
-def curate_by_command(source: str, output: Path) -> None:
-    """As a user does, to whom the command starts Ray."""
+def curate_by_command(source: str, output: Path, *arguments: str, **fields: object) -> int:
+    """Asks the command, which joins Ray, as a user does; returns its exit code."""
+    spec = small_spec(**fields).model_dump_json()
     with redirect_stdout(sys.stderr):
-        assert (
-            command(["curate", source, str(output), *on_ray()]) == FAILURES_LEFT
-        )  # a film kills its decoder
-
-
-def on_ray() -> list[str]:
-    return ["--engine", "ray", "--progress", "none", "--spec", small_spec().model_dump_json()]
+        return command(
+            [
+                "curate",
+                source,
+                str(output),
+                "--engine",
+                "ray",
+                "--progress",
+                "none",
+                "--spec",
+                spec,
+                *arguments,
+            ]
+        )
 
 
 def interrupted(source: str, output: Path) -> dict[str, object]:
     """Ctrl-C as the first clip reaches a stage: the exit code, and what the run published."""
     stage = f"{{use: 'tests.cli.test_bad_input:Interrupting', process_id: {os.getpid()}}}"
-    with redirect_stdout(sys.stderr):
-        code = command(["curate", source, str(output), *on_ray(), "--set", f"stages=[{stage}]"])
+    alone = {"preview": None, "embedding": None, "dedup": None}
+    code = curate_by_command(source, output, "--set", f"stages=[{stage}]", **alone)
     summary = last_published(str(output)).steps()
     counts = {step.kind: step.num_items for step in summary.videos}
     return {"code": code, **counts, "next": summary.next_run}
 
 
 def main() -> None:
-    source, folder = sys.argv[1], Path(sys.argv[2])
-    curate_here(source, folder / "out", small_spec())
-    (folder / "out").rename(folder / "inline")
-    found: dict[str, object] = {}
-    for num_cpus in sys.argv[3:]:
-        if num_cpus == "all":
-            curate_by_command(source, folder / "out")
-            found["interrupted"] = interrupted(source, folder / "interrupted")
-        else:
-            ray.init(num_cpus=int(num_cpus), include_dashboard=False, log_to_driver=False)
-            found = found or {**operators(source)}
-            curate_here(source, folder / "out", small_spec(), engine="ray")
-        if "customs" not in found:
-            found |= {"customs": fates_of_clips(source), "broken": broken(folder)}
-        ray.shutdown()
-        (folder / "out").rename(folder / num_cpus)
-    print(json.dumps(found))
+    source, folder, address = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    out = folder / "out"
+    curate_here(source, out, small_spec())
+    out.rename(folder / "inline")
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
+    found: dict[str, object] = {**operators(source)}
+    curate_here(source, out, small_spec(), engine="ray")
+    out.rename(folder / "1")
+    ray.shutdown()
+    os.environ["RAY_ADDRESS"] = address
+    assert curate_by_command(source, out) == FAILURES_LEFT  # a film kills its decoder
+    out.rename(folder / "2")
+    found |= {"customs": fates_of_clips(source), "broken": broken(folder)}
+    print(json.dumps(found | {"interrupted": interrupted(source, folder / "interrupted")}))
 
 
 if __name__ == "__main__":

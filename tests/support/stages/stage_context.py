@@ -9,6 +9,9 @@ from typing import TypeVar, cast
 
 T = TypeVar("T")
 
+_folders = tempfile.TemporaryDirectory(prefix="clipmill-test-")
+"""Deleted as the process ends."""
+
 
 @dataclass
 class PlainContext:
@@ -17,7 +20,7 @@ class PlainContext:
     device: str = "cpu"
     gpu_share: float = 0.0
     num_threads: int = 1
-    scratch_dir: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="clipmill-test-")))
+    scratch_dir: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(dir=_folders.name)))
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("clipmill.tests"))
     model_dirs: dict[str, Path] = field(default_factory=dict[str, Path])
     files: dict[tuple[str, str], bytes] = field(default_factory=dict[tuple[str, str], bytes])

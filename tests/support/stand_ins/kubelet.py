@@ -5,24 +5,30 @@ is an order: arguments, environment, folder of the logs. Each answer is the exit
 """
 
 import atexit
+import gc
 import json
 import os
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 
 CODE = os.getcwd()
+PRELOADED = (
+    "botocore.exceptions", "flytekit.bin.entrypoint", "flytekit.clis.sdk_in_container.pyflyte",
+    "flytekit.types.file.image", "flytekit.types.numpy", "flytekit.types.structured.basic_dfs",
+    "flytekitplugins.ray", "kubernetes.client", "mashumaro.jsonschema", "clipmill.curation.run",
+    "clipmill.engine.inline", "clipmill.export.spec", "clipmill.intake.sealed_shards",
+    "clipmill.models.captioning.backends.http_client", "clipmill.spec_file",
+)  # fmt: skip
 
 
 def preload() -> None:
     """Imports libraries, and of the upload only what reads no environment: tasks read theirs on import."""
     sys.path[0] = CODE
-    import flytekit.bin.entrypoint  # noqa: F401 - loaded once, before pods are forked
-    import flytekitplugins.ray  # noqa: F401 - loaded once, before pods are forked
-    import kubernetes.client  # noqa: F401 - loaded once, before pods are forked
-
-    import clipmill.curation.run
-    import clipmill.intake.sealed_shards  # noqa: F401 - loaded once, before pods are forked
+    for name in PRELOADED:
+        import_module(name)
+    gc.freeze()  # a fork that looks through all objects copies their pages
 
 
 def carry_out(arguments: list[str]) -> int:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import ray
 
 from clipmill.curation import run as curation
 from clipmill.curation.publication import Published
@@ -166,7 +165,7 @@ class Growth:
 
 
 @pytest.fixture(scope="module")
-def growth(tmp_path_factory: pytest.TempPathFactory) -> Growth:
+def growth(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Growth:
     folder = tmp_path_factory.mktemp("growth")
     source = folder / "films"
     film = draw_film(source / "film.mp4", seed=31, shots=[LENGTH_S * 24])
@@ -189,9 +188,7 @@ def growth(tmp_path_factory: pytest.TempPathFactory) -> Growth:
         killed = places["killed"].run("last")
         assert killed.num_calls == 0
         killed = replace(killed, num_calls=num_calls)
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
         on_ray = places["on_ray"].run("last", engine="ray")
-        ray.shutdown()
         grown = places["grown"].run("last")
         lapped = laps(folder / "grown")
         tables = {name: {one: rows(folder / name, one) for one in ("clips", "windows")} for name in places}

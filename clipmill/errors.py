@@ -34,18 +34,25 @@
 import errno
 from collections.abc import Sequence
 
-FOREIGN = (Exception, SystemExit)
-"""What code of a user or of a library may raise: ``sys.exit()`` there must not end the run."""
-
 MESSAGE_CHARACTERS = 1000
 _CONTROL = {code: " " for code in (*range(9), *range(11, 32), 127)}
+
+
+def foreign() -> tuple[type[BaseException], ...]:
+    """Returns what code of a user or of a library may raise: everything but Ctrl-C.
+
+    None of it may end a run: not ``sys.exit()``, not asyncio's CancelledError, not the panic of a library in
+    Rust. The last two are no ``Exception``; they are here once their module is loaded.
+    """
+    kept = (KeyboardInterrupt, GeneratorExit)
+    return tuple(kind for kind in BaseException.__subclasses__() if kind not in kept)
 
 
 def said_by(error: BaseException) -> str:
     """Returns class and message of an error of foreign code, as ``plain_text``."""
     try:
         text = str(error)
-    except FOREIGN:
+    except foreign():
         text = "its message cannot be read"
     return plain_text(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 

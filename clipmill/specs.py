@@ -143,7 +143,7 @@ class DedupSpec(StageSpec):
     replace_keepers: bool = True
     """False: an incremental run keeps what earlier runs kept, also beside a better copy."""
     border_width: float = Field(default=0.2, ge=0, le=2)
-    group_linkage: Literal["connected", "complete"] = "connected"
+    group_linkage: Literal["connected", "complete"] = "complete"
     backend: DedupBackend = "auto"
     on_bad_rows: Literal["error", "skip"] = "error"
     embedding: str | None = Field(default=None, min_length=1)

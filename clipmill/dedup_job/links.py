@@ -134,11 +134,12 @@ def duplicates(
 
 
 def _similarity(unit: Unit, sketches: Sketches | None, rows: Indices, others: Indices) -> Scores:
-    """By sketches where both have one."""
+    """By sketches where both have one, whatever the embeddings say: pictures may have joined the group."""
     similarity = groups.similarity_to(unit, rows, others)
     if sketches is None:
         return similarity
-    return pair_similarity(similarity, [sketches[row] for row in rows], [sketches[row] for row in others])
+    ours, theirs = [sketches[row] for row in rows], [sketches[row] for row in others]
+    return pair_similarity(similarity, ours, theirs, least=-1.0)
 
 
 def of_duplicates(table: pa.Table) -> pa.Table:

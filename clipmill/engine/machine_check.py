@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from typing import Literal
 
-from clipmill.errors import FOREIGN, ClipmillError, SpecError, said_by
+from clipmill.errors import ClipmillError, SpecError, foreign, said_by
 from clipmill.limits import LimitsSpec
 from clipmill.machine import ClusterSize
 from clipmill.media.encode.availability import check_encoder
@@ -33,8 +33,8 @@ def check_machine(plan: Plan, engine: Engine, grows_to: ClusterSize | None = Non
     for stage in plan.stages:
         _check_stage(stage, num_gpus=_num_gpus(engine, grows_to))
     functions = {read.function: node.key for node in plan.running for read in node.reads.measures}
-    if foreign := {name: key for name, key in functions.items() if not name.startswith("clipmill.")}:
-        _check_measures(foreign, plan.limits)
+    if users := {name: key for name, key in functions.items() if not name.startswith("clipmill.")}:
+        _check_measures(users, plan.limits)
 
 
 def has_ray() -> bool:
@@ -63,7 +63,7 @@ def _check_stage(stage: Stage, *, num_gpus: float) -> None:
         stage.check(num_gpus=num_gpus)
     except ClipmillError:
         raise
-    except FOREIGN as error:
+    except foreign() as error:
         raise SpecError(f"stage {stage.name}: check() raised {said_by(error)}") from error
 
 
@@ -73,7 +73,7 @@ def _check_measures(functions: dict[str, str], limits: LimitsSpec) -> None:
         for function, key in functions.items():
             try:
                 child.run(_import, function, timeout_s=IMPORT_S, stall_s=IMPORT_S)
-            except FOREIGN as error:
+            except foreign() as error:
                 raise SpecError(f"stage {key} cannot use the measure {function}: {said_by(error)}") from error
 
 

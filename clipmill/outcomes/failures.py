@@ -57,7 +57,7 @@ PASSING = OF_SERVICES | {
 
 
 def failure_of(
-    error: Exception, *, uri: str, limits: LimitsSpec | None = None, final_reason: str = ""
+    error: BaseException, *, uri: str, limits: LimitsSpec | None = None, final_reason: str = ""
 ) -> Failed:
     """Returns what an error means for an item of the source ``uri``.
 
@@ -77,17 +77,17 @@ def failure_of(
     return Failed("retryable", VideoReason.UNEXPECTED, f"{named(error, uri)}\n{last_frames(error)}")
 
 
-def is_of_item(error: Exception) -> bool:
+def is_of_item(error: BaseException) -> bool:
     """Returns True for an error that costs one item; any other error of ours ends the run."""
     return isinstance(error, _OF_ITEM) or not isinstance(error, ClipmillError)
 
 
-def is_outage(error: Exception) -> bool:
+def is_outage(error: BaseException) -> bool:
     """Returns True for a store that failed although its client tried for long."""
     return isinstance(error, TransientStoreError) and error.tried_s > STORE_RETRY_S
 
 
-def named(error: Exception, uri: str) -> str:
+def named(error: BaseException, uri: str) -> str:
     """Returns an error in one line that names the source and, for a foreign error, its class."""
     kind = "" if type(error).__module__ == "clipmill.errors" else f"{type(error).__name__}: "
     text = str(error)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
-from clipmill.errors import FOREIGN, StageBroken, said_by
+from clipmill.errors import StageBroken, foreign, said_by
 from clipmill.planning.nodes import SOURCE, Node, find_column
 from clipmill.stages.base import Column, Rule, Stage
 
@@ -257,7 +257,7 @@ def _hooked(key: str, hook: str, call: Callable[[], pa.Table | None]) -> pa.Tabl
     """Returns the table that a stage's own code gives; StageBroken where it fails or gives something else."""
     try:
         made = call()
-    except FOREIGN as error:
+    except foreign() as error:
         raise StageBroken(key, f"{hook}() raised {said_by(error)}") from error
     if made is not None and not isinstance(cast(object, made), pa.Table):
         raise StageBroken(key, f"{hook}() returned {type(made).__name__}: let it return a table")

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar, cast
 
 from pydantic import ValidationError
 
-from clipmill.errors import FOREIGN, SpecError, said_by
+from clipmill.errors import SpecError, foreign, said_by
 from clipmill.stages.base import Stage, StageSpec
 from clipmill.stages.fault_words import faults_in_words, free_fields, nearest
 
@@ -132,7 +132,7 @@ def _found(use: str) -> tuple[ModuleType, str]:
         is_whole_package = error.name == module.partition(".")[0]
         remedy = f"; put the folder that holds {error.name} on PYTHONPATH" if is_whole_package else ""
         raise SpecError(f"use: {use}: cannot import {module}: {_cause(error)}{remedy}") from error
-    except FOREIGN as error:
+    except foreign() as error:
         raise SpecError(f"use: {use}: cannot import {module}: {_cause(error)}") from error
 
 

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from clipmill.errors import FOREIGN, ClipmillError, SpecError, said_by
+from clipmill.errors import ClipmillError, SpecError, foreign, said_by
 from clipmill.planning.nodes import Placed
 from clipmill.stages.base import ModelRef, Reads, Resources, Rule
 
@@ -61,5 +61,5 @@ def _called(one: Placed, method: str, *given: object) -> Any:  # noqa: ANN401 - 
         raise SpecError(f"stage {one.name}: {method}(): {where}: {first['msg']}") from error
     except ValueError as error:
         raise SpecError(f"stage {one.name}: {said_by(error).partition(': ')[2]}") from error
-    except FOREIGN as error:
+    except foreign() as error:
         raise SpecError(f"stage {one.name}: {method}() raised {said_by(error)}") from error

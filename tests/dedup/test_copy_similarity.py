@@ -76,6 +76,18 @@ def test_the_pose_of_a_still_figure_tells_shots_from_one_camera_position_apart()
     assert likeness(sketched(posed(at=40)), sketched(posed(at=54))) < COPY
 
 
+def test_what_is_only_alike_is_no_copy_within_one_video() -> None:
+    one, moved = sketched(posed(at=40)), sketched(posed(at=42) * 0.7 + posed(at=43) * 0.3)
+    assert COPY <= likeness(one, moved) < 0.95
+    of_one = [replace(each, source=b"one film") for each in (one, moved)]
+    assert likeness(*of_one) < COPY
+    assert likeness(of_one[0], replace(moved, source=b"another1")) == likeness(one, moved)
+    again = [
+        replace(sketched(each), source=b"one film") for each in (CLIP, COPIES["another sampling grid"]())
+    ]
+    assert likeness(*again) >= COPY
+
+
 def test_which_comes_first_does_not_matter() -> None:
     one, other = sketched(CLIP), sketched(COPIES["cropped, first fifth trimmed"]())
     assert likeness(one, other) == likeness(other, one)

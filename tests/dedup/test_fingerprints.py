@@ -11,6 +11,8 @@ from clipmill.dedup.copies.fingerprints import (
     encode,
     faulty_sketch,
     sketch_of,
+    source_of,
+    with_source,
 )
 from tests.support.films.sketches import made
 
@@ -65,6 +67,16 @@ def test_what_is_no_sketch_is_refused(data: bytes) -> None:
 def test_whether_mirror_images_are_asked_for_is_encoded() -> None:
     asked = replace(made(numbered(3)), either_way=True)
     assert decode(encode(asked)).either_way
+
+
+def test_a_sketch_says_of_which_video_it_is() -> None:
+    sketch = replace(made(numbered(3)), edges=np.full((SIDE_PX, SIDE_PX), 7, dtype=np.uint8))
+    found = decode(with_source(encode(sketch), source_of("a")))
+    assert found.source == source_of("a") != source_of("b")
+    assert found.edges is not None
+    assert np.array_equal(found.edges, sketch.edges)
+    assert encode(replace(found, source=b"")) == encode(sketch)
+    assert encode(found) == with_source(encode(sketch), source_of("a"))
 
 
 def test_too_few_frames_make_no_sketch() -> None:

@@ -125,12 +125,15 @@ def test_a_ranking_by_columns_is_whole(fields: dict[str, object]) -> None:
         DedupSpec.model_validate(fields)
 
 
-def test_a_chain_has_one_keeper(tmp_path: Path, output: Path) -> None:
+def test_a_connected_chain_has_one_keeper(tmp_path: Path, output: Path) -> None:
     angles = np.radians([0.0, 20.0, 40.0, 130.0])
     write(tmp_path / "in" / "a.parquet", list("abcd"), np.stack([np.cos(angles), np.sin(angles)], axis=1))
     clips = tmp_path / "clips.parquet"
     pq.write_table(pa.table({"id": list("abcd"), "place": [0, 1, 2, 3]}), clips)
-    spec = DedupSpec(eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=["place"], ascending=[True])
+    spec = DedupSpec(
+        eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=["place"], ascending=[True],
+        group_linkage="connected",
+    )  # fmt: skip
     rows = pq.read_table(run(tmp_path / "in", output, spec, columns=str(clips))).to_pylist()
     found = [(row["clip_id"], row["duplicate_of"], row["similarity"]) for row in rows]
     assert found == [("b", "a", pytest.approx(0.939693)), ("c", "a", pytest.approx(0.766044))]
@@ -141,10 +144,7 @@ def test_complete_groups_keep_what_is_only_alike_to_a_copy(tmp_path: Path, outpu
     write(tmp_path / "in" / "a.parquet", list("abcd"), np.stack([np.cos(angles), np.sin(angles)], axis=1))
     clips = tmp_path / "clips.parquet"
     pq.write_table(pa.table({"id": list("abcd"), "place": [0, 1, 2, 3]}), clips)
-    spec = DedupSpec(
-        eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=["place"], ascending=[True],
-        group_linkage="complete",
-    )  # fmt: skip
+    spec = DedupSpec(eps=0.1, n_clusters=1, which_to_keep="columns", rank_columns=["place"], ascending=[True])
     rows = pq.read_table(run(tmp_path / "in", output, spec, columns=str(clips))).to_pylist()
     assert [(row["clip_id"], row["duplicate_of"]) for row in rows] == [("b", "a")]
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from clipmill.base_columns import RESERVED_JSON
 from clipmill.dataset.assemble import Tables
-from clipmill.errors import FOREIGN, StageBroken, said_by
+from clipmill.errors import StageBroken, foreign, said_by
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import Stage
@@ -102,7 +102,7 @@ def _documented(node: Node, own: Row) -> Mapping[str, object]:
     try:
         more = node.stage.documented(own)
         json.dumps(more)
-    except FOREIGN as error:
+    except foreign() as error:
         raise StageBroken(node.key, f"documented() raised {said_by(error)}") from error
     if taken := sorted(more.keys() & RESERVED_JSON[node.stage.grain]):
         raise StageBroken(node.key, f"documented() gives {taken[0]}, which is not its own")

@@ -11,6 +11,7 @@ from clipmill import arrow, layout
 from clipmill.dataset.assemble import assemble_range, kept_ids
 from clipmill.dataset.collect import Collected, collected
 from clipmill.dataset.exports.folders import fill_folder
+from clipmill.dedup.copies.fingerprints import SOURCE_BYTES, source_of, with_source
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.records import SourceFile
@@ -24,6 +25,7 @@ VECTOR, FINGERPRINT = "embedding", "fingerprint"
 """Roles of the columns that deduplication reads."""
 
 _RANKED = "clips-"
+_SOURCE = pa.binary(SOURCE_BYTES)
 
 
 def embedders(plan: Plan) -> list[Node]:
@@ -53,12 +55,13 @@ def embeddings_folder(node: Node, output: str) -> str:
 class ClipsBeforeDedup:
     """The folder of the clips as they are before deduplication, and the ids ``(N,)`` of those kept so far.
 
-    ``effects`` maps the key of an embedder that options change for some videos only to those that each of
-    these clips' rows were made with, ``(N,)``.
+    ``videos`` ``(N,)`` names their videos as sketches do. ``effects`` maps the key of an embedder that
+    options change for some videos only to those that each of these clips' rows were made with, ``(N,)``.
     """
 
     uri: str
     kept: pa.Array
+    videos: pa.Array
     effects: Mapping[str, pa.Array]
 
 
@@ -110,7 +113,11 @@ def _embeddings(output: str, node: Node, ids: pa.Array, clips: ClipsBeforeDedup)
     size = len(vectors[0]) if len(vectors) else 0
     columns = {"id": rows["id"].combine_chunks(), "embedding": vectors.cast(pa.list_(pa.float32(), size))}
     if fingerprint and (sketches := rows[fingerprint].combine_chunks()).null_count < len(rows):
-        columns["sketch"] = sketches
+        sources = clips.videos.take(arrow.index_in(columns["id"], clips.kept))
+        both = zip(sketches.to_pylist(), sources.to_pylist(), strict=True)
+        columns["sketch"] = pa.array(
+            [sketch and with_source(sketch, source) for sketch, source in both], pa.binary()
+        )
     return pa.table(columns)
 
 
@@ -128,12 +135,14 @@ def export_clips(
     """
     output = store.normalise(output)
     kept: list[pa.Array] = [pa.array([], pa.string())]
+    videos: list[pa.Array] = [pa.array([], _SOURCE)]
     effects: dict[str, list[pa.Array]] = {node.key: [kept[0]] for node in embedders(plan) if node.effects}
 
     def parts(known: Collected) -> Iterator[tuple[str, bytes]]:
         for index, collection in enumerate(known.collections()):
             tables = assemble_range(collection)
             kept.append(kept_ids(tables))
+            videos.append(_sources_of(tables.clips, kept[-1]))
             places = arrow.index_in(kept[-1], collection.clips.ids)
             for key, found in effects.items():
                 found.append(collection.clips.rows[key]["effects"].combine_chunks().take(places))
@@ -143,4 +152,12 @@ def export_clips(
     with collected(output, plan=plan, sources=sources, known=known) as found_here:
         fill_folder(folder, parts(found_here), suffix=".parquet", at_once=1)
     of_kept = {key: pa.concat_arrays(found) for key, found in effects.items()}
-    return ClipsBeforeDedup(folder, pa.concat_arrays(kept), of_kept)
+    return ClipsBeforeDedup(folder, pa.concat_arrays(kept), pa.concat_arrays(videos), of_kept)
+
+
+def _sources_of(clips: pa.Table, ids: pa.Array) -> pa.Array:
+    """Returns what sketches say of the videos of some clips, ``(N,)``."""
+    places = arrow.index_in(ids, clips["clip_id"].combine_chunks())
+    videos = clips["video_id"].combine_chunks().take(places).dictionary_encode()
+    names = [source_of(video_id) for video_id in videos.dictionary.to_pylist()]
+    return pa.array(names, _SOURCE).take(videos.indices)

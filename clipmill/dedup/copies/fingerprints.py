@@ -1,5 +1,6 @@
 """A clip as a few small pictures, by which a copy that is suspected is looked at again."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,12 +15,15 @@ MAX_FRAMES = 32
 LEAST_FRAMES = 3
 """Frames at the same instants by which two shots differ."""
 
+SOURCE_BYTES = 8
+"""Of a sketch, that name its video."""
+
 Pictures = npt.NDArray[np.float32]
 
 _MAX_STEP = 128
 _HEAD_BYTES = 2
-_EITHER_WAY, _HAS_DETAIL, _HAS_EDGES, _HAS_ZONES = 0x80, 0x40, 0x20, 0x10
-_FLAGS = _EITHER_WAY | _HAS_DETAIL | _HAS_EDGES | _HAS_ZONES
+_EITHER_WAY, _HAS_DETAIL, _HAS_EDGES, _HAS_ZONES, _HAS_SOURCE = 0x80, 0x40, 0x20, 0x10, 0x08
+_FLAGS = _EITHER_WAY | _HAS_DETAIL | _HAS_EDGES | _HAS_ZONES | _HAS_SOURCE
 _NUM_BANDS, _NUM_ZONES = 32, 48
 _NUM_SIZES = 5
 _SHARE = 1000  # blockiness is kept in thousandths
@@ -64,6 +68,7 @@ class Sketch:
     edge may be part of the picture, and a logo on it makes it one. ``either_way`` asks for its mirror image
     to be a copy as well. ``detail`` tells copies apart, and so do ``edges``, uint8 ``(24, 24)``: how much of
     the edges of the last view stands still, in half levels. Sketches of before they were measured have none.
+    ``source`` are eight bytes that clips of one video share, empty where that is not known.
     """
 
     views: npt.NDArray[np.uint8]
@@ -71,6 +76,7 @@ class Sketch:
     either_way: bool = False
     detail: Detail | None = None
     edges: npt.NDArray[np.uint8] | None = None
+    source: bytes = b""
 
     def __post_init__(self) -> None:
         shape = self.views.shape
@@ -132,6 +138,16 @@ def with_detail(data: bytes, measures: npt.NDArray[np.float32], *, num_frames: i
     return encode(replace(sketch, detail=detail))
 
 
+def source_of(video_id: str) -> bytes:
+    """Returns the eight bytes that the sketches of a video's clips share."""
+    return hashlib.blake2b(video_id.encode(), digest_size=SOURCE_BYTES).digest()
+
+
+def with_source(data: bytes, source: bytes) -> bytes:
+    """Returns an encoded sketch, which has no source yet, with one."""
+    return data[:1] + bytes([data[1] | _HAS_SOURCE]) + data[_HEAD_BYTES:] + source
+
+
 def _levels(variances: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     levels = np.rint((np.log(np.maximum(variances, 1e-9)) - _LOWEST) * _LEVELS) + 1
     return np.where(variances < 0, 0, levels.clip(1, 255)).astype(np.uint8)
@@ -144,13 +160,16 @@ def _variances(levels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 def encode(sketch: Sketch) -> bytes:
     """The step, and the number of views with flags, in a byte each; the views; edges and detail where known.
 
-    Detail is four sizes and the blockiness in thousandths, two bytes each, then the zones and the levels.
+    Detail is four sizes and the blockiness in thousandths, two bytes each, then the zones and the levels. The
+    source is last.
     """
     detail, edges = sketch.detail, b"" if sketch.edges is None else sketch.edges.tobytes()
     flags = len(sketch.views) | _EITHER_WAY * sketch.either_way | _HAS_EDGES * bool(edges)
+    flags |= _HAS_SOURCE * bool(sketch.source)
     if detail is not None:
         flags |= _HAS_DETAIL | _HAS_ZONES * bool(len(detail.zones))
-    return bytes([sketch.step, flags]) + sketch.views.tobytes() + edges + _encoded_detail(detail)
+    pictures = sketch.views.tobytes() + edges + _encoded_detail(detail)
+    return bytes([sketch.step, flags]) + pictures + sketch.source
 
 
 def _encoded_detail(detail: Detail | None) -> bytes:
@@ -164,7 +183,9 @@ def _encoded_detail(detail: Detail | None) -> bytes:
 @lru_cache(maxsize=1024)
 def decode(data: bytes) -> Sketch:
     """What ``encode`` made; ValueError for anything else."""
-    flags = data[1] if len(data) > _HEAD_BYTES else 0
+    flags = data[1] if len(data) > _HEAD_BYTES + SOURCE_BYTES else 0
+    end = len(data) - SOURCE_BYTES * bool(flags & _HAS_SOURCE)
+    data, source = data[:end], data[end:]
     has_detail, edges_bytes = bool(flags & _HAS_DETAIL), SIDE_PX**2 * bool(flags & _HAS_EDGES)
     num_views, num_zones = flags & ~_FLAGS, _NUM_ZONES * bool(flags & _HAS_ZONES)
     once_bytes = _HEAD_BYTES + edges_bytes + (2 * _NUM_SIZES + num_zones) * has_detail
@@ -176,7 +197,7 @@ def decode(data: bytes) -> Sketch:
     views = np.frombuffer(data[:end], np.uint8, offset=_HEAD_BYTES).reshape(num_views, -1, SIDE_PX, SIDE_PX)
     edges = np.frombuffer(data, np.uint8, edges_bytes, end).reshape(SIDE_PX, -1) if edges_bytes else None
     detail = _decoded_detail(data[end + edges_bytes :], num_zones) if has_detail else None
-    return Sketch(views, data[0], bool(flags & _EITHER_WAY), detail, edges)
+    return Sketch(views, data[0], bool(flags & _EITHER_WAY), detail, edges, source)
 
 
 def _decoded_detail(data: bytes, num_zones: int) -> Detail:

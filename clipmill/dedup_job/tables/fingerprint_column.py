@@ -121,15 +121,19 @@ def verified_by_pictures(sketches: Sketches, others: Sketches, *, may_go: MayGo)
 
 
 def pair_similarity(
-    similarity: npt.NDArray[np.float64], sketches: Sketches, others: Sketches
+    similarity: npt.NDArray[np.float64],
+    sketches: Sketches,
+    others: Sketches,
+    *,
+    least: float = MIN_SIMILARITY,
 ) -> npt.NDArray[np.float64]:
-    """Of pairs whose embeddings have this ``similarity``, as ``verified``; of no candidate its own.
+    """Of pairs whose embeddings have this ``similarity``, as ``verified``; below ``least`` its own.
 
     A clip of ``sketches`` may be a part of its other one, not the other way round: it is the one that goes.
     """
     return np.array(
         [
-            likeness(decode(one), decode(other)) if one and other and score >= MIN_SIMILARITY else score
+            likeness(decode(one), decode(other)) if one and other and score >= least else score
             for score, one, other in zip(similarity.tolist(), sketches, others, strict=True)
         ],
         dtype=np.float64,

@@ -20,7 +20,7 @@ from clipmill.engine.scan.splitter import Splitting
 from clipmill.engine.scan.video_chunker import VideoChunker
 from clipmill.engine.scan.video_stages import VideoStages
 from clipmill.engine.work import Work
-from clipmill.errors import StoreError
+from clipmill.errors import StoreError, foreign
 from clipmill.media.cut.single_pass import SamePassClips
 from clipmill.media.decode.backends import is_cpu
 from clipmill.media.scan.span_scan import SourceSpan
@@ -94,7 +94,7 @@ class ScanOperator:
         )
         try:
             yield from self._partial(chunk, reads) or self._scanned(work, reads, video)
-        except Exception as error:  # a decoder and an extractor may raise anything: it costs this video
+        except foreign() as error:  # it costs this video
             if not is_of_item(error):
                 raise
             failed = failure_of(error, uri=work.source.uri, limits=self._plan.limits)

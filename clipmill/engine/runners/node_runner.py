@@ -22,12 +22,12 @@ from clipmill.engine.runners.result_rows import (
 from clipmill.engine.runners.sound_reader import SoundReader
 from clipmill.errors import (
     DISK_ERRNOS,
-    FOREIGN,
     ClipmillError,
     CodecChildDied,
     CodecChildTimeout,
     StageBroken,
     StoreError,
+    foreign,
     said_by,
 )
 from clipmill.outcomes import failures
@@ -102,7 +102,7 @@ class NodeRunner:
             return self._failed(items, bad_result(self.node, error))
         except StageBroken:
             raise
-        except FOREIGN as error:
+        except foreign() as error:
             is_shared = isinstance(error, StoreError)  # the store would fail for each of them
             if len(items) > 1 and not is_shared:
                 return None
@@ -126,7 +126,7 @@ def open_worker(node: Node, context: WorkerContext) -> Worker | StreamWorker:
         opened = node.stage.without_verdicts().open(context)
     except (ClipmillError, MemoryError):
         raise
-    except FOREIGN as error:
+    except foreign() as error:
         raise StageBroken(node.key, f"open() raised {said_by(error)}") from error
     if not (callable(opened) or is_stream(opened)):
         raise StageBroken(node.key, f"open() returned {type(opened).__name__}, which cannot be called")
@@ -138,7 +138,7 @@ def is_stream(worker: object) -> TypeGuard[StreamWorker]:
     return callable(getattr(worker, "stream", None))
 
 
-def failure_of(key: str, error: Exception | SystemExit) -> Failed:
+def failure_of(key: str, error: BaseException) -> Failed:
     """Returns what an exception of a stage's own means: the next run tries again."""
     if isinstance(error, _PASSED_ON) or (isinstance(error, OSError) and error.errno in DISK_ERRNOS):
         return failures.failure_of(error, uri=f"stage {key}")

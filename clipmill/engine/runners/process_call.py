@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from clipmill.errors import FOREIGN, ClipmillError, SpecError, StageBroken, said_by
+from clipmill.errors import ClipmillError, SpecError, StageBroken, foreign, said_by
 from clipmill.stages.process_stage import TaskProcessor
 from clipmill.stages.processing_stage import ProcessingStage
 from clipmill.tasks.video import VideoTask
@@ -77,12 +77,12 @@ def _set_up(key: str, stage: AnyStage) -> None:
             step()
         except (ClipmillError, MemoryError):
             raise
-        except FOREIGN as error:
+        except foreign() as error:
             raise StageBroken(key, f"{step.__name__}() raised {said_by(error)}") from error
 
 
 def _tear_down(key: str, stage: AnyStage) -> None:
     try:
         stage.teardown()
-    except FOREIGN as error:  # its work is done and kept
+    except foreign() as error:  # its work is done and kept
         logger.warning("stage %s: teardown() raised %s", key, said_by(error))

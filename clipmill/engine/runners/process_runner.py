@@ -15,7 +15,7 @@ from clipmill.engine.runners.process_call import ProcessCall
 from clipmill.engine.runners.process_changes import Kept, Settled, Snapshot, settle
 from clipmill.engine.runners.process_inputs import Lender
 from clipmill.engine.runners.result_rows import checked, rows_of
-from clipmill.errors import FOREIGN, SpecError, StageBroken, StoreError
+from clipmill.errors import SpecError, StageBroken, StoreError, foreign
 from clipmill.outcomes.failures import failure_of
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.missing import shown_to
@@ -105,7 +105,7 @@ class ProcessRunner:
             returned = self._call(task)
         except SpecError:
             raise
-        except FOREIGN as error:
+        except foreign() as error:
             logger.warning("stage %s failed on %s: %s", self._processor.name, chunk.work.source.uri, error)
             return _all_failed(items, self._failure(error))
         self._num_raised = 0
@@ -131,7 +131,7 @@ class ProcessRunner:
             **{name: [one.overrides.get(name) for one in kept] for name in names},
         }
 
-    def _failure(self, error: Exception | SystemExit) -> Failed:
+    def _failure(self, error: BaseException) -> Failed:
         why = replace(failure_of_stage(self.node.key, error), reason=PROCESS_ERROR)
         self._num_raised += 1
         if self._num_raised >= SYSTEMATIC_ITEMS:

@@ -14,7 +14,7 @@ from clipmill.engine.runners.items import Wanted, wanted_items
 from clipmill.engine.runners.node_runner import FailureStreak, failure_of, open_worker
 from clipmill.engine.runners.result_rows import Answered, BadResults, bad_result, checked, rows_of
 from clipmill.engine.runners.sound_reader import SoundReader
-from clipmill.errors import FOREIGN, ClipmillError, EngineDied, StageBroken, StoreError
+from clipmill.errors import ClipmillError, EngineDied, StageBroken, StoreError, foreign
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.stages.base import Failed, Item, Results, StreamWorker
@@ -90,7 +90,7 @@ class StreamRunner:
             return
         except ClipmillError:
             raise
-        except FOREIGN as error:
+        except foreign() as error:
             self._raised = failure_of(self.node.key, error)
             logger.warning("%s; %d items are open", self._raised.message.splitlines()[0], len(still_open))
             return

@@ -12,7 +12,7 @@ from clipmill.engine.runners.result_rows import Answered, BadResults, bad_result
 from clipmill.engine.scan.failed_clips import whole_video
 from clipmill.engine.scan.frame_buffer import FrameBuffer
 from clipmill.engine.work import Work
-from clipmill.errors import FOREIGN
+from clipmill.errors import foreign
 from clipmill.media.scan.clip_samples import clip_samples
 from clipmill.media.scan.spool import ScanSegment
 from clipmill.media.types import ScanArrays, ScanFacts
@@ -95,7 +95,7 @@ class VideoStages:
                 return rows_of(node, checked(node, [item], answer), {})
             except BadResults as error:
                 self._failed[node.key] = bad_result(node, error)
-            except FOREIGN as error:
+            except foreign() as error:
                 self._failed[node.key] = failure_of(node.key, error)
         nothing = Answered((), checked(node, [], {}).columns, {})
         return rows_of(node, nothing, {item.id: (item, self._failed[node.key])})
@@ -103,7 +103,7 @@ class VideoStages:
     def _guarded(self, node: Node, work: Callable[[], object]) -> None:
         try:
             work()
-        except FOREIGN as error:
+        except foreign() as error:
             self._failed.setdefault(node.key, failure_of(node.key, error))
             self._workers.pop(node.key, None)
 

@@ -6,7 +6,7 @@ from typing import cast
 
 import numpy as np
 
-from clipmill.errors import FOREIGN, said_by
+from clipmill.errors import foreign, said_by
 from clipmill.media.frames.render import Renderer
 from clipmill.media.scan.samplers import Shown
 from clipmill.stages.reads import Measure
@@ -50,7 +50,7 @@ class FrameMeasure:
         luma, thumbnail = self._full_size.of(shown)
         try:
             return self._measured(luma, thumbnail)
-        except FOREIGN as error:
+        except foreign() as error:
             self._report(self._read, f"{self._read.function}: {said_by(error)}")
             return np.full(self._read.shape, np.nan, np.float32)
 

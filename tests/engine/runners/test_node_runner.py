@@ -1,8 +1,8 @@
 """A stage's calls: batches over chunks, failures that cost their own item, a stage that is broken."""
 
+import asyncio
 import logging
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -123,15 +123,20 @@ def test_a_success_ends_the_row_of_failures() -> None:
     assert column(chunk, "outcome").count("result") == 1
 
 
-def test_a_stage_that_ends_its_process_fails_and_the_run_goes_on() -> None:
+class PanicException(BaseException):
+    """What libraries in Rust raise."""
+
+
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError, PanicException])
+def test_an_error_that_is_no_exception_costs_one_item(error: type[BaseException]) -> None:
     def leaves(batch: Batch) -> Mapping[str, Sequence[object]]:
         if clip_id(0) in batch.ids:
-            sys.exit("the licence has run out")
+            raise error("the licence has run out")
         return scores(batch)
 
     (chunk,) = run(leaves, chunk_of(2))
     assert column(chunk, "outcome") == ["retryable", "result"]
-    assert column(chunk, "message")[0].startswith("stage scorer: SystemExit: the licence has run out")
+    assert column(chunk, "message")[0].startswith(f"stage scorer: {error.__name__}: the licence has run out")
 
 
 def test_a_stage_reads_files_by_the_paths_of_columns(tmp_path: Path) -> None:

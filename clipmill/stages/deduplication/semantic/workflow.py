@@ -113,7 +113,7 @@ class SemanticDeduplicationWorkflow:
             "fit_data_fraction": fit_data_fraction,
         }  # fmt: skip
         self._parameters = {
-            **self._kmeans, "sim_metric": distance_metric,
+            **self._kmeans, "sim_metric": distance_metric, "group_linkage": "connected",
             "verbose": verbose,
             "pairwise_batch_size": pairwise_batch_size, "mode": "full" if clear_output else "incremental",
             **_ranked_by(which_to_keep, ranking_strategy), **({} if eps is None else {"eps": eps}),

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from clipmill.errors import ClipmillError, CodecChildError
-from clipmill.sandbox import heartbeat, malloc, priority
+from clipmill.sandbox import heartbeat, os_settings
 from clipmill.sandbox.protocol import HEADER, Kind, read_exactly, write_message
 
 GRACE_S = 30.0  # after its parent should have killed it
@@ -55,7 +55,7 @@ def serve() -> None:
     memory_limit_bytes = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (memory_limit_bytes, memory_limit_bytes))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    priority.give_up_real_time()
+    os_settings.give_up_real_time()
     answers = _Answers()
     sys.excepthook = answers.last_words
     heartbeat.listen(answers.beat)
@@ -84,7 +84,7 @@ def _answer(payload: bytes, answers: _Answers) -> None:
         faulthandler.dump_traceback_later(timeout_s + GRACE_S, exit=True, file=sys.__stderr__ or sys.stderr)
         answers.beat(0)
         result = function()
-        malloc.give_back()
+        os_settings.give_back()
     except (ClipmillError, OSError, ValueError) as error:
         answers.error(error)
     else:

@@ -52,8 +52,11 @@ def _bands(rows: np.ndarray) -> np.ndarray:
     power = np.zeros(width // 2 + 1)
     for first in range(0, len(rows), _ROWS_AT_A_TIME):
         some = slice(first, first + _ROWS_AT_A_TIME)
-        spectrum = np.fft.rfft((rows[some] - means[some]) * window)
-        power = np.vstack([power, np.square(spectrum.real) + np.square(spectrum.imag)]).sum(axis=0)
+        windowed = rows[some] - means[some]
+        windowed *= window
+        spectrum = np.fft.rfft(windowed)
+        for row in np.square(spectrum.real) + np.square(spectrum.imag):
+            power += row
     power = power / len(rows) * scale
     bounds = np.searchsorted(np.arange(len(power)), _EDGES)
     sums = np.append(0, np.cumsum(power))

@@ -65,10 +65,11 @@ def _small(luma: np.ndarray) -> np.ndarray:
 def _lines(small: np.ndarray) -> np.ndarray:
     """Bool ``(h, w)``: where strong steps lie close together along a line, at least two rows high."""
     strong = np.zeros(small.shape, bool)
-    strong[:, 1:] = np.abs(small[:, 1:] - small[:, :-1]) > _STEP
+    np.greater(np.abs(small[:, 1:] - small[:, :-1]), _STEP, out=strong[:, 1:])
     reach = max(3, round(len(small) * _ROW_STEP * _REACH / 2))
-    counts = np.pad(strong.cumsum(axis=1, dtype=np.int16), ((0, 0), (reach + 1, reach)), mode="edge")
-    counts[:, : reach + 1] = 0
+    counts = np.zeros((len(small), small.shape[1] + 2 * reach + 1), np.int16)
+    strong.cumsum(axis=1, dtype=np.int16, out=counts[:, reach + 1 : -reach])
+    counts[:, -reach:] = counts[:, -reach - 1 : -reach]
     dense = counts[:, 2 * reach + 1 :] - counts[:, : -2 * reach - 1] > _DENSITY * (2 * reach + 1)
     core = dense[:-1] & dense[1:]
     lines = np.zeros_like(dense)

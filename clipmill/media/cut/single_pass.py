@@ -35,7 +35,7 @@ from clipmill.media.sound.clip_sound import ClipAudio
 from clipmill.media.sound.source import AudioSource
 from clipmill.media.types import ScanFacts, ScanPlan
 from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile, SourceLimits
-from clipmill.sandbox.malloc import keep_large_blocks_apart
+from clipmill.sandbox.os_settings import keep_large_blocks_apart
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState, ClipUpdate
 from clipmill.shots.detector_frames import frames_a_step
 from clipmill.stages.decoder import Deinterlace

@@ -1,4 +1,4 @@
-"""Who decodes a video: NVDEC where that is asked for and can, FFmpeg's decoder otherwise."""
+"""Who decodes a video, and how: NVDEC where that is asked for and can, FFmpeg's decoder otherwise."""
 
 from importlib.util import find_spec
 from typing import Literal
@@ -14,6 +14,9 @@ from clipmill.stages.decoder import Decoder
 
 CPU: Literal["cpu"] = "cpu"
 NVDEC: Literal["nvdec"] = "nvdec"
+_HAVE_LOOP_FILTER = frozenset({"h264", "hevc"})
+"""Codecs whose filter of block edges, a quarter of the work, FFmpeg can leave out; pictures that refer to
+others then drift until the next key picture."""
 
 
 def is_cpu(decoder: Decoder) -> bool:
@@ -43,3 +46,15 @@ def _check(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> No
         raise NvdecFault("NVDEC gives no motion vectors")
     if true_times(container, stream) != "all":
         raise NvdecFault("the container stores no times, and NVDEC gives pictures only those of packets")
+
+
+def has_loop_filter(stream: VideoStream) -> bool:
+    """Returns True for a stream whose loop filter can be left out."""
+    return stream.codec_context.codec.canonical_name in _HAVE_LOOP_FILTER
+
+
+def skip_loop_filter(stream: VideoStream) -> None:
+    """Leave the filter out where that is possible; before the decoder is opened."""
+    if has_loop_filter(stream):
+        codec = stream.codec_context
+        codec.options = {**codec.options, "skip_loop_filter": "all"}

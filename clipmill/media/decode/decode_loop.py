@@ -34,6 +34,8 @@ JUMP_S = 1.0
 """From so much on a step between storage times is a jump of the clock."""
 HELD_PACKETS = 2
 """So many packets of a stream a demuxer holds back."""
+AHEAD_PACKETS, AHEAD_BYTES = 16, 1 << 18
+"""Packets are read so far ahead: what reads them is in the processor's caches once for all, not for each."""
 Decode = Callable[["Packet[VideoStream] | None"], list[VideoFrame]]
 """Gives the frames that a packet, or None for the end, completes."""
 _KNOW_THEIR_LENGTH = ("mov", "matroska", "avi", "flv")  # others take it from their last packets, or guess
@@ -90,7 +92,7 @@ class DecodeLoop:
         self._progress = 0
         self._waits_for_key = False
         self._doubts: deque[tuple[int, float]] = deque()
-        self._num_packets = 0
+        self._num_packets = self._num_losses = 0
         self._last_dts: int | None = None
 
     @property
@@ -109,7 +111,7 @@ class DecodeLoop:
 
         Frames outside the edit list are left out by the demuxer.
         """
-        for packet in itertools.chain(self.packets(), [None]):
+        for packet in itertools.chain(self._ahead(), [None]):
             if packet is not None and packet.stream_index != self._stream.index:
                 yield from map(self._seen, self._decoded(None))
                 self._begin(packet.stream)
@@ -117,6 +119,26 @@ class DecodeLoop:
                 yield from map(self._seen, self._drained())
             yield from map(self._seen, self._decoded(packet))
         self.check_end()
+
+    def _ahead(self) -> Generator[Packet[VideoStream]]:
+        """``packets``, read several at a time once a picture was seen; damage counts where it lies."""
+        taken: list[tuple[Packet[VideoStream] | None, int]] = []
+        num_bytes = num_noted = 0
+        for packet in itertools.chain(self.packets(), [None]):
+            taken.append((packet, self._num_losses))
+            num_bytes += packet.size if packet is not None else 0
+            is_full = packet is None or len(taken) == AHEAD_PACKETS or num_bytes >= AHEAD_BYTES
+            if self._first_s is not None and not is_full:
+                continue
+            for each, num_losses in taken:
+                for _ in range(num_losses - num_noted):
+                    self.damage.lost(max(0, self._num_seen - 1))
+                num_noted = num_losses
+                if each is not None:
+                    self._progress += 1  # of what sees the picture, which may take long
+                    beat(self._progress, self._end_s)
+                    yield each
+            taken, num_bytes = [], 0
 
     def _seen(self, frame: VideoFrame) -> tuple[VideoFrame, bool]:
         at_s = self._seconds(self._stream.index, frame.pts)
@@ -171,7 +193,7 @@ class DecodeLoop:
 
     def _lose_bytes(self, cause: str) -> None:
         self._note(cause, self._end_s)
-        self.damage.lost(max(0, self._num_seen - 1))
+        self._num_losses += 1
 
     def _look(self, packet: Packet[VideoStream]) -> None:
         """Look for what the demuxer does not call damage."""

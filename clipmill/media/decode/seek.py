@@ -18,7 +18,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.random_access import decodable_from
-from clipmill.media.decode.loop_filter import skip_loop_filter
+from clipmill.media.decode.backends import skip_loop_filter
 from clipmill.media.decode.pixel_shape import PixelShape, SizeChanges
 from clipmill.media.decode.programme_parts import in_turn, parts_of
 from clipmill.media.frames.time_grid import MAX_RATE_DENOMINATOR

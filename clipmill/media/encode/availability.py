@@ -20,7 +20,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from clipmill.errors import SpecError
 from clipmill.media.encode.options import ENCODINGS
-from clipmill.sandbox.priority import kept_priority
+from clipmill.sandbox.os_settings import kept_priority
 from clipmill.stages.encode_options import EncodeOptions
 
 ENCODERS = tuple(ENCODINGS)

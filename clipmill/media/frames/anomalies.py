@@ -41,15 +41,15 @@ class Oddities:
 
     def see(self, frame: VideoFrame) -> None:
         """The next frame."""
+        size_px, is_flagged = (frame.width, frame.height), frame.interlaced_frame
         if self._first is None:
-            self._first, self._size_px = frame, (frame.width, frame.height)
-        elif (frame.width, frame.height) != self._size_px and len(self._resized) < 8:
-            self._resized.add((frame.width, frame.height))
-        self._num_interlaced += frame.interlaced_frame
+            self._first, self._size_px = frame, size_px
+        elif size_px != self._size_px and len(self._resized) < 8:
+            self._resized.add(size_px)
+        self._num_interlaced += is_flagged
         if self._num_frames % TAGS_EVERY == 0:
             self._is_high_range |= bool(high_range(frame.color_trc))
             self._is_transparent |= is_transparent(frame)
-        is_flagged = frame.interlaced_frame
         if self._num_frames % (LOOK_EVERY if is_flagged else SELDOM) in LOOKS and not frame.format.is_rgb:
             self._looks[is_flagged, is_combed(frame)] += 1
         self._num_frames += 1

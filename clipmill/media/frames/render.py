@@ -12,6 +12,7 @@ from clipmill.media.frames.orientation import Orientation
 from clipmill.media.frames.tone_mapping import tone_map
 from clipmill.media.types import THUMBNAIL_HW
 
+_AREA = int(Interpolation.AREA)
 _PLAIN_LUMA = {"yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "nv12", "nv16", "nv21"}
 
 
@@ -59,18 +60,15 @@ class Renderer:
     def small_luma(self, frame: VideoFrame, size_px: tuple[int, int]) -> np.ndarray:
         """Uint8 ``(h, w)``, full range (0 is black), as coded; ``size_px`` is (width, height)."""
         width, height = size_px
-        small = self._small_lumas.reformat(
-            frame, width, height, "gray", interpolation=Interpolation.AREA, threads=1
-        )
+        small = self._small_lumas.reformat(frame, width, height, "gray", interpolation=_AREA, threads=1)
         return _rows(small.planes[0], height, width).copy()
 
     def _upright(self, scaler: VideoReformatter, frame: VideoFrame, hw: tuple[int, int]) -> np.ndarray:
         height, width = hw if self._turns % 2 == 0 else hw[::-1]
         tone = tone_map(frame.color_trc, frame.color_primaries)
         pixels = "rgb24" if tone is None else "rgb48le"
-        small = scaler.reformat(
-            frame, width, height, pixels, interpolation=Interpolation.AREA, threads=1
-        )  # one thread: starting more costs more than they save
+        small = scaler.reformat(frame, width, height, pixels, interpolation=_AREA, threads=1)
+        # One thread: starting more costs more than they save.
         if tone is None:
             rgb = _rows(small.planes[0], height, 3 * width).reshape(height, width, 3)
         else:

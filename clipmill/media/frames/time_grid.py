@@ -42,3 +42,8 @@ class Grid:
         num_new = max(0, num_before - self._num_taken)
         self._num_taken += num_new
         return num_new
+
+    @property
+    def due_ticks(self) -> int:
+        """Every later time has an instant before it that was not taken yet."""
+        return (self._num_taken * self._denominator + self._slack) // self._per_tick

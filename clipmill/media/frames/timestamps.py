@@ -55,6 +55,11 @@ class Timeline:
         """The stretches between jumps of the clock so far; sound and pictures have the same clock."""
         return tuple(self._stretches)
 
+    @property
+    def has_jumped(self) -> bool:
+        """Whether the clock jumped so far."""
+        return len(self._stretches) > 1
+
     def begin_part(self) -> None:
         """The next frame is of another stream, in which the video goes on."""
         self._faults["behind which another stream goes on"] += 1

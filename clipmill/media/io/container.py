@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from clipmill.errors import ClipmillError, StoreError, UnreadableVideo
 from clipmill.media.io.joined_files import EBML, WithoutHeaders
+from clipmill.media.io.joined_ogg import PAGE, WithOneChain
 from clipmill.media.io.reused_pids import PACKET_BYTES, SYNC, WithOwnPids
 from clipmill.media.io.source import CountingReader, open_source
 from clipmill.records import SourceFile, VideoReason
@@ -106,6 +107,8 @@ def _as_shown(reader: CountingReader) -> _Readable:
     reader.seek(0)
     if head.startswith(EBML):
         return WithoutHeaders(reader)
+    if head.startswith(PAGE):
+        return WithOneChain(reader)
     return WithOwnPids(reader) if (head[:1], head[PACKET_BYTES:]) == (bytes([SYNC]),) * 2 else reader
 
 

@@ -9,10 +9,12 @@ from av.video.frame import VideoFrame
 from clipmill.media.frames.deinterlace import WholePictures
 from clipmill.media.frames.render import Renderer
 from clipmill.media.frames.time_grid import Grid
+from clipmill.media.frames.timestamps import MAX_TICKS
 from clipmill.media.scan.frame_measures import FrameMeasure, FullSize
 from clipmill.media.scan.motion_vectors import VectorMotion
 from clipmill.media.scan.samplers import BlockMotion, LumaPairs, Pictures, Rows, Sampler, Shown, Taker
-from clipmill.media.scan.spool import Spool, time_s
+from clipmill.media.scan.spool import Spool
+from clipmill.media.scan.tracks import PER_FRAME
 from clipmill.media.types import ScanPlan
 from clipmill.stages.reads import Frames, Measure, Motion, Sample
 
@@ -36,7 +38,7 @@ class Collector:
         self._spool = spool
         self._renderer = renderer
         self._wants_thumbnails = plan.thumbnails
-        self._time_base = time_base
+        self._tick_s = time_base.numerator, time_base.denominator
         self._takers = Takers(spool, renderer, coded_size_px=coded_size_px)
         self._samplers = {
             read: Sampler(
@@ -44,6 +46,8 @@ class Collector:
             )
             for read in dict.fromkeys(plan.samples)
         }
+        self._due_ticks = 0
+        self._columns = {name: spool[name] for name in PER_FRAME}
         self._whole = WholePictures() if plan.deinterlace == "auto" else None
         self._shown: Shown | None = None
         self._first_pts: int | None = None
@@ -54,9 +58,9 @@ class Collector:
         """The next frame; it ends the time on screen of the frame before. ``level`` is of its sound."""
         self._end_shown(pts, after=frame)
         self._shown = self._next(frame, self._thumbnail(frame))
-        self._spool["is_key"].append(is_key)
+        self._columns["is_key"].append(is_key)
         if level is not None:
-            self._spool["levels"].append(level)
+            self._columns["levels"].append(level)
         self.num_frames += 1
         self._spool.next_frame()
 
@@ -67,7 +71,8 @@ class Collector:
 
     def seconds_until(self, pts: int) -> float:
         """Seconds from the first frame to ``pts``; 0 before there is one."""
-        return 0.0 if self._first_pts is None else time_s(pts, self._first_pts, self._time_base)
+        first_pts, (numerator, denominator) = self._first_pts, self._tick_s
+        return 0.0 if first_pts is None else (pts - first_pts) * numerator / denominator
 
     def begin_at(self, pts: int, *, first_pts: int) -> None:
         """What follows begins at ``pts``, in the midst of a video whose first frame is at ``first_pts``."""
@@ -102,20 +107,23 @@ class Collector:
         """The frame on screen goes, for another one or at the end."""
         if self._first_pts is None:
             self._first_pts = pts
-        self._spool["pts"].append(pts)
-        self.time_s = time_s(pts, self._first_pts, self._time_base)
-        self._spool["times_s"].append(self.time_s)
-        if self._shown is not None:
+        self._columns["pts"].append(pts)
+        self.time_s = self.seconds_until(pts)
+        self._columns["times_s"].append(self.time_s)
+        if self._shown is not None and pts - self._first_pts > self._due_ticks:
             shown = replace(self._shown, after=after) if self._shown.frame.interlaced_frame else self._shown
             for sampler in self._samplers.values():
                 sampler.shown_until(shown, pts - self._first_pts)
             self._takers.let_go()
+            self._due_ticks = min(
+                (sampler.due_ticks for sampler in self._samplers.values()), default=MAX_TICKS
+            )
 
     def _thumbnail(self, frame: VideoFrame) -> np.ndarray | None:
         if not self._wants_thumbnails:
             return None
         thumbnail = self._renderer.thumbnail(frame)
-        self._spool["thumbnails"].append(thumbnail)
+        self._columns["thumbnails"].append(thumbnail)
         return thumbnail
 
 

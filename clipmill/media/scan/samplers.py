@@ -66,6 +66,11 @@ class Sampler:
         self._taker = taker
         self._frames = frames
 
+    @property
+    def due_ticks(self) -> int:
+        """What is shown until then, in ticks after the first frame, has no instant that is still to come."""
+        return self._grid.due_ticks
+
     def skip_until(self, ticks: int) -> None:
         """Leaves out what was shown before ``ticks`` after the first frame."""
         self._grid.take_before(ticks)

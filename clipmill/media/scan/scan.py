@@ -17,10 +17,15 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.errors import UnreadableVideo
-from clipmill.media.decode.backends import CPU, decoder_of, in_place_of_nvdec
+from clipmill.media.decode.backends import (
+    CPU,
+    decoder_of,
+    has_loop_filter,
+    in_place_of_nvdec,
+    skip_loop_filter,
+)
 from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
-from clipmill.media.decode.loop_filter import has_loop_filter, skip_loop_filter
 from clipmill.media.decode.nvdec import NvdecFault
 from clipmill.media.frames.anomalies import Oddities
 from clipmill.media.frames.missing_timestamps import stored_pts
@@ -120,7 +125,7 @@ def _scan(
             sound_levels(reader, plan, stream) as levels,
         ):
             collector = _collect(spool, plan, walk, timeline, oddities, bounds, levels, consumer)
-            is_missed = not is_whole(plan) and levels and levels.has_track and len(timeline.stretches) > 1
+            is_missed = not is_whole(plan) and levels and levels.has_track and timeline.has_jumped
         return ScanFacts(
             num_frames=collector.num_frames,
             duration_s=collector.time_s,
@@ -139,7 +144,7 @@ def _scan(
             traits=traits_of(oddities, stream),
             decoder=decoder,
             failed_measures=spool.failed_measures,
-            clock_jumps=len(timeline.stretches) > 1 or walk.stream != stream or walk.num_files > 1,
+            clock_jumps=timeline.has_jumped or walk.stream != stream or walk.num_files > 1,
             damaged=walk.damage.frames,
         )
 
@@ -177,7 +182,7 @@ def _collect(
             collector = collector_of(spool, plan, walk.stream, frame)
         pts = timeline.place(stored_pts(frame, walk.true_times), frame.duration)
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
-        has_jumped = len(timeline.stretches) > 1
+        has_jumped = timeline.has_jumped
         level = levels and (float("nan") if has_jumped else levels.at(pts))
         is_late = has_jumped and levels is not None and is_whole(plan)
         behind_jumps += [pts] if is_late else []

@@ -5,7 +5,6 @@ import mmap
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
@@ -27,6 +26,7 @@ from clipmill.stages.reads import Measure, Sample
 
 _INDEX = "arrays.json"  # written last: a spool without it is not whole
 _BUFFER_BYTES = 1 << 16
+_NUMBER = (int, float)  # made once: int | float would be made for every row
 NUMBERS_AT_A_TIME = 256
 """Rows that are single numbers are written together: an array for each costs as much as its row."""
 
@@ -53,7 +53,7 @@ class Column:
 
     def append(self, row: np.ndarray | int | float) -> None:
         """Add one row; ValueError when its shape is not that of the rows before."""
-        if isinstance(row, int | float) and not self._row_shape:
+        if not self._row_shape and isinstance(row, _NUMBER):
             self._numbers.append(row)
             self.num_rows += 1
             if len(self._numbers) == NUMBERS_AT_A_TIME:
@@ -231,11 +231,6 @@ def _load_folder(directory: Path) -> ScanSegment:
     }
     failed = {tracks[place]: message for place, message in index["failed_measures"]}
     return ScanSegment(with_arrays(tracks, arrays), index["repaired_times"], failed)
-
-
-def time_s(pts: int, first_pts: int, time_base: Fraction) -> float:
-    """Seconds from the first frame shown, from one exact division."""
-    return (pts - first_pts) * time_base.numerator / time_base.denominator
 
 
 def _load(path: Path, dtype: str, shape: tuple[int, ...]) -> np.ndarray:

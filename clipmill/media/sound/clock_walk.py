@@ -161,11 +161,15 @@ class ClockWalk:
         return self._sound_end
 
     def _may_be_in(self, stored: Heard, stretch: int, expected: Fraction) -> bool:
-        """Whether a packet is heard in a stretch, near what is shown beside it in the file."""
-        start = stored.start + self._shift_s(stretch)
+        """Whether a packet may be of a stretch: it goes on behind the last one, or is near what is shown.
+
+        Reordered pictures of a film of one a second lie seconds before their sound in a file.
+        """
+        start, is_same = stored.start + self._shift_s(stretch), stretch == self._sound_stretch
+        if is_same and self._sound_end is not None and abs(start - self._sound_end) < stored.length:
+            return True
         is_begun = stretch <= self._stretch or start >= self._start_s(stretch) - LOOK_AHEAD_S
-        reach_s = 2 * LOOK_AHEAD_S if stretch == self._sound_stretch else LOOK_AHEAD_S
-        return is_begun and abs(start - expected) <= reach_s
+        return is_begun and abs(start - expected) <= (2 * LOOK_AHEAD_S if is_same else LOOK_AHEAD_S)
 
     def _shift_s(self, stretch: int) -> Fraction:
         stretches = self._timeline.stretches

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from clipmill.media.io.joined_files import CLUSTER, EBML, WithoutHeaders
+from clipmill.media.io.joined_ogg import BEGINNING, PAGE, WithOneChain
 from clipmill.media.io.reused_pids import PACKET_BYTES, WithOwnPids
 from clipmill.media.io.source import CountingReader, bytes_source
 from tests.support.films.chirps import X264, Codecs, draw_chirp
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.integration
 
 MPEG2 = Codecs("mpeg2video", "mp2", {"g": "12", "b": "2000000"})
 AAC = Codecs("libx264", "aac", X264)
-Shown = Callable[[CountingReader], WithoutHeaders | WithOwnPids]
+Shown = Callable[[CountingReader], WithoutHeaders | WithOneChain | WithOwnPids]
 
 
 def read_by(shown: Shown, data: bytes, size: int) -> bytes:
@@ -34,6 +35,19 @@ def test_headers_in_mid_file_are_void(tmp_path: Path, size: int) -> None:
     assert shown[: len(film)] == film
     first = film.index(CLUSTER)
     assert shown[len(film) + first :][: len(film) - first] == film[first:]
+
+
+@pytest.mark.parametrize("size", [100, 4099, -1])
+def test_later_ogg_files_are_of_the_streams_of_the_first(tmp_path: Path, size: int) -> None:
+    film, other = (
+        draw_chirp(tmp_path / f"{width}.ogv", 10, size=(width, 72)).read_bytes() for width in (128, 64)
+    )
+    assert read_by(WithOneChain, film, size) == film
+    shown = read_by(WithOneChain, film * 3, size)
+    assert (len(shown), shown[: len(film)]) == (3 * len(film), film)
+    assert shown.count(BEGINNING) == 2  # a video and a sound
+    assert shown.count(PAGE) == 3 * film.count(PAGE) - 2 * 4  # headers: two pages of each
+    assert read_by(WithOneChain, film + other, size) == film + other
 
 
 @pytest.mark.parametrize("size", [100, 4099, -1])

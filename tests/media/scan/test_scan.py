@@ -1,4 +1,5 @@
 import itertools
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from clipmill.errors import StoreError, UnreadableVideo
+from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.frames.orientation import Orientation
 from clipmill.media.frames.render import Renderer, picture_hw
 from clipmill.media.frames.time_grid import Grid
@@ -16,11 +18,13 @@ from clipmill.media.scan.motion_vectors import block_lengths
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.records import VideoReason
+from clipmill.sandbox import heartbeat
 from clipmill.sandbox.process import CodecChild
 from clipmill.scores.flow import BlockFlow, block_flow
 from clipmill.scores.quality import FRAME_MEASURES
 from clipmill.specs import LimitsSpec
 from clipmill.stages.reads import Frames, Measure, Motion
+from tests.support.films.chirps import draw_chirp
 from tests.support.films.scan_films import paint, read_codes, write_film
 from tests.support.scan_plans import pictures, plan_of, taken
 
@@ -442,3 +446,18 @@ def test_block_lengths_weigh_vectors_by_their_area() -> None:
     vectors = np.array(rows, [(name, "<i4") for name in fields])
     lengths = block_lengths(vectors, size_px=(32, 16), grid_xy=(2, 1))
     np.testing.assert_allclose(lengths, [[5 / 48, 10 / 2 / 48]], rtol=1e-6)
+
+
+def test_a_long_look_at_each_picture_is_progress(tmp_path: Path) -> None:
+    film, seen = draw_chirp(tmp_path / "film.mp4", 20), list[int]()
+    heartbeat.listen(lambda progress, _: seen.append(progress))
+    try:
+        with container.opened(str(film), max_bytes=1 << 20) as (reader, opened):
+            walk = DecodeLoop(opened, opened.streams.video[0], reader=reader)
+            for number, _ in enumerate(walk.frames()):
+                if 6 <= number < 9:  # their packets were read ahead
+                    time.sleep(1.1 * heartbeat.INTERVAL_S)
+    finally:
+        heartbeat.listen(None)
+    assert len(seen) >= 4
+    assert seen == sorted(set(seen))

@@ -88,7 +88,7 @@ def test_an_encoded_clip_says_why(film: Film, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("suffix", JOINABLE)
+@pytest.mark.parametrize("suffix", [*JOINABLE, ".ogv"])
 def test_sound_of_joined_files_follows_the_pictures(
     film: Film, tmp_path: Path, suffix: str, mode: str
 ) -> None:
@@ -105,6 +105,21 @@ def test_sound_follows_a_clock_that_jumps_ahead(film: Film, tmp_path: Path) -> N
     ahead = draw_chirp(tmp_path / "ahead.ts", 125, first=125, container_options={"output_ts_offset": "4000"})
     found = curated(join(tmp_path / "film.ts", film(".ts"), ahead), tmp_path / "out")
     assert "timestamps jump ahead" in found.facts.repaired_times
+    assert all(map(is_whole, found.read))
+    assert worst_lag_s(found.read) < AUDIO_FRAME_S
+
+
+def test_sound_of_joined_films_of_a_picture_a_second_is_whole(tmp_path: Path) -> None:
+    def slow(packet: Packet) -> Packet | None:
+        if packet.stream.type == "video":
+            packet.dts = (packet.dts or 0) - int(3 / packet.time_base)
+            packet.duration = int(1 / packet.time_base)
+        return packet if packet.is_keyframe else None
+
+    codecs = Codecs("libx264", "mp2", {**X264, "g": "25", "bf": "0"})
+    films = [draw_chirp(tmp_path / f"{at}.ts", 125, first=at, codecs=codecs, edit=slow) for at in (0, 125)]
+    found = curated(join(tmp_path / "film.ts", *films), tmp_path / "out")
+    assert "timestamps jump back" in found.facts.repaired_times
     assert all(map(is_whole, found.read))
     assert worst_lag_s(found.read) < AUDIO_FRAME_S
 

@@ -51,6 +51,7 @@ X264 = {
     "crf": "12",
     "x264-params": "b-adapt=0",
 }
+_WEB = Codecs("libvpx", "libopus", {"g": "12", "cpu-used": "8", "deadline": "realtime", "b": "1500000"})
 CODECS = {
     ".mp4": Codecs("libx264", "aac", X264),
     ".mov": Codecs("libx264", "pcm_s16le", X264),
@@ -58,9 +59,8 @@ CODECS = {
     ".ts": Codecs("libx264", "mp2", X264),
     ".mpg": Codecs("mpeg2video", "ac3", {"g": "12", "bf": "2", "b": "2000000"}),
     ".avi": Codecs("mpeg4", "libmp3lame", {"g": "12", "b": "2000000"}),
-    ".webm": Codecs(
-        "libvpx", "libopus", {"g": "12", "cpu-used": "8", "deadline": "realtime", "b": "1500000"}
-    ),
+    ".webm": _WEB,
+    ".ogv": _WEB,
     ".flv": Codecs("libx264", "aac", X264),
     ".wmv": Codecs("libx264", "aac", X264),
     ".mxf": Codecs("libx264", "pcm_s16le", X264),

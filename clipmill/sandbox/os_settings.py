@@ -1,6 +1,7 @@
-"""Real-time priority, which libsvtav1 gives to every process in which it encodes as root (SCHED_FIFO, 99).
+"""What a codec process asks of the operating system: memory given back, no real-time priority.
 
-Two such processes on two cores leave nothing for the processes that feed them. A child inherits it.
+libsvtav1 gives that priority (SCHED_FIFO, 99) to every process in which it encodes as root. Two such
+processes on two cores leave nothing for the processes that feed them. A child inherits it.
 """
 
 import ctypes
@@ -10,8 +11,26 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 _C_LIBRARY = ctypes.CDLL(None)
+_MMAP_THRESHOLD = -3  # glibc's number for it; only its allocator can be set
+LARGE_BYTES = 1 << 19
 _VERSION_3 = 0x20080522  # of capget and capset, linux/capability.h
 _CAP_SYS_NICE = 1 << 23
+
+
+def keep_large_blocks_apart() -> None:
+    """From now on give large blocks back when they are let go of.
+
+    Left alone, glibc soon keeps blocks of up to 32 MiB for later, and what encoders leave between frames that
+    wait adds up: 30 MB in two minutes of 720p. Each block costs page faults, a scan alone 3 % of its time.
+    """
+    if set_option := getattr(_C_LIBRARY, "mallopt", None):
+        set_option(_MMAP_THRESHOLD, LARGE_BYTES)
+
+
+def give_back() -> None:
+    """Give free memory back to the system, that another process may have it while this one waits."""
+    if trim := getattr(_C_LIBRARY, "malloc_trim", None):
+        trim(0)
 
 
 def give_up_real_time() -> None:

@@ -1,20 +1,20 @@
 """How many copies of held-out films a whole run finds, file by file, and which copy it keeps.
 
 ``python -m bench.copied_files --videos DIR --seed N`` cuts shots out of your videos, at places drawn by the
-seed, and draws ``--films`` shots of its own. Each is written as a file, and in twenty-one changes as further
-files. A run curates all of them with its defaults; a file is one clip. Nothing here was used to choose a
-threshold, and another seed draws other shots.
+seed, and draws ``--films`` shots of its own. Each is written as a file, and that file, decoded, in each of
+``CHANGES`` as a further one. A run curates all of them with its defaults; a file is one clip. Nothing here
+was used to choose a threshold, and another seed draws other shots.
 
 - found: copies that are in one group with their original;
 - false joins: clips that are in one group with a clip of another shot;
-- kept: groups of which the original stays, and what stays instead of it.
+- stays: originals that stay beside this copy alone, and the reason that is given the most often.
 """
 
 import argparse
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,10 +28,15 @@ from bench.copy_changes import cropped, grey, resized, scaled, with_bars, with_l
 from bench.process_meter import timed
 from bench.tables import table
 from clipmill.curation.run import RunOptions, run_curation
+from clipmill.dedup.best_copy import advantage, best_copy
+from clipmill.dedup.clip_copy import ClipCopy
+from clipmill.dedup.copies.fingerprints import decode
+from clipmill.dedup_job.keepers import marked
+from clipmill.dedup_job.tables.rank_columns import read_facts
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.specs import CurateSpec
 from clipmill.storage.video_kinds import VIDEO_SUFFIXES
-from footage.encode import H264, HEVC, Encoding, write_film
+from footage.encode import AV1, H264, HEVC, VP9, Encoding, write_film
 from footage.film import frames
 from footage.shot_plan import plan_film
 
@@ -54,6 +59,7 @@ def _encoding(base: Encoding, crf: int) -> Encoding:
 
 
 FINE = _encoding(H264, 18)
+MPEG2 = Encoding("mpeg2video", "mpeg2video", {"b": "4M"})
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,10 @@ def _tinted(pictures: np.ndarray) -> np.ndarray:
     return (pictures * np.array([1.1, 1.0, 0.8], np.float32)).clip(0, 255).astype(np.uint8)
 
 
+def _curved(pictures: np.ndarray) -> np.ndarray:
+    return (255 * (np.arange(256) / 255) ** 0.8).astype(np.uint8)[pictures]
+
+
 SHARPER = ImageFilter.UnsharpMask(radius=2, percent=80, threshold=0)
 CHANGES = {
     "re-encoded, H.264 crf 34": Change(encoding=_encoding(H264, 34)),
@@ -111,9 +121,19 @@ CHANGES = {
     "enlarged by 1.5": Change(_all(resized(1.5))),
     "letterboxed by 12 %": Change(_all(with_bars(0.12, 0))),
     "cropped by 5 % on each side": Change(_all(cropped(0.05, 0.05, 0.05, 0.05))),
+    "cropped by 10 % on each side": Change(_all(cropped(0.1, 0.1, 0.1, 0.1))),
+    "cropped above": Change(_all(cropped(0.07, 0, 0, 0))),
+    "pillarboxed by 12 %": Change(_all(with_bars(0, 0.12))),
+    "squeezed to three quarters of the lines": Change(_all(resized(0.75, squeeze=4 / 3))),
+    "re-encoded, H.264 crf 14": Change(encoding=_encoding(H264, 14)),
+    "re-encoded, AV1": Change(encoding=AV1),
+    "re-encoded, VP9": Change(encoding=VP9),
+    "re-encoded, MPEG-2": Change(encoding=MPEG2),
     "first 15 % trimmed": Change(start=0.15),
     "half the frame rate": Change(keeps=Fraction(1, 2)),
+    "twice the frame rate": Change(keeps=Fraction(2)),
     "5 % faster": Change(speed=1.05),
+    "4 % slower": Change(speed=0.96),
     "grey, contrast 0.8": Change(_all(grey, scaled(0.8, 20))),
     "logo": Change(_all(with_logo)),
     "text band": Change(_all(with_text)),
@@ -122,6 +142,8 @@ CHANGES = {
     "half transparent logo": Change(_all(_half(with_logo))),
     "text band above": Change(_all(_upside_down(with_text))),
     "contrast 1.25": Change(_all(scaled(1.25, -25))),
+    "brighter": Change(_all(scaled(1, 20))),
+    "gamma 0.8": Change(_curved),
     "colours shifted": Change(_tinted),
     "sharpened, H.264 crf 30": Change(_filtered(SHARPER), encoding=_encoding(H264, 30)),
     "sharpened a little": Change(_filtered(ImageFilter.UnsharpMask(radius=1, percent=60, threshold=0))),
@@ -177,10 +199,13 @@ def originals(folder: Path | None, *, seed: int, num_films: int, most: int) -> I
 
 @dataclass(frozen=True)
 class Found:
-    """The group of each file ``(original, change)``; the change of the original itself is empty."""
+    """The group of each file ``(original, change)``; the change of the original itself is empty.
+
+    ``stays`` says why the original stays beside this copy alone, nothing where the copy does.
+    """
 
     group: dict[tuple[str, str], str]
-    kept: set[tuple[str, str]]
+    stays: dict[tuple[str, str], str]
     cpu_s: float
 
     def is_found(self, original: str, change: str) -> bool:
@@ -196,6 +221,11 @@ class Found:
         return sum(len(names) - 1 for names in members.values())
 
 
+def _decoded(path: Path) -> np.ndarray:
+    with av.open(path) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
 def curated(films: Iterator[Original], changes: Mapping[str, Change]) -> Found:
     """Writes the files, curates them, and returns which are copies of which."""
     with TemporaryDirectory() as folder:
@@ -206,6 +236,7 @@ def curated(films: Iterator[Original], changes: Mapping[str, Change]) -> Found:
                 path = source / f"{number:03d}" / f"{place:02d}.mp4"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 how.write(path, film.pictures, film.fps)
+                film = film if change else replace(film, pictures=_decoded(path))
                 named[f"{path.parent.name}/{path.stem}"] = (film.name, change)
         if not named:
             raise ValueError("there is no video of 6 s, and no drawn film was asked for")
@@ -214,44 +245,50 @@ def curated(films: Iterator[Original], changes: Mapping[str, Change]) -> Found:
             plan = plan_of_spec(spec, source=str(source), output=str(output))
             run_curation(plan, RunOptions(dedup=spec.dedup, writes_json=False))
         clips = pq.read_table(output / "tables" / "clips.parquet").to_pylist()
-    found: dict[tuple[str, str], str] = {}
-    kept: set[tuple[str, str]] = set()
-    for row in clips:
-        path = Path(row["source_uri"])
-        name = named[f"{path.parent.name}/{path.stem}"]
-        found[name] = row["duplicate_of"] or row["clip_id"]
-        if row["status"] == "kept":
-            kept.add(name)
-    return Found(found, kept, taken[0])
+        paths = {row["clip_id"]: Path(row["source_uri"]) for row in clips}
+        names = {clip_id: named[f"{path.parent.name}/{path.stem}"] for clip_id, path in paths.items()}
+        stays = _stays(output, names)
+    group = {names[row["clip_id"]]: row["duplicate_of"] or row["clip_id"] for row in clips}
+    return Found(group, stays, taken[0])
+
+
+def _stays(output: Path, names: Mapping[str, tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Why each original stays beside each of its copies alone, from what the run wrote."""
+    facts = read_facts(str(output / "work" / "clips"), names)
+    embedded = pq.read_table(output / "perceptual_embd_parquet", columns=["id", "sketch"]).to_pylist()
+    copies = {
+        names[row["id"]]: ClipCopy(row["id"], decode(row["sketch"]), facts[row["id"]]) for row in embedded
+    }
+    stays = dict[tuple[str, str], str]()
+    for (name, change), copy in copies.items():
+        pair = marked([copies[name, ""], copy])
+        is_original = best_copy(pair) is pair[0]
+        stays[name, change] = str(advantage(*pair)) if is_original else ""
+    return stays
 
 
 def print_tables(found: Found) -> None:
-    """Recall by change, then what was joined falsely and what was kept."""
+    """Recall by change and what stays, then what was joined falsely."""
     names = sorted({original for original, _ in found.group})
     changes = [change for change in CHANGES if (names[0], change) in found.group]
-    instead = Counter(change for name, change in found.kept if change and found.is_found(name, change))
-    rows = [
-        [
-            change,
-            str(sum(found.is_found(name, change) for name in names)),
-            str(len(names)),
-            str(instead[change]),
-        ]
-        for change in changes
-    ]
-    print(table(("change", "found", "of", "kept instead"), rows), end="\n\n")
+    rows: list[list[str]] = []
+    for change in changes:
+        why = Counter(reason for name in names if (reason := found.stays[name, change]))
+        num_found = sum(found.is_found(name, change) for name in names)
+        mostly = why.most_common(1)[0][0] if why else ""
+        rows.append([change, str(num_found), str(len(names)), str(why.total()), mostly])
+    print(table(("change", "found", "of", "original stays", "mostly for"), rows), end="\n\n")
     num_copies = len(names) * len(changes)
-    num_found = sum(int(row[1]) for row in rows)
+    num_found, num_stay = (sum(int(row[column]) for row in rows) for column in (1, 3))
     print(f"found: {num_found} of {num_copies} copies of {len(names)} shots ({num_found / num_copies:.3f})")
     print(f"false joins: {found.false_joins}")
-    originals_kept = sum((name, "") in found.kept for name in names)
-    print(f"kept: {originals_kept} originals")
+    print(f"originals that stay: {num_stay} of {num_copies}")
     for name, change in sorted(found.group):
         if change and not found.is_found(name, change):
             print(f"missed: {name}, {change}")
-    for name, change in sorted(found.kept):
-        if change and found.is_found(name, change):
-            print(f"kept instead of {name}: {change}")
+    for (name, change), why in sorted(found.stays.items()):
+        if change and not why:
+            print(f"stays instead of {name}: {change}")
     print(f"cost: {found.cpu_s:.0f} CPU-s for {len(found.group)} files of {LENGTH_S:g} s")
 
 

@@ -32,7 +32,7 @@ from bench.process_meter import timed
 from bench.tables import table
 from clipmill.dedup.candidates import MIN_BESIDE_PICTURES, Candidates, are_far
 from clipmill.dedup.copies.fingerprints import encode
-from clipmill.dedup.copies.thresholds import eps_for
+from clipmill.dedup.groups import eps_for
 from clipmill.dedup_job.tables.fingerprint_column import verified, verified_by_pictures
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanPlan

@@ -111,7 +111,7 @@ class DedupSpec(StageSpec):
     """Semantic deduplication: k-means, then cosine similarity of all pairs within a cluster.
 
     A clip is a duplicate when its similarity to an earlier-ranked clip is at least ``1 - eps``; ``eps`` None
-    takes the embedding's own value (``clipmill.dedup.copies.thresholds``). ``which_to_keep`` ``best`` keeps
+    takes the embedding's own value (``clipmill.dedup.groups``). ``which_to_keep`` ``best`` keeps
     the sharpest, largest, longest copy of a group (``clipmill.dedup.best_copy``). The others rank within a
     cluster: ``hard`` keeps outliers (far from the centroid), ``easy`` the typical, ``random`` by
     ``random_state``, ``columns`` by ``rank_columns`` of the clips table, each ascending when ``ascending``

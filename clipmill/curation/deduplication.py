@@ -21,7 +21,7 @@ from clipmill.dataset.exports.embeddings import (
     published_embedders,
 )
 from clipmill.dataset.snapshots.record import read_manifest
-from clipmill.dedup.copies.thresholds import eps_for
+from clipmill.dedup.groups import eps_for
 from clipmill.dedup_job import steps as dedup
 from clipmill.dedup_job.pairs.of_streamed_clips import KnownCopies
 from clipmill.dedup_job.previous.run import forget_if_clips_are_gone

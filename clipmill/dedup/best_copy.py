@@ -4,28 +4,32 @@ The choice takes all copies of a group at once, so that it depends neither on th
 disagree: first those that are only a part of another one go, then those that were edited; then
 pictures of one size, then each size's best from the smallest picture to the largest.
 
-- Of one size: the clearly sharper ones, of these the ones with the smallest bars, then the longest, then of
-  each codec the one with the highest bit rate, and last the smallest id.
+- Of one size: the clearly sharper ones, of these the ones with the smallest bars, then the longest, then the
+  ones that lost less in coding, that have sound, that have more levels, then of each codec the ones with
+  the highest bit rate and the largest file, which has more sound, and last the smallest id.
 - Of two sizes: the larger picture if it is sharper when both are shown at the smaller size. A larger one that
-  is not sharper there was enlarged.
+  is not sharper there was enlarged; one that is higher only is larger.
 
 Without sketches the sharpness of the whole picture says whether a larger one was enlarged. What is not known
 decides nothing: of two sizes of unknown sharpness the larger one is better.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
-from math import log
+from math import inf, log
 
+from clipmill.dedup.clip_copy import NOTHING_KNOWN, ClipCopy, Facts
 from clipmill.dedup.copies.edits import Edit
 from clipmill.dedup.copies.fingerprints import Sketch
-from clipmill.dedup.copies.sharpness import sharper_by
+from clipmill.dedup.copies.sharpness import finer_by, sharper_by
 
 SAME_SIZE = 1.05
 """Pictures are of one size up to this ratio of their pixels: bars are found to a line or two."""
 CLEARLY_SHARPER = 0.1
 """Logarithm of the energy of detail; clips sampled at other instants differ by 0.08 at most (docs)."""
+FINER = 0.006
+"""As ``CLEARLY_SHARPER``, of the same frames: a copy at a higher bit rate still lost 0.014 (docs)."""
+FEW_BITS = 0.5
 LARGER_IS_SHARPER = 0.05
 """Copies shrunk by half or a quarter lose 0.14 and more; enlarged ones gain 0.01 at most."""
 ENLARGED = 2.4
@@ -36,70 +40,27 @@ SAME_LENGTH, SAME_LENGTH_S = 0.01, 0.1
 PART = 0.45
 """A clip shorter than this share of another one is a part of it: it never stays in place of the whole."""
 
+Levels = list[float | None]
+
 
 class Advantage(StrEnum):
     """Why one of two copies is kept."""
 
     NO_OVERLAY = "no text or logo over it"
+    WHOLE_PICTURE = "not cropped"
     NOT_SHARPENED = "not sharpened"
     SHARPER = "sharper"
     LARGER = "larger picture"
     NOT_ENLARGED = "as sharp without being enlarged"
     SMALLER_BARS = "smaller bars"
     LONGER = "longer"
+    FINER = "less lost in coding"
+    SOUND = "has sound"
+    DEPTH = "more levels or colours"
     BIT_RATE = "higher bit rate"
+    BYTES = "larger file"
     ID = "smaller id"
     GROUP = "best of its group"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a table of clips says of one; None where it does not.
-
-    ``num_pixels`` is of the clip's file, ``bars`` the share of its pictures that is black, 0..1.
-    ``sharpness`` is the log-variance of the Laplacian, which compares only clips of one length.
-    """
-
-    num_pixels: float | None = None
-    bars: float | None = None
-    sharpness: float | None = None
-    length_s: float | None = None
-    bit_rate: float | None = None
-    codec: str | None = None
-
-
-NOTHING_KNOWN = Facts()
-
-
-@dataclass(frozen=True, eq=False)
-class ClipCopy:
-    """One clip of a group of copies; ``edit`` is what was done to it alone."""
-
-    id: str
-    sketch: Sketch | None = field(default=None, repr=False)
-    facts: Facts = NOTHING_KNOWN
-    edit: Edit | None = None
-
-    @property
-    def num_frames(self) -> int:
-        """Sampled frames that its sketch stands for; 0 without one."""
-        return 0 if self.sketch is None else self.sketch.step * self.sketch.views.shape[1]
-
-    @property
-    def picture_pixels(self) -> float:
-        """Pixels between the bars; 0 where they are not known."""
-        if self.sketch is not None and self.sketch.detail is not None:
-            width, height = self.sketch.detail.picture_px
-            return float(width * height)
-        return (self.facts.num_pixels or 0.0) * (1 - (self.facts.bars or 0.0))
-
-    @property
-    def bars(self) -> float | None:
-        """Share of the picture that is bars, 0..1."""
-        if self.sketch is not None and self.sketch.detail is not None:
-            width, height = self.sketch.detail.frame_px
-            return 1 - self.picture_pixels / max(width * height, 1)
-        return self.facts.bars
 
 
 def best_copy(copies: Sequence[ClipCopy]) -> ClipCopy:
@@ -131,8 +92,8 @@ def _first_difference(one: ClipCopy, other: ClipCopy) -> tuple[Advantage, bool]:
         return Advantage.LONGER, whole[0] is one
     if len(left := _unedited([one, other])) == 1:
         return _WITHOUT[one.edit or other.edit], left[0] is one
-    if not _is_of_size(max(one.picture_pixels, other.picture_pixels), of=_smaller(one, other)):
-        larger, smaller = (other, one) if one is _smaller_of(one, other) else (one, other)
+    smaller, larger = sorted((one, other), key=lambda copy: copy.picture_pixels)
+    if not _is_of_size(larger.picture_pixels, of=smaller.picture_pixels):
         sharper = _gain(larger, smaller)
         if sharper is None or sharper >= LARGER_IS_SHARPER:
             return Advantage.LARGER, larger is one
@@ -158,14 +119,6 @@ def _unedited(copies: Sequence[ClipCopy]) -> Sequence[ClipCopy]:
     return [copy for copy in copies if copy.edit is None] or copies
 
 
-def _smaller_of(one: ClipCopy, other: ClipCopy) -> ClipCopy:
-    return one if one.picture_pixels <= other.picture_pixels else other
-
-
-def _smaller(one: ClipCopy, other: ClipCopy) -> float:
-    return _smaller_of(one, other).picture_pixels
-
-
 def _by_size(copies: Sequence[ClipCopy]) -> Iterator[list[ClipCopy]]:
     """Yields the copies of each size, the smallest pictures first."""
     same = list[ClipCopy]()
@@ -189,11 +142,20 @@ def _is_worth_its_size(larger: ClipCopy, smaller: ClipCopy) -> bool:
 def _gain(larger: ClipCopy, smaller: ClipCopy) -> float | None:
     """What the larger picture shows more, as ``sharper_by``; without sketches by the sharpness of both."""
     by_sketch = sharper_by(larger.sketch, smaller.sketch)
+    if by_sketch is not None and abs(by_sketch) < CLEARLY_SHARPER and _are_as_wide(larger, smaller):
+        return None
     ours, theirs = larger.facts.sharpness, smaller.facts.sharpness
     if by_sketch is not None or ours is None or theirs is None or len(_longest([larger, smaller])) == 1:
         return by_sketch
     enlarged_by = log(larger.picture_pixels / max(smaller.picture_pixels, 1.0)) / 2
     return LARGER_IS_SHARPER if ours - theirs >= -ENLARGED * enlarged_by else 0.0
+
+
+def _are_as_wide(one: ClipCopy, other: ClipCopy) -> bool:
+    """True where the one is higher only: detail is measured along rows."""
+    details = [copy.detail for copy in (one, other)]
+    widths = sorted(detail.picture_px[0] for detail in details if detail)
+    return len(widths) == 2 and widths[1] <= SAME_SIZE * widths[0]
 
 
 def _best_of_one_size(copies: list[ClipCopy]) -> ClipCopy:
@@ -203,22 +165,39 @@ def _best_of_one_size(copies: list[ClipCopy]) -> ClipCopy:
 
 
 def _sharpest(copies: list[ClipCopy]) -> list[ClipCopy]:
-    """Those that are not clearly less sharp than another one."""
-    if len(copies) == 1:
-        return copies
-    levels = _levels(copies)
-    least = max((level for level in levels if level is not None), default=0.0) - CLEARLY_SHARPER
+    """Those that are not clearly less sharp than another one; without sketches by columns."""
+    if any(copy.detail for copy in copies):
+        levels = _levels(copies, sharper_by)
+    else:
+        are_as_long = len(_longest(copies)) == len(copies)
+        levels = [copy.facts.sharpness if are_as_long else None for copy in copies]
+    return _near(copies, levels, to=levels, margin=CLEARLY_SHARPER)
+
+
+def _finest(copies: list[ClipCopy]) -> list[ClipCopy]:
+    """Those that lost no more in coding than another one, as far as the same frames show it.
+
+    What a copy of few bits shows beyond another one of its codec is noise, and takes nothing from that one.
+    """
+    levels, most = _levels(copies, finer_by), _most(copies, _num_bits)
+    of_many_bits = [
+        level if (copy.facts.num_bits or inf) >= FEW_BITS * most[copy.facts.codec] else None
+        for copy, level in zip(copies, levels, strict=True)
+    ]
+    return _near(copies, levels, to=of_many_bits, margin=FINER)
+
+
+def _levels(copies: list[ClipCopy], by: Callable[[Sketch | None, Sketch | None], float | None]) -> Levels:
+    """How much copies show, beside the longest one with a detailed sketch."""
+    measured = [copy for copy in copies if copy.detail]
+    longest = min(measured, key=lambda copy: (-copy.num_frames, copy.id), default=None)
+    return [0.0 if copy is longest else by(copy.sketch, longest and longest.sketch) for copy in copies]
+
+
+def _near(copies: list[ClipCopy], levels: Levels, *, to: Levels, margin: float) -> list[ClipCopy]:
+    """Those within the margin of the highest level ``to`` which all are held; unknown levels are, too."""
+    least = max((level for level in to if level is not None), default=-inf) - margin
     return [copy for copy, level in zip(copies, levels, strict=True) if level is None or level > least]
-
-
-def _levels(copies: list[ClipCopy]) -> list[float | None]:
-    """How sharp copies are, beside the longest one with a detailed sketch; where none has one, by columns."""
-    measured = [copy for copy in copies if copy.sketch is not None and copy.sketch.detail is not None]
-    if measured:
-        longest = min(measured, key=lambda copy: (-copy.num_frames, copy.id))
-        return [0.0 if copy is longest else sharper_by(copy.sketch, longest.sketch) for copy in copies]
-    are_as_long = len(_longest(copies)) == len(copies)
-    return [copy.facts.sharpness if are_as_long else None for copy in copies]
 
 
 def _least_barred(copies: list[ClipCopy]) -> list[ClipCopy]:
@@ -228,28 +207,69 @@ def _least_barred(copies: list[ClipCopy]) -> list[ClipCopy]:
 
 
 def _longest(copies: list[ClipCopy]) -> list[ClipCopy]:
-    known = [copy.facts.length_s for copy in copies if copy.facts.length_s is not None]
-    longest_s = max(known, default=0.0)
-    least_s = longest_s - max(SAME_LENGTH_S, SAME_LENGTH * longest_s)
-    return [copy for copy in copies if copy.facts.length_s is None or copy.facts.length_s >= least_s]
+    known = [copy.facts for copy in copies if copy.facts.length_s is not None]
+    longest = max(known, key=lambda facts: facts.length_s or 0.0, default=NOTHING_KNOWN)
+    return [copy for copy in copies if _is_as_long(copy.facts, longest)]
 
 
-def _highest_rates(copies: list[ClipCopy]) -> list[ClipCopy]:
-    """Of each codec the highest bit rate: rates of two codecs say nothing of each other."""
-    highest = dict[str | None, float]()
+def _is_as_long(one: Facts, longest: Facts) -> bool:
+    """To a frame at least; the same frames shown faster are as long, too."""
+    if one.length_s is None or longest.length_s is None:
+        return True
+    frame_s = max((facts.length_s or 0.0) / (facts.num_frames or inf) for facts in (one, longest))
+    if one.length_s >= longest.length_s - max(SAME_LENGTH_S, SAME_LENGTH * longest.length_s, frame_s):
+        return True
+    apart = abs((one.num_frames or 0.0) - (longest.num_frames or inf))
+    return apart <= SAME_LENGTH * (one.num_frames or 0.0)
+
+
+def _with_sound(copies: list[ClipCopy]) -> list[ClipCopy]:
+    return [copy for copy in copies if copy.facts.has_sound] or copies
+
+
+def _deepest(copies: list[ClipCopy]) -> list[ClipCopy]:
+    deepest = max(copy.facts.depth or 0.0 for copy in copies)
+    return [copy for copy in copies if copy.facts.depth in (None, deepest)]
+
+
+def _of_most_bits(copies: list[ClipCopy]) -> list[ClipCopy]:
+    return _of_most(copies, _num_bits)
+
+
+def _of_largest_files(copies: list[ClipCopy]) -> list[ClipCopy]:
+    return _of_most(copies, lambda copy: copy.facts.num_bytes or 0.0)
+
+
+def _of_most(copies: list[ClipCopy], amount: Callable[[ClipCopy], float]) -> list[ClipCopy]:
+    """Of each codec those of most: bits of two codecs say nothing of each other."""
+    most = _most(copies, amount)
+    return [copy for copy in copies if amount(copy) >= most[copy.facts.codec]]
+
+
+def _most(copies: list[ClipCopy], amount: Callable[[ClipCopy], float]) -> Mapping[str | None, float]:
+    """The most of each codec; copies are as long as each other, or show the same frames."""
+    most = dict[str | None, float]()
     for copy in copies:
-        codec, rate = copy.facts.codec, copy.facts.bit_rate or 0.0
-        highest[codec] = max(highest.get(codec, 0.0), rate)
-    return [copy for copy in copies if (copy.facts.bit_rate or 0.0) >= highest[copy.facts.codec]]
+        most[copy.facts.codec] = max(most.get(copy.facts.codec, 0.0), amount(copy))
+    return most
+
+
+def _num_bits(copy: ClipCopy) -> float:
+    return copy.facts.num_bits or 0.0
 
 
 _WITHOUT: Mapping[Edit | None, Advantage] = {
     Edit.OVERLAY: Advantage.NO_OVERLAY,
+    Edit.CROPPED: Advantage.WHOLE_PICTURE,
     Edit.SHARPENED: Advantage.NOT_SHARPENED,
 }
 _CRITERIA: tuple[tuple[Advantage, Callable[[list[ClipCopy]], list[ClipCopy]]], ...] = (
     (Advantage.SHARPER, _sharpest),
     (Advantage.SMALLER_BARS, _least_barred),
     (Advantage.LONGER, _longest),
-    (Advantage.BIT_RATE, _highest_rates),
+    (Advantage.FINER, _finest),
+    (Advantage.SOUND, _with_sound),
+    (Advantage.DEPTH, _deepest),
+    (Advantage.BIT_RATE, _of_most_bits),
+    (Advantage.BYTES, _of_largest_files),
 )

@@ -9,7 +9,8 @@ from math import inf
 import numpy as np
 import pyarrow as pa
 
-from clipmill.dedup.best_copy import NOTHING_KNOWN, ClipCopy, advantage, best_copy, in_order
+from clipmill.dedup.best_copy import advantage, best_copy, in_order
+from clipmill.dedup.clip_copy import NOTHING_KNOWN, ClipCopy
 from clipmill.dedup.copies.edits import Edit, find_edit
 from clipmill.dedup.copies.fingerprints import decode
 from clipmill.dedup.groups import Compare, members_of, roots, staying_first

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from clipmill import layout
 from clipmill.dedup.backends.select import resolve
-from clipmill.dedup.copies.thresholds import eps_for
+from clipmill.dedup.groups import eps_for
 from clipmill.dedup.nearest import Search
 from clipmill.dedup_job import assign, fit, result, selection, step_io
 from clipmill.dedup_job.find_group import search

@@ -12,7 +12,7 @@ import pyarrow as pa
 from clipmill.dataset.snapshots.embeddings import embeddings_of
 from clipmill.dataset.snapshots.record import Snapshot
 from clipmill.dedup.candidates import candidates_among
-from clipmill.dedup.copies.thresholds import eps_for
+from clipmill.dedup.groups import eps_for
 from clipmill.dedup.vectors import unit_rows
 from clipmill.dedup_job.tables.embedding_files import read_batches
 from clipmill.dedup_job.tables.fingerprint_column import Sketches, pair_similarity

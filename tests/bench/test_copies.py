@@ -89,7 +89,7 @@ def test_nothing_to_measure_is_one_line(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_files_are_found_by_their_group_and_joined_falsely_across_shots() -> None:
     group = {("one", ""): "a", ("one", "logo"): "a", ("two", ""): "b", ("two", "logo"): "c"}
-    found = Found(group, kept={("one", "")}, cpu_s=1.0)
+    found = Found(group, stays={}, cpu_s=1.0)
     assert [found.is_found(name, "logo") for name in ("one", "two")] == [True, False]
     assert found.false_joins == 0
     assert replace(found, group={**group, ("two", "logo"): "a"}).false_joins == 1

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from clipmill.dedup.best_copy import Advantage, ClipCopy, Facts, advantage, best_copy, in_order
+from clipmill.dedup.best_copy import Advantage, advantage, best_copy, in_order
+from clipmill.dedup.clip_copy import ClipCopy, Facts
 from clipmill.dedup.copies.fingerprints import decode, encode, with_detail
 from clipmill.dedup.copies.sharpness import sharper_by
 from clipmill.scores.detail import NUM_BANDS, NUM_MEASURES, NUM_ZONES, frame_detail
@@ -38,6 +39,19 @@ def rated(bit_rate: float, codec: str = "h264", length_s: float = 6.0) -> Facts:
     return Facts(length_s=length_s, bit_rate=bit_rate, codec=codec)
 
 
+def fact(**fields: float) -> Facts:
+    return replace(rated(1e6), **fields)  # pyright: ignore[reportArgumentType] numbers and flags only
+
+
+def squeezed(copy: ClipCopy) -> ClipCopy:
+    """As wide, with three quarters of the lines."""
+    assert copy.sketch is not None
+    assert copy.sketch.detail is not None
+    width, height = copy.sketch.detail.picture_px
+    detail = replace(copy.sketch.detail, picture_px=(width, height * 3 // 4))
+    return replace(copy, sketch=replace(copy.sketch, detail=detail))
+
+
 def without_sketch(name: str, **facts: float) -> ClipCopy:
     return ClipCopy(name, None, Facts(**facts))  # pyright: ignore[reportArgumentType] numbers only
 
@@ -53,6 +67,19 @@ def without_sketch(name: str, **facts: float) -> ClipCopy:
         (copy("z"), copy("a", bars=0.2), Advantage.SMALLER_BARS),
         (copy("z"), copy("a", frames=slice(2, 11)), Advantage.LONGER),
         (copy("z", facts=rated(2e6)), copy("a", facts=rated(1e6)), Advantage.BIT_RATE),
+        (copy("z"), copy("a", lost=0.06, facts=rated(1.8e6)), Advantage.FINER),
+        (copy("z", lost=0.06), copy("a", facts=rated(0.2e6)), Advantage.BIT_RATE),
+        (copy("z", facts=fact(has_sound=True)), copy("a", facts=fact(has_sound=False, bit_rate=2e6)),
+         Advantage.SOUND),
+        (copy("z", facts=fact(depth=15)), copy("a", facts=fact(depth=12, bit_rate=2e6)), Advantage.DEPTH),
+        (copy("z", facts=fact(num_bytes=9e5)), copy("a", facts=fact(num_bytes=8e5)), Advantage.BYTES),
+        (copy("z", facts=fact(num_frames=150)),
+         copy("a", facts=fact(num_frames=150, length_s=6.2, bit_rate=9e5)),
+         Advantage.BIT_RATE),
+        (copy("z", facts=fact(num_frames=150)),
+         copy("a", facts=fact(num_frames=144, length_s=5.76, bit_rate=2e6)),
+         Advantage.LONGER),
+        (copy("z"), squeezed(copy("a", facts=rated(2e6))), Advantage.LARGER),
         (copy("a", facts=rated(1e6)), copy("z", facts=rated(2e6, "hevc")), Advantage.ID),
         (copy("a", facts=Facts()), copy("z", facts=rated(2e6)), Advantage.ID),
         (without_sketch("z", num_pixels=9e5), without_sketch("a", num_pixels=8e5), Advantage.LARGER),
@@ -79,9 +106,11 @@ def test_the_first_criterion_that_tells_two_apart_decides(
     assert advantage(other, kept) == Advantage.GROUP
 
 
-def test_a_small_difference_decides_nothing() -> None:
+def test_a_small_difference_between_other_frames_decides_nothing() -> None:
     worn = copy("a", lost=0.06, facts=rated(0.99e6))
-    assert advantage(copy("z"), worn) == Advantage.BIT_RATE
+    assert advantage(copy("z"), worn) == Advantage.FINER
+    moved = sketched(pictures(0, from_step=0.5, num_steps=NUM_FRAMES))
+    assert advantage(copy("z"), replace(worn, sketch=detailed(moved, lost=0.06))) == Advantage.BIT_RATE
 
 
 def test_an_enlarged_copy_does_not_beat_the_original_through_a_small_one() -> None:

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from clipmill.dedup.copies.copy_similarity import likeness
 from clipmill.dedup.copies.fingerprints import Sketch
-from clipmill.dedup.copies.thresholds import eps_for
+from clipmill.dedup.groups import eps_for
 from tests.support.films.sketches import FINE_PX, pictures, sketched
 
 CLIP = pictures(0)

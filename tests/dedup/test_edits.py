@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from clipmill.dedup.best_copy import Advantage, ClipCopy, Facts, advantage, best_copy
+from clipmill.dedup.best_copy import Advantage, advantage, best_copy
+from clipmill.dedup.clip_copy import ClipCopy, Facts
 from clipmill.dedup.copies.edits import Edit, find_edit
 from clipmill.dedup.copies.fingerprints import Sketch, decode, encode, with_detail
 from clipmill.dedup_job.keepers import marked
@@ -83,6 +84,9 @@ def coarsely_coded(frames: np.ndarray) -> np.ndarray:
 
 
 EDITED: dict[str, tuple[Paint, Edit]] = {
+    "cropped": (lambda frames: frames[:, 13:-13, 24:-24], Edit.CROPPED),
+    "cropped below": (lambda frames: frames[:, :-20], Edit.CROPPED),
+    "cropped, enlarged": (lambda frames: resized(1)(frames[:, 27:-27, 48:-48]), Edit.CROPPED),
     "text": (band, Edit.OVERLAY),
     "logo": (logo(1), Edit.OVERLAY),
     "faint logo": (logo(0.4), Edit.OVERLAY),
@@ -94,6 +98,11 @@ EDITED: dict[str, tuple[Paint, Edit]] = {
         Edit.SHARPENED,
     ),
 }
+WHY = {
+    Edit.OVERLAY: Advantage.NO_OVERLAY,
+    Edit.CROPPED: Advantage.WHOLE_PICTURE,
+    Edit.SHARPENED: Advantage.NOT_SHARPENED,
+}
 LOST: dict[str, Paint] = {
     "same": lambda frames: frames,
     "blurred": filtered(ImageFilter.GaussianBlur(0.8)),
@@ -103,7 +112,7 @@ LOST: dict[str, Paint] = {
     "small": resized(0.5),
     "enlarged": resized(1.5),
     "brighter": lambda frames: (frames * 1.1 + 5).clip(0, 255).astype(np.uint8),
-    "cropped": lambda frames: frames[:, 13:-13, 24:-24],
+    "framed": lambda frames: np.pad(frames, ((0, 0), (30, 30), (0, 0), (0, 0))),
     "mirrored": lambda frames: frames[:, :, ::-1],
 }
 
@@ -120,8 +129,7 @@ def test_the_edited_copy_is_told_and_loses(name: str) -> None:
     left, edited = marked([original, copy])
     assert (left.edit, edited.edit) == (None, edit)
     assert best_copy([edited, left]) is best_copy([left, edited]) is left
-    why = {Edit.OVERLAY: Advantage.NO_OVERLAY, Edit.SHARPENED: Advantage.NOT_SHARPENED}
-    assert advantage(left, edited) == why[edit]
+    assert advantage(left, edited) == WHY[edit]
 
 
 @pytest.mark.parametrize("name", LOST)

@@ -96,7 +96,15 @@ COPIES: dict[str, tuple[Change, set[str]]] = {
     ),
     "small": (lambda source, target: coded(source, target, size_px=(160, 90)), {"larger picture"}),
     "boxed": (lambda source, target: coded(source, target, bar_px=30), {"sharper", "smaller bars"}),
-    "hevc": (lambda source, target: coded(source, target, by=LOW_HEVC), {"sharper", "higher bit rate"}),
+    "hevc": (
+        lambda source, target: coded(source, target, by=LOW_HEVC),
+        {"sharper", "less lost in coding", "has sound"},
+    ),
+    "more bits": (
+        lambda source, target: coded(source, target, by=FINE),
+        {"less lost in coding", "has sound"},
+    ),
+    "cropped": (painted(lambda picture: picture[10:-10, 16:-16]), {"not cropped"}),
     "trimmed": (trimmed, {"longer"}),
     "late": (late, {"sharper", "longer"}),
     "text": (painted(with_band), {"no text or logo over it"}),

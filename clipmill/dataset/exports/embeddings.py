@@ -26,6 +26,8 @@ VECTOR, FINGERPRINT = "embedding", "fingerprint"
 
 _RANKED = "clips-"
 _SOURCE = pa.binary(SOURCE_BYTES)
+OF_SOURCES = ("video_codec", "pixel_format", "audio_codec", "bit_rate_k")
+"""Columns of the videos table that the clips before deduplication have, named ``source_...``."""
 
 
 def embedders(plan: Plan) -> list[Node]:
@@ -126,6 +128,14 @@ def column_of(node: Node, role: str) -> str:
     return next((column.name for column in node.stage.writes if column.role == role), "")
 
 
+def _with_sources(clips: pa.Table, videos: pa.Table) -> pa.Table:
+    """Returns clips with what their files say: how the pictures are coded, and whether there is sound."""
+    rows = pa.array(arrow.index_in(clips["source_uri"].combine_chunks(), videos["uri"].combine_chunks()))
+    for name in OF_SOURCES:
+        clips = clips.append_column(f"source_{name}", videos[name].take(rows))
+    return clips
+
+
 def export_clips(
     output: str, plan: Plan, sources: Iterable[SourceFile], *, known: Collected | None = None
 ) -> ClipsBeforeDedup:
@@ -146,7 +156,7 @@ def export_clips(
             places = arrow.index_in(kept[-1], collection.clips.ids)
             for key, found in effects.items():
                 found.append(collection.clips.rows[key]["effects"].combine_chunks().take(places))
-            yield f"part-{index:05d}.parquet", parquet.encode(tables.clips)
+            yield f"part-{index:05d}.parquet", parquet.encode(_with_sources(tables.clips, tables.videos))
 
     folder = layout.join(layout.work_dir(output), "clips")
     with collected(output, plan=plan, sources=sources, known=known) as found_here:

@@ -1,7 +1,9 @@
-"""What was done to one of two copies and not to the other: a text or logo laid over it, or sharpening.
+"""What was done to one of two copies and not to the other: a text or logo laid over it, sharpening, a crop.
 
-Both look like detail, so that the edited copy would pass for the better one. Thresholds were chosen on twelve
-shots of four real films and three drawn ones, each in 38 changes (docs/deduplication.md).
+The first two look like detail, so that the edited copy would pass for the better one. Thresholds were chosen
+on twelve shots of four real films and three drawn ones, each in 38 changes (docs/deduplication.md).
+
+- Crop: laid over each other, the whole of one picture lies in the other one, which shows more around it.
 
 - Overlay: where the pictures differ, one of them has edges that stand still and the other one has not. A
   faint one counts only if what is under it also moves less, which tells it from a blur over still ground.
@@ -20,11 +22,14 @@ import numpy.typing as npt
 from clipmill.dedup.copies.alignment import evened_coarse, levels_between
 from clipmill.dedup.copies.fingerprints import SIDE_PX, Detail, Pictures, Sketch
 from clipmill.dedup.copies.sharpness import band_gains, zone_gains
-from clipmill.dedup.copies.spatial_alignment import smoothed
+from clipmill.dedup.copies.spatial_alignment import Place, find_place, smoothed, warped
 from clipmill.dedup.copies.time_alignment import Timing, find_timing, half_steps
 
 _MOST_APART = 1.0  # as ``alignment``: what is farther is laid otherwise, a mirror image for one
 _STEPS = 6  # in which cells that differ come to count less for the levels
+_LEAST_APART = 0.003  # squared deviations: nearer copies show the same part
+_LEAST_CROPPED, _MOST_BESIDE = 0.03, 0.01  # shares of a side that one lacks; that the other one may lack
+_EXPLAINED = 0.55  # deviation that is left of a cropped copy once it is laid in its place
 _SAME_SHAPE = 1.05
 _DIFFERS = 4.0  # levels by which a cell of the picture differs all the time
 _MOST_COVERED = 0.3  # share of the picture; another crop differs in more
@@ -47,6 +52,7 @@ class Edit(StrEnum):
     """What was done to a copy."""
 
     OVERLAY = "overlay"
+    CROPPED = "cropped"
     SHARPENED = "sharpened"
 
 
@@ -76,10 +82,27 @@ def _num_edges(sketch: Sketch) -> tuple[int, bytes]:
 
 
 def _find_edit(one: Sketch, other: Sketch) -> tuple[Edit, bool] | None:
+    step = max(one.step, other.step)
+    ours, theirs = (each.thinned(step).astype(np.float32) for each in (one, other))
+    timing = _timing(ours[-1], theirs[-1])
+    if timing is None:
+        return None
+    cropped = _part_of(ours[-1], theirs[-1], timing)
+    if cropped is not None and _is_so_without_bars(cropped, ours, theirs):
+        return Edit.CROPPED, cropped
     if not _are_framed_alike(one.detail, other.detail):
         return None
-    laid = _lay(one, other)
-    if laid is None or _grown(laid.differs).mean() > _MOST_COVERED:
+    return _find_unlike_detail(one, other, _lay(ours[-1], theirs[-1], timing))
+
+
+def _timing(one: Pictures, other: Pictures) -> Timing | None:
+    timing = find_timing(evened_coarse(one), evened_coarse(other))
+    return None if timing is None or timing.distance > _MOST_APART else timing
+
+
+def _find_unlike_detail(one: Sketch, other: Sketch, laid: _Laid) -> tuple[Edit, bool] | None:
+    """What lies over one of two copies, or a filter that it went through, as ``find_edit``."""
+    if _grown(laid.differs).mean() > _MOST_COVERED:
         return None
     shared = band_gains(one, other, laid.timing)
     if shared is not None and len(shared) < _FEWEST_BANDS:
@@ -101,6 +124,36 @@ def _find_edit(one: Sketch, other: Sketch) -> tuple[Edit, bool] | None:
     return (Edit.SHARPENED, is_first) if _is_filtered(sign * low, sign * middle, by_zone) else None
 
 
+def _is_so_without_bars(cropped: bool, ours: Pictures, theirs: Pictures) -> bool:
+    """Neither bars nor dark edges that pass for bars make a crop: views ``(V, T, 24, 24)`` agree on it."""
+    if len(ours) + len(theirs) == 2:
+        return True
+    timing = _timing(ours[0], theirs[0])
+    return timing is not None and _part_of(ours[0], theirs[0], timing) is cropped
+
+
+def _part_of(one: Pictures, other: Pictures, timing: Timing) -> bool | None:
+    """True where the first copy shows a part of the other's picture, False the other way round."""
+    if timing.distance < _LEAST_APART:
+        return None
+    one, other = smoothed(half_steps(one)[timing.half_steps]), smoothed(other[timing.frames])
+    place, _ = find_place(one, other)
+    margins = place.margins()
+    is_first = bool(margins.sum() < 0)
+    margins = -margins if is_first else margins
+    is_part = margins.min() >= -_MOST_BESIDE and margins.sum(axis=1).max() >= _LEAST_CROPPED
+    if not is_part or _deviation(one, other, place) > _EXPLAINED * _deviation(one, other, Place()):
+        return None
+    return is_first
+
+
+def _deviation(one: Pictures, other: Pictures, place: Place) -> float:
+    """How far one copy at a ``place`` is from the other one, in levels."""
+    seen, inside = warped(one, place)
+    counts = inside.astype(np.float32)
+    return float((np.abs(_levelled(seen, other, counts) - other) * counts).sum() / counts.sum())
+
+
 def _are_framed_alike(one: Detail | None, other: Detail | None) -> bool:
     """Returns False for frames of two shapes, one of which has other bars."""
     if one is None or other is None:
@@ -115,12 +168,7 @@ def _is_smaller(one: Sketch, other: Sketch) -> bool:
     return _SMALLER * math.prod(one.detail.picture_px) <= math.prod(other.detail.picture_px)
 
 
-def _lay(one: Sketch, other: Sketch) -> _Laid | None:
-    step = max(one.step, other.step)
-    ours, theirs = (each.thinned(step)[-1].astype(np.float32) for each in (one, other))
-    timing = find_timing(evened_coarse(ours), evened_coarse(theirs))
-    if timing is None or timing.distance > _MOST_APART:
-        return None
+def _lay(ours: Pictures, theirs: Pictures, timing: Timing) -> _Laid:
     ours, theirs = smoothed(half_steps(ours)[timing.half_steps]), smoothed(theirs[timing.frames])
     levelled = _levelled(ours, theirs, np.ones((SIDE_PX, SIDE_PX), np.float32))
     for _ in range(_STEPS - 1):

@@ -32,6 +32,11 @@ class Place:
     scale_y: float = 0.0
     shift_y: float = 0.0
 
+    def margins(self) -> npt.NDArray[np.float64]:
+        """What the other picture has more, as shares ``(2, 2)``: left and right, above and below."""
+        scales, shifts = np.array([self.scale_x, self.scale_y]), np.array([self.shift_x, self.shift_y])
+        return np.stack([shifts - scales, -shifts - scales], axis=1) / 2
+
     def moved(self, step: npt.NDArray[np.float64]) -> "Place":
         """By ``step`` ``(4,)``, within what a copy may be cropped."""
         limits = (_MAX_SCALE, _MAX_SHIFT, _MAX_SCALE, _MAX_SHIFT)

@@ -1,5 +1,6 @@
 """Columns of a table of clips, by which duplicates are ranked."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -8,12 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clipmill.dedup.best_copy import Facts
+from clipmill.dedup.clip_copy import Facts
 from clipmill.errors import SpecError
 from clipmill.storage import parquet, store
 
 _KEYS = ("clip_id", "id")
-_FACTS = ("start_s", "end_s", "width", "height", "num_bytes", "video_codec", "letterbox_ratio", "sharpness")
+_FACTS = (
+    "start_s", "end_s", "width", "height", "num_bytes", "video_codec", "letterbox_ratio", "sharpness",
+    "start_frame", "end_frame", "has_audio", "clip_mode",
+    "source_video_codec", "source_pixel_format", "source_bit_rate_k",
+)  # fmt: skip
+_PLANES = {"420": 1.5, "422": 2.0, "440": 2.0, "444": 3.0}  # samples of a pixel
 _BATCH_ROWS = 1 << 16
 
 
@@ -73,15 +79,33 @@ def read_facts(uri: str, ids: Iterable[str]) -> Mapping[str, Facts]:
 
 
 def _facts(row: Mapping[str, object]) -> Facts:
+    """What a row says; of a clip that was coded anew, codec and bit rate are those of its source."""
     numbers = {name: float(value) for name, value in row.items() if isinstance(value, int | float)}
-    length_s = numbers["end_s"] - numbers["start_s"] if {"start_s", "end_s"} <= numbers.keys() else None
+    length_s, size_bytes = _between(numbers, "start_s", "end_s"), numbers.get("num_bytes")
+    bit_rate, codec = size_bytes * 8 / length_s if size_bytes and length_s else None, row.get("video_codec")
+    if row.get("clip_mode") == "encode" and numbers.get("source_bit_rate_k"):
+        bit_rate, codec = 1024 * numbers["source_bit_rate_k"], row.get("source_video_codec")
     pixels = numbers["width"] * numbers["height"] if {"width", "height"} <= numbers.keys() else None
-    size_bytes, codec = numbers.get("num_bytes"), row.get("video_codec")
+    has_sound = row.get("has_audio")
     return Facts(
         num_pixels=pixels,
         bars=numbers.get("letterbox_ratio"),
         sharpness=numbers.get("sharpness"),
         length_s=length_s,
-        bit_rate=size_bytes * 8 / length_s if size_bytes and length_s else None,
+        num_frames=_between(numbers, "start_frame", "end_frame"),
+        bit_rate=bit_rate,
+        num_bytes=size_bytes,
         codec=None if codec is None else str(codec),
+        depth=_depth(row.get("source_pixel_format")),
+        has_sound=None if has_sound is None else bool(has_sound),
     )
+
+
+def _between(numbers: Mapping[str, float], start: str, end: str) -> float | None:
+    return numbers[end] - numbers[start] if {start, end} <= numbers.keys() else None
+
+
+def _depth(pixel_format: object) -> float | None:
+    """Bits of a pixel by FFmpeg's name of its format; None where the name tells no planes of colour."""
+    found = re.search(r"(4[0-4]{2})p(\d*)", str(pixel_format))
+    return float(found[2] or 8) * _PLANES.get(found[1], 1.5) if found else None

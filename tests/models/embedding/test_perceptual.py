@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from clipmill.dedup.copies.fingerprints import decode
-from clipmill.dedup.copies.thresholds import EPS, LEARNED_EPS, eps_for
+from clipmill.dedup.groups import EPS, LEARNED_EPS, eps_for
 from clipmill.models.embedding.base import Embedder
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from tests.support.films.score_frames import panned, recoded, textured

@@ -26,7 +26,7 @@ from clipmill.engine.ray_engine import dataset_of
 from clipmill.engine.work import Work
 from clipmill.limits import LimitsSpec
 from clipmill.media.scan.clip_samples import ClipSamples
-from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import Caption
 from clipmill.planning.plan import Plan, plan_of
 from clipmill.records import ClipSpan, FrameSpan, SourceFile, VideoFacts
 from clipmill.stages.base import Item, StageContext

@@ -16,8 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 
 from bench import machine
-from clipmill.models.captioning.base import CaptionRequest
-from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.chat import ChatModel, ChatRequest, answered
 from clipmill.models.captioning.frames import BUDGETS, fitted_size, resized
 from clipmill.models.captioning.open_chat import open_model
 from clipmill.models.preprocessing.patches import video_patches
@@ -53,9 +52,9 @@ def _frames(seed: int = 0) -> np.ndarray:
     return (wave + noise).clip(0, 255).astype(np.uint8)
 
 
-def _requests(num: int) -> list[CaptionRequest]:
+def _requests(num: int) -> list[ChatRequest]:
     frames = _frames()
-    return [CaptionRequest(f"w{index}", frames, 2.0, "Describe.") for index in range(num)]
+    return [ChatRequest(f"w{index}", "Describe.", frames=frames, fps=2.0) for index in range(num)]
 
 
 def _measure_own_work() -> None:
@@ -74,11 +73,11 @@ def _measure_endpoint() -> None:
             served = {"endpoint_url": url, "endpoint_model": "m", "endpoint_concurrency": concurrency}
             captioner = _captioner(served)
             requests = _requests(24)
-            asked = list(captioner.caption(requests[:2]))  # threads and imports are there
+            asked = list(answered(captioner, requests[:2]))  # threads and imports are there
             _row(
                 f"request with 20 JPEGs, {concurrency} at once, server included",
                 1,
-                lambda ask=captioner.caption, sent=requests: list(ask(sent)),
+                lambda asked=captioner, sent=requests: list(answered(asked, sent)),
                 num_windows=len(requests),
             )
             captioner.close()
@@ -93,15 +92,13 @@ def _measure_model(folder: str) -> None:
         _row(
             f"32 tokens in batches of {batch_size}",
             1,
-            lambda ask=captioner.caption, sent=requests: list(ask(sent)),
+            lambda asked=captioner, sent=requests: list(answered(asked, sent)),
             num_windows=len(requests),
         )
 
 
-def _captioner(options: Mapping[str, object]) -> ChatCaptioner:
-    serving = CaptionGenerationStage.model_validate(options).serving()
-    opened = open_model(serving, num_threads=1)
-    return ChatCaptioner(opened.chat, model=opened.model, revision=opened.revision)
+def _captioner(options: Mapping[str, object]) -> ChatModel:
+    return open_model(CaptionGenerationStage.model_validate(options).serving(), num_threads=1)
 
 
 def _row(name: str, times: int, work: Callable[[], object], *, num_windows: int = 1) -> None:

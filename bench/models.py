@@ -19,13 +19,13 @@ import torch
 import transformers
 
 from bench import machine
+from clipmill.models.embedding.base import Tower
 from clipmill.models.embedding.clip_siglip import ImageTextTower
-from clipmill.models.embedding.similarity import spread
-from clipmill.models.embedding.towers import Tower
+from clipmill.models.embedding.tower_embedder import spread
 from clipmill.models.embedding.videoprism import VideoPrismTower
 from clipmill.models.preprocessing.pixels import pixel_values
 from clipmill.models.registry import model_named
-from clipmill.models.runtime.batches import Batches
+from clipmill.models.runtime import Batches
 
 CLIP_FRAMES, HEIGHT_PX, WIDTH_PX = 20, 240, 426
 SMALL_TEXT = {

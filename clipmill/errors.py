@@ -33,6 +33,8 @@
 
 import errno
 from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Self
 
 MESSAGE_CHARACTERS = 1000
 _CONTROL = {code: " " for code in (*range(9), *range(11, 32), 127)}
@@ -63,8 +65,25 @@ def plain_text(text: str, most: int = MESSAGE_CHARACTERS) -> str:
     return plain if len(plain) <= most else f"{plain[: most - 4]} ..."
 
 
+def one_line(said: object, most: int = 300) -> str:
+    """Returns a text, or the message of an error, without line breaks; the class of an error without one."""
+    return " ".join(str(said).split())[:most] or type(said).__name__
+
+
 class ClipmillError(Exception):
-    """Root of the tree."""
+    """Root of the tree. An error that is pickled is made again by the arguments that it was made by."""
+
+    if not TYPE_CHECKING:  # for a type checker each __init__ alone says how its error is made
+
+        def __new__(cls, *args: object, **named: object) -> Self:
+            """Keeps the arguments."""
+            made = super().__new__(cls, *args)
+            made._made_by = partial(cls, *args, **named)
+            return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        own = {name: value for name, value in vars(self).items() if name != "_made_by"}
+        return vars(self)["_made_by"], (), own
 
 
 class SpecError(ClipmillError):
@@ -89,9 +108,6 @@ class OutputBusy(ClipmillError):
         )
         self.output, self.run_id, self.host, self.started = output, run_id, host, started
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
-        return type(self), (self.output, self.run_id, self.host, self.started)
-
 
 class Fenced(ClipmillError):
     """A run no longer holds its output: it stood still past its lease, or ``clipmill unlock`` ended it."""
@@ -101,9 +117,6 @@ class Fenced(ClipmillError):
             f"run {run_id} no longer holds {output} and publishes nothing: {cause}; run it again"
         )
         self.output, self.run_id, self.cause = output, run_id, cause
-
-    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
-        return type(self), (self.output, self.run_id, self.cause)
 
 
 class StaleDuplicates(ClipmillError):
@@ -120,9 +133,6 @@ class ModelUnavailable(ClipmillError):
         self.cause = cause
         self.remedy = remedy
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
-        return type(self), (self.model, self.place, self.cause, self.remedy)
-
 
 class StageBroken(ClipmillError):
     """A stage fails on everything it is given: the run stops early and keeps what is done."""
@@ -130,9 +140,6 @@ class StageBroken(ClipmillError):
     def __init__(self, key: str, cause: str) -> None:
         super().__init__(f"stage {key} is broken: {cause}")
         self.key, self.cause = key, cause
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.key, self.cause)
 
 
 class StoreOutage(ClipmillError):
@@ -154,9 +161,6 @@ class WorkerDied(ClipmillError):
         super().__init__(f"a worker of {', '.join(stages)} died again and again{at}: {cause}")
         self.stages, self.cause, self.videos = tuple(stages), cause, tuple(videos)
 
-    def __reduce__(self) -> tuple[type, tuple[tuple[str, ...], str, tuple[str, ...]]]:
-        return type(self), (self.stages, self.cause, self.videos)
-
 
 class EngineDied(ClipmillError):
     """A model that was running is gone; the caller may open another one and ask again.
@@ -170,9 +174,6 @@ class EngineDied(ClipmillError):
         self.cause = cause
         self.is_remote = is_remote
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, bool]]:
-        return type(self), (self.model, self.cause, self.is_remote)
-
 
 class FileFault(ClipmillError):
     """Something about one file; ``cause`` says what."""
@@ -181,9 +182,6 @@ class FileFault(ClipmillError):
         super().__init__(f"{uri}: {cause}")
         self.uri = uri
         self.cause = cause
-
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return type(self), (self.uri, self.cause)
 
 
 class StoreError(FileFault):
@@ -199,9 +197,6 @@ class TransientStoreError(StoreError):
     def __init__(self, uri: str, cause: str, tried_s: float = 0.0) -> None:
         super().__init__(uri, cause)
         self.tried_s = tried_s
-
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return type(self), (self.uri, self.cause, self.tried_s)
 
 
 class SourceChanged(StoreError):
@@ -244,9 +239,6 @@ class UnreadableVideo(ClipmillError):
         self.reason = reason
         self.cause = cause
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
-        return type(self), (self.video_uri, self.reason, self.cause)
-
 
 class CodecChildDied(ClipmillError):
     """The child process that runs codecs died before it answered."""
@@ -259,9 +251,6 @@ class CodecChildDied(ClipmillError):
         self.is_memory = is_memory
         """True where the process ran into its memory limit."""
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.exit_code, self.cause), {"is_memory": self.is_memory}
-
 
 class CodecChildTimeout(ClipmillError):
     """The child process that runs codecs did not answer in time and was killed."""
@@ -272,9 +261,6 @@ class CodecChildTimeout(ClipmillError):
         self.is_stall = is_stall
         """True where it was the time without progress."""
 
-    def __reduce__(self) -> tuple[type, tuple[float, bool]]:
-        return type(self), (self.limit_s, self.is_stall)
-
 
 class CodecChildError(ClipmillError):
     """Code in the codec process raised an error that cannot be carried out of it."""
@@ -283,9 +269,6 @@ class CodecChildError(ClipmillError):
         super().__init__(f"{kind} in the codec process: {message}")
         self.kind = kind
         self.message = message
-
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.kind, self.message)
 
 
 class EncodeFailed(ClipmillError):

@@ -8,6 +8,12 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Literal
 
+TIME_TOLERANCE_S = 1e-6
+"""Sums of float seconds are off by less than this over a day, and frames are much further apart."""
+
+CLOCK_ROUNDING_S = 0.0015
+"""What a clock of milliseconds takes off a video: 2 s of 24 frames a second last 1.999 s in Matroska."""
+
 
 class VideoReason(StrEnum):
     """Why a video was rejected."""

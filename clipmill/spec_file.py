@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 
-from pydantic import ValidationError
-
 from clipmill.errors import SpecError
 from clipmill.specs import CurateSpec
 from clipmill.stages.base import Spec
-from clipmill.stages.fault_words import faults_in_words, free_fields
+from clipmill.stages.fault_words import checked, free_fields
 from clipmill.yaml_file import parse_groups, read_groups
 
 
@@ -28,10 +26,7 @@ def fields_of(text: str) -> dict[str, object]:
 
 def spec_of_fields(fields: dict[str, object], name: str) -> CurateSpec:
     """The spec of its groups; ``name`` is what errors call it."""
-    try:
-        spec = CurateSpec.model_validate(fields)
-    except ValidationError as error:
-        raise SpecError(f"{name}: {faults_in_words(error, CurateSpec)}") from error
+    spec = checked(CurateSpec, fields, name)
     if bound := next(_bound_fields(spec, ""), ""):
         raise SpecError(f"{name}: {bound} follows from other stages and cannot be set")
     return spec

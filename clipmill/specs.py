@@ -292,36 +292,20 @@ class CurateSpec(StageSpec):
         return [(f"{stage.name}_{number}", stage) for number, stage in enumerate(self.questions, 1)]
 
     def _reader(self, source: str) -> VideoReader:
-        return VideoReader(
-            input_video_path=source,
-            input_list_json_path=self.input_list_json_path,
-            metadata=self.metadata,
-            video_limit=self.video_limit,
-            decoder=self.decoder,
-            deinterlace=self.deinterlace,
-            decoder_quality=self.decoder_quality,
-            verbose=self.verbose,
-        )
+        own = VideoReader.model_fields.keys() & CurateSpec.model_fields.keys()
+        return VideoReader(input_video_path=source, **{name: getattr(self, name) for name in own})
 
     def _writer(self, source: str, output: str) -> ClipWriterStage:
+        own = WriteSpec.model_fields.keys() & ClipWriterStage.model_fields.keys()
         return ClipWriterStage(
             output_path=output,
             input_path=source,
-            upload_clips=self.write.upload_clips,
-            dry_run=self.write.dry_run,
             # A stage in the list is wanted, whatever it makes.
             generate_embeddings=self.embedding is not None or bool(self.stages),
             generate_previews=self.preview is not None or bool(self.stages),
             generate_captions=self.captions is not None or bool(self.stages),
-            write_filtered_clips=self.write.write_filtered_clips,
-            caption_models=_names(self.write.caption_models),
-            enhanced_caption_models=_names(self.write.enhanced_caption_models),
-            verbose=self.write.verbose,
+            **{name: getattr(self.write, name) for name in own},
         )
-
-
-def _names(given: list[str] | None) -> tuple[str, ...] | None:
-    return None if given is None else tuple(given)
 
 
 def _on(stages: Iterable[Stage | None]) -> Group:

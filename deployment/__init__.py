@@ -8,10 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
-from pydantic import ValidationError
-
 from clipmill.errors import SpecError
-from clipmill.stages.fault_words import faults_in_words
+from clipmill.stages.fault_words import checked
 from clipmill.yaml_file import read_groups
 from deployment.schema import Deployment, Profile
 
@@ -36,19 +34,15 @@ def load(path: Path, profile: str = "") -> Deployment:
     chosen = str(fields.pop("profile", ""))
     name = profile or chosen
     found = {one: _profile(path, profiles, one) for one in (name, *profiles)}
-    try:
-        return Deployment.model_validate({**fields, "name": name, "profile": found[name]})
-    except ValidationError as error:
-        raise SpecError(f"{path}: {faults_in_words(error, Deployment)}") from error
+    return checked(Deployment, {**fields, "name": name, "profile": found[name]}, str(path))
 
 
 def _profile(path: Path, profiles: Mapping[str, object], name: str) -> Profile:
     try:
-        return Profile.model_validate(_extended(profiles, name, ()))
-    except ValidationError as error:
-        raise SpecError(f"{path}: profile {name}: {faults_in_words(error, Profile)}") from error
+        fields = _extended(profiles, name, ())
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from error
+    return checked(Profile, fields, f"{path}: profile {name}")
 
 
 def _extended(profiles: Mapping[str, object], name: str, below: tuple[str, ...]) -> Fields:

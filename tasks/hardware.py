@@ -74,22 +74,18 @@ def of_ray(row: TaskRow) -> RayArguments:
 
 def of_pod(row: TaskRow) -> PlainArguments:
     """Returns what a task in a plain pod takes."""
-    base, gpu = of_ray(row), PROFILE.gpu if row.gpu else GpuPods()
+    gpu = PROFILE.gpu if row.gpu else GpuPods()
     amounts = Resources(
         cpu=row.cpu, mem=row.mem, gpu=str(row.gpu) if row.gpu else None, ephemeral_storage=row.disk
     )
-    return PlainArguments(
-        requests=amounts,
-        limits=amounts,
-        retries=base["retries"],
-        timeout=base["timeout"],
-        environment=base["environment"],
-        secret_requests=base["secret_requests"],
-        pod_template_name=base["pod_template_name"],
-        interruptible=row.spot,
-        accelerator=GPUAccelerator(gpu.accelerator) if gpu.accelerator else None,
-        shared_memory=gpu.shared_memory,
-    )
+    return {
+        **of_ray(row),
+        "requests": amounts,
+        "limits": amounts,
+        "interruptible": row.spot,
+        "accelerator": GPUAccelerator(gpu.accelerator) if gpu.accelerator else None,
+        "shared_memory": gpu.shared_memory,
+    }
 
 
 def of_element(environment: Environment) -> PlainArguments:

@@ -6,7 +6,7 @@ import sys
 from typing import cast
 
 from clipmill.curation.deduplication import with_copies
-from clipmill.curation.run import stream_work
+from clipmill.curation.run import RunOptions, stream_work
 from clipmill.engine.machine_check import Engine
 from clipmill.intake.admission import remaining
 from clipmill.machine import ClusterSize
@@ -40,13 +40,8 @@ def streamed(
         plan = plan_of_spec(spec, source=source, output=output).up_to(phase)
         if attempt():
             work = remaining(work, plan, output=output)
-        record = stream_work(
-            work,
-            with_copies(plan, spec.dedup),
-            lease=lease,
-            engine=engine,
-            grows_to=None if is_local() else grows_to,
-        )
+        options = RunOptions(engine, grows_to=None if is_local() else grows_to)
+        record = stream_work(work, with_copies(plan, spec.dedup), lease=lease, options=options)
     if not is_local() and attempt() < retries:
         with retried_by_flyte():
             _check_end(record)

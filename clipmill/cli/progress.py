@@ -16,7 +16,7 @@ from typing import IO, Literal, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from clipmill.progress import LogStatus, Show, Status, failures
+from clipmill.runs.status import LogStatus, Show, Status, failures
 
 Mode = Literal["auto", "bar", "log", "json", "none"]
 """``auto`` is a bar where standard error is a terminal, and lines elsewhere."""

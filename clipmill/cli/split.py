@@ -10,8 +10,9 @@ from clipmill.dataset.snapshots.record import named_snapshot
 from clipmill.errors import OutputError
 from clipmill.partition.leaks import find_leaks
 from clipmill.partition.run import Group, Split, split_clips
-from clipmill.partition.spec import PartitionSpec, parse_ratios, partition_spec
+from clipmill.partition.spec import PartitionSpec, parse_ratios
 from clipmill.partition.table import read_settings
+from clipmill.stages.fault_words import checked
 from clipmill.storage import store
 
 MAX_SHOWN = 50
@@ -40,12 +41,10 @@ def split(
     found = named_snapshot(output, snapshot)
     if check:
         return _check(output, embedding, snapshot)
-    spec = partition_spec(
-        {
-            "ratios": parse_ratios(ratios), "group_by": group_by, "by": by, "seed": seed, "cap": cap,
-            "cap_by": cap_by, "rank": rank, "metadata": metadata,
-        }
-    )  # fmt: skip
+    spec = checked(PartitionSpec, {
+        "ratios": parse_ratios(ratios), "group_by": group_by, "by": by, "seed": seed, "cap": cap,
+        "cap_by": cap_by, "rank": rank, "metadata": metadata,
+    })  # fmt: skip
     done = split_clips(output, found, spec)
     print(_summary(done))
     if done.obstacle:

@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import cast
 
@@ -14,10 +14,7 @@ from clipmill import arrow, layout
 from clipmill.curation.deduplication import compared_check
 from clipmill.dataset.collect import Collected
 from clipmill.dataset.ending import end_of_run
-from clipmill.dataset.exports.embeddings import (
-    algorithm_of,
-    embedders,
-)
+from clipmill.dataset.exports.embeddings import algorithm_of, embedders
 from clipmill.dataset.publish import Guard, PublishOptions, publish
 from clipmill.dataset.run_record import RunRecord, latest_run, read_run
 from clipmill.dataset.snapshots.record import Snapshot, current_snapshot, read_table, table_parts
@@ -85,11 +82,14 @@ def last_published(output: str) -> Published:
     root = store.normalise(output)
     funnel = TypeAdapter(Funnel).validate_python(current_snapshot(root).manifest["funnel"])
     uri = latest_run(root)
-    run = read_run(uri) if uri else RunRecord("", "", "")
+    return _published(root, uri, read_run(uri) if uri else RunRecord("", "", ""), funnel)
+
+
+def _published(output: str, run_uri: str, run: RunRecord, funnel: Funnel) -> Published:
     return Published(
-        manifest_uri=layout.manifest_path(root),
-        report_uri=layout.report_path(root),
-        run_uri=uri,
+        manifest_uri=layout.manifest_path(output),
+        report_uri=layout.report_path(output),
+        run_uri=run_uri,
         funnel=funnel,
         video_s_per_s=run.numbers.get("video_s_per_s", 0.0),
         end=run.end,
@@ -119,8 +119,7 @@ def publish_snapshot(
     streams = [store.read_record(uri) for uri in stream_uris]
     sources = Sources(listing_uri)
     end = end_of_run(output, plan, sources, streams)
-    skipped = get_skipped(listing_uri)
-    run = replace(_run_record(lease.run_id, streams, end), skipped=skipped)
+    run = _run_record(lease.run_id, streams, end, get_skipped(listing_uri))
     funnel = publish(
         output,
         plan=plan,
@@ -135,7 +134,7 @@ def publish_snapshot(
     output = store.normalise(output)
     snapshot = current_snapshot(output)
     tables = report_tables(output, snapshot)
-    report_uri = write_report(
+    write_report(
         output,
         tables,
         options=ReportOptions(
@@ -145,15 +144,7 @@ def publish_snapshot(
             similarity=None if duplicates is None else _similarity(output),
         ),
     )
-    return Published(
-        manifest_uri=layout.manifest_path(output),
-        report_uri=report_uri,
-        run_uri=layout.run_path(output, run.run_id),
-        funnel=funnel,
-        video_s_per_s=run.numbers["video_s_per_s"],
-        end=end,
-        skipped=skipped,
-    )
+    return _published(output, layout.run_path(output, run.run_id), run, funnel)
 
 
 def report_tables(output: str, snapshot: Snapshot, *, max_clips: int = MAX_CLIPS) -> ReportTables:
@@ -220,7 +211,9 @@ def conclude(run_uri: str) -> str:
     return end.sentence()
 
 
-def _run_record(run_id: str, streams: Sequence[dict[str, object]], end: RunEnd) -> RunRecord:
+def _run_record(
+    run_id: str, streams: Sequence[dict[str, object]], end: RunEnd, skipped: Skipped
+) -> RunRecord:
     video_s, wall_s = (sum(float(str(one[name])) for one in streams) for name in ("video_s", "wall_s"))
     laps = [lap for one in streams for lap in cast(list[dict[str, str | int | float]], one["laps"])]
     return RunRecord(
@@ -237,6 +230,7 @@ def _run_record(run_id: str, streams: Sequence[dict[str, object]], end: RunEnd) 
         },
         stage_metrics=tuple(laps),
         end=end,
+        skipped=skipped,
     )
 
 

@@ -27,11 +27,11 @@ from clipmill.machine import ClusterSize
 from clipmill.planning.environment import environment_of
 from clipmill.planning.from_spec import plan_of_spec
 from clipmill.planning.plan import Plan
-from clipmill.progress import LogStatus, Show, Status
 from clipmill.runs.folders import remove_folder, sweep_folders
 from clipmill.runs.lease import TERM_S, Lease, check_output, take
 from clipmill.runs.process_name import this_process
 from clipmill.runs.run_id import new_run_id
+from clipmill.runs.status import LogStatus, Show, Status
 from clipmill.runs.termination import stops_here, terminable
 from clipmill.specs import CurateSpec, DedupSpec, ShardingSpec
 from clipmill.state.database import kept_engine
@@ -171,15 +171,7 @@ def run_phase(
     num_groups = options.sharding.num_ray_clusters
     works = admit(listing_uri, plan, output=lease.output, num_groups=num_groups, passed=passed)
     return [
-        stream_work(
-            work,
-            plan,
-            lease=lease,
-            engine=options.engine,
-            on_chunk=on_chunk,
-            show=show,
-            grows_to=options.grows_to,
-        )
+        stream_work(work, plan, lease=lease, options=options, on_chunk=on_chunk, show=show)
         for work in works
         if not stops_here()
     ]
@@ -190,10 +182,9 @@ def stream_work(
     plan: Plan,
     *,
     lease: Lease,
-    engine: Engine,
+    options: RunOptions,
     on_chunk: Callable[[Chunk], None] | None = None,
     show: Show | None = None,
-    grows_to: ClusterSize | None = None,
 ) -> str:
     """Does the work of one manifest; returns the URI of its metrics. Fenced soon after the lease is lost."""
 
@@ -206,12 +197,12 @@ def stream_work(
         get_work(work_uri),
         plan,
         output=lease.output,
-        engine=engine,
+        engine=options.engine,
         run_id=lease.run_id,
         part=PurePosixPath(work_uri).stem[-8:],
         on_chunk=seen,
         show=show,
-        grows_to=grows_to,
+        grows_to=options.grows_to,
     )
 
 

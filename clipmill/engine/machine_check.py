@@ -8,7 +8,7 @@ from clipmill.limits import LimitsSpec
 from clipmill.machine import ClusterSize
 from clipmill.media.encode.availability import check_encoder
 from clipmill.media.scan.frame_measures import imported
-from clipmill.models.runtime.devices import num_gpus_here
+from clipmill.models.runtime import num_gpus_here
 from clipmill.planning.plan import Plan
 from clipmill.sandbox.process import CodecChild
 from clipmill.stages.base import Stage

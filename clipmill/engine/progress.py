@@ -9,7 +9,7 @@ from clipmill import arrow
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.work import Work
 from clipmill.planning.judgement import RESULT
-from clipmill.progress import Show, Status
+from clipmill.runs.status import Show, Status
 
 WINDOW_S = 60.0
 """What was done in this time says how fast the rest will be; start-up is soon forgotten."""

@@ -14,7 +14,7 @@ from clipmill.engine.work import Work
 from clipmill.errors import EngineDied, StageBroken, StoreOutage, WorkerDied
 from clipmill.machine import ClusterSize, num_cores
 from clipmill.planning.plan import Plan
-from clipmill.progress import Show
+from clipmill.runs.status import Show
 from clipmill.state.store import ResultStore
 from clipmill.storage import store
 

@@ -22,10 +22,10 @@ from clipmill.engine.state_writer import StateWriter
 from clipmill.engine.work import Work
 from clipmill.errors import ClipmillError, WorkerDied
 from clipmill.machine import ClusterSize, num_cores
-from clipmill.models.runtime.devices import num_gpus_here
+from clipmill.models.runtime import num_gpus_here
 from clipmill.outcomes.run_end import Tally
 from clipmill.planning.plan import Plan
-from clipmill.progress import LogStatus, Show
+from clipmill.runs.status import LogStatus, Show
 from clipmill.runs.termination import stops_here
 from clipmill.stages.base import apply_verbose
 from clipmill.state.file_places import with_folders

@@ -36,8 +36,12 @@ class ClipFiles:
 
     def in_turn(self, rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
         """Yields each row with the path of its file; a fetched or cut one is gone at the next."""
-        if self._is_direct(rows):
-            yield from ((row, self._source(row)) for row in rows)
+        if store.is_local(self.output) and all(row["is_whole"] for row in rows):
+            for row in rows:
+                path = self._source(row)
+                with named_missing(path, self.output):
+                    os.stat(path)
+                yield row, path
             return
         with ThreadPoolExecutor(min(_AHEAD, self.spec.workers)) as pool:
             waiting: list[tuple[Row, Future[str]]] = []
@@ -54,9 +58,6 @@ class ClipFiles:
                 yield row, path
                 if path.startswith(self.scratch):
                     os.unlink(path)
-
-    def _is_direct(self, rows: Sequence[Row]) -> bool:
-        return store.is_local(self.output) and all(row["is_whole"] for row in rows)
 
     def _source(self, row: Row) -> str:
         return layout.join(self.output, row["clip_uri"])
@@ -88,14 +89,9 @@ def named_missing(uri: str, output: str) -> Generator[None]:
     except TransientStoreError:
         raise
     except (StoreError, FileNotFoundError) as error:
-        raise missing(uri, output) from error
-
-
-def missing(uri: str, output: str) -> SourceError:
-    """Returns the error of a clip whose file is gone."""
-    return SourceError(
-        f"{uri} cannot be read: clipmill verify {output} --repair lets the next run make it again"
-    )
+        raise SourceError(
+            f"{uri} cannot be read: clipmill verify {output} --repair lets the next run make it again"
+        ) from error
 
 
 def suffix_of(row: Row) -> str:

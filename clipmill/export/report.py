@@ -35,10 +35,7 @@ def generation_lines(generation: Generation) -> Iterator[str]:
     amounts: dict[Place, Amounts] = {}
     for shard in generation.shards:
         own = amounts.setdefault((shard.part, shard.bucket), Amounts())
-        own.num_samples += shard.num_samples
-        own.num_bytes += shard.num_bytes
-        own.num_frames += shard.num_frames
-        own.seconds += shard.seconds
+        own.add(shard)
         own.num_shards += 1
     num_shards = len(generation.shards)
     yield f"snapshot {generation.snapshot_id}: {num_shards:,} shard{'' if num_shards == 1 else 's'}"

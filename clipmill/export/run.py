@@ -5,7 +5,7 @@
     plan_export -> write_shard, one for each shard -> finish_export
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from clipmill import identity, layout
@@ -32,20 +32,17 @@ def run_export(
     spec: ExportSpec,
     *,
     append: bool = False,
-    on_shard: Callable[[Shard], object] = lambda shard: None,
 ) -> tuple[ExportPlan, Sequence[str]]:
     """Plans, writes and finishes an export; returns the plan, and lines that tell how to read it.
 
     A killed run is gone on with by the same call; its files are those of a run that was never killed.
-    ``on_shard`` is called when a shard is done.
     """
     plan = plan_export(output, dest, spec, append=append)
     with (
         kept_processes(memory_limit_bytes=LimitsSpec().max_child_bytes),
-        ThreadPoolExecutor(_shards_at_once(spec, plan)) as pool,
+        ThreadPoolExecutor(max(1, min(spec.workers, len(plan.shards)))) as pool,
     ):
-        for shard in pool.map(lambda one: _written(output, dest, plan, one), plan.shards):
-            on_shard(shard)
+        list(pool.map(lambda one: _written(output, dest, plan, one), plan.shards))
     return plan, finish_export(output, dest)
 
 
@@ -74,10 +71,6 @@ def standing_plan(dest: str) -> ExportPlan:
     if plan is None:
         raise OutputError(f"{plan_path(dest)} is not there: nothing was planned")
     return plan
-
-
-def _shards_at_once(spec: ExportSpec, plan: ExportPlan) -> int:
-    return max(1, min(spec.workers, len(plan.shards)))
 
 
 def _written(output: str, dest: str, plan: ExportPlan, shard: Shard) -> Shard:

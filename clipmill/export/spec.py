@@ -1,17 +1,55 @@
 """The parameters of an export: which samples, which shape, which format. Impossible ones do not construct."""
 
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from clipmill import identity
-from clipmill.errors import SpecError
 from clipmill.export.shape.frame_rules import At, FrameRule
-from clipmill.export.shape.presets import PRESETS
 from clipmill.export.shape.sizes import Fit, parse_size
 from clipmill.stages.base import Spec
-from clipmill.stages.fault_words import faults_in_words
+from clipmill.stages.fault_words import checked
 from clipmill.stages.spec import SPEED
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Frames, rate and sides of a model's training samples; ``source`` says where and when that was read."""
+
+    frames: str
+    fps: float | None
+    multiple: int | None
+    source: str
+
+
+PRESETS: dict[str, Preset] = {
+    "ltx": Preset(
+        frames="8n+1",
+        fps=None,
+        multiple=32,
+        source="Lightricks/LTX-2, packages/ltx-trainer/docs/dataset-preparation.md, 2026-11-30",
+    ),
+    "wan": Preset(
+        frames="4n+1",
+        fps=16.0,
+        multiple=16,
+        source="kohya-ss/musubi-tuner, docs/dataset_config.md, 2026-11-30",
+    ),
+    "hunyuan": Preset(
+        frames="4n+1",
+        fps=24.0,
+        multiple=16,
+        source="kohya-ss/musubi-tuner, docs/dataset_config.md, 2026-11-30",
+    ),
+    "cosmos": Preset(
+        frames="94",  # 93 of them, from one that it draws; a shorter video ends its training
+        fps=None,
+        multiple=None,
+        source="nvidia-cosmos/cosmos-predict2, cosmos_predict2/data/dataset_video.py, 2026-11-30",
+    ),
+}
+
 
 FormatName = Literal["webdataset", "lance", "hf", "ltx", "musubi", "diffusion-pipe", "cosmos"]
 Unit = Literal["auto", "clip", "window"]
@@ -147,7 +185,4 @@ class ExportSpec(Spec):
 
 def export_spec(fields: dict[str, object]) -> ExportSpec:
     """Returns the resolved spec of named values. SpecError in one line."""
-    try:
-        return ExportSpec.model_validate(fields).resolved
-    except ValidationError as error:
-        raise SpecError(faults_in_words(error, ExportSpec)) from error
+    return checked(ExportSpec, fields).resolved

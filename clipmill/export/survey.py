@@ -10,6 +10,7 @@ import pyarrow.types as pt
 
 from clipmill import arrow
 from clipmill.errors import SourceError, SpecError
+from clipmill.export.record import Shard
 from clipmill.export.sample_rows import Columns
 from clipmill.export.samples import Tally, Wanted, samples
 from clipmill.export.snapshot_rows import SnapshotRows, snapshot_rows
@@ -34,6 +35,13 @@ class Amounts:
     num_frames: int = 0
     seconds: float = 0.0
     num_shards: int = 0
+
+    def add(self, more: "Amounts | Shard") -> None:
+        """Adds what a table or a shard holds."""
+        self.num_samples += more.num_samples
+        self.num_bytes += more.num_bytes
+        self.num_frames += more.num_frames
+        self.seconds += more.seconds
 
 
 @dataclass
@@ -145,11 +153,7 @@ def _by_place(table: pa.Table, survey: Survey) -> Iterator[tuple[Place, pa.Table
         rows.setdefault(place, []).append(row)
     for place, own in rows.items():
         part = table.take(pa.array(own))
-        more, amounts = amounts_of(part), survey.amounts.setdefault(place, Amounts())
-        amounts.num_samples += more.num_samples
-        amounts.num_bytes += more.num_bytes
-        amounts.num_frames += more.num_frames
-        amounts.seconds += more.seconds
+        survey.amounts.setdefault(place, Amounts()).add(amounts_of(part))
         yield place, part
 
 

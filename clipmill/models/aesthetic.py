@@ -3,36 +3,22 @@
 # pyright: reportMissingImports=false
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Protocol
 
 import numpy as np
 
+from clipmill.models.embedding.base import Prepared
 from clipmill.models.embedding.clip_siglip import ImageTextTower
-from clipmill.models.embedding.similarity import unit_rows
-from clipmill.models.embedding.towers import Prepared
+from clipmill.models.embedding.tower_embedder import unit_rows
 from clipmill.models.registry import ModelEntry, model_named
-from clipmill.models.runtime.batches import Batches
-from clipmill.models.runtime.devices import torch_device, use_threads
+from clipmill.models.runtime import Batches, torch_device, use_threads
 from clipmill.models.weights.checkpoint import unavailable
 from clipmill.scores.aesthetic import AffineHead, affine_head
 
 ENCODER, HEAD = "clip", "laion-aesthetic"
 """Names in the model table."""
-
-
-@dataclass(frozen=True)
-class ScorerOptions:
-    """How a scorer computes: on which device, at most ``batch_size`` frames at once.
-
-    On a CPU it computes with ``num_threads``.
-    """
-
-    device: str
-    batch_size: int
-    num_threads: int = 1
 
 
 class AestheticScorer(Protocol):
@@ -67,13 +53,16 @@ class ClipAestheticScorer:
         )
 
 
-def load_aesthetic_scorer(options: ScorerOptions, *, encoder: Path, head: Path) -> ClipAestheticScorer:
-    """The scorer over the weights in two folders. ModelUnavailable for weights that are others."""
-    use_threads(options.num_threads)
-    device = torch_device(options.device)
-    tower = ImageTextTower(model_named(ENCODER), encoder, dtype="float32", device=device)
-    affine = _head(model_named(HEAD), head, tower)
-    return ClipAestheticScorer(tower, affine, batch_size=options.batch_size)
+def load_aesthetic_scorer(
+    encoder: Path, head: Path, *, device: str, batch_size: int, num_threads: int = 1
+) -> ClipAestheticScorer:
+    """The scorer over the weights in two folders; on a CPU it computes with ``num_threads``.
+
+    ModelUnavailable for weights that are others.
+    """
+    use_threads(num_threads)
+    tower = ImageTextTower(model_named(ENCODER), encoder, dtype="float32", device=torch_device(device))
+    return ClipAestheticScorer(tower, _head(model_named(HEAD), head, tower), batch_size=batch_size)
 
 
 def _head(entry: ModelEntry, folder: Path, tower: ImageTextTower) -> AffineHead:

@@ -11,7 +11,7 @@ from clipmill.cli.curate import curate
 from clipmill.engine.machine_check import Engine
 from clipmill.errors import SpecError
 from clipmill.media.encode.availability import trial
-from clipmill.models.runtime.devices import num_gpus_here
+from clipmill.models.runtime import num_gpus_here
 from clipmill.nemo.flags import Flag, Value, in_flags, parse
 
 _SPLIT, _FIXED, _SHOTS = "split.", "split.fixed_stride.", "split.transnetv2."

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from clipmill.errors import SpecError
 from clipmill.partition.table import HELD_OUT
 from clipmill.stages.base import Spec
-from clipmill.stages.fault_words import faults_in_words
 
 Weight = Literal["seconds", "clips"]
 
@@ -68,11 +67,3 @@ def parse_ratios(text: str) -> dict[str, float]:
     if not found or len(found) != len(text.split(",")):
         raise SpecError(f"ratios must be like train=0.98,val=0.01,test=0.01, got {text!r}")
     return found
-
-
-def partition_spec(fields: dict[str, object]) -> PartitionSpec:
-    """Returns the spec of named values. SpecError in one line."""
-    try:
-        return PartitionSpec.model_validate(fields)
-    except ValidationError as error:
-        raise SpecError(faults_in_words(error, PartitionSpec)) from error

@@ -116,7 +116,7 @@ def _input_digests(node: Node, earlier: Mapping[str, Node]) -> Iterator[str]:
 
 def column_digest(ref: ColumnRef, owner: Node) -> str:
     """Returns the digest of a column: its stage's, and for a derived one the stage's verdicts too."""
-    if not ref.is_derived:
+    if not ref.column.derived:
         return owner.digest
     return identity.stage_digest(ref.column.name, 0, _verdicts(owner.stage), upstream=[owner.digest])
 

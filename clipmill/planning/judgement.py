@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.errors import StageBroken, foreign, said_by
-from clipmill.planning.nodes import SOURCE, Node, find_column
+from clipmill.planning.nodes import SOURCE, Node
 from clipmill.stages.base import Column, Rule, Stage
 
 RESULT, FINAL, RETRYABLE, CLEARED, LOST = "result", "final", "retryable", "cleared", "lost"
@@ -175,12 +175,14 @@ def _by_rules(node: Node, rows: AlignedRows) -> list[tuple[int, Rejection]]:
     held = [(rule, values, breaks(rule, values)) for rule, values in rules if values is not None]
     if not held:
         return []
-    in_words = sorted(held, key=lambda one: _column_place(node, one[0]))
+    by_place = sorted(held, key=lambda one: _column_place(node, one[0]))
     rejected = np.flatnonzero(np.logical_or.reduce([mask for _, _, mask in held]))
-    return [
-        (index, Rejection(node.key, _reason(held, index), _message(in_words, index)))
-        for index in map(int, rejected)
-    ]
+    found: list[tuple[int, Rejection]] = []
+    for index in map(int, rejected):
+        reason = next(rule.reason for rule, _, mask in held if mask[index])
+        words = (in_words(rule, values[index].as_py()) for rule, values, mask in by_place if mask[index])
+        found.append((index, Rejection(node.key, reason, ", ".join(words))))
+    return found
 
 
 def _values(node: Node, rule: Rule, rows: AlignedRows) -> pa.ChunkedArray | None:
@@ -198,17 +200,6 @@ def breaks(rule: Rule, values: pa.ChunkedArray) -> np.ndarray:
     if rule.equals:
         mask |= arrow.flags(arrow.is_in(values, pa.array(list(rule.equals), values.type)))
     return mask
-
-
-Held = Sequence[tuple[Rule, pa.ChunkedArray, np.ndarray]]
-
-
-def _reason(held: Held, index: int) -> str:
-    return next(rule.reason for rule, _, mask in held if mask[index])
-
-
-def _message(held: Held, index: int) -> str:
-    return ", ".join(in_words(rule, values[index].as_py()) for rule, values, mask in held if mask[index])
 
 
 def in_words(rule: Rule, value: object) -> str:
@@ -262,18 +253,3 @@ def _hooked(key: str, hook: str, call: Callable[[], pa.Table | None]) -> pa.Tabl
     if made is not None and not isinstance(cast(object, made), pa.Table):
         raise StageBroken(key, f"{hook}() returned {type(made).__name__}: let it return a table")
     return made
-
-
-__all__ = [
-    "CLEARED",
-    "FINAL",
-    "LOST",
-    "RESULT",
-    "RETRYABLE",
-    "AlignedRows",
-    "Rejection",
-    "breaks",
-    "find_column",
-    "first_rejecting",
-    "judge",
-]

@@ -66,11 +66,6 @@ class ColumnRef:
     column: Column
     reference: str
 
-    @property
-    def is_derived(self) -> bool:
-        """True when the column is made from stored ones and the stage's verdicts."""
-        return self.column.derived
-
 
 @dataclass(frozen=True)
 class Node:
@@ -139,7 +134,7 @@ class Node:
     @property
     def may_reject(self) -> bool:
         """True when a rule or a hook of the stage can reject an item."""
-        return bool(self.rules) or type(self.stage).rejects is not Stage.rejects
+        return may_reject(self.stage)
 
     def published_name(self, column: str) -> str:
         """Returns the name of a column in the tables: prefixed where the key is not the stage's name."""
@@ -150,6 +145,11 @@ class Node:
         for column in self.stage.writes:
             if column.table != "state":
                 yield self.published_name(column.name), column
+
+
+def may_reject(stage: Stage) -> bool:
+    """Returns True if a rule or a hook of a stage can reject an item."""
+    return any(not rule.is_open for rule in stage.rules()) or type(stage).rejects is not Stage.rejects
 
 
 def find_column(

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clipmill.errors import SpecError
-from clipmill.planning.nodes import BARRIERS, Placed
+from clipmill.planning.nodes import BARRIERS, Placed, may_reject
 from clipmill.planning.registry import rank_of
-from clipmill.stages.base import Stage
 from clipmill.stages.roles import EncoderStage, ExtractorStage
 
 Rank = tuple[float, int]
@@ -97,12 +96,8 @@ def _move_encoder(ranks: dict[str, Rank], edges: Edges, placed: Sequence[Placed]
         filters = [
             ranks[one.name][0]
             for one in placed
-            if one.name not in behind and not isinstance(one.stage, ExtractorStage) and _may_reject(one.stage)
+            if one.name not in behind and not isinstance(one.stage, ExtractorStage) and may_reject(one.stage)
         ]
         last = max(filters, default=0.0)
         if last >= ranks[encoder.name][0]:
             ranks[encoder.name] = (last + 0.0625, ranks[encoder.name][1])
-
-
-def _may_reject(stage: Stage) -> bool:
-    return any(not rule.is_open for rule in stage.rules()) or type(stage).rejects is not Stage.rejects

@@ -19,7 +19,6 @@ from clipmill.stages.encode_options import EncodeOptions
 from clipmill.stages.roles import (
     EncoderStage,
     ExtractorStage,
-    OutputOptions,
     ReaderStage,
     SourceOptions,
     WindowStage,
@@ -58,7 +57,7 @@ class Plan:
     """
 
     source: SourceOptions
-    output: OutputOptions | None
+    output: WriterStage | None
     limits: LimitsSpec
     extractor: Node
     windows: WindowStage
@@ -116,14 +115,17 @@ class Plan:
     @property
     def encode_options(self) -> EncodeOptions | None:
         """How clips are encoded, or None where no clip file is made."""
-        encoder = self.encoder.stage if self.encoder else None
-        return encoder.options() if isinstance(encoder, EncoderStage) else None
+        return self._encoder_stage.options() if self._encoder_stage else None
 
     @property
     def clips_per_chunk(self) -> int | None:
         """How many clips of 8 s one documented JSON of a chunk describes; None for all of a video."""
-        encoder = self.encoder.stage if self.encoder else None
-        return encoder.clips_per_chunk if isinstance(encoder, EncoderStage) else None
+        return self._encoder_stage.clips_per_chunk if self._encoder_stage else None
+
+    @property
+    def _encoder_stage(self) -> EncoderStage | None:
+        stage = self.encoder.stage if self.encoder else None
+        return stage if isinstance(stage, EncoderStage) else None
 
     def documents(self, stage: Stage) -> bool:
         """Returns True if the documented JSON shows what a stage found."""
@@ -184,7 +186,7 @@ def plan_of(stages: Sequence[Stage | Placed], *, limits: LimitsSpec) -> Plan:
     nodes = build_nodes([*settings, *rest], windows=windows.places_digest(), source=fields)
     if options is None:
         raise SpecError("the pipeline has no reader: add a VideoReader as its first stage")
-    output = _absolute(writer.output()) if writer else None
+    output = _absolute(writer) if writer else None
     extractor = next(node for node in nodes if isinstance(node.stage, ExtractorStage))
     kept = [
         node for node in nodes if node.stage.grain in ("clip", "window", "video") and node is not extractor
@@ -207,10 +209,10 @@ def options_columns(source: SourceOptions, schema: pa.Schema | None = None) -> S
     return read_source_columns(source.metadata, root=source.path, schema=schema)
 
 
-def _absolute(output: OutputOptions) -> OutputOptions:
+def _absolute(writer: WriterStage) -> WriterStage:
     """A stage's code may change the folder of its process; the output stays where it was."""
-    places = {"output_path": output.output_path, "input_path": output.input_path}
-    return replace(output, **{name: store.normalise(place) for name, place in places.items() if place})
+    places = {name: store.normalise(getattr(writer, name)) for name in ("output_path", "input_path")}
+    return writer.model_copy(update=places)
 
 
 def _with_defaults(placed: Sequence[Placed]) -> list[Placed]:
@@ -221,10 +223,9 @@ def _with_defaults(placed: Sequence[Placed]) -> list[Placed]:
         if len(there) > 1:
             names = " and ".join(type(one.stage).__name__ for one in there[:2])
             raise SpecError(f"the pipeline has two {name}: {names}")
-    if not any(isinstance(one.stage, ExtractorStage) for one in found):
-        found.insert(0, Placed(registry.default_extractor()))
-    if not any(isinstance(one.stage, WindowStage) for one in found):
-        found.append(Placed(registry.default_windows()))
+        if not there:
+            place = 0 if role is ExtractorStage else len(found)
+            found.insert(place, Placed(registry.default_stage(role)))
     return found
 
 
@@ -243,7 +244,7 @@ def _for_output(nodes: Sequence[Node], writer: WriterStage | None) -> Iterator[N
         if writer is not None and writer.leaves_out(node.stage):
             continue
         yield node if writer is not None else _shown(node)
-        if isinstance(node.stage, EncoderStage) and writer and writer.output().write_filtered_clips:
+        if isinstance(node.stage, EncoderStage) and writer and writer.write_filtered_clips:
             yield replace(node, key=f"{node.key}_{FILTERED}", runs_for="rejected")
 
 

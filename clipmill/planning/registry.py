@@ -5,13 +5,13 @@ import inspect
 from collections.abc import Mapping
 from functools import cache
 from types import ModuleType
-from typing import Protocol, TypeVar, cast
-
-from pydantic import ValidationError
+from typing import TypeVar, cast
 
 from clipmill.errors import SpecError, foreign, said_by
 from clipmill.stages.base import Stage, StageSpec
-from clipmill.stages.fault_words import faults_in_words, free_fields, nearest
+from clipmill.stages.fault_words import checked, free_fields, nearest
+from clipmill.stages.process_stage import TaskProcessor
+from clipmill.stages.roles import ExtractorStage, WindowStage
 
 BUILT_IN: tuple[str, ...] = (
     "clipmill.stages.video.io.video_reader:VideoReader",
@@ -40,21 +40,13 @@ BUILT_IN: tuple[str, ...] = (
 )
 """Import paths of the built-in stages, in the order in which they run."""
 
-DEFAULT_EXTRACTOR = "ContentClipExtractionStage"
-DEFAULT_WINDOWS = "CaptionPreparationStage"
+DEFAULTS: Mapping[type[Stage], str] = {
+    ExtractorStage: "ContentClipExtractionStage",
+    WindowStage: "CaptionPreparationStage",
+}
+"""Role -> the stage that has it where a run names none."""
 
-
-class ProcessStage(Protocol):
-    """A stage of the user's own that takes and returns a whole ``VideoTask``."""
-
-    name: str
-
-    def process(self, task: object) -> object:
-        """Returns the task, changed or another."""
-        ...
-
-
-StageClass = type[Stage] | type[ProcessStage]
+StageClass = type[Stage] | type[TaskProcessor]
 
 
 def stage_class(use: str) -> StageClass:
@@ -74,18 +66,9 @@ def stage_class(use: str) -> StageClass:
     return cast(StageClass, _loaded(paths[0]))
 
 
-def default_extractor() -> Stage:
-    """Returns the stage that finds clips where a run names none."""
-    return _default(DEFAULT_EXTRACTOR)
-
-
-def default_windows() -> Stage:
-    """Returns the stage that places windows where a run names none."""
-    return _default(DEFAULT_WINDOWS)
-
-
-def _default(name: str) -> Stage:
-    return cast(type[Stage], stage_class(name))()
+def default_stage(role: type[Stage]) -> Stage:
+    """Returns the stage that has a role of ``DEFAULTS`` where a run names none."""
+    return cast(type[Stage], stage_class(DEFAULTS[role]))()
 
 
 def rank_of(cls: type) -> int | None:
@@ -178,10 +161,7 @@ def make_stage(cls: type[S], parameters: Mapping[str, object], *, key: str = "")
     stage = f"stage {key or getattr(cls, 'name', '') or cls.stage_name}"
     if unknown := [fault for name in parameters if (fault := _refusal(cls, name))]:
         raise SpecError(f"{stage}: {'; '.join(unknown)}")
-    try:
-        return cls.model_validate(dict(parameters))
-    except ValidationError as error:
-        raise SpecError(f"{stage}: {faults_in_words(error, cls)}") from error
+    return checked(cls, parameters, stage)
 
 
 def _refusal(cls: type[StageSpec], name: str) -> str:

@@ -1,5 +1,6 @@
 """What a page says, from the tables: counts over all rows, views of sampled ones. No preview is read here."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,12 +10,11 @@ from clipmill.report import sample
 from clipmill.report.fields import Field, clip_fields
 from clipmill.report.measures import Measure, card_measures, plan_measures
 from clipmill.report.names import common_root
-from clipmill.report.sections.anomalies import oddity_views
 from clipmill.report.sections.captions import repeated_captions
 from clipmill.report.sections.copies import copy_views, group_views, pair_views
 from clipmill.report.sections.distributions import Distributions, draw_distributions
+from clipmill.report.sections.files import oddity_views, rejected_files, rejection_views, sample_rejections
 from clipmill.report.sections.gallery import clip_views, reason_views
-from clipmill.report.sections.rejections import rejected_files, rejection_views, sample_rejections
 from clipmill.report.sections.similarity import SimilarityView, draw_similarity
 from clipmill.report.sections.what_if import WhatIf, what_if
 from clipmill.report.view import (
@@ -97,10 +97,8 @@ def build_page(tables: ReportTables, *, options: ReportOptions) -> Page:
 
 def _reasons(clips: Sequence[ClipView]) -> list[tuple[str, int]]:
     """Reasons among the sampled clips, the most frequent first."""
-    rows = sample.group_rows([clip.reason for clip in clips if clip.reason])
-    return sorted(
-        ((name, len(members)) for name, members in rows.items()), key=lambda pair: (-pair[1], pair[0])
-    )
+    numbers = Counter(clip.reason for clip in clips if clip.reason)
+    return sorted(numbers.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _uris(tables: ReportTables) -> list[str]:

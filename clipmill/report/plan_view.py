@@ -1,40 +1,20 @@
 """From a plan to the records that a report is drawn from. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol
 
 import pyarrow as pa
 
 from clipmill.planning.nodes import Node
-from clipmill.report.limits import length_limit, node_limits
+from clipmill.planning.plan import Plan
 from clipmill.report.plan_records import CaptionColumns, PlanView, PublishedColumn, StageColumns
-from clipmill.report.threshold_places import threshold_places
+from clipmill.report.thresholds import length_limit, node_limits, threshold_places
 from clipmill.stages.base import Column, Grain
 from clipmill.stages.columns import CAPTION, CARD, ENHANCED_CAPTION, FILE, STATUS
 from clipmill.stages.roles import EncoderStage
 from clipmill.storage.source_columns import PREFIX
 
 
-class Planned(Protocol):
-    """The part of ``planning.plan.Plan`` that a report reads."""
-
-    @property
-    def extractor(self) -> Node:
-        """The stage that cuts videos into clips."""
-        ...
-
-    @property
-    def source_fields(self) -> pa.Schema:
-        """The columns that the user has of the sources."""
-        ...
-
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """The stages of clips and windows, in run order."""
-        ...
-
-
-def plan_view(plan: Planned) -> PlanView:
+def plan_view(plan: Plan) -> PlanView:
     """Returns what a report shows of the stages of ``plan``."""
     nodes = [node for node in plan.nodes if node.runs_for != "rejected"]  # these fill another one's columns
     encoders = [node for node in nodes if isinstance(node.stage, EncoderStage)]

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from clipmill.records import TIME_TOLERANCE_S
 from clipmill.scores.text_likeness import NUM_CELLS, text_cells, text_likeness
-from clipmill.timeline import TIME_TOLERANCE_S
 
 FRAME_MEASURES: tuple[str, ...] = (
     "sharpness",

@@ -13,8 +13,9 @@ from clipmill.dataset.snapshots.embeddings import embedding_prefixes
 from clipmill.dataset.snapshots.record import current_snapshot, read_table
 from clipmill.dedup_job.tables.embedding_files import embedding_files, read_batches
 from clipmill.errors import SourceError, SpecError
-from clipmill.models.embedding.base import EmbedderOptions, TextEmbedder
+from clipmill.models.embedding.base import EmbedderOptions
 from clipmill.models.embedding.remote_code import check_allowed
+from clipmill.models.embedding.tower_embedder import TowerEmbedder
 from clipmill.models.registry import model_named
 from clipmill.stages.roles import EmbedderStage
 from clipmill.storage import store
@@ -49,7 +50,7 @@ class _TextStage(Protocol):
     def options(self) -> EmbedderOptions: ...
 
 
-def find_clips(output: str, text: str, embedder: TextEmbedder, *, num_hits: int) -> list[Hit]:
+def find_clips(output: str, text: str, embedder: TowerEmbedder, *, num_hits: int) -> list[Hit]:
     """The kept clips of an output that fit ``text`` best, best first; equal ones by id.
 
     SourceError when the output holds no embeddings, or embeddings of another length than the model's.

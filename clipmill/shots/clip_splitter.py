@@ -8,12 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from clipmill.records import DropCause, DroppedSpan, FrameSpan, Split
+from clipmill.records import CLOCK_ROUNDING_S, DropCause, DroppedSpan, FrameSpan, Split
 from clipmill.shots.shot_boundaries import ShotBoundaries
 from clipmill.shots.shot_clips import Candidate, ClipGrid, RecentTimes, ShotClips
 from clipmill.stages.clip_rules import ClipRules
 from clipmill.stages.cut_finder import CutFinder, LookingAhead
-from clipmill.timeline import CLOCK_ROUNDING_S
 
 Drop = tuple[FrameSpan, DropCause]
 

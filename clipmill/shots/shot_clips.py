@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 from math import inf, isnan, nan
 from typing import Self
 
-from clipmill.records import DropCause, FrameSpan
+from clipmill.records import TIME_TOLERANCE_S, DropCause, FrameSpan
 from clipmill.stages.clip_rules import ClipRules
-from clipmill.timeline import TIME_TOLERANCE_S
 
 HELD_S = 0.1
 """Frames of 10 a second and more may lengthen a clip by the rest of the last one."""

@@ -297,12 +297,9 @@ def _check_fields(cls: type[Stage]) -> None:
 
 
 def _marks_above(cls: type[Stage], name: str) -> frozenset[Mark]:
-    above = [base.model_fields[name] for base in cls.__mro__[1:] if _declares(base, name)]
-    return marks_of(above[0]) if above else frozenset()
-
-
-def _declares(base: type, name: str) -> bool:
-    return issubclass(base, Stage) and name in base.model_fields
+    above = (base for base in cls.__mro__[1:] if issubclass(base, Stage))
+    declared = next((base.model_fields[name] for base in above if name in base.model_fields), None)
+    return marks_of(declared) if declared else frozenset()
 
 
 def _named(marks: frozenset[Mark]) -> str:

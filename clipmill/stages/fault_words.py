@@ -1,17 +1,19 @@
 """What is wrong with values that a user gave, in plain words and one line."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_origin
+from typing import TypeVar, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from clipmill.errors import SpecError
 from clipmill.stages.spec import Mark, marks_of
 from clipmill.stages.value_kinds import kinds
 
 Place = tuple[int | str, ...]
+M = TypeVar("M", bound=BaseModel)
 
 _SHOWN = 12
 
@@ -33,6 +35,15 @@ def listed(words: Sequence[str]) -> str:
     """Returns ``A, B and 3 more``, or ``none``."""
     more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
     return ", ".join(words[:_SHOWN]) + more or "none"
+
+
+def checked(model: type[M], values: Mapping[str, object], name: str = "") -> M:
+    """Returns a group of values. SpecError with its faults in one line, which begins with ``name``."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        faults = faults_in_words(error, model)
+        raise SpecError(f"{name}: {faults}" if name else faults) from error
 
 
 def faults_in_words(error: ValidationError, model: type[BaseModel]) -> str:

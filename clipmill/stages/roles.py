@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
+from pydantic import Field
+
 from clipmill.records import CutClip
 from clipmill.stages.base import Grain, Spec, Stage, StageContext
 from clipmill.stages.clip_rules import ClipRules
@@ -44,27 +46,6 @@ class SourceOptions:
     endings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class OutputOptions:
-    """What a run writes below ``output_path``; names of JSON files are relative to ``input_path``.
-
-    ``dry_run`` writes tables and JSON per video only. ``caption_models`` and ``enhanced_caption_models`` are
-    the models whose captions are written, None for all.
-    """
-
-    output_path: str
-    input_path: str
-    upload_clips: bool
-    dry_run: bool
-    generate_embeddings: bool
-    generate_previews: bool
-    generate_captions: bool
-    embedding_algorithm: str
-    caption_models: tuple[str, ...] | None
-    enhanced_caption_models: tuple[str, ...] | None
-    write_filtered_clips: bool
-
-
 class ReaderStage(Stage, abstract=True):
     """Says which videos a run reads."""
 
@@ -76,13 +57,25 @@ class ReaderStage(Stage, abstract=True):
 
 
 class WriterStage(Stage, abstract=True):
-    """Says what a run writes, and where."""
+    """What a run writes below ``output_path``; names of JSON files are relative to ``input_path``.
+
+    ``dry_run`` writes tables and JSON per video only. ``caption_models`` and ``enhanced_caption_models`` are
+    the models whose captions are written, None for all.
+    """
 
     grain: ClassVar[Grain] = "run"
 
-    @abstractmethod
-    def output(self) -> OutputOptions:
-        """Returns what is written."""
+    output_path: str = Field(min_length=1)
+    input_path: str = Field(min_length=1)
+    upload_clips: bool
+    dry_run: bool
+    generate_embeddings: bool
+    generate_previews: bool
+    generate_captions: bool
+    embedding_algorithm: str = "perceptual"
+    caption_models: tuple[str, ...] | None = None
+    enhanced_caption_models: tuple[str, ...] | None = None
+    write_filtered_clips: bool = False
 
     def leaves_out(self, stage: Stage) -> bool:
         """Returns True for a stage whose results this run does not make."""

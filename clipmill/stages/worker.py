@@ -91,6 +91,11 @@ class Item:
     columns: Mapping[str, object] = field(default_factory=dict[str, object])
     more_frames: tuple[FrameSamples, ...] = ()
 
+    @property
+    def shown(self) -> FrameSpan:
+        """The window, or the whole clip as one, in frames of the clip."""
+        return self.window or FrameSpan(0, self.clip.frames.num_frames)
+
 
 @dataclass(frozen=True)
 class Batch:

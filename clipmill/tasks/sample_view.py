@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from clipmill.engine.chunk import Chunk
 from clipmill.media.scan.clip_samples import ClipSamples
 from clipmill.planning.nodes import Node
@@ -15,6 +13,7 @@ from clipmill.stages.video.clipping.clip_frame_extraction import (
     ClipFrameExtractionStage,
     FrameExtractionPolicy,
     frame_signature,
+    taken,
 )
 from clipmill.stages.video.filtering.motion_filter import MotionVectorDecodeStage
 from clipmill.tasks.video import Clip
@@ -75,12 +74,9 @@ def _fill_middle(clip: Clip, stage: ClipFrameExtractionStage) -> None:
     for fps in stage.rates_fps:
         sequence = clip.extracted_frames.get(frame_signature(FrameExtractionPolicy.SEQUENCE, fps))
         if sequence is not None:
-            clip.extracted_frames[frame_signature(FrameExtractionPolicy.MIDDLE, fps)] = _middle(sequence)
-
-
-def _middle(sequence: np.ndarray) -> np.ndarray:
-    middle = len(sequence) // 2
-    return sequence[middle : middle + 1]
+            clip.extracted_frames[frame_signature(FrameExtractionPolicy.MIDDLE, fps)] = taken(
+                sequence, FrameExtractionPolicy.MIDDLE
+            )
 
 
 def _frames_reads(chunk: Chunk) -> list[Frames]:

@@ -8,7 +8,7 @@ encoded bytes are filled inside a worker, and empty in what a run with an output
 import logging
 import sys
 import uuid as uuid_module
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypedDict
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from clipmill.errors import UnreadableVideo
 from clipmill.media.io.probe import probe
 from clipmill.media.io.source import bytes_source
-from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import Caption
 from clipmill.records import Answer, ClipSpan, CutClip, SourceFile, VideoFacts
 from clipmill.scores.quality import QualityScores
 
@@ -189,15 +189,10 @@ class ClipStats:
 
     def combine(self, other: "ClipStats") -> None:
         """Add ``other`` to this: counts and durations sum, the longest wins."""
-        self.num_filtered_by_motion += other.num_filtered_by_motion
-        self.num_filtered_by_aesthetic += other.num_filtered_by_aesthetic
-        self.num_passed += other.num_passed
-        self.num_transcoded += other.num_transcoded
-        self.num_with_embeddings += other.num_with_embeddings
-        self.num_with_caption += other.num_with_caption
-        self.num_with_webp += other.num_with_webp
-        self.total_clip_duration += other.total_clip_duration
-        self.max_clip_duration = max(self.max_clip_duration, other.max_clip_duration)
+        longest = max(self.max_clip_duration, other.max_clip_duration)
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+        self.max_clip_duration = longest
 
 
 @dataclass

@@ -13,11 +13,10 @@ from clipmill.planning.plan import Plan
 from clipmill.records import ClipSpan
 from clipmill.stages.process_stage import ProcessStage
 from clipmill.storage.store import is_local
-from clipmill.tasks.clip_stats import clip_stats
 from clipmill.tasks.clip_view import fill_clip
 from clipmill.tasks.row import Row
 from clipmill.tasks.sample_view import fill_samples
-from clipmill.tasks.video import Clip, RemotePath, Video, VideoMetadata, VideoTask
+from clipmill.tasks.video import Clip, ClipStats, RemotePath, Video, VideoMetadata, VideoTask
 from clipmill.tasks.window_view import fill_windows
 
 SCAN_ERROR = "scan"
@@ -137,3 +136,29 @@ def _process_errors(chunk: Chunk, plan: Plan) -> Mapping[str, str]:
 def cause_of(message: str, key: str) -> str:
     """Returns type and text of the exception that a failure's message names, without its traceback."""
     return message.partition("\n")[0].removeprefix(f"stage {key}: ")
+
+
+MOTION_REASON, AESTHETIC_REASON = "low_motion", "low_aesthetic"
+"""Reasons that the documented counts tell apart."""
+
+
+def clip_stats(video: Video) -> ClipStats:
+    """Returns the documented counts over a video's clips; durations include those of filtered clips."""
+    stats = ClipStats()
+    for clip in (*video.clips, *video.filtered_clips):
+        stats.combine(_of_clip(clip))
+    return stats
+
+
+def _of_clip(clip: Clip) -> ClipStats:
+    return ClipStats(
+        num_filtered_by_motion=int(clip.reason == MOTION_REASON),
+        num_filtered_by_aesthetic=int(clip.reason == AESTHETIC_REASON),
+        num_passed=int(clip.reason is None),
+        num_transcoded=int(clip.file is not None),
+        num_with_embeddings=int(clip.embedding is not None),
+        num_with_caption=int(any(window.caption for window in clip.windows)),
+        num_with_webp=int(any(window.preview_path or window.webp_bytes for window in clip.windows)),
+        total_clip_duration=clip.duration,
+        max_clip_duration=clip.duration,
+    )

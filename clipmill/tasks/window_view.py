@@ -8,7 +8,7 @@ import numpy as np
 from clipmill import identity
 from clipmill.engine.chunk import Chunk
 from clipmill.media.scan.clip_samples import ClipSamples
-from clipmill.models.captioning.base import Caption, CaptionStatus
+from clipmill.models.captioning.chat import Caption, CaptionStatus
 from clipmill.models.captioning.frames import window_frames
 from clipmill.planning.judgement import AlignedRows
 from clipmill.planning.nodes import Node

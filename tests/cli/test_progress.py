@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clipmill.cli.progress import Mode, shown
-from clipmill.progress import Status
+from clipmill.runs.status import Status
 
 STATUS = Status(
     "scanning",

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from clipmill.errors import ModelUnavailable, SpecError
-from clipmill.models.captioning.base import Caption
-from clipmill.models.captioning.chat import ChatRequest
+from clipmill.models.captioning.chat import Caption, ChatRequest
 from clipmill.pipeline import Pipeline
 from clipmill.stages.video.clipping.clip_extraction_stages import (
     ClipTranscodingStage,

@@ -11,8 +11,7 @@ import pytest
 from clipmill.engine import inline, run
 from clipmill.engine.chunk import Chunk
 from clipmill.engine.graph import OperatorNode
-from clipmill.models.captioning.base import Caption
-from clipmill.models.captioning.chat import ChatRequest
+from clipmill.models.captioning.chat import Caption, ChatRequest
 from clipmill.outcomes.run_end import RunEnd, Tally
 from tests.support.films.small_films import draw_film
 from tests.support.runs.curation import Row, curate_here, plain_spec, rows, stamps

@@ -9,8 +9,8 @@ from clipmill.engine import progress
 from clipmill.engine.chunk import Chunk, Mark
 from clipmill.engine.progress import Progress, TimeLeft
 from clipmill.engine.work import Work
-from clipmill.progress import LogStatus, Status, format_s
 from clipmill.records import SourceFile
+from clipmill.runs.status import LogStatus, Status, format_s
 from clipmill.stages.worker import Failed
 from clipmill.state.split_outcome import SplitOutcome
 from tests.support.hand_made import FACTS

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.aesthetic import ClipAestheticScorer, ScorerOptions, load_aesthetic_scorer
+from clipmill.models.aesthetic import ClipAestheticScorer, load_aesthetic_scorer
 from clipmill.models.embedding.clip_siglip import ImageTextTower
 from clipmill.models.registry import model_named
 from clipmill.stages.video.filtering.clip_aesthetic_filter import ClipAestheticFilterStage
@@ -49,7 +49,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def opened(model_dir: str, *, batch_size: int = 32) -> ClipAestheticScorer:
     encoder, head = (Path(model_dir) / model_named(name).source for name in ("clip", "laion-aesthetic"))
-    return load_aesthetic_scorer(ScorerOptions("auto", batch_size), encoder=encoder, head=head)
+    return load_aesthetic_scorer(encoder, head, device="auto", batch_size=batch_size)
 
 
 def test_a_score_is_the_head_over_the_unit_features(model_dir: str) -> None:

@@ -12,11 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from clipmill.errors import EngineDied, ModelUnavailable
 from clipmill.models.captioning.backends.transformers_backend import TransformersModel
-from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
-from clipmill.models.captioning.chat import ChatCaptioner, ChatRequest
+from clipmill.models.captioning.chat import Caption, ChatRequest
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from tests.support.captioners import open_captioner, open_language_model
+from tests.support.captioners import AskedModel, open_captioner
 from tests.support.checkpoints.tiny_vlm import VLMS, save_language_model
 
 EVERY = pytest.mark.parametrize("kind", VLMS)
@@ -33,24 +32,25 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return folder
 
 
-def opened(stage: CaptionGenerationStage) -> ChatCaptioner:
+def opened(stage: CaptionGenerationStage) -> AskedModel:
     return open_captioner(stage.serving(), refinement=stage.refinement)
 
 
-def captioner(folder: Path, **fields: object) -> ChatCaptioner:
+def captioner(folder: Path, **fields: object) -> AskedModel:
     spec = {"model": str(folder), "max_output_tokens": 6, "device": "cpu", **fields}
     return opened(CaptionGenerationStage.model_validate(spec))
 
 
-def model_in(opened: ChatCaptioner) -> TransformersModel:
-    return opened._chat  # what no user needs
+def model_in(opened: AskedModel) -> TransformersModel:
+    assert isinstance(opened.chat, TransformersModel)
+    return opened.chat
 
 
 def request(
     name: str, num_frames: int = 4, *, seed: int = 0, size: tuple[int, int] = (96, 128)
-) -> CaptionRequest:
+) -> ChatRequest:
     frames = np.random.default_rng(seed).integers(0, 256, (num_frames, *size, 3), dtype=np.uint8)
-    return CaptionRequest(name, frames, fps=2.0, prompt="describe this video")
+    return ChatRequest(name, "describe this video", frames=frames, fps=2.0)
 
 
 @EVERY
@@ -78,13 +78,9 @@ def test_frames_cost_the_tokens_they_should(
 ) -> None:
     chat = model_in(captioner(saved(kind)))
     prepared = chat._inputs.prepare(
-        asked(request("w", num_frames, size=(90, 140) if kind == "qwen2_5_vl" else (96, 128)))
+        request("w", num_frames, size=(90, 140) if kind == "qwen2_5_vl" else (96, 128))
     )
     assert sum(prepared.is_frame) == num_tokens
-
-
-def asked(one: CaptionRequest) -> ChatRequest:
-    return ChatRequest(one.window_id, one.prompt, frames=one.frames, fps=one.fps)
 
 
 def test_the_models_own_budget_is_used_where_it_is_asked_for(saved: Callable[[str], Path]) -> None:
@@ -98,7 +94,7 @@ def test_the_models_own_budget_is_used_where_it_is_asked_for(saved: Callable[[st
 
 def test_qwen3_reads_the_time_of_each_pair_of_frames(saved: Callable[[str], Path]) -> None:
     chat = model_in(captioner(saved("qwen3_vl")))
-    prepared = chat._inputs.prepare(asked(request("w", 6)))
+    prepared = chat._inputs.prepare(request("w", 6))
     text = chat._chat.tokenizer.decode(prepared.ids).replace("<|video_pad|>", "")
     assert "".join(text.split("user\n")[1].split("describe")[0].split()) == (
         "<0.2seconds><|vision_start|><|vision_end|><1.2seconds><|vision_start|><|vision_end|>"
@@ -108,14 +104,14 @@ def test_qwen3_reads_the_time_of_each_pair_of_frames(saved: Callable[[str], Path
 
 def test_smolvlm_reads_how_many_frames_there_are_and_when(saved: Callable[[str], Path]) -> None:
     chat = model_in(captioner(saved("smolvlm")))
-    text = chat._chat.tokenizer.decode(chat._inputs.prepare(asked(request("w", 4))).ids)
+    text = chat._chat.tokenizer.decode(chat._inputs.prepare(request("w", 4)).ids)
     assert "series of four frames from a 0:00:02 [H:MM:SS] video" in text
     assert [part[:5] for part in text.split("Frame from ")[1:]] == ["00:00", "00:00", "00:01", "00:01"]
 
 
 def test_smolvlm_looks_at_no_more_frames_than_it_was_made_for(saved: Callable[[str], Path]) -> None:
     chat = model_in(captioner(saved("smolvlm")))
-    prepared = chat._inputs.prepare(asked(request("w", 70, size=(32, 32))))
+    prepared = chat._inputs.prepare(request("w", 70, size=(32, 32)))
     assert len(prepared.pixels["pictures"]) == 64
 
 
@@ -148,7 +144,7 @@ def test_a_window_that_spoils_its_batch_is_the_only_one_named(
         return generate(**given)
 
     monkeypatch.setattr(chat._network, "generate", touchy)
-    spoiled = replace(request("w1"), prompt="Q")
+    spoiled = replace(request("w1"), text="Q")
     found = list(opened.caption([request("w0"), spoiled, request("w2")]))
     assert [caption.status for caption in found] == ["truncated", "error", "truncated"]
     assert found[1].message == "the shapes do not match"
@@ -215,12 +211,6 @@ def test_the_second_question_sees_the_frames_again(saved: Callable[[str], Path])
     assert twice["w"].output_tokens == 12
 
 
-def test_who_captions_is_said(saved: Callable[[str], Path]) -> None:
-    opened = captioner(saved("smolvlm"))
-    assert opened.model == "smolvlm"
-    assert len(opened.revision) >= 16, "the digest of weights of which nobody said the revision"
-
-
 def broken(saved: Path, folder: Path, change: Callable[[Path], None]) -> Path:
     folder.mkdir()
     for path in saved.iterdir():
@@ -285,10 +275,10 @@ def test_a_language_model_works_over_captions(tmp_path: Path) -> None:
     spec = CaptionEnhancementStage(
         model=str(folder), max_output_tokens=6, device="cpu", model_batch_size=2, backend="transformers"
     )
-    model = open_language_model(spec.serving())
-    requests = [TextRequest(f"w{index}", "describe", "a person walks" * (index + 1)) for index in range(3)]
-    together = list(model.complete(requests))
+    model = open_captioner(spec.serving())
+    requests = [ChatRequest(f"w{index}", "a person walks" * (index + 1), "describe") for index in range(3)]
+    together = list(model.caption(requests))
     assert [caption.window_id for caption in together] == ["w0", "w1", "w2"]
     assert all(caption.text and caption.input_tokens for caption in together)
-    assert together == [caption for one in requests for caption in model.complete([one])]
-    assert together[0] != next(model.complete([TextRequest("w0", "walk", "a person walks")])), "orders matter"
+    assert together == [caption for one in requests for caption in model.caption([one])]
+    assert together[0] != next(model.caption([ChatRequest("w0", "a person walks", "walk")])), "orders matter"

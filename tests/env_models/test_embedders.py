@@ -11,9 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.models.embedding import open as learned
-from clipmill.models.embedding.base import TextEmbedder
 from clipmill.models.embedding.open import open_embedder
-from clipmill.models.embedding.similarity import best_texts, spread, unit_rows
+from clipmill.models.embedding.tower_embedder import TowerEmbedder, best_texts, spread, unit_rows
 from clipmill.models.registry import model_named
 from clipmill.stages.video.embedding.learned import LearnedEmbeddingStage
 from tests.support.checkpoints.remote_repositories import save_cosmos, save_internvideo
@@ -38,7 +37,7 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
-def opened(algorithm: str, model_dir: str, **fields: object) -> TextEmbedder:
+def opened(algorithm: str, model_dir: str, **fields: object) -> TowerEmbedder:
     fields = {"allow_remote_code": [algorithm], **fields}
     return open_embedder(LearnedEmbeddingStage(algorithm=algorithm, model_dir=model_dir, **fields).options())
 

@@ -10,8 +10,8 @@ from clipmill import layout
 from clipmill.base_columns import DUPLICATES
 from clipmill.dedup_job import steps
 from clipmill.dedup_job.tables.embedding_files import embedding_files, read_files
-from clipmill.models.embedding.base import TextEmbedder
 from clipmill.models.embedding.open import open_embedder
+from clipmill.models.embedding.tower_embedder import TowerEmbedder
 from clipmill.models.registry import model_named
 from clipmill.search.text import embedding_of, find_clips
 from clipmill.specs import DedupSpec
@@ -34,7 +34,7 @@ def films() -> np.ndarray:
     return casts + rng.normal(0, 25, (NUM_FILMS, 12, 40, 64, 3))
 
 
-def embedded(algorithm: str, folder: Path) -> tuple[TextEmbedder, str]:
+def embedded(algorithm: str, folder: Path) -> tuple[TowerEmbedder, str]:
     """An output with the embeddings of six films and a noisy copy of each."""
     SAVERS[algorithm](folder / "models" / model_named(algorithm).source)
     spec = LearnedEmbeddingStage(

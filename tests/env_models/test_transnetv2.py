@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.shots.base import ShotNetwork
-from clipmill.models.shots.colour_histograms import colour_histograms
+from clipmill.models.shots.base import ShotNetwork, colour_histograms
 from clipmill.models.shots.open import open_shot_network
 from clipmill.models.shots.transnetv2 import TransNetV2, load_network, neighbour_similarities
 from clipmill.stages.video.clipping.transnetv2_extraction import TransNetV2ClipExtractionStage
@@ -332,7 +331,7 @@ def test_half_as_many_windows_where_memory_is_short(model_dir: Path, monkeypatch
     def answer(windows: np.ndarray) -> np.ndarray:
         sizes.append(len(windows))
         if len(windows) > 1:
-            raise torch.OutOfMemoryError
+            raise torch.OutOfMemoryError("CUDA out of memory.")
         return np.full((1, 100), windows[0, 0, 0, 0, 0] / 255, np.float32)
 
     monkeypatch.setattr(network, "_answer", answer)

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from clipmill.errors import EngineDied, ModelUnavailable
-from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
-from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.chat import Caption, ChatRequest
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from tests.support.captioners import open_captioner, open_language_model
+from tests.support.captioners import AskedModel, open_captioner
 
 ENGINE = {"max_model_len": 2048, "max_num_batched_tokens": 2048, "max_num_seqs": 8, "enforce_eager": True}
 WORDS = {"max_output_tokens": 8, "dtype": "float32", "temperature": 0.0}
@@ -22,27 +21,27 @@ WORDS = {"max_output_tokens": 8, "dtype": "float32", "temperature": 0.0}
 pytestmark = pytest.mark.timeout(600)
 
 
-def opened(stage: CaptionGenerationStage) -> ChatCaptioner:
+def opened(stage: CaptionGenerationStage) -> AskedModel:
     return open_captioner(stage.serving(), refinement=stage.refinement)
 
 
-def captioner(folder: Path, **fields: object) -> ChatCaptioner:
+def captioner(folder: Path, **fields: object) -> AskedModel:
     spec = {"model": str(folder), "backend": "vllm", "vllm_kwargs": ENGINE, **WORDS, **fields}
     return opened(CaptionGenerationStage.model_validate(spec))
 
 
-def by_transformers(folder: Path) -> ChatCaptioner:
+def by_transformers(folder: Path) -> AskedModel:
     spec = {"model": str(folder), "backend": "transformers", "device": "cpu", **WORDS}
     spec["model_does_preprocess"] = True  # as the engine's processor always does
     return opened(CaptionGenerationStage.model_validate(spec))
 
 
-def requests(num: int, size: tuple[int, int] = (112, 168)) -> Iterator[CaptionRequest]:
+def requests(num: int, size: tuple[int, int] = (112, 168)) -> Iterator[ChatRequest]:
     for index in range(num):
         frames = np.random.default_rng(index).integers(
             0, 256, (4 + 2 * (index % 3), *size, 3), dtype=np.uint8
         )
-        yield CaptionRequest(f"w{index}", frames, fps=2.0, prompt="describe this video")
+        yield ChatRequest(f"w{index}", "describe this video", frames=frames, fps=2.0)
 
 
 def by_window(captions: Iterator[Caption]) -> dict[str, Caption]:
@@ -74,7 +73,7 @@ def test_qwen3_sees_its_frames_and_refines(saved: Callable[[str], Path]) -> None
 
 
 def test_a_window_that_is_too_long_is_named_and_the_others_go_on(saved: Callable[[str], Path]) -> None:
-    long = CaptionRequest("long", next(requests(1)).frames, fps=2.0, prompt="describe " * 3000)
+    long = ChatRequest("long", "describe " * 3000, frames=next(requests(1)).frames, fps=2.0)
     with closing(captioner(saved("qwen2_5_vl"))) as engine:
         found = by_window(engine.caption([*requests(2), long]))
     assert [found[name].status for name in ("w0", "w1", "long")] == ["truncated", "truncated", "error"]
@@ -111,8 +110,8 @@ def test_an_engine_that_cannot_start_is_told_in_one_line(saved: Callable[[str], 
 
 def test_a_language_model_works_over_captions(saved: Callable[[str], Path]) -> None:
     spec = {"model": str(saved("language")), "backend": "vllm", "vllm_kwargs": ENGINE, **WORDS}
-    asked = [TextRequest(f"w{index}", "describe", "a person walks " * (index + 1)) for index in range(4)]
-    with closing(open_language_model(CaptionEnhancementStage.model_validate(spec).serving())) as model:
-        found = by_window(model.complete(asked))
+    asked = [ChatRequest(f"w{index}", "a person walks " * (index + 1), "describe") for index in range(4)]
+    with closing(open_captioner(CaptionEnhancementStage.model_validate(spec).serving())) as model:
+        found = by_window(model.caption(asked))
     assert len(found) == 4
     assert all(caption.output_tokens == 8 for caption in found.values())

@@ -20,7 +20,6 @@ from clipmill.dataset import schemas
 from clipmill.planning.nodes import Placed
 from clipmill.report import words as wording
 from clipmill.report.fields import clip_fields, worded_as
-from clipmill.report.limits import node_limits
 from clipmill.report.measures import (
     CLIP_LENGTH,
     LENGTH,
@@ -35,6 +34,7 @@ from clipmill.report.page import build_page
 from clipmill.report.plan_records import NO_STAGES, ScoreLimit
 from clipmill.report.plan_view import plan_view
 from clipmill.report.sections.gallery import clip_views
+from clipmill.report.thresholds import node_limits
 from clipmill.stages.base import Column, Rule, Stage
 from clipmill.stages.columns import FILE
 from tests.support.rendered_report import OPTIONS, embedded, render

@@ -7,7 +7,7 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.report.measures import CLIP_LENGTH, Measure
 from clipmill.report.plan_records import ThresholdPlace
 from clipmill.report.sections.what_if import MAX_POINTS, what_if
-from clipmill.report.threshold_places import threshold_places
+from clipmill.report.thresholds import threshold_places
 from clipmill.specs import CurateSpec
 
 SCORE = Measure("score", "Score", "score", "")

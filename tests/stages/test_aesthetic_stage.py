@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from clipmill.models import aesthetic
-from clipmill.models.aesthetic import ScorerOptions
 from clipmill.models.registry import model_named
 from clipmill.stages.base import Resources
 from clipmill.stages.video.filtering.clip_aesthetic_filter import (
@@ -81,12 +80,12 @@ def test_the_worker_is_opened_on_what_it_is_lent(
 ) -> None:
     opened: list[object] = []
 
-    def load(options: ScorerOptions, *, encoder: Path, head: Path) -> Told:
-        opened.extend((options, encoder, head))
+    def load(*weights: Path, **options: object) -> Told:
+        opened.extend((*weights, options))
         return Told()
 
     monkeypatch.setattr(aesthetic, "load_aesthetic_scorer", load)
     context = PlainContext(device="lent", num_threads=3)
     context.model_dirs = {"clip": Path("c"), "laion-aesthetic": Path("h")}
     ClipAestheticFilterStage(device=asked, batch_size=5).open(context)
-    assert opened == [ScorerOptions(used, 5, 3), Path("c"), Path("h")]
+    assert opened == [Path("c"), Path("h"), {"device": used, "batch_size": 5, "num_threads": 3}]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clipmill.errors import EngineDied, SpecError
-from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import Caption
 from clipmill.models.captioning.prompts import CAPTION_PROMPTS, prompt_digest
 from clipmill.records import FrameSpan
 from clipmill.stages.base import Failed, Frames, Rule

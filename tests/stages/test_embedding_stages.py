@@ -9,10 +9,9 @@ import pytest
 
 from clipmill.errors import SpecError
 from clipmill.models.embedding import open as learned
-from clipmill.models.embedding.base import EmbedderOptions, TextEmbedder
+from clipmill.models.embedding.base import EmbedderOptions, Prepared
 from clipmill.models.embedding.perceptual import describe_and_sketch, describe_either_way
 from clipmill.models.embedding.tower_embedder import TowerEmbedder
-from clipmill.models.embedding.towers import Prepared
 from clipmill.models.registry import model_named
 from clipmill.stages.base import Frames, Resources, Results, Stage, rate
 from clipmill.stages.video.embedding.cosmos_embed1 import CosmosEmbed1EmbeddingStage
@@ -154,7 +153,7 @@ def test_the_worker_is_opened_on_what_it_is_lent(
 ) -> None:
     opened: list[object] = []
 
-    def load(options: EmbedderOptions, folder: Path, *, num_threads: int) -> TextEmbedder:
+    def load(options: EmbedderOptions, folder: Path, *, num_threads: int) -> TowerEmbedder:
         opened.extend((options, folder, num_threads))
         return TowerEmbedder(options, MeanColour())
 

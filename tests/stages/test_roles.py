@@ -79,12 +79,6 @@ def test_a_reader_says_where_videos_are() -> None:
     assert (source.path, source.list_json_path, source.limit, source.decoder) == ("films", None, 3, "cpu")
 
 
-def test_a_writer_says_what_is_written() -> None:
-    output = WRITER.output()
-    assert (output.output_path, output.generate_previews, output.caption_models) == ("out", False, ("qwen",))
-    assert not output.write_filtered_clips
-
-
 def test_an_encoders_options_are_its_parameters() -> None:
     options = ClipTranscodingStage(encoder="libvpx-vp9", max_height=360, quality=30).options()
     assert isinstance(options, EncodeOptions)

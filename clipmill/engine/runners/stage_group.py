@@ -13,7 +13,7 @@ from clipmill.engine.runners.process_runner import ProcessRunner
 from clipmill.engine.runners.stream_runner import StreamRunner
 from clipmill.errors import StoreError
 from clipmill.machine import num_cores
-from clipmill.models.runtime.devices import num_gpus_here
+from clipmill.models.runtime import num_gpus_here
 from clipmill.planning.nodes import Node
 from clipmill.planning.plan import Plan
 from clipmill.sandbox.runner import CODEC_RUNNER, codec_runner

@@ -7,12 +7,11 @@ import numpy as np
 from clipmill import identity
 from clipmill.media.types import ScanArrays, ScanFacts
 from clipmill.planning.nodes import Node
-from clipmill.records import ClipSpan, FrameSpan, Shot, Split, VideoReason
+from clipmill.records import CLOCK_ROUNDING_S, ClipSpan, FrameSpan, Shot, Split, VideoReason
 from clipmill.shots.clip_splitter import ClipSplitter, ClipState
 from clipmill.stages.base import Failed, StageContext
 from clipmill.stages.roles import ExtractorStage
 from clipmill.state.split_outcome import SplitOutcome, TimedDamage, TimedDrop, TimedShot
-from clipmill.timeline import CLOCK_ROUNDING_S
 
 
 class FrameTimes(Protocol):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from clipmill.export.formats.folders import Cosmos, DiffusionPipe, Ltx, Musubi
+from clipmill.export.formats.folders import Folders, cosmos, diffusion_pipe, ltx, musubi
 from clipmill.export.formats.tables import HuggingFace, Lance
 from clipmill.export.formats.webdataset import WebDataset
 from clipmill.export.job import Format
@@ -11,8 +11,8 @@ FORMATS: Mapping[str, Callable[[], Format]] = {
     "webdataset": WebDataset,
     "hf": HuggingFace,
     "lance": Lance,
-    "ltx": Ltx,
-    "musubi": Musubi,
-    "diffusion-pipe": DiffusionPipe,
-    "cosmos": Cosmos,
+    "ltx": lambda: Folders(ltx),
+    "musubi": lambda: Folders(musubi),
+    "diffusion-pipe": lambda: Folders(diffusion_pipe, "videos/{}.txt"),
+    "cosmos": lambda: Folders(cosmos, "metas/{}.txt"),
 }

@@ -6,12 +6,12 @@ What each expects was read in its own sources; docs/export.md names them with da
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from shlex import quote
 from typing import Any
 
-from clipmill.export.clip_files import Row, missing, suffix_of
+from clipmill.export.clip_files import suffix_of
 from clipmill.export.job import FinishJob, Receipt, ShardJob
 from clipmill.storage import store
 
@@ -31,35 +31,35 @@ class Placed:
     height: int
 
 
-def write_videos(job: ShardJob, *, folder: str, texts: str) -> Receipt:
-    """Writes each video of a shard into ``folder`` of its part, and its text where ``texts`` says.
+@dataclass(frozen=True)
+class Folders:
+    """Videos in a folder for each part, and beside them what one trainer reads.
 
-    The receipt lists the samples in their order.
+    ``texts`` is where each video has a file with its text, by sample id; empty without. ``finished`` writes
+    the lists and configurations, and returns lines that tell how they are read.
     """
-    files: dict[str, int] = {}
-    placed: list[Mapping[str, Any]] = []
-    for row, path in job.samples():
-        name = f"{folder}{row['sample_id']}{suffix_of(row)}"
-        try:
+
+    finished: Callable[[FinishJob], Sequence[str]]
+    texts: str = ""
+
+    def write(self, job: ShardJob) -> Receipt:
+        """Writes the videos of a shard, and their texts; the receipt lists the samples in their order."""
+        files: dict[str, int] = {}
+        placed: list[Mapping[str, Any]] = []
+        for row, path in job.samples():
+            name = f"videos/{row['sample_id']}{suffix_of(row)}"
             files[f"{job.shard.part}/{name}"] = job.put(f"{job.shard.part}/{name}", path)
-        except FileNotFoundError as error:
-            raise missing(path, job.clips.output) from error
-        if texts and row["caption"]:
-            text = f"{job.shard.part}/{texts.format(row['sample_id'])}"
-            files[text] = job.put(text, row["caption"].encode())
-        placed.append(_placed(row, name))
-    return Receipt(files, {"samples": placed})
+            if self.texts and row["caption"]:
+                text = f"{job.shard.part}/{self.texts.format(row['sample_id'])}"
+                files[text] = job.put(text, row["caption"].encode())
+            rate = row["framerate"] if row["is_whole"] or row["fps"] is None else row["fps"]
+            own = Placed(name, row["caption"], row["num_frames"], rate, row["width"], row["height"])
+            placed.append(asdict(own))
+        return Receipt(files, {"samples": placed})
 
-
-def _placed(row: Row, name: str) -> Mapping[str, Any]:
-    return {
-        "video": name,
-        "caption": row["caption"],
-        "num_frames": row["num_frames"],
-        "rate": row["framerate"] if row["is_whole"] or row["fps"] is None else row["fps"],
-        "width": row["width"],
-        "height": row["height"],
-    }
+    def finish(self, job: FinishJob) -> Sequence[str]:
+        """Writes what names the videos of each part."""
+        return self.finished(job)
 
 
 def _samples(job: FinishJob) -> Iterator[tuple[str, list[Placed]]]:
@@ -82,56 +82,40 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-class Ltx:
-    """``dataset.jsonl`` with ``video`` and ``caption``; paths are relative to that file."""
+def ltx(job: FinishJob) -> Sequence[str]:
+    """Writes the list of each part; returns the resolution buckets of its samples.
 
-    def write(self, job: ShardJob) -> Receipt:
-        """Writes the videos of a shard."""
-        return write_videos(job, folder="videos/", texts="")
-
-    def finish(self, job: FinishJob) -> Sequence[str]:
-        """Writes the list of each part; returns the resolution buckets of its samples."""
-        lines: list[str] = []
-        for part, samples in _samples(job):
-            job.put(f"{part}/dataset.jsonl", _json_lines([_video_and_caption(one) for one in samples]))
-            buckets = Counter((one.width, one.height, one.num_frames) for one in samples)
-            names = ";".join("x".join(map(str, bucket)) for bucket, _ in buckets.most_common())
-            lines.append(f'{quote(f"{job.dest}/{part}/dataset.jsonl")} --resolution-buckets "{names}"')
-        return lines
+    ``dataset.jsonl`` with ``video`` and ``caption``; paths are relative to that file.
+    """
+    lines: list[str] = []
+    for part, samples in _samples(job):
+        rows = [{"video": one.video, "caption": one.caption} for one in samples]
+        job.put(f"{part}/dataset.jsonl", _json_lines(rows))
+        buckets = Counter((one.width, one.height, one.num_frames) for one in samples)
+        names = ";".join("x".join(map(str, bucket)) for bucket, _ in buckets.most_common())
+        lines.append(f'{quote(f"{job.dest}/{part}/dataset.jsonl")} --resolution-buckets "{names}"')
+    return lines
 
 
-def _video_and_caption(sample: Placed) -> Mapping[str, object]:
-    return {"video": sample.video, "caption": sample.caption}
-
-
-class Musubi:
-    """One JSONL with ``video_path`` and ``caption`` for each source rate, and ``dataset.toml``.
+def musubi(job: FinishJob) -> Sequence[str]:
+    """Writes ``dataset.toml`` of each part, and a JSONL with ``video_path`` and ``caption`` for each rate.
 
     musubi-tuner opens ``video_path`` as it stands, so that it is the whole path.
     """
-
-    def write(self, job: ShardJob) -> Receipt:
-        """Writes the videos of a shard."""
-        return write_videos(job, folder="videos/", texts="")
-
-    def finish(self, job: FinishJob) -> Sequence[str]:
-        """Writes the lists and the configuration of each part."""
-        rule = job.plan.spec.frame_rule
-        for part, samples in _samples(job):
-            root = _root(job, part)
-            tables = [_MUSUBI_GENERAL.format(*_common_size(samples))]
-            for rate in sorted({one.rate for one in samples}):
-                own = [one for one in samples if one.rate == rate]
-                name = f"fps_{_number(rate)}"
-                rows = [{"video_path": f"{root}/{one.video}", "caption": one.caption} for one in own]
-                job.put(f"{part}/{name}.jsonl", _json_lines(rows))
-                lengths = _lengths(own, has_counts=rule is not None and bool(rule.counts))
-                file, cache = _quoted(f"{root}/{name}.jsonl"), _quoted(f"{root}/cache_{name}")
-                tables.append(_MUSUBI_DATASET.format(file, cache, _number(rate), lengths))
-            job.put(f"{part}/dataset.toml", "\n".join(tables).encode())
-        return [
-            f"--dataset_config {quote(f'{job.dest}/{part}/dataset.toml')}" for part in sorted(job.by_part())
-        ]
+    rule = job.plan.spec.frame_rule
+    for part, samples in _samples(job):
+        root = _root(job, part)
+        tables = [_MUSUBI_GENERAL.format(*_common_size(samples))]
+        for rate in sorted({one.rate for one in samples}):
+            own = [one for one in samples if one.rate == rate]
+            name = f"fps_{_number(rate)}"
+            rows = [{"video_path": f"{root}/{one.video}", "caption": one.caption} for one in own]
+            job.put(f"{part}/{name}.jsonl", _json_lines(rows))
+            lengths = _lengths(own, has_counts=rule is not None and bool(rule.counts))
+            file, cache = _quoted(f"{root}/{name}.jsonl"), _quoted(f"{root}/cache_{name}")
+            tables.append(_MUSUBI_DATASET.format(file, cache, _number(rate), lengths))
+        job.put(f"{part}/dataset.toml", "\n".join(tables).encode())
+    return [f"--dataset_config {quote(f'{job.dest}/{part}/dataset.toml')}" for part in sorted(job.by_part())]
 
 
 def _lengths(samples: Sequence[Placed], *, has_counts: bool) -> str:
@@ -169,27 +153,23 @@ def _common_size(samples: Sequence[Placed]) -> tuple[int, int]:
     return max(counts, key=lambda size: (counts[size], size))
 
 
-class DiffusionPipe:
-    """A folder of videos with texts of the same names, and ``dataset.toml``."""
+def diffusion_pipe(job: FinishJob) -> Sequence[str]:
+    """Writes the configuration of each part.
 
-    def write(self, job: ShardJob) -> Receipt:
-        """Writes the videos and texts of a shard."""
-        return write_videos(job, folder="videos/", texts="videos/{}.txt")
-
-    def finish(self, job: FinishJob) -> Sequence[str]:
-        """Writes the configuration of each part."""
-        lines: list[str] = []
-        for part, samples in _samples(job):
-            lines.append(f"dataset = {_quoted(f'{job.dest}/{part}/dataset.toml')}")
-            ratios = [one.width / one.height for one in samples]
-            side = min(math.isqrt(one.width * one.height) for one in samples) // _SIDE_PX * _SIDE_PX
-            frames = sorted({1, *(one.num_frames for one in samples)})
-            config = _DIFFUSION_PIPE.format(
-                side=max(side, _SIDE_PX), least=min(ratios), most=max(ratios), frames=frames,
-                videos=_quoted(f"{_root(job, part)}/videos"),
-            )  # fmt: skip
-            job.put(f"{part}/dataset.toml", config.encode())
-        return lines
+    A folder of videos with texts of the same names, and ``dataset.toml``.
+    """
+    lines: list[str] = []
+    for part, samples in _samples(job):
+        lines.append(f"dataset = {_quoted(f'{job.dest}/{part}/dataset.toml')}")
+        ratios = [one.width / one.height for one in samples]
+        side = min(math.isqrt(one.width * one.height) for one in samples) // _SIDE_PX * _SIDE_PX
+        frames = sorted({1, *(one.num_frames for one in samples)})
+        config = _DIFFUSION_PIPE.format(
+            side=max(side, _SIDE_PX), least=min(ratios), most=max(ratios), frames=frames,
+            videos=_quoted(f"{_root(job, part)}/videos"),
+        )  # fmt: skip
+        job.put(f"{part}/dataset.toml", config.encode())
+    return lines
 
 
 _DIFFUSION_PIPE = """\
@@ -207,16 +187,12 @@ num_repeats = 1
 """
 
 
-class Cosmos:
-    """``videos/`` and ``metas/``: a text of the same name for each video."""
+def cosmos(job: FinishJob) -> Sequence[str]:
+    """Returns how the text embeddings of each part are made.
 
-    def write(self, job: ShardJob) -> Receipt:
-        """Writes the videos and texts of a shard."""
-        return write_videos(job, folder="videos/", texts="metas/{}.txt")
-
-    def finish(self, job: FinishJob) -> Sequence[str]:
-        """Returns how the text embeddings of each part are made."""
-        return [
-            f"python -m scripts.get_t5_embeddings --dataset_path {quote(f'{job.dest}/{part}')}"
-            for part in sorted(job.by_part())
-        ]
+    ``videos/`` and ``metas/``: a text of the same name for each video.
+    """
+    return [
+        f"python -m scripts.get_t5_embeddings --dataset_path {quote(f'{job.dest}/{part}')}"
+        for part in sorted(job.by_part())
+    ]

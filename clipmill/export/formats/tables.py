@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from clipmill import layout
 from clipmill.errors import SpecError
-from clipmill.export.clip_files import Row, missing, suffix_of
+from clipmill.export.clip_files import Row, suffix_of
 from clipmill.export.job import FinishJob, Receipt, ShardJob
 from clipmill.export.sample_rows import EMBEDDING
 from clipmill.storage import store
@@ -86,11 +86,8 @@ def _videos(job: ShardJob, schema: pa.Schema) -> Iterator[tuple[Row, object, int
         return
     is_struct = pa.types.is_struct(schema.field("video").type)
     for row, path in job.samples():
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-        except FileNotFoundError as error:
-            raise missing(path, job.clips.output) from error
+        with open(path, "rb") as file:
+            data = file.read()
         name = f"{row['sample_id']}{suffix_of(row)}"
         yield row, {"bytes": data, "path": name} if is_struct else data, len(data)
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from clipmill import layout
-from clipmill.export.clip_files import Row, missing, named_missing, suffix_of
+from clipmill.export.clip_files import Row, named_missing, suffix_of
 from clipmill.export.job import FinishJob, Receipt, ShardJob
 from clipmill.export.record import Shard
 from clipmill.export.sample_rows import ARTIFACT, EMBEDDING
@@ -75,15 +75,9 @@ def _fill(job: ShardJob, tree: str, file: BinaryIO) -> None:
                 write_tar(file, [_meta(row) if tree == "metas" else _text_embedding(row, job)])
     else:
         for row, path in job.samples():
-            try:
-                write_tar(file, [_video(row, path), *([] if tree else _beside(row, job))])
-            except FileNotFoundError as error:
-                raise missing(path, job.clips.output) from error
+            video = Member(f"{row['sample_id']}{suffix_of(row)}", path=path)
+            write_tar(file, [video, *([] if tree else _beside(row, job))])
     end_tar(file)
-
-
-def _video(row: Row, path: str) -> Member:
-    return Member(f"{row['sample_id']}{suffix_of(row)}", path=path)
 
 
 def _meta(row: Row) -> Member:

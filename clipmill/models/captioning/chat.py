@@ -1,13 +1,17 @@
-"""Captioners and language models over one kind of model: it answers messages, with frames or without."""
+"""What a captioner or a language model is asked, what it answers, and how answers are put right."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
-from typing import Protocol
+from itertools import islice
+from typing import Literal, Protocol
 
 import numpy as np
 
-from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
 from clipmill.models.captioning.prompts import is_refusal, refinement_prompt, without_thoughts
+
+CaptionStatus = Literal["success", "truncated", "blocked", "error", "skipped"]
+"""``truncated``: at the most tokens; ``blocked``: by the model's server; ``skipped``: no model was asked."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,34 @@ class ChatRequest:
     frames: np.ndarray | None = None
     fps: float = 0.0
     max_output_tokens: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.frames is None:
+            return
+        if self.frames.ndim != 4 or self.frames.shape[-1] != 3 or self.frames.dtype != np.uint8:
+            raise ValueError(
+                f"frames must be uint8 (T, H, W, 3), got {self.frames.dtype} {self.frames.shape}"
+            )
+        if len(self.frames) == 0 or self.fps <= 0:
+            raise ValueError(f"{len(self.frames)} frames at {self.fps} a second show nothing")
+
+
+@dataclass(frozen=True)
+class Caption:
+    """The answer of one window: text when ``success``, mostly when ``truncated``; else ``message`` says why.
+
+    Tokens are None where they were not counted. An error ``is_retryable`` when it does not follow from
+    what was asked: the server, the engine or the memory failed. ``is_remote`` says that it was a server.
+    """
+
+    window_id: str
+    text: str
+    status: CaptionStatus
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    message: str = ""
+    is_retryable: bool = False
+    is_remote: bool = False
 
 
 class ChatModel(Protocol):
@@ -41,70 +73,42 @@ class ChatModel(Protocol):
         ...
 
 
-class ChatCaptioner:
-    """A captioner; with ``refinement`` each window is shown again, beside its first caption.
+def answered(
+    chat: ChatModel, requests: Iterable[ChatRequest], *, refinement: str | None = None
+) -> Iterator[Caption]:
+    """One answer per request: an answer to no request is an error, a missing one is made.
 
-    ``max_output_tokens`` takes the place of the model's own.
+    With ``refinement`` the model is asked again, about the same frames and beside its first answer. What a
+    model thinks aloud is taken off. ValueError when two requests under way have one id.
     """
-
-    def __init__(
-        self,
-        chat: ChatModel,
-        *,
-        model: str,
-        revision: str,
-        refinement: str | None = None,
-        max_output_tokens: int | None = None,
-    ) -> None:
-        self._chat = chat
-        self._refinement = refinement
-        self._max_output_tokens = max_output_tokens
-        self.model = model
-        self.revision = revision
-
-    def caption(self, requests: Iterable[CaptionRequest]) -> Iterator[Caption]:
-        """Answers each request as ``ChatModel.answer`` does."""
-        asked = (self._asked(request) for request in requests)
-        if self._refinement is None:
-            return answered(self._chat, asked)
-        return _Refined(self._chat, self._refinement).answers(asked)
-
-    def close(self) -> None:
-        """Lets go of the model; nothing can be asked afterwards."""
-        self._chat.close()
-
-    def _asked(self, request: CaptionRequest) -> ChatRequest:
-        return ChatRequest(
-            request.window_id,
-            request.prompt,
-            frames=request.frames,
-            fps=request.fps,
-            max_output_tokens=self._max_output_tokens,
-        )
+    return _answered(chat, requests) if refinement is None else _Refined(chat, refinement).answers(requests)
 
 
-class ChatLanguageModel:
-    """A language model; ``max_output_tokens`` takes the place of the model's own."""
+def failed(window_id: str, message: str, *, is_retryable: bool = False, is_remote: bool = False) -> Caption:
+    """The answer of a window that could not be answered."""
+    return Caption(window_id, "", "error", message=message, is_retryable=is_retryable, is_remote=is_remote)
 
-    def __init__(
-        self, chat: ChatModel, *, model: str, revision: str, max_output_tokens: int | None = None
-    ) -> None:
-        self._chat = chat
-        self._max_output_tokens = max_output_tokens
-        self.model = model
-        self.revision = revision
 
-    def complete(self, requests: Iterable[TextRequest]) -> Iterator[Caption]:
-        """Answers each request as ``ChatModel.answer`` does."""
-        most = self._max_output_tokens
-        return answered(
-            self._chat,
-            (ChatRequest(one.window_id, one.text, one.system, max_output_tokens=most) for one in requests),
-        )
+def answers_as_done(
+    requests: Iterable[ChatRequest], submit: Callable[[ChatRequest], Future[Caption]], *, limit: int
+) -> Iterator[Caption]:
+    """Answers in the order they are done; at most ``limit`` requests are taken and not yet answered.
 
-    def close(self) -> None:
-        """Lets go of the model; nothing can be asked afterwards."""
-        self._chat.close()
+    What a future raises is raised here. Requests that have not begun when the iteration ends are cancelled.
+    """
+    source = iter(requests)
+    waiting = set[Future[Caption]]()
+    try:
+        while True:
+            waiting |= {submit(request) for request in islice(source, limit - len(waiting))}
+            if not waiting:
+                return
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 class _Refined:
@@ -118,13 +122,13 @@ class _Refined:
         self._done: list[Caption] = []
 
     def answers(self, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
-        for second in answered(self._chat, self._second_requests(requests)):
+        for second in _answered(self._chat, self._second_requests(requests)):
             yield from self._take_done()
             yield _merged(self._firsts.pop(second.window_id), second)
         yield from self._take_done()
 
     def _second_requests(self, requests: Iterable[ChatRequest]) -> Iterator[ChatRequest]:
-        for first in answered(self._chat, self._remembered(requests)):
+        for first in _answered(self._chat, self._remembered(requests)):
             request = self._requests.pop(first.window_id)
             if first.text:
                 self._firsts[first.window_id] = first
@@ -142,11 +146,7 @@ class _Refined:
             yield self._done.pop()
 
 
-def answered(chat: ChatModel, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
-    """One answer per request: an answer to no request is an error, a missing one is made.
-
-    ValueError when two requests under way have one id. What a model thinks aloud is taken off.
-    """
+def _answered(chat: ChatModel, requests: Iterable[ChatRequest]) -> Iterator[Caption]:
     waiting = set[str]()
     for caption in chat.answer(_counted(requests, waiting)):
         if caption.window_id not in waiting:
@@ -157,11 +157,6 @@ def answered(chat: ChatModel, requests: Iterable[ChatRequest]) -> Iterator[Capti
         yield _spoken(caption)
     for window_id in sorted(waiting):
         yield failed(window_id, "the model gave no answer", is_retryable=True)
-
-
-def failed(window_id: str, message: str, *, is_retryable: bool = False, is_remote: bool = False) -> Caption:
-    """The answer of a window that could not be answered."""
-    return Caption(window_id, "", "error", message=message, is_retryable=is_retryable, is_remote=is_remote)
 
 
 def _counted(requests: Iterable[ChatRequest], waiting: set[str]) -> Iterator[ChatRequest]:

@@ -6,27 +6,24 @@ Backends are imported where they are opened: the core needs none of their librar
 # pyright: reportMissingImports=false
 
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.captioning.chat import ChatModel
-from clipmill.models.captioning.options import Backend, ServingOptions
-from clipmill.models.captioning.weights import ServedWeights, weights_meant
-from clipmill.models.registry import ModelEntry
+from clipmill.models.captioning.options import Backend, ServedWeights, ServingOptions, weights_meant
+from clipmill.models.runtime import num_gpus_here
 from clipmill.models.weights.resolve import check_weights, weights_of
 
 
 def check_model(options: ServingOptions) -> None:
     """ModelUnavailable, with what helps, unless the model could be opened; before any video is decoded."""
     if options.endpoint:
-        from clipmill.models.captioning.backends.endpoint_check import check_endpoint
+        from clipmill.models.captioning.backends.endpoint import check_endpoint
 
         check_endpoint(options.endpoint)
     else:
         meant = weights_meant(options)
-        _check_kind(options, meant)
+        if fault := _shows_no_videos(options, meant):
+            raise ModelUnavailable(meant.entry.name, meant.model_dir, *fault)
         check_weights([meant.entry], model_dir=meant.model_dir, revision=options.weights.revision)
 
 
@@ -39,72 +36,41 @@ def backend_of(options: ServingOptions) -> Backend:
     if weights_meant(options).entry.environment != "vllm":
         return "transformers"
     has_vllm = importlib.util.find_spec("vllm") is not None and options.device != "cpu"
-    return "vllm" if has_vllm and _has_gpu() else "transformers"
+    return "vllm" if has_vllm and num_gpus_here() else "transformers"
 
 
-def _has_gpu() -> bool:
-    if importlib.util.find_spec("torch") is None:
-        return False
-    import torch
-
-    return torch.cuda.is_available()
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A model that runs, who it is, and of which revision."""
-
-    chat: ChatModel
-    model: str
-    revision: str
-
-
-def open_model(options: ServingOptions, *, num_threads: int) -> Opened:
+def open_model(options: ServingOptions, *, num_threads: int) -> ChatModel:
     """The model of a stage, on ``num_threads`` cores. ModelUnavailable with what helps."""
     if options.endpoint:
-        from clipmill.models.captioning.backends.endpoint import open_endpoint
+        from clipmill.models.captioning.backends.endpoint import EndpointModel
 
-        return Opened(open_endpoint(options, options.endpoint), options.endpoint.model, "")
+        return EndpointModel(options, options.endpoint)
     backend = backend_of(options)
     meant = weights_meant(options)
-    _check_kind(options, meant)
-    _check_backend(options, backend, meant)
-    weights = weights_of(meant.entry, model_dir=meant.model_dir, revision=options.weights.revision)
-    chat = _LOCAL[backend](options, meant.entry, weights.folder, num_threads)
-    return Opened(chat, meant.entry.source, weights.revision or weights.digest)
+    if fault := _shows_no_videos(options, meant) or _backend_fault(options, backend):
+        raise ModelUnavailable(meant.entry.name, meant.model_dir, *fault)
+    folder = weights_of(meant.entry, model_dir=meant.model_dir, revision=options.weights.revision).folder
+    if backend == "vllm":
+        from clipmill.models.captioning.backends.vllm_backend import open_vllm
 
-
-def _open_transformers(
-    options: ServingOptions, entry: ModelEntry, folder: Path, num_threads: int
-) -> ChatModel:
+        return open_vllm(options, meant.entry, folder)
     from clipmill.models.captioning.backends.transformers_backend import open_transformers
 
-    return open_transformers(options, entry, folder, num_threads=num_threads)
+    return open_transformers(options, meant.entry, folder, num_threads=num_threads)
 
 
-def _open_vllm(options: ServingOptions, entry: ModelEntry, folder: Path, _num_threads: int) -> ChatModel:
-    from clipmill.models.captioning.backends.vllm_backend import open_vllm
-
-    return open_vllm(options, entry, folder)
-
-
-_LOCAL: dict[str, Callable[[ServingOptions, ModelEntry, Path, int], ChatModel]] = {
-    "transformers": _open_transformers,
-    "vllm": _open_vllm,
-}
-_ENVIRONMENT = {"transformers": "models", "vllm": "vllm"}
-
-
-def _check_kind(options: ServingOptions, meant: ServedWeights) -> None:
+def _shows_no_videos(options: ServingOptions, meant: ServedWeights) -> tuple[str, str] | None:
+    """Cause and remedy for a model that vLLM shows pictures only."""
     if options.backend == "vllm" and meant.entry.environment != "vllm":
-        cause, remedy = "vLLM does not show it videos", "say backend: transformers, or auto"
-        raise ModelUnavailable(meant.entry.name, meant.model_dir, cause, remedy)
+        return "vLLM does not show it videos", "say backend: transformers, or auto"
+    return None
 
 
-def _check_backend(options: ServingOptions, backend: str, meant: ServedWeights) -> None:
+def _backend_fault(options: ServingOptions, backend: str) -> tuple[str, str] | None:
+    """Cause and remedy for a backend that is not here, or does not do what is asked."""
     if importlib.util.find_spec(backend) is None:
-        remedy = f"install the {_ENVIRONMENT[backend]} extra, or name an endpoint_url"
-        raise ModelUnavailable(meant.entry.name, meant.model_dir, f"{backend} is not installed here", remedy)
+        extra = {"transformers": "models"}.get(backend, backend)
+        return f"{backend} is not installed here", f"install the {extra} extra, or name an endpoint_url"
     if options.fp8 and backend == "transformers":
-        cause, remedy = "the transformers backend has no fp8", "leave fp8 out, or use vllm on a GPU"
-        raise ModelUnavailable(meant.entry.name, meant.model_dir, cause, remedy)
+        return "the transformers backend has no fp8", "leave fp8 out, or use vllm on a GPU"
+    return None

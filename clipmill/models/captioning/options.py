@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Literal
 
-from clipmill.models.runtime.devices import Device
+from clipmill.errors import SpecError
+from clipmill.models.registry import MODELS, ModelEntry, ModelKind, entry_of, is_place, model_named
+from clipmill.models.runtime import Device
 
 Backend = Literal["auto", "vllm", "endpoint", "transformers"]
 Numbers = Literal["auto", "float32", "bfloat16", "float16"]
@@ -86,3 +89,56 @@ class ServingOptions:
     def engine_key(self) -> str:
         """Equal for options that one engine can serve: answers of different lengths come from one model."""
         return repr(replace(self, sampling=replace(self.sampling, max_output_tokens=0)))
+
+
+LANGUAGE_MODELS = {"qwen": "qwen_lm", "qwen2.5": "qwen_lm", "qwen3": "qwen3_lm"}
+"""Variant of the enhancement -> model of the table."""
+SERVED_LIKE: dict[ModelKind, str] = {"caption": "qwen", "language": "qwen_lm"}
+"""Whose backend and environment a model has that a stage names by its id."""
+
+
+@dataclass(frozen=True)
+class ServedWeights:
+    """An entry of the table of models, the place of its weights, and their revision."""
+
+    entry: ModelEntry
+    model_dir: str
+    revision: str
+
+
+def weights_meant(options: ServingOptions) -> ServedWeights:
+    """Returns the weights of a variant, or those that the options name themselves.
+
+    SpecError for a variant that the table does not have, or has for something else.
+    """
+    kind: ModelKind = "caption" if options.vision else "language"
+    chosen, model = options.weights, options.weights.model
+    if model is None:
+        name = chosen.variant if kind == "caption" else LANGUAGE_MODELS.get(chosen.variant, chosen.variant)
+        entry = _variant(name, kind)
+    else:
+        source = PurePath(model).name if is_place(model) else model
+        entry = replace(model_named(SERVED_LIKE[kind]), name=model, source=source, revision="main")
+    place = model if model and is_place(model) else chosen.model_dir
+    return ServedWeights(entry, place, chosen.revision or entry.revision)
+
+
+def worker_environment(options: ServingOptions) -> str:
+    """Returns the extra in which a worker finds the backend: ``core`` for an endpoint, vLLM's for GPUs."""
+    if options.endpoint:
+        return "core"
+    is_for_vllm = options.backend != "transformers" and options.device != "cpu"
+    return weights_meant(options).entry.environment if is_for_vllm else "models"
+
+
+def _variant(name: str, kind: ModelKind) -> ModelEntry:
+    entry = entry_of(name)
+    if entry.kind == "own":
+        known = ", ".join(one.name for one in MODELS if one.kind == kind)
+        raise SpecError(
+            f"there is no {kind} model {name!r}; known are {known}; for any other name its id on the hub as "
+            "model, or a server that runs it as endpoint_url"
+        )
+    if entry.kind != kind:
+        raise SpecError(f"{entry.name} is a model of kind {entry.kind}, not {kind}: name another")
+    return entry

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from functools import partial
 
 from clipmill.errors import ClipmillError, EngineDied
-from clipmill.models.captioning.open_chat import Opened, open_model
+from clipmill.models.captioning.chat import ChatModel
+from clipmill.models.captioning.open_chat import open_model
 from clipmill.models.captioning.options import ServingOptions
 from clipmill.stages.worker import StageContext
 
 OPENER = "models.open"
-"""Key of ``StageContext.shared`` for what opens models: ``(options, num_threads=)`` -> Opened."""
+"""Key of ``StageContext.shared`` for what opens models: ``(options, num_threads=)`` -> ChatModel."""
 
 logger = logging.getLogger(__name__)
 
@@ -19,71 +20,58 @@ logger = logging.getLogger(__name__)
 class SharedModel:
     """A model that is opened for its first user and closed by its last; one that died is opened anew."""
 
-    def __init__(self, make: Callable[[], Opened]) -> None:
+    def __init__(self, make: Callable[[], ChatModel]) -> None:
         self._make = make
-        self._opened: Opened | None = None
+        self._chat: ChatModel | None = None
         self._is_dead = False
         self._num_users = 0
 
-    @property
-    def opened(self) -> Opened:
-        """The model that runs, opened where there is none. ModelUnavailable with the remedy."""
-        if self._is_dead:
-            self._close_dead()
-        if self._opened is None:
-            self._opened = self._make()
-        return self._opened
-
     def acquire(self) -> None:
-        """Opens the model for one more user."""
-        assert self.opened
+        """Opens the model for one more user. ModelUnavailable with the remedy."""
+        self._opened()
         self._num_users += 1
+
+    @contextmanager
+    def running(self) -> Generator[ChatModel]:
+        """Lends the model to the body. EngineDied goes on to the engine, which opens the worker again.
+
+        The memory of a dead model is given back later, when no traceback holds it.
+        """
+        try:
+            yield self._opened()
+        except EngineDied:
+            self._is_dead = True
+            raise
 
     def release(self) -> None:
         """Closes the model with its last user, or where it died."""
         self._num_users -= 1
         if self._is_dead:
             self._close_dead()
-        elif self._num_users == 0 and self._opened:
-            self._opened.chat.close()
-            self._opened = None
+        elif self._num_users == 0 and self._chat:
+            self._chat.close()
+            self._chat = None
 
-    def died(self) -> None:
-        """Notes that the model is gone. Its memory is given back later, when no traceback holds it."""
-        self._is_dead = True
+    def _opened(self) -> ChatModel:
+        if self._is_dead:
+            self._close_dead()
+        if self._chat is None:
+            self._chat = self._make()
+        return self._chat
 
     def _close_dead(self) -> None:
-        opened, self._opened, self._is_dead = self._opened, None, False
+        chat, self._chat, self._is_dead = self._chat, None, False
         try:
-            if opened:
-                opened.chat.close()
+            if chat:
+                chat.close()
         except (ClipmillError, OSError, RuntimeError, ValueError) as error:
             logger.warning("a model that died did not close: %s", error)
 
 
-class ModelLease:
-    """A stage's share of a model."""
-
-    def __init__(self, shared: SharedModel) -> None:
-        self._shared = shared
-        shared.acquire()
-
-    @contextmanager
-    def running(self) -> Generator[Opened]:
-        """Lends the model to the body. EngineDied goes on to the engine, which opens the worker again."""
-        try:
-            yield self._shared.opened
-        except EngineDied:
-            self._shared.died()
-            raise
-
-    def close(self) -> None:
-        """Ends the lease."""
-        self._shared.release()
-
-
-def lease_model(context: StageContext, options: ServingOptions) -> ModelLease:
-    """Returns a lease of the worker process's one model with these options; the first lease opens it."""
+def acquire_model(context: StageContext, options: ServingOptions) -> SharedModel:
+    """Returns the worker process's one model with these options, for one more user, who releases it."""
     opener = context.shared(OPENER, lambda: open_model)
     make = partial(opener, options, num_threads=context.num_threads)
-    return ModelLease(context.shared(f"model {options.engine_key}", lambda: SharedModel(make)))
+    shared = context.shared(f"model {options.engine_key}", lambda: SharedModel(make))
+    shared.acquire()
+    return shared

@@ -1,4 +1,4 @@
-"""What turns clips, and texts about them, into embeddings."""
+"""What an embedder is asked for and gives, and the network that it is built from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,34 +42,29 @@ class EmbedderOptions:
     allow_remote_code: tuple[str, ...]
 
 
-class Embedder(Protocol):
-    """Describes clips by unit vectors."""
+Prepared = tuple[np.ndarray, ...]
+"""What a network reads of one clip; arrays of the same shapes for every clip."""
 
-    @property
-    def algorithm(self) -> str:
-        """Name of the embedding in tables and folders."""
+
+class Tower(Protocol):
+    """A network with weights, made for ``num_frames`` frames of a clip.
+
+    A row has ``dimension`` numbers and any length. ``scale`` is what cosines are multiplied by before the
+    softmax over texts.
+    """
+
+    dimension: int
+    num_frames: int
+    scale: float
+
+    def prepare(self, frames: np.ndarray) -> Prepared:
+        """Of one clip's frames, uint8 ``(num_frames, H, W, 3)`` RGB."""
         ...
 
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
+    def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
+        """Float32 ``(n, dimension)``."""
         ...
 
-    def embed(self, clips: Sequence[np.ndarray]) -> Embedded:
-        """One row per clip; clips are uint8 ``(T, H, W, 3)`` RGB of any size and length."""
-        ...
-
-
-class TextEmbedder(Embedder, Protocol):
-    """Also describes texts, in the same space as the clips."""
-
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """One L2-normalised float32 row per text, ``(n, dimension)``."""
-        ...
-
-    def match(self, embeddings: np.ndarray, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """For each row of ``(n, dimension)`` the text that fits best, with its probability among them, 0..1.
-
-        Texts are embedded once, however often they are asked for.
-        """
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        """Float32 ``(n, dimension)``."""
         ...

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clipmill.models.embedding.towers import Prepared
+from clipmill.models.embedding.base import Prepared
 from clipmill.models.preprocessing.patches import patches_of
-from clipmill.models.preprocessing.pixels import Preprocessing, pixel_values, preprocessing_of
+from clipmill.models.preprocessing.pixels import (
+    CLIP_MEAN,
+    CLIP_STD,
+    HALF,
+    Preprocessing,
+    pixel_values,
+    preprocessing_of,
+)
 from clipmill.models.registry import ModelEntry
 from clipmill.models.weights.checkpoint import load_network, load_tokenizer, unavailable
 
@@ -19,15 +26,14 @@ if TYPE_CHECKING:
     import torch
 
 _NUM_FRAMES = 8
-_CLIP_MEAN, _CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-_HALF = (0.5, 0.5, 0.5)
+"""Enough to see what a clip shows; pictures have no time."""
 
 
 def default_preprocessing(model_type: str, side_px: int) -> Preprocessing:
     """Of checkpoints that do not say: the shorter side cut square for CLIP, squeezed square for SigLIP."""
     if model_type == "clip":
-        return Preprocessing(None, side_px, (side_px, side_px), mean=_CLIP_MEAN, std=_CLIP_STD)
-    return Preprocessing((side_px, side_px), mean=_HALF, std=_HALF)
+        return Preprocessing(None, side_px, (side_px, side_px), mean=CLIP_MEAN, std=CLIP_STD)
+    return Preprocessing((side_px, side_px), mean=HALF, std=HALF)
 
 
 def features(output: Any) -> "torch.Tensor":
@@ -45,6 +51,9 @@ class ImageTextTower:
         config = self._network.config
         self._model_type: str = config.model_type
         vision = config.vision_config
+        self.dimension: int = config.projection_dim if self._model_type == "clip" else vision.hidden_size
+        self.num_frames = _NUM_FRAMES
+        self.scale = float(self._network.logit_scale.exp())
         side_px = getattr(vision, "image_size", vision.patch_size)
         try:
             preprocessing = preprocessing_of(folder, default_preprocessing(self._model_type, side_px))
@@ -58,22 +67,6 @@ class ImageTextTower:
                 patch_px=vision.patch_size,
                 max_patches=vision.num_patches,
             )
-
-    @property
-    def dimension(self) -> int:
-        """Length of a feature vector, of a picture or a text."""
-        config = self._network.config
-        return config.projection_dim if self._model_type == "clip" else config.vision_config.hidden_size
-
-    @property
-    def num_frames(self) -> int:
-        """Enough to see what a clip shows; pictures have no time."""
-        return _NUM_FRAMES
-
-    @property
-    def scale(self) -> float:
-        """Learned with the weights."""
-        return float(self._network.logit_scale.exp())
 
     @staticmethod
     def _pixels(preprocessing: Preprocessing, frames: np.ndarray) -> Prepared:
@@ -101,20 +94,33 @@ class ImageTextTower:
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Features of texts, float32 ``(n, dimension)``; words beyond the model's limit are cut off."""
-        import torch
-
         self._tokenizer = self._tokenizer or load_tokenizer(self._entry, self._folder)
-        is_clip = self._model_type == "clip"
-        tokens = self._tokenizer(
-            # SigLIP was trained on lower case, always padded to its whole length, without a mask.
-            list(texts) if is_clip else [text.lower() for text in texts],
-            padding=True if is_clip else "max_length",
-            padding_side="right",
-            truncation=True,
-            max_length=self._network.config.text_config.max_position_embeddings,
-            return_tensors="pt",
-        )
-        names = ("input_ids", "attention_mask") if is_clip else ("input_ids",)
-        with torch.inference_mode():
-            found = self._network.get_text_features(**{name: tokens[name].to(self._device) for name in names})
-            return features(found).float().cpu().numpy()
+        if self._model_type == "clip":
+            return text_features(self._network, self._tokenizer, texts, padding=True)
+        # SigLIP was trained on lower case, always padded to its whole length, without a mask.
+        lower = [text.lower() for text in texts]
+        return text_features(self._network, self._tokenizer, lower, names=("input_ids",))
+
+
+def text_features(
+    network: Any,
+    tokenizer: Any,
+    texts: Sequence[str],
+    *,
+    padding: bool | str = "max_length",
+    names: Sequence[str] = ("input_ids", "attention_mask"),
+) -> np.ndarray:
+    """Features of texts, float32 ``(n, dimension)``, cut at the model's limit; ``names`` are its inputs."""
+    import torch
+
+    tokens = tokenizer(
+        list(texts),
+        padding=padding,
+        padding_side="right",
+        truncation=True,
+        max_length=network.config.text_config.max_position_embeddings,
+        return_tensors="pt",
+    )
+    with torch.inference_mode():
+        found = network.get_text_features(**{name: tokens[name].to(network.device) for name in names})
+        return features(found).reshape(len(texts), -1).float().cpu().numpy()

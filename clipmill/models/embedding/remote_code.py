@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clipmill.errors import SpecError
-from clipmill.models.embedding.towers import Prepared
+from clipmill.models.embedding.base import Prepared
 from clipmill.models.preprocessing.pixels import Preprocessing, pixel_values
 from clipmill.models.registry import ModelEntry
 from clipmill.models.weights.checkpoint import unavailable
@@ -69,29 +69,15 @@ class CosmosEmbed1Tower:
         self._device = device
         self._network = load_remote(entry, folder, dtype=dtype, device=device)
         self._processor = _loaded(entry, folder, AutoProcessor)
-
-    @property
-    def dimension(self) -> int:
-        """By the config: sizes differ."""
-        return int(self._network.config.embed_dim)
-
-    @property
-    def num_frames(self) -> int:
-        """By the processor's config."""
-        return int(self._processor.num_video_frames)
-
-    @property
-    def scale(self) -> float:
-        """Fixed."""
-        return _SCALE
+        self.dimension = int(self._network.config.embed_dim)  # sizes differ
+        self.num_frames = int(self._processor.num_video_frames)
+        self.scale = _SCALE
 
     def prepare(self, frames: np.ndarray) -> Prepared:
-        """Of uint8 ``(num_frames, H, W, 3)`` RGB."""
         video = frames.transpose(0, 3, 1, 2)[None]
         return (np.asarray(self._processor(videos=video, return_tensors="pt")["videos"], np.float32),)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """Float32 ``(n, dimension)``."""
         import torch
 
         videos = torch.from_numpy(np.concatenate([arrays[0] for arrays in batch]))
@@ -100,7 +86,6 @@ class CosmosEmbed1Tower:
             return found.visual_proj.float().cpu().numpy()
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Float32 ``(n, dimension)``."""
         import torch
 
         tokens = self._processor(text=list(texts), return_tensors="pt")
@@ -119,34 +104,16 @@ class InternVideo2Tower:
         self._network = load_remote(entry, folder, dtype=dtype, device=device)
         config = self._network.config
         try:
-            side_px, self._num_frames, self._dimension = (
-                _setting(config, *places) for places in _INTERNVIDEO2
-            )
+            side_px, self.num_frames, self.dimension = (_setting(config, *places) for places in _INTERNVIDEO2)
         except ValueError as error:
             raise unavailable(entry, folder, str(error)) from error
+        self.scale = _SCALE
         self._preprocessing = Preprocessing((side_px, side_px), mean=_IMAGENET_MEAN, std=_IMAGENET_STD)
 
-    @property
-    def dimension(self) -> int:
-        """By the config."""
-        return self._dimension
-
-    @property
-    def num_frames(self) -> int:
-        """By the config."""
-        return self._num_frames
-
-    @property
-    def scale(self) -> float:
-        """Fixed."""
-        return _SCALE
-
     def prepare(self, frames: np.ndarray) -> Prepared:
-        """Of uint8 ``(num_frames, H, W, 3)`` RGB."""
         return (pixel_values(frames, self._preprocessing),)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
-        """Float32 ``(n, dimension)``."""
         import torch
 
         videos = torch.from_numpy(np.stack([arrays[0] for arrays in batch]))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clipmill.models.embedding.clip_siglip import features
-from clipmill.models.embedding.towers import Prepared
+from clipmill.models.embedding.base import Prepared
+from clipmill.models.embedding.clip_siglip import features, text_features
 from clipmill.models.preprocessing.pixels import Preprocessing, pixel_values, preprocessing_of
 from clipmill.models.registry import ModelEntry
 from clipmill.models.weights.checkpoint import load_network, load_tokenizer, unavailable
@@ -27,7 +27,11 @@ class VideoPrismTower:
         self._entry, self._folder, self._device = entry, folder, device
         self._network = load_network(entry, folder, dtype=dtype, device=device)
         self._tokenizer: Any = None
-        sides = self._network.config.vision_config.image_size
+        vision = self._network.config.vision_config
+        self.dimension: int = vision.hidden_size
+        self.num_frames: int = vision.num_frames  # those that the weights have positions for
+        self.scale = _SCALE
+        sides = vision.image_size
         size_px = (sides, sides) if isinstance(sides, int) else tuple(sides)
         try:
             said = preprocessing_of(folder, Preprocessing(size_px))
@@ -36,23 +40,7 @@ class VideoPrismTower:
         # Whatever else the file says: it is of a processor that others share, and its own one passes over it.
         self._preprocessing = Preprocessing(size_px, resample=said.resample)
 
-    @property
-    def dimension(self) -> int:
-        """Length of a feature vector, of a video or a text."""
-        return self._network.config.vision_config.hidden_size
-
-    @property
-    def num_frames(self) -> int:
-        """Those that the weights have positions for."""
-        return self._network.config.vision_config.num_frames
-
-    @property
-    def scale(self) -> float:
-        """Fixed."""
-        return _SCALE
-
     def prepare(self, frames: np.ndarray) -> Prepared:
-        """Of uint8 ``(num_frames, H, W, 3)`` RGB."""
         return (pixel_values(frames, self._preprocessing),)
 
     def encode(self, batch: Sequence[Prepared]) -> np.ndarray:
@@ -66,19 +54,5 @@ class VideoPrismTower:
 
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         """Features of texts, float32 ``(n, dimension)``; words beyond the model's limit are cut off."""
-        import torch
-
         self._tokenizer = self._tokenizer or load_tokenizer(self._entry, self._folder)
-        tokens = self._tokenizer(
-            list(texts),
-            padding="max_length",
-            padding_side="right",
-            truncation=True,
-            max_length=self._network.config.text_config.max_position_embeddings,
-            return_tensors="pt",
-        )
-        with torch.inference_mode():
-            found = self._network.get_text_features(
-                **{name: tokens[name].to(self._device) for name in ("input_ids", "attention_mask")}
-            )
-            return features(found).reshape(len(texts), -1).float().cpu().numpy()
+        return text_features(self._network, self._tokenizer, texts)

@@ -16,6 +16,10 @@ from PIL import Image
 CONFIGS = ("preprocessor_config.json", "video_preprocessor_config.json", "processor_config.json")
 _PARTS = ("image_processor", "video_processor")
 
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+HALF = (0.5, 0.5, 0.5)
+"""Means and deviations of pixels in the training of models, for checkpoints that do not say."""
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -62,7 +66,7 @@ def _over(default: Preprocessing, config: Mapping[str, object]) -> Preprocessing
     if isinstance(config.get("resample"), int):
         changed = replace(changed, resample=cast(int, config["resample"]))
     if config.get("do_normalize", True) and config.get("image_mean") and config.get("image_std"):
-        mean, std = (_three(config[name]) for name in ("image_mean", "image_std"))
+        mean, std = (rgb(config[name]) for name in ("image_mean", "image_std"))
         changed = replace(changed, mean=mean, std=std)
     if not config.get("do_normalize", True):
         changed = replace(changed, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
@@ -90,7 +94,8 @@ def _sides(size: object) -> tuple[int, int]:
         raise ValueError(f"pictures of size {dict(record)} are not known here") from error
 
 
-def _three(values: object) -> tuple[float, float, float]:
+def rgb(values: object) -> tuple[float, float, float]:
+    """Three numbers, one per channel."""
     red, green, blue = cast(list[float], values)
     return float(red), float(green), float(blue)
 

@@ -50,7 +50,6 @@ class NetworkCutFinder:
         return max(frame + 1, self.num_final)
 
     def finish(self) -> Cuts:
-        """What is left once the last frame was fed."""
         self._take(self._reader.finish())
         self._look()
         return self._told(self._reader.num_decided + 1)

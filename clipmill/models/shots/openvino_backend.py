@@ -15,9 +15,8 @@ import numpy as np
 import openvino
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.shots.base import Precision
-from clipmill.models.shots.colour_histograms import colour_histograms
-from clipmill.models.weights.cache import node_cache
+from clipmill.models.shots.base import Precision, colour_histograms
+from clipmill.models.weights.places import node_cache
 from clipmill.storage import local
 
 logger = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ class OpenVinoShotNetwork:
 
     batch_windows = 1
 
-    def __init__(self, checkpoint: Path, *, digest: str, precision: Precision, num_threads: int) -> None:
+    def __init__(self, checkpoint: Path, *, digest: str, precision: Precision) -> None:
         core = openvino.Core()
         if precision == "bfloat16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             logger.info("this processor has no bfloat16: TransNetV2 runs in float32")
@@ -40,14 +39,13 @@ class OpenVinoShotNetwork:
         self.precision: Precision = precision
         options = {
             "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
-            "INFERENCE_NUM_THREADS": num_threads,
+            "INFERENCE_NUM_THREADS": 1,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,  # several workers would be pinned to the same core
         }
         self._network = core.compile_model(core.read_model(_converted(checkpoint, digest)), "CPU", options)
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
-        """See ``clipmill.models.shots.base.ShotNetwork``."""
         answers = [self._network((window[None], colour_histograms(window)[None]))[0][0] for window in windows]
         return np.stack(answers) if answers else np.zeros(windows.shape[:2], np.float32)
 

@@ -16,7 +16,7 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from clipmill.errors import ModelUnavailable
-from clipmill.models.shots.colour_histograms import NUM_BINS, colour_histograms
+from clipmill.models.shots.base import NUM_BINS, colour_histograms
 from clipmill.models.shots.transnetv2 import load_network
 from clipmill.shots.windows import WINDOW_FRAMES
 

@@ -10,9 +10,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from clipmill.models.runtime.devices import torch_device, use_threads
-from clipmill.models.shots.base import Precision
-from clipmill.models.shots.colour_histograms import colour_histograms
+from clipmill.models.runtime import Batches, torch_device, use_threads
+from clipmill.models.shots.base import Precision, colour_histograms
 from clipmill.models.shots.transnetv2 import load_network
 
 logger = logging.getLogger(__name__)
@@ -30,30 +29,21 @@ class TorchShotNetwork:
         device: Literal["auto", "cpu", "cuda"],
         precision: Precision,
         batch_windows: int | None,
-        num_threads: int,
     ) -> None:
-        use_threads(num_threads)
+        use_threads(1)
         self._device = torch_device(device)
         self._network = load_network(checkpoint).to(self._device)
         self.precision: Precision = _available(precision, self._device)
-        self.batch_windows = batch_windows or (GPU_BATCH if self._device.type == "cuda" else 1)
+        self._batches = Batches(batch_windows or (GPU_BATCH if self._device.type == "cuda" else 1))
+
+    @property
+    def batch_windows(self) -> int:
+        return self._batches.size
 
     def predict(self, windows: np.ndarray) -> np.ndarray:
-        """See ``clipmill.models.shots.base.ShotNetwork``."""
-        answers = [np.zeros((0, *windows.shape[1:2]), np.float32)]
-        start = 0
-        while start < len(windows):
-            try:
-                answers.append(self._answer(windows[start : start + self.batch_windows]))
-            except torch.OutOfMemoryError:
-                if self.batch_windows == 1:
-                    raise
-                torch.cuda.empty_cache()
-                self.batch_windows //= 2
-                logger.warning("out of memory on the GPU: %d windows at once from now on", self.batch_windows)
-            else:
-                start += self.batch_windows
-        return np.concatenate(answers)
+        if not len(windows):
+            return np.zeros(windows.shape[:2], np.float32)
+        return self._batches.run(windows, self._answer)
 
     def _answer(self, windows: np.ndarray) -> np.ndarray:
         num_windows, length = windows.shape[:2]

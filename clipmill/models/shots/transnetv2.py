@@ -126,7 +126,7 @@ class TransNetV2(nn.Module):
         """Probability that each frame is part of a transition, ``(n, T)``.
 
         ``frames`` is uint8 ``(n, T, 27, 48, 3)`` RGB, ``histograms`` float32 ``(n, T, 512)``, see
-        ``clipmill.models.shots.colour_histograms``.
+        ``clipmill.models.shots.base``.
         """
         features = frames.permute(0, 4, 1, 2, 3).float() / 255
         stages: list[Tensor] = []

@@ -5,7 +5,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipmill.errors import ModelUnavailable
+from clipmill.errors import ModelUnavailable, one_line
 from clipmill.models.registry import ModelEntry
 
 if TYPE_CHECKING:
@@ -57,4 +57,4 @@ def load_tokenizer(entry: ModelEntry, folder: Path) -> Any:
 
 def unavailable(entry: ModelEntry, folder: Path, cause: str) -> ModelUnavailable:
     """What went wrong with weights, in one line."""
-    return ModelUnavailable(entry.name, str(folder), " ".join(cause.split())[:300], _REMEDY)
+    return ModelUnavailable(entry.name, str(folder), one_line(cause), _REMEDY)

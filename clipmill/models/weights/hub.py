@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from clipmill.errors import ModelUnavailable
+from clipmill.errors import ModelUnavailable, one_line
 from clipmill.models.registry import ModelEntry
 from clipmill.models.weights.completeness import matching
 from clipmill.models.weights.places import searched
@@ -104,7 +104,7 @@ def download(entry: ModelEntry, snapshot: HubSnapshot, folder: Path) -> None:
             allow_patterns=list(snapshot.files),
         )  # fmt: skip
     except (OSError, *HfHubHTTPError.__bases__) as error:  # a full disk, or what its HTTP client raises
-        why = " ".join(str(error).split())[:300]
+        why = one_line(error)
         raise _unavailable(entry, snapshot.commit, why, "what was fetched is kept: try again") from error
 
 

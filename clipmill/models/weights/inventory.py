@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import cast
+
+from pydantic import TypeAdapter
 
 NAME = "clipmill-weights.json"
 _CHUNK_BYTES = 1 << 20
@@ -60,24 +61,12 @@ class Inventory:
 
 def inventory_from_json(data: bytes) -> Inventory:
     """The inverse of ``to_json``. ValueError for anything else, and for a file outside of the folder."""
-    record = json.loads(data)
-    if not isinstance(record, dict):
-        raise ValueError("no object")
-    fields = cast(dict[str, str], record)
-    try:
-        listed = cast(dict[str, dict[str, str | int]], record["files"])
-        files = {name: _facts_from_json(facts) for name, facts in listed.items()}
-        found = Inventory(fields["source"], fields["revision"], fields["asked"], files)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"not an inventory: {error}") from error
+    found = TypeAdapter(Inventory).validate_json(data)
     # Files are copied to where it says: it may come with weights from elsewhere.
-    if outside := [name for name in files if name.startswith("/") or ".." in PurePosixPath(name).parts]:
-        raise ValueError(f"{outside[0]} lies outside of its folder")
+    names = (name for name in found.files if name.startswith("/") or ".." in PurePosixPath(name).parts)
+    if outside := next(names, ""):
+        raise ValueError(f"{outside} lies outside of its folder")
     return found
-
-
-def _facts_from_json(facts: Mapping[str, str | int]) -> FileFacts:
-    return FileFacts(int(facts["size_bytes"]), str(facts["sha256"]), int(facts["mtime_ns"]))
 
 
 def take_inventory(

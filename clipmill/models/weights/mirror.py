@@ -18,7 +18,6 @@ def mirror(
     *,
     into: str,
     model_dir: str = "",
-    revision: str | None = None,
     origin: fetch.Origin = fetch.from_hub,
 ) -> str:
     """Copy a model's weights to ``<into>/<source>/``; the URI of that folder.
@@ -30,8 +29,8 @@ def mirror(
     place = place_in_store(entry, into)
     try:
         if store.is_local(into) and not model_dir:
-            return str(weights_of(entry, model_dir=into, revision=revision, origin=origin).folder)
-        _copy(entry, into, model_dir, revision or entry.revision, origin)
+            return str(weights_of(entry, model_dir=into, origin=origin).folder)
+        _copy(entry, into, model_dir, origin)
     except StoreError as error:
         raise ModelUnavailable(
             entry.name, place, error.cause, "check the store and its credentials"
@@ -39,8 +38,8 @@ def mirror(
     return place
 
 
-def _copy(entry: ModelEntry, into: str, model_dir: str, wanted: str, origin: fetch.Origin) -> None:
-    place = place_in_store(entry, into)
+def _copy(entry: ModelEntry, into: str, model_dir: str, origin: fetch.Origin) -> None:
+    wanted, place = entry.revision, place_in_store(entry, into)
     there = _there(place)
     if there and there.revision and there.is_of(wanted):
         return

@@ -1,12 +1,14 @@
 """The folders that weights of a model may lie in, and the files that they need."""
 
 import hashlib
+import os
+import stat
+import tempfile
 from itertools import islice
 from pathlib import Path
 
 from clipmill import layout
 from clipmill.models.registry import ModelEntry
-from clipmill.models.weights.cache import node_cache
 from clipmill.models.weights.completeness import holds_weights, matching
 from clipmill.storage import store
 
@@ -70,3 +72,16 @@ def _files(entry: ModelEntry) -> str:
 def _holds(folder: Path, entry: ModelEntry) -> bool:
     names = (path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else ()
     return holds_weights(matching(names, entry.files))
+
+
+def node_cache() -> Path:
+    """A folder of this user's own below the one that ``TMPDIR`` names; who can write there can run code.
+
+    PermissionError where another user made it, or may write to it.
+    """
+    folder = Path(tempfile.gettempdir()) / f"clipmill-models-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PermissionError(f"{folder} is not this user's alone: remove it, or set TMPDIR")
+    return folder

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from clipmill import layout
-from clipmill.errors import ModelUnavailable, StoreError
+from clipmill.errors import ModelUnavailable, StoreError, one_line
 from clipmill.models.registry import ModelEntry
 from clipmill.models.weights import fetch, hub, inventory
 from clipmill.models.weights.completeness import holds_weights, matching, weights_fault
@@ -155,7 +155,7 @@ def _inventory(entry: ModelEntry, place: str, data: bytes) -> Inventory:
         return inventory_from_json(data)
     except ValueError as error:
         raise ModelUnavailable(
-            entry.name, place, f"{inventory.NAME} cannot be read ({error})", "delete it"
+            entry.name, place, f"{inventory.NAME} cannot be read ({one_line(error)})", "delete it"
         ) from error
 
 

@@ -56,7 +56,7 @@ def _ancestry(cls: type[Stage]) -> list[tuple[str, str, int]]:
 
 
 def _sources(stage: Stage) -> Iterator[tuple[str, str]]:
-    """Yields (module, digest of its tokens) of everything that the code of a stage is made of."""
+    """Yields (module, digest of its syntax tree) of everything that the code of a stage is made of."""
     yield from _class_sources(type(stage))
     for measure in stage.reads().measures:
         module = measure.function.partition(":")[0]

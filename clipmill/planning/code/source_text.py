@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-from clipmill.planning.code.source_tokens import Place, result_tokens
+from typing import cast
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class ImportStatement:
 
 @dataclass(frozen=True)
 class Source:
-    """Digest of a module's tokens, its imports, and the names of its classes."""
+    """Digest of a module's syntax tree, its imports, and the names of its classes."""
 
     digest: str
     imports: tuple[ImportStatement, ...] = ()
@@ -52,31 +51,47 @@ def _read_file(path: Path, *state: int) -> Source:
 
 def source_of(text: str) -> Source:
     """Returns what source text says. SyntaxError where it is no Python."""
-    text = text if text.endswith("\n") else text + "\n"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # invalid escapes in strings are their author's concern
-        nodes = list(ast.walk(ast.parse(text)))
-        digest = hashlib.sha256()
-        for kind, token in result_tokens(text, _string_statements(nodes, text.split("\n"))):
-            digest.update(f"{kind}\0{token}\0".encode())
+        tree = ast.parse(text)
+    nodes = list(ast.walk(tree))
+    digest = hashlib.sha256("\0".join(_said(tree)).encode()).hexdigest()
     classes = frozenset(node.name for node in nodes if isinstance(node, ast.ClassDef))
-    return Source(digest.hexdigest(), tuple(_imports(nodes)), classes)
+    return Source(digest, tuple(_imports(nodes)), classes)
 
 
-def _string_statements(nodes: list[ast.AST], lines: list[str]) -> dict[Place, Place]:
-    """Returns start -> end of the statements that are only a string: docstrings, and those of attributes."""
-    values = (node.value for node in nodes if isinstance(node, ast.Expr))
-    texts = (value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str))
-    return {
-        _place(lines, text.lineno, text.col_offset): _place(lines, text.end_lineno, text.end_col_offset)
-        for text in texts
-    }
+def _said(tree: ast.AST) -> Iterator[str]:
+    """Yields the parts of a syntax tree, equal in Python 3.11 and 3.12.
+
+    Comments and layout are in no tree. Left out are statements that are only a string, as docstrings are, and
+    empty texts of f-strings, which 3.12 adds.
+    """
+    waiting: list[object] = [tree]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, ast.AST):
+            fields = [(name, value) for name, value in ast.iter_fields(one) if value not in (None, [])]
+            yield f"{type(one).__name__} {' '.join(name for name, _ in fields)}"
+            waiting.extend(_counted(one, value) for _, value in reversed(fields))
+        elif isinstance(one, list):
+            yield f"[{len(cast('list[object]', one))}]"
+            waiting.extend(reversed(cast("list[object]", one)))
+        else:
+            yield repr(one)
 
 
-def _place(lines: list[str], line: int | None, column_bytes: int | None) -> Place:
-    """Returns a place of the parser, which counts bytes, as the tokenizer counts it."""
-    line, column_bytes = line or 1, column_bytes or 0
-    return line, len(lines[line - 1].encode()[:column_bytes].decode())
+def _counted(node: ast.AST, value: object) -> object:
+    """A field of a node, without the strings in it that change nothing."""
+    if not isinstance(value, list):
+        return value
+    values = cast("list[object]", value)
+    if isinstance(node, ast.JoinedStr):
+        return [one for one in values if not (isinstance(one, ast.Constant) and one.value == "")]
+    return [one for one in values if not (isinstance(one, ast.Expr) and _is_text(one.value))]
+
+
+def _is_text(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def _imports(nodes: list[ast.AST]) -> Iterator[ImportStatement]:

@@ -15,12 +15,11 @@ from clipmill.errors import EngineDied, ModelUnavailable
 from clipmill.models.captioning.backends import http_client
 from clipmill.models.captioning.backends.endpoint import MAX_FAILURES_IN_A_ROW
 from clipmill.models.captioning.backends.http_client import delay_s, retry_after_s
-from clipmill.models.captioning.base import Caption, CaptionRequest, TextRequest
-from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.chat import Caption, ChatRequest
 from clipmill.models.captioning.open_chat import check_model
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
-from tests.support.captioners import open_captioner, open_language_model
+from tests.support.captioners import AskedModel, open_captioner
 from tests.support.stand_ins.model_server import ModelServer, Reply, model_server
 
 pytestmark = pytest.mark.integration
@@ -65,16 +64,15 @@ def spec_for(server: ModelServer, **fields: object) -> CaptionGenerationStage:
     )
 
 
-def captioner_for(server: ModelServer, **fields: object) -> ChatCaptioner:
+def captioner_for(server: ModelServer, **fields: object) -> AskedModel:
     spec = spec_for(server, **fields)
     return open_captioner(spec.serving(), refinement=spec.refinement)
 
 
-def requests(*names: str) -> Iterator[CaptionRequest]:
+def requests(*names: str) -> Iterator[ChatRequest]:
     for shade, name in enumerate(names):
-        yield CaptionRequest(
-            name, np.full((4, 8, 8, 3), 40 * (shade % 6), np.uint8), fps=2.0, prompt=f"What is {name}?"
-        )
+        frames = np.full((4, 8, 8, 3), 40 * (shade % 6), np.uint8)
+        yield ChatRequest(name, f"What is {name}?", frames=frames, fps=2.0)
 
 
 def captions(server: ModelServer, *names: str, **fields: object) -> dict[str, Caption]:
@@ -203,7 +201,7 @@ def test_no_more_requests_are_under_way_than_allowed(server: ModelServer) -> Non
 def test_requests_are_taken_as_there_is_room(server: ModelServer) -> None:
     taken: list[str] = []
 
-    def noted() -> Iterator[CaptionRequest]:
+    def noted() -> Iterator[ChatRequest]:
         for request in requests(*"abcdefgh"):
             taken.append(request.window_id)
             yield request
@@ -318,8 +316,8 @@ def test_many_windows_are_refined_with_few_requests_at_once(server: ModelServer)
 
 def test_a_language_model_gets_its_orders_and_the_text(server: ModelServer) -> None:
     spec = CaptionEnhancementStage(endpoint_url=server.url, endpoint_model="tiny")
-    model = open_language_model(spec.serving())
-    (answer,) = model.complete([TextRequest("a", "Expand.", "a dog")])
+    model = open_captioner(spec.serving())
+    (answer,) = model.caption([ChatRequest("a", "a dog", "Expand.")])
     model.close()
     assert answer.text == "a caption"
     assert server.bodies[0]["messages"] == [

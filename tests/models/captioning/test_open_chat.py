@@ -6,8 +6,7 @@ import pytest
 
 from clipmill.errors import ModelUnavailable, SpecError
 from clipmill.models.captioning import open_chat
-from clipmill.models.captioning.base import Caption, TextRequest
-from clipmill.models.captioning.chat import ChatLanguageModel, ChatRequest
+from clipmill.models.captioning.chat import Caption, ChatRequest, answered
 from clipmill.models.registry import entry_of
 from clipmill.stages.video.caption.caption_enhancement import CaptionEnhancementStage
 from clipmill.stages.video.caption.caption_generation import CaptionGenerationStage
@@ -81,7 +80,7 @@ def test_the_backend_is_what_the_machine_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(open_chat.importlib.util, "find_spec", lambda _name: "spec" if is_installed else None)
-    monkeypatch.setattr(open_chat, "_has_gpu", lambda: has_gpu)
+    monkeypatch.setattr(open_chat, "num_gpus_here", lambda: int(has_gpu))
     assert open_chat.backend_of(CaptionGenerationStage.model_validate(fields).serving()) == expected
 
 
@@ -107,7 +106,7 @@ def test_a_model_that_vllm_shows_no_videos_is_told_before_any_work() -> None:
 
 def test_fp8_where_there_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_chat.importlib.util, "find_spec", lambda _name: "spec")
-    monkeypatch.setattr(open_chat, "_has_gpu", lambda: False)
+    monkeypatch.setattr(open_chat, "num_gpus_here", lambda: 0)
     with pytest.raises(ModelUnavailable, match="the transformers backend has no fp8; leave fp8 out"):
         open_captioner(CaptionGenerationStage(fp8=True).serving())
 
@@ -156,8 +155,7 @@ class Scripted:
 
 
 def completed(*captions: Caption) -> list[Caption]:
-    model = ChatLanguageModel(Scripted(*captions), model="m", revision="")
-    return list(model.complete([TextRequest(name, "Do.", name) for name in "ab"]))
+    return list(answered(Scripted(*captions), [ChatRequest(name, name, "Do.") for name in "ab"]))
 
 
 def test_a_window_without_an_answer_is_named() -> None:

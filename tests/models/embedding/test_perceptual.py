@@ -8,14 +8,13 @@ from PIL import Image
 
 from clipmill.dedup.copies.fingerprints import decode
 from clipmill.dedup.groups import EPS, LEARNED_EPS, eps_for
-from clipmill.models.embedding.base import Embedder
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
 from tests.support.films.score_frames import panned, recoded, textured
 
 pytestmark = pytest.mark.integration
 
 
-EMBEDDER: Embedder = PerceptualEmbeddingStage().embedder()
+EMBEDDER = PerceptualEmbeddingStage().embedder()
 HEIGHT, WIDTH = 135, 240
 
 

@@ -8,9 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from clipmill.errors import EngineDied
-from clipmill.models.captioning.base import Caption
-from clipmill.models.captioning.chat import ChatRequest
-from clipmill.models.captioning.open_chat import Opened
+from clipmill.models.captioning.chat import Caption, ChatModel, ChatRequest
 from clipmill.models.captioning.options import ServingOptions
 from clipmill.models.captioning.shared_model import OPENER
 from clipmill.records import ClipSpan, FrameSpan, VideoFacts
@@ -86,11 +84,11 @@ class FakeModels:
     opened: list[FakeChat] = field(default_factory=list[FakeChat])
     options: list[ServingOptions] = field(default_factory=list[ServingOptions])
 
-    def __call__(self, options: ServingOptions, *, num_threads: int) -> Opened:
+    def __call__(self, options: ServingOptions, *, num_threads: int) -> ChatModel:
         del num_threads
         self.opened.append(FakeChat(self.answers))
         self.options.append(options)
-        return Opened(self.opened[-1], "fake", "")
+        return self.opened[-1]
 
     @property
     def context(self) -> PlainContext:

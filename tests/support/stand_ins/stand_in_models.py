@@ -12,9 +12,7 @@ import pytest
 from clipmill.errors import EngineDied
 from clipmill.models import preflight
 from clipmill.models.captioning import shared_model
-from clipmill.models.captioning.base import Caption
-from clipmill.models.captioning.chat import ChatRequest
-from clipmill.models.captioning.open_chat import Opened
+from clipmill.models.captioning.chat import Caption, ChatModel, ChatRequest
 from clipmill.models.captioning.options import ServingOptions
 from clipmill.models.embedding.base import Embedded
 from clipmill.models.weights import stage_weights
@@ -106,10 +104,10 @@ class Chat:
 def use_stand_ins(patch: pytest.MonkeyPatch, seen: Seen, *, answer: Answer = told) -> None:
     """Puts stand-ins in the place of all models, until ``patch`` is undone; no weights are looked for."""
 
-    def opened(options: ServingOptions, *, num_threads: int) -> Opened:
+    def opened(options: ServingOptions, *, num_threads: int) -> ChatModel:
         del options, num_threads
         seen.num_opened += 1
-        return Opened(Chat(seen, answer), "stand-in", "r1")
+        return Chat(seen, answer)
 
     scorers = SimpleNamespace(load_aesthetic_scorer=lambda *_args, **_kwargs: Scorer(seen))
     embedders = SimpleNamespace(load_embedder=lambda *_args, **_kwargs: Embedder(seen))

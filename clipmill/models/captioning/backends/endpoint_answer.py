@@ -7,8 +7,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from clipmill.models.captioning.base import Caption, CaptionStatus
-from clipmill.models.captioning.chat import failed
+from clipmill.models.captioning.chat import Caption, CaptionStatus, failed
 
 _CUT = frozenset({"length", "max_tokens", "model_length", "max_output_tokens"})
 _FAILED = frozenset({"error", "model_error", "abort"})

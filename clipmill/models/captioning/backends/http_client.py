@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import httpx
 from pydantic import JsonValue
 
-from clipmill.errors import ModelUnavailable
+from clipmill.errors import ModelUnavailable, one_line
 from clipmill.models.captioning.backends.endpoint_answer import error_in, joined_events, json_of
 from clipmill.models.captioning.options import EndpointOptions
 
@@ -27,7 +27,6 @@ OUTAGE_S = 10.0
 _WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 _THROTTLED = frozenset({408, 425, 429})
 _OF_THE_REQUEST = frozenset({400, 413, 415, 422})
-_MESSAGE_CHARACTERS = 300
 _START_CHARACTERS = 60
 _MAX_ANSWER_BYTES = 16 << 20
 _STARTS_OF_EVENTS = ("data:", "event:", "id:", ": ")
@@ -108,11 +107,8 @@ class Endpoint:
     Proxies and certificates come from the usual variables (``HTTPS_PROXY``, ``SSL_CERT_FILE``).
     """
 
-    url: str
-    model: str
+    options: EndpointOptions
     key: str = field(default="", repr=False)
-    timeout_s: float = 300.0
-    max_attempts: int = 6
     _pause: _Pause = field(default_factory=_Pause, repr=False)
     _client: httpx.Client = field(default_factory=_pool, repr=False)
     _outage: _Outage = field(default_factory=_Outage, repr=False)
@@ -120,20 +116,10 @@ class Endpoint:
     def complete(self, body: dict[str, JsonValue], *, request_id: str) -> JsonValue:
         """The answer to a chat request. Refused when there is none after all attempts."""
         data = json.dumps(body).encode()
-        return self._attempts("/chat/completions", data, request_id)
-
-    def models(self) -> JsonValue:
-        """What the server lists, after one attempt."""
-        try:
-            return self._attempt("/models", None, "models")
-        except _TryAgain as error:
-            raise Refused(str(error), is_final=False) from error
-
-    def _attempts(self, path: str, data: bytes, request_id: str) -> JsonValue:
-        for number in range(1, self.max_attempts + 1):
+        for number in range(1, self.options.max_attempts + 1):
             self._pause.wait()
             try:
-                answer = self._attempt(path, data, request_id)
+                answer = self._attempt("/chat/completions", data, request_id, self.options.timeout_s)
                 self._outage.answered()
                 return answer
             except Refused:
@@ -141,10 +127,17 @@ class Endpoint:
                 raise
             except _TryAgain as error:
                 is_down = error.is_down and self._outage.failed()
-                if number == self.max_attempts or is_down:
+                if number == self.options.max_attempts or is_down:
                     raise Refused(f"{error}, {number} times", is_final=False) from error
                 self._wait(error, number, request_id)
         raise AssertionError("an endpoint has at least one attempt")
+
+    def models(self, timeout_s: float) -> JsonValue:
+        """What the server lists, after one attempt of at most ``timeout_s``."""
+        try:
+            return self._attempt("/models", None, "models", min(timeout_s, self.options.timeout_s))
+        except _TryAgain as error:
+            raise Refused(str(error), is_final=False) from error
 
     def _wait(self, error: _TryAgain, number: int, request_id: str) -> None:
         if error.retry_after_s:
@@ -154,21 +147,21 @@ class Endpoint:
         logger.debug("request %s: %s; again in %.1f s", request_id, error, pause_s)
         time.sleep(pause_s)
 
-    def _attempt(self, path: str, data: bytes | None, request_id: str) -> JsonValue:
+    def _attempt(self, path: str, data: bytes | None, request_id: str, timeout_s: float) -> JsonValue:
         headers = {"Content-Type": "application/json", "X-Request-Id": request_id}
         if self.key:  # the client takes it off where another server is redirected to
             headers["Authorization"] = f"Bearer {self.key}"
-        method, url = ("GET" if data is None else "POST"), self.url.rstrip("/") + path
-        deadline = time.monotonic() + self.timeout_s
+        method, url = ("GET" if data is None else "POST"), self.options.url.rstrip("/") + path
+        deadline = time.monotonic() + timeout_s
         try:
             with self._client.stream(
-                method, url, content=data, headers=headers, timeout=self.timeout_s
+                method, url, content=data, headers=headers, timeout=timeout_s
             ) as response:
                 text = _read(response, deadline)
         except httpx.HTTPError as error:
             raise _TryAgain(_cause(error)) from error
         except httpx.InvalidURL as error:
-            raise Refused(f"{self.url} is no URL: {error}", is_final=True) from error
+            raise Refused(f"{self.options.url} is no URL: {error}", is_final=True) from error
         if response.is_error:
             raise _refusal(response, text)
         return _parsed(text)
@@ -197,13 +190,12 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
 
 def endpoint_of(options: EndpointOptions) -> Endpoint:
     """The endpoint a stage names, with its key. ModelUnavailable when the key is not in the environment."""
-    url, model, variable = options.url, options.model, options.key_variable
+    variable = options.key_variable
     key = os.environ.get(variable, "") if variable else ""
     if variable and not key:
-        raise ModelUnavailable(
-            model, url, f"{variable} is not set", f"put the endpoint's key into {variable}"
-        )
-    return Endpoint(url, model, key, timeout_s=options.timeout_s, max_attempts=options.max_attempts)
+        remedy = f"put the endpoint's key into {variable}"
+        raise ModelUnavailable(options.model, options.url, f"{variable} is not set", remedy)
+    return Endpoint(options, key)
 
 
 def _read(response: httpx.Response, deadline: float) -> bytes:
@@ -222,7 +214,7 @@ def _read(response: httpx.Response, deadline: float) -> bytes:
 def _refusal(response: httpx.Response, said: bytes) -> Exception:
     code, text = response.status_code, said.decode(errors="replace")
     answer = json_of(text)
-    cause = f"HTTP {code}: {' '.join((error_in(answer) or text).split())[:_MESSAGE_CHARACTERS]}"
+    cause = f"HTTP {code}: {one_line(error_in(answer) or text)}"
     if code in _WORTH_ANOTHER_TRY:
         wait_s = _wait_asked_s(response.headers)
         return _TryAgain(cause, wait_s, is_down=wait_s is None and code not in _THROTTLED)
@@ -239,7 +231,7 @@ def _wait_asked_s(headers: httpx.Headers) -> float | None:
 def _cause(error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
-    return " ".join(str(error).split())[:_MESSAGE_CHARACTERS] or type(error).__name__
+    return one_line(error)
 
 
 def _parsed(text: bytes) -> JsonValue:
@@ -249,5 +241,5 @@ def _parsed(text: bytes) -> JsonValue:
             raise _TryAgain("the answer's stream ended early")
         return answer
     if (answer := json_of(said)) is None:
-        raise _TryAgain(f"the answer is no JSON: {' '.join(said.split())[:_START_CHARACTERS]}")
+        raise _TryAgain(f"the answer is no JSON: {one_line(said, _START_CHARACTERS)}")
     return answer

@@ -7,16 +7,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipmill.errors import EngineDied
-from clipmill.models.captioning.base import Caption
-from clipmill.models.captioning.chat import ChatRequest, failed
-from clipmill.models.captioning.inputs.base import Inputs
+from clipmill.errors import EngineDied, one_line
+from clipmill.models.captioning.chat import Caption, ChatRequest, failed
+from clipmill.models.captioning.inputs.base import ChatText, Inputs
 from clipmill.models.captioning.inputs.by_model import config_of, inputs_of, padded
-from clipmill.models.captioning.inputs.chat_template import ChatText
 from clipmill.models.captioning.options import Sampling, ServingOptions
 from clipmill.models.registry import ModelEntry
-from clipmill.models.runtime.batches import is_out_of_memory
-from clipmill.models.runtime.devices import torch_device, use_threads
+from clipmill.models.runtime import is_out_of_memory, torch_device, use_threads
 from clipmill.models.weights.checkpoint import load_network
 
 if TYPE_CHECKING:
@@ -47,7 +44,6 @@ class TransformersModel:
                 yield from answers
 
     def close(self) -> None:
-        """See ``ChatModel``."""
         self._network = None
         _free_memory()
 
@@ -57,10 +53,10 @@ class TransformersModel:
             return self._generated(batch)
         except (MemoryError, RuntimeError, ValueError) as error:
             if _is_lost(error):
-                raise EngineDied(self._name, _line(error)) from error
+                raise EngineDied(self._name, one_line(error)) from error
             if len(batch) == 1:
                 is_retryable = not isinstance(error, ValueError)
-                return [failed(batch[0].window_id, _line(error), is_retryable=is_retryable)]
+                return [failed(batch[0].window_id, one_line(error), is_retryable=is_retryable)]
             is_full = is_out_of_memory(error)
         # Outside of the except clause, whose traceback would keep the tensors of the batch alive.
         if not is_full:
@@ -161,7 +157,3 @@ def _free_memory() -> None:
 
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

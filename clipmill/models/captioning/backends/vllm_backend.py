@@ -15,11 +15,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clipmill.errors import EngineDied, ModelUnavailable
-from clipmill.models.captioning.base import Caption
-from clipmill.models.captioning.chat import ChatRequest, failed
-from clipmill.models.captioning.in_flight import answers_as_done
-from clipmill.models.captioning.inputs.chat_template import ChatText
+from clipmill.errors import EngineDied, ModelUnavailable, one_line
+from clipmill.models.captioning.chat import Caption, ChatRequest, answers_as_done, failed
+from clipmill.models.captioning.inputs.base import ChatText
 from clipmill.models.captioning.options import Sampling, ServingOptions
 from clipmill.models.registry import ModelEntry
 
@@ -72,11 +70,11 @@ class VllmModel:
         try:
             return _caption_of(request.window_id, await self._generated(request))
         except EngineDeadError as error:
-            raise EngineDied(self._name, _line(error)) from error
+            raise EngineDied(self._name, one_line(error)) from error
         except (of_request, ValueError, TypeError) as error:
-            return failed(request.window_id, _line(error))
+            return failed(request.window_id, one_line(error))
         except RuntimeError as error:
-            return failed(request.window_id, _line(error), is_retryable=True)
+            return failed(request.window_id, one_line(error), is_retryable=True)
 
     async def _generated(self, request: ChatRequest) -> Any:
         """The last output. A request that reached the engine as it died learns that here only."""
@@ -129,7 +127,7 @@ def open_vllm(options: ServingOptions, entry: ModelEntry, folder: Path) -> VllmM
         loop.close()
         remedy = "see the engine's log above; vllm_kwargs changes how it starts"
         raise ModelUnavailable(
-            entry.name, str(folder), f"vLLM does not start: {_line(error)}", remedy
+            entry.name, str(folder), f"vLLM does not start: {one_line(error)}", remedy
         ) from error
     in_flight = _AHEAD * options.in_flight
     return VllmModel(engine, loop, chat, options.sampling, in_flight=in_flight, name=entry.name)
@@ -212,7 +210,3 @@ def _caption_of(window_id: str, output: Any) -> Caption:
         input_tokens=len(output.prompt_token_ids or ()),
         output_tokens=len(said.token_ids),
     )
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

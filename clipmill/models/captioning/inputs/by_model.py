@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from clipmill.errors import ModelUnavailable
 from clipmill.models.captioning.chat import ChatRequest
-from clipmill.models.captioning.inputs.base import Inputs, Prepared
-from clipmill.models.captioning.inputs.chat_template import ChatText
+from clipmill.models.captioning.inputs.base import ChatText, Inputs, Prepared
 from clipmill.models.registry import ModelEntry
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ class TextInputs:
         self._chat = chat
 
     def prepare(self, request: ChatRequest) -> Prepared:
-        """See ``Inputs``."""
         ids = self._chat.ids(self._chat.of(request))
         return Prepared(ids, [False] * len(ids))
 

@@ -11,10 +11,9 @@ import numpy as np
 
 from clipmill.models.captioning.chat import ChatRequest
 from clipmill.models.captioning.frames import PixelBudget, fitted_size, resized
-from clipmill.models.captioning.inputs.base import Prepared, rgb, video_config
-from clipmill.models.captioning.inputs.chat_template import ChatText
+from clipmill.models.captioning.inputs.base import ChatText, Prepared, video_config
 from clipmill.models.preprocessing.patches import video_patches
-from clipmill.models.preprocessing.pixels import Preprocessing
+from clipmill.models.preprocessing.pixels import CLIP_MEAN, CLIP_STD, HALF, Preprocessing, rgb
 
 if TYPE_CHECKING:
     import torch
@@ -23,10 +22,9 @@ _START, _VIDEO, _END = "<|vision_start|>", "<|video_pad|>", "<|vision_end|>"
 _NO_LIMIT = 1 << 60
 _VIDEO_TYPE = 2
 _NORMAL = {
-    "qwen2_5_vl": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
-    "qwen3_vl": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "qwen2_5_vl": (CLIP_MEAN, CLIP_STD),
+    "qwen3_vl": (HALF, HALF),
 }
-"""Mean and deviation of pixels in the training of each kind, for checkpoints that do not say."""
 
 
 class QwenInputs:
@@ -50,7 +48,6 @@ class QwenInputs:
         )
 
     def prepare(self, request: ChatRequest) -> Prepared:
-        """See ``Inputs``."""
         assert request.frames is not None
         patches, grid = self._patches(request.frames)
         text = self._with_places(self._chat.of(request), grid, request.fps)
@@ -60,7 +57,6 @@ class QwenInputs:
         return Prepared(ids, [one == self._video_id for one in ids], pixels)
 
     def collate(self, prepared: Sequence[Prepared]) -> "dict[str, torch.Tensor]":
-        """See ``Inputs``."""
         import torch
 
         length = max(len(one.ids) for one in prepared)

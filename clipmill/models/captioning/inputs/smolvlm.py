@@ -11,9 +11,8 @@ import numpy as np
 from PIL import Image
 
 from clipmill.models.captioning.chat import ChatRequest
-from clipmill.models.captioning.inputs.base import Prepared, rgb, video_config
-from clipmill.models.captioning.inputs.chat_template import ChatText
-from clipmill.models.preprocessing.pixels import Preprocessing, pixel_values, resized
+from clipmill.models.captioning.inputs.base import ChatText, Prepared, video_config
+from clipmill.models.preprocessing.pixels import HALF, Preprocessing, pixel_values, resized, rgb
 
 if TYPE_CHECKING:
     import torch
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 MAX_FRAMES = 64
 _BORDER, _PICTURE, _WHOLE = "<fake_token_around_image>", "<image>", "<global-img>"
 _INTRODUCTION = "You are provided the following series of {count} frames from a {duration} [H:MM:SS] video.\n"
-_HALF = (0.5, 0.5, 0.5)
 _ONES = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
     "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
@@ -43,13 +41,12 @@ class SmolVlmInputs:
         self._longest_px = int((said.get("size") or {}).get("longest_edge") or side_px)
         self._preprocessing = Preprocessing(
             (side_px, side_px),
-            mean=rgb(said.get("image_mean") or _HALF),
-            std=rgb(said.get("image_std") or _HALF),
+            mean=rgb(said.get("image_mean") or HALF),
+            std=rgb(said.get("image_std") or HALF),
             resample=int(Image.Resampling.LANCZOS),
         )
 
     def prepare(self, request: ChatRequest) -> Prepared:
-        """See ``Inputs``."""
         assert request.frames is not None
         frames, fps = _at_most(request.frames, request.fps)
         asked = f"{self._video(len(frames), fps)}{request.text}"

@@ -7,16 +7,13 @@ from typing import Annotated, ClassVar, Self
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.captioning.answers import values_or_failure
-from clipmill.models.captioning.base import Caption, TextRequest, skipped
-from clipmill.models.captioning.chat import ChatLanguageModel
+from clipmill.models.captioning.answers import Answered, AskingWorker
+from clipmill.models.captioning.chat import Caption, ChatRequest
 from clipmill.models.captioning.options import ServingOptions
 from clipmill.models.captioning.prompts import ENHANCEMENT_PROMPTS, PromptVariant, prompt_digest
-from clipmill.models.captioning.shared_model import lease_model
 from clipmill.stages.base import (
     SPEED,
     Column,
-    Failed,
     Grain,
     Item,
     Reads,
@@ -99,7 +96,6 @@ class CaptionEnhancementStage(ServedModel):
         return self.prompt_text or ENHANCEMENT_PROMPTS[self.prompt_variant]
 
     def asked(self) -> tuple[str, ...]:
-        """See ``Stage``."""
         return (self.prompt,)
 
     def published(self, rows: pa.Table) -> pa.Table:
@@ -107,29 +103,26 @@ class CaptionEnhancementStage(ServedModel):
         return with_prompt(rows, self, "enhanced_")
 
     def reads(self) -> Reads:
-        """See ``Stage``."""
         return Reads(columns=(CAPTION,))
 
     def resources(self) -> Resources:
-        """See ``Stage``."""
         at_once = self.endpoint_concurrency if self.is_remote else self.model_batch_size
         return Resources(
             gpus=self.gpus_per_worker, batch_items=BATCHES_IN_LINE * at_once, max_workers=self.max_workers
         )
 
     def serving(self, *, gpu_share: float = 0.0) -> ServingOptions:
-        """See ``ServedModel``."""
         return self._serving(vision=None, in_flight=self.model_batch_size, gpu_share=gpu_share)
 
     def open(self, context: StageContext) -> "EnhancementWorker":
-        """See ``Stage``."""
         return EnhancementWorker(self, context)
 
 
-class EnhancementWorker:
+class EnhancementWorker(AskingWorker):
     """Asks one model to work over captions; a window without a caption is skipped."""
 
     def __init__(self, stage: CaptionEnhancementStage, context: StageContext) -> None:
+        super().__init__(context, stage.serving(gpu_share=context.gpu_share))
         model, revision = stage.writer()
         self._origin = {
             "enhanced_model": model,
@@ -137,41 +130,33 @@ class EnhancementWorker:
             "enhanced_prompt_digest": prompt_digest(stage.prompt, None),
         }
         self._stage = stage
-        self._lease = lease_model(context, stage.serving(gpu_share=context.gpu_share))
 
-    def stream(self, items: Iterator[Item]) -> Iterator[tuple[str, Mapping[str, object] | Failed]]:
-        """Yields window ids and columns. A request is made when the model has room for it.
+    def request(self, item: Item) -> ChatRequest:
+        """Returns the caption, and what the model is to make of it."""
+        text = str(item.columns[CAPTION])
+        return ChatRequest(item.id, text, self._stage.prompt, max_output_tokens=self.max_output_tokens)
 
-        EngineDied when the model is gone.
-        """
-        without_caption = deque[str]()
-        with self._lease.running() as opened:
-            model = ChatLanguageModel(
-                opened.chat,
-                model=opened.model,
-                revision=opened.revision,
-                max_output_tokens=self._stage.max_output_tokens,
-            )
-            for answer in model.complete(self._requests(items, without_caption)):
-                yield from self._skipped(without_caption)
-                yield answer.window_id, values_or_failure(answer, self._columns)
-        yield from self._skipped(without_caption)
+    def columns(self, answer: Caption) -> Mapping[str, object]:
+        return {**self._origin, **answer_columns(answer, self._stage, "enhanced_")}
 
-    def close(self) -> None:
-        """Gives the model back."""
-        self._lease.close()
+    def stream(self, items: Iterator[Item]) -> Iterator[Answered]:
+        """Yields window ids and columns, those of skipped windows between the answers."""
+        skipped = deque[str]()
+        for answer in super().stream(_captioned(items, skipped)):
+            yield from self._skipped(skipped)
+            yield answer
+        yield from self._skipped(skipped)
 
-    def _requests(self, items: Iterator[Item], without_caption: deque[str]) -> Iterator[TextRequest]:
-        for item in items:
-            if text := item.columns[CAPTION]:
-                yield TextRequest(item.id, self._stage.prompt, str(text))
-            else:
-                without_caption.append(item.id)
-
-    def _skipped(self, window_ids: deque[str]) -> Iterator[tuple[str, Mapping[str, object]]]:
+    def _skipped(self, window_ids: deque[str]) -> Iterator[Answered]:
         while window_ids:
             window_id = window_ids.popleft()
-            yield window_id, self._columns(skipped(window_id))
+            yield window_id, self.columns(Caption(window_id, "", "skipped"))
 
-    def _columns(self, answer: Caption) -> Mapping[str, object]:
-        return {**self._origin, **answer_columns(answer, self._stage, "enhanced_")}
+
+def _captioned(items: Iterator[Item], skipped: deque[str]) -> Iterator[Item]:
+    """Yields items with a caption; notes the ids of the others in ``skipped``."""
+    for item in items:
+        if item.columns[CAPTION]:
+            yield item
+        else:
+            skipped.append(item.id)

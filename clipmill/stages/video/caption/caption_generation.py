@@ -1,23 +1,20 @@
 """Captions of windows, written by a vision language model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
 import pyarrow as pa
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.models.captioning.answers import frames_request, values_or_failure, whole_clip
-from clipmill.models.captioning.base import Caption
-from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.answers import AskingWorker
+from clipmill.models.captioning.chat import Caption, ChatRequest
 from clipmill.models.captioning.options import FramesAs, ServingOptions, VisionOptions
 from clipmill.models.captioning.prompts import REFINEMENT, prompt_digest
-from clipmill.models.captioning.shared_model import lease_model
 from clipmill.stages.base import (
     BOUND,
     SPEED,
     Column,
-    Failed,
     Frames,
     Grain,
     Item,
@@ -130,7 +127,6 @@ class CaptionGenerationStage(ServedModel):
         return {**fields, "preparation": shown} if shown else fields
 
     def asked(self) -> tuple[str, ...]:
-        """See ``Stage``."""
         return (self.preparation.prompt, *([self.refinement] if self.refinement else []))
 
     def published(self, rows: pa.Table) -> pa.Table:
@@ -138,11 +134,9 @@ class CaptionGenerationStage(ServedModel):
         return with_prompt(rows, self)
 
     def reads(self) -> Reads:
-        """See ``Stage``."""
         return Reads(frames=Frames(rate(self.preparation.sampling_fps), self.preparation.frame_height_px))
 
     def resources(self) -> Resources:
-        """See ``Stage``."""
         at_once = self.endpoint_concurrency if self.is_remote else self.caption_batch_size
         return Resources(
             gpus=self.gpus_per_worker,
@@ -152,7 +146,6 @@ class CaptionGenerationStage(ServedModel):
         )
 
     def serving(self, *, gpu_share: float = 0.0) -> ServingOptions:
-        """See ``ServedModel``."""
         vision = VisionOptions(
             does_preprocess=self.model_does_preprocess,
             keeps_prepared=not self.disable_mmcache,
@@ -161,44 +154,23 @@ class CaptionGenerationStage(ServedModel):
         return self._serving(vision=vision, in_flight=self.caption_batch_size, gpu_share=gpu_share)
 
     def open(self, context: StageContext) -> "CaptionWorker":
-        """See ``Stage``."""
         return CaptionWorker(self, context)
 
 
-class CaptionWorker:
+class CaptionWorker(AskingWorker):
     """Asks one model about the windows of many clips."""
 
     def __init__(self, stage: CaptionGenerationStage, context: StageContext) -> None:
+        super().__init__(context, stage.serving(gpu_share=context.gpu_share), refinement=stage.refinement)
         model, revision = stage.writer()
         digest = prompt_digest(stage.preparation.prompt, stage.refinement)
         self._origin = {"model": model, "revision": revision, "prompt_digest": digest}
         self._stage = stage
-        self._lease = lease_model(context, stage.serving(gpu_share=context.gpu_share))
 
-    def stream(self, items: Iterator[Item]) -> Iterator[tuple[str, Mapping[str, object] | Failed]]:
-        """Yields window ids and columns. A request is made when the model has room for it.
-
-        EngineDied when the model is gone.
-        """
+    def request(self, item: Item) -> ChatRequest:
+        """Returns the prompt, and the frames of the window."""
         shown = self._stage.preparation
-        requests = (
-            frames_request(item, item.window or whole_clip(item), shown.prompt, shown.options)
-            for item in items
-        )
-        with self._lease.running() as opened:
-            captioner = ChatCaptioner(
-                opened.chat,
-                model=opened.model,
-                revision=opened.revision,
-                refinement=self._stage.refinement,
-                max_output_tokens=self._stage.max_output_tokens,
-            )
-            for answer in captioner.caption(requests):
-                yield answer.window_id, values_or_failure(answer, self._columns)
+        return self.about_frames(item, shown.prompt, shown.options)
 
-    def close(self) -> None:
-        """Gives the model back."""
-        self._lease.close()
-
-    def _columns(self, answer: Caption) -> Mapping[str, object]:
+    def columns(self, answer: Caption) -> Mapping[str, object]:
         return {**self._origin, **answer_columns(answer, self._stage)}

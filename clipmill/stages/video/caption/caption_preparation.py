@@ -1,6 +1,7 @@
 """Windows of a clip's frames, as captioners and previews use them."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -11,13 +12,14 @@ from clipmill.records import ClipSpan, FrameSpan
 from clipmill.stages.base import SampleRate
 from clipmill.stages.roles import WindowStage
 from clipmill.stages.video.caption.text_model import VARIANT_PATTERN
-from clipmill.timeline import split_windows
 
 __all__ = ["CaptionPreparationStage", "PromptVariant"]
 
 WINDOW_FIELDS = frozenset({"window_size", "remainder_threshold"})
 PROMPT_FIELDS = frozenset({"prompt_variant", "prompt_text"})
 FRAME_FIELDS = frozenset({"sampling_fps", "frame_height_px", "model_does_preprocess", "preprocess_dtype"})
+MIN_WINDOW_FRAMES = 4
+"""Clips shorter than this have no caption window."""
 
 
 class CaptionPreparationStage(WindowStage):
@@ -45,7 +47,6 @@ class CaptionPreparationStage(WindowStage):
     frame_height_px: int = Field(default=336, ge=56, le=2160)
 
     def windows(self, clip: ClipSpan) -> Sequence[FrameSpan]:
-        """See ``Stage``."""
         return split_windows(
             clip.frames.num_frames,
             window_size=self.window_size,
@@ -53,12 +54,10 @@ class CaptionPreparationStage(WindowStage):
         )
 
     def places_digest(self) -> str:
-        """See ``WindowStage``."""
         return self.digest()
 
     @property
     def allows_previews(self) -> bool:
-        """See ``WindowStage``."""
         return self.generate_previews
 
     @property
@@ -91,3 +90,21 @@ class CaptionPreparationStage(WindowStage):
 
     def _given(self, fields: frozenset[str]) -> dict[str, object]:
         return self.model_dump(mode="json", include=set(fields), exclude_defaults=True)
+
+
+def split_windows(num_frames: int, *, window_size: int, remainder_threshold: int) -> list[FrameSpan]:
+    """Cut a clip into caption windows of ``window_size`` frames.
+
+    A remainder of at least ``remainder_threshold`` frames is a window of its own, a smaller one lengthens the
+    last window. A clip of at most ``window_size`` frames is one window; one of fewer than four has none.
+    """
+    if num_frames < MIN_WINDOW_FRAMES:
+        return []
+    if num_frames <= window_size:
+        return [FrameSpan(0, num_frames)]
+    num_full, remainder = divmod(num_frames, window_size)
+    edges = [index * window_size for index in range(num_full + 1)]
+    if remainder and remainder >= remainder_threshold:
+        edges.append(num_frames)
+    edges[-1] = num_frames
+    return [FrameSpan(start, end) for start, end in pairwise(edges)]

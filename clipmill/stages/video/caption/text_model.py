@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from clipmill import arrow
 from clipmill.errors import SpecError
-from clipmill.models.captioning.base import Caption
+from clipmill.models.captioning.chat import Caption
 from clipmill.models.captioning.options import (
     Backend,
     EndpointOptions,
@@ -15,10 +15,10 @@ from clipmill.models.captioning.options import (
     ServingOptions,
     VisionOptions,
     WeightsOptions,
+    weights_meant,
+    worker_environment,
 )
-from clipmill.models.captioning.weights import weights_meant, worker_environment
-from clipmill.models.needs import ModelNeeds
-from clipmill.models.runtime.devices import Device
+from clipmill.models.runtime import Device
 from clipmill.stages.base import LIMIT, SPEED, Column, ModelRef, Stage
 
 VARIANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -93,23 +93,22 @@ class ServedModel(Stage, abstract=True):
 
     def check(self, *, num_gpus: float) -> None:
         """See ``Stage``. An endpoint is asked for its model."""
-        from clipmill.models.preflight import check_models
+        from clipmill.models.preflight import ModelNeeds, check_models
 
-        options = self.serving()
-        needs = [] if self.is_remote else [self._needs(options)]
+        options, needs = self.serving(), list[ModelNeeds]()
+        if not self.is_remote:
+            meant, environment = weights_meant(options), self.worker_environment
+            needs = [
+                ModelNeeds(
+                    self.name,
+                    meant.entry,
+                    meant.model_dir,
+                    self.device,
+                    environment=environment,
+                    serving=options,
+                )
+            ]
         check_models(*needs, served=options, num_gpus=num_gpus)
-
-    def _needs(self, options: ServingOptions) -> ModelNeeds:
-        meant = weights_meant(options)
-        return ModelNeeds(
-            stage=self.name,
-            entry=meant.entry,
-            model_dir=meant.model_dir,
-            revision=meant.revision,
-            environment=self.worker_environment,
-            device=self.device,
-            serving=options,
-        )
 
     def writer(self) -> tuple[str, str | None]:
         """Returns the model that writes and the revision of its weights, None for an endpoint's."""

@@ -37,6 +37,11 @@ FIELDS_DOC = (
     "interlaced frames: `deinterlaced`, `left` as they are (no combs, `deinterlace: off`, or copied), "
     "or `none` in the source"
 )
+_OF_THE_CUT = (
+    "clip_mode", "mode_reason", "file_start_s", "width", "height", "framerate", "num_frames", "num_bytes",
+    "video_codec", "has_audio",
+)  # fmt: skip
+"""Columns that are fields of ``CutClip``."""
 CROP_COLUMNS = ("crop_x", "crop_y", "crop_width", "crop_height")
 
 
@@ -96,16 +101,7 @@ def file_row(cut: CutClip, *, clip_uri: str, clip_digest: str) -> dict[str, obje
     return {
         "clip_uri": clip_uri,
         "clip_digest": clip_digest,
-        "clip_mode": cut.clip_mode,
-        "mode_reason": cut.mode_reason,
-        "file_start_s": cut.file_start_s,
-        "width": cut.width,
-        "height": cut.height,
-        "framerate": cut.framerate,
-        "num_frames": cut.num_frames,
-        "num_bytes": cut.num_bytes,
-        "video_codec": cut.video_codec,
-        "has_audio": cut.has_audio,
+        **{name: getattr(cut, name) for name in _OF_THE_CUT},
         "audio_status": cut.sound.status,
         "audio_reason": cut.sound.reason,
         "audio_errors": json.dumps({AUDIO_ERROR: cut.sound.reason}) if cut.sound.status == "lost" else None,
@@ -194,7 +190,6 @@ class ClipTranscodingStage(EncoderStage):
         return Resources(cpus=self.num_cpus_per_worker, gpus=gpus, batch_items=self.encode_batch_size)
 
     def options(self) -> EncodeOptions:
-        """Returns how clips are encoded."""
         return record_of(EncodeOptions, self)
 
     def row(self, cut: CutClip, *, clip_uri: str, clip_digest: str) -> Mapping[str, object]:
@@ -203,7 +198,6 @@ class ClipTranscodingStage(EncoderStage):
 
     @property
     def clips_per_chunk(self) -> int:
-        """How many clips of 8 s one JSON of a chunk describes."""
         return self.num_clips_per_chunk
 
     @model_validator(mode="after")

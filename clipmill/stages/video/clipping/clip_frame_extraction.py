@@ -149,11 +149,9 @@ class WholeVideoFramesStage(FrameSampling):
     artifacts: ClassVar[tuple[Artifact, ...]] = (Artifact("frame", "frames/{video_id}/" + FRAME_PATH),)
 
     def reads(self) -> Reads:
-        """See ``Stage``."""
         return self._reads_of(self.sampled)
 
     def open(self, context: StageContext) -> VideoWorker:
-        """See ``Stage``."""
         return VideoFrameWriter(self, context)
 
 
@@ -184,15 +182,12 @@ class ClipFrameExtractionStage(FrameSampling):
         return self.write and self.target == "clips"
 
     def makes_rows(self) -> bool:
-        """See ``Stage``."""
         return self.writes_clips
 
     def shows(self) -> tuple[Frames, ...]:
-        """See ``Stage``."""
         return self.sampled
 
     def requires(self) -> tuple[Stage, ...]:
-        """See ``Stage``."""
         if not (self.write and self.target == "videos"):
             return ()
         given = self.model_fields_set & set(FrameSampling.model_fields)
@@ -203,11 +198,9 @@ class ClipFrameExtractionStage(FrameSampling):
         return self._reads_of(self.sampled if self.writes_clips else ())
 
     def resources(self) -> Resources:
-        """See ``Stage``."""
         return Resources(cpus=self.num_cpus)
 
     def open(self, context: StageContext) -> Worker:
-        """See ``Stage``."""
         return ClipFrameWriter(self, context)
 
 

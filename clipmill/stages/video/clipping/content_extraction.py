@@ -37,7 +37,6 @@ class ShotClipRules(ExtractorStage, abstract=True):
         return self
 
     def clip_rules(self) -> ClipRules:
-        """Returns how shots become clips."""
         return ClipRules(
             min_length_s=self.min_length_s,
             max_length_s=self.max_length_s,

@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from clipmill.models.needs import ModelNeeds
 from clipmill.models.registry import model_named
 from clipmill.models.shots.base import AskedPrecision, NetworkBackend, NetworkDevice, ShotNetworkOptions
 from clipmill.models.shots.detector import NetworkCutFinder
@@ -57,17 +56,15 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
 
     def check(self, *, num_gpus: float) -> None:
         """See ``Stage``. OpenVINO alone runs the network on a CPU."""
-        from clipmill.models.preflight import check_models
+        from clipmill.models.preflight import ModelNeeds, check_models
 
-        entry = model_named(self.name)
         needs = ModelNeeds(
-            stage=self.name,
-            entry=entry,
-            model_dir=self.model_dir,
-            revision=self.revision or entry.revision,
-            environment=self.environment,
+            self.name,
+            model_named(self.name),
+            self.model_dir,
+            self.device,
+            revision=self.revision,
             libraries=self._libraries,
-            device=self.device,
         )
         check_models(needs, num_gpus=num_gpus)
 

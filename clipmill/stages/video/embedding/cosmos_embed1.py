@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field
 
 from clipmill.errors import SpecError
-from clipmill.stages.base import BOUND, SPEED, Cpus, RunView, SampleRate, Stage
-from clipmill.stages.video.embedding.learned_model import LearnedAlgorithm, LearnedEmbedding
+from clipmill.stages.base import SPEED, Cpus
+from clipmill.stages.video.embedding.learned_model import FrameCreation, LearnedAlgorithm, PairedEmbedding
 
 Variant = Literal["224p", "336p", "448p"]
 
@@ -15,54 +15,41 @@ _ALGORITHM: dict[Variant, LearnedAlgorithm] = {
 }  # fmt: skip
 
 
-class CosmosEmbed1FrameCreationStage(Stage):
+class CosmosEmbed1FrameCreationStage(FrameCreation):
     """Frames for Cosmos-Embed1, sampled at ``target_fps``; ``CosmosEmbed1EmbeddingStage`` reads them."""
 
     name: ClassVar = "cosmos_embed1_frames"
-    grain: ClassVar = "run"
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/cosmos_embed1"
     variant: Variant = "336p"
-    target_fps: SampleRate = 2.0
     num_cpus: Cpus = 3
 
-    def bind(self, run: RunView) -> Self:
-        """Returns this stage. SpecError for a run in which no stage embeds the frames."""
-        if run.find(CosmosEmbed1EmbeddingStage) is None:
-            raise SpecError(
-                "no stage embeds the frames of CosmosEmbed1FrameCreationStage: add CosmosEmbed1EmbeddingStage"
-            )
-        return self
+    def embedded_by(self) -> "type[CosmosEmbed1EmbeddingStage]":
+        return CosmosEmbed1EmbeddingStage
 
 
-class CosmosEmbed1EmbeddingStage(LearnedEmbedding):
+class CosmosEmbed1EmbeddingStage(PairedEmbedding):
     """Embeds clips by Cosmos-Embed1, and finds which of ``texts_to_verify`` fits each best.
 
     The model brings its own code: that it may run is said by adding this stage. ``target_fps`` is that of
     ``CosmosEmbed1FrameCreationStage``.
     """
 
-    environment: ClassVar = "legacy"
+    frames_by: ClassVar = CosmosEmbed1FrameCreationStage
 
     model_dir: Annotated[str, Field(min_length=1), SPEED] = "models/cosmos_embed1"
     variant: Variant = "336p"
-    target_fps: Annotated[SampleRate, BOUND] = 2.0
 
     def model_name(self) -> LearnedAlgorithm:
         """Returns the model of the variant."""
         return _ALGORITHM[self.variant]
 
-    def bind(self, run: RunView) -> Self:
-        """Returns this stage at the rate of the stage that makes frames. SpecError when the two differ."""
-        frames = run.find(CosmosEmbed1FrameCreationStage)
-        fed = self.fed_by(frames) if frames else self
-        return super(CosmosEmbed1EmbeddingStage, fed).bind(run)
-
-    def fed_by(self, frames: CosmosEmbed1FrameCreationStage) -> Self:
+    def fed_by(self, frames: FrameCreation) -> Self:
         """Returns this stage at the rate of ``frames``. SpecError for another variant or folder."""
-        if (frames.variant, frames.model_dir) != (self.variant, self.model_dir):
+        variant = getattr(frames, "variant", self.variant)
+        if (variant, frames.model_dir) != (self.variant, self.model_dir):
             raise SpecError(
-                f"CosmosEmbed1FrameCreationStage makes frames for {frames.variant} of {frames.model_dir}, "
+                f"CosmosEmbed1FrameCreationStage makes frames for {variant} of {frames.model_dir}, "
                 f"CosmosEmbed1EmbeddingStage wants {self.variant} of {self.model_dir}"
             )
-        return self.bound(target_fps=frames.target_fps, verbose=self.verbose or frames.verbose)
+        return super().fed_by(frames)

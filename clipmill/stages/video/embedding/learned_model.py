@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar, Literal, Self
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.embedding.base import Embedded, EmbedderOptions, TextEmbedder
+from clipmill.errors import SpecError
+from clipmill.models.embedding.base import Embedded, EmbedderOptions
 from clipmill.models.embedding.remote_code import check_allowed
-from clipmill.models.needs import ModelNeeds
+from clipmill.models.embedding.tower_embedder import TowerEmbedder
 from clipmill.models.registry import model_named
-from clipmill.models.runtime.devices import Device
+from clipmill.models.runtime import Device
 from clipmill.stages.base import (
     BOUND,
     SPEED,
@@ -26,6 +27,7 @@ from clipmill.stages.base import (
     Results,
     RunView,
     SampleRate,
+    Stage,
     StageContext,
     Worker,
     rate,
@@ -50,10 +52,8 @@ _SIDE_PX: dict[LearnedAlgorithm, int] = {
     "siglip2": 224, "videoprism": 288, "clip": 224,
 }  # fmt: skip
 _LEAST_HEIGHT_PX = 240
-_PREFIXES = {"cosmos-embed1": "ce1", "internvideo2": "iv2"}
-"""Family -> documented short name of its folder."""
-_FAMILIES = {"cosmos-embed1": "cosmos_embed1", "internvideo2": "intern_video_2"}
-"""Family -> its name in the documented JSON."""
+_FAMILIES = {"cosmos-embed1": ("ce1", "cosmos_embed1"), "internvideo2": ("iv2", "intern_video_2")}
+"""Family -> documented short name of its folder, and its name in the documented JSON."""
 
 TEXT = Column("text_match", pa.string(), "the given text that fits the clip best", role=CARD)
 PROBABILITY = Column(
@@ -96,23 +96,23 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
     @property
     def file_prefix(self) -> str:
         """The documented short name of a family; any other model is its own name."""
-        return next(
-            (short for family, short in _PREFIXES.items() if self.model_name().startswith(family)),
-            self.model_name(),
-        )
+        return self._family_names[0]
+
+    @property
+    def _family_names(self) -> tuple[str, str]:
+        name = self.model_name()
+        return next((known for family, known in _FAMILIES.items() if name.startswith(family)), (name, name))
 
     @property
     def is_pickled(self) -> bool:
         """True for the families with a documented short name."""
-        return self.file_prefix in _PREFIXES.values()
+        return self._family_names in _FAMILIES.values()
 
     def documented(self, own: Mapping[str, object]) -> Mapping[str, object]:
         """Returns ``<family>_text_match``: the text and its probability."""
         if own.get(TEXT.name) is None:
             return {}
-        families = (long for family, long in _FAMILIES.items() if self.model_name().startswith(family))
-        family = next(families, self.model_name())
-        return {f"{family}_text_match": [own[TEXT.name], own[PROBABILITY.name]]}
+        return {f"{self._family_names[1]}_text_match": [own[TEXT.name], own[PROBABILITY.name]]}
 
     def allowed_code(self) -> Sequence[str]:
         """Returns the models whose own code may run: adding a stage of one model says so for that model."""
@@ -163,17 +163,14 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
         return model_named(self.model_name()).environment
 
     def check(self, *, num_gpus: float) -> None:
-        """See ``Stage``."""
-        from clipmill.models.preflight import check_models
+        from clipmill.models.preflight import ModelNeeds, check_models
 
-        entry = model_named(self.model_name())
         needs = ModelNeeds(
-            stage=self.name,
-            entry=entry,
-            model_dir=self.model_dir,
-            revision=self.revision or entry.revision,
-            environment=entry.environment,
-            device=self.device,
+            self.name,
+            model_named(self.model_name()),
+            self.model_dir,
+            self.device,
+            revision=self.revision,
             allow_remote_code=self.allowed_code(),
         )
         check_models(needs, num_gpus=num_gpus)
@@ -192,7 +189,6 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
         )
 
     def open(self, context: StageContext) -> Worker:
-        """Returns a worker with the weights loaded."""
         from clipmill.models.embedding.open import load_embedder
 
         options = self.options()
@@ -203,11 +199,50 @@ class LearnedEmbedding(EmbedderStage, abstract=True):
         return EmbeddingWorker(embedder, tuple(self.texts_to_verify or ()), context.log, self.frame_res)
 
 
+class FrameCreation(Stage, abstract=True):
+    """The first of the documented pairs of stages: how often frames are sampled for the second."""
+
+    grain: ClassVar = "run"
+
+    model_dir: Annotated[str, Field(min_length=1), SPEED] = "models"
+    target_fps: SampleRate = 2.0
+
+    def embedded_by(self) -> type[Stage]:
+        """Returns the class of the second stage."""
+        raise NotImplementedError(f"{type(self).__name__} must define embedded_by()")
+
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage. SpecError for a run in which no stage embeds the frames."""
+        if run.find(self.embedded_by()) is None:
+            name, other = type(self).__name__, self.embedded_by().__name__
+            raise SpecError(f"no stage embeds the frames of {name}: add {other}")
+        return self
+
+
+class PairedEmbedding(LearnedEmbedding, abstract=True):
+    """The second of a pair: it embeds at the rate of the first, where that is there."""
+
+    frames_by: ClassVar[type[FrameCreation]]
+    environment: ClassVar = "legacy"
+
+    target_fps: Annotated[SampleRate, BOUND] = 2.0
+
+    def bind(self, run: RunView) -> Self:
+        """Returns this stage at the rate of the stage that makes frames. SpecError when the two differ."""
+        frames = run.find(self.frames_by)
+        fed = self.fed_by(frames) if frames else self
+        return super(PairedEmbedding, fed).bind(run)
+
+    def fed_by(self, frames: FrameCreation) -> Self:
+        """Returns this stage at the rate of ``frames``."""
+        return self.bound(target_fps=frames.target_fps, verbose=self.verbose or frames.verbose)
+
+
 @dataclass(frozen=True)
 class EmbeddingWorker:
     """Embeds clips and finds which of ``texts`` fits each best; without texts there is none."""
 
-    embedder: TextEmbedder
+    embedder: TowerEmbedder
     texts: tuple[str, ...]
     log: logging.Logger
     frame_res: Sequence[int] | None = None

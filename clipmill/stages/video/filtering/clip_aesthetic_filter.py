@@ -9,10 +9,9 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.aesthetic import ENCODER, HEAD, AestheticScorer, ScorerOptions
-from clipmill.models.needs import ModelNeeds
+from clipmill.models.aesthetic import ENCODER, HEAD, AestheticScorer
 from clipmill.models.registry import model_named
-from clipmill.models.runtime.devices import Device
+from clipmill.models.runtime import Device
 from clipmill.stages.base import (
     BOUND,
     SPEED,
@@ -100,21 +99,11 @@ class ClipAestheticFilterStage(Stage):
         return tuple(ModelRef(name, model_named(name).revision, self.model_dir) for name in (ENCODER, HEAD))
 
     def check(self, *, num_gpus: float) -> None:
-        """See ``Stage``."""
-        from clipmill.models.preflight import check_models
+        from clipmill.models.preflight import ModelNeeds, check_models
 
-        check_models(*map(self._needs, (ENCODER, HEAD)), num_gpus=num_gpus)
-
-    def _needs(self, name: str) -> ModelNeeds:
-        entry = model_named(name)
-        return ModelNeeds(
-            stage=self.name,
-            entry=entry,
-            model_dir=self.model_dir,
-            revision=entry.revision,
-            environment=self.environment,
-            device=self.device,
-        )
+        for name in (ENCODER, HEAD):
+            needs = ModelNeeds(self.name, model_named(name), self.model_dir, self.device)
+            check_models(needs, num_gpus=num_gpus)
 
     def rules(self) -> tuple[Rule, ...]:
         """Returns the threshold of the score, unless the stage only scores."""
@@ -127,12 +116,16 @@ class ClipAestheticFilterStage(Stage):
         return rows.append_column("aesthetic_score", rows[f"aesthetic_{self.reduction}"])
 
     def open(self, context: StageContext) -> Worker:
-        """Returns a worker with the weights loaded."""
         from clipmill.models.aesthetic import load_aesthetic_scorer
 
         device = context.device if self.device == "auto" else self.device
-        options = ScorerOptions(device, self.batch_size, context.num_threads)
-        scorer = load_aesthetic_scorer(options, encoder=context.weights(ENCODER), head=context.weights(HEAD))
+        scorer = load_aesthetic_scorer(
+            context.weights(ENCODER),
+            context.weights(HEAD),
+            device=device,
+            batch_size=self.batch_size,
+            num_threads=context.num_threads,
+        )
         return AestheticWorker(scorer, context.log, self.frame_res)
 
 

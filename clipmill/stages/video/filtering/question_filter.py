@@ -1,21 +1,19 @@
 """A yes or no question to the captioning model about a clip, and the filter over its answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 import pyarrow as pa
 from pydantic import Field
 
-from clipmill.models.captioning.answers import frames_request, values_or_failure, whole_clip
-from clipmill.models.captioning.base import Caption
-from clipmill.models.captioning.chat import ChatCaptioner
+from clipmill.models.captioning.answers import AskingWorker
+from clipmill.models.captioning.chat import Caption, ChatRequest
 from clipmill.models.captioning.prompts import answer_of, question_prompt
-from clipmill.models.captioning.shared_model import lease_model
 from clipmill.stages.base import (
     BOUND,
     VERDICT,
     Column,
-    Failed,
     Grain,
     Item,
     ModelRef,
@@ -80,63 +78,39 @@ class QuestionFilterStage(Stage):
         return self.captioner.worker_environment
 
     def reads(self) -> Reads:
-        """See ``Stage``."""
         return self.captioner.reads()
 
     def resources(self) -> Resources:
-        """See ``Stage``."""
-        asked = self.captioner.resources()
-        return Resources(gpus=asked.gpus, batch_items=asked.batch_items, max_workers=asked.max_workers)
+        return replace(self.captioner.resources(), grows=False)
 
     def models(self) -> tuple[ModelRef, ...]:
-        """See ``Stage``."""
         return self.captioner.models()
 
     def asked(self) -> tuple[str, ...]:
-        """See ``Stage``."""
         return (question_prompt(self.question),)
 
     def rules(self) -> tuple[Rule, ...]:
-        """See ``Stage``."""
         if self.score_only:
             return ()
         words = f"{self.question!r} was answered {self.reject_if}"
         return (Rule("answer", "rejected_by_answer", equals=(self.reject_if,), words=words),)
 
     def open(self, context: StageContext) -> "QuestionWorker":
-        """See ``Stage``."""
         return QuestionWorker(self, context)
 
 
-class QuestionWorker:
+class QuestionWorker(AskingWorker):
     """Asks a model, which it shares with captions and other questions, about whole clips."""
 
     def __init__(self, stage: QuestionFilterStage, context: StageContext) -> None:
+        super().__init__(context, stage.captioner.serving(gpu_share=context.gpu_share))
         self._question = stage.question
-        self._captioner = stage.captioner
-        self._lease = lease_model(context, self._captioner.serving(gpu_share=context.gpu_share))
+        self._options = stage.captioner.preparation.options
 
-    def stream(self, items: Iterator[Item]) -> Iterator[tuple[str, Mapping[str, object] | Failed]]:
-        """Yields clip ids and columns. A request is made when the model has room for it.
+    def request(self, item: Item) -> ChatRequest:
+        """Returns the question, and frames of the whole clip."""
+        return self.about_frames(replace(item, window=None), question_prompt(self._question), self._options)
 
-        EngineDied when the model is gone.
-        """
-        prompt, options = question_prompt(self._question), self._captioner.preparation.options
-        requests = (frames_request(item, whole_clip(item), prompt, options) for item in items)
-        with self._lease.running() as opened:
-            captioner = ChatCaptioner(
-                opened.chat,
-                model=opened.model,
-                revision=opened.revision,
-                max_output_tokens=self._captioner.max_output_tokens,
-            )
-            for said in captioner.caption(requests):
-                yield said.window_id, values_or_failure(said, self._columns)
-
-    def close(self) -> None:
-        """Gives the model back."""
-        self._lease.close()
-
-    def _columns(self, said: Caption) -> Mapping[str, object]:
-        answer = answer_of(self._question, said.text).answer
-        return {"answer": answer, "answer_text": said.text, "answer_message": said.message or None}
+    def columns(self, answer: Caption) -> Mapping[str, object]:
+        found = answer_of(self._question, answer.text).answer
+        return {"answer": found, "answer_text": answer.text, "answer_message": answer.message or None}

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from clipmill import layout
 from clipmill.stages.base import IGNORED, Stage
-from clipmill.stages.roles import EncoderStage, OutputOptions, WriterStage, record_of
+from clipmill.stages.roles import EncoderStage, WriterStage
 
 CAPTION_LISTS = {"caption": "caption_models", "enhanced_caption": "enhanced_caption_models"}
 """Role of a column of texts -> the parameter that lists whose texts are in the JSON."""
@@ -23,23 +23,8 @@ class ClipWriterStage(WriterStage):
 
     name: ClassVar[str] = "write"
 
-    output_path: str = Field(min_length=1)
-    input_path: str = Field(min_length=1)
-    upload_clips: bool
-    dry_run: bool
-    generate_embeddings: bool
-    generate_previews: bool
-    generate_captions: bool
-    embedding_algorithm: str = "perceptual"
-    caption_models: tuple[str, ...] | None = None
-    enhanced_caption_models: tuple[str, ...] | None = None
-    write_filtered_clips: bool = False
     max_workers: Annotated[int, Field(ge=1), IGNORED] = 6
     log_stats: Annotated[bool, IGNORED] = False
-
-    def output(self) -> OutputOptions:
-        """Returns what is written."""
-        return record_of(OutputOptions, self)
 
     def leaves_out(self, stage: Stage) -> bool:
         """See ``WriterStage``. A dry run makes no files and asks no captioner."""

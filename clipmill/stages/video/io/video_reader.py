@@ -37,7 +37,6 @@ class VideoReader(ReaderStage):
     decoder_quality: Annotated[DecoderQuality, Affects("loop_filter", reads=("decode",))] = "exact"
 
     def source(self) -> SourceOptions:
-        """Returns where the videos are."""
         return SourceOptions(
             path=self.input_video_path,
             list_json_path=self.input_list_json_path,
@@ -67,7 +66,6 @@ class ClientPartitioningStage(ReaderStage):
     storage_options: Annotated[dict[str, str] | None, IGNORED] = None
 
     def source(self) -> SourceOptions:
-        """Returns where the videos are."""
         endings = tuple(ending.lower() for ending in self.file_extensions or ())
         return SourceOptions(
             self.file_paths, self.input_list_json_path, self.limit, ANY_DECODER, endings=endings

@@ -8,7 +8,6 @@ from pydantic import Field
 from clipmill.errors import SpecError
 from clipmill.limits import LimitsSpec
 from clipmill.media.encode.preview import PreviewOptions, encode_preview, frames_of_window, preview_warnings
-from clipmill.models.captioning.answers import whole_clip
 from clipmill.outcomes.failures import failure_of, is_of_item
 from clipmill.sandbox.runner import CODEC_RUNNER, CodecRunner, codec_runner
 from clipmill.stages.base import (
@@ -74,15 +73,12 @@ class PreviewStage(Stage):
         return self
 
     def reads(self) -> Reads:
-        """See ``Stage``."""
         return Reads(frames=Frames(rate(self.target_fps), max(LEAST_HEIGHT_PX, self.target_height)))
 
     def resources(self) -> Resources:
-        """See ``Stage``."""
         return Resources(cpus=self.num_cpus_per_worker)
 
     def open(self, context: StageContext) -> "PreviewWorker":
-        """See ``Stage``."""
         return PreviewWorker(self.options, context, context.shared(CODEC_RUNNER, _codec_runner))
 
 
@@ -110,8 +106,7 @@ class PreviewWorker:
     def _preview(self, item: Item) -> str | Failed:
         if item.frames is None:
             raise ValueError(f"window {item.id} has no sampled frames")
-        window = item.window or whole_clip(item)
-        frames = frames_of_window(item.frames, window, num_frames=item.clip.frames.num_frames)
+        frames = frames_of_window(item.frames, item.shown, num_frames=item.clip.frames.num_frames)
         try:
             webp = self._codecs.run(
                 encode_preview, frames, options=self._options, timeout_s=PREVIEW_S, stall_s=PREVIEW_S
@@ -123,7 +118,7 @@ class PreviewWorker:
             return failure_of(error, uri=item.source_uri, final_reason="preview_failed")
         self._context.log.debug(
             "%s, frames %d to %d: %d bytes",
-            item.clip.clip_id, window.start_frame, window.end_frame - 1, len(webp),
+            item.clip.clip_id, item.shown.start_frame, item.shown.end_frame - 1, len(webp),
         )  # fmt: skip
         return self._context.put("preview", item.id, webp)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipmill.models.weights.cache import node_cache
+from clipmill.models.weights.places import node_cache
 
 
 @pytest.fixture

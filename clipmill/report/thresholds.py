@@ -1,4 +1,4 @@
-"""Which parameter of a spec sets which bound, found by setting it and looking at the rules. Pure."""
+"""Which bounds of columns a plan filters by, and which parameters of a spec set them. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -7,10 +7,52 @@ from typing import get_args, get_origin
 from pydantic import BaseModel
 
 from clipmill.planning.nodes import Node
-from clipmill.report.limits import SCORE_ONLY
-from clipmill.report.plan_records import ThresholdPlace
+from clipmill.report.measures import LENGTH
+from clipmill.report.plan_records import ScoreLimit, ThresholdPlace
 from clipmill.specs import CurateSpec
-from clipmill.stages.base import VERDICT, Stage, marks_of
+from clipmill.stages.base import VERDICT, Rule, Stage, marks_of
+from clipmill.stages.roles import ExtractorStage
+
+SCORE_ONLY = "score_only"
+"""Name of the field that turns the rules of a stage off."""
+
+
+def length_limit(extractor: Stage) -> Iterator[ScoreLimit]:
+    """Yields the lengths of clips that an extractor allows."""
+    if isinstance(extractor, ExtractorStage):
+        shortest_s, longest_s = extractor.length_bounds()
+        yield ScoreLimit(LENGTH, min=shortest_s, max=longest_s)
+
+
+def node_limits(nodes: Iterable[Node]) -> Iterator[ScoreLimit]:
+    """Yields the bounds of clip columns that the rules of ``nodes`` name, under the published names.
+
+    A stage whose ``score_only`` is True has no rules; the bounds that it would have are not active.
+    """
+    by_key = {node.key: node for node in nodes}
+    for node in by_key.values():
+        rules, is_active = _rules(node.stage)
+        for rule in rules:
+            column = _column_of(node, rule, by_key)
+            if column and not (rule.min is None and rule.max is None):
+                yield ScoreLimit(column, min=rule.min, max=rule.max, is_active=is_active)
+
+
+def _column_of(node: Node, rule: Rule, by_key: Mapping[str, Node]) -> str:
+    """The published name of the clip column that a rule of ``node`` names; empty for any other."""
+    found = node.ruled_column(rule)
+    owner = by_key.get(found.key) if found else None
+    if found is None or owner is None or owner.stage.grain != "clip":
+        return ""
+    return owner.published_name(found.column.name)
+
+
+def _rules(stage: Stage) -> tuple[tuple[Rule, ...], bool]:
+    """Returns the rules of a stage, and whether they reject."""
+    if getattr(stage, SCORE_ONLY, False) is True:
+        return stage.model_copy(update={SCORE_ONLY: False}).rules(), False
+    return stage.rules(), True
+
 
 _LOW, _HIGH = 0.123456789, 0.987654321
 """Values that no stage has of itself."""
@@ -34,12 +76,9 @@ def _bounds(node: Node, by_key: Mapping[str, Node]) -> Mapping[str, Mapping[str,
     found: dict[str, dict[str, str]] = {}
     for name, trial, sides in _trials(node.stage):
         for rule in trial.rules():
-            owner = node.ruled_column(rule)
-            if owner is None or owner.key not in by_key or by_key[owner.key].stage.grain != "clip":
-                continue
-            column = by_key[owner.key].published_name(owner.column.name)
+            column = _column_of(node, rule, by_key)
             for side, value in (("min", rule.min), ("max", rule.max)):
-                if value is not None and value in sides:
+                if column and value is not None and value in sides:
                     found.setdefault(column, {})[side] = f"{name}{sides[value]}"
     return found
 

@@ -15,9 +15,8 @@ from clipmill.media.types import Samples, ScanArrays
 from clipmill.records import ClipSpan, CutClip, FrameSpan, SourceFile
 from clipmill.stages.reads import Frames
 from clipmill.stages.video.embedding.perceptual import PerceptualEmbeddingStage
-from clipmill.tasks.clip_stats import clip_stats
 from clipmill.tasks.video import Clip, ClipStats, Video, Window
-from clipmill.tasks.view import task_of
+from clipmill.tasks.view import clip_stats, task_of
 from tests.support import hand_made
 from tests.support.hand_made import plan
 

@@ -3,7 +3,7 @@
 import pytest
 
 from clipmill.records import FrameSpan
-from clipmill.timeline import split_windows
+from clipmill.stages.video.caption.caption_preparation import split_windows
 
 
 def pairs(spans: list[FrameSpan]) -> list[tuple[int, int]]:

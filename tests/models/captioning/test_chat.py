@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipmill.models.captioning.base import CaptionRequest
+from clipmill.models.captioning.chat import ChatRequest
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,10 @@ from clipmill.models.captioning.base import CaptionRequest
 )
 def test_frames_are_pictures(frames: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
-        CaptionRequest("a", frames, fps=2.0, prompt="Describe.")
+        ChatRequest("a", "Describe.", frames=frames, fps=2.0)
 
 
 @pytest.mark.parametrize(("num_frames", "fps"), [(0, 2.0), (4, 0.0)])
 def test_a_window_shows_something(num_frames: int, fps: float) -> None:
     with pytest.raises(ValueError, match="show nothing"):
-        CaptionRequest("a", np.zeros((num_frames, 27, 48, 3), np.uint8), fps=fps, prompt="Describe.")
+        ChatRequest("a", "Describe.", frames=np.zeros((num_frames, 27, 48, 3), np.uint8), fps=fps)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from clipmill.models.shots.mixed_precision import MARGIN, MixedPrecisionShotNetwork
+from clipmill.models.shots.open import MARGIN, MixedPrecisionShotNetwork
 
 THRESHOLD = 0.4
 

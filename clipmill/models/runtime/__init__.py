@@ -1,1 +1,0 @@
-"""What models run on: devices, batches, installed libraries."""

@@ -2,7 +2,8 @@
 
 Makes a synthetic state (``bench.state_rows``) and measures, each in a process of its own: admission from
 scratch with parts as runs leave them, admission after 1 % new videos, a run with nothing to do, publishing,
-and the compaction of a narrow stage. Ends with a line ``peak_mb=... seconds=...`` of the last one.
+and the compaction of a narrow stage. The floor of admission is what DuckDB alone takes to read the ids of
+all parts. Ends with a line ``peak_mb=... seconds=...`` of the last step.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import duckdb
 
 from bench.process_meter import isolated
 from bench.state_rows import VECTORS_UP_TO, VIDEOS_PER_PART, Synthetic, plan_for, source_of
@@ -21,9 +24,25 @@ from clipmill.intake.manifests import Sources, get_work, put_sources
 from clipmill.intake.shards import not_inspected
 from clipmill.runs.lease import held
 from clipmill.state.compaction import compact_folder
-from clipmill.state.database import MEMORY_MB
+from clipmill.state.database import MEMORY_MB, PARTS_AT_ONCE
+from clipmill.state.part_set import forget_complete
+from clipmill.state.store import ResultStore
 
 STEPS = ("admit", "noop", "compact", "publish")
+
+
+def read_ids(output: str, listing: str) -> str:
+    """The floor of admission: the database reads the ids of all parts, and nothing else."""
+    del listing
+    plan, num_parts = plan_for(output), 0
+    with duckdb.connect(config={"memory_limit": f"{MEMORY_MB}MB"}) as connection:
+        for node in (plan.extractor, *plan.rowed):
+            uris = ResultStore(output).parts(node.key, node.digest).live
+            num_parts += len(uris)
+            for start in range(0, len(uris), PARTS_AT_ONCE):
+                some = [list(uris[start : start + PARTS_AT_ONCE])]
+                connection.execute("SELECT bit_xor(hash(id)) FROM read_parquet(?)", some).fetchall()
+    return f"{num_parts} parts"
 
 
 def admit_all(output: str, listing: str) -> str:
@@ -91,7 +110,8 @@ def _listing(synthetic: Synthetic) -> str:
 def _measure_step(step: str, synthetic: Synthetic, listing: str) -> str:
     output = synthetic.output
     if step == "admit":
-        _forget(output)
+        _measure(synthetic, "floor: DuckDB reads the ids", read_ids, listing)
+        forget_complete(layout.state_dir(output))
         _measure(synthetic, "admission from scratch", admit_all, listing)
         more = synthetic.num_videos + max(1, synthetic.num_videos // 100)
         synthetic.inspect(more, first=synthetic.num_videos)
@@ -123,12 +143,6 @@ def _timed(step: Callable[[str, str], str], output: str, listing: str) -> tuple[
     started_s, started_cpu_s = time.monotonic(), time.process_time()
     found = step(output, listing)
     return found, time.monotonic() - started_s, time.process_time() - started_cpu_s
-
-
-def _forget(output: str) -> None:
-    from clipmill.state.part_set import forget_complete
-
-    forget_complete(layout.state_dir(output))
 
 
 if __name__ == "__main__":

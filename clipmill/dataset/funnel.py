@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.coverage import covered_by_source
+from clipmill.dataset.conservation import covered_by_source
 from clipmill.outcomes.funnel import Count, Counts, Funnel
 from clipmill.outcomes.run_end import merged
 from clipmill.planning.plan import Plan

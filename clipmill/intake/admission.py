@@ -13,12 +13,11 @@ import pyarrow as pa
 
 from clipmill import arrow
 from clipmill.engine.work import Work
-from clipmill.intake.complete_videos import NoteTaker, drop_complete
+from clipmill.intake.complete_videos import Lacking, NoteTaker, drop_complete, lacking_of
 from clipmill.intake.copies import verify_copies
 from clipmill.intake.inspection import facts_of
 from clipmill.intake.known_clips import KnownClips
 from clipmill.intake.known_videos import load_inspections, load_sources, make_videos
-from clipmill.intake.lacking import Lacking, lacking_of
 from clipmill.intake.manifests import Sources, get_work, put_sources, source_of, work_spool
 from clipmill.planning.judgement import RETRYABLE
 from clipmill.planning.missing import ClipBlock, keys_by_clip

@@ -1,25 +1,27 @@
 """The clips of a range of videos, and the rows of the stages beside them.
 
-The rows of a stage are read once, whatever the number of ranges: they go into a table of scratch space with
-the places of their clips, sorted by range.
+The rows of a stage are read once, whatever the number of ranges: they go into a file of scratch space with
+the ranges and places of their clips.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
 
 from clipmill import arrow
-from clipmill.intake.range_rows import PLACE, RANGE, best_of, read, row_of_places, written, written_fields
+from clipmill.intake.range_rows import PLACE, RangeSpool, SplitSpool, row_of_places, written_fields
+from clipmill.machine import num_cores
 from clipmill.planning.missing import ClipRange, Windows
 from clipmill.planning.nodes import SOURCE, Node
 from clipmill.planning.plan import Plan
 from clipmill.state.database import RANK, Database, case_of
 from clipmill.state.ids import UUID, key_of, keys_of
 from clipmill.state.part_set import PartSet
-from clipmill.state.schema import SPLIT_STATE, columns_for, schema_of
+from clipmill.state.schema import columns_for, schema_of
 from clipmill.state.splits import LISTS, clips_of
 from clipmill.state.store import ResultStore
 from clipmill.state.winners import RANKS
@@ -31,6 +33,8 @@ CLIPS_PER_VIDEO = 10
 SPLIT_COLUMNS = ("reason", "repaired_times", "is_partial", "oddities")
 """Columns of a split, beside its clips, that say what is to do for a video."""
 _DONE = RANKS["final"]
+_STAGES_AT_ONCE = 2
+"""A query keeps a core busy in part only."""
 _TRAITS = "coalesce(s.traits, '')"
 
 
@@ -59,17 +63,22 @@ class KnownClips:
         """Reads the rows, each part once; damaged parts are set aside. Returns False if there was one."""
         is_whole = self._load_splits(output)
         self._load_marks()
-        for node in self.plan.rowed:
-            parts, schema = self._parts(node, output), self._schema(node)
+        expected = [self._expected(node, "c.traits") for node in self.plan.rowed]
+        with ThreadPoolExecutor(min(num_cores(), _STAGES_AT_ONCE)) as pool:
+            loaded = pool.map(partial(self._load_stage, output), self.plan.rowed, expected)
+            return all([is_whole, *loaded])
+
+    def _load_stage(self, output: str, node: Node, expected: str) -> bool:
+        parts, schema = self._parts(node, output), self._schema(node)
+        with self.database.beside() as database:
             if node.stage.grain == "video":
                 where = f"id IN (SELECT id FROM ({self.of}))"
                 names = ", ".join(f'"{name}"' for name in schema.names)
-                left = self.database.load(self._table(node), parts, select=names, where=where, schema=schema)
+                left = database.load(self._table(node), parts, select=names, where=where, schema=schema)
             else:
-                left = self._load_rows(node, parts, schema)
-            is_whole &= left is parts
-            self.parts[node.key] = left
-        return is_whole
+                left = self._load_rows(database, node, parts, expected)
+        self.parts[node.key] = left
+        return left is parts
 
     def _parts(self, node: Node, output: str) -> PartSet:
         return self.parts.get(node.key) or ResultStore(output).parts(node.key, node.digest)
@@ -78,6 +87,10 @@ class KnownClips:
     def sources(self) -> SourceColumns | None:
         """What the user knows of the sources."""
         return self.plan.source_columns()
+
+    @cached_property
+    def _spool(self) -> SplitSpool:
+        return SplitSpool(f"{self.database.folder}/splits.arrow", self._split_columns)
 
     @cached_property
     def ranges(self) -> list[tuple[int, int]]:
@@ -91,11 +104,19 @@ class KnownClips:
 
         Only the first place of an id has its clips. ``among`` has the only places that are wanted.
         """
-        names = dict.fromkeys(["outcome", "run_id", *(columns or self._split_columns)])
-        schema = pa.schema([SPLIT_STATE.field(name) for name in names])
-        rows = read(self.database, "split_rows", index, schema, among=among)
-        rows = rows.take(pa.array(best_of(rows, np.asarray(rows[PLACE])))).sort_by(PLACE)
-        return rows.rename_columns(["place", *schema.names])
+        names = list(dict.fromkeys(["outcome", "run_id", *(columns or self._split_columns)]))
+        wanted = "" if among is None else "AND place IN (SELECT place FROM among) "
+        found = self.database.rows(
+            "SELECT place, is_first, batch, row FROM split_places "
+            f"WHERE range = {index} {wanted}ORDER BY place",
+            **({} if among is None else {"among": among}),
+        )
+        is_first = np.asarray(found["is_first"].combine_chunks().cast(pa.int8())).astype(bool)
+        rows = self._spool.rows(np.asarray(found["batch"]), np.asarray(found["row"]), names)
+        for name in set(LISTS).intersection(names) if not is_first.all() else ():
+            column = rows[name].take(pa.array(np.arange(len(rows)), mask=~is_first))
+            rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+        return rows.add_column(0, "place", found["place"])
 
     def clips(self, index: int) -> ClipRange:
         """Returns the clips of a range."""
@@ -162,31 +183,11 @@ class KnownClips:
         """
         extractor, database = self.plan.extractor, self.database
         parts = self._parts(extractor, output)
-        light = "".join(f", {_split_value(name)}" for name in self._split_columns if name not in LISTS)
-        left = database.load(
-            "splits",
-            parts,
-            select=f"id, effects{light}, len(clips) AS num_clips",
-            schema=SPLIT_STATE,
-        )
+        left = self._spool.load(database, parts)
         expected = self._expected(extractor, "coalesce(traits, '')")
         database.run(f"DELETE FROM splits WHERE effects <> {expected}")
         database.keep_best("splits")
         self._make_ranges()
-        lists = "".join(
-            f', CASE WHEN g.is_first THEN r."{name}" END AS "{name}"'
-            for name in self._split_columns
-            if name in LISTS
-        )
-        left = database.load(
-            "split_rows",
-            left,
-            select=f'g.range AS "{RANGE}", g.place AS "{PLACE}"{light}{lists}',
-            join="JOIN ranges g USING (id)",
-            where=f"r.effects = {expected}",
-            order=f'"{RANGE}"',
-            schema=SPLIT_STATE,
-        )
         self._make_clips()
         self.parts[extractor.key] = left
         return left is parts
@@ -200,6 +201,10 @@ class KnownClips:
         self.database.run(
             "CREATE OR REPLACE TABLE ranges AS SELECT place, id, is_first, "
             f"dense_rank() OVER (ORDER BY quotient) - 1 AS range FROM ({totals})"
+        )
+        self.database.run(
+            "CREATE OR REPLACE TABLE split_places AS SELECT g.range, g.place, g.is_first, s.batch, s.row "
+            "FROM ranges g JOIN splits s USING (id) ORDER BY g.place"
         )
 
     def _make_clips(self) -> None:
@@ -254,30 +259,22 @@ class KnownClips:
         schema, names = schema_of(node), columns_for(self.plan, node, publishes=self.publishes)
         return pa.schema([schema.field(name) for name in names])
 
-    def _load_rows(self, node: Node, parts: PartSet, schema: pa.Schema) -> PartSet:
+    def _load_rows(self, database: Database, node: Node, parts: PartSet, expected: str) -> PartSet:
         owner = "clip_id" if node.stage.grain == "window" else "id"
-        expected, join = self._expected(node, "c.traits"), f"JOIN clips c ON r.{owner} = c.id"
+        join = f"JOIN clips c ON r.{owner} = c.id"
         if node.source_columns:
             join += f" LEFT JOIN marks m ON m.video = c.video AND m.key = '{node.key}'"
             expected = f"trim({expected} || ' ' || coalesce(m.mark, ''))"
-        return self.database.load(
-            self._table(node),
-            parts,
-            select=", ".join(
-                [f'c.range AS "{RANGE}"', f'c.place AS "{PLACE}"', *map(written, self._rest(node))]
-            ),
-            join=join,
-            where=f"r.effects = {expected}",
-            order=f'"{RANGE}"',
-            schema=schema,
-        )
+        where, schema = f"r.effects = {expected}", self._schema(node)
+        return self._spool_of(node).load(database, parts, schema, join=join, where=where)
 
-    def _rest(self, node: Node) -> list[pa.Field]:
-        return written_fields(self._schema(node), has_effects=bool(node.effects))
+    def _spool_of(self, node: Node) -> RangeSpool:
+        fields = written_fields(self._schema(node), has_effects=bool(node.effects))
+        return RangeSpool(f"{self.database.folder}/{self._table(node)}.arrow", fields)
 
     def _rows(self, node: Node, index: int, found: ClipRange) -> pa.Table:
         """Returns a stage's rows, one for each clip or window of a range, null where it has none."""
-        rows = read(self.database, self._table(node), index, pa.schema(self._rest(node)))
+        rows = self._spool_of(node).rows(index)
         places, ids = np.asarray(rows[PLACE]), found.ids
         num = len(ids)
         if node.stage.grain == "window":
@@ -300,8 +297,3 @@ class KnownClips:
         """The traits of all videos."""
         rows = self.database.rows("SELECT DISTINCT coalesce(traits, '') AS traits FROM splits")
         return rows["traits"].to_pylist()
-
-
-def _split_value(name: str) -> str:
-    """Returns the expression for a column of a split; no traits are an empty text."""
-    return "coalesce(traits, '') AS traits" if name == "traits" else f'"{name}"'

@@ -6,7 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import duckdb
@@ -22,8 +22,12 @@ from clipmill.storage.filesystems import filesystem_of
 
 MEMORY_MB = 350
 """The process peaks 400 MB above it: half of that is Python with its libraries."""
-PARTS_AT_ONCE = 640
-"""The database keeps the footers of all files of a query in memory, beside its limit."""
+PARTS_AT_ONCE = 320
+"""The database keeps the footers of all files of its two queries in memory, beside its limit."""
+_OF_LOCAL_FILES = {
+    "async_threads": "0", "disable_parquet_prefetching": "true", "enable_external_file_cache": "false"
+}  # fmt: skip
+"""To hand the few kilobytes of a local part to another thread takes longer than to read them."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class Database:
     """A connection to a database that lives as long as the ``with`` block of ``scratch_database``."""
 
     connection: duckdb.DuckDBPyConnection
+    folder: str
+    """Scratch space that lives as long."""
+    name: str
     columns: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
     """Form of parts -> type of each of their columns."""
 
@@ -49,6 +56,27 @@ class Database:
         return int(self.rows(query).column(0)[0].as_py() or 0)
 
     @contextmanager
+    def beside(self) -> Generator["Database"]:
+        """Another connection to the same tables: both carry out statements at the same time."""
+        connection = self.connection.cursor()
+        try:
+            connection.execute(f"USE {self.name}")
+            yield replace(self, connection=connection)
+        finally:
+            connection.close()
+
+    def batches(self, query: str, max_rows: int) -> Iterator[pa.RecordBatch]:
+        """Yields the rows of a query in batches; until the last, nothing else may use this connection."""
+        waiting: list[pa.RecordBatch] = []
+        for batch in self.connection.sql(query).to_arrow_reader(max_rows):  # small ones for small files
+            if waiting and sum(map(len, waiting)) + len(batch) > max_rows:
+                yield pa.concat_batches(waiting)
+                waiting = []
+            waiting.append(batch)
+        if waiting:
+            yield pa.concat_batches(waiting)
+
+    @contextmanager
     def _named(self, tables: dict[str, pa.Table]) -> Generator[None]:
         for name, table in tables.items():
             self.connection.register(name, table)
@@ -65,36 +93,35 @@ class Database:
         *,
         select: str,
         where: str = "true",
-        join: str = "",
-        order: str = "",
         schema: pa.Schema,
     ) -> PartSet:
         """Makes the table ``name`` of the rows of parts that count; returns the parts that could be read.
 
         ``select`` and ``where`` name columns of ``schema``, which has ``id``, ``outcome`` and ``run_id`` too;
         ids are UUIDs made by ``ids.key_of``. A column that no part has is null. What cleared and lost rows
-        end is left out, and so are these rows. Damaged parts are set aside. ``join`` joins other tables to
-        the rows ``r``; with ``order`` the rows of one query lie in that order, so that few blocks hold those
-        of a value.
+        end is left out, and so are these rows. Damaged parts are set aside.
         """
 
         def query(rows: str) -> str:
-            return f"SELECT {select} FROM ({rows}) r {join} WHERE {where}"
+            return f"SELECT {select} FROM ({rows}) r WHERE {where}"
 
         def begin() -> None:
             self.run(
-                f"CREATE OR REPLACE TABLE {name} AS {query('FROM nothing')} LIMIT 0", nothing=_keyed(schema)
+                f"CREATE OR REPLACE TABLE {name} AS {query('FROM nothing')} LIMIT 0", nothing=keyed(schema)
             )
 
         def add(rows: str) -> None:
-            self.run(f"INSERT INTO {name} {query(rows)}{order and f' ORDER BY {order}'}")
+            self.run(f"INSERT INTO {name} {query(rows)}")
 
-        return self._read(parts, schema, begin, add)
+        return self.read(parts, schema, begin, add)
 
-    def _read(
+    def read(
         self, parts: PartSet, schema: pa.Schema, begin: Callable[[], None], add: Callable[[str], None]
     ) -> PartSet:
-        """Calls ``add`` with queries for the rows that count, and starts again at ``begin`` after damage."""
+        """Calls ``add`` with queries for the rows that count, and starts again at ``begin`` after damage.
+
+        A query whose rows are too many for the memory comes again for some of its parts at a time.
+        """
         while True:
             begin()
             if not parts.live:
@@ -136,7 +163,7 @@ class Database:
         if not mixed:
             return "{}"
         ends = "SELECT id, run_id, outcome FROM"
-        self.run(f"CREATE OR REPLACE TABLE ends AS {ends} nothing LIMIT 0", nothing=_keyed(schema))
+        self.run(f"CREATE OR REPLACE TEMP TABLE ends AS {ends} nothing LIMIT 0", nothing=keyed(schema))
         for uris in _batches(mixed):
             self.run(f"INSERT INTO ends {ends} ({self._rows_of(uris, schema)}) WHERE {_ENDS}")
         return _STANDING if self.number("SELECT count(*) FROM ends") else "{}"
@@ -150,14 +177,18 @@ class Database:
     def _rows_of(self, uris: tuple[str, ...], schema: pa.Schema) -> str:
         """The query for every row of some of the parts, with the columns of ``schema``."""
         form = part_file.columns_form(uris[0])
-        if form not in self.columns:
+        there = self.columns.get(form)
+        if there is None:
             described = self.connection.execute(f"DESCRIBE FROM {_source(uris[:1] if form else uris)}")
-            self.columns[form] = {str(row[0]): str(row[1]) for row in described.fetchall()}
-        there = self.columns[form] if form else self.columns.pop(form)
+            there = {str(row[0]): str(row[1]) for row in described.fetchall()}
+            if form:
+                self.columns[form] = there
         columns = ", ".join(one for field in schema for one in _columns(field, there))
         return f"SELECT {columns} FROM {_source(uris)}"
 
     def _open_store(self, folder: str) -> None:
+        for name, value in _OF_LOCAL_FILES.items():
+            self.connection.execute(f"SET {name} = {value}" if store.is_local(folder) else f"RESET {name}")
         if not store.is_local(folder):
             scheme = folder.split("://", 1)[0]
             if scheme not in self.connection.list_filesystems():
@@ -203,7 +234,8 @@ def _source(uris: Sequence[str]) -> str:
     return f"read_parquet([{quoted}], union_by_name={not part_file.columns_form(uris[0])})"
 
 
-def _keyed(schema: pa.Schema) -> pa.Table:
+def keyed(schema: pa.Schema) -> pa.Table:
+    """Returns no rows with the columns that ``Database.load`` names."""
     keys = [pa.field(one.name, pa.uuid()) if one.name in ids.ID_COLUMNS else one for one in schema]
     return pa.schema([*keys, pa.field("video_id_text", pa.string())]).empty_table()
 
@@ -297,13 +329,16 @@ def scratch_database() -> Generator[Database]:
     connection = engine.connection.cursor()
     with ScratchFolder("database") as folder:
         path = _text(str(Path(folder.path) / "rows.db"))  # tables in memory would fill the whole limit
-        connection.execute(f"ATTACH {path} AS {name} (RECOVERY_MODE no_wal_writes); USE {name}")
         try:
-            yield Database(connection)
+            connection.execute(f"ATTACH {path} AS {name} (RECOVERY_MODE no_wal_writes); USE {name}")
+            try:
+                yield Database(connection, folder.path, name)
+            finally:
+                connection.execute(f"USE memory; DETACH {name}")  # which writes, and so may fail too
         except duckdb.Error as error:
             if PREFIX not in str(error):
                 raise
-            raise fault_of(str(error).splitlines()[0], folder.path) from error
+            cause = next(line for line in str(error).splitlines() if PREFIX in line)
+            raise fault_of(cause, folder.path) from error
         finally:
-            connection.execute(f"USE memory; DETACH {name}")
             connection.close()

@@ -76,7 +76,7 @@ def is_heavy(kind: pa.DataType) -> bool:
 
 def has_end(path: str) -> bool:
     """Returns True if a local file ends like a part: one that is empty or cut off does not."""
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - len(_END)))
         return file.read() == _END

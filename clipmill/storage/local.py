@@ -4,6 +4,7 @@ import errno
 import fcntl
 import math
 import os
+import stat
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -119,7 +120,11 @@ def _walk(folder: str, *, above: frozenset[str]) -> Iterator[tuple[str, os.stat_
     with os.scandir(folder) as scan:
         children = [child for child in scan if not child.name.startswith(".")]
     for child in children:
-        if os.path.isdir(child.path):  # unlike child.is_dir() it is no fault that a link leads to itself
+        try:
+            facts = child.stat()
+        except OSError:  # a link that leads nowhere, or to itself
+            continue
+        if stat.S_ISDIR(facts.st_mode):
             yield from _walk(child.path, above=above | {real})
-        elif os.path.isfile(child.path):
-            yield child.path, child.stat()
+        elif stat.S_ISREG(facts.st_mode):
+            yield child.path, facts

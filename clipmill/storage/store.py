@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -167,7 +168,8 @@ def find(uri: str, suffixes: tuple[str, ...] = ()) -> list[FileEntry]:
     with named_faults(uri):
         entries = list(_find_local(normalise(uri)) if is_local(uri) else _find_remote(normalise(uri)))
     wanted = tuple(suffix.lower() for suffix in suffixes)
-    return sorted(entry for entry in entries if not wanted or entry.uri.lower().endswith(wanted))
+    chosen = (entry for entry in entries if not wanted or entry.uri.lower().endswith(wanted))
+    return sorted(chosen, key=attrgetter("uri", "size_bytes", "version"))
 
 
 def names_in(folder: str) -> list[str]:
@@ -184,7 +186,9 @@ def names_in(folder: str) -> list[str]:
 
 def as_text(path: str) -> str:
     """Returns a name for tables, which take no odd bytes: those of a local path are spelled out."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace") if is_local(path) else path
+    if path.isascii() or not is_local(path):
+        return path
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def check_writable(uri: str) -> None:

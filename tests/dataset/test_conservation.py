@@ -7,8 +7,7 @@ import pyarrow as pa
 import pytest
 
 from clipmill.dataset.assemble import Tables
-from clipmill.dataset.conservation import check_conservation
-from clipmill.dataset.coverage import covered_by_source
+from clipmill.dataset.conservation import check_conservation, covered_by_source
 from clipmill.dataset.funnel import StatusColumns, count_range, total
 from clipmill.errors import ConservationError
 from clipmill.outcomes.funnel import Count

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipmill.engine.work import Work
-from clipmill.intake import known_clips
+from clipmill.intake import known_clips, range_rows
 from clipmill.intake.admission import admit, first_work, missing_work, within_budget
 from clipmill.intake.manifests import get_work, put_sources
 from clipmill.intake.shards import not_inspected
@@ -218,6 +218,8 @@ def test_admission_looks_at_ranges_of_videos(project: Project, monkeypatch: pyte
         project.curate(f"{index}.mp4", but="quality" if index % 2 else "")
     whole = work(project)
     monkeypatch.setattr(known_clips, "CLIPS_AT_ONCE", 20)
+    monkeypatch.setattr(range_rows, "ROWS_AT_ONCE", 1)  # a range has rows in many batches
+    monkeypatch.setattr(range_rows, "SPLITS_AT_ONCE", 1)
     assert work(project) == whole
     assert names(whole) == ["1.mp4", "3.mp4"]
 

@@ -338,16 +338,6 @@ def test_parts_that_do_not_fit_into_memory_together_are_taken_in_halves(
         database.load("motion", parts, select="id, motion_global_mean", schema=MOTION)
         assert database.number("SELECT count(DISTINCT id) FROM motion") == 4
         assert (max(tried), sum(num for num in tried if num <= 2)) == (4, 6)
-        monkeypatch.undo()
-        database.run("CREATE TABLE places AS SELECT motion_global_mean, -rowid AS place FROM motion")
-        join = "JOIN places p USING (motion_global_mean)"
-        database.load("motion", parts, select="place", join=join, order="place", schema=MOTION)
-        assert database.rows("SELECT place FROM motion ORDER BY rowid")["place"].to_pylist() == [
-            -3,
-            -2,
-            -1,
-            0,
-        ]
 
 
 def _unreadable_to_the_database(part: Path) -> None:

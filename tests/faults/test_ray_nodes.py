@@ -21,7 +21,8 @@ def done(*arguments: str) -> dict[str, object]:
         cwd=ROOT, env=env, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout.splitlines()[-1])
+    [found] = [line for line in ended.stdout.splitlines() if line.startswith("{")]  # beside lines of Ray's
+    return json.loads(found)
 
 
 @pytest.fixture

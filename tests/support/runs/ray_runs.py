@@ -1,9 +1,9 @@
 """A script, ``SOURCE FOLDER ADDRESS``: a source curated inline, on a Ray of one core, and on a running Ray.
 
 Each run writes to ``FOLDER/out``, so that the same URIs are published, and is then moved to
-``FOLDER/inline``, ``FOLDER/1`` or ``FOLDER/2``; the last is asked of the command. Prints as JSON: the
-operators of Ray's logical and physical plan, what became of clips of which a custom stage drops some, which
-errors stopped runs into ``FOLDER/well`` and ``FOLDER/exits`` with stages of this script, and what an
+``FOLDER/inline``, ``FOLDER/1`` or ``FOLDER/2``; the last is asked of the command. ``FOLDER/found.json`` has
+the operators of Ray's logical and physical plan, what became of clips of which a custom stage drops some,
+which errors stopped runs into ``FOLDER/well`` and ``FOLDER/exits`` with stages of this script, and what an
 interrupted run published.
 """
 
@@ -125,7 +125,8 @@ def main() -> None:
     assert curate_by_command(source, out) == FAILURES_LEFT  # a film kills its decoder
     out.rename(folder / "2")
     found |= {"customs": fates_of_clips(source), "broken": broken(folder)}
-    print(json.dumps(found | {"interrupted": interrupted(source, folder / "interrupted")}))
+    found["interrupted"] = interrupted(source, folder / "interrupted")
+    (folder / "found.json").write_text(json.dumps(found))  # Ray writes to standard output when it ends
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """The command: help without a verb, one line for a wrong one."""
 
+import subprocess
+import sys
+
 import pytest
 
 from clipmill.cli.exits import DONE, MISUSE
@@ -17,3 +20,11 @@ def test_an_unknown_verb_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert said.startswith("clipmill: ")
     assert "nope" in said
     assert said.count("\n") == 1
+
+
+def test_python_runs_it_by_its_name() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "clipmill", "nope"], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == MISUSE
+    assert said.stderr.startswith("clipmill: ")

@@ -108,7 +108,7 @@ def _put_first_lines() -> None:
     entrypoint = sys.modules.get(_ENTRYPOINT)
     if entrypoint is not None:
         described = _with_first_line(entrypoint.get_traceback_str)
-        entrypoint.get_traceback_str = described  # pyright: ignore[reportAttributeAccessIssue]
+        entrypoint.get_traceback_str = described  # pyright: ignore[reportAttributeAccessIssue] flytekit's
 
 
 _put_first_lines()

@@ -173,7 +173,7 @@ def test_describe_says_what_runs(films: Path) -> None:
 
 def test_a_stage_that_needs_its_abstract_method_cannot_be_made() -> None:
     with pytest.raises(TypeError, match="abstract"):
-        ProcessingStage()  # pyright: ignore[reportAbstractUsage, reportUnknownVariableType]
+        ProcessingStage()  # pyright: ignore[reportAbstractUsage, reportUnknownVariableType] asked for
 
 
 @pytest.mark.parametrize("kind", [XennaExecutor, RayDataExecutor, RayActorPoolExecutor])

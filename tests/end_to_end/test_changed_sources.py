@@ -88,7 +88,7 @@ def test_film_swapped_behind_its_scan_is_not_cut(
 
     def clips_then_swap(*arguments: object) -> list[ClipSpan]:
         swap(film, films[1])
-        return wanted(*arguments)  # type: ignore[arg-type]
+        return wanted(*arguments)  # type: ignore[arg-type] - any, as they came
 
     wanted = encode.wanted_clips
     monkeypatch.setattr(encode, "wanted_clips", clips_then_swap)

@@ -83,7 +83,7 @@ def test_a_sample_is_cut_exactly(
 ) -> None:
     export(curated, tmp_path / "x", materialize=True, **fields)
     found = samples(tmp_path / "x")
-    assert {shape_of(io.BytesIO(bytes(one["mp4"]))) for one in found} == {shape}  # pyright: ignore[reportArgumentType]
+    assert {shape_of(io.BytesIO(bytes(one["mp4"]))) for one in found} == {shape}  # pyright: ignore[reportArgumentType] bytes
     per_clip = Counter(str(one["__key__"]).partition("_")[0] for one in found)
     assert max(per_clip.values()) == (2 if fields.get("at") == "chunks" else 1)
 
@@ -169,7 +169,7 @@ def test_hugging_face_parquet_has_its_features_and_a_card(videos: str, curated: 
 
 
 def test_python_iterates_over_kept_clips_with_their_windows(curated: Path) -> None:
-    found = clipmill.dataset(str(curated))  # pyright: ignore[reportCallIssue]
+    found = clipmill.dataset(str(curated))  # pyright: ignore[reportCallIssue] a module, too
     clips = list(found)
     assert len(clips) == len(found) == 7
     assert found.table("windows").num_rows == sum(len(clip.windows) for clip in clips) == 7

@@ -1,13 +1,16 @@
 """Plans with at most one read of each kind, and what such a pass took."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
-from clipmill.media.types import Samples, ScanArrays, ScanPlan
+from clipmill.media.scan.scan import load_arrays, scan
+from clipmill.media.types import Samples, ScanArrays, ScanFacts, ScanPlan
 from clipmill.scores.quality import FRAME_MEASURES
 from clipmill.stages.reads import Frames, Measure, Motion, MotionSource, Sample
 
+THUMBNAILS = ScanPlan()
 QUALITY = "clipmill.scores.quality:frame_measures"
 
 
@@ -46,3 +49,10 @@ def pictures(arrays: ScanArrays) -> np.ndarray:
     """A picture for each instant of the only read of frames, uint8 ``(T, h, w, 3)``."""
     [stored] = arrays.pictures.values()
     return stored.values[0][np.searchsorted(stored.frames, taken(arrays, Frames).frames)]
+
+
+def scanned(path: Path, plan: ScanPlan = THUMBNAILS) -> tuple[ScanFacts, ScanArrays]:
+    """The scan of a film, spooled beside it."""
+    spool = str(path.parent / f"{path.name}.spool")
+    facts = scan(str(path), plan, spool)
+    return facts, load_arrays(spool)

@@ -30,7 +30,7 @@ FACTS = VideoFacts(
 
 def chunk(video: str, reason: str = "", *, kind: str = "retryable", made: str = "") -> Chunk:
     """The last chunk of a video: split, or failed for ``reason``; ``made`` is the reason of a clip's row."""
-    failed = Failed(kind, reason, f"{video}: it failed") if reason else None  # pyright: ignore[reportArgumentType]
+    failed = Failed(kind, reason, f"{video}: it failed") if reason else None  # pyright: ignore[reportArgumentType] a word
     rows = [{"id": f"{video}-clip", "outcome": "retryable", "reason": made, "message": "no"}] if made else []
     table = pa.Table.from_pylist(rows, schema=OUTCOME)
     work = Work(SourceFile(f"{video}.mp4", 1, video), video, FACTS)

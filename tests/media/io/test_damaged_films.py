@@ -116,7 +116,7 @@ def test_stream_that_begins_where_sound_is_read_is_passed_over(
     demuxed = container.demuxed
 
     def growing(film: InputContainer, streams: list[Stream]) -> Iterator[Packet]:
-        return demuxed(_Growing(film), streams)  # type: ignore[arg-type]
+        return demuxed(_Growing(film), streams)  # type: ignore[arg-type] - a stand-in
 
     monkeypatch.setattr(sound_source, "demuxed", growing)
     span = ClipSpan("a", FrameSpan(0, 20), 0, 800, 0.0, 0.8)

@@ -7,36 +7,27 @@ import av
 import numpy as np
 import pytest
 
-from clipmill.errors import StoreError, UnreadableVideo
+from clipmill.errors import UnreadableVideo
 from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.frames.orientation import Orientation
 from clipmill.media.frames.render import Renderer, picture_hw
 from clipmill.media.frames.time_grid import Grid
 from clipmill.media.frames.timestamps import Timeline
-from clipmill.media.io import container, source
+from clipmill.media.io import container
 from clipmill.media.scan.motion_vectors import block_lengths
 from clipmill.media.scan.scan import load_arrays, scan
-from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
-from clipmill.records import VideoReason
+from clipmill.media.types import ScanPlan
 from clipmill.sandbox import heartbeat
 from clipmill.sandbox.process import CodecChild
 from clipmill.scores.flow import BlockFlow, block_flow
 from clipmill.scores.quality import FRAME_MEASURES
-from clipmill.specs import LimitsSpec
 from clipmill.stages.reads import Frames, Measure, Motion
 from tests.support.films.chirps import draw_chirp
 from tests.support.films.scan_films import paint, read_codes, write_film
-from tests.support.scan_plans import pictures, plan_of, taken
+from tests.support.scan_plans import THUMBNAILS, pictures, plan_of, scanned, taken
 
 B_FRAMES = {"preset": "veryfast", "g": "10", "bf": "3"}
 NO_B_FRAMES = {"preset": "ultrafast", "g": "10", "bf": "0"}
-THUMBNAILS = ScanPlan()
-
-
-def run(path: Path, plan: ScanPlan = THUMBNAILS) -> tuple[ScanFacts, ScanArrays]:
-    spool = str(path.parent / f"{path.name}.spool")
-    facts = scan(str(path), plan, spool)
-    return facts, load_arrays(spool)
 
 
 @pytest.mark.parametrize(
@@ -55,27 +46,27 @@ def run(path: Path, plan: ScanPlan = THUMBNAILS) -> tuple[ScanFacts, ScanArrays]
 def test_every_frame_comes_once_in_display_order(
     tmp_path: Path, name: str, codec: str, options: dict[str, str]
 ) -> None:
-    facts, arrays = run(write_film(tmp_path / name, range(37), codec=codec, options=options))
+    facts, arrays = scanned(write_film(tmp_path / name, range(37), codec=codec, options=options))
     assert read_codes(arrays.thumbnails) == list(range(37))
     assert facts.num_frames == 37
     assert not facts.is_partial, facts.partial_reason
 
 
 def test_key_pictures_are_marked(tmp_path: Path) -> None:
-    _, arrays = run(write_film(tmp_path / "a.mp4", range(25), options=NO_B_FRAMES))
+    _, arrays = scanned(write_film(tmp_path / "a.mp4", range(25), options=NO_B_FRAMES))
     assert np.flatnonzero(arrays.is_key).tolist() == [0, 10, 20]
 
 
 def test_recovery_points_are_no_key_pictures(tmp_path: Path) -> None:
     options = {"preset": "veryfast", "x264-params": "open-gop=1:bframes=3:scenecut=0:keyint=10"}
-    _, arrays = run(write_film(tmp_path / "a.mp4", range(40), options=options))
+    _, arrays = scanned(write_film(tmp_path / "a.mp4", range(40), options=options))
     assert np.flatnonzero(arrays.is_key).tolist() == [0]
 
 
 def test_open_gop_pictures_of_hevc_are_key_pictures(tmp_path: Path) -> None:
     params = "log-level=none:keyint=10:min-keyint=10:scenecut=0:open-gop=1:bframes=3"
     options = {"preset": "ultrafast", "x265-params": params}
-    _, arrays = run(write_film(tmp_path / "a.mp4", range(40), codec="libx265", options=options))
+    _, arrays = scanned(write_film(tmp_path / "a.mp4", range(40), codec="libx265", options=options))
     assert np.flatnonzero(arrays.is_key).tolist() == [0, 10, 20, 30]
 
 
@@ -84,7 +75,9 @@ VFR_MS = [0, 40, 50, 180, 181, 600, 1700, 1740, 1780]
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_times_of_a_vfr_film_are_exact(tmp_path: Path, name: str) -> None:
-    facts, arrays = run(write_film(tmp_path / name, VFR_MS, time_base=Fraction(1, 1000), options=B_FRAMES))
+    facts, arrays = scanned(
+        write_film(tmp_path / name, VFR_MS, time_base=Fraction(1, 1000), options=B_FRAMES)
+    )
     assert facts.is_vfr
     assert [pts * facts.time_base for pts in arrays.pts[:-1].tolist()] == [Fraction(t, 1000) for t in VFR_MS]
     np.testing.assert_allclose(arrays.times_s[:-1], np.array(VFR_MS) / 1000, rtol=0, atol=1e-12)
@@ -92,19 +85,19 @@ def test_times_of_a_vfr_film_are_exact(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 def test_rounded_timestamps_are_not_vfr(tmp_path: Path, name: str) -> None:
-    facts, _ = run(write_film(tmp_path / name, range(30), time_base=Fraction(1, 30), options=NO_B_FRAMES))
+    facts, _ = scanned(write_film(tmp_path / name, range(30), time_base=Fraction(1, 30), options=NO_B_FRAMES))
     assert not facts.is_vfr
 
 
 def test_last_frame_ends_after_its_duration(tmp_path: Path) -> None:
-    facts, arrays = run(write_film(tmp_path / "a.mp4", range(25), options=NO_B_FRAMES))
+    facts, arrays = scanned(write_film(tmp_path / "a.mp4", range(25), options=NO_B_FRAMES))
     assert facts.duration_s == pytest.approx(1.0, abs=1e-9)
     assert arrays.times_s[-1] == facts.duration_s
     assert len(arrays.pts) == facts.num_frames + 1
 
 
 def test_frames_before_the_edit_list_are_not_shown(tmp_path: Path) -> None:
-    facts, arrays = run(write_film(tmp_path / "a.mp4", range(-6, 20), options=NO_B_FRAMES))
+    facts, arrays = scanned(write_film(tmp_path / "a.mp4", range(-6, 20), options=NO_B_FRAMES))
     assert read_codes(arrays.thumbnails) == list(range(6, 26))
     assert facts.duration_s == pytest.approx(20 / 25)
 
@@ -112,7 +105,7 @@ def test_frames_before_the_edit_list_are_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fps", [1.0, 2.0, 3.0, 30.0])
 def test_grid_takes_the_frame_shown_at_each_instant(tmp_path: Path, fps: float) -> None:
     path = write_film(tmp_path / "a.mp4", VFR_MS, time_base=Fraction(1, 1000), options=B_FRAMES)
-    facts, arrays = run(path, plan_of(frames_fps=fps))
+    facts, arrays = scanned(path, plan_of(frames_fps=fps))
     instants = list(itertools.takewhile(lambda t: t < facts.duration_s - 1e-3, (k / fps for k in range(999))))
     shown = [max(i for i, ms in enumerate(VFR_MS) if ms / 1000 <= instant + 1e-3) for instant in instants]
     assert taken(arrays, Frames).frames.tolist() == shown
@@ -121,11 +114,11 @@ def test_grid_takes_the_frame_shown_at_each_instant(tmp_path: Path, fps: float) 
 
 def test_grid_is_the_same_after_a_remux_that_rounds_timestamps(tmp_path: Path) -> None:
     plan = plan_of(frames_fps=3.0)
-    scanned = [
-        run(write_film(tmp_path / name, range(30), time_base=Fraction(1, 15)), plan)[1]
+    both = [
+        scanned(write_film(tmp_path / name, range(30), time_base=Fraction(1, 15)), plan)[1]
         for name in ("a.mp4", "a.mkv")
     ]
-    frames = [taken(arrays, Frames).frames.tolist() for arrays in scanned]
+    frames = [taken(arrays, Frames).frames.tolist() for arrays in both]
     assert frames[0] == frames[1] == list(range(0, 30, 5))
 
 
@@ -135,7 +128,7 @@ def test_rotated_film_is_upright(tmp_path: Path, counterclockwise_deg: int) -> N
     turned = tmp_path / "turned.mp4"
     _write_turned(turned, counterclockwise_deg)
     plan = plan_of(frames_fps=25.0, height_px=48)
-    want, got = run(upright, plan)[1], run(turned, plan)[1]
+    want, got = scanned(upright, plan)[1], scanned(turned, plan)[1]
     assert read_codes(got.thumbnails) == [0, 1, 2]
     assert read_codes(pictures(got)) == [0, 1, 2]
     assert got.thumbnails.shape == want.thumbnails.shape
@@ -182,7 +175,7 @@ def test_size_of_sampled_frames(
 
 def test_pixel_aspect_is_made_square(tmp_path: Path) -> None:
     path = write_film(tmp_path / "a.mp4", range(2), size_px=(96, 64), sar=Fraction(2), options=NO_B_FRAMES)
-    _, arrays = run(path, plan_of(frames_fps=2.0, height_px=32))
+    _, arrays = scanned(path, plan_of(frames_fps=2.0, height_px=32))
     assert pictures(arrays).shape == (1, 32, 96, 3)
 
 
@@ -203,14 +196,16 @@ def test_odd_sizes_scan(tmp_path: Path, codec: str, pixel_format: str, options: 
         pixel_format=pixel_format,
         options=options,
     )
-    _, arrays = run(path, plan_of(frames_fps=25.0, motion_fps=25.0, quality_fps=25.0))
+    _, arrays = scanned(path, plan_of(frames_fps=25.0, motion_fps=25.0, quality_fps=25.0))
     assert read_codes(pictures(arrays)) == list(range(5))
     assert pictures(arrays).shape[1:] == (54, 96, 3)
 
 
 def test_ten_bit_pictures_are_those_of_eight(tmp_path: Path) -> None:
     eight, ten = (
-        run(write_film(tmp_path / f"{bits}.mp4", range(8), pixel_format=bits, options=NO_B_FRAMES), ALL)[1]
+        scanned(write_film(tmp_path / f"{bits}.mp4", range(8), pixel_format=bits, options=NO_B_FRAMES), ALL)[
+            1
+        ]
         for bits in ("yuv420p", "yuv420p10le")
     )
     assert read_codes(ten.thumbnails) == list(range(8))
@@ -224,7 +219,7 @@ ALL = plan_of(motion_fps=5.0, quality_fps=5.0, frames_fps=5.0, height_px=54)
 
 
 def test_thumbnails_are_the_area_mean(tmp_path: Path) -> None:
-    _, arrays = run(write_film(tmp_path / "a.mp4", range(3), size_px=(480, 270), options=NO_B_FRAMES))
+    _, arrays = scanned(write_film(tmp_path / "a.mp4", range(3), size_px=(480, 270), options=NO_B_FRAMES))
     with av.open(str(tmp_path / "a.mp4")) as film:
         rgb = next(film.decode(video=0)).to_ndarray(format="rgb24").astype(float)
     means = rgb.reshape(27, 10, 48, 10, 3).mean(axis=(1, 3))
@@ -232,7 +227,7 @@ def test_thumbnails_are_the_area_mean(tmp_path: Path) -> None:
 
 
 def test_measures_lie_on_their_grid(tmp_path: Path) -> None:
-    _, arrays = run(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), ALL)
+    _, arrays = scanned(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), ALL)
     quality, motion = taken(arrays, Measure), taken(arrays, Motion)
     assert quality.frames.tolist() == [0, 5, 10, 15, 20]
     assert motion.frames.tolist() == [5, 10, 15, 20]
@@ -248,13 +243,13 @@ def test_motion_compares_a_frame_with_the_one_before(tmp_path: Path, monkeypatch
         return block_flow(lumas)
 
     monkeypatch.setattr("clipmill.media.scan.samplers.block_flow", note)
-    run(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), plan_of(motion_fps=5.0))
+    scanned(write_film(tmp_path / "a.mp4", range(25), options=B_FRAMES), plan_of(motion_fps=5.0))
     assert pairs == [(4, 5), (9, 10), (14, 15), (19, 20)]
 
 
 def test_vectors_come_from_the_decoder_of_h264(tmp_path: Path) -> None:
     plan = plan_of(motion_fps=5.0, motion_source="vectors")
-    _, arrays = run(write_film(tmp_path / "a.mp4", range(25), options={**B_FRAMES, "g": "99"}), plan)
+    _, arrays = scanned(write_film(tmp_path / "a.mp4", range(25), options={**B_FRAMES, "g": "99"}), plan)
     assert taken(arrays, Motion).frames.tolist() == [5, 10, 15, 20]
     assert taken(arrays, Motion).values[0].max() > 0
 
@@ -262,21 +257,21 @@ def test_vectors_come_from_the_decoder_of_h264(tmp_path: Path) -> None:
 def test_vectors_of_other_codecs_are_empty(tmp_path: Path) -> None:
     options = {"cpu-used": "8", "deadline": "realtime"}
     path = write_film(tmp_path / "a.webm", range(25), codec="libvpx-vp9", options=options)
-    _, arrays = run(path, plan_of(motion_fps=5.0, motion_source="vectors"))
+    _, arrays = scanned(path, plan_of(motion_fps=5.0, motion_source="vectors"))
     motion = taken(arrays, Motion)
     assert len(motion.values[0]) == len(motion.frames) == 0
 
 
 def test_what_is_not_asked_for_is_empty(tmp_path: Path) -> None:
     path = write_film(tmp_path / "a.mp4", range(3), options=NO_B_FRAMES)
-    _, arrays = run(path, ScanPlan(thumbnails=False))
+    _, arrays = scanned(path, ScanPlan(thumbnails=False))
     assert arrays.thumbnails.shape == (0, 27, 48, 3)
     assert (arrays.samples, arrays.pictures) == ({}, {})
     assert len(arrays.is_key) == 3
 
 
 def test_arrays_are_read_only_maps_of_the_spool(tmp_path: Path) -> None:
-    _, arrays = run(write_film(tmp_path / "a.mp4", range(3), options=NO_B_FRAMES))
+    _, arrays = scanned(write_film(tmp_path / "a.mp4", range(3), options=NO_B_FRAMES))
     assert isinstance(arrays.thumbnails, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
         arrays.thumbnails[0] = 0
@@ -293,7 +288,7 @@ def test_spool_of_a_failed_scan_cannot_be_loaded(tmp_path: Path) -> None:
 def test_digests_survive_a_remux_and_tell_sound_apart(tmp_path: Path) -> None:
     with_sound = write_film(tmp_path / "a.mp4", range(10), options=NO_B_FRAMES, sound=True)
     without = write_film(tmp_path / "b.mkv", range(10), options=NO_B_FRAMES)
-    first, second = run(with_sound)[0], run(without)[0]
+    first, second = scanned(with_sound)[0], scanned(without)[0]
     assert first.content_digest == second.content_digest
     assert first.content_digest.startswith("cd1:")
     assert first.audio_digest is not None
@@ -305,92 +300,8 @@ def test_digests_survive_a_remux_and_tell_sound_apart(tmp_path: Path) -> None:
 )
 def test_each_byte_is_read_about_once(tmp_path: Path, mux: dict[str, str]) -> None:
     path = write_film(tmp_path / "a.mp4", range(40), options=NO_B_FRAMES, mux=mux, sound=True)
-    facts, _ = run(path)
+    facts, _ = scanned(path)
     assert facts.bytes_read <= 1.05 * path.stat().st_size
-
-
-def test_truncated_film_gives_the_frames_before_the_end(tmp_path: Path) -> None:
-    whole = write_film(tmp_path / "whole.mp4", range(100), options=NO_B_FRAMES, mux={"movflags": "faststart"})
-    cut = tmp_path / "cut.mp4"
-    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
-    facts, arrays = run(cut)
-    assert 10 < facts.num_frames < 90
-    assert read_codes(arrays.thumbnails) == list(range(facts.num_frames))
-    assert facts.is_partial
-    assert facts.partial_reason.startswith(f"at {facts.duration_s:.3f} s: ")
-
-
-def test_film_that_ends_before_its_headers_say_is_partial(tmp_path: Path) -> None:
-    whole = write_film(tmp_path / "whole.mkv", range(100), options=NO_B_FRAMES)
-    cut = tmp_path / "cut.mkv"
-    cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * 0.6)])
-    facts, _ = run(cut)
-    assert "headers promise 4.000 s" in facts.partial_reason
-
-
-def test_decoding_goes_on_after_damage_at_the_next_key_picture(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4", range(40), options=NO_B_FRAMES)
-    _blank_packet(path, index=13)
-    facts, arrays = run(path)
-    assert read_codes(arrays.thumbnails) == [*range(13), *range(20, 40)]
-    assert facts.partial_reason.startswith("at 0.520 s: ")
-    assert "next key picture" in facts.partial_reason
-
-
-def _blank_packet(path: Path, *, index: int) -> None:
-    with av.open(str(path)) as film:
-        packet = next(itertools.islice(film.demux(video=0), index, None))
-        start, size = packet.pos, packet.size
-    data = bytearray(path.read_bytes())
-    data[start : start + size] = b"\xff" * size
-    path.write_bytes(data)
-
-
-def test_film_without_a_decodable_frame_is_rejected(tmp_path: Path) -> None:
-    path = write_film(tmp_path / "a.mp4", range(3), options=NO_B_FRAMES)
-    for index in range(3):
-        _blank_packet(path, index=index)
-    with pytest.raises(UnreadableVideo, match=r"a\.mp4.*no frame could be decoded.*Invalid data") as caught:
-        run(path)
-    assert caught.value.reason == VideoReason.NO_FRAMES
-
-
-@pytest.mark.parametrize(
-    "limits", [LimitsSpec(max_pixels=1000), LimitsSpec(max_duration_s=0.5)], ids=["pixels", "duration"]
-)
-def test_film_beyond_the_limits_is_stopped(tmp_path: Path, limits: LimitsSpec) -> None:
-    path = write_film(tmp_path / "a.mp4", range(25), options=NO_B_FRAMES)
-    with pytest.raises(UnreadableVideo) as caught:
-        scan(str(path), THUMBNAILS, str(tmp_path / "spool"), limits=limits)
-    assert caught.value.reason == VideoReason.OVER_LIMIT
-
-
-def test_store_failure_is_not_taken_for_the_end_of_the_film(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = write_film(tmp_path / "a.mkv", range(200), options=NO_B_FRAMES).read_bytes()
-    monkeypatch.setattr(source, "BLOCK_BYTES", 1 << 10)
-    monkeypatch.setattr(container, "IO_BUFFER_BYTES", 1 << 10)
-    failing = _FailingStore(data, good_bytes=len(data) // 2)
-    monkeypatch.setattr(source, "store_of", lambda wanted, max_bytes: failing)
-    with pytest.raises(StoreError, match="the disk is gone"):
-        run(tmp_path / "a.mkv")
-
-
-class _FailingStore:
-    is_verified = True
-
-    def __init__(self, data: bytes, *, good_bytes: int) -> None:
-        self._data, self._good_bytes = data, good_bytes
-        self.size_bytes = len(data)
-
-    def fetch(self, start: int, end: int) -> bytes:
-        if end > self._good_bytes:
-            raise OSError("the disk is gone")
-        return self._data[start:end]
-
-    def close(self) -> None:
-        pass
 
 
 def test_scan_runs_in_a_codec_process(tmp_path: Path) -> None:

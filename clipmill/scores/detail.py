@@ -6,6 +6,7 @@ Zones of the picture tell where the finest detail lies: coding takes it where th
 everywhere.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -40,38 +41,46 @@ def frame_detail(luma: np.ndarray, thumbnail: np.ndarray) -> np.ndarray:
     height, width = luma.shape
     picture = luma[top : height - bottom, left : width - right]
     sizes = (picture.shape[1], picture.shape[0], width, height, blockiness(luma[::_ROW_STEP]))
-    rows = picture[:: max(1, len(picture) // _NUM_ROWS)].astype(np.float64)
-    return np.array([*sizes, *_bands(rows), *_zones(rows)], np.float32)
+    rows = picture[:: max(1, len(picture) // _NUM_ROWS)]
+    strips = [
+        rows[first : first + _ROWS_AT_A_TIME].astype(np.float64)
+        for first in range(0, len(rows), _ROWS_AT_A_TIME)
+    ]
+    return np.array([*sizes, *_bands(strips), *_zones(strips)], np.float32)
 
 
-def _bands(rows: np.ndarray) -> np.ndarray:
+def _bands(strips: Sequence[np.ndarray]) -> np.ndarray:
     """Variance of the rows in each band ``(NUM_BANDS,)``, under a Hann window."""
-    width = rows.shape[1]
+    width = strips[0].shape[1]
     window, window_sum, scale = _window(width)
-    means = (rows @ window)[:, None] / window_sum
     power = np.zeros(width // 2 + 1)
-    for first in range(0, len(rows), _ROWS_AT_A_TIME):
-        some = slice(first, first + _ROWS_AT_A_TIME)
-        windowed = rows[some] - means[some]
+    for rows in strips:
+        windowed = rows - (rows @ window)[:, None] / window_sum
         windowed *= window
         spectrum = np.fft.rfft(windowed)
         for row in np.square(spectrum.real) + np.square(spectrum.imag):
             power += row
-    power = power / len(rows) * scale
+    power = power / sum(map(len, strips)) * scale
     bounds = np.searchsorted(np.arange(len(power)), _EDGES)
     sums = np.append(0, np.cumsum(power))
     bands = sums[bounds[1:]] - sums[bounds[:-1]]
     return np.where(_EDGES[1:] <= width / 2, bands, -1)
 
 
-def _zones(rows: np.ndarray) -> np.ndarray:
+def _zones(strips: Sequence[np.ndarray]) -> np.ndarray:
     """Mean squared difference of neighbours in each zone ``(NUM_ZONES,)``, by rows; 0 of an empty one."""
-    squares = rows[:, 1:] - rows[:, :-1]
-    squares *= squares
-    down, across = _parts(len(squares), ZONE_ROWS), _parts(squares.shape[1], ZONE_COLUMNS)
-    counts = np.outer(down.sum(axis=1), across.sum(axis=1))
+    down = _parts(sum(map(len, strips)), ZONE_ROWS)
+    across = _parts(strips[0].shape[1] - 1, ZONE_COLUMNS)
     # Sums of whole numbers, so that they are the same in any order.
-    return ((down @ squares @ across.T) / np.maximum(counts, 1)).ravel()
+    sums = down @ np.concatenate([_squared_steps(rows) @ across.T for rows in strips])
+    counts = np.outer(down.sum(axis=1), across.sum(axis=1))
+    return (sums / np.maximum(counts, 1)).ravel()
+
+
+def _squared_steps(rows: np.ndarray) -> np.ndarray:
+    steps = rows[:, 1:] - rows[:, :-1]
+    steps *= steps
+    return steps
 
 
 @lru_cache(maxsize=16)

@@ -169,6 +169,16 @@ def test_a_resized_picture_has_the_detail_that_its_pixels_can_show() -> None:
     assert np.allclose(np.log(others[low] / bands[low]), 0, atol=0.35)
 
 
+@pytest.mark.parametrize("width", [1279, 853])
+def test_a_picture_of_prime_width_has_the_detail_of_one_a_column_wider(width: int) -> None:
+    """A Fourier transform of that length is slow: some columns are left out."""
+    wide = textured(60, width + 1, seed=5).clip(32, 255).astype(np.uint8)
+    detail, narrow = (frame_detail(each, each)[5:-NUM_ZONES] for each in (wide, wide[:, 1:]))
+    shared = (detail >= 0) & (narrow >= 0)
+    assert shared.sum() == (narrow >= 0).sum()
+    assert np.allclose(np.log(detail[shared]), np.log(narrow[shared]), atol=0.35)
+
+
 def test_detail_goes_through_bytes_with_the_frames_that_were_thinned_out() -> None:
     measures = np.full((2 * NUM_FRAMES, NUM_MEASURES), 4.0, np.float32)
     measures[:, :5] = 640, 360, 640, 480, 1.25

@@ -5,11 +5,13 @@ flicker and darkness cancel out, fast motion does not. *Colour* compares histogr
 exposure does not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from clipmill.shots.bars import bars_of, blacken, share_inside
 from clipmill.shots.detector_frames import reach_s
+from clipmill.shots.mixed_frames import CONTEXT, whole_frames
 
 MAX_LAG = 5
 """Frames ahead that a frame is compared with; a disturbance of fewer frames can be seen past.
@@ -89,7 +91,7 @@ def check_thumbnails(thumbnails: np.ndarray) -> None:
 
 def split_luma_chroma(rgb: np.ndarray) -> np.ndarray:
     """Luma and both colour differences of RGB ``(..., 3)``, float32 ``(3, ...)``; the latter are around 0."""
-    planes = LUMA_CHROMA @ rgb.reshape(-1, 3).T.astype(np.float32)
+    planes = LUMA_CHROMA @ rgb.reshape(-1, 3).T.astype(np.float32, copy=False)
     return planes.reshape(3, *rgb.shape[:-1])
 
 
@@ -97,26 +99,35 @@ def split_luma_chroma(rgb: np.ndarray) -> np.ndarray:
 class Looks:
     """What frames are compared by, float32: ``structure_of`` their luma, and their histograms ``(N, 48)``.
 
-    ``times_s`` float64 ``(N,)`` in seconds.
+    ``means`` and ``contrasts`` ``(N,)`` are those of luma, the latter at least ``MIN_CONTRAST``; ``bars``
+    ``(N, 4)`` what ``bars_of`` gives. ``times_s`` float64 ``(N,)`` in seconds.
     """
 
     structure: np.ndarray
+    means: np.ndarray
+    contrasts: np.ndarray
+    bars: np.ndarray
     histograms: np.ndarray
     times_s: np.ndarray
 
     def __len__(self) -> int:
         return len(self.structure)
 
-    def __getitem__(self, frames: slice) -> "Looks":
-        return Looks(self.structure[frames], self.histograms[frames], self.times_s[frames])
+    def __getitem__(self, frames: slice | np.ndarray) -> "Looks":
+        return Looks(*(values[frames] for values in self._arrays))
 
     def then(self, others: "Looks") -> "Looks":
         """These frames and ``others`` behind them."""
-        return Looks(
-            np.concatenate([self.structure, others.structure]),
-            np.concatenate([self.histograms, others.histograms]),
-            np.concatenate([self.times_s, others.times_s]),
-        )
+        pairs = zip(self._arrays, others._arrays, strict=True)
+        return Looks(*(np.concatenate(pair) for pair in pairs))
+
+    def with_pictures_of(self, frames: np.ndarray) -> "Looks":
+        """These times with the pictures of other frames, whose indices are ``(N,)``."""
+        return replace(self[frames], times_s=self.times_s)
+
+    @property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return self.structure, self.means, self.contrasts, self.bars, self.histograms, self.times_s
 
 
 _PIECE_FRAMES = 8  # arrays of more would be taken from the system anew each time, at the price of the work
@@ -126,20 +137,30 @@ def looks_of(thumbnails: np.ndarray, times_s: np.ndarray) -> Looks:
     """What frames are compared by. ``thumbnails`` is uint8 ``(N, 27, 48, 3)`` RGB, ``times_s`` ``(N,)``."""
     num_frames, height, width, _ = thumbnails.shape
     structure = np.empty((num_frames, height * width), np.float32)
+    means, contrasts = np.empty(num_frames, np.float32), np.empty(num_frames, np.float32)
+    bars = bars_of(thumbnails)
+    has_bars = bool(bars.any())
     histograms = np.empty((num_frames, 48), np.float32)
     for start in range(0, num_frames, _PIECE_FRAMES):
         piece = slice(start, start + _PIECE_FRAMES)
         rgb = thumbnails[piece].astype(np.float32)
-        structure[piece] = structure_of(rgb @ LUMA_WEIGHTS)
+        luma = rgb @ LUMA_WEIGHTS
+        if has_bars:
+            blacken(luma, bars[piece])
+        structure[piece], means[piece], contrasts[piece] = structure_of(luma)
         histograms[piece] = _histograms(rgb[:, :, ::2])
-    return Looks(structure, histograms, times_s)
+    return Looks(structure, means, contrasts, bars, histograms, times_s)
 
 
 def compare(looks: Looks) -> Changes:
-    """Compare every frame with the next ``MAX_LAG`` within reach."""
+    """Compare every frame with the next ``MAX_LAG`` within reach, over what no black bar covers in both.
+
+    A frame that mixes its neighbours counts as the nearer one, where ``CONTEXT`` frames are known on either
+    side.
+    """
     shape = (len(looks), MAX_LAG)
     structure, colour = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
-    products = inner_products(looks.structure, reach=MAX_LAG)
+    looks, products = _unmixed(looks, inner_products(looks.structure, reach=MAX_LAG + CONTEXT))
     lengths = products.diagonal() / 2
     for lag in range(1, min(MAX_LAG, len(looks) - 1) + 1):
         count = len(looks) - lag
@@ -148,21 +169,60 @@ def compare(looks: Looks) -> Changes:
         if lag > 1:
             is_far = looks.times_s[lag:] - looks.times_s[:count] > reach_s(MAX_LAG)
             structure[:count, lag - 1][is_far] = colour[:count, lag - 1][is_far] = np.inf
+    if looks.bars.any():
+        _leave_out_bars(looks, products, structure, colour)
     return Changes(np.maximum(structure, 0), colour, looks.times_s)
 
 
-def structure_of(luma: np.ndarray) -> np.ndarray:
+def _unmixed(looks: Looks, products: np.ndarray) -> tuple[Looks, np.ndarray]:
+    whole = whole_frames(products)
+    if (whole == np.arange(len(looks))).all():
+        return looks, products
+    first, second = np.minimum.outer(whole, whole), np.maximum.outer(whole, whole)
+    return looks.with_pictures_of(whole), products[first, second]
+
+
+def _leave_out_bars(looks: Looks, products: np.ndarray, structure: np.ndarray, colour: np.ndarray) -> None:
+    """Make both changes, ``(N, MAX_LAG)``, those of the pictures inside the bars that a pair has in common.
+
+    Bars are 0, so that a sum over the picture is the sum over the frame. To take off the picture's mean in
+    place of the frame's leaves less of each product, by the product of the means. Histograms of bars are the
+    same.
+    """
+    first = np.arange(len(looks))[:, None]
+    second = np.minimum(first + np.arange(1, MAX_LAG + 1), len(looks) - 1)
+    inside = share_inside(looks.bars[first], looks.bars[second], shape=THUMBNAIL_SHAPE[:2])
+    levels = looks.means / looks.contrasts
+    less = (1 - inside) / inside
+    lengths = products.diagonal()
+    scales, squares = [], []
+    for frames in (first, second):
+        square = np.maximum(lengths[frames] - less * levels[frames] ** 2, 0)
+        contrast = looks.contrasts[frames] * np.sqrt(square / inside)
+        scales.append(
+            looks.contrasts[frames] / (np.maximum(contrast, np.float32(MIN_CONTRAST)) * np.sqrt(inside))
+        )
+        squares.append(square * scales[-1] ** 2)
+    product = (products[first, second] - less * levels[first] * levels[second]) * scales[0] * scales[1]
+    has_bars = (inside < 1) & np.isfinite(structure)
+    structure[has_bars] = ((squares[0] + squares[1]) / 2 - product)[has_bars]
+    colour[has_bars] /= inside[has_bars]
+
+
+def structure_of(luma: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each picture with its mean taken off and its length made 1, float32 ``(N, H * W)``.
 
-    Pictures with less contrast than ``MIN_CONTRAST`` come out shorter, so that two black frames full of noise
-    are alike.
+    And the mean and the contrast of each, float32 ``(N,)``. Contrast is at least ``MIN_CONTRAST``: pictures
+    with less come out shorter, so that two black frames full of noise are alike.
     """
     flat = luma.reshape(len(luma), luma.shape[1] * luma.shape[2])
     num_pixels = np.float32(flat.shape[1])
-    centred = flat - np.add.reduce(flat, axis=1, keepdims=True) / num_pixels
-    contrast = np.sqrt(np.einsum("ij,ij->i", centred, centred) / num_pixels)
-    centred /= (np.maximum(contrast, np.float32(MIN_CONTRAST)) * np.sqrt(num_pixels))[:, None]
-    return centred
+    means = np.add.reduce(flat, axis=1) / num_pixels
+    centred = flat - means[:, None]
+    contrasts = np.sqrt(np.einsum("ij,ij->i", centred, centred) / num_pixels)
+    contrasts = np.maximum(contrasts, np.float32(MIN_CONTRAST))
+    centred /= (contrasts * np.sqrt(num_pixels))[:, None]
+    return centred, means, contrasts
 
 
 def inner_products(rows: np.ndarray, *, reach: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from clipmill.shots.changes import MAX_LAG, check_thumbnails
 from clipmill.shots.detector_frames import DetectorFrames
 from clipmill.shots.gradual import SPANS
 from clipmill.shots.hard import NEIGHBOURS, HardCuts
+from clipmill.shots.mixed_frames import CONTEXT
 from clipmill.shots.strip import BLOCK_FRAMES, Blocks
 from clipmill.shots.transitions import REACH_FRAMES, GradualTransitions
 from clipmill.stages.cut_finder import CutFinder
@@ -44,7 +45,7 @@ class ContentCutFinder:
     """
 
     gradual_latency_frames: ClassVar[int] = BLOCK_FRAMES + max(SPANS) + REACH_FRAMES
-    hard_latency_frames: ClassVar[int] = BLOCK_FRAMES + MAX_LAG + NEIGHBOURS
+    hard_latency_frames: ClassVar[int] = BLOCK_FRAMES + MAX_LAG + CONTEXT + NEIGHBOURS
     """``latency_frames`` where ``find_gradual`` is off."""
 
     def __init__(self, spec: ContentOptions) -> None:

@@ -4,6 +4,9 @@ import numpy as np
 
 from clipmill.shots.changes import MAX_LAG, Changes, compare, looks_of
 from clipmill.shots.detector_frames import reach_s
+from clipmill.shots.jolts import is_jolt
+from clipmill.shots.mixed_frames import CONTEXT
+from clipmill.shots.strip import Strip
 
 NEIGHBOURS = 6
 """Frame steps on each side that say how much change is usual here.
@@ -27,6 +30,12 @@ STRUCTURE_EXPONENTS = (6.9, -3.0, -3.4)
 COLOUR_EXPONENTS = (4.7, -1.6, -0.7)
 OFFSET = -0.6
 
+SURE = 0.995
+"""Probability from which on a cut needs no second look."""
+
+SHAKEN = 0.004
+"""Second largest usual change of structure from which on the camera moves."""
+
 
 class HardCuts:
     """Finds the hard cuts of a stream of frames, block by block.
@@ -37,6 +46,8 @@ class HardCuts:
     def __init__(self, *, threshold: float, min_shot_frames: int) -> None:
         self._threshold, self._min_shot_frames = threshold, min_shot_frames
         self._looks = looks_of(np.empty((0, 27, 48, 3), np.uint8), np.empty(0))
+        self._num_compared = 0  # of those held
+        self._pictures = Strip(self._looks.structure)
         self._changes = compare(self._looks)
         self._changes_start = 0
         self._probabilities, self._times_s = np.empty(0, np.float32), np.empty(0)
@@ -44,17 +55,20 @@ class HardCuts:
 
     def feed(self, thumbnails: np.ndarray, times_s: np.ndarray) -> list[int]:
         """The cuts that the next frames, uint8 ``(n, 27, 48, 3)``, make final; ``times_s`` is ``(n,)``."""
-        self._looks = self._looks.then(looks_of(thumbnails, times_s))
-        num_rows = max(0, len(self._looks) - MAX_LAG)  # the others are not yet compared with all
-        self._changes = self._changes.then(compare(self._looks)[:num_rows])
-        self._looks = self._looks[num_rows:]
+        looks = looks_of(thumbnails, times_s)
+        self._pictures.append(looks.structure)
+        self._looks = self._looks.then(looks)
+        end = max(self._num_compared, len(self._looks) - MAX_LAG - CONTEXT)  # others need frames to come
+        self._changes = self._changes.then(compare(self._looks)[self._num_compared : end])
+        first = max(0, end - CONTEXT)
+        self._looks, self._num_compared = self._looks[first:], end - first
         self._rate(before=self._changes_start + len(self._changes) - (NEIGHBOURS - 1))
         return self._peaks()
 
     def finish(self) -> list[int]:
         """The cuts among the last frames."""
-        self._changes = self._changes.then(compare(self._looks))
-        self._looks = self._looks[:0]
+        self._changes = self._changes.then(compare(self._looks)[self._num_compared :])
+        self._looks, self._num_compared = self._looks[:0], 0
         self._rate(before=self._changes_start + len(self._changes))
         cuts = self._peaks()
         last = self._peaks_so_far()
@@ -67,11 +81,24 @@ class HardCuts:
         if before <= rated:
             return
         new = slice(rated - self._changes_start, before - self._changes_start)
-        self._probabilities = np.concatenate([self._probabilities, cut_probabilities(self._changes)[new]])
+        probabilities = cut_probabilities(self._changes)[new]
+        for frame in self._in_doubt(probabilities, new):
+            if is_jolt(*self._pictures.between(rated + frame - 1, rated + frame + 1)):
+                probabilities[frame] = 0
+        self._pictures.drop_before(before - 1)
+        self._probabilities = np.concatenate([self._probabilities, probabilities])
         self._times_s = np.concatenate([self._times_s, self._changes.times_s[new]])
         keep_from = max(0, before - NEIGHBOURS - 1)
         self._changes = self._changes[max(0, keep_from - self._changes_start) :]
         self._changes_start = max(self._changes_start, keep_from)
+
+    def _in_doubt(self, probabilities: np.ndarray, new: slice) -> list[int]:
+        """Of the new frames those that are a cut, though not surely, while the camera moves."""
+        doubtful = np.flatnonzero((probabilities > self._threshold) & (probabilities < SURE))
+        if not len(doubtful):
+            return []
+        usual = _usual(self._changes.structure[:, 0], _near_steps(self._changes.times_s))[1][new]
+        return [frame for frame in doubtful.tolist() if usual[frame] > SHAKEN]
 
     def _peaks(self) -> list[int]:
         """Peaks that no later frame can replace; what follows the last of them stays."""

@@ -313,12 +313,14 @@ def test_other_shapes_are_refused(wrong: np.ndarray) -> None:
 def test_structure_is_blind_to_exposure() -> None:
     picture = np.random.default_rng(2).uniform(60, 120, (1, 27, 48)).astype(np.float32)
     brighter = picture * 1.7 + 20
-    assert np.sum(structure_of(picture) * structure_of(brighter)) == pytest.approx(1, abs=1e-4)
+    assert np.sum(structure_of(picture)[0] * structure_of(brighter)[0]) == pytest.approx(1, abs=1e-4)
 
 
 def test_structure_tells_pictures_apart() -> None:
     pictures = np.random.default_rng(3).uniform(0, 255, (2, 27, 48)).astype(np.float32)
-    rows = structure_of(pictures)
+    rows, means, contrasts = structure_of(pictures)
+    assert means == pytest.approx(127.5, abs=10)
+    assert contrasts == pytest.approx(73.6, abs=5)
     assert rows[0] @ rows[1] == pytest.approx(0, abs=0.15)
 
 

@@ -1,0 +1,87 @@
+"""What real footage has and drawn films have not: bars, frames that mix two shots, and jolts."""
+
+import numpy as np
+import pytest
+
+from clipmill.records import Cuts
+from clipmill.shots.bars import bars_of
+from clipmill.shots.changes import structure_of
+from clipmill.shots.content import find_cuts
+from clipmill.shots.jolts import is_jolt
+from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
+from footage.cut_films import CutKind, plan_cut_film
+from footage.film import cuts, thumbnails
+from tests.support.films.thumbnail_films import Bars, Scenery, between_bars, held, slide
+
+pytestmark = pytest.mark.integration
+
+SPEC = ContentClipExtractionStage().detector_options()
+BARS: dict[str, Bars] = {
+    "none": (0, 0, 0, 0),
+    "letterbox": (3, 3, 0, 0),
+    "pillarbox": (0, 0, 6, 6),
+    "all sides": (3, 3, 6, 6),
+    "wide on tall": (9, 9, 0, 0),
+    "one side": (0, 0, 0, 10),
+}
+every_bar = pytest.mark.parametrize("bars", BARS.values(), ids=BARS)
+
+
+@every_bar
+@pytest.mark.parametrize("seed", [11, 22])
+def test_slides_between_bars_are_cuts(bars: Bars, seed: int) -> None:
+    slides = held([slide(100 * seed + page) for page in range(5)], 30)
+    assert find_cuts(between_bars(slides, bars), SPEC) == Cuts((30, 60, 90, 120))
+
+
+@every_bar
+def test_small_print_that_changes_is_no_cut(bars: Bars) -> None:
+    pages = held([slide(7, number=number) for number in (0, 3, 1)], 30)
+    assert find_cuts(between_bars(pages, bars), SPEC) == Cuts()
+
+
+@every_bar
+def test_held_drawings_stay_whole(bars: Bars) -> None:
+    """Figures that jump from drawing to drawing, each held for two frames."""
+    plan = plan_cut_film(CutKind.ANIMATED, 9901, width_px=96, height_px=54)
+    found = find_cuts(between_bars(thumbnails(plan), bars), SPEC)
+    assert found == Cuts(cuts(plan).hard)
+
+
+def test_bars_of_a_black_frame_are_all_of_it() -> None:
+    lit = np.full((27, 48, 3), 200, np.uint8)
+    frames = between_bars(np.stack([lit, lit]), (2, 3, 4, 5))
+    frames[1] = 3
+    assert bars_of(frames).tolist() == [[2, 3, 4, 5], [27, 27, 48, 48]]
+
+
+@pytest.mark.parametrize("bars", [BARS["none"], BARS["letterbox"]], ids=["full", "letterbox"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_frame_that_mixes_both_shots_hides_no_cut(bars: Bars, share: float, seed: int) -> None:
+    before, behind = (Scenery(10 * seed + number, grain_px=5).view(40, 60) for number in range(2))
+    mixture = (before * (1 - share) + behind * share).astype(np.uint8)
+    film = np.concatenate([held([before], 20), mixture[None], held([behind], 20)])
+    found = find_cuts(between_bars(film, bars), SPEC)
+    assert found in (Cuts((20,)), Cuts((21,)))
+
+
+@pytest.mark.parametrize("jolt_px", [(2, -4), (2, 5), (-3, 4)])
+@pytest.mark.parametrize("seed", [2, 3, 4, 5])
+def test_a_jolt_of_a_shaken_camera_is_no_cut(seed: int, jolt_px: tuple[int, int]) -> None:
+    film = Scenery(seed, grain_px=9).shaken(seed, num_frames=60, jolt_px=jolt_px)
+    assert find_cuts(film, SPEC) == Cuts()
+
+
+@pytest.mark.parametrize("seed", [4, 5, 6])
+def test_a_cut_between_shaken_shots_is_found(seed: int) -> None:
+    shots = [Scenery(seed + number, grain_px=7).shaken(seed, num_frames=40) for number in (0, 50)]
+    assert find_cuts(np.concatenate(shots), SPEC) == Cuts((40,))
+
+
+def test_only_the_same_picture_moved_is_a_jolt() -> None:
+    place, other = Scenery(1, grain_px=7), Scenery(2, grain_px=7)
+    views = np.stack([place.view(40, 60), place.view(43, 55), other.view(40, 60)]).mean(axis=3)
+    first, moved, unlike = structure_of(views.astype(np.float32))[0]
+    assert is_jolt(first, moved)
+    assert not is_jolt(first, unlike)

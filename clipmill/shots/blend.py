@@ -1,8 +1,9 @@
 """Whether the frames of a span are a blend of the pictures at its two ends, as in a dissolve or a fade.
 
 A dissolve goes from one end to the other straight on, evenly and everywhere at once, it is flatter than its
-ends, and its ends are unlike each other. Exposure that drifts gives ends of which one is the other with a
-gain and an offset. An object that crosses the picture, or a title, changes a small part of it.
+ends, its middle is made of both, and its ends are unlike each other. Light that changes leaves the detail of
+a picture as it is. A camera that races shows what is in neither end. An object that crosses the picture, or a
+title, changes a small part of it.
 """
 
 import numpy as np
@@ -28,8 +29,22 @@ MIN_SPREAD = 0.48
 """Share of the picture that changes, as the squared sum of the cells' changes over the sum of their squares:
 0.64 for normal ones, 0.1 to 0.4 for an object, a title or the lit part of a dark set."""
 
-MIN_UNLIKE = 0.42
-"""Share of the cells of one end that a gain and an offset do not give from the other."""
+MIN_DETAIL_CHANGE = 0.4
+"""Change of the ratios of neighbouring cells between two ends that both show something.
+
+Light multiplies, neighbours nearly alike, so that a sunrise or exposure that drifts leaves up to 0.34. Two
+pictures have 0.5 and more.
+"""
+
+LEAST_LUMA = 8.0
+"""Added to luma before ratios are taken, so that the noise of dark cells counts little."""
+
+MAX_MOVE = 0.022
+"""Root of the share of a span's change that mixtures of its ends do not explain, for each of its frames.
+
+Both pictures of a dissolve may move, and move the further the longer it takes. A shaken camera, or one that
+runs, moves faster than pictures do that a viewer can make out while they mix.
+"""
 
 MIN_APART = 12.0
 """Grey levels, root mean square, between two ends that both show something."""
@@ -37,12 +52,10 @@ MIN_APART = 12.0
 MIN_SEEN = 0.5
 """Share of a picture that bars leave; black cells of one that has more of them are a part of it."""
 
-_GAINS = (1 / 3, 3.0)
+CELLS = (9, 16)
+"""Rows and columns of ``clipmill.shots.gradual.shrink``."""
+
 _BLACK = 32 - 128
-_ALIKE = 0.25
-_ALIKE_LEVELS = 4.0
-_FITTED_SHARE = 0.6
-_FIT_STEPS = 6
 
 
 def is_even(cells: np.ndarray) -> bool:
@@ -86,7 +99,21 @@ def are_two_pictures(first: np.ndarray, last: np.ndarray) -> bool:
     if flatter < max(BLANK_CONTRAST, BLANK_SHARE * other):
         return True
     apart = float(np.sqrt(np.mean(np.square(last - first))))
-    return apart >= MIN_APART and _unlike_share(before, behind) >= MIN_UNLIKE
+    return apart >= MIN_APART and _detail_change(first[::3], last[::3], is_seen) >= MIN_DETAIL_CHANGE
+
+
+def is_mixed(cells: np.ndarray) -> bool:
+    """Whether the middle of a span is made of its two ends; ``cells``: what ``shrink`` gives of its frames.
+
+    Each picture is fitted by a gain for either end and an offset.
+    """
+    luma, quarter = cells[:, ::3], len(cells) // 4
+    ends = np.stack([luma[0], luma[-1], np.ones_like(luma[0])], axis=1)
+    inside = luma[quarter : len(cells) - quarter].T
+    fitted = ends @ np.linalg.lstsq(ends, inside, rcond=None)[0]
+    unexplained = float(np.square(inside - fitted).mean())
+    change = max(float(np.square(luma[-1] - luma[0]).mean()), 1.0)
+    return float(np.sqrt(unexplained / change)) <= MAX_MOVE * (len(cells) - 1)
 
 
 def is_blank(thumbnails: np.ndarray) -> bool:
@@ -95,16 +122,14 @@ def is_blank(thumbnails: np.ndarray) -> bool:
     return bool((luma.std(axis=(1, 2)) < BLANK_CONTRAST).all())
 
 
-def _unlike_share(before: np.ndarray, behind: np.ndarray) -> float:
-    """Share of the cells that the gain and offset do not explain that explain most of them best."""
-    gain, offset = 1.0, float(np.median(behind - before))
-    for _ in range(_FIT_STEPS):
-        error = np.abs(behind - gain * before - offset)
-        fitted = np.argsort(error, kind="stable")[: int(_FITTED_SHARE * len(error))]
-        centred = before[fitted] - before[fitted].mean()
-        slope = float(centred @ behind[fitted]) / max(float(centred @ centred), 1e-6)
-        gain = min(max(slope, _GAINS[0]), _GAINS[1])
-        offset = float(np.median(behind[fitted] - gain * before[fitted]))
-    spread = np.sqrt((before.var() + behind.var()) / 2)
-    is_unlike = np.abs(behind - gain * before - offset) > max(_ALIKE_LEVELS, _ALIKE * float(spread))
-    return float(is_unlike.mean())
+def _detail_change(first: np.ndarray, last: np.ndarray, is_seen: np.ndarray) -> float:
+    """1 less the cosine between the logarithms of the ratios of neighbours, 0 for the same picture.
+
+    ``first`` and ``last`` are luma less 128 of the cells, of which those in ``is_seen`` count: ``(144,)``.
+    """
+    levels = np.log(np.stack([first, last]).reshape(2, *CELLS) + (128 + LEAST_LUMA))
+    seen = is_seen.reshape(CELLS)
+    sideways = np.diff(levels, axis=2)[:, seen[:, 1:] & seen[:, :-1]]
+    down = np.diff(levels, axis=1)[:, seen[1:] & seen[:-1]]
+    before, behind = np.concatenate([sideways, down], axis=1)
+    return 1 - float(before @ behind) / max(float(np.linalg.norm(before) * np.linalg.norm(behind)), 1e-6)

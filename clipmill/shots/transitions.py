@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from clipmill.records import FrameSpan
-from clipmill.shots.blend import are_two_pictures, is_blank, is_even, is_flat
+from clipmill.shots.blend import are_two_pictures, is_blank, is_even, is_flat, is_mixed
 from clipmill.shots.gradual import NO_CELLS, SPANS, Candidate, Mixtures, shrink
 from clipmill.shots.strip import Strip
 
@@ -239,8 +239,8 @@ def _refine(candidate: Candidate, strip: Strip, cells: Strip, cuts: Sequence[int
     still_after = np.flatnonzero(~moving[middle:])
     start = int(still_before[-1]) + 2 if len(still_before) else 0
     end = middle + int(still_after[0]) if len(still_after) else high - low
-    ends = small[max(0, start - 1)], small[min(end, high - low - 1)]
-    if end - start < MIN_FRAMES or not are_two_pictures(*ends):
+    mixture = small[max(0, start - 1) : min(end, high - low - 1) + 1]
+    if end - start < MIN_FRAMES or not are_two_pictures(mixture[0], mixture[-1]) or not is_mixed(mixture):
         return None
     return FrameSpan(low + start, low + end)
 

@@ -1,4 +1,6 @@
-"""What real footage has and drawn films have not: bars, frames that mix two shots, and jolts."""
+"""What real footage has and films in one piece have not: bars, blended frames, jolts and changing light."""
+
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from clipmill.shots.content import find_cuts
 from clipmill.shots.jolts import is_jolt
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from footage.cut_films import CutKind, plan_cut_film
-from footage.film import cuts, thumbnails
+from footage.film import FilmPlan, cuts, thumbnails
+from footage.shot_plan import STILL, Unit
 from tests.support.films.thumbnail_films import Bars, Scenery, between_bars, held, slide
 
 pytestmark = pytest.mark.integration
@@ -85,3 +88,25 @@ def test_only_the_same_picture_moved_is_a_jolt() -> None:
     first, moved, unlike = structure_of(views.astype(np.float32))[0]
     assert is_jolt(first, moved)
     assert not is_jolt(first, unlike)
+
+
+@pytest.mark.parametrize("seed", range(7000, 7012))
+def test_light_that_changes_unevenly_is_no_transition(seed: int) -> None:
+    """A sun that rises more on one side of the picture than on the other."""
+    picture = thumbnails(FilmPlan((Unit(seed, fps=Fraction(25)).shoot(1, STILL),)))[0]
+    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi)
+    rows, columns = np.mgrid[-1:1:27j, -1:1:48j]
+    side = 1 + 0.25 * (np.cos(angle) * columns + np.sin(angle) * rows)
+    gains = 0.25 * 4 ** (np.linspace(0, 1, 40)[:, None, None] * side)
+    rise = np.clip(picture * gains[..., None], 0, 255).astype(np.uint8)
+    film = np.concatenate([held([rise[0]], 30), rise, held([rise[-1]], 30)])
+    assert find_cuts(film, SPEC) == Cuts()
+
+
+@pytest.mark.parametrize("seed", [13, 19, 23, 24])
+def test_a_camera_that_races_is_no_transition(seed: int) -> None:
+    """For a third of a second, over a place without edges, between two stops."""
+    place = Scenery(seed, grain_px=20)
+    way = np.concatenate([np.zeros(30), np.linspace(0, 8, 8), np.full(30, 8)])
+    film = np.stack([place.view(40 + 2 * step, 60 + 3 * step) for step in way.tolist()])
+    assert find_cuts(film, SPEC) == Cuts()

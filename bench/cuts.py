@@ -178,7 +178,7 @@ def theirs(make: Callable[[], SceneDetector]) -> Detect:
         start_s = time.process_time()
         scenes = detect(str(path), make())
         cpu_s = time.process_time() - start_s
-        return Found(Cuts(tuple(start.frame_num for start, _ in scenes[1:]), ()), cpu_s)
+        return Found(Cuts(_frames_at(path, [start.seconds for start, _ in scenes[1:]]), ()), cpu_s)
 
     return run
 
@@ -224,6 +224,14 @@ def _on_thumbnails(path: Path, find: Callable[[np.ndarray, np.ndarray], Cuts]) -
         arrays = load_arrays(spool)
         found = find(arrays.thumbnails, arrays.times_s[:-1])
         return Found(found, time.process_time() - start_s)
+
+
+def _frames_at(path: Path, times_s: Sequence[float]) -> tuple[int, ...]:
+    """Numbers of the frames nearest to times after the first one, which no frame rate gives if it varies."""
+    with TemporaryDirectory() as spool:
+        scan(str(path), ScanPlan(thumbnails=True), spool)
+        starts_s = load_arrays(spool).times_s[:-1]
+        return tuple(int(np.abs(starts_s - starts_s[0] - time_s).argmin()) for time_s in times_s)
 
 
 DETECTORS: dict[str, Detect] = {

@@ -6,13 +6,13 @@ BLACK = 10
 """Level of the brightest colour of a row or column that may belong to a bar."""
 
 MIN_INSIDE = 0.25
-"""Share of a frame that bars leave at least: what is darker is a dark picture, not one between bars."""
+"""Share of a frame that bars leave at least; where less is lit, the picture is dark and has no bars."""
 
 
 def bars_of(thumbnails: np.ndarray) -> np.ndarray:
     """Widths of the black bars, in pixels: top, bottom, left and right, int64 ``(N, 4)``.
 
-    ``thumbnails`` is uint8 ``(N, H, W, 3)``. A black frame is all bar from every side.
+    ``thumbnails`` is uint8 ``(N, H, W, 3)``. A black frame has none.
     """
     bars = np.zeros((len(thumbnails), 4), np.int64)
     frames = np.flatnonzero(_has_dark_edge(thumbnails))
@@ -21,7 +21,7 @@ def bars_of(thumbnails: np.ndarray) -> np.ndarray:
         is_lit = np.maximum(np.maximum(red, green), blue) > BLACK
         rows, columns = is_lit.any(axis=2), is_lit.any(axis=1)
         sides = rows, rows[:, ::-1], columns, columns[:, ::-1]
-        bars[frames] = np.stack([_leading_false(lit) for lit in sides], axis=1)
+        bars[frames] = np.stack([lit.argmax(axis=1) for lit in sides], axis=1)
     return bars
 
 
@@ -41,9 +41,10 @@ def share_inside(first: np.ndarray, second: np.ndarray, *, shape: tuple[int, int
     width of a picture.
     """
     common = np.minimum(first, second)
-    rows = np.maximum(shape[0] - common[..., 0] - common[..., 1], 0)
-    columns = np.maximum(shape[1] - common[..., 2] - common[..., 3], 0)
-    return np.maximum(rows * columns / np.float32(shape[0] * shape[1]), MIN_INSIDE).astype(np.float32)
+    rows = shape[0] - common[..., 0] - common[..., 1]
+    columns = shape[1] - common[..., 2] - common[..., 3]
+    share = (rows * columns / (shape[0] * shape[1])).astype(np.float32)
+    return np.where(share < MIN_INSIDE, np.float32(1), share)
 
 
 def _has_dark_edge(thumbnails: np.ndarray) -> np.ndarray:
@@ -58,8 +59,3 @@ def _blacken(luma: np.ndarray, top: int, bottom: int, left: int, right: int) -> 
     luma[:, luma.shape[1] - bottom :] = 0
     luma[:, :, :left] = 0
     luma[:, :, luma.shape[2] - right :] = 0
-
-
-def _leading_false(values: np.ndarray) -> np.ndarray:
-    """How many values of each row come before its first True; all of them where none is."""
-    return np.where(values.any(axis=1), values.argmax(axis=1), values.shape[1])

@@ -51,11 +51,17 @@ def test_held_drawings_stay_whole(bars: Bars) -> None:
     assert found == Cuts(cuts(plan).hard)
 
 
-def test_bars_of_a_black_frame_are_all_of_it() -> None:
+def test_a_black_frame_has_no_bars() -> None:
     lit = np.full((27, 48, 3), 200, np.uint8)
     frames = between_bars(np.stack([lit, lit]), (2, 3, 4, 5))
     frames[1] = 3
-    assert bars_of(frames).tolist() == [[2, 3, 4, 5], [27, 27, 48, 48]]
+    assert bars_of(frames).tolist() == [[2, 3, 4, 5], [0, 0, 0, 0]]
+
+
+def test_a_small_light_in_the_dark_is_no_picture_between_bars() -> None:
+    film = np.zeros((60, 27, 48, 3), np.uint8)
+    film[30:, 13:15, 22:26] = (60, 0, 0)
+    assert find_cuts(film, SPEC) == Cuts()
 
 
 @pytest.mark.parametrize("bars", [BARS["none"], BARS["letterbox"]], ids=["full", "letterbox"])

@@ -36,6 +36,7 @@ _BLOCK_PX = 8  # transform blocks of JPEG, MPEG-2, MPEG-4 and H.264
 _STEP_FLOOR = 0.1  # levels; a picture without detail has no blocks
 _ROW_STEP = 11  # every eleventh row is measured: the same means, cheap, and every place within 8x8 blocks
 _ROWS_AT_A_TIME = 24  # of them: larger arrays leave the processor's caches
+_STILL_S = 1.0  # a frame that is shown for longer does not move
 _FROZEN_LEVELS = 3  # what a thumbnail pixel may differ by when nothing moves: key pictures differ a little
 
 
@@ -64,8 +65,8 @@ def clip_quality(measures: np.ndarray, thumbnails: np.ndarray, times_s: np.ndarr
 
     ``measures`` is ``(Q, len(FRAME_MEASURES))`` from ``frame_measures``, ``thumbnails`` uint8
     ``(n, 27, 48, 3)``, all frames of the clip, ``times_s`` ``(n + 1,)`` when each is shown and when the last
-    one ends. Without measures the scores that need them are None; without
-    two thumbnails ``frozen_ratio`` is.
+    one ends. Without measures the scores that need them are None; ``frozen_ratio`` is for a single frame
+    that is not held.
     """
     if measures.ndim != 2 or measures.shape[1] != len(FRAME_MEASURES):
         raise ValueError(f"measures must be (Q, {len(FRAME_MEASURES)}), got {measures.shape = }")
@@ -91,11 +92,13 @@ def _frozen_ratio(thumbnails: np.ndarray, times_s: np.ndarray, *, num_samples: i
     Judged by stretches rather than by neighbouring frames: film shown at a higher rate repeats every other
     frame and yet moves, and a slow drift changes little from one frame to the next.
     """
-    if len(thumbnails) < 2:
+    if not len(thumbnails):
         return None
-    step_s = float(np.median(np.diff(times_s)))
+    step_s = min(_STILL_S, float(np.median(np.diff(times_s))))
     last_s = max(times_s[-2], times_s[-1] - step_s)  # later than the last frame's time where that is held
     num_steps = round((last_s - times_s[0]) / step_s)
+    if len(thumbnails) < 2 and not num_steps:
+        return None
     instants_s = np.linspace(times_s[0], last_s, max(1, min(num_samples, num_steps)) + 1)
     edges = np.searchsorted(times_s[:-1], instants_s + TIME_TOLERANCE_S, side="right") - 1
     stretches = [thumbnails[start : end + 1].astype(np.int16) for start, end in pairwise(edges.tolist())]

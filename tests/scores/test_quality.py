@@ -130,6 +130,16 @@ def test_a_held_frame_is_frozen_for_as_long_as_it_is_shown() -> None:
         assert clip_quality(measures, MOVING, times_s).frozen_ratio in {0.8, 0.9}
 
 
+@pytest.mark.parametrize(
+    ("shown_s", "expected"), [([0.04], None), ([5], 1.0), ([5, 5], 0.888889), ([1.0] * 10, 0.0)],
+    ids=["a single frame", "a slide", "two slides", "a slow film"],
+)  # fmt: skip
+def test_slides_are_frozen_but_for_where_they_change(shown_s: list[float], expected: float | None) -> None:
+    measures = np.stack([frame_measures(LUMA, MOVING[0])] * 10)
+    times_s = np.concatenate([[0], np.cumsum(shown_s)])
+    assert clip_quality(measures, MOVING[: len(shown_s)], times_s).frozen_ratio == expected
+
+
 def test_repeated_frames_of_a_moving_film_are_not_frozen() -> None:
     assert scores(LUMA, LUMA, thumbnails=MOVING.repeat(3, axis=0)).frozen_ratio == 0
 

@@ -399,6 +399,19 @@ def test_slides_are_found_at_any_rate(fps: int) -> None:
     )
 
 
+@pytest.mark.parametrize("length", [1, 1000])
+def test_a_slide_that_is_one_frame_is_found(length: int) -> None:
+    """As in recordings of screens, which hold a frame until something moves: here in three of five slides."""
+    slides, moving = thumbnails(film_plan(9804, Look(STILL, 1, 1))), thumbnails(film_at(120))[:600:4]
+    film = np.concatenate([slides[:3], moving[:40], slides[3:5]])
+    times_s = np.concatenate([[0, 3, 9], 12 + np.arange(40) / 30, [14, 20]])
+    finder, hard = ContentCutFinder(SPEC), list[int]()
+    for first in range(0, len(film), length):
+        hard += finder.feed(film[first : first + length], times_s[first : first + length]).hard
+        assert finder.num_final <= first + length
+    assert [*hard, *finder.finish().hard] == [1, 2, 3, 43, 44]
+
+
 def test_pieces_do_not_show_at_a_high_rate() -> None:
     film = thumbnails(film_at(120))
     times_s = even_times(len(film), fps=120)

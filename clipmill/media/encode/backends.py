@@ -21,6 +21,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
+from clipmill.media.encode.display_light import with_display_light
 from clipmill.media.encode.options import Settings
 
 KEY_EVERY_FRAMES = 48
@@ -64,7 +65,8 @@ class LibraryEncoder:
     """An encoder of PyAV's FFmpeg, adding its stream to ``output`` at once."""
 
     def __init__(self, output: OutputContainer, wanted: PictureFormat, first: VideoFrame) -> None:
-        stream = output.add_stream(wanted.encoder, rate=wanted.rate, options=wanted.settings)
+        options = with_display_light(wanted.encoder, wanted.settings, first)
+        stream = output.add_stream(wanted.encoder, rate=wanted.rate, options=options)
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = first.width, first.height, first.format.name
         context = stream.codec_context

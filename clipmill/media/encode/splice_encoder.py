@@ -10,6 +10,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
 from clipmill.media.encode.clip_encoder import SourceEncoding
+from clipmill.media.encode.display_light import with_display_light
 from clipmill.records import ClipSpan
 
 PRESET = "superfast"
@@ -85,7 +86,8 @@ class PartEncoder:
         context.color_range, context.colorspace = first.color_range, first.colorspace
         context.color_primaries, context.color_trc = first.color_primaries, first.color_trc
         crf = str(max(options.quality - FINER, 1))  # x264 takes 0 for lossless, another profile
-        context.options = {"preset": PRESET, "crf": crf, **self._own_options()}
+        settings = {"preset": PRESET, "crf": crf, **self._own_options()}
+        context.options = with_display_light(SPLICE_ENCODERS[self._codec], settings, first)
         return context
 
     def _own_options(self) -> dict[str, str]:

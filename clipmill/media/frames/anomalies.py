@@ -25,7 +25,7 @@ class Oddities:
     """Collects them, frame by frame; cheap, as every frame of every video comes by."""
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self._is_high_range = False
+        self._high_ranges: set[str] = set()
         self._num_frames = 0
         self._is_transparent = stream.metadata.get("alpha_mode") == "1"
         self._looks: Counter[tuple[bool, bool]] = Counter()  # (is flagged, is combed) of frames looked at
@@ -48,7 +48,7 @@ class Oddities:
             self._resized.add(size_px)
         self._num_interlaced += is_flagged
         if self._num_frames % TAGS_EVERY == 0:
-            self._is_high_range |= bool(high_range(frame.color_trc))
+            self._high_ranges |= {high_range(frame.color_trc)} - {""}
             self._is_transparent |= is_transparent(frame)
         if self._num_frames % (LOOK_EVERY if is_flagged else SELDOM) in LOOKS and not frame.format.is_rgb:
             self._looks[is_flagged, is_combed(frame)] += 1
@@ -57,7 +57,7 @@ class Oddities:
     @property
     def traits(self) -> tuple[str, ...]:
         """``hdr`` and ``interlaced``, where they apply."""
-        found = {"hdr": self._is_high_range, "interlaced": self._num_interlaced > 0}
+        found = {"hdr": bool(self._high_ranges), "interlaced": self._num_interlaced > 0}
         return tuple(name for name, is_there in found.items() if is_there)
 
     def __str__(self) -> str:
@@ -73,8 +73,11 @@ class Oddities:
             yield f"frames of {sizes} were scaled to the first frame's {width}x{height}"
         if self._is_transparent:
             yield "its transparency was left out"
-        if self._first is not None:
-            yield from _of_picture(self._first)
+        if self._first is not None and orientation(self._first).is_mirrored:
+            yield "mirrored as its display matrix asks"
+        if self._high_ranges:
+            names = " and ".join(sorted(self._high_ranges))
+            yield f"{names} was mapped to normal range in thumbnails and frames"
 
     def _of_fields(self) -> Iterator[str]:
         combed, whole = self._looks[True, True], self._looks[True, False]
@@ -91,13 +94,6 @@ class Oddities:
                 f"{combed} of {combed + whole} frames looked at have combs and are not flagged as "
                 "interlaced: they were taken as decoded"
             )
-
-
-def _of_picture(frame: VideoFrame) -> Iterator[str]:
-    if orientation(frame).is_mirrored:
-        yield "mirrored as its display matrix asks"
-    if name := high_range(frame.color_trc):
-        yield f"{name} was mapped to normal range in thumbnails and frames"
 
 
 def _num_other_streams(container: InputContainer, stream: VideoStream) -> int:

@@ -54,7 +54,7 @@ class Upright:
             frame = self._filtered(frame, turn)
         if not high_range(frame.color_trc):
             return _to_yuv420p(frame)
-        return _in_range_of(frame, "yuv420p10le") if self._keeps_hdr() else self._tone_mapped(frame)
+        return _to_ten_bits(frame) if self._keeps_hdr() else self._tone_mapped(frame)
 
     def _filtered(self, frame: VideoFrame, turn: Orientation) -> VideoFrame:
         wanted = (frame.width, frame.height, frame.format.name, turn)
@@ -123,11 +123,22 @@ def _to_yuv420p(frame: VideoFrame) -> VideoFrame:
         return frame
     if not frame.format.is_rgb:
         return _in_range_of(frame, "yuv420p")
+    return _of_rgb(frame, "yuv420p", matrix=Colorspace.ITU601, tag=SMPTE170M)
+
+
+def _to_ten_bits(frame: VideoFrame) -> VideoFrame:
+    if not frame.format.is_rgb:
+        return _in_range_of(frame, "yuv420p10le")
+    return _of_rgb(frame, "yuv420p10le", matrix=Colorspace.BT2020, tag=Colorspace.BT2020)
+
+
+def _of_rgb(frame: VideoFrame, pixels: str, *, matrix: Colorspace, tag: int) -> VideoFrame:
+    """A frame of RGB by a matrix, which swscale and the frame's tag number differently."""
     converted = frame.reformat(
-        format="yuv420p",
+        format=pixels,
         src_color_range=ColorRange.JPEG,
-        dst_colorspace=Colorspace.ITU601,
+        dst_colorspace=matrix,
         dst_color_range=ColorRange.MPEG,
     )
-    converted.color_range, converted.colorspace = ColorRange.MPEG, SMPTE170M
+    converted.color_range, converted.colorspace = ColorRange.MPEG, tag
     return converted

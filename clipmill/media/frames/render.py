@@ -9,7 +9,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from clipmill.media.frames.orientation import Orientation
-from clipmill.media.frames.tone_mapping import tone_map
+from clipmill.media.frames.tone_mapping import matrix_of, tone_map
 from clipmill.media.types import THUMBNAIL_HW
 
 _AREA = int(Interpolation.AREA)
@@ -67,7 +67,10 @@ class Renderer:
         height, width = hw if self._turns % 2 == 0 else hw[::-1]
         tone = tone_map(frame.color_trc, frame.color_primaries)
         pixels = "rgb24" if tone is None else "rgb48le"
-        small = scaler.reformat(frame, width, height, pixels, interpolation=_AREA, threads=1)
+        matrix = None if tone is None else matrix_of(frame)
+        small = scaler.reformat(
+            frame, width, height, pixels, src_colorspace=matrix, interpolation=_AREA, threads=1
+        )
         # One thread: starting more costs more than they save.
         if tone is None:
             rgb = _rows(small.planes[0], height, 3 * width).reshape(height, width, 3)

@@ -2,9 +2,10 @@
 
 Four steps. The transfer function is undone, to light on the display in units of diffuse white (203 cd/m2,
 ITU-R BT.2408): PQ by ITU-R BT.2100 table 4, HLG by its table 5 for a display of 1000 cd/m2 (exponent 1.2).
-BT.2020 primaries become BT.709's (ITU-R BT.2087). Light up to ``KNEE`` stays as it is, more is bent towards
-white and never reaches it, with the same factor for the three colours, so that hues stay. Last, the exponent
-1/2.4 of ITU-R BT.1886.
+Primaries of BT.2020 (ITU-R BT.2087), or of P3 with the white of D65 (SMPTE EG 432-1), become BT.709's;
+pictures without a tag have BT.2020's, the only ones that BT.2100 knows. Light up to ``KNEE`` stays as it is,
+more is bent towards white and never reaches it, with the same factor for the three colours, so that hues
+stay. Last, the exponent 1/2.4 of ITU-R BT.1886.
 """
 
 import tempfile
@@ -29,22 +30,31 @@ TABLE_SIDE = 65
 """Points of the table in each direction; with 33 greys are off by 2 of 255."""
 _TABLE_FORMAT = "gbrp16le"
 _BT709 = 1
+_NO_MATRIX = 2
 _ANY_TIME_BASE = Fraction(1, 1000)
 _NAMES: dict[int, str] = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 
 _LUMA_2020 = np.array([0.2627, 0.6780, 0.0593], np.float32)
-_TO_709 = np.array(
+_FROM_2020 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
 )
+_FROM_P3 = np.array(
+    [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]], np.float32
+)  # from the chromaticities, as BT.2087 does it
+_TO_709: dict[int, np.ndarray] = {
+    ColorPrimaries.BT2020: _FROM_2020,
+    ColorPrimaries.UNSPECIFIED: _FROM_2020,
+    ColorPrimaries.SMPTE432: _FROM_P3,
+}
 
 
 class ToneMap:
     """Maps pictures of one transfer function and set of primaries."""
 
-    def __init__(self, curve: np.ndarray, *, is_scene_light: bool, is_wide: bool) -> None:
+    def __init__(self, curve: np.ndarray, *, is_scene_light: bool, to_709: np.ndarray | None) -> None:
         self._curve = curve
         self._is_scene_light = is_scene_light
-        self._is_wide = is_wide
+        self._to_709 = to_709
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """Uint8 ``(h, w, 3)`` of uint16 ``(h, w, 3)`` over the full range, as coded."""
@@ -55,8 +65,8 @@ class ToneMap:
         light = self._curve[rgb]
         if self._is_scene_light:
             light *= _hlg_gain(light @ _LUMA_2020)[..., None]
-        if self._is_wide:
-            light = np.maximum(light @ _TO_709.T, 0)
+        if self._to_709 is not None:
+            light = np.maximum(light @ self._to_709.T, 0)
         brightest = light.max(axis=-1, keepdims=True)
         light *= _compressed(brightest) / np.maximum(brightest, 1e-6)
         return light ** (1 / DISPLAY_EXPONENT)
@@ -76,7 +86,7 @@ class ToneMappedFrames:
     def __call__(self, frame: VideoFrame) -> VideoFrame:
         """A yuv420p frame tagged as BT.709 of a frame in high dynamic range."""
         wanted = (frame.width, frame.height, frame.color_trc, frame.color_primaries)
-        deep = self._deep.reformat(frame, format=_TABLE_FORMAT, threads=1)
+        deep = self._deep.reformat(frame, format=_TABLE_FORMAT, src_colorspace=matrix_of(frame), threads=1)
         deep.time_base = frame.time_base or _ANY_TIME_BASE
         if self._graph is None or self._graph_for != wanted:
             self._graph, self._graph_for = _table_graph(deep, frame.color_trc, frame.color_primaries), wanted
@@ -105,8 +115,14 @@ def tone_map(transfer: int, primaries: int) -> ToneMap | None:
     curve = _CURVES.get(transfer)
     if curve is None:
         return None
-    is_wide = primaries == ColorPrimaries.BT2020
-    return ToneMap(curve(), is_scene_light=transfer == ColorTrc.ARIB_STD_B67, is_wide=is_wide)
+    is_scene_light = transfer == ColorTrc.ARIB_STD_B67
+    return ToneMap(curve(), is_scene_light=is_scene_light, to_709=_TO_709.get(primaries))
+
+
+def matrix_of(frame: VideoFrame) -> int:
+    """The matrix of a frame's pixels: BT.2020's in high dynamic range without a tag."""
+    is_untagged = frame.colorspace == _NO_MATRIX and high_range(frame.color_trc)
+    return Colorspace.BT2020 if is_untagged else frame.colorspace
 
 
 @cache

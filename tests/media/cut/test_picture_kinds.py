@@ -12,6 +12,7 @@ from clipmill.errors import SpecError
 from clipmill.media.cut.window import window_mp4
 from clipmill.media.encode.availability import check_encoder
 from clipmill.media.frames.deinterlace import is_combed
+from clipmill.media.frames.orientation import side_data
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.stages.decoder import Deinterlace
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
@@ -65,6 +66,54 @@ def test_high_range_looks_alike_in_frames_and_clips(tmp_path: Path, transfer: in
     window = tmp_path / "window.mp4"
     window.write_bytes(window_mp4(kept.path, 2, 8, options=ClipTranscodingStage(hdr="keep").options()))
     assert {tags(frame) for frame in frames_of(str(window))} == {(BT709, BT709, BT709)}  # for models
+
+
+DISPLAY = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+HDR10 = {
+    "x265-params": f"log-level=none:keyint=10:repeat-headers=1:master-display={DISPLAY}:max-cll=1000,400"
+}
+
+
+DISPLAY_SEI = bytes([137, 24])
+"""Kind and size of the message in H.264 and HEVC (H.265, annex D.2.28)."""
+
+
+def first_packet(path: str) -> bytes:
+    with av.open(path) as container:
+        return bytes(next(container.demux(video=0)))
+
+
+def light_of(frame: VideoFrame) -> tuple[list[float], list[int]]:
+    """The grading display (red, green, blue, white, least and most light) and the light of the pictures."""
+    data = side_data(frame)
+    display = np.frombuffer(bytes(data["MASTERING_DISPLAY_METADATA"]), "<i4")[:20].reshape(10, 2)
+    light = np.frombuffer(bytes(data["CONTENT_LIGHT_LEVEL"]), "<i4")[:2]
+    return np.round(display[:, 0] / display[:, 1], 3).tolist(), light.tolist()
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libsvtav1", "smart"])
+def test_the_grading_display_of_hdr10_is_kept(tmp_path: Path, encoder: str) -> None:
+    film = write_tagged(
+        tmp_path / "a.mkv", 60, transfer=PQ, primaries=BT2020, matrix=9, encoder="libx265", options=HDR10
+    )
+    clips = curated(film, tmp_path / "out", encoder=encoder, clip_s=1.0, hdr="keep").clips
+    assert {clip.clip_mode for clip in clips} == {encoder if encoder == "smart" else "encode"}
+    expected = [0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.313, 0.329, 0.005, 1000], [1000, 400]
+    for clip in clips:
+        frame = frames_of(clip.path)[0]
+        assert (tags(frame)[0], *light_of(frame)) == (PQ, *expected)
+        assert DISPLAY_SEI in first_packet(clip.path) or encoder == "libsvtav1"
+
+
+def test_high_range_in_rgb_is_kept_by_a_matrix(tmp_path: Path) -> None:
+    film = write_tagged(
+        tmp_path / "a.mkv", 20, transfer=PQ, primaries=BT2020, matrix=0, pixels="gbrp10le", encoder="ffv1",
+        options={},
+    )  # fmt: skip
+    (clip,) = curated(film, tmp_path / "out", hdr="keep", quality=2).clips
+    kept, shown = frames_of(clip.path), frames_of(str(film))
+    assert {tags(frame) for frame in kept} == {(PQ, BT2020, 9)}
+    assert np.abs(np.stack([rgb(a) - rgb(b) for a, b in zip(kept, shown, strict=True)])).mean() < 4
 
 
 @pytest.mark.parametrize("mode", ["copy", "smart"])

@@ -12,6 +12,7 @@ from av.video.reformatter import ColorPrimaries, ColorTrc
 from clipmill.media.cut.cut import cut_clips
 from clipmill.media.frames.orient_filter import Upright
 from clipmill.media.frames.orientation import Orientation, orientation_of
+from clipmill.media.frames.render import Renderer
 from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.frames.tone_mapping import tone_map
 from clipmill.media.scan.scan import load_arrays, scan
@@ -288,6 +289,53 @@ def test_high_dynamic_range_is_mapped_and_said(tmp_path: Path, transfer: ColorTr
     assert pictures(arrays).max() > 240  # the fields of code 220 are brighter than paper: not grey
     assert pictures(arrays).min() < 40
     assert facts.oddities == f"{name} was mapped to normal range in thumbnails and frames"
+
+
+def test_high_dynamic_range_behind_normal_range_is_said(tmp_path: Path) -> None:
+    parts = [
+        write_tagged(tmp_path / f"{tags[0]}.ts", 30, transfer=tags[0], primaries=tags[1], matrix=tags[1])
+        for tags in ((1, 1), (ColorTrc.SMPTE2084, 9), (ColorTrc.ARIB_STD_B67, 9))
+    ]
+    (tmp_path / "joined.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    facts, _ = look(tmp_path / "joined.ts")
+    assert "HLG and PQ was mapped to normal range in thumbnails and frames" in facts.oddities
+
+
+@pytest.mark.parametrize(
+    ("primaries", "red"),
+    [
+        (ColorPrimaries.BT2020, (0.6274, 0.0691, 0.0164)),
+        (ColorPrimaries.UNSPECIFIED, (0.6274, 0.0691, 0.0164)),
+        (ColorPrimaries.SMPTE432, (0.8225, 0.0332, 0.0171)),
+        (ColorPrimaries.BT709, (1.0, 0.0, 0.0)),
+    ],
+    ids=["BT.2020", "no tag", "P3", "BT.709"],
+)
+def test_red_is_red_by_whatever_primaries_it_is_coded(
+    primaries: int, red: tuple[float, float, float]
+) -> None:
+    """Red of BT.709 in each, from the chromaticities; 100 cd/m2."""
+    m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128  # BT.2100, table 4
+    power = (np.array(red) / 100) ** m1
+    codes = ((c1 + c2 * power) / (1 + c3 * power)) ** m2
+    mapped = tone_map(ColorTrc.SMPTE2084, primaries)
+    assert mapped is not None
+    shown = mapped(np.rint(codes * 65535).astype(np.uint16)[None, None])[0, 0].tolist()
+    assert shown[0] == pytest.approx(255 * (100 / 203) ** (1 / 2.4), abs=1)
+    assert max(shown[1:]) < 20
+
+
+@pytest.mark.parametrize("transfer", [ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67], ids=["PQ", "HLG"])
+def test_high_range_without_a_matrix_has_that_of_bt2020(transfer: int) -> None:
+    renderer = Renderer(coded_size_px=(96, 54), orientation=Orientation(), sar=Fraction(1))
+    looks: list[list[np.ndarray]] = []
+    for matrix in (2, 9):
+        orange = av.VideoFrame.from_ndarray(np.full((54, 96, 3), (150, 90, 60), np.uint8), format="rgb24")
+        frame = orange.reformat(format="yuv420p10le", dst_colorspace=9, dst_color_range=1)
+        frame.colorspace, frame.color_trc, frame.color_primaries = matrix, transfer, 9
+        in_clip = Upright()(frame).to_ndarray(format="rgb24")
+        looks.append([renderer.thumbnail(frame), renderer.picture(frame, 54), in_clip])
+    assert all(map(np.array_equal, *looks))
 
 
 def grey(code: float, transfer: ColorTrc) -> list[int]:

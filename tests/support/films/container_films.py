@@ -92,15 +92,25 @@ def write_two_streams(path: Path, num_frames: int) -> Path:
     return path
 
 
-def write_tagged(path: Path, num_frames: int, *, transfer: int, primaries: int, matrix: int) -> Path:
+def write_tagged(
+    path: Path,
+    num_frames: int,
+    *,
+    transfer: int,
+    primaries: int,
+    matrix: int,
+    pixels: str = "yuv420p10le",
+    encoder: str = "libx264",
+    options: dict[str, str] = PLAIN_X264,
+) -> Path:
     """A 10-bit film whose colour tags say what its codes mean; the codes are the painted ones."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=25, options=PLAIN_X264)
-        stream.width, stream.height, stream.pix_fmt = 96, 54, "yuv420p10le"
+        stream = container.add_stream(encoder, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 96, 54, pixels
         codec = stream.codec_context
         codec.color_trc, codec.color_primaries, codec.colorspace = transfer, primaries, matrix
         for code in range(num_frames):
             frame = av.VideoFrame.from_ndarray(paint(code), format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p10le")))
+            container.mux(stream.encode(frame.reformat(format=pixels)))
         container.mux(stream.encode(None))
     return path

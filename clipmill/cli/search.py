@@ -17,7 +17,7 @@ from clipmill.search.text import embedding_of, find_alike, find_clips, find_like
 from clipmill.stages.base import Stage
 from clipmill.stages.roles import EmbedderStage
 from clipmill.storage import store
-from clipmill.storage.video_kinds import is_video_name
+from clipmill.storage.video_kinds import HEAD_BYTES, is_video_head, is_video_name
 from clipmill.testing import clip_item, run_items, run_stage
 
 _PART_S = 10.0
@@ -56,7 +56,7 @@ def search(
 
 def _embeddings_of(file: str, stage: EmbedderStage) -> np.ndarray:
     """The embeddings ``(Q, D)`` of a picture or of the parts of a video, by the stage of a run."""
-    if is_video_name(file) is False:
+    if not _is_video(file):
         frames = stage.reads().frames
         assert frames is not None, f"{stage.name} embeds what it sees"
         rows = run_items(stage, [clip_item(frames=_picture(file, height_px=frames.height_px)[None])])
@@ -71,6 +71,12 @@ def _embeddings_of(file: str, stage: EmbedderStage) -> np.ndarray:
         why = [str(one) for one in rows["message"].to_pylist() if one]
         raise SpecError(f"{file} has no embedding: {why[0] if why else 'no clip lies in it'}")
     return np.array(made[column].to_pylist(), np.float32)
+
+
+def _is_video(file: str) -> bool:
+    """Whether a file is a video, by its name, or by its first bytes where a picture may have that name."""
+    by_name = is_video_name(file)
+    return is_video_head(store.read_range(file, 0, HEAD_BYTES)) if by_name is None else by_name
 
 
 def _picture(file: str, *, height_px: int) -> np.ndarray:

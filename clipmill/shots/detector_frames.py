@@ -17,7 +17,7 @@ MIN_STEP_S = 0.0275
 """Least time between frames that are compared: every other one of 48 to 72 a second, every fourth of 120."""
 
 HELD_S, REPEATS = 2.1, 2
-"""A frame that is shown for longer counts for so many more: slides need three to be told from motion."""
+"""A frame that is shown for longer counts for so many more: by three a slide differs from motion."""
 
 NOMINAL_FPS = 25
 """Rate of a stream of frames without times."""

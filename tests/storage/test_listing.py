@@ -59,10 +59,22 @@ HEADS = {
     "g.x": b"RIFF\0\0\0\0AVI ",
     "moves.webp": b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\2",
     "moves.gif": b"GIF89a" + b"\x21\xf9\4......" * 2,
+    "moves.png": b"\x89PNG\r\n\x1a\n" + bytes(25) + b"\0\0\0\x08acTL",
+    "moves.avif": b"\0\0\0\x2cftypavis",
+    "h.wtv_part": b"\xb7\xd8\0 7I\xda\x11\xa6N\0\7\xe9^\xad\x8d",
+    "player": b"RIFF\0\0\0\0AMV LIST",
+    "AVSEQ01.DAT": b"RIFF\0\0\0\0CDXAfmt ",
+    "vvc": b"\0\0\0\1\0\xa1\x18\x80\0\0\0\1\0\x79",
+    "av1": b"\x12\0\x0a\x0b\x02",
+    "mpeg4": b"\0\0\1\xb0\1\0\0\1\xb5",
+    "drawn": b"\x11\x1c\0\0\x12\xaf",
+    "camera": b"--frame\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8",
     "no_ending_ogg": b"OggS" + bytes(24) + b"\x80theora",
 }
 OTHERS = {
     "still.webp": b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\0",
+    "still.png": b"\x89PNG\r\n\x1a\n" + bytes(25) + b"\0\0\0\x08IDAT",
+    "still.avif": b"\0\0\0\x1cftypavif",
     "still.gif": b"GIF89a" + b"\x21\xf9\4......",
     "sound": b"\0\0\0\x18ftypM4A ",
     "note": b"dear",
@@ -79,9 +91,9 @@ def test_what_a_name_does_not_say_the_first_bytes_do(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(head)
     found = list_videos(VideoReader(input_video_path=str(tmp_path)).source())
     assert {source.uri.rpartition("/")[2] for source in found.sources} == by_name | set(HEADS)
-    assert found.skipped.by_ending == {"": 3, ".gif": 1, ".m4a": 1, ".webp": 1}
+    assert found.skipped.by_ending == {"": 3, ".avif": 1, ".gif": 1, ".m4a": 1, ".png": 1, ".webp": 1}
     assert skipped_lines(found.skipped) == [
-        "skipped, no videos: 6 files (3 without an ending, 1 .gif, 1 .m4a, 1 .webp)"
+        "skipped, no videos: 8 files (3 without an ending, 1 .avif, 1 .gif, 1 .m4a, 1 .png, 1 .webp)"
     ]
 
 

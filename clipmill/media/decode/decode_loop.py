@@ -72,7 +72,7 @@ class DecodeLoop:
         self._parts = parts_of(container, stream) if begin_part is not None else [stream]
         self._unread = UnreadBytes(container, reader)
         is_avi = container.format.name == "avi" and reader is not None
-        self.num_files = len(places_of_avi(reader)) if is_avi and reader else 1
+        self.num_files = max(1, len(places_of_avi(reader))) if is_avi and reader else 1
         self._has_looked = False
         self._uri = "" if reader is None else reader.uri
         is_mp4 = container.format.name.startswith("mov")

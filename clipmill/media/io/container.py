@@ -23,13 +23,14 @@ from clipmill.media.io.joined_ogg import PAGE, WithOneChain
 from clipmill.media.io.reused_pids import PACKET_BYTES, SYNC, WithOwnPids
 from clipmill.media.io.source import CountingReader, open_source
 from clipmill.records import SourceFile, VideoReason
-from clipmill.storage.video_kinds import HEAD_BYTES, is_animated_webp, is_video_head
+from clipmill.storage.video_kinds import HEAD_BYTES, is_animated_webp, is_run_of_jpegs, is_video_head
 
 # Playlists and the like are left out: they make a demuxer open other files. Sound formats are in, so that a
 # file without pictures is called just that.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,mxf,ivf,gif,apng,dv,rm,nut,gxf,wtv,"
-    "dhav,h264,hevc,obu,av1,vc1,m4v,mpegvideo,yuv4mpegpipe,mp3,aac,flac,wav"
+    "dhav,h264,hevc,vvc,obu,av1,vc1,vc1test,m4v,mpegvideo,yuv4mpegpipe,mjpeg,mpjpeg,h261,h263,cavsvideo,"
+    "dnxhd,cine,ser,lxf,nuv,nsv,pva,ty,flic,roq,bink,smk,ipmovie,thp,usm,moflex,vivo,4xm,mp3,aac,flac,wav"
 )
 FRAGMENTED_BYTES = 1 << 16
 """Where an mp4 that is in fragments says so."""
@@ -75,6 +76,7 @@ def _opened(reader: CountingReader, shown: _Readable, hwaccel: HWAccel | None) -
         container = av.open(
             shown,
             mode="r",
+            format=_format_of(reader),
             options={"format_whitelist": FORMATS},
             metadata_errors="replace",
             buffer_size=IO_BUFFER_BYTES,
@@ -86,6 +88,14 @@ def _opened(reader: CountingReader, shown: _Readable, hwaccel: HWAccel | None) -
         raise reader.failure or _not_opened(reader, error) from error
     with container:
         yield container
+
+
+def _format_of(reader: CountingReader) -> str | None:
+    """The format where FFmpeg would find another one; None where it finds the right one."""
+    reader.seek(0)
+    head = reader.read(2)
+    reader.seek(0)
+    return "mjpeg" if is_run_of_jpegs(reader.uri, head) else None
 
 
 class _Readable(Protocol):

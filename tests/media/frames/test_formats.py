@@ -18,7 +18,7 @@ from clipmill.media.frames.tone_mapping import tone_map
 from clipmill.media.scan.scan import load_arrays, scan
 from clipmill.media.types import ScanArrays, ScanFacts, ScanPlan
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
-from clipmill.storage.video_kinds import HEAD_BYTES, is_video_head
+from clipmill.storage.video_kinds import HEAD_BYTES, is_video_head, is_video_name
 from tests.support.films.container_films import (
     ENCODERS,
     PLAIN_X264,
@@ -90,6 +90,28 @@ def test_formats_of_broadcast_and_pictures_that_move(
     facts, arrays = look(path)
     assert read_codes(arrays.thumbnails) == list(range(12))
     assert (facts.is_partial, facts.repaired_times) == (False, "")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pixels"),
+    [("h261", "h261", "yuv420p"), ("h263", "h263", "yuv420p"), ("mjpeg", "mjpeg", "yuvj420p")],
+)
+def test_streams_without_a_container_are_read_by_their_names(
+    tmp_path: Path, suffix: str, codec: str, pixels: str
+) -> None:
+    path = write_film(
+        tmp_path / f"a.{suffix}", range(12), codec=codec, pixel_format=pixels, size_px=(176, 144)
+    )
+    assert is_video_name(str(path))
+    facts, arrays = look(path)
+    assert read_codes(arrays.thumbnails) == list(range(12))
+    assert not facts.is_partial
+
+
+def test_the_avi_of_a_music_player_is_one_file(tmp_path: Path) -> None:
+    path = write_film(tmp_path / "a.avi", range(12), codec="mjpeg", pixel_format="yuvj420p")
+    path.write_bytes(path.read_bytes().replace(b"AVI LIST", b"AMV LIST", 1))
+    assert look(path)[0].oddities == ""
 
 
 @pytest.mark.parametrize("container", ["mp4", "mov", "mkv", "ts", "webm"])

@@ -111,7 +111,7 @@ def test_streams_without_a_container_are_read_by_their_names(
 def test_the_avi_of_a_music_player_is_one_file(tmp_path: Path) -> None:
     path = write_film(tmp_path / "a.avi", range(12), codec="mjpeg", pixel_format="yuvj420p")
     path.write_bytes(path.read_bytes().replace(b"AVI LIST", b"AMV LIST", 1))
-    assert look(path)[0].oddities == ""
+    assert look(path)[0].repaired_times == ""
 
 
 @pytest.mark.parametrize("container", ["mp4", "mov", "mkv", "ts", "webm"])

@@ -46,9 +46,9 @@ def list_videos(wanted: SourceOptions, *, exclude: str | None = None) -> Listing
 
     In a folder the name of a file says what it is; where its ending is no known one, its first bytes do.
     Folders below it that clipmill wrote are left out: their clips are no footage. What a list names is taken
-    as a video whatever its name: an entry that is not there is listed with size 0, to be rejected by name
-    like any other file that cannot be read. Raises SourceError for a source that does not exist, holds no
-    video, or is a folder of the output or another output.
+    as a video whatever its name. An entry that is not there, and a link that leads nowhere, is listed with
+    size 0, to be rejected by name like any other file that cannot be read. Raises SourceError for a source
+    that does not exist, holds no video, or is a folder of the output or another output.
     """
     if not wanted.path.strip():
         raise SourceError("the source is empty: name a folder, a file or a URI")
@@ -108,7 +108,7 @@ def _found(wanted: SourceOptions, root: str, output: str | None) -> tuple[list[F
         return _found_by_list(wanted.list_json_path, root, output), Skipped()
     if is_http(root):
         return [web_listing.entry_of_one(wanted.path)], Skipped()
-    everything = store.find(root)
+    everything = store.find_named(root)
     if not everything and not store.exists(root):
         raise SourceError(f"{root} does not exist")
     apart = _outside(everything, output)

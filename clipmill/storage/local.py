@@ -106,7 +106,8 @@ def remove_leftovers(folder: str) -> None:
 def walk(root: str) -> Iterator[tuple[str, os.stat_result]]:
     """Every file under ``root`` (or ``root`` itself) with its facts, in no order; dot names are left out.
 
-    Links are followed; a folder that leads back to one above it is not entered again.
+    Links are followed; a folder that leads back to one above it is not entered again. A link that leads
+    nowhere, or to itself, comes with its own facts.
     """
     if os.path.isfile(root):
         yield root, os.stat(root)
@@ -120,11 +121,20 @@ def _walk(folder: str, *, above: frozenset[str]) -> Iterator[tuple[str, os.stat_
     with os.scandir(folder) as scan:
         children = [child for child in scan if not child.name.startswith(".")]
     for child in children:
-        try:
-            facts = child.stat()
-        except OSError:  # a link that leads nowhere, or to itself
+        facts = _facts_of(child)
+        if facts is None:
             continue
         if stat.S_ISDIR(facts.st_mode):
             yield from _walk(child.path, above=above | {real})
-        elif stat.S_ISREG(facts.st_mode):
+        elif stat.S_ISREG(facts.st_mode) or stat.S_ISLNK(facts.st_mode):
             yield child.path, facts
+
+
+def _facts_of(child: os.DirEntry[str]) -> os.stat_result | None:
+    """Facts of a file or folder, or of the link that leads to none; None where it vanished."""
+    for follows in (True, False):
+        try:
+            return child.stat(follow_symlinks=follows)
+        except OSError:
+            continue
+    return None

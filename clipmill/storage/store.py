@@ -8,6 +8,7 @@ Faults are raised as StoreError, or as TransientStoreError where another try may
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -165,11 +166,16 @@ def find(uri: str, suffixes: tuple[str, ...] = ()) -> list[FileEntry]:
     A file is its own listing; a folder that does not exist is empty. Names below ``uri`` that start with a
     dot are left out, and so is what lies in such a folder. Links are followed, never in circles.
     """
+    files = (entry for entry in find_named(uri) if entry.version or not is_local(uri))
+    wanted = tuple(suffix.lower() for suffix in suffixes)
+    return [entry for entry in files if not wanted or entry.uri.lower().endswith(wanted)]
+
+
+def find_named(uri: str) -> list[FileEntry]:
+    """As ``find``, and links that lead nowhere: their size is 0, and they have no version."""
     with named_faults(uri):
         entries = list(_find_local(normalise(uri)) if is_local(uri) else _find_remote(normalise(uri)))
-    wanted = tuple(suffix.lower() for suffix in suffixes)
-    chosen = (entry for entry in entries if not wanted or entry.uri.lower().endswith(wanted))
-    return sorted(chosen, key=attrgetter("uri", "size_bytes", "version"))
+    return sorted(entries, key=attrgetter("uri", "size_bytes", "version"))
 
 
 def names_in(folder: str) -> list[str]:
@@ -216,7 +222,10 @@ def _find_local(root: str) -> Iterator[FileEntry]:
     for path, facts in local.walk(root):
         name = as_text(path)
         address = "" if name == path else odd_path(path)
-        yield FileEntry(name, facts.st_size, str(facts.st_mtime_ns), address)
+        if stat.S_ISLNK(facts.st_mode):
+            yield FileEntry(name, 0, "", address)
+        else:
+            yield FileEntry(name, facts.st_size, str(facts.st_mtime_ns), address)
 
 
 def _find_remote(root: str) -> Iterator[FileEntry]:

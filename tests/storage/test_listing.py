@@ -191,6 +191,24 @@ def test_an_output_that_is_the_source_is_refused(films: Path) -> None:
         list_source(reader.source(), exclude=str(films / "a"))
 
 
+def test_a_link_that_leads_nowhere_stays_to_be_rejected_by_name(tmp_path: Path) -> None:
+    """As to footage on a disk that is not there; a link to a file of another kind is only counted."""
+    for name, target in (
+        ("a.mp4", "/gone/a.mp4"),
+        ("b.mp4", "b.mp4"),
+        ("c.txt", "/gone/c.txt"),
+        ("d", "/gone"),
+    ):
+        (tmp_path / name).symlink_to(target)
+    found = list_videos(VideoReader(input_video_path=str(tmp_path)).source())
+    assert [(source.uri, source.size_bytes, source.version) for source in found.sources] == [
+        (f"{tmp_path}/a.mp4", 0, ""),
+        (f"{tmp_path}/b.mp4", 0, ""),
+    ]
+    assert found.skipped.by_ending == {"": 1, ".txt": 1}
+    assert store.find(str(tmp_path)) == []
+
+
 def test_json_list_keeps_each_entry_once_in_sorted_order(films: Path) -> None:
     reader = listed(films, [f"{films}/b.mp4", f"file://{films}/b.mp4", "a/c.MKV", f"{films}/a/readme.txt"])
     assert names(films, reader) == ["a/c.MKV", "a/readme.txt", "b.mp4"]

@@ -37,6 +37,8 @@ FRAGMENTED_BYTES = 1 << 16
 BACK_S = 1
 """A jump back of an mp4's decode times by so much: another file follows."""
 IO_BUFFER_BYTES = 1 << 18
+KEY_OF_MATROSKA = "enc_key_id"
+"""Where FFmpeg puts the name of the key of a stream that is encrypted."""
 PLAUSIBLE_SAR = (Fraction(1, 10), Fraction(10))
 
 _Stream = TypeVar("_Stream", bound=Stream)
@@ -157,7 +159,8 @@ def video_stream(container: InputContainer, uri: str) -> VideoStream:
     """The video stream that players show: the first flagged as default, else the first.
 
     A cover picture is none; nor is a single picture beside a film.
-    UnreadableVideo: ``no_video_stream``, or ``unsupported_codec`` when nothing here decodes it.
+    UnreadableVideo: ``no_video_stream``, ``encrypted`` as Matroska says it, or ``unsupported_codec`` when
+    nothing here decodes it.
     """
     cover = Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & cover]
@@ -166,6 +169,8 @@ def video_stream(container: InputContainer, uri: str) -> VideoStream:
         cause = "it holds no video stream"
         cause += ", only sound" if container.streams.audio else ""
         raise UnreadableVideo(uri, VideoReason.NO_VIDEO_STREAM, cause)
+    if KEY_OF_MATROSKA in chosen.metadata:
+        raise UnreadableVideo(uri, VideoReason.ENCRYPTED, "its pictures are encrypted")
     if not has_decoder(chosen):
         raise UnreadableVideo(uri, VideoReason.UNSUPPORTED_CODEC, "there is no decoder for its video codec")
     return chosen

@@ -16,9 +16,20 @@ from clipmill.media.io.source import CountingReader, ReaderView
 
 PACKET_BYTES = 188
 SYNC = 0x47
+SCRAMBLED = 0xC0
+"""Bits of the fourth byte of a packet whose content is encrypted (2.4.3.2)."""
 FREE_PIDS = range(0x1E00, 0x1FFF)
 PAT_PID = 0
 PAT_TABLE, PMT_TABLE = b"\0", b"\2"
+
+
+def is_scrambled(head: bytes) -> bool:
+    """Returns True if most packets of a transport stream are scrambled, as pay TV is; tables never are."""
+    num_packets = len(head) // PACKET_BYTES
+    packets = np.frombuffer(head, np.uint8, num_packets * PACKET_BYTES).reshape(-1, PACKET_BYTES)
+    if not num_packets or (packets[:, 0] != SYNC).mean() > 0.5:
+        return False
+    return bool((packets[:, 3] & SCRAMBLED != 0).mean() > 0.5)
 
 
 class WithOwnPids(ReaderView):

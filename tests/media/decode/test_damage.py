@@ -112,6 +112,44 @@ def test_an_encrypted_film_is_called_so(tmp_path: Path) -> None:
     assert inspected.value.reason == scanned.value.reason == VideoReason.ENCRYPTED
 
 
+def test_scrambled_television_is_called_encrypted(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "a.ts", range(60), options=PLAIN_X264)
+    packets = np.frombuffer(film.read_bytes(), np.uint8).reshape(-1, 188).copy()
+    is_video = (packets[:, 1] & 0x1F == 1) & (packets[:, 2] == 0)  # PID 0x100
+    packets[is_video, 3] |= 0x80
+    packets[is_video, 4:] = np.random.default_rng(1).integers(0, 256, (int(is_video.sum()), 184))
+    film.write_bytes(packets.tobytes())
+    with open_source(str(film)) as reader, pytest.raises(UnreadableVideo, match="scrambled") as inspected:
+        probe(reader, str(film))
+    assert inspected.value.reason == VideoReason.ENCRYPTED
+
+
+def test_matroska_that_is_encrypted_is_called_so(tmp_path: Path) -> None:
+    """The name of the track gives way to a description of the encryption, as WebM has it."""
+    film = write_film(tmp_path / "a.mkv", range(30), options=PLAIN_X264)
+    with av.open(str(film)) as source, av.open(str(tmp_path / "b.mkv"), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        stream.metadata["title"] = "A" * 40
+        for packet in (packet for packet in source.demux(video=0) if packet.size):
+            packet.stream = stream
+            output.mux(packet)
+    content = (tmp_path / "b.mkv").read_bytes()
+    name = ebml("536e", b"A" * 40)
+    assert content.count(name) == 1
+    scheme = ebml("5035", ebml("47e1", b"\5") + ebml("47e2", b"k" * 15))
+    kind = ebml("5031", b"\0") + ebml("5032", b"\1") + ebml("5033", b"\1")
+    encrypted = ebml("6d80", ebml("6240", kind + scheme))
+    assert len(encrypted) == len(name)
+    (tmp_path / "b.mkv").write_bytes(content.replace(name, encrypted))
+    with pytest.raises(UnreadableVideo, match="encrypted") as scanned:
+        look(tmp_path / "b.mkv")
+    assert scanned.value.reason == VideoReason.ENCRYPTED
+
+
+def ebml(name: str, data: bytes) -> bytes:
+    return bytes.fromhex(name) + bytes([0x80 | len(data)]) + data
+
+
 @pytest.mark.parametrize(("opacity", "said"), [(255, ""), (90, "its transparency was left out")])
 def test_transparency_is_said_where_there_is_any(tmp_path: Path, opacity: int, said: str) -> None:
     with av.open(str(tmp_path / "a.mov"), "w") as output:

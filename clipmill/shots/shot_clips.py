@@ -23,8 +23,11 @@ HELD_S = 0.1
 SNAP_S = 1.0
 """How much earlier than it may a clip ends at a pause."""
 
-SILENCE_DB, PAUSE_DB = -50.0, -20.0
+SILENCE_DB, PAUSE_DB = -70.0, -20.0
 """It is silent below the first, in dB of full scale; a pause is that much less than the loudest around it."""
+
+NOISY_PAUSE_DB, NOISE_DB = -10.0, 3.0
+"""Where the quietest is that much less than the loudest, what is near it is a pause: noise fills pauses."""
 
 
 class RecentTimes:
@@ -51,8 +54,11 @@ class RecentTimes:
     def last_pause(self, first: int, last: int) -> int | None:
         """Returns the last frame of ``[first, last]`` around which it is silent, or far less loud."""
         levels = self._levels[max(0, first - self._first_frame) : last + 1 - self._first_frame]
-        loudest = max((level for level in levels if not isnan(level)), default=nan)
+        known = [level for level in levels if not isnan(level)]
+        loudest, quietest = max(known, default=nan), min(known, default=nan)
         quiet = max(SILENCE_DB, loudest + PAUSE_DB)
+        if quietest <= loudest + NOISY_PAUSE_DB:
+            quiet = max(quiet, quietest + NOISE_DB)
         pauses = (first + place for place, level in enumerate(levels) if level <= quiet)
         return max(pauses, default=None)
 

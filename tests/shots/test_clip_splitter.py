@@ -308,6 +308,20 @@ def test_a_long_shot_is_cut_at_a_pause(
     assert pairs(found.clips) == clips
 
 
+@pytest.mark.parametrize(
+    ("loud_db", "quiet_db", "end"),
+    [(-14.0, -26.0, 95), (-58.0, -69.0, 95), (-14.0, -22.0, 100), (-80.0, -95.0, 100)],
+    ids=["noise in the pauses", "a quiet recording", "music", "silence"],
+)
+def test_a_pause_stands_out_of_what_is_around_it(loud_db: float, quiet_db: float, end: int) -> None:
+    levels = np.full(200, loud_db)
+    levels[93:96] = quiet_db
+    asked = {"max_length_s": 10.0, "snap_to_silence": True}
+    splitter = splitter_of(NO_RULES.model_copy(update=asked), KnownCuts(Cuts()))
+    found = split_whole(splitter, thumbnails(200), even_times(200, fps=10), levels)
+    assert pairs(found.clips)[0] == (0, end)
+
+
 def test_frame_times_of_29_97_fps_lose_no_frame_to_rounding() -> None:
     times_s = np.arange(0, 901) * (1001 / 30000)
     rules = NO_RULES.model_copy(update={"max_length_s": 1001 / 100})

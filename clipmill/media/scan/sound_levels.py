@@ -8,7 +8,7 @@ import numpy as np
 
 from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.io.source import CountingReader
-from clipmill.media.sound.samples import mono_samples
+from clipmill.media.sound.samples import heard_samples
 from clipmill.media.sound.source import AudioSource
 
 RATE_HZ = 8000
@@ -58,8 +58,9 @@ class SoundLevels:
         start = block * BLOCK_S - HALF_WINDOW_S
         if block != self._block:
             end = start + BLOCK_S + 2 * HALF_WINDOW_S
-            samples = mono_samples(self._sound, self._sound.stream, start, end, rate_hz=RATE_HZ)
-            self._energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])
+            samples = heard_samples(self._sound, self._sound.stream, start, end, rate_hz=RATE_HZ)
+            energy = np.square(samples, dtype=np.float64).mean(axis=0)  # a mix may cancel out
+            self._energy = np.concatenate([[0.0], np.cumsum(energy)])
             self._block = block
         edges = [int((time_s + side - start) * RATE_HZ) for side in (-HALF_WINDOW_S, HALF_WINDOW_S)]
         first, last = np.clip(edges, 0, len(self._energy) - 1)

@@ -84,15 +84,19 @@ def samples_of(sound: Judged, start: Fraction, end: Fraction, *, rate_hz: int, c
     return samples
 
 
-def mono_samples(
+def heard_samples(
     source: AudioSource, track: AudioStream, start: Fraction, end: Fraction, *, rate_hz: int
 ) -> np.ndarray:
-    """Returns the sound of ``[start, end)``, float32 ``(n,)``, up to where it ends; gaps are silent."""
+    """Returns the sound of ``[start, end)``, float32 ``(C, n)``, up to where it ends; gaps are silent.
+
+    Its two channels, into which more are mixed, or one.
+    """
+    layout = "mono" if track.codec_context.layout.nb_channels == 1 else "stereo"
     frames = decoded(source.heard(track, start, end), [])
-    placed = _placed(_resampled(frames, layout="mono", rate=rate_hz), start=start, rate=rate_hz)
+    placed = _placed(_resampled(frames, layout=layout, rate=rate_hz), start=start, rate=rate_hz)
     num_samples, slack = round((end - start) * rate_hz), int(JITTER_S * rate_hz)
-    pieces = [piece[0] for piece in on_timeline(placed, num_samples=num_samples, slack=slack)]
-    return np.concatenate([np.zeros(0, np.float32), *pieces])
+    pieces = list(on_timeline(placed, num_samples=num_samples, slack=slack))
+    return np.concatenate(pieces, axis=1) if pieces else np.zeros((1, 0), np.float32)
 
 
 def _slack_s(sound: Judged) -> Fraction:

@@ -4,6 +4,7 @@ from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -44,6 +45,23 @@ def test_levels_are_those_of_the_sound_at_each_frame(tmp_path: Path, name: str) 
     levels = load_arrays(spool).levels
     assert levels[is_loud] == pytest.approx(-13.3, abs=0.7)
     assert (levels[is_quiet] < -40).all()
+
+
+def test_channels_that_cancel_out_are_heard(tmp_path: Path) -> None:
+    """As of a microphone with one pole reversed."""
+    with av.open(str(draw(tmp_path / "a.mkv"))) as source, av.open(str(tmp_path / "b.mkv"), "w") as output:
+        sound = output.add_stream("flac", rate=SAMPLE_RATE_HZ, layout="stereo")
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
+        for frame in (each for one in source.decode(audio=0) for each in resampler.resample(one)):
+            wave = frame.to_ndarray()[0]
+            both = np.stack([wave, np.negative(wave)], axis=1).reshape(1, -1)
+            stereo = av.AudioFrame.from_ndarray(np.ascontiguousarray(both), format="s16", layout="stereo")
+            stereo.sample_rate, stereo.pts, stereo.time_base = frame.sample_rate, frame.pts, frame.time_base
+            output.mux(sound.encode(stereo))
+        output.mux(sound.encode(None))
+    quiet, loud = levels_of(tmp_path / "b.mkv", [55, 65])
+    assert loud == pytest.approx(-13.3, abs=0.7)
+    assert quiet < -40
 
 
 def test_pauses_behind_a_jump_of_the_clock_are_known_at_the_end(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from clipmill.storage.filesystems import is_http, is_local, normalise
 from clipmill.storage.skipped_files import Skipped, count_endings, folder_of, own_folders, skipped_lines
 from clipmill.storage.store import FileEntry
 from clipmill.storage.urls import climbs
-from clipmill.storage.video_kinds import HEAD_BYTES, is_video_head, is_video_name
+from clipmill.storage.video_kinds import GIF_BYTES, HEAD_BYTES, is_undecided, is_video_head, is_video_name
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,9 @@ def _begins_like_a_video(entry: FileEntry) -> bool:
     if entry.size_bytes == 0:
         return False
     try:
-        return is_video_head(store.read_range(entry.address or entry.uri, 0, HEAD_BYTES))
+        address = entry.address or entry.uri
+        head = store.read_range(address, 0, HEAD_BYTES)
+        return is_video_head(store.read_range(address, 0, GIF_BYTES) if is_undecided(head) else head)
     except StoreError as error:
         logger.warning("cannot look into %s", error)
         return not isinstance(error, TransientStoreError)

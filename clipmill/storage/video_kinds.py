@@ -1,5 +1,7 @@
 """Which files are videos: by their names, and by their first bytes where names do not say. Pure."""
 
+import re
+
 VIDEO_SUFFIXES = (
     ".mp4", ".m4v", ".mov", ".qt", ".mj2", ".3gp", ".3g2", ".f4v", ".mkv", ".webm", ".avi", ".divx",
     ".ts", ".m2ts", ".mts", ".m2t", ".trp", ".tod", ".mpg", ".mpeg", ".mpe", ".m1v", ".m2v", ".mpv", ".vob",
@@ -22,8 +24,9 @@ OTHER_SUFFIXES = frozenset(f".{name}" for name in " ".join((_TEXT, _DATA, _PICTU
 """Endings of files that are not looked into: no video, the small copy that a camera keeps, or a download
 under way."""
 
-HEAD_BYTES = 4096
-"""First bytes of a file that tell what it is."""
+HEAD_BYTES, GIF_BYTES = 4096, 1 << 22
+"""First bytes of a file that tell what it is; of a GIF, behind whose first picture a second may lie."""
+_GIF_PICTURE = re.compile(rb"\x21\xf9\x04.{4}\x00[\x21\x2c]", re.DOTALL)
 
 _BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof")
 _OTHER_BRANDS = (b"M4A ", b"M4B ", b"heic", b"heix", b"mif1", b"avif")
@@ -71,6 +74,11 @@ def is_video_head(head: bytes) -> bool:
     return head.startswith(_SIGNATURES) or _is_animation(head) or _is_stream(head)
 
 
+def is_undecided(head: bytes) -> bool:
+    """Returns True for the first ``HEAD_BYTES`` of a GIF that show one picture: ``GIF_BYTES`` tell more."""
+    return len(head) == HEAD_BYTES and head.startswith(b"GIF8") and not is_video_head(head)
+
+
 def _is_animation(head: bytes) -> bool:
     """True for AVI, for Ogg with pictures, for pictures that move, and for what web cameras send."""
     if head.startswith(b"RIFF"):
@@ -78,7 +86,7 @@ def _is_animation(head: bytes) -> bool:
     if head.startswith(b"OggS"):
         return any(name in head for name in (b"\x80theora", b"OVP80", b"\1video"))
     if head.startswith(b"GIF8"):
-        return b"NETSCAPE2.0" in head or head.count(b"\x21\xf9\4") > 1
+        return b"NETSCAPE2.0" in head or len(_GIF_PICTURE.findall(head)) > 1
     if head.startswith(b"\x89PNG"):
         return b"acTL" in head
     return head[4:6] in _FLIC or (head.startswith(b"--") and b"content-type: image/jpeg" in head.lower())

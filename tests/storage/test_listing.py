@@ -58,7 +58,8 @@ HEADS = {
     "f.raw": b"\0\0\0\1\x67",
     "g.x": b"RIFF\0\0\0\0AVI ",
     "moves.webp": b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\2",
-    "moves.gif": b"GIF89a" + b"\x21\xf9\4......" * 2,
+    "moves.gif": b"GIF89a" + b"\x21\xf9\4....\0," * 2,
+    "once.gif": b"GIF89a" + (b"\x21\xf9\4....\0," + bytes(9000)) * 2,
     "moves.png": b"\x89PNG\r\n\x1a\n" + bytes(25) + b"\0\0\0\x08acTL",
     "moves.avif": b"\0\0\0\x2cftypavis",
     "h.wtv_part": b"\xb7\xd8\0 7I\xda\x11\xa6N\0\7\xe9^\xad\x8d",
@@ -75,7 +76,7 @@ OTHERS = {
     "still.webp": b"RIFF\0\0\0\0WEBPVP8X\n\0\0\0\0",
     "still.png": b"\x89PNG\r\n\x1a\n" + bytes(25) + b"\0\0\0\x08IDAT",
     "still.avif": b"\0\0\0\x1cftypavif",
-    "still.gif": b"GIF89a" + b"\x21\xf9\4......",
+    "still.gif": b"GIF89a" + b"\x21\xf9\4....\0," + bytes(9000),
     "sound": b"\0\0\0\x18ftypM4A ",
     "note": b"dear",
     "cover.m4a": b"\0\0\0\x18ftypisom",  # by its name it is sound

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from clipmill.media.io.joined_ogg import are_whole_pages
 from clipmill.media.io.source import CountingReader, ReaderView
 
 EBML, SEGMENT, CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
@@ -109,7 +110,7 @@ class UnreadBytes:
         self._reader = reader
         self._format = container.format.name
         self._most = MOST_BETWEEN.get(self._format)
-        self._read_to = 0
+        self._read_to = self._last_place = 0
 
     def see(self, packet: Packet[Stream], note: Callable[[str], None]) -> None:
         """The next packet that is read."""
@@ -118,15 +119,22 @@ class UnreadBytes:
         if is_far and self._is_lost(self._read_to, place):
             self.is_any = True
             note(f"{place - self._read_to} bytes {self._why}")
-        self._read_to = max(self._read_to, place) + packet.size
+        if self._format == "ogg" and place < self._last_place:  # a long page comes late, with what it holds
+            return
+        self._read_to, self._last_place = max(self._read_to, place) + packet.size, place
         if self._format == "matroska,webm" and packet.has_sidedata(
             BESIDE
         ):  # its transparency, in VP8 and VP9
             self._read_to += packet.get_sidedata(BESIDE).data_size
 
     def end(self, note: Callable[[str], None]) -> None:
-        """The last packet was read: another file behind this one is not."""
-        num_bytes = 0 if self._reader is None else _behind(self._reader, self._format, self._read_to)
+        """The last packet was read: what lies behind it, or another file behind this one, is not."""
+        if self._reader is None:
+            return
+        if self._format in ("mpegts", "mpeg") and self._reader.size_bytes - self._read_to > (self._most or 0):
+            self.is_any = True
+            note(f"{self._reader.size_bytes - self._read_to} bytes {self._why}")
+        num_bytes = _behind(self._reader, self._format, self._read_to)
         if num_bytes:
             note(f"{num_bytes} bytes hold another file, which is not read")
 
@@ -142,6 +150,8 @@ class UnreadBytes:
             return True
         if not start or self._reader is None:
             return False
+        if self._format == "ogg":
+            return not are_whole_pages(self._reader, self._last_place, end)
         if self._format != "matroska,webm":
             return True
         unread = self._reader.read_range(start, min(start + LOOK_BYTES, end))

@@ -1,13 +1,15 @@
-"""Transport streams that use a PID again for another codec, as recordings put one behind the other do.
+"""Transport streams put one behind the other: a PID is used again for another codec, or a program ends.
 
 FFmpeg keeps the first codec of a PID, or the last one that it finds before it decodes. It is shown such
-streams under PIDs of their own, so that they are streams in which the video or the sound goes on. Sources:
+streams under PIDs of their own, so that they are streams in which the video or the sound goes on. Streams of
+a program of another table it would not read: it is shown them as streams of the first program. Sources:
 ISO/IEC 13818-1 (H.222.0), 2.4.3.2 (packets), 2.4.4 (program tables), annex A (their checksum).
 """
 
 import itertools
 from bisect import bisect_right, insort
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -23,6 +25,14 @@ PAT_PID = 0
 PAT_TABLE, PMT_TABLE = b"\0", b"\2"
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """How packets are shown: those of some PIDs under others, programs by the table ``programs``, if any."""
+
+    pids: tuple[tuple[int, int], ...] = ()
+    programs: bytes = b""
+
+
 def is_scrambled(head: bytes) -> bool:
     """Returns True if most packets of a transport stream are scrambled, as pay TV is; tables never are."""
     num_packets = len(head) // PACKET_BYTES
@@ -33,14 +43,15 @@ def is_scrambled(head: bytes) -> bool:
 
 
 class WithOwnPids(ReaderView):
-    """The bytes of a transport stream, in which a PID always has one codec."""
+    """The bytes of a transport stream, in which a PID always has one codec, and one program goes on."""
 
     def __init__(self, reader: CountingReader) -> None:
         super().__init__(reader)
         self._pmt_pids = set[int]()
         self._types: dict[int, int] = {}
         self._own_pids: dict[tuple[int, int], int] = {}
-        self._marks: list[tuple[int, tuple[tuple[int, int], ...]]] = []
+        self._programs = b""
+        self._marks: list[tuple[int, _Shown]] = []
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to ``size`` bytes."""
@@ -63,36 +74,53 @@ class WithOwnPids(ReaderView):
         pids = (packets[:, 1].astype(np.int32) & 0x1F) << 8 | packets[:, 2]
         tables = self._tables(packets, pids)
         for row in tables:
-            self._see_streams(packets[row].tobytes(), start + row * PACKET_BYTES)
+            see = self._see_streams if pids[row] else self._see_programs
+            see(packets[row].tobytes(), start + row * PACKET_BYTES)
         if not self._marks:
             return None
         changed = packets.copy()
-        for rows, own in self._stretches(start, len(packets)):
-            for pid, other in own.items():
+        for rows, shown in self._stretches(start, len(packets)):
+            for pid, other in shown.pids:
                 hit = rows.start + np.flatnonzero(pids[rows] == pid)
                 changed[hit, 1] = changed[hit, 1] & 0xE0 | other >> 8
                 changed[hit, 2] = other & 0xFF
             for row in {*tables}.intersection(range(rows.start, rows.stop)):
-                table = _with_pids(packets[row].tobytes(), tuple(own.items()))
-                changed[row] = np.frombuffer(table, np.uint8)
+                table = _shown_table(packets[row].tobytes(), shown)
+                changed[row, 3:] = np.frombuffer(table, np.uint8)[3:]
         return changed.tobytes()
 
     def _tables(self, packets: np.ndarray, pids: np.ndarray) -> list[int]:
-        """Packets in which tables of programs begin."""
+        """Packets in which tables begin: of programs, and of the streams of a program."""
         begins = packets[:, 1] & 0x40 > 0
         for row in np.flatnonzero((pids == PAT_PID) & begins).tolist():
-            self._pmt_pids |= set(_programs(_section(packets[row].tobytes())))
-        return np.flatnonzero(np.isin(pids, list(self._pmt_pids)) & begins).tolist()
+            self._pmt_pids |= set(_programs(_section(packets[row].tobytes())).values())
+        return np.flatnonzero(np.isin(pids, [PAT_PID, *self._pmt_pids]) & begins).tolist()
+
+    def _see_programs(self, packet: bytes, place: int) -> None:
+        """The table of programs at a place of the file: the first one is shown in place of one that follows.
+
+        A table with several programs, or with one of the first table, is shown as it is.
+        """
+        section = _section(packet)
+        programs = _programs(section)
+        self._programs = self._programs or (section if programs else b"")
+        follows = len(programs) == 1 and not programs.items() & _programs(self._programs).items()
+        self._mark(place, replace(self._in_force(place), programs=self._programs if follows else b""))
 
     def _see_streams(self, packet: bytes, place: int) -> None:
         """The table of a program at a place of the file."""
-        section = _section(packet)
+        section, shown = _section(packet), self._in_force(place)
         if section[:1] != PMT_TABLE:
             return
-        shown = [(pid, self._own_pid(pid, kind)) for pid, kind in _streams(section).items()]
-        own = tuple((pid, other) for pid, other in shown if other != pid)
-        if own != self._in_force(place):
-            insort(self._marks, (place, own))
+        others = {pid: self._own_pid(pid, kind) for pid, kind in _streams(section).items()}
+        if shown.programs:
+            others[_pid_at(packet, 1)] = next(iter(_programs(shown.programs).values()))
+        pids = tuple((pid, other) for pid, other in others.items() if other != pid)
+        self._mark(place, replace(shown, pids=pids))
+
+    def _mark(self, place: int, shown: _Shown) -> None:
+        if shown != self._in_force(place):
+            insort(self._marks, (place, shown), key=lambda mark: mark[0])
 
     def _own_pid(self, pid: int, kind: int) -> int:
         """The PID under which a stream of this type is shown: its own for the type that it has first."""
@@ -100,16 +128,16 @@ class WithOwnPids(ReaderView):
             return pid
         return self._own_pids.setdefault((pid, kind), FREE_PIDS[len(self._own_pids) % len(FREE_PIDS)])
 
-    def _in_force(self, place: int) -> tuple[tuple[int, int], ...]:
+    def _in_force(self, place: int) -> _Shown:
         at = bisect_right(self._marks, place, key=lambda mark: mark[0])
-        return self._marks[at - 1][1] if at else ()
+        return self._marks[at - 1][1] if at else _Shown()
 
-    def _stretches(self, start: int, num_packets: int) -> Iterator[tuple[slice, dict[int, int]]]:
-        """Rows of packets from ``start`` on, and the PIDs that change there."""
+    def _stretches(self, start: int, num_packets: int) -> Iterator[tuple[slice, _Shown]]:
+        """Rows of packets from ``start`` on, and how they are shown."""
         places = [(place - start) // PACKET_BYTES for place, _ in self._marks]
         edges = [0, *(row for row in places if 0 < row < num_packets), num_packets]
         for first, last in itertools.pairwise(edges):
-            yield slice(first, last), dict(self._in_force(start + first * PACKET_BYTES))
+            yield slice(first, last), self._in_force(start + first * PACKET_BYTES)
 
 
 def _section(packet: bytes) -> bytes:
@@ -122,11 +150,11 @@ def _section(packet: bytes) -> bytes:
     return packet[at : end - 4] if end <= PACKET_BYTES else b""
 
 
-def _programs(section: bytes) -> Iterator[int]:
-    """The PIDs of the tables of programs."""
-    for at in range(8, len(section) - 3 if section[:1] == PAT_TABLE else 0, 4):
-        if section[at : at + 2] != b"\0\0":
-            yield _pid_at(section, at + 2)
+def _programs(section: bytes) -> dict[int, int]:
+    """The PIDs of the tables of programs, by the program's number."""
+    entries = range(8, len(section) - 3 if section[:1] == PAT_TABLE else 0, 4)
+    numbers = {int.from_bytes(section[at : at + 2], "big"): _pid_at(section, at + 2) for at in entries}
+    return {number: pid for number, pid in numbers.items() if number}
 
 
 def _streams(section: bytes) -> dict[int, int]:
@@ -150,18 +178,27 @@ def _length_at(data: bytes, at: int) -> int:
 
 
 @cache
-def _with_pids(packet: bytes, own: tuple[tuple[int, int], ...]) -> bytes:
-    """A packet with the table of a program, in which streams have other PIDs."""
-    section, others = bytearray(_section(packet)), dict(own)
-    if not section or not own:
+def _shown_table(packet: bytes, shown: _Shown) -> bytes:
+    """A packet with a table in which streams have other PIDs, and programs are those of another table."""
+    section, others = bytearray(_section(packet)), dict(shown.pids)
+    if not section or shown == _Shown():
         return packet
+    if section[:1] == PAT_TABLE:
+        return _with_section(packet, bytearray(shown.programs or section))
+    if shown.programs:
+        section[3:5] = next(iter(_programs(shown.programs))).to_bytes(2, "big")
     for at in (8, *(entry + 1 for entry in _entries(bytes(section)))):
         pid = _pid_at(bytes(section), at)
         other = others.get(pid, pid)
         section[at], section[at + 1] = section[at] & 0xE0 | other >> 8, other & 0xFF
-    at = packet.index(_section(packet))
-    section += _checksum(bytes(section)).to_bytes(4, "big")
-    return packet[:at] + bytes(section) + packet[at + len(section) :]
+    return _with_section(packet, section)
+
+
+def _with_section(packet: bytes, section: bytearray) -> bytes:
+    """A packet with another table, and its checksum, in place of its own; padding behind it."""
+    before = packet[: packet.index(_section(packet))]
+    shown = before + section + _checksum(bytes(section)).to_bytes(4, "big")
+    return (shown + b"\xff" * PACKET_BYTES)[:PACKET_BYTES]
 
 
 def _checksum(data: bytes) -> int:

@@ -120,8 +120,9 @@ class TrackSound:
             return "as asked"
         if codec_of(self.track) not in COPIED[suffix]:
             return f"{codec_of(self.track)} is not copied into {suffix[1:]}"
-        if self.sound.damaged or timing.gaps or timing.num_overlapping or self.sound.changes:
-            return self._faults(self.sound.damaged)
+        damaged = self._heard_of(self.sound.damaged)
+        if damaged or timing.gaps or timing.num_overlapping or self.sound.changes:
+            return self._faults(damaged)
         return "" if _in_step(packets, self.start) else "no packet begins where the clip does"
 
     def add_to(self, output: OutputContainer, suffix: str) -> ClipSound:
@@ -143,11 +144,18 @@ class TrackSound:
         near = [each for each in self.sound.packets if each.start >= self.start or self._is_half_in(each)]
         return [each for each in near if each.start < self.end]
 
+    def _heard_of(self, places: frozenset[int]) -> frozenset[int]:
+        """Those of some packets that are heard; others only help to decode."""
+        packets = self.sound.packets
+        return frozenset(
+            place for place in places if packets[place].end > self.start and packets[place].start < self.end
+        )
+
     def _is_half_in(self, packet: Heard) -> bool:
         return packet.start + packet.length / 2 >= self.start
 
     def _facts(self, status: SoundStatus, why: str, failed: frozenset[int]) -> SoundFacts:
-        damaged = self.sound.damaged | failed
+        damaged = self._heard_of(self.sound.damaged | failed)
         good = [each for place, each in enumerate(self.sound.packets) if place not in damaged]
         silent = self._holes(good)
         is_cut = _touches(self._holes(list(self.sound.packets)), self.start, self.end)

@@ -25,7 +25,7 @@ from clipmill.media.io.container import demuxed, open_in_file_order, video_strea
 from clipmill.media.io.cursor import cursor
 from clipmill.media.io.joined_files import places_of_avi
 from clipmill.media.io.source import CountingReader
-from clipmill.media.sound.packets import Heard, heard_as_stored
+from clipmill.media.sound.packets import Heard, StoredTimes
 
 LOOK_AHEAD_S = Fraction(2)
 """How far pictures and sound of one time may lie apart in a file."""
@@ -73,6 +73,7 @@ class ClockWalk:
         parts = parts_of(container, self._video)
         packets = demuxed(container, cast("list[Stream]", [*parts, self._sound]))
         self._packets = in_turn(packets, self._video, parts)
+        self._stored = StoredTimes()
         self._kept: deque[Heard] = deque()
         self._from_s = Fraction(-(1 << 60))
         self._position = self._start_s(0)
@@ -92,12 +93,12 @@ class ClockWalk:
             raise self._own_reader.failure
         if packet is None:
             return False
-        if packet.size and packet.pts is not None:
-            if packet.stream_index != self._track_index:
-                self._see_picture(cast("Packet[VideoStream]", packet))
-            else:
-                sound = cast("Packet[AudioStream]", packet)
-                self._place(self._in_file(heard_as_stored(sound, self._sound)))
+        if packet.stream_index == self._track_index:
+            stored = self._stored.heard(cast("Packet[AudioStream]", packet), self._sound)
+            if stored is not None:
+                self._place(self._in_file(stored))
+        elif packet.size and packet.pts is not None:
+            self._see_picture(cast("Packet[VideoStream]", packet))
         return True
 
     def _see_picture(self, packet: Packet[VideoStream]) -> None:

@@ -15,12 +15,10 @@ from av.codec import CodecContext
 from av.error import FFmpegError
 
 from clipmill.media.bitstream.audio_frames import Parameters
-from clipmill.media.sound.packets import Heard
+from clipmill.media.sound.packets import EQUAL_PACKETS, Heard, with_own_times
 from clipmill.media.sound.source import AudioSource, codec_of, test_of
 from clipmill.media.sound.timing import Timed, Timing, timing_of
 
-EQUAL_PACKETS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3"})
-"""Codecs whose packets all have the same number of samples."""
 CHECKED = EQUAL_PACKETS | {"flac", "alac", "opus", "vorbis"}
 """Codecs whose packets are decoded before they are trusted: 0.03 CPU-s for a minute of stereo AAC."""
 LONGEST_S = Fraction(12, 100)
@@ -51,9 +49,10 @@ def judged(
     packets = source.heard(track, start, end)
     if follows:
         packets = source.followed(packets, start, end)
+    packets = with_own_times(packets)
     if not any(packet.end > start and packet.start < end for packet in packets):
         return None
-    lengths = _lengths(packets, codec_of(track))
+    lengths = _lengths(packets)
     timed = [
         Timed(place, each.start, length)
         for place, (each, length) in enumerate(zip(packets, lengths, strict=True))
@@ -72,14 +71,25 @@ def judged(
     return _looked_into(source, track, Judged(mended, timing), start=start, end=end)
 
 
-def _lengths(packets: Sequence[Heard], codec: str) -> list[Fraction]:
-    """Seconds that packets are heard. Not all say so, and an mp4 lets the one before a gap fill it."""
+def _lengths(packets: Sequence[Heard]) -> list[Fraction]:
+    """Seconds that packets are heard."""
+    found: dict[int, Fraction] = {}
+    for key in {packet.key for packet in packets}:
+        places = [place for place, packet in enumerate(packets) if packet.key == key]
+        found |= zip(places, _lengths_in_stream([packets[place] for place in places]), strict=True)
+    return [found[place] for place in range(len(packets))]
+
+
+def _lengths_in_stream(packets: Sequence[Heard]) -> list[Fraction]:
+    """Not all packets say how long they are, and an mp4 lets the one before a gap fill it."""
     if packets[0].length and len({packet.packet.duration for packet in packets}) == 1:
         return [packets[0].length] * len(packets)
+    codec = codec_of(packets[0].stream)
     steps = [later.start - one.start for one, later in pairwise(packets)]
     counted = Counter([packet.length for packet in packets if packet.length] or [Fraction(0), *steps])
     usual = max(counted, key=lambda length: (counted[length], length))
-    stored = [packet.length or usual for packet in packets]
+    assumed = [usual if codec in EQUAL_PACKETS or step <= 0 else min(usual, step) for step in [*steps, usual]]
+    stored = [packet.length or length for packet, length in zip(packets, assumed, strict=True)]
     if codec not in CHECKED:
         return stored
     longest = usual if codec in EQUAL_PACKETS else max(usual, LONGEST_S)

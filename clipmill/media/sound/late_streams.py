@@ -17,7 +17,7 @@ from clipmill.errors import UnreadableVideo
 from clipmill.media.io.container import decodable_sound, demuxed, open_container, video_stream
 from clipmill.media.io.cursor import cursor, cursor_behind
 from clipmill.media.io.source import CountingReader
-from clipmill.media.sound.packets import Heard, heard_as_stored, overlapping
+from clipmill.media.sound.packets import Heard, StoredTimes, overlapping
 
 BEFORE_S = (Fraction(1), Fraction(0), Fraction(-1, 2))
 """How far before the wanted time a file is opened: the first place from which the stream is found."""
@@ -46,14 +46,15 @@ def _sound_from(stack: ExitStack, reader: CountingReader, offset: int, end: Frac
     except UnreadableVideo:
         return []
     sounds = {stream.index: stream for stream in decodable_sound(container)}
-    found: list[Heard] = []
+    found, times = list[Heard](), StoredTimes()
     with suppress(FFmpegError):
         for packet in demuxed(container, cast("list[Stream]", [video, *sounds.values()])):
             if packet.pts is not None and packet.pts * packet.time_base > end + BEYOND_S:
                 break
-            if packet.size and packet.pts is not None and packet.stream_index in sounds:
+            if packet.stream_index in sounds:
                 sound = cast("Packet[AudioStream]", packet)
-                found.append(replace(heard_as_stored(sound, sounds[packet.stream_index]), is_late=True))
+                heard = times.heard(sound, sounds[packet.stream_index])
+                found += [replace(heard, is_late=True)] if heard is not None else []
     if own.failure is not None:
         raise own.failure
     return found

@@ -3,14 +3,21 @@
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
+from av.codec import CodecContext
+from av.error import FFmpegError
 from av.packet import Packet
 
 from clipmill.media.sound.timing import Interval
+
+EQUAL_PACKETS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3"})
+"""Codecs whose packets all have the same number of samples."""
 
 SHORTEST_HOLE_S = Fraction(1, 10)
 """Less than this without sound is no hole: streams do not begin and end at the same instant."""
@@ -47,10 +54,57 @@ class Heard:
         return self.start + self.length
 
 
-def heard_as_stored(packet: Packet[AudioStream], stream: AudioStream) -> Heard:
-    """Returns a packet at the time that the file says."""
-    length = (packet.duration or 0) * packet.time_base
-    return Heard(packet, stream, (packet.pts or 0) * packet.time_base, length)
+class StoredTimes:
+    """Packets at the times that the file says.
+
+    FFmpeg does not look into a stream that begins far behind the head of a file: it gives its packets no
+    length, and of several in one packet of the container only the first has a time.
+    """
+
+    def __init__(self) -> None:
+        self._lengths: dict[int, Fraction] = {}
+        self._ends: dict[int, Fraction] = {}
+
+    def heard(self, packet: Packet[AudioStream], stream: AudioStream) -> Heard | None:
+        """Returns a packet of a stream, read in the order of the file; None where its time is unknown."""
+        index, length = stream.index, (packet.duration or 0) * packet.time_base
+        if not packet.duration and stream.codec_context.codec.canonical_name in EQUAL_PACKETS:
+            if not self._lengths.get(index):
+                self._lengths[index] = _decoded_length(packet, stream.codec_context.name)
+            length = self._lengths[index]
+        start = self._ends.get(index) if packet.pts is None else packet.pts * packet.time_base
+        if start is None or not packet.size:
+            return None
+        self._ends[index] = start + length
+        return Heard(packet, stream, start, length)
+
+
+def _decoded_length(packet: Packet[AudioStream], decoder: str) -> Fraction:
+    """Seconds of sound in a packet, decoded by itself; 0 where that fails."""
+    context = CodecContext.create(decoder, "r")
+    assert isinstance(context, AudioCodecContext)
+    try:
+        frames = [*context.decode(packet), *context.decode(None)]
+    except FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise MemoryError(str(error)) from error
+        return Fraction(0)
+    return sum((Fraction(frame.samples, frame.sample_rate) for frame in frames), Fraction(0))
+
+
+def with_own_times(packets: Sequence[Heard]) -> list[Heard]:
+    """Returns packets that each have a time of their own, in the order of the file.
+
+    A packet of a program stream has one time. FFmpeg gives it to two packets of sound in it, the first of
+    which began before: it ends where the second begins.
+    """
+    own = [
+        replace(one, start=later.start - one.length)
+        if one.start == later.start and one.packet.pos == later.packet.pos is not None
+        else one
+        for one, later in pairwise(packets)
+    ]
+    return [*own, *packets[-1:]]
 
 
 def overlapping(packets: Sequence[Heard], start: Fraction, end: Fraction) -> list[Heard]:

@@ -9,7 +9,6 @@ from fractions import Fraction
 import av
 from av.audio.stream import AudioStream
 from av.error import FFmpegError
-from av.packet import Packet
 from av.stream import Discard
 
 from clipmill.media.bitstream.audio_frames import HeaderTest, Parameters, header_test
@@ -20,9 +19,14 @@ from clipmill.media.io.cursor import cursor
 from clipmill.media.io.source import CountingReader
 from clipmill.media.sound.clock_walk import ClockWalk
 from clipmill.media.sound.late_streams import late_sound
-from clipmill.media.sound.packets import Heard, heard_as_stored, holes, overlapping
+from clipmill.media.sound.packets import Heard, StoredTimes, holes, overlapping
 
 SEEK_BACK_S = (Fraction(1), Fraction(10))
+
+RESERVOIRS = frozenset({"mp3", "wmav1", "wmav2", "wmapro"})
+"""Codecs whose packets hold sound of packets behind them: alone, the first ones are silent."""
+RESERVOIR_S = Fraction(1, 4)
+"""Ten frames of MP3 at 48 kHz, or a packet of WMA."""
 
 
 class AudioSource:
@@ -57,9 +61,14 @@ class AudioSource:
         self._timeline, self._walks = timeline, {}
 
     def heard(self, track: AudioStream, start: Fraction, end: Fraction) -> list[Heard]:
-        """Packets of a track that are heard in ``[start, end)``, and one packet more at either end."""
+        """Packets of a track that are heard in ``[start, end)``, and one packet more at either end.
+
+        Of codecs with a reservoir there are as many more before ``start`` as it takes to decode them.
+        """
+        if codec_of(track) in RESERVOIRS:
+            start -= RESERVOIR_S
         if self._timeline is None:
-            return [heard_as_stored(packet, track) for packet in self._sought(track, start, end)]
+            return self._sought(track, start, end)
         if track.index not in self._walks:
             self._walks[track.index] = ClockWalk(self._shared, track.index, self._timeline)
         return self._walks[track.index].heard(start, end)
@@ -93,34 +102,35 @@ class AudioSource:
                 self._declared[stream.index] = None if first is None else test_of(stream)(bytes(first))
         return self._declared.get(stream.index)
 
-    def _sought(self, stream: AudioStream, start: Fraction, end: Fraction) -> list[Packet[AudioStream]]:
+    def _sought(self, stream: AudioStream, start: Fraction, end: Fraction) -> list[Heard]:
         """Packets by their own times."""
-        found: list[Packet[AudioStream]] = []
+        found: list[Heard] = []
         stream.discard = Discard.default
         for back_s in SEEK_BACK_S:
             found = list(self._between(stream, start, end, back_s))
-            if found and _starts_at(found[0]) <= start:
+            if found and found[0].start <= start:
                 break
         stream.discard = Discard.all
         return found
 
     def _between(
         self, stream: AudioStream, start: Fraction, end: Fraction, back_s: Fraction
-    ) -> Iterator[Packet[AudioStream]]:
+    ) -> Iterator[Heard]:
         self._seek(int(max(start - back_s, self._first_s) * av.time_base))
-        previous: Packet[AudioStream] | None = None
+        times, previous = StoredTimes(), None
         with suppress(FFmpegError):
             for packet in demuxed(self._container, [stream]):
-                if packet.pts is None or packet.size == 0:
+                heard = times.heard(packet, stream)
+                if heard is None:
                     continue
-                if _starts_at(packet) >= start and previous is not None:
+                if heard.start >= start and previous is not None:
                     yield previous
-                previous = packet
-                if _starts_at(packet) >= end:
+                previous = heard
+                if heard.start >= end:
                     break
         if self._reader.failure is not None:
             raise self._reader.failure
-        if previous is not None and heard_as_stored(previous, stream).end > start:
+        if previous is not None and previous.end > start:
             yield previous
 
     def _seek(self, ticks: int) -> None:
@@ -140,7 +150,3 @@ def codec_of(stream: AudioStream) -> str:
 def test_of(stream: AudioStream) -> HeaderTest:
     """The test for packets of a stream."""
     return header_test(codec_of(stream), stream.codec_context.extradata or b"")
-
-
-def _starts_at(packet: Packet[AudioStream]) -> Fraction:
-    return (packet.pts or 0) * packet.time_base

@@ -1,12 +1,10 @@
 """What is missing or damaged is named: all of it, frame by frame, and why nothing can be read."""
 
 import struct
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import imageio_ffmpeg
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -22,7 +20,7 @@ from clipmill.records import VideoReason
 from clipmill.stages.video.clipping.clip_extraction_stages import FixedStrideExtractorStage
 from clipmill.state.schema import SPLIT_STATE
 from clipmill.state.splits import splits_of
-from tests.support.films.chirps import curated, draw_chirp, join, worst_lag_s
+from tests.support.films.chirps import Codecs, curated, draw_chirp, join, recoded, worst_lag_s
 from tests.support.films.container_films import CENC, PLAIN_X264, X264
 from tests.support.films.scan_films import paint, read_code, read_codes, write_film
 from tests.support.whole_split import split_video
@@ -97,6 +95,18 @@ def test_bytes_that_hold_no_packets_are_named(tmp_path: Path, suffix: str) -> No
     assert facts.damaged
 
 
+def test_of_ogg_pages_only_damaged_ones_hold_no_packets(tmp_path: Path) -> None:
+    """A page of some 60 kB of sound comes behind the pictures that lie behind it in the file."""
+    source = draw_chirp(tmp_path / "a.mkv", 150, codecs=Codecs("libx264", "pcm_s16le", X264))
+    sound = ("-c:a", "flac", "-af", "aresample=44100,asetnsamples=4096", "-sample_fmt", "s32")
+    film = recoded(tmp_path / "film.ogv", source, "-c:v", "libtheora", "-q:v", "5", *sound)
+    assert not look(film).partial_reason
+    data = bytearray(film.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 100] = bytes(100)
+    film.write_bytes(data)
+    assert "bytes could not be read" in look(film).partial_reason
+
+
 def test_a_picture_before_a_change_of_size_is_kept(tmp_path: Path) -> None:
     parts = [draw_chirp(tmp_path / f"{first}.mpg", 50, first=first, size=size) for first, size in SIZES]
     found = curated(join(tmp_path / "film.mpg", *parts), tmp_path / "out")
@@ -164,8 +174,7 @@ def test_transparency_is_said_where_there_is_any(tmp_path: Path, opacity: int, s
 
 def test_two_pictures_in_one_packet_have_times_of_their_own(tmp_path: Path) -> None:
     drawn, film = write_film(tmp_path / "a.mkv", range(60), options=PLAIN_X264), tmp_path / "a.avi"
-    arguments = ["-i", str(drawn), "-c:v", "libxvid", "-bf", "2", "-b:v", "2M", str(film)]
-    subprocess.run([imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *arguments], check=True)
+    recoded(film, drawn, "-c:v", "libxvid", "-bf", "2", "-b:v", "2M")
     facts = look(film)
     arrays = load_arrays(str(tmp_path / "spool"))
     codes = read_codes(arrays.thumbnails)

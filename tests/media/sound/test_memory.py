@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from clipmill.media.sound.judgement import decoded
-from clipmill.media.sound.packets import Heard, heard_as_stored
+from clipmill.media.sound.packets import Heard, StoredTimes
 from tests.support.films.chirps import draw_chirp
 
 pytestmark = pytest.mark.integration
@@ -36,8 +36,9 @@ def packets_of(path: Path, error: Exception) -> list[Heard]:
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         faulty = cast(AudioStream, _Faulty(error, time_base=stream.time_base))
-        found = [heard_as_stored(packet, stream) for packet in container.demux(stream) if packet.size][:3]
-    return [Heard(each.packet, faulty, each.start, each.length) for each in found]
+        times = StoredTimes()
+        found = [times.heard(packet, stream) for packet in container.demux(stream)][:3]
+    return [Heard(each.packet, faulty, each.start, each.length) for each in found if each is not None]
 
 
 def test_a_packet_for_which_memory_ran_out_is_not_called_damaged(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import numpy as np
 from av.audio.resampler import AudioResampler
 from av.packet import Packet
@@ -125,6 +127,13 @@ def draw_chirp(
             edited = edit(packet)
             if edited is not None:
                 output.mux_one(edited)
+    return path
+
+
+def recoded(path: Path, source: Path, *arguments: str) -> Path:
+    """Writes a film by the ffmpeg program, which has encoders that PyAV's wheel lacks."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(source), *arguments]
+    subprocess.run([*command, "-strict", "-2", str(path)], check=True)
     return path
 
 

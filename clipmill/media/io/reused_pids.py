@@ -3,7 +3,8 @@
 FFmpeg keeps the first codec of a PID, or the last one that it finds before it decodes. It is shown such
 streams under PIDs of their own, so that they are streams in which the video or the sound goes on. Streams of
 a program of another table it would not read: it is shown them as streams of the first program. Sources:
-ISO/IEC 13818-1 (H.222.0), 2.4.3.2 (packets), 2.4.4 (program tables), annex A (their checksum).
+ISO/IEC 13818-1 (H.222.0), 2.4.3.2 (packets), 2.4.4 (program tables), 2.6.8 (registration), annex A (their
+checksum).
 """
 
 import itertools
@@ -23,6 +24,9 @@ SCRAMBLED = 0xC0
 FREE_PIDS = range(0x1E00, 0x1FFF)
 PAT_PID = 0
 PAT_TABLE, PMT_TABLE = b"\0", b"\2"
+PRIVATE, REGISTRATION = b"\6", 0x05
+CODEC_TAGS = frozenset({0x6A, 0x7A, 0x7B, 0x7C, 0x7F})
+"""Descriptors of AC-3, E-AC-3, DTS, AAC and others (ETSI EN 300 468)."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class WithOwnPids(ReaderView):
     def __init__(self, reader: CountingReader) -> None:
         super().__init__(reader)
         self._pmt_pids = set[int]()
-        self._types: dict[int, int] = {}
-        self._own_pids: dict[tuple[int, int], int] = {}
+        self._types: dict[int, bytes] = {}
+        self._own_pids: dict[tuple[int, bytes], int] = {}
         self._programs = b""
         self._marks: list[tuple[int, _Shown]] = []
 
@@ -122,7 +126,7 @@ class WithOwnPids(ReaderView):
         if shown != self._in_force(place):
             insort(self._marks, (place, shown), key=lambda mark: mark[0])
 
-    def _own_pid(self, pid: int, kind: int) -> int:
+    def _own_pid(self, pid: int, kind: bytes) -> int:
         """The PID under which a stream of this type is shown: its own for the type that it has first."""
         if self._types.setdefault(pid, kind) == kind:
             return pid
@@ -157,8 +161,24 @@ def _programs(section: bytes) -> dict[int, int]:
     return {number: pid for number, pid in numbers.items() if number}
 
 
-def _streams(section: bytes) -> dict[int, int]:
-    return {_pid_at(section, at + 1): section[at] for at in _entries(section)}
+def _streams(section: bytes) -> dict[int, bytes]:
+    """The types of a program's streams, by PID."""
+    return {_pid_at(section, at + 1): _type_of(section, at) for at in _entries(section)}
+
+
+def _type_of(section: bytes, at: int) -> bytes:
+    """The type of a stream; of a private one, with the descriptors that name its codec."""
+    kind, end = section[at : at + 1], at + 5 + _length_at(section, at + 3)
+    at += 5
+    while kind[:1] == PRIVATE and at + 2 <= end:
+        tag, length = section[at], section[at + 1]
+        kind += (
+            section[at : at + 2 + length]
+            if tag == REGISTRATION
+            else bytes([tag] if tag in CODEC_TAGS else [])
+        )
+        at += 2 + length
+    return kind
 
 
 def _entries(section: bytes) -> Iterator[int]:

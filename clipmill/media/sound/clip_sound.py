@@ -160,8 +160,8 @@ class TrackSound:
         silent = self._holes(good)
         is_cut = _touches(self._holes(list(self.sound.packets)), self.start, self.end)
         faults = self._faults(damaged)
-        if is_cut or 2 * _length(silent) > self.end - self.start:
-            return SoundFacts("partial", _said(silent, self.start))
+        if is_cut or 2 * self._silent_s(good) > self.end - self.start:
+            return SoundFacts("partial", _said(silent, self.start) if silent else faults)
         is_mended = damaged or self.sound.timing.gaps or not self.sound.timing.is_plain
         return SoundFacts("repaired", faults) if is_mended else SoundFacts(status, faults or why)
 
@@ -170,6 +170,13 @@ class TrackSound:
         if len(packets) == len(self.sound.packets) and self.sound.timing.is_plain:
             packets = [packets[0], replace(packets[0], length=packets[-1].end - packets[0].start)]
         return holes(packets, self.start, self.end)
+
+    def _silent_s(self, packets: list[Heard]) -> Fraction:
+        """Seconds without a packet, however short each stretch of them is."""
+        if self.sound.timing.is_plain and len(packets) == len(self.sound.packets):
+            return Fraction(0)
+        heard = [min(each.end, self.end) - max(each.start, self.start) for each in packets]
+        return self.end - self.start - sum((length for length in heard if length > 0), Fraction(0))
 
     def _faults(self, damaged: frozenset[int]) -> str:
         """What is wrong with the packets, in words."""

@@ -146,10 +146,15 @@ class ClockWalk:
             if self._may_be_in(stored, stretch, expected)
         ]
         found = -min(fitting)[1] if fitting else None
-        if found is not None and stored.start + self._shift_s(found) < self._end_s(found):
-            self._sound_stretch = found
-            start = stored.start + self._shift_s(found)
-            self._sound_end = start + stored.length
+        if self._goes_on(
+            stored, self._sound_stretch
+        ):  # also one that was held back up to the end of the file
+            found = self._sound_stretch
+        if found is None:
+            return
+        start = stored.start + self._shift_s(found)
+        self._sound_stretch, self._sound_end = found, start + stored.length
+        if start < self._end_s(found):
             self._kept.append(replace(stored, start=start))
 
     @property
@@ -167,10 +172,15 @@ class ClockWalk:
         Reordered pictures of a film of one a second lie seconds before their sound in a file.
         """
         start, is_same = stored.start + self._shift_s(stretch), stretch == self._sound_stretch
-        if is_same and self._sound_end is not None and abs(start - self._sound_end) < stored.length:
+        if is_same and self._goes_on(stored, stretch):
             return True
         is_begun = stretch <= self._stretch or start >= self._start_s(stretch) - LOOK_AHEAD_S
         return is_begun and abs(start - expected) <= (2 * LOOK_AHEAD_S if is_same else LOOK_AHEAD_S)
+
+    def _goes_on(self, stored: Heard, stretch: int) -> bool:
+        """Whether a packet of a stretch begins where the last one ended."""
+        start = stored.start + self._shift_s(stretch)
+        return self._sound_end is not None and abs(start - self._sound_end) < stored.length
 
     def _shift_s(self, stretch: int) -> Fraction:
         stretches = self._timeline.stretches

@@ -16,8 +16,8 @@ from av.packet import Packet
 
 from clipmill.media.sound.timing import Interval
 
-EQUAL_PACKETS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3"})
-"""Codecs whose packets all have the same number of samples."""
+EQUAL_PACKETS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "s302m"})
+"""Codecs whose packets all have the same number of samples, but for the last one."""
 
 SHORTEST_HOLE_S = Fraction(1, 10)
 """Less than this without sound is no hole: streams do not begin and end at the same instant."""

@@ -14,10 +14,9 @@ MODES = ("libx264", "smart", "copy")
 MPEG2 = {"g": "12", "bf": "2", "b": "2000000"}
 
 
-def drawn_by_ffmpeg(path: Path, *codecs: str, first: int = 0) -> Path:
-    source = draw_chirp(
-        path.with_suffix(".mkv"), 150, first=first, codecs=Codecs("libx264", "pcm_s16le", X264)
-    )
+def drawn_by_ffmpeg(path: Path, *codecs: str, first: int = 0, num_frames: int = 150) -> Path:
+    lossless = Codecs("libx264", "pcm_s16le", X264)
+    source = draw_chirp(path.with_suffix(".mkv"), num_frames, first=first, codecs=lossless)
     return recoded(path, source, *codecs)
 
 
@@ -79,3 +78,40 @@ def test_sound_of_another_codec_goes_on_whole(tmp_path: Path) -> None:
     found = curated(join(tmp_path / "film.ts", first, second), tmp_path / "out")
     assert all(read.silent_s < 0.2 for read in found.read)
     assert not any("missing" in clip.sound.reason for clip in found.clips)
+
+
+def test_a_packet_that_the_demuxer_held_back_is_heard_in_no_later_clip(tmp_path: Path) -> None:
+    """FFmpeg gives the last packet of DTS at the end of the file."""
+    parts = [
+        drawn_by_ffmpeg(
+            tmp_path / f"{first}.ts", "-c:v", video, "-b:v", "2M", "-bf", "2", "-c:a", sound, "-ac", "2",
+            first=first, num_frames=num_frames,
+        )
+        for first, num_frames, video, sound in (
+            (0, 63, "mpeg2video", "dca"),
+            (63, 75, "libx264", "s302m"),
+        )
+    ]  # fmt: skip
+    found = curated(join(tmp_path / "film.ts", *parts), tmp_path / "out", clip_s=2.3)
+    assert {clip.sound.status for clip in found.clips} == {"encoded"}
+    assert worst_lag_s(found.read) < AUDIO_FRAME_S
+
+
+def test_sound_that_is_silent_in_short_stretches_is_partial(tmp_path: Path) -> None:
+    def few(packet: Packet) -> Packet | None:
+        number = round((packet.pts or 0) * packet.time_base * 48000 / 1024)
+        return None if packet.stream.type == "audio" and number > 94 and number % 3 else packet
+
+    found = curated(draw_chirp(tmp_path / "film.mkv", 100, edit=few), tmp_path / "out")
+    assert [clip.sound.status for clip in found.clips] == ["copied", "partial"]
+    assert "packets are missing for 1.3" in found.clips[1].sound.reason
+
+
+def test_private_streams_of_one_type_have_codecs_of_their_own(tmp_path: Path) -> None:
+    first = draw_chirp(tmp_path / "a.ts", 75, codecs=Codecs("libx264", "libopus", {**X264, "bf": "0"}))
+    second = drawn_by_ffmpeg(
+        tmp_path / "b.ts", "-c:v", "libx264", "-bf", "0", "-c:a", "s302m", "-ac", "2", first=75
+    )
+    found = curated(join(tmp_path / "film.ts", first, second), tmp_path / "out")
+    assert {clip.sound.status for clip in found.clips} == {"copied", "encoded"}
+    assert worst_lag_s(found.read) < AUDIO_FRAME_S

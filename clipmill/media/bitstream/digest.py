@@ -1,7 +1,8 @@
 """Digests of what a video shows and sounds like, the same in whatever container the same streams lie.
 
 Equal digests mean equal coded pictures (or sound) in equal order. Timestamps, containers, parameter sets and
-metadata do not enter; a digest made from a seek, or from part of the packets, is a digest of that part.
+metadata do not enter, but for sound that begins long before or after the pictures; a digest made from a seek,
+or from part of the packets, is a digest of that part.
 """
 
 import hashlib
@@ -11,6 +12,8 @@ from clipmill.media.bitstream.access_units import Splitter, audio_splitter, vide
 
 CONTENT_VERSION = "cd1"
 AUDIO_VERSION = "ad1"
+LATE_STEP_S = 0.5
+"""Sound that is less than half of it early or late counts as in step: containers shift it by a few frames."""
 # PyAV names the decoder it picked; the digest is of the codec.
 CODEC_OF_DECODER = {
     "libdav1d": "av1",
@@ -60,9 +63,12 @@ class AudioDigest:
         """Take in one packet; an empty one changes nothing."""
         self._units.update(packet)
 
-    def digest(self) -> str:
-        """``ad1:`` and 32 hex digits for the packets so far."""
-        return self._units.digest()
+    def digest(self, *, late_s: float = 0.0) -> str:
+        """``ad1:`` and 32 hex digits for the packets so far, which begin ``late_s`` after the pictures."""
+        digest, steps = self._units.digest(), round(late_s / LATE_STEP_S)
+        if not steps:
+            return digest
+        return f"{AUDIO_VERSION}:{hashlib.blake2b(f'{digest} {steps}'.encode(), digest_size=16).hexdigest()}"
 
 
 class _UnitHash:

@@ -87,6 +87,7 @@ class DecodeLoop:
         }
         self._tests = {part.index: startable(_codec(part), _extradata(part)) for part in self._parts}
         self._false_keys: set[int | None] = set()
+        self._first_index, self._starts_s = stream.index, dict[int, float]()
         self._end_s = 0.0
         self._first_s: float | None = None
         self._progress = 0
@@ -103,8 +104,12 @@ class DecodeLoop:
 
     @property
     def audio_digest(self) -> str | None:
-        """Digest of the default audio stream's packets so far; None without sound."""
-        return self._sound_digest.digest() if self._sound_digest is not None else None
+        """Digest of the default audio stream's packets so far, and of their delay; None without sound."""
+        if self._sound_digest is None:
+            return None
+        sound_s, pictures_s = (self._starts_s.get(each) for each in (self._sound_index, self._first_index))
+        late_s = 0.0 if sound_s is None or pictures_s is None else sound_s - pictures_s
+        return self._sound_digest.digest(late_s=late_s)
 
     def frames(self) -> Generator[tuple[VideoFrame, bool]]:
         """Every frame that can be decoded and whether it is a real key picture, not a recovery point.
@@ -179,6 +184,8 @@ class DecodeLoop:
             beat(self._progress, self._end_s)
             end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
             self._end_s = max(self._end_s, end_s)
+            if packet.stream_index not in self._starts_s and not packet.is_discard:
+                self._starts_s[packet.stream_index] = self._seconds(packet.stream_index, packet.pts)
             self._unread.see(packet, self._lose_bytes)
             if packet.stream_index in self._tests:
                 self._look(cast("Packet[VideoStream]", packet))

@@ -2,8 +2,8 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar, get_origin
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TypeVar, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -16,6 +16,7 @@ Place = tuple[int | str, ...]
 M = TypeVar("M", bound=BaseModel)
 
 _SHOWN = 12
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -53,7 +54,7 @@ def faults_in_words(error: ValidationError, model: type[BaseModel]) -> str:
     """
     found: dict[Place, list[ErrorDetails]] = {}
     for fault in error.errors(include_url=False):
-        is_unknown = fault["type"] == "extra_forbidden"
+        is_unknown = fault["type"] in _UNKNOWN
         place = (*_place(model, fault["loc"][:-1]).names, fault["loc"][-1]) if is_unknown else ()
         found.setdefault(place or _place(model, fault["loc"]).names, []).append(fault)
     return "; ".join(_in_words(model, place, faults) for place, faults in found.items())
@@ -62,7 +63,7 @@ def faults_in_words(error: ValidationError, model: type[BaseModel]) -> str:
 def _in_words(model: type[BaseModel], place: Place, faults: list[ErrorDetails]) -> str:
     first = faults[0]
     name = ".".join(map(str, place))
-    if first["type"] == "extra_forbidden":
+    if first["type"] in _UNKNOWN:
         return _unknown(model, first["loc"], ".".join(map(str, place[:-1])))
     if first["type"] == "missing":
         return f"{name} is missing"
@@ -77,7 +78,9 @@ def _in_words(model: type[BaseModel], place: Place, faults: list[ErrorDetails]) 
 
 def _unknown(model: type[BaseModel], loc: Place, group: str) -> str:
     name = str(loc[-1])
-    known = [one for kind in _place(model, loc[:-1]).models for one in free_fields(kind)]
+    place = _place(model, loc[:-1])
+    known = [one for kind in place.models for one in free_fields(kind)]
+    known += [one.name for kind in place.kinds if is_dataclass(kind) for one in fields(kind)]
     said = f"there is no parameter {name}" + (nearest(name, known) or f"; it has {', '.join(known)}")
     return f"{group}: {said}" if group else said
 
@@ -102,12 +105,17 @@ class _Found:
         """Goes into a field, an item or a key; the name of a kind of a union is no step."""
         if isinstance(part, int):
             return _Found((*self.names, part), self.kinds)
-        fields = [one.model_fields[part] for one in self.models if part in one.model_fields]
-        if fields:
-            return _Found(
-                (*self.names, part), tuple(kind for one in fields for kind in kinds(one.annotation))
-            )
+        found: list[object] = [
+            one.model_fields[part].annotation for one in self.models if part in one.model_fields
+        ]
+        found += [get_type_hints(one)[part] for one in self.kinds if _has_field(one, part)]
+        if found:
+            return _Found((*self.names, part), tuple(kind for one in found for kind in kinds(one)))
         return _Found((*self.names, part), (object,)) if dict in map(get_origin, self.kinds) else self
+
+
+def _has_field(kind: object, name: str) -> bool:
+    return is_dataclass(kind) and name in (one.name for one in fields(kind))
 
 
 def _place(model: type[BaseModel], loc: Place) -> _Found:
@@ -120,7 +128,7 @@ def _place(model: type[BaseModel], loc: Place) -> _Found:
 _KINDS = {
     "float": "a number", "finite": "a finite number", "int": "a whole number", "bool": "true or false",
     "string": "text", "list": "a list", "tuple": "a list", "set": "a list", "dict": "a mapping",
-    "none": "null", "model": "a group of parameters",
+    "none": "null", "model": "a group of parameters", "dataclass": "a group of parameters",
 }  # fmt: skip
 _BOUNDS = {"greater_than": ("above", "gt"), "greater_than_equal": ("at least", "ge"),
            "less_than": ("below", "lt"), "less_than_equal": ("at most", "le"),

@@ -10,6 +10,11 @@ from clipmill.planning.from_spec import plan_of_spec
 from clipmill.spec_file import load_spec
 
 FAULTS = {
+    '{"transcode": {"audio": {"channels": 3}}}': "transcode.audio.channels must be 1 or 2, got 3",
+    '{"transcode": {"audio": {"chanels": 1}}}': (
+        "transcode.audio: there is no parameter chanels; did you mean channels?"
+    ),
+    '{"transcode": {"audio": "all"}}': "transcode.audio must be a group of parameters, got 'all'",
     '{"spilt": {}}': "there is no parameter spilt; did you mean split?",
     '{"split": {"content": {"treshold": 1}}}':
         "split.content: there is no parameter treshold; did you mean threshold?",

@@ -203,7 +203,7 @@ def _shown_table(packet: bytes, shown: _Shown) -> bytes:
     section, others = bytearray(_section(packet)), dict(shown.pids)
     if not section or shown == _Shown():
         return packet
-    if section[:1] == PAT_TABLE:
+    if bytes(section[:1]) == PAT_TABLE:
         return _with_section(packet, bytearray(shown.programs or section))
     if shown.programs:
         section[3:5] = next(iter(_programs(shown.programs))).to_bytes(2, "big")

@@ -130,13 +130,21 @@ class TrackSound:
         why = self.hindrance(suffix)
         if not why:
             packets = _copied(output, self.track, self.heard)
+            self._name(output)
             return ClipSound(packets, self._facts("copied", "", frozenset()))
         made = encoded(
             output, self.sound, self.options, start=self.start, end=self.end, is_primed=suffix == ".mkv"
         )
         if not made.packets:
             return ClipSound([], SoundFacts("lost", "no packet of its sound could be decoded"))
+        self._name(output)
         return ClipSound(made.packets, self._facts("encoded", why, made.failed))
+
+    def _name(self, output: OutputContainer) -> None:
+        """Give the stream that was added last the track's language, by which one of several is known."""
+        language = self.track.metadata.get("language")
+        if self.options.track == "all" and language:
+            output.streams.audio[-1].metadata["language"] = language
 
     @cached_property
     def heard(self) -> list[Heard]:

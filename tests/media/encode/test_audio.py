@@ -10,7 +10,9 @@ import pytest
 from clipmill.media.cut.cut import cut_clips
 from clipmill.media.sound.samples import on_timeline
 from clipmill.records import CutClip
+from clipmill.stages.encode_options import AudioOptions
 from clipmill.stages.video.clipping.clip_extraction_stages import ClipTranscodingStage
+from tests.support.films.chirps import recoded
 from tests.support.films.numbered_films import draw, read_back, source_pts, spans
 
 pytestmark = pytest.mark.integration
@@ -130,3 +132,16 @@ def ones(num: int) -> np.ndarray:
 def test_samples_on_the_timeline(placed: list[tuple[int, int]], expected: str) -> None:
     pieces = list(on_timeline(((at, ones(num)) for at, num in placed), num_samples=10, slack=1))
     assert "".join(str(int(value)) for piece in pieces for value in piece[0]) == expected
+
+
+def test_all_tracks_keep_their_languages(tmp_path: Path) -> None:
+    source = draw(tmp_path / "film.mov", NUM_FRAMES, audio="pcm_s16le")
+    languages = ("-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=deu")
+    path = recoded(
+        tmp_path / "film.mkv", source, "-map", "0:v", "-map", "0:a", "-map", "0:a", "-c", "copy",
+        "-c:a:1", "aac", *languages,
+    )  # fmt: skip
+    spec = ClipTranscodingStage(audio=AudioOptions(track="all"))
+    (clip,) = cut(path, tmp_path / "out", (20, 110), spec=spec)
+    with av.open(clip.path) as container:
+        assert [each.language for each in container.streams.audio] == ["eng", "deu"]

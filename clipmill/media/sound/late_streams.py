@@ -2,6 +2,7 @@
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -25,27 +26,39 @@ BEFORE_S = (Fraction(1), Fraction(0), Fraction(-1, 2))
 BEYOND_S = Fraction(1)
 
 
-def late_sound(stack: ExitStack, reader: CountingReader, start: Fraction, end: Fraction) -> list[Heard]:
+def late_sound(
+    stack: ExitStack,
+    reader: CountingReader,
+    start: Fraction,
+    end: Fraction,
+    *,
+    known: Sequence[AudioStream],
+) -> list[Heard]:
     """Returns the sound of ``[start, end)`` in streams that the beginning of the file does not show.
 
-    What is opened for it is closed with ``stack``. The file's clock has to go on from there.
+    Streams that are ``known``, by their numbers and codecs, are none. What is opened for it is closed with
+    ``stack``. The file's clock has to go on from there.
     """
     for before_s in BEFORE_S:
         offset = _offset_of(reader, start - before_s)
-        found = _sound_from(stack, reader, offset, end) if offset else []
+        found = _sound_from(stack, reader, offset, end, known) if offset else []
         if overlapping(found, start, end):
             return found
     return []
 
 
-def _sound_from(stack: ExitStack, reader: CountingReader, offset: int, end: Fraction) -> list[Heard]:
+def _sound_from(
+    stack: ExitStack, reader: CountingReader, offset: int, end: Fraction, known: Sequence[AudioStream]
+) -> list[Heard]:
     try:
         own = stack.enter_context(cursor_behind(reader, offset))
         container = stack.enter_context(open_container(own))
         video = video_stream(container, own.uri)
     except UnreadableVideo:
         return []
-    sounds = {stream.index: stream for stream in decodable_sound(container)}
+    old = {(stream.id, stream.codec_context.name) for stream in known}
+    late = [each for each in decodable_sound(container) if (each.id, each.codec_context.name) not in old]
+    sounds = {stream.index: stream for stream in late}
     found, times = list[Heard](), StoredTimes()
     with suppress(FFmpegError):
         for packet in demuxed(container, cast("list[Stream]", [video, *sounds.values()])):

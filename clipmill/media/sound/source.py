@@ -5,6 +5,8 @@ from __future__ import annotations  # PyAV's Packet[...] exists for type checker
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
+from functools import cached_property
+from itertools import islice
 
 import av
 from av.audio.stream import AudioStream
@@ -20,6 +22,9 @@ from clipmill.media.io.source import CountingReader
 from clipmill.media.sound.clock_walk import ClockWalk
 from clipmill.media.sound.late_streams import late_sound
 from clipmill.media.sound.packets import Heard, StoredTimes, holes, overlapping
+
+HEAD_PACKETS = 50
+"""So many packets of the default track are looked at: what has packets between them runs beside it."""
 
 SEEK_BACK_S = (Fraction(1), Fraction(10))
 
@@ -76,20 +81,42 @@ class AudioSource:
     def followed(self, packets: Sequence[Heard], start: Fraction, end: Fraction) -> list[Heard]:
         """Sound of other streams for the stretches of ``[start, end)`` in which the default one has none.
 
-        Broadcasts end one stream and begin another in mid-file. Other tracks of other formats are no
-        continuation: they hold other languages.
+        Broadcasts end one stream and begin another in mid-file. Other tracks of other formats, and those that
+        run beside the default one, are no continuation: they hold other languages.
         """
         self._late.close()
         found = [*packets]
         if self._container.format.name not in PARTED_FORMATS:
             return found
-        for stream in (each for each in self.tracks if each is not self.stream):
+        for stream in self._others if holes(found, start, end) else []:
             for hole in holes(found, start, end):
                 found += overlapping(self.heard(stream, *hole), *hole)
         if self._timeline is None:
             for hole in holes(found, start, end):
-                found += overlapping(late_sound(self._late, self._shared, *hole), *hole)
+                found += overlapping(late_sound(self._late, self._shared, *hole, known=self.tracks), *hole)
         return sorted(found, key=lambda each: each.start) if len(found) > len(packets) else found
+
+    @cached_property
+    def _others(self) -> list[AudioStream]:
+        """The tracks that do not run beside the default one at the head of the file."""
+        others = [each for each in self.tracks if each is not self.stream]
+        if not others or self.stream is None:
+            return []
+        beside, waiting, num_heard = set[int](), set[int](), 0
+        with cursor(self._shared) as own, open_container(own) as container, suppress(FFmpegError):
+            known = [
+                container.streams[each.index] for each in self.tracks if each.index < len(container.streams)
+            ]
+            for packet in islice(demuxed(container, known), 2 * HEAD_PACKETS * len(self.tracks)):
+                if packet.stream_index != self.stream.index:
+                    waiting |= {packet.stream_index} if num_heard else set()
+                    continue
+                num_heard, beside = num_heard + 1, beside | waiting
+                if num_heard == HEAD_PACKETS:
+                    break
+            if own.failure is not None:
+                raise own.failure
+        return [each for each in others if each.index not in beside]
 
     def declared(self, stream: AudioStream) -> Parameters | None:
         """What the first packet of a stream declares; a file that holds others needs other headers."""

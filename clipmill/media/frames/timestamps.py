@@ -8,6 +8,7 @@ BACKWARD_JUMP_S = 1.0
 """A timestamp that lies this far back starts a new timeline; a single one nearer is an error of its own."""
 FORWARD_JUMP_S = 600.0
 """A frame that would be shown for longer than this is followed by a jump of the clock."""
+LATE, JUMP_BACK = "with a timestamp not after the one before", "where timestamps jump back"
 MAX_DISTINCT_STEPS = 1024
 MAX_TICKS = 1 << 60
 """A timestamp beyond this is none: sums of such would not fit 64 bits."""
@@ -35,7 +36,8 @@ class Timeline:
 
     A missing pts continues with the frame before's duration; a repeated or earlier one moves to the next
     tick. A jump back of ``BACKWARD_JUMP_S`` or more, or of two frames in a row, as in joined recordings, and
-    a jump ahead of ``FORWARD_JUMP_S`` shift what follows right behind the frame before.
+    a jump ahead of ``FORWARD_JUMP_S`` shift what follows right behind the frame before. If the frame behind
+    a jump back is on the old clock again, one was late, as a decoder holds it back over damage: no jump.
     """
 
     def __init__(self, time_base: Fraction) -> None:
@@ -49,6 +51,7 @@ class Timeline:
         self._was_late = False
         self._stretches: list[Stretch] = []
         self._last_stored: int | None = None
+        self._before_jump: tuple[int, int] | None = None
 
     @property
     def stretches(self) -> tuple[Stretch, ...]:
@@ -114,6 +117,7 @@ class Timeline:
         if pts is None:
             self._faults["without a timestamp"] += 1
             return self._last + step
+        self._undo_jump(pts)
         if pts + self._shift > self._last:
             self._was_late = False
             if self._is_plausible(pts + self._shift - self._last):
@@ -122,9 +126,23 @@ class Timeline:
         is_single = not self._was_late
         self._was_late = True
         if is_single and (self._last - pts - self._shift) * self._time_base < BACKWARD_JUMP_S:
-            self._faults["with a timestamp not after the one before"] += 1
+            self._faults[LATE] += 1
             return self._last + 1
-        return self._jumped(pts, step, "where timestamps jump back")
+        before = self._shift, self._last
+        placed = self._jumped(pts, step, JUMP_BACK)
+        self._before_jump = before
+        return placed
+
+    def _undo_jump(self, pts: int) -> None:
+        """Go back to the clock before a jump of one frame, if the next one is on that clock again."""
+        before, self._before_jump = self._before_jump, None
+        if before is None or self._last is None:
+            return
+        (shift, last), a_second = before, BACKWARD_JUMP_S / self._time_base
+        if pts + self._shift - self._last > a_second and 0 < pts + shift - last <= a_second:
+            self._shift = shift
+            self._stretches.pop()
+            self._faults = self._faults + Counter([LATE]) - Counter([JUMP_BACK])
 
     def _is_plausible(self, step: int) -> bool:
         return step <= self._longest_step

@@ -7,6 +7,7 @@ and an flv end for it where their first file does. Sources: RFC 8794 (EBML), RFC
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
+import re
 from collections.abc import Callable
 
 from av.container import InputContainer
@@ -98,6 +99,9 @@ NO_PACKETS = (EBML, *map(bytes.fromhex, ("1c53bb6b", "1254c367", "1941a469", "10
 """Elements of Matroska that may lie between packets: a header, Cues, Tags, Attachments, Chapters."""
 HEADS_BYTES, LOOK_BYTES = 32, 1 << 16
 """How far behind a packet they may begin, and another file."""
+CODEC_ID = re.compile(rb"\x86([\x81-\xbf])(?=[AV]_)")
+"""Before the codec of a track, in a header of Matroska: its length."""
+SHORTEST_HEADER = 128
 BESIDE = "matroska_block_additional"
 """What a block of Matroska holds beside its packet."""
 
@@ -115,6 +119,8 @@ class UnreadBytes:
     def see(self, packet: Packet[Stream], note: Callable[[str], None]) -> None:
         """The next packet that is read."""
         place = self._read_to if packet.pos is None or packet.pos < 0 else packet.pos
+        if self._format == "matroska,webm" and place - self._read_to > SHORTEST_HEADER:
+            self._see_header(self._read_to, place, note)
         is_far = self._most is not None and place - self._read_to > self._most
         if is_far and self._is_lost(self._read_to, place):
             self.is_any = True
@@ -126,6 +132,18 @@ class UnreadBytes:
             BESIDE
         ):  # its transparency, in VP8 and VP9
             self._read_to += packet.get_sidedata(BESIDE).data_size
+
+    def _see_header(self, start: int, end: int, note: Callable[[str], None]) -> None:
+        """Look for the header of a file behind another one: FFmpeg decodes its packets by the first header."""
+        if not start or self._reader is None:
+            return
+        _, header, tracks = self._reader.read_range(start, min(start + LOOK_BYTES, end)).partition(EBML)
+        first = self._reader.read_range(0, min(LOOK_BYTES, start))
+        codecs = _codecs(tracks)
+        if header and codecs != _codecs(first):
+            note(
+                f"a file of other codecs follows ({', '.join(codecs)}), and is decoded by those of the first"
+            )
 
     def end(self, note: Callable[[str], None]) -> None:
         """The last packet was read: what lies behind it, or another file behind this one, is not."""
@@ -157,6 +175,12 @@ class UnreadBytes:
         unread = self._reader.read_range(start, min(start + LOOK_BYTES, end))
         near = unread[:HEADS_BYTES]
         return not any(each in near for each in NO_PACKETS) and EBML not in unread and near[4:5] != VOID
+
+
+def _codecs(header: bytes) -> list[str]:
+    """The codecs of the tracks that a header of Matroska declares."""
+    found = CODEC_ID.finditer(header)
+    return [header[each.end() :][: each[1][0] & 0x7F].decode("ascii", "replace") for each in found]
 
 
 def _behind(reader: CountingReader, format_name: str, read_to: int) -> int:

@@ -95,6 +95,14 @@ def test_bytes_that_hold_no_packets_are_named(tmp_path: Path, suffix: str) -> No
     assert facts.damaged
 
 
+def test_a_webm_of_other_codecs_behind_another_makes_the_video_partial(tmp_path: Path) -> None:
+    one = draw_chirp(tmp_path / "a.webm", 50)
+    other = recoded(tmp_path / "b.webm", one, "-c:v", "copy", "-c:a", "libvorbis")
+    assert not look(join(tmp_path / "same.webm", one, one)).partial_reason
+    facts = look(join(tmp_path / "film.webm", one, other))
+    assert "a file of other codecs follows (V_VP8, A_VORBIS)" in facts.partial_reason
+
+
 def test_of_ogg_pages_only_damaged_ones_hold_no_packets(tmp_path: Path) -> None:
     """A page of some 60 kB of sound comes behind the pictures that lie behind it in the file."""
     source = draw_chirp(tmp_path / "a.mkv", 150, codecs=Codecs("libx264", "pcm_s16le", X264))

@@ -26,6 +26,15 @@ def test_stretches(stored: Sequence[int | None], stretches: list[Stretch]) -> No
     assert placed == list(range(placed[0], placed[0] + len(stored)))
 
 
+def test_one_frame_that_is_late_is_no_jump() -> None:
+    """A decoder gives it behind those that follow damage."""
+    timeline = Timeline(Fraction(1, 100))
+    placed = [timeline.place(pts, 4) for pts in (0, 4, 8, 160, 164, 12, 168, 172)]
+    assert placed == [0, 4, 8, 160, 164, 168, 169, 172]
+    assert timeline.repairs == "2 frames with a timestamp not after the one before"
+    assert not timeline.has_jumped
+
+
 def test_another_stream_is_named() -> None:
     timeline = Timeline(Fraction(1, 10))
     timeline.place(0, 1)

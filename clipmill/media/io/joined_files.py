@@ -134,7 +134,7 @@ class UnreadBytes:
             self._read_to += packet.get_sidedata(BESIDE).data_size
 
     def _see_header(self, start: int, end: int, note: Callable[[str], None]) -> None:
-        """Look for the header of a file behind another one: FFmpeg decodes its packets by the first header."""
+        """Look for the header of another file: FFmpeg decodes what follows by the first header."""
         if not start or self._reader is None:
             return
         _, header, tracks = self._reader.read_range(start, min(start + LOOK_BYTES, end)).partition(EBML)

@@ -154,6 +154,7 @@ def _section(packet: bytes) -> bytes:
     return packet[at : end - 4] if end <= PACKET_BYTES else b""
 
 
+@cache
 def _programs(section: bytes) -> dict[int, int]:
     """The PIDs of the tables of programs, by the program's number."""
     entries = range(8, len(section) - 3 if section[:1] == PAT_TABLE else 0, 4)

@@ -20,7 +20,7 @@ class ScanPlan:
 
     Each of ``samples`` lies on a time grid of its own. ``piece_frames`` hands the arrays out in pieces of so
     many frames, each as soon as it is whole. ``sound_levels`` reads the sound beside the pictures. Thumbnails
-    are of frames as they were decoded: their lines cover both fields.
+    are of frames as they were decoded, of lines of either field.
     """
 
     thumbnails: bool = True

@@ -12,16 +12,19 @@ from clipmill.media.frames.orientation import Orientation
 from clipmill.media.frames.tone_mapping import matrix_of, tone_map
 from clipmill.media.types import THUMBNAIL_HW
 
-_AREA = int(Interpolation.AREA)
+_AREA, _POINT = int(Interpolation.AREA), int(Interpolation.POINT)
+_GRID_HW, _GRID_STEP = (4 * THUMBNAIL_HW[0], 4 * THUMBNAIL_HW[1]), 4
+"""Pixels that a thumbnail is made of, where they lie so far apart or farther: others take time to read."""
 _PLAIN_LUMA = {"yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv411p", "yuv410p", "nv12", "nv16", "nv21"}
 
 
 class Renderer:
     """Turns frames of one video into arrays; keeps one scaler per output, as making one costs like a frame.
 
-    swscale's area filter throughout: the mean of what a pixel covers, and for large reductions cheaper than
-    any other filter that looks at every pixel. Frames of another size than the first's are scaled to its
-    geometry.
+    swscale's area filter: the mean of what a pixel covers, and for large reductions cheaper than any other
+    filter that looks at every pixel. A pixel of a large frame's thumbnail is the mean of 16 on a grid: the
+    rows and columns between them are not read, which saves half of the time. Frames of another size than
+    the first's are scaled to its geometry.
     """
 
     def __init__(
@@ -34,11 +37,15 @@ class Renderer:
         self._coded_size_px, self._sar, self._rotation_deg = coded_size_px, sar, orientation.rotation_deg
         self._turns = -orientation.rotation_deg // 90  # np.rot90 turns counterclockwise
         self._is_mirrored = orientation.is_mirrored
-        self._thumbnails, self._lumas, self._small_lumas = (VideoReformatter() for _ in range(3))
+        self._grid, self._thumbnails, self._lumas, self._small_lumas = (VideoReformatter() for _ in range(4))
         self._pictures: dict[int, tuple[VideoReformatter, tuple[int, int]]] = {}
 
     def thumbnail(self, frame: VideoFrame) -> np.ndarray:
         """Uint8 ``(27, 48, 3)`` RGB, upright, whatever the aspect."""
+        height, width = self._as_coded(_GRID_HW)
+        is_large = frame.height >= _GRID_STEP * height and frame.width >= _GRID_STEP * width
+        if is_large and frame.format.is_planar and not frame.format.is_rgb:  # swscale writes all of these
+            frame = self._grid.reformat(frame, width, height, interpolation=_POINT, threads=1)
         return self._upright(self._thumbnails, frame, THUMBNAIL_HW)
 
     def picture(self, frame: VideoFrame, height_px: int) -> np.ndarray:
@@ -63,8 +70,13 @@ class Renderer:
         small = self._small_lumas.reformat(frame, width, height, "gray", interpolation=_AREA, threads=1)
         return _rows(small.planes[0], height, width).copy()
 
+    def _as_coded(self, hw: tuple[int, int]) -> tuple[int, int]:
+        """(height, width) before a frame is turned."""
+        height, width = hw
+        return (height, width) if self._turns % 2 == 0 else (width, height)
+
     def _upright(self, scaler: VideoReformatter, frame: VideoFrame, hw: tuple[int, int]) -> np.ndarray:
-        height, width = hw if self._turns % 2 == 0 else hw[::-1]
+        height, width = self._as_coded(hw)
         tone = tone_map(frame.color_trc, frame.color_primaries)
         pixels = "rgb24" if tone is None else "rgb48le"
         matrix = None if tone is None else matrix_of(frame)

@@ -64,7 +64,7 @@ class Column:
             if self.num_rows > 0 or len(row.shape) != len(self._row_shape):
                 raise ValueError(f"a row of shape {row.shape} among rows of shape {self._row_shape}")
             self._row_shape = row.shape
-        self._file.write(np.ascontiguousarray(row))
+        self._file.write(np.ascontiguousarray(row).data)
         self.num_rows += 1
 
     def _write_numbers(self) -> None:

@@ -62,7 +62,7 @@ class QualityFilterStage(Stage):
     """
 
     name: ClassVar = "quality"
-    version: ClassVar = 2
+    version: ClassVar = 3
     grain: ClassVar = "clip"
     runs_on: ClassVar = "all"
 

@@ -5,13 +5,13 @@ over, in place of their headers. It ends, as before, at a file whose headers are
 (pages and their checksum).
 """
 
-import zlib
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
+from clipmill.media.io.checksum import checksum
 from clipmill.media.io.source import CountingReader, ReaderView
 
 PAGE, HEAD_BYTES = b"OggS", 27
@@ -22,7 +22,6 @@ NUMBER_AT = 14
 ENDS_NO_PACKET, HEADER = b"\xff" * 8, bytes(8)
 """Positions that a page may have: none, and that of headers."""
 _POLYNOMIAL = 0x104C11DB7
-_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True)
@@ -93,16 +92,10 @@ def are_whole_pages(reader: CountingReader, start: int, end: int) -> bool:
         if not page.startswith(PAGE) or len(page) < HEAD_BYTES:
             return False
         size = HEAD_BYTES + page[26] + sum(page[HEAD_BYTES : HEAD_BYTES + page[26]])
-        if _checksum(page[:22] + bytes(4) + page[26:size]) != int.from_bytes(page[22:26], "little"):
+        if checksum(page[:22] + bytes(4) + page[26:size], start=0) != int.from_bytes(page[22:26], "little"):
             return False
         start += size
     return start == end
-
-
-def _checksum(page: bytes) -> int:
-    """That of a page whose own is 0: zlib's, in which the first bit of a byte is the last."""
-    mirrored = zlib.crc32(page.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
-    return int(f"{mirrored:032b}"[::-1], 2)
 
 
 def _patches(reader: CountingReader) -> dict[int, bytes]:

@@ -15,6 +15,7 @@ from functools import cache
 
 import numpy as np
 
+from clipmill.media.io.checksum import checksum
 from clipmill.media.io.source import CountingReader, ReaderView
 
 PACKET_BYTES = 188
@@ -25,6 +26,7 @@ FREE_PIDS = range(0x1E00, 0x1FFF)
 PAT_PID = 0
 PAT_TABLE, PMT_TABLE = b"\0", b"\2"
 PRIVATE, REGISTRATION = b"\6", 0x05
+_ALL_ONES = 0xFFFFFFFF
 CODEC_TAGS = frozenset({0x6A, 0x7A, 0x7B, 0x7C, 0x7F})
 """Descriptors of AC-3, E-AC-3, DTS, AAC and others (ETSI EN 300 468)."""
 
@@ -218,14 +220,5 @@ def _shown_table(packet: bytes, shown: _Shown) -> bytes:
 def _with_section(packet: bytes, section: bytearray) -> bytes:
     """A packet with another table, and its checksum, in place of its own; padding behind it."""
     before = packet[: packet.index(_section(packet))]
-    shown = before + section + _checksum(bytes(section)).to_bytes(4, "big")
+    shown = before + section + checksum(bytes(section), start=_ALL_ONES).to_bytes(4, "big")
     return (shown + b"\xff" * PACKET_BYTES)[:PACKET_BYTES]
-
-
-def _checksum(data: bytes) -> int:
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte << 24
-        for _ in range(8):
-            crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
-    return crc

@@ -1,7 +1,7 @@
 """What is wrong with values that a user gave, in plain words and one line."""
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TypeVar, get_origin, get_type_hints
 
@@ -16,6 +16,7 @@ Place = tuple[int | str, ...]
 M = TypeVar("M", bound=BaseModel)
 
 _SHOWN = 12
+_OFFERED = 3
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
@@ -81,8 +82,19 @@ def _unknown(model: type[BaseModel], loc: Place, group: str) -> str:
     place = _place(model, loc[:-1])
     known = [one for kind in place.models for one in free_fields(kind)]
     known += [one.name for kind in place.kinds if is_dataclass(kind) for one in fields(kind)]
-    said = f"there is no parameter {name}" + (nearest(name, known) or f"; it has {', '.join(known)}")
+    there = list(dict.fromkeys(_places_of(name, _Found((), (model,)))))[:_OFFERED]
+    meant = f"; did you mean {' or '.join(there)}?" if there else nearest(name, known)
+    said = f"there is no parameter {name}" + (meant or f"; it has {', '.join(known)}")
     return f"{group}: {said}" if group else said
+
+
+def _places_of(name: str, group: "_Found") -> Iterator[str]:
+    """Yields the dotted name of each parameter ``name`` in the groups below a group: ``transcode.audio``."""
+    for field in dict.fromkeys(one for kind in group.models for one in free_fields(kind)):
+        place = group.step(field)
+        if field == name:
+            yield ".".join(map(str, place.names))
+        yield from _places_of(name, place)
 
 
 def free_fields(model: type[BaseModel]) -> list[str]:

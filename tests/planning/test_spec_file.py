@@ -16,6 +16,18 @@ FAULTS = {
     ),
     '{"transcode": {"audio": "all"}}': "transcode.audio must be a group of parameters, got 'all'",
     '{"spilt": {}}': "there is no parameter spilt; did you mean split?",
+    '{"audio": {"track": "all"}}': "there is no parameter audio; did you mean transcode.audio?",
+    '{"transcode": {"motion_filter": 1}}': (
+        "transcode: there is no parameter motion_filter; did you mean motion_filter?"
+    ),
+    '{"split": {"snap_to_silence": true}}': (
+        "split: there is no parameter snap_to_silence; "
+        "did you mean split.content.snap_to_silence or split.transnetv2.snap_to_silence?"
+    ),
+    '{"max": 1}': (
+        "there is no parameter max; "
+        "did you mean quality.sharpness.max or quality.exposure.max or quality.colourfulness.max?"
+    ),
     '{"split": {"content": {"treshold": 1}}}':
         "split.content: there is no parameter treshold; did you mean threshold?",
     '{"quality": {"sharpness": {"mn": 1}}}':

@@ -8,7 +8,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from clipmill.media.frames.deinterlace import is_combed
+from clipmill.media.frames.deinterlace import are_of_two_instants, is_combed
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.frames.render import is_transparent
 from clipmill.media.frames.tone_mapping import high_range
@@ -29,6 +29,7 @@ class Oddities:
         self._num_frames = 0
         self._is_transparent = stream.metadata.get("alpha_mode") == "1"
         self._looks: Counter[tuple[bool, bool]] = Counter()  # (is flagged, is combed) of frames looked at
+        self._doubted: VideoFrame | None = None
         self._num_other_streams = _num_other_streams(container, stream)
         self._num_interlaced = 0
         self._resized: set[tuple[int, int]] = set()
@@ -50,8 +51,14 @@ class Oddities:
         if self._num_frames % TAGS_EVERY == 0:
             self._high_ranges |= {high_range(frame.color_trc)} - {""}
             self._is_transparent |= is_transparent(frame)
+        if self._doubted is not None:
+            self._looks[False, are_of_two_instants(self._doubted, frame)] += 1
+            self._doubted = None
         if self._num_frames % (LOOK_EVERY if is_flagged else SELDOM) in LOOKS and not frame.format.is_rgb:
-            self._looks[is_flagged, is_combed(frame)] += 1
+            if (has_combs := is_combed(frame)) and not is_flagged:
+                self._doubted = frame  # what follows tells fields from fine stripes
+            else:
+                self._looks[is_flagged, has_combs] += 1
         self._num_frames += 1
 
     @property

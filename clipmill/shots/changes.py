@@ -191,7 +191,11 @@ def _leave_out_bars(looks: Looks, products: np.ndarray, structure: np.ndarray, c
     """
     first = np.arange(len(looks))[:, None]
     second = np.minimum(first + np.arange(1, MAX_LAG + 1), len(looks) - 1)
-    inside = share_inside(looks.bars[first], looks.bars[second], shape=THUMBNAIL_SHAPE[:2])
+    if (looks.bars == looks.bars[0]).all():
+        inside = share_inside(looks.bars[:1], looks.bars[:1], shape=THUMBNAIL_SHAPE[:2])
+        inside = np.broadcast_to(inside[:, None], second.shape)
+    else:
+        inside = share_inside(looks.bars[first], looks.bars[second], shape=THUMBNAIL_SHAPE[:2])
     levels = looks.means / looks.contrasts
     less = (1 - inside) / inside
     lengths = products.diagonal()

@@ -5,19 +5,10 @@ import numpy as np
 from clipmill.shots.changes import MAX_LAG, Changes, compare, looks_of
 from clipmill.shots.detector_frames import reach_s
 from clipmill.shots.jolts import is_jolt
+from clipmill.shots.jump_cuts import CONTEXT_FRAMES, MIN_CHANGE, is_jump_cut, may_be_jump_cuts
 from clipmill.shots.mixed_frames import CONTEXT
+from clipmill.shots.steps import NEIGHBOURS, Steps, steps_of
 from clipmill.shots.strip import Strip
-
-NEIGHBOURS = 6
-"""Frame steps on each side that say how much change is usual here.
-
-Those beyond ``reach_s`` do not count, but for the nearest ``FEWEST_NEIGHBOURS``.
-"""
-
-FEWEST_NEIGHBOURS = 2
-
-NEIGHBOUR_WEIGHTS = (1 / (1 + 0.3 * np.arange(NEIGHBOURS))).astype(np.float32)
-"""Nearer steps count for more: a cut may lead from a still shot into a camera that starts to race."""
 
 STRUCTURE_FLOOR, COLOUR_FLOOR = 0.1, 0.03
 """Changes below these are noise and compression; they keep the ratios of still shots finite."""
@@ -37,6 +28,16 @@ SHAKEN = 0.004
 """Second largest usual change of structure from which on the camera moves."""
 
 
+SECOND_LOOK = 0.75
+"""Probability of cuts that only a second look finds: they stay in doubt."""
+
+MIN_MOTION, MAX_CALM = 0.25, 0.25
+"""Change of structure at a cut into fast motion, and steps on its calmer side over that change."""
+
+MIN_COLOUR, MIN_COLOUR_RATIO = 0.17, 1.3
+"""Change of colour at such a cut, at the least, and over the largest near it."""
+
+
 class HardCuts:
     """Finds the hard cuts of a stream of frames, block by block.
 
@@ -47,7 +48,7 @@ class HardCuts:
         self._threshold, self._min_shot_frames = threshold, min_shot_frames
         self._looks = looks_of(np.empty((0, 27, 48, 3), np.uint8), np.empty(0))
         self._num_compared = 0  # of those held
-        self._pictures = Strip(self._looks.structure)
+        self._thumbnails, self._shown_s = Strip(), Strip(self._looks.times_s)
         self._changes = compare(self._looks)
         self._changes_start = 0
         self._probabilities, self._times_s = np.empty(0, np.float32), np.empty(0)
@@ -56,7 +57,8 @@ class HardCuts:
     def feed(self, thumbnails: np.ndarray, times_s: np.ndarray) -> list[int]:
         """The cuts that the next frames, uint8 ``(n, 27, 48, 3)``, make final; ``times_s`` is ``(n,)``."""
         looks = looks_of(thumbnails, times_s)
-        self._pictures.append(looks.structure)
+        self._thumbnails.append(thumbnails)
+        self._shown_s.append(times_s)
         self._looks = self._looks.then(looks)
         end = max(self._num_compared, len(self._looks) - MAX_LAG - CONTEXT)  # others need frames to come
         self._changes = self._changes.then(compare(self._looks)[self._num_compared : end])
@@ -81,24 +83,49 @@ class HardCuts:
         if before <= rated:
             return
         new = slice(rated - self._changes_start, before - self._changes_start)
-        probabilities = cut_probabilities(self._changes)[new]
-        for frame in self._in_doubt(probabilities, new):
-            if is_jolt(*self._pictures.between(rated + frame - 1, rated + frame + 1)):
+        structure, colour = (steps[new] for steps in steps_of(self._changes))
+        probabilities = _probabilities(structure, colour)
+        if not rated:
+            probabilities[:1] = 0
+        unlikely = np.flatnonzero((probabilities <= self._threshold) & (structure.across >= MIN_CHANGE))
+        for frame in self._in_doubt(probabilities, structure):
+            if self._is_jolt(rated + frame):
                 probabilities[frame] = 0
-        self._pictures.drop_before(before - 1)
+        if len(unlikely):
+            is_cut = self._second_look(rated + unlikely, structure[unlikely], colour[unlikely])
+            probabilities[unlikely[is_cut]] = SECOND_LOOK
+        self._thumbnails.drop_before(before - CONTEXT_FRAMES)
+        self._shown_s.drop_before(before - CONTEXT_FRAMES)
         self._probabilities = np.concatenate([self._probabilities, probabilities])
         self._times_s = np.concatenate([self._times_s, self._changes.times_s[new]])
         keep_from = max(0, before - NEIGHBOURS - 1)
         self._changes = self._changes[max(0, keep_from - self._changes_start) :]
         self._changes_start = max(self._changes_start, keep_from)
 
-    def _in_doubt(self, probabilities: np.ndarray, new: slice) -> list[int]:
-        """Of the new frames those that are a cut, though not surely, while the camera moves."""
-        doubtful = np.flatnonzero((probabilities > self._threshold) & (probabilities < SURE))
-        if not len(doubtful):
-            return []
-        usual = _usual(self._changes.structure[:, 0], _near_steps(self._changes.times_s))[1][new]
-        return [frame for frame in doubtful.tolist() if usual[frame] > SHAKEN]
+    def _in_doubt(self, probabilities: np.ndarray, structure: Steps) -> list[int]:
+        """Frames that are a cut, though not surely, while the camera moves."""
+        is_doubtful = (probabilities > self._threshold) & (probabilities < SURE)
+        return np.flatnonzero(is_doubtful & (structure.second > SHAKEN)).tolist()
+
+    def _second_look(self, frames: np.ndarray, structure: Steps, colour: Steps) -> np.ndarray:
+        """Which of these frames, ``(n,)``, are cuts all the same; with the steps around each."""
+        is_cut = lead_into_motion(structure, colour)
+        for place in np.flatnonzero(may_be_jump_cuts(structure, colour) & ~is_cut).tolist():
+            is_cut[place] = self._is_jump_cut(int(frames[place]))
+        return is_cut
+
+    def _is_jolt(self, frame: int) -> bool:
+        return is_jolt(*looks_of(*self._between(frame - 1, frame + 1)).structure)
+
+    def _is_jump_cut(self, frame: int) -> bool:
+        first, end = frame - CONTEXT_FRAMES, frame + CONTEXT_FRAMES
+        if first < 0 or end > self._thumbnails.num_frames:
+            return False
+        return is_jump_cut(*self._between(first, end)) and not self._is_jolt(frame)
+
+    def _between(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Thumbnails and times of frames ``[first, end)``."""
+        return self._thumbnails.between(first, end), self._shown_s.between(first, end)
 
     def _peaks(self) -> list[int]:
         """Peaks that no later frame can replace; what follows the last of them stays."""
@@ -122,19 +149,31 @@ class HardCuts:
 
 
 def cut_probabilities(changes: Changes) -> np.ndarray:
-    """How likely each frame is the first of a new shot, float32 ``(N,)`` in [0, 1]; 0 for the first frame.
-
-    Rounded to 6 digits, so that another order of summation moves nothing across a threshold.
-    """
-    near = _near_steps(changes.times_s)
-    logit = (
-        OFFSET
-        + _evidence(changes.structure, near, STRUCTURE_EXPONENTS, STRUCTURE_FLOOR)
-        + _evidence(changes.colour, near, COLOUR_EXPONENTS, COLOUR_FLOOR)
-    )
-    probabilities = np.round(1 / (1 + np.exp(-np.clip(logit, -50, 50))), 6).astype(np.float32)
+    """How likely each frame is the first of a new shot, float32 ``(N,)`` in [0, 1]; 0 for the first frame."""
+    probabilities = _probabilities(*steps_of(changes))
     probabilities[:1] = 0
     return probabilities
+
+
+def _probabilities(structure: Steps, colour: Steps) -> np.ndarray:
+    """Rounded to 6 digits, so that another order of summation moves nothing across a threshold."""
+    logit = (
+        OFFSET
+        + _evidence(structure, STRUCTURE_EXPONENTS, STRUCTURE_FLOOR)
+        + _evidence(colour, COLOUR_EXPONENTS, COLOUR_FLOOR)
+    )
+    return np.round(1 / (1 + np.exp(-np.clip(logit, -50, 50))), 6).astype(np.float32)
+
+
+def lead_into_motion(structure: Steps, colour: Steps) -> np.ndarray:
+    """Which frames lie at a cut into fast motion or out of it, bool ``(N,)``.
+
+    One side is calm, so that such a step of structure is no part of a movement, and colours change more than
+    in any step near it. A camera that starts to race, or an object that enters, changes them bit by bit.
+    """
+    is_calm = structure.calmer <= MAX_CALM * structure.across
+    least = np.maximum(MIN_COLOUR, MIN_COLOUR_RATIO * colour.largest)
+    return is_calm & (structure.across >= MIN_MOTION) & (colour.across >= least)
 
 
 def find_peaks(
@@ -153,62 +192,6 @@ def find_peaks(
     return cuts
 
 
-def _evidence(
-    change: np.ndarray, near: np.ndarray, exponents: tuple[float, float, float], floor: float
-) -> np.ndarray:
-    values = np.stack([_across(change), *_usual(change[:, 0], near)])
+def _evidence(steps: Steps, exponents: tuple[float, float, float], floor: float) -> np.ndarray:
+    values = np.stack([steps.across, steps.largest, steps.second])
     return np.array(exponents, np.float32) @ np.log(values + np.float32(floor))
-
-
-def _across(change: np.ndarray) -> np.ndarray:
-    """Smallest difference between a frame before t and one from t on, at most ``MAX_LAG`` apart, ``(N,)``.
-
-    A flash is as different from what comes before as a cut is, but what comes after it is not.
-    """
-    earlier = np.full((MAX_LAG, MAX_LAG), np.inf, np.float32)
-    framed = np.concatenate([earlier, change])
-    pairs = np.arange(len(change))[:, None] * MAX_LAG + _PAIRS_ACROSS
-    smallest = np.minimum.reduce(framed.take(pairs), axis=1)
-    smallest[:1] = 0
-    return smallest
-
-
-_PAIRS_ACROSS = np.array(
-    [
-        (MAX_LAG - first_before) * MAX_LAG + lag - 1
-        for lag in range(1, MAX_LAG + 1)
-        for first_before in range(1, lag + 1)
-    ]
-)
-"""Where in the changes, framed by ``MAX_LAG`` frames before them, the pairs across frame 0 lie."""
-
-
-_SIDES = np.arange(NEIGHBOURS) + np.array([0, NEIGHBOURS + 1])[:, None, None]
-_SIDE_WEIGHTS = np.stack([NEIGHBOUR_WEIGHTS[::-1], NEIGHBOUR_WEIGHTS])[:, None]
-
-
-def _near_steps(times_s: np.ndarray) -> np.ndarray:
-    """Weights of the steps around each frame, float32 ``(2, N, NEIGHBOURS)``; 0 for those out of reach."""
-    framed = np.pad(times_s, NEIGHBOURS + 1, mode="edge") if len(times_s) else times_s
-    far_ends = np.arange(NEIGHBOURS) + np.array([0, NEIGHBOURS + 2])[:, None, None]
-    frames = np.arange(len(times_s))[:, None]
-    near_ends = frames + np.array([NEIGHBOURS, NEIGHBOURS + 1])[:, None, None]
-    is_near = np.abs(framed.take(far_ends + frames) - framed.take(near_ends)) <= reach_s(NEIGHBOURS)
-    is_near[0, :, -FEWEST_NEIGHBOURS:] = is_near[1, :, :FEWEST_NEIGHBOURS] = True
-    return is_near * _SIDE_WEIGHTS
-
-
-def _usual(steps: np.ndarray, near: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Largest and second largest weighted change of a frame step near t; the larger side of t counts.
-
-    ``steps[t]`` is the change from frame t to t + 1, ``near`` what ``_near_steps`` gives. The step into t
-    itself is left out. The second largest
-    keeps a neighbouring cut from hiding this one, and is not fooled by drawings that are held for two or
-    three frames.
-    """
-    into = np.zeros(len(steps) + 2 * NEIGHBOURS + 1, np.float32)
-    into[NEIGHBOURS + 1 : NEIGHBOURS + len(steps)] = steps[:-1]
-    sides = into.take(_SIDES + np.arange(len(steps))[:, None]) * near
-    sides.sort(axis=2)
-    largest = np.maximum(sides[0], sides[1])
-    return largest[:, -1], largest[:, -2]

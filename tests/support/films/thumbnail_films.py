@@ -75,3 +75,19 @@ class Scenery:
         places = shake - np.linspace(0, 1, num_frames)[:, None] * shake[-1] + (40, 60)
         places[num_frames // 2 :] += jolt_px
         return np.stack([self.view(*place) for place in places.tolist()])
+
+
+def before_a_wall(seed: int, columns: list[float], *, grain: float = 1.0) -> np.ndarray:
+    """A film of a person, 10 pixels wide, before a wall; ``columns`` are the left edge in each frame.
+
+    The person differs from the wall less than two pictures differ. ``grain`` is the noise of the camera in
+    levels.
+    """
+    rng = np.random.default_rng(seed)
+    wall, person = Scenery(seed, grain_px=12), Scenery(seed + 1, grain_px=4)
+    frames = np.stack([wall.view(40, 60)] * len(columns)).astype(float)
+    for frame, column in zip(frames, columns, strict=True):
+        left = int(column)
+        place = frame[5:, left : left + 10]
+        place += 0.4 * (person.view(40, 60 - (column - left))[5:, :10] - place)
+    return np.clip(frames + rng.normal(0, grain, frames.shape), 0, 255).astype(np.uint8)

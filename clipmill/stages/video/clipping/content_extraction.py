@@ -63,7 +63,7 @@ class ContentClipExtractionStage(ShotClipRules):
     """
 
     name: ClassVar[str] = "content"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     threshold: float = Field(default=0.5, gt=0, lt=1)
     min_shot_frames: int = Field(default=3, ge=1)

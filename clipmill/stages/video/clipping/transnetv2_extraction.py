@@ -30,7 +30,7 @@ class TransNetV2ClipExtractionStage(ShotClipRules):
     """
 
     name: ClassVar[str] = "transnetv2"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     environment: ClassVar[str] = "models"
 
     # Where weights lie changes nothing; which ones they are is said by the revision.

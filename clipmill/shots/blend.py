@@ -9,6 +9,7 @@ title, changes a small part of it.
 import numpy as np
 
 from clipmill.shots.changes import split_luma_chroma
+from clipmill.shots.detector_frames import SLOWEST_FPS
 from clipmill.shots.gradual import INNER_POINTS
 
 BLANK_CONTRAST = 3.0
@@ -39,11 +40,18 @@ pictures have 0.5 and more.
 LEAST_LUMA = 8.0
 """Added to luma before ratios are taken, so that the noise of dark cells counts little."""
 
-MAX_MOVE = 0.022
-"""Root of the share of a span's change that mixtures of its ends do not explain, for each of its frames.
+MAX_MOVE = 0.016
+"""Root of the share of a span's change that mixtures of its ends do not explain, for each of its frames, or
+for each twentieth of a second of a slower film.
 
 Both pictures of a dissolve may move, and move the further the longer it takes. A shaken camera, or one that
 runs, moves faster than pictures do that a viewer can make out while they mix.
+"""
+
+PLAIN_CONTRAST = 12.0
+"""Contrast of cells, in levels, from which on a picture at a hard cut shows the shot that is cut to.
+
+Behind cuts to black, to white or to a flash from which a shot fades in it is 0 to 10.
 """
 
 MIN_APART = 12.0
@@ -102,10 +110,10 @@ def are_two_pictures(first: np.ndarray, last: np.ndarray) -> bool:
     return apart >= MIN_APART and _detail_change(first[::3], last[::3], is_seen) >= MIN_DETAIL_CHANGE
 
 
-def is_mixed(cells: np.ndarray) -> bool:
+def is_mixed(cells: np.ndarray, times_s: np.ndarray) -> bool:
     """Whether the middle of a span is made of its two ends; ``cells``: what ``shrink`` gives of its frames.
 
-    Each picture is fitted by a gain for either end and an offset.
+    ``times_s`` is ``(N,)``. Each picture is fitted by a gain for either end and an offset.
     """
     luma, quarter = cells[:, ::3], len(cells) // 4
     ends = np.stack([luma[0], luma[-1], np.ones_like(luma[0])], axis=1)
@@ -113,7 +121,13 @@ def is_mixed(cells: np.ndarray) -> bool:
     fitted = ends @ np.linalg.lstsq(ends, inside, rcond=None)[0]
     unexplained = float(np.square(inside - fitted).mean())
     change = max(float(np.square(luma[-1] - luma[0]).mean()), 1.0)
-    return float(np.sqrt(unexplained / change)) <= MAX_MOVE * (len(cells) - 1)
+    num_steps = max(len(cells) - 1, float(times_s[-1] - times_s[0]) * SLOWEST_FPS)
+    return float(np.sqrt(unexplained / change)) <= MAX_MOVE * num_steps
+
+
+def is_plain(cells: np.ndarray) -> bool:
+    """Whether a picture, ``(432,)`` as ``shrink`` gives it, shows little, as where a fade starts or ends."""
+    return float(cells[::3].std()) < PLAIN_CONTRAST
 
 
 def is_blank(thumbnails: np.ndarray) -> bool:

@@ -8,13 +8,16 @@ from typing import Self
 import numpy as np
 
 from clipmill.records import FrameSpan
-from clipmill.shots.blend import are_two_pictures, is_blank, is_even, is_flat, is_mixed
+from clipmill.shots.blend import are_two_pictures, is_blank, is_even, is_flat, is_mixed, is_plain
 from clipmill.shots.gradual import NO_CELLS, SPANS, Candidate, Mixtures, shrink
 from clipmill.shots.strip import Strip
 
 MIN_FRAMES = 4
 EDGE_RATE = 0.3
 """A transition ends where it advances at less than this share of its mean speed."""
+
+NEAR_CUT_FRAMES = 3
+"""A transition that starts or ends so near a hard cut fades from nothing or to nothing there."""
 
 ROOM = 2
 """A transition lies within its candidate and so many times its length on either side."""
@@ -42,7 +45,7 @@ class GradualTransitions:
     def __init__(self, *, threshold: float) -> None:
         self._mixtures = Mixtures(threshold=threshold)
         self._strip = Strip()
-        self._cells = Strip(NO_CELLS)
+        self._cells, self._times_s = Strip(NO_CELLS), Strip(np.empty(0))
         self._runs = Runs()
         self._hard: list[int] = []
         self._chosen: list[FrameSpan] = []
@@ -72,6 +75,7 @@ class GradualTransitions:
         self._strip.append(thumbnails)
         small = shrink(thumbnails)
         self._cells.append(small)
+        self._times_s.append(times_s)
         self._runs.add(self._mixtures.feed(small, times_s), num_scanned=self._mixtures.num_scanned)
         self._choose(known=min(num_hard_final, self._strip.num_frames))
         return self._joined(before=self._frontier())
@@ -94,7 +98,7 @@ class GradualTransitions:
             for candidate in sorted(run, reverse=True):
                 if any(_overlap(candidate.middle_half, span) for span in self._taken):
                     continue
-                span = _refine(candidate, self._strip, self._cells, self._hard)
+                span = _refine(candidate, self._strip, self._cells, self._times_s, self._hard)
                 if span:
                     self._chosen.append(span)
                     self._taken.append(span)
@@ -137,6 +141,7 @@ class GradualTransitions:
     def _forget(self, frame: int) -> None:
         self._strip.drop_before(frame)
         self._cells.drop_before(frame)
+        self._times_s.drop_before(frame)
         self._hard = [cut for cut in self._hard if cut >= frame]
         self._taken = [span for span in self._taken if span.end_frame > frame]
 
@@ -221,7 +226,9 @@ def _overlap(frames: tuple[int, int], span: FrameSpan) -> bool:
     return max(frames[0], span.start_frame) < min(frames[1], span.end_frame)
 
 
-def _refine(candidate: Candidate, strip: Strip, cells: Strip, cuts: Sequence[int]) -> FrameSpan | None:
+def _refine(
+    candidate: Candidate, strip: Strip, cells: Strip, times_s: Strip, cuts: Sequence[int]
+) -> FrameSpan | None:
     """Move both ends to where the mixture starts and stops to advance; None where nothing is left."""
     length = candidate.num_frames
     low, high = _room(candidate, cuts, strip.num_frames)
@@ -239,10 +246,25 @@ def _refine(candidate: Candidate, strip: Strip, cells: Strip, cuts: Sequence[int
     still_after = np.flatnonzero(~moving[middle:])
     start = int(still_before[-1]) + 2 if len(still_before) else 0
     end = middle + int(still_after[0]) if len(still_after) else high - low
-    mixture = small[max(0, start - 1) : min(end, high - low - 1) + 1]
-    if end - start < MIN_FRAMES or not are_two_pictures(mixture[0], mixture[-1]) or not is_mixed(mixture):
+    whole = slice(max(0, start - 1), min(end, high - low - 1) + 1)
+    mixture, shown_s = small[whole], times_s.between(low, high)[whole]
+    if end - start < MIN_FRAMES or not are_two_pictures(mixture[0], mixture[-1]):
         return None
-    return FrameSpan(low + start, low + end)
+    if not is_mixed(mixture, shown_s):
+        return None
+    span = FrameSpan(low + start, low + end)
+    return None if _is_cut_off(span, cells, cuts) else span
+
+
+def _is_cut_off(span: FrameSpan, cells: Strip, cuts: Sequence[int]) -> bool:
+    """Whether a hard cut parts an end of a span from its shot, and a picture is seen at that end.
+
+    A dissolve shows both of its shots for a while before and behind it.
+    """
+    before = any(0 <= span.start_frame - cut <= NEAR_CUT_FRAMES for cut in cuts)
+    behind = any(0 <= cut - span.end_frame <= NEAR_CUT_FRAMES for cut in cuts)
+    ends = [span.start_frame] * before + [span.end_frame - 1] * behind
+    return any(not is_plain(cells.between(frame, frame + 1)[0]) for frame in ends)
 
 
 def _room(candidate: Candidate, cuts: Sequence[int], num_frames: int) -> tuple[int, int]:

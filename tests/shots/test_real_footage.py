@@ -109,10 +109,48 @@ def test_light_that_changes_unevenly_is_no_transition(seed: int) -> None:
     assert find_cuts(film, SPEC) == Cuts()
 
 
+def stop_to_stop(seed: int, *, grain_px: int, distance: float, num_frames: int) -> np.ndarray:
+    """A camera that stands, goes on for so many frames over a place without edges, and stands again."""
+    place = Scenery(seed, grain_px=grain_px)
+    way = np.concatenate([np.zeros(30), np.linspace(0, distance, num_frames), np.full(30, distance)])
+    return np.stack([place.view(40 + 2 * step, 60 + 3 * step) for step in way.tolist()])
+
+
 @pytest.mark.parametrize("seed", [13, 19, 23, 24])
 def test_a_camera_that_races_is_no_transition(seed: int) -> None:
-    """For a third of a second, over a place without edges, between two stops."""
-    place = Scenery(seed, grain_px=20)
-    way = np.concatenate([np.zeros(30), np.linspace(0, 8, 8), np.full(30, 8)])
-    film = np.stack([place.view(40 + 2 * step, 60 + 3 * step) for step in way.tolist()])
-    assert find_cuts(film, SPEC) == Cuts()
+    assert find_cuts(stop_to_stop(seed, grain_px=20, distance=8, num_frames=8), SPEC) == Cuts()
+
+
+@pytest.mark.parametrize("seed", [9, 15, 31, 39])
+def test_a_camera_that_moves_on_a_little_is_no_transition(seed: int) -> None:
+    assert find_cuts(stop_to_stop(seed, grain_px=20, distance=4, num_frames=8), SPEC) == Cuts()
+
+
+def glowing(seed: int, *, still_frames: int) -> np.ndarray:
+    """Three shots; the middle one turns into another picture, between so many still frames on either side."""
+    first, before, behind, last = (
+        Scenery(10 * seed + number, grain_px=9).view(40, 60) for number in range(4)
+    )
+    turn = [before * (1 - share) + behind * share for share in np.linspace(0, 1, 14)]
+    still = [*([before] * still_frames), *turn, *([behind] * still_frames)]
+    return np.concatenate([held([first], 30), np.stack(still).astype(np.uint8), held([last], 30)])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_shot_that_glows_from_cut_to_cut_is_no_transition(seed: int) -> None:
+    assert find_cuts(glowing(seed, still_frames=0), SPEC) == Cuts((30, 44))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_dissolve_between_still_pictures_and_cuts_is_found(seed: int) -> None:
+    found = find_cuts(glowing(seed, still_frames=10), SPEC)
+    assert found.hard == (30, 64)
+    assert len(found.gradual) == 1
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_fade_in_behind_a_cut_to_black_is_found(seed: int) -> None:
+    before, behind = (Scenery(10 * seed + number, grain_px=9).view(40, 60) for number in range(2))
+    fade = (behind * np.linspace(0, 1, 16)[:, None, None, None]).astype(np.uint8)
+    found = find_cuts(np.concatenate([held([before], 30), fade, held([behind], 30)]), SPEC)
+    assert [span.start_frame for span in found.gradual] == pytest.approx([30], abs=2)

@@ -37,23 +37,26 @@ def test_a_person_who_steps_aside_is_no_cut(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_frame_that_is_held_while_a_person_walks_is_no_cut(seed: int) -> None:
-    film = before_a_wall(seed, np.linspace(6, 30, 60).tolist())
-    film[24:30] = film[24]
+    film = before_a_wall(seed, np.linspace(2, 36, 50).tolist())
+    film[24:32] = film[24]
     assert find_cuts(film, SPEC) == Cuts()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_frames_that_are_missing_while_a_person_walks_are_no_cut(seed: int) -> None:
-    film, times_s = before_a_wall(seed, np.linspace(6, 30, 60).tolist()), np.arange(60) / 25
-    kept = np.r_[:24, 29:60]
+    film, times_s = before_a_wall(seed, np.linspace(2, 36, 50).tolist()), np.arange(50) / 25
+    kept = np.r_[:24, 31:50]
     assert find_cuts(film[kept], SPEC, times_s[kept]) == Cuts()
 
 
 def test_a_window_that_opens_on_a_screen_is_no_cut() -> None:
+    """Beside a picture that moves."""
     page = slide(7)
     opened = page.copy()
     opened[6:21, 4:28] = slide(8)[6:21, 4:28] - 30
-    assert find_cuts(held([page, opened], 30), SPEC) == Cuts()
+    film = held([page, opened], 30)
+    film[:, 21:, 36:] = Scenery(5, grain_px=6).shaken(5, num_frames=60)[:, 21:, 36:]
+    assert find_cuts(film, SPEC) == Cuts()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,7 +1,7 @@
 """Jump cuts: cuts within one view, before and behind which a person or thing is in another place.
 
 The background stays, so that the change as a whole is no larger than that of a gesture. But a gesture goes
-on over several frames, and what moves has moved before. At a jump cut a tenth of the picture changes in one
+on over several frames, and what moves has moved before. At a jump cut an eighth of the picture changes in one
 step, each part of it far more than in the steps on either side.
 """
 
@@ -14,7 +14,10 @@ CONTEXT_FRAMES = 8
 """Frames on either side of a jump cut that decide about it."""
 
 MIN_CHANGE = 0.055
-"""Change of structure across a jump cut: the least of any cut."""
+"""Change of structure across a jump cut."""
+
+MAX_USUAL = 0.06
+"""Largest usual change around a jump cut: beside it the picture stays nearly what it is."""
 
 MIN_RATIO = 2
 """That change over the largest usual one; and the change of a cell over its largest in the other steps."""
@@ -39,12 +42,12 @@ A window, a slide or a title that comes into a picture lies still before and beh
 
 
 def may_be_jump_cuts(structure: Steps, colour: Steps) -> np.ndarray:
-    """Which frames change more than any near them, and not for the light alone, bool ``(N,)``.
+    """Which frames of calm shots change more than any near them, and not for the light alone, bool ``(N,)``.
 
     Light that changes is seen in colour more than in structure.
     """
     least = np.maximum(colour.across, np.maximum(MIN_RATIO * structure.largest, MIN_CHANGE))
-    return structure.across >= least
+    return (structure.across >= least) & (structure.largest <= MAX_USUAL)
 
 
 def is_jump_cut(thumbnails: np.ndarray, times_s: np.ndarray) -> bool:

@@ -6,6 +6,8 @@ import pytest
 from clipmill.records import Cuts
 from clipmill.shots.content import ContentCutFinder, all_cuts, find_cuts
 from clipmill.shots.detector_frames import NOMINAL_FPS
+from clipmill.shots.jump_cuts import may_be_jump_cuts
+from clipmill.shots.steps import Steps
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from tests.support.films.thumbnail_films import Scenery, before_a_wall, held, slide
 
@@ -64,6 +66,13 @@ def test_a_light_that_is_put_out_is_no_cut(seed: int) -> None:
     film = before_a_wall(seed, swaying(10, 60)).astype(float)
     film[30:, :, :24] *= 0.92
     assert find_cuts(film.astype(np.uint8), SPEC) == Cuts()
+
+
+def test_only_frames_of_calm_shots_may_be_jump_cuts() -> None:
+    """The first is one of an interview, the second one of a pattern that changes in every frame."""
+    structure = Steps(np.array([0.1, 0.8]), np.array([0.02, 0.39]), np.array([0.01, 0.3]), np.zeros(2))
+    colour = Steps(np.array([0.03, 0.06]), np.array([0.01, 0.05]), np.zeros(2), np.zeros(2))
+    assert may_be_jump_cuts(structure, colour).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("num_frames", [1, 7, 29])

@@ -13,6 +13,7 @@ from dataclasses import astuple, replace
 import av
 from av.codec.hwaccel import HWAccel
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 
 from clipmill.errors import UnreadableVideo
 from clipmill.media.cut.clip_facts import read_clip
@@ -24,6 +25,7 @@ from clipmill.media.decode.seek import ClipSource
 from clipmill.media.encode.availability import keeps_hdr
 from clipmill.media.encode.clip_encoder import ClipEncoder, source_encoding
 from clipmill.media.encode.resize import find_crop
+from clipmill.media.frames.fields import is_woven
 from clipmill.media.frames.geometry import Rect
 from clipmill.media.frames.orient_filter import Upright
 from clipmill.media.io.container import store_first
@@ -65,7 +67,8 @@ def cut_clips(
         stack.enter_context(store_first(reader))
         video = stack.enter_context(closing(ClipSource(reader, hwaccel=_hwaccel(options))))
         audio = stack.enter_context(closing(AudioSource(reader)))
-        rotation_deg = _rotation(video)
+        first = _first_frame(video)
+        rotation_deg = quarter_turns_deg(first.rotation)
         encoding = source_encoding(
             options,
             video.container,
@@ -84,7 +87,7 @@ def cut_clips(
             Upright(lambda: keeps_hdr(options)),
         )
         tried: dict[str, CutClip | str] = {}
-        refusal = _refusal(job, rotation_deg)
+        refusal = _refusal(job, rotation_deg, first)
         if not options.encodes and refusal:
             tried = {clip.clip_id: refusal for clip in ordered}
         elif options.encoder == "copy":
@@ -150,8 +153,10 @@ def _counted(heartbeat: Callable[[int], None]) -> Callable[[], None]:
     return lambda: heartbeat(next(count))
 
 
-def _refusal(job: CutJob, rotation_deg: int) -> str:
+def _refusal(job: CutJob, rotation_deg: int, first: VideoFrame) -> str:
     """Why nothing of a source can be copied."""
+    if is_woven(first, job.source.stream.codec_context):
+        return "its pictures are coded field by field, which not every reader puts together"
     if rotation_deg:
         return f"the source is rotated by {rotation_deg} degrees, which not every reader undoes"
     return f"its times had to be repaired: {job.repaired_times}" if job.repaired_times else ""
@@ -233,9 +238,9 @@ def _hwaccel(options: EncodeOptions) -> HWAccel | None:
         return None
 
 
-def _rotation(source: ClipSource) -> int:
-    """Clockwise degrees that show the pictures upright; a frame tells, the headers' word is not passed on."""
+def _first_frame(source: ClipSource) -> VideoFrame:
+    """The first frame tells how pictures are turned; the headers' word is not passed on."""
     frame = next(iter(source.frames_from_beginning()), None)
     if frame is None:
         raise UnreadableVideo(source.uri, VideoReason.NO_FRAMES, "no frame could be decoded")
-    return quarter_turns_deg(frame.rotation)
+    return frame

@@ -27,7 +27,9 @@ from clipmill.media.cut.waiting_frames import ClipsAhead, GrowingClip, Seen, Wai
 from clipmill.media.decode.pixel_shape import PixelShape
 from clipmill.media.encode.availability import keeps_hdr
 from clipmill.media.encode.clip_encoder import ClipEncoder, SourceEncoding, source_encoding
-from clipmill.media.frames.orient_filter import Upright
+from clipmill.media.frames.fields import aspect_in
+from clipmill.media.frames.orient_filter import Upright, upright_sar
+from clipmill.media.io.container import pixel_aspect
 from clipmill.media.io.probe import quarter_turns_deg
 from clipmill.media.io.source import CountingReader
 from clipmill.media.scan.scan import scan
@@ -171,7 +173,7 @@ class SamePassCutter:
             audio = self._stack.enter_context(closing(AudioSource(sound)))
             self._audio = ClipAudio(audio, self._wanted.options.audio)
         rotation_deg = quarter_turns_deg(first.rotation)
-        return source_encoding(
+        encoding = source_encoding(
             self._wanted.options,
             container,
             stream,
@@ -179,6 +181,8 @@ class SamePassCutter:
             rotation_deg=rotation_deg,
             deinterlace=self._wanted.deinterlace,
         )
+        sar = aspect_in(first, pixel_aspect(stream), stream.codec_context)
+        return replace(encoding, sar=upright_sar(sar, rotation_deg))
 
     def _plan_room(self, frame_bytes: int) -> None:
         """Whether all the frames fit that the detector waits for; else those that it needs for hard cuts."""

@@ -22,6 +22,7 @@ from clipmill.media.decode.damage import Damage, MissingFragments
 from clipmill.media.decode.limits import refused_size
 from clipmill.media.decode.pixel_shape import SizeChanges
 from clipmill.media.decode.programme_parts import in_turn, parts_of
+from clipmill.media.frames.fields import Decode, decode_whole
 from clipmill.media.frames.missing_timestamps import TrueTimes, true_times
 from clipmill.media.io.container import check_readable, decodable_sound, default_of, demuxed
 from clipmill.media.io.joined_files import UnreadBytes, places_of_avi
@@ -36,8 +37,6 @@ HELD_PACKETS = 2
 """So many packets of a stream a demuxer holds back."""
 AHEAD_PACKETS, AHEAD_BYTES = 16, 1 << 18
 """Packets are read so far ahead: what reads them is in the processor's caches once for all, not for each."""
-Decode = Callable[["Packet[VideoStream] | None"], list[VideoFrame]]
-"""Gives the frames that a packet, or None for the end, completes."""
 _KNOW_THEIR_LENGTH = ("mov", "matroska", "avi", "flv")  # others take it from their last packets, or guess
 
 
@@ -66,7 +65,7 @@ class DecodeLoop:
         self.refused_size_px: tuple[int, int] | None = None
         self._container = container
         self._stream = stream
-        self._decode = decode or stream.decode
+        self._decode = decode or decode_whole(stream)
         self._sizes = SizeChanges(stream)
         self._begin_part = begin_part
         self._parts = parts_of(container, stream) if begin_part is not None else [stream]
@@ -157,7 +156,7 @@ class DecodeLoop:
     def _begin(self, part: VideoStream) -> None:
         """Decode another stream from now on, in which the video goes on."""
         self._stream = self.stream = part
-        self._decode, self._waits_for_key = part.decode, False
+        self._decode, self._waits_for_key = decode_whole(part), False
         self._sizes = SizeChanges(part)
         if self._begin_part is not None:
             self._begin_part(part)

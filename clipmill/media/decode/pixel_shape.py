@@ -10,6 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.random_access import mpeg_sizes
+from clipmill.media.frames.fields import aspect_in
 from clipmill.media.io.container import pixel_aspect, plausible_aspect
 
 _DECLARE_ASPECT = ("mov", "matroska")
@@ -23,7 +24,7 @@ class PixelShape:
     """
 
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self.aspect = pixel_aspect(stream)
+        self.aspect = self._stored = pixel_aspect(stream)
         self._context = stream.codec_context
         self._is_fixed = container.format.name.startswith(_DECLARE_ASPECT)
         self._decoded: Fraction | None = None
@@ -45,7 +46,8 @@ class PixelShape:
         """A frame came out of the decoder; ``aspect`` is now its own."""
         first, pts, last = self._changes_at, frame.pts, self._last_pts
         if first is not None and (pts is None or pts >= first or (last is not None and pts < last)):
-            self.aspect, self._changes_at = self._decoded or self.aspect, None
+            self._stored, self._changes_at = self._decoded or self._stored, None
+        self.aspect = aspect_in(frame, self._stored, self._context)
         self._last_pts = pts
 
 

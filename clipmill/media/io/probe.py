@@ -2,17 +2,19 @@
 
 import itertools
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from clipmill import identity
 from clipmill.errors import UnreadableVideo
+from clipmill.media.frames.fields import aspect_in, decode_whole, is_woven
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.io.container import (
     check_readable,
@@ -43,7 +45,7 @@ def probe(reader: CountingReader, uri: str, *, limits: SourceLimits | None = Non
         facts = _header_facts(container, stream, uri)
         if limits is not None:
             check_limits(facts, uri, limits)
-        return replace(facts, rotation_deg=_rotation_deg(container, stream, uri))
+        return _as_shown(facts, _first_frame(container, stream, uri), stream)
 
 
 @contextmanager
@@ -140,17 +142,34 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float:
     return max(0.0, (container.duration or 0) / av.time_base)
 
 
-def _rotation_deg(container: InputContainer, stream: VideoStream, uri: str) -> int:
-    """Clockwise degrees that make the picture upright; 0 without a picture, the scan will tell why."""
+def _as_shown(facts: VideoFacts, first: VideoFrame | None, stream: VideoStream) -> VideoFacts:
+    """The facts of pictures as they are shown; as in the headers without a picture, the scan will tell why.
+
+    Clockwise degrees make the picture upright. Headers count fields where these are coded one by one.
+    """
+    if first is None:
+        return facts
+    facts = replace(facts, rotation_deg=orientation(first).rotation_deg)
+    if not is_woven(first, stream.codec_context):
+        return facts
+    return replace(
+        facts,
+        height_px=first.height,
+        sar=aspect_in(first, facts.sar, stream.codec_context),
+        framerate=facts.framerate / 2,
+        num_frames=facts.num_frames // 2,
+    )
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, uri: str) -> VideoFrame | None:
     stream.codec_context.thread_count = 1
-    try:
+    decode = decode_whole(stream)
+    with suppress(FFmpegError):
         for packet in itertools.islice(demuxed(container, [stream]), _FIRST_PICTURE_PACKETS):
             check_readable(packet, uri)
-            for frame in packet.decode():
-                return orientation(frame).rotation_deg
-    except FFmpegError:
-        return 0
-    return 0
+            for frame in decode(packet if packet.size else None):
+                return frame
+    return None
 
 
 def quarter_turns_deg(counterclockwise_deg: int) -> int:

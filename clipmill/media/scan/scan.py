@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from clipmill.errors import UnreadableVideo
 from clipmill.media.decode.backends import (
     CPU,
+    NVDEC,
     decoder_of,
     has_loop_filter,
     in_place_of_nvdec,
@@ -28,6 +29,7 @@ from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
 from clipmill.media.decode.nvdec import NvdecFault
 from clipmill.media.frames.anomalies import Oddities
+from clipmill.media.frames.fields import aspect_in
 from clipmill.media.frames.missing_timestamps import stored_pts
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.frames.render import Renderer
@@ -111,9 +113,9 @@ def _scan(
             timeline.begin_part()
             oddities.begin_part()
 
-        is_cpu = decode == stream.decode
+        is_gpu = decoder == NVDEC
         walk = DecodeLoop(
-            container, stream, decode=decode, begin_part=begin_part if is_cpu else None, reader=reader
+            container, stream, decode=decode, begin_part=None if is_gpu else begin_part, reader=reader
         )
         timeline.begin_files(walk.num_files - 1)
         if consumer is not None:
@@ -231,7 +233,7 @@ def collector_of(spool: Spool, plan: ScanPlan, stream: VideoStream, first: Video
     renderer = Renderer(
         coded_size_px=size_px,
         orientation=orientation(first),
-        sar=pixel_aspect(stream),
+        sar=aspect_in(first, pixel_aspect(stream), stream.codec_context),
     )
     return Collector(spool, plan, renderer, coded_size_px=size_px, time_base=time_base_of(stream))
 

@@ -138,7 +138,8 @@ def _collect(
         if segment.end_pts is not None and pts >= segment.end_pts:
             return _finished_before(frame, pts, frames, collector, timeline)
         oddities.see(frame)
-        if frame.interlaced_frame and plan.deinterlace == "auto":
+        are_fields = frame.interlaced_frame and stream.codec_context.codec.canonical_name == "hevc"
+        if are_fields or (frame.interlaced_frame and plan.deinterlace == "auto"):
             raise SegmentFault("its pictures are interlaced")
         if collector is None:
             collector = collector_of(spool, plan, stream, frame)

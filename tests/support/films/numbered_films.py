@@ -131,6 +131,35 @@ def draw_fields(
     return path
 
 
+def draw_coded_fields(
+    path: Path,
+    num_frames: int,
+    *,
+    order: str = "top",
+    sar: Fraction | None = None,
+) -> Path:
+    """The film of ``draw_fields`` in HEVC, whose pictures are fields; ``sar`` is written."""
+    with av.open(str(path), "w") as output:
+        mode = {"top": "tff", "bottom": "bff"}[order]
+        params = f"interlace={mode}:keyint=20:open-gop=0:bframes=2:log-level=none:pools=1:frame-threads=1"
+        stream = output.add_stream("libx265", rate=50, options={"x265-params": f"{params}:crf=10"})
+        stream.width, stream.height, stream.pix_fmt = 128, 48, "yuv420p"
+        stream.codec_context.time_base = TIME_BASE
+        if sar is not None:
+            stream.codec_context.sample_aspect_ratio = sar
+        for field in range(2 * num_frames):
+            output.mux(stream.encode(_field(field, order)))
+        output.mux(stream.encode(None))
+    return path
+
+
+def _field(field: int, order: str) -> av.VideoFrame:
+    lines = _with_bar(field // 2, field)[(field % 2 == 0) != (order == "top") :: 2]
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(lines), format="rgb24").reformat(format="yuv420p")
+    frame.pts, frame.time_base = field * FRAME // 2, TIME_BASE
+    return frame
+
+
 def bar_in(picture: np.ndarray) -> float:
     """The first column of the bar in a picture of ``draw_fields``."""
     bright = np.flatnonzero(picture[46:52].mean((0, 2)) > 125)

@@ -225,7 +225,7 @@ class SoundFacts:
     reason: str = ""
 
 
-HdrStatus = Literal["none", "tone_mapped", "kept", "copied"]
+HdrStatus = Literal["none", "tone_mapped", "kept", "copied", "wrong_colours"]
 """What became of high dynamic range in a clip, as the column ``hdr_status`` documents it."""
 FieldStatus = Literal["none", "deinterlaced", "left"]
 """What became of interlaced frames in a clip, as the column ``deinterlace_status`` documents it."""

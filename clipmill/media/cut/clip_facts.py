@@ -9,6 +9,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from clipmill.media.frames.side_tags import is_dolby_only
 from clipmill.media.frames.tone_mapping import high_range
 from clipmill.records import CutClip, PictureFacts, SoundFacts
 
@@ -58,5 +59,6 @@ def _copied_pictures(container: InputContainer, stream: VideoStream) -> PictureF
     if first is None:
         return PictureFacts()
     return PictureFacts(
-        "copied" if high_range(first.color_trc) else "none", "left" if first.interlaced_frame else "none"
+        "copied" if high_range(first.color_trc) or is_dolby_only(first) else "none",
+        "left" if first.interlaced_frame else "none",
     )

@@ -181,11 +181,11 @@ class DecodeLoop:
                 continue  # PyAV ends each stream with one, none of which says whose it is
             self._progress += 1
             beat(self._progress, self._end_s)
+            self._unread.see(packet, self._lose_bytes)
             end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
             self._end_s = max(self._end_s, end_s)
             if packet.stream_index not in self._starts_s and not packet.is_discard:
                 self._starts_s[packet.stream_index] = self._seconds(packet.stream_index, packet.pts)
-            self._unread.see(packet, self._lose_bytes)
             if packet.stream_index in self._tests:
                 self._look(cast("Packet[VideoStream]", packet))
                 data = bytes(packet)

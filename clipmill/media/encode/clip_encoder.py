@@ -26,6 +26,7 @@ from clipmill.media.encode.resize import Fitted, geometry_of
 from clipmill.media.frames.deinterlace import WholeFrames
 from clipmill.media.frames.geometry import Geometry, Rect
 from clipmill.media.frames.orient_filter import Upright, coloured_like, upright_sar
+from clipmill.media.frames.side_tags import is_dolby_only
 from clipmill.media.frames.time_grid import grid_rate, instants
 from clipmill.media.frames.tone_mapping import high_range
 from clipmill.media.io.container import pixel_aspect
@@ -142,6 +143,8 @@ class ClipEncoder:
         )
 
     def _write(self, frame: VideoFrame, pts: int) -> None:
+        if self._last is None and is_dolby_only(frame):
+            self._hdr = "wrong_colours"
         if self._hdr == "none" and high_range(frame.color_trc):
             self._hdr = "kept" if keeps_hdr(self._encoding.options) else "tone_mapped"
         frame = self._upright(frame)

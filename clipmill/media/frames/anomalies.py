@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 from clipmill.media.frames.deinterlace import are_of_two_instants, is_combed
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.frames.render import is_transparent
+from clipmill.media.frames.side_tags import has_layers, named_tags
 from clipmill.media.frames.tone_mapping import high_range
 
 LOOKS, LOOK_EVERY, SELDOM = (12, 36), 48, 960
@@ -27,6 +28,8 @@ class Oddities:
     def __init__(self, container: InputContainer, stream: VideoStream) -> None:
         self._high_ranges: set[str] = set()
         self._num_frames = 0
+        self._tags = dict[str, None]()  # in the order in which they came
+        self._has_layers = has_layers(stream)
         self._is_transparent = stream.metadata.get("alpha_mode") == "1"
         self._looks: Counter[tuple[bool, bool]] = Counter()  # (is flagged, is combed) of frames looked at
         self._doubted: VideoFrame | None = None
@@ -51,6 +54,7 @@ class Oddities:
         if self._num_frames % TAGS_EVERY == 0:
             self._high_ranges |= {high_range(frame.color_trc)} - {""}
             self._is_transparent |= is_transparent(frame)
+            self._tags.update(dict.fromkeys(named_tags(frame)))
         if self._doubted is not None:
             self._looks[False, are_of_two_instants(self._doubted, frame)] += 1
             self._doubted = None
@@ -80,6 +84,9 @@ class Oddities:
             yield f"frames of {sizes} were scaled to the first frame's {width}x{height}"
         if self._is_transparent:
             yield "its transparency was left out"
+        if self._has_layers and not self._is_transparent:
+            yield "another layer of its HEVC, a second view or transparency, was left out"
+        yield from self._tags
         if self._first is not None and orientation(self._first).is_mirrored:
             yield "mirrored as its display matrix asks"
         if self._high_ranges:

@@ -9,12 +9,15 @@ from __future__ import annotations  # PyAV's Packet[...] exists for type checker
 
 import re
 from collections.abc import Callable
+from math import ceil
 
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 
+from clipmill.media.io.encryption import boxes
 from clipmill.media.io.joined_ogg import are_whole_pages
+from clipmill.media.io.reused_pids import PACKET_BYTES, is_scrambled
 from clipmill.media.io.source import CountingReader, ReaderView
 
 EBML, SEGMENT, CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
@@ -97,6 +100,8 @@ MOST_BETWEEN = {
 """Bytes between two packets, by format: heads of packets and pages, padding, streams beside a video."""
 NO_PACKETS = (EBML, *map(bytes.fromhex, ("1c53bb6b", "1254c367", "1941a469", "1043a770")))
 """Elements of Matroska that may lie between packets: a header, Cues, Tags, Attachments, Chapters."""
+SCRAMBLED_FROM_BYTES = 1 << 14
+"""Bytes between two packets of a transport stream that are looked at for packets that are encrypted."""
 HEADS_BYTES, LOOK_BYTES = 32, 1 << 16
 """How far behind a packet they may begin, and another file."""
 CODEC_ID = re.compile(rb"\x86([\x81-\xbf])(?=[AV]_)")
@@ -122,7 +127,10 @@ class UnreadBytes:
         if self._format == "matroska,webm" and place - self._read_to > SHORTEST_HEADER:
             self._see_header(self._read_to, place, note)
         is_far = self._most is not None and place - self._read_to > self._most
-        if is_far and self._is_lost(self._read_to, place):
+        if self._is_encrypted(place):
+            self.is_any = True
+            note(f"{place - self._read_to} bytes are scrambled")
+        elif is_far and self._is_lost(self._read_to, place):
             self.is_any = True
             note(f"{place - self._read_to} bytes {self._why}")
         if self._format == "ogg" and place < self._last_place:  # a long page comes late, with what it holds
@@ -149,12 +157,25 @@ class UnreadBytes:
         """The last packet was read: what lies behind it, or another file behind this one, is not."""
         if self._reader is None:
             return
-        if self._format in ("mpegts", "mpeg") and self._reader.size_bytes - self._read_to > (self._most or 0):
+        if self._is_encrypted(self._reader.size_bytes):
+            self.is_any = True
+            note(f"{self._reader.size_bytes - self._read_to} bytes are scrambled")
+        elif self._format in ("mpegts", "mpeg") and self._reader.size_bytes - self._read_to > (
+            self._most or 0
+        ):
             self.is_any = True
             note(f"{self._reader.size_bytes - self._read_to} bytes {self._why}")
         num_bytes = _behind(self._reader, self._format, self._read_to)
         if num_bytes:
             note(f"{num_bytes} bytes hold another file, which is not read")
+
+    def _is_encrypted(self, end: int) -> bool:
+        """Whether the bytes from the last packet to ``end`` are packets of a transport stream that are."""
+        too_few = end - self._read_to < SCRAMBLED_FROM_BYTES
+        if self._format != "mpegts" or too_few or self._reader is None:
+            return False
+        start = self._last_place + ceil((self._read_to - self._last_place) / PACKET_BYTES) * PACKET_BYTES
+        return is_scrambled(self._reader.read_range(start, min(start + LOOK_BYTES, end)))
 
     @property
     def _why(self) -> str:
@@ -210,16 +231,11 @@ def places_of_avi(reader: CountingReader) -> list[int]:
 
 def _behind_mp4(reader: CountingReader) -> int:
     """Bytes behind a second ``ftyp`` of a file with two indexes; fragments are read wherever they lie."""
-    at, second, num_indexes = 0, 0, 0
-    for _ in range(MAX_ELEMENTS):
-        head = reader.read_range(at, min(at + MAX_HEAD_BYTES, reader.size_bytes))
-        if len(head) < 8 or head[4:8] == b"moof":
+    second, num_indexes, at = 0, 0, 0
+    for name, _, end in boxes(reader, 0, reader.size_bytes):
+        if name == b"moof":
             break
-        second = second or (at if head[4:8] == b"ftyp" else 0)
-        num_indexes += head[4:8] == b"moov"
-        size = int.from_bytes(head[:4], "big")
-        size = int.from_bytes(head[8:16], "big") if size == 1 else size
-        if size < 8:
-            break
-        at += size
+        second = second or (at if name == b"ftyp" else 0)
+        num_indexes += name == b"moov"
+        at = end
     return reader.size_bytes - second if second and num_indexes > 1 else 0

@@ -1,8 +1,7 @@
 """What a source's headers and a few byte ranges say, before it is worth a decode."""
 
 import itertools
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 
@@ -26,11 +25,10 @@ from clipmill.media.io.container import (
     store_first,
     video_stream,
 )
-from clipmill.media.io.reused_pids import is_scrambled
+from clipmill.media.io.encryption import named_secret
 from clipmill.media.io.source import CountingReader, open_source
 from clipmill.records import Inspection, SourceFile, SourceLimits, VideoFacts, VideoReason
 
-_SCRAMBLED_BYTES = 1 << 20  # of a transport stream
 _FIRST_PICTURE_PACKETS = 64  # among which a decodable picture is looked for
 
 
@@ -40,25 +38,12 @@ def probe(reader: CountingReader, uri: str, *, limits: SourceLimits | None = Non
     UnreadableVideo with a ``VideoReason`` when there is none to be had; with ``limits``, also ``over_limit``,
     which is found before a picture is decoded.
     """
-    with _named_secret(reader), open_container(reader) as container:
+    with named_secret(reader), open_container(reader) as container:
         stream = video_stream(container, uri)
         facts = _header_facts(container, stream, uri)
         if limits is not None:
             check_limits(facts, uri, limits)
         return _as_shown(facts, _first_frame(container, stream, uri), stream)
-
-
-@contextmanager
-def _named_secret(reader: CountingReader) -> Generator[None]:
-    """What makes nothing of a transport stream that is scrambled says that it is encrypted."""
-    try:
-        yield
-    except UnreadableVideo as error:
-        head = reader.read_range(0, min(_SCRAMBLED_BYTES, reader.size_bytes))
-        if is_scrambled(head):
-            cause = "its packets are scrambled"
-            raise UnreadableVideo(reader.uri, VideoReason.ENCRYPTED, cause) from error
-        raise
 
 
 def read_identity(reader: CountingReader, size_bytes: int) -> str:

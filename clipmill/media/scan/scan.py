@@ -35,6 +35,7 @@ from clipmill.media.frames.orientation import orientation
 from clipmill.media.frames.render import Renderer
 from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.io.container import opened, pixel_aspect, video_stream
+from clipmill.media.io.encryption import named_secret
 from clipmill.media.io.source import CountingReader
 from clipmill.media.scan.collector import Collector
 from clipmill.media.scan.motion_vectors import export_vectors
@@ -102,7 +103,7 @@ def _scan(
     consumer: FrameConsumer | None,
 ) -> ScanFacts:
     start_s = time.process_time()
-    with opened(source, max_bytes=limits.max_size_bytes) as (reader, container):
+    with opened(source, max_bytes=limits.max_size_bytes) as (reader, container), named_secret(reader):
         bounds = Bounds(reader.uri, limits)
         stream = opened_stream(container, plan, bounds)
         decode, decoder = decoder_of(container, stream, plan)

@@ -32,7 +32,10 @@ STATUS_DOC = (
     "`partial` (a part of the clip has none), `lost` (the source has sound, the clip has none) or `none`"
 )
 REASON_DOC = "why its sound is not the source's packets as they are; else empty"
-HDR_DOC = "high dynamic range: `tone_mapped` to BT.709, `kept` in 10 bits, `copied`, or `none` in the source"
+HDR_DOC = (
+    "high dynamic range: `tone_mapped` to BT.709, `kept` in 10 bits, `copied`, `wrong_colours` (Dolby Vision "
+    "without a base layer), or `none` in the source"
+)
 FIELDS_DOC = (
     "interlaced frames: `deinterlaced`, `left` as they are (no combs, `deinterlace: off`, or copied), "
     "or `none` in the source"

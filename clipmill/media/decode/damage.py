@@ -16,6 +16,7 @@ MISSING_S = 0.1
 """A gap between the packets of an mp4 from which on fragments may be missing."""
 MAX_GAPS = 20
 """Gaps that are looked into: a file with more has frames that are shown for long."""
+END_OF_JPEG = b"\xff\xd9"
 FRAGMENT_BYTES = 4 << 20
 """How far before a packet the number of its fragment is looked for."""
 
@@ -78,6 +79,12 @@ class Damage:
     def __str__(self) -> str:
         named = [fault.words(cause) for cause, fault in self._faults.items()]
         return "; ".join([*named, *([f"{self._num_unnamed} more faults"] if self._num_unnamed else [])])
+
+
+def is_cut(packet: Packet[VideoStream]) -> bool:
+    """Returns True for a packet that the demuxer calls corrupt: a JPEG picture that has its end is not."""
+    is_jpeg = packet.stream.codec_context.codec.canonical_name == "mjpeg"
+    return packet.is_corrupt and not (is_jpeg and bytes(packet).rstrip(b"\r\n").endswith(END_OF_JPEG))
 
 
 class MissingFragments:

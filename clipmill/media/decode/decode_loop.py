@@ -5,7 +5,7 @@ from __future__ import annotations  # PyAV's Packet[...] exists for type checker
 import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from typing import cast
+from typing import NamedTuple, cast
 
 from av import time_base as TICKS_PER_S  # noqa: N812, PyAV names a constant like a variable
 from av.audio.stream import AudioStream
@@ -18,13 +18,14 @@ from av.video.stream import VideoStream
 
 from clipmill.media.bitstream.digest import AudioDigest, ContentDigest, joined_digest
 from clipmill.media.bitstream.random_access import startable
-from clipmill.media.decode.damage import Damage, MissingFragments
+from clipmill.media.decode.damage import Damage, MissingFragments, is_cut
 from clipmill.media.decode.limits import refused_size
 from clipmill.media.decode.pixel_shape import SizeChanges
 from clipmill.media.decode.programme_parts import in_turn, parts_of
 from clipmill.media.frames.fields import Decode, decode_whole
 from clipmill.media.frames.missing_timestamps import TrueTimes, true_times
 from clipmill.media.io.container import check_readable, decodable_sound, default_of, demuxed
+from clipmill.media.io.counters import is_joined
 from clipmill.media.io.joined_files import UnreadBytes, places_of_avi
 from clipmill.media.io.source import CountingReader
 from clipmill.sandbox.heartbeat import beat
@@ -38,6 +39,15 @@ HELD_PACKETS = 2
 AHEAD_PACKETS, AHEAD_BYTES = 16, 1 << 18
 """Packets are read so far ahead: what reads them is in the processor's caches once for all, not for each."""
 _KNOW_THEIR_LENGTH = ("mov", "matroska", "avi", "flv")  # others take it from their last packets, or guess
+
+
+class _Doubt(NamedTuple):
+    """A packet that the demuxer calls corrupt; ``place`` in the file."""
+
+    number: int
+    at_s: float
+    place: int | None
+    dts: int | None
 
 
 class DecodeLoop:
@@ -91,7 +101,8 @@ class DecodeLoop:
         self._first_s: float | None = None
         self._progress = 0
         self._waits_for_key = False
-        self._doubts: deque[tuple[int, float]] = deque()
+        self._doubts: deque[_Doubt] = deque()
+        self._reader = reader
         self._num_packets = self._num_losses = 0
         self._last_dts: int | None = None
 
@@ -220,7 +231,8 @@ class DecodeLoop:
         try:
             return next(packets, None)
         except FFmpegError as error:
-            self._note(f"the container cannot be read on: {error.strerror}", self._end_s)
+            if not self._unread.is_all_read:
+                self._note(f"the container cannot be read on: {error.strerror}", self._end_s)
             return None
 
     def _decoded(self, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
@@ -255,12 +267,24 @@ class DecodeLoop:
         """
         if self._jumps(packet):
             self._doubts.clear()
-        while self._doubts and (packet is None or self._num_packets - self._doubts[0][0] > HELD_PACKETS):
-            self._note("a packet is cut off or damaged", self._doubts.popleft()[1])
-        if packet is not None and packet.is_corrupt:
-            self._doubts.append((self._num_packets, at_s))
+        while self._doubts and (packet is None or self._num_packets - self._doubts[0].number > HELD_PACKETS):
+            doubt = self._doubts.popleft()
+            if not self._is_join(doubt, packet):
+                self._note("a packet is cut off or damaged", doubt.at_s)
+        if packet is not None and is_cut(packet):
+            self._doubts.append(_Doubt(self._num_packets, at_s, packet.pos, packet.dts))
         self._num_packets += 1
         self._last_dts = packet.dts if packet is not None else None
+
+    def _is_join(self, doubt: _Doubt, packet: Packet[VideoStream] | None) -> bool:
+        """Whether another recording begins soon behind a packet, at the time at which it ends."""
+        if self._reader is None or self._container.format.name != "mpegts" or packet is None:
+            return False
+        if None in (doubt.place, packet.pos, doubt.dts, packet.dts):
+            return False
+        num_steps, length = self._num_packets - doubt.number, packet.dts - doubt.dts
+        is_regular = packet.duration is not None and length < (num_steps + 1) * packet.duration
+        return is_regular and is_joined(self._reader, doubt.place, packet.pos)
 
     def _jumps(self, packet: Packet[VideoStream] | None) -> bool:
         if packet is None or packet.dts is None or self._last_dts is None:

@@ -107,6 +107,7 @@ HEADS_BYTES, LOOK_BYTES = 32, 1 << 16
 CODEC_ID = re.compile(rb"\x86([\x81-\xbf])(?=[AV]_)")
 """Before the codec of a track, in a header of Matroska: its length."""
 SHORTEST_HEADER = 128
+START_OF_JPEG = b"\xff\xd8"
 BESIDE = "matroska_block_additional"
 """What a block of Matroska holds beside its packet."""
 
@@ -176,6 +177,16 @@ class UnreadBytes:
             return False
         start = self._last_place + ceil((self._read_to - self._last_place) / PACKET_BYTES) * PACKET_BYTES
         return is_scrambled(self._reader.read_range(start, min(start + LOOK_BYTES, end)))
+
+    @property
+    def is_all_read(self) -> bool:
+        """True where no picture is left, but the end of pictures sent by HTTP, over which FFmpeg stumbles."""
+        if self._format != "mpjpeg" or self._reader is None:
+            return False
+        left = self._reader.read_range(
+            self._read_to, min(self._read_to + LOOK_BYTES, self._reader.size_bytes)
+        )
+        return len(left) < LOOK_BYTES and START_OF_JPEG not in left
 
     @property
     def _why(self) -> str:

@@ -280,11 +280,12 @@ class DecodeLoop:
         """Whether another recording begins soon behind a packet, at the time at which it ends."""
         if self._reader is None or self._container.format.name != "mpegts" or packet is None:
             return False
-        if None in (doubt.place, packet.pos, doubt.dts, packet.dts):
+        start, end, since, dts = doubt.place, packet.pos, doubt.dts, packet.dts
+        if start is None or end is None or since is None or dts is None:
             return False
-        num_steps, length = self._num_packets - doubt.number, packet.dts - doubt.dts
-        is_regular = packet.duration is not None and length < (num_steps + 1) * packet.duration
-        return is_regular and is_joined(self._reader, doubt.place, packet.pos)
+        num_steps = self._num_packets - doubt.number
+        is_regular = dts - since < (num_steps + 1) * (packet.duration or 0)
+        return is_regular and is_joined(self._reader, start, end)
 
     def _jumps(self, packet: Packet[VideoStream] | None) -> bool:
         if packet is None or packet.dts is None or self._last_dts is None:

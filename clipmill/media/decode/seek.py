@@ -32,6 +32,9 @@ from clipmill.stages.decoder import DecoderQuality
 SEEK_BACK_S = (0, 2, 10, 60)
 """How far before the wanted time to look for a key picture, before the file is read from its beginning."""
 
+LOSE_BY_DISCARD = frozenset({"asf"})
+"""Formats whose demuxer loses pictures behind damage where it need not give the sound."""
+
 LONG_GAP_S = 10.0
 """Where a container has no index, decoding on is taken for cheaper than a seek up to this gap."""
 
@@ -114,7 +117,7 @@ class ClipSource:
             part.codec_context.thread_count = 1
             if self._quality == "draft":
                 skip_loop_filter(part)
-        for other in self.container.streams:
+        for other in () if self.container.format.name in LOSE_BY_DISCARD else self.container.streams:
             if other.index != self.stream.index:
                 other.discard = Discard.all
         self.time_base = Fraction(self.stream.time_base or Fraction(1, av.time_base))

@@ -95,13 +95,16 @@ MOST_BETWEEN = {
     "ogg": 1 << 12,
     "flv": 1 << 12,
     "nut": 1 << 12,
-    "asf": 1 << 14,
 }
 """Bytes between two packets, by format: heads of packets and pages, padding, streams beside a video."""
 NO_PACKETS = (EBML, *map(bytes.fromhex, ("1c53bb6b", "1254c367", "1941a469", "1043a770")))
 """Elements of Matroska that may lie between packets: a header, Cues, Tags, Attachments, Chapters."""
 SCRAMBLED_FROM_BYTES = 1 << 14
 """Bytes between two packets of a transport stream that are looked at for packets that are encrypted."""
+FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+ASF_PROPERTIES_BYTES = 80
+"""The sizes of an asf file and of its packets lie in these bytes. Source: Advanced Systems Format, revision
+01.20.06, 3.2."""
 HEADS_BYTES, LOOK_BYTES = 32, 1 << 16
 """How far behind a packet they may begin, and another file."""
 CODEC_ID = re.compile(rb"\x86([\x81-\xbf])(?=[AV]_)")
@@ -120,6 +123,9 @@ class UnreadBytes:
         self._reader = reader
         self._format = container.format.name
         self._most = MOST_BETWEEN.get(self._format)
+        self._promised_bytes = 0
+        if self._format == "asf" and reader is not None:
+            self._promised_bytes, self._most = _asf_sizes(reader)
         self._read_to = self._last_place = 0
 
     def see(self, packet: Packet[Stream], note: Callable[[str], None]) -> None:
@@ -166,6 +172,9 @@ class UnreadBytes:
         ):
             self.is_any = True
             note(f"{self._reader.size_bytes - self._read_to} bytes {self._why}")
+        if self._promised_bytes > self._reader.size_bytes:
+            missing = self._promised_bytes - self._reader.size_bytes
+            note(f"the file is {missing} bytes shorter than its header says")
         num_bytes = _behind(self._reader, self._format, self._read_to)
         if num_bytes:
             note(f"{num_bytes} bytes hold another file, which is not read")
@@ -207,6 +216,17 @@ class UnreadBytes:
         unread = self._reader.read_range(start, min(start + LOOK_BYTES, end))
         near = unread[:HEADS_BYTES]
         return not any(each in near for each in NO_PACKETS) and EBML not in unread and near[4:5] != VOID
+
+
+def _asf_sizes(reader: CountingReader) -> tuple[int, int | None]:
+    """The size of an asf by its header, 0 if unknown; and how much may lie between two pictures or sounds."""
+    head = reader.read_range(0, min(LOOK_BYTES, reader.size_bytes))
+    found = head.partition(FILE_PROPERTIES)[2]
+    if len(found) < ASF_PROPERTIES_BYTES:
+        return 0, None
+    is_live = found[72] & 1
+    num_bytes, packet_bytes = int.from_bytes(found[24:32], "little"), int.from_bytes(found[76:80], "little")
+    return 0 if is_live else num_bytes, 2 * packet_bytes
 
 
 def _codecs(header: bytes) -> list[str]:

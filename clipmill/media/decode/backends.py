@@ -7,7 +7,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from clipmill.media.decode.nvdec import NvdecDecoder, NvdecFault
-from clipmill.media.frames.fields import Decode, decode_whole
+from clipmill.media.frames.decoders import Decode, decoder_of_stream
 from clipmill.media.frames.missing_timestamps import true_times
 from clipmill.media.types import ScanPlan
 from clipmill.stages.decoder import Decoder
@@ -27,12 +27,12 @@ def is_cpu(decoder: Decoder) -> bool:
 def decoder_of(container: InputContainer, stream: VideoStream, plan: ScanPlan) -> tuple[Decode, str]:
     """What decodes packets, and who that is: ``nvdec``, ``cpu``, or ``cpu`` with why not the other."""
     if is_cpu(plan.decoder):
-        return decode_whole(stream), CPU
+        return decoder_of_stream(stream), CPU
     try:
         _check(container, stream, plan)
         return NvdecDecoder(stream).decode, NVDEC
     except NvdecFault as fault:
-        return decode_whole(stream), in_place_of_nvdec(fault)
+        return decoder_of_stream(stream), in_place_of_nvdec(fault)
 
 
 def in_place_of_nvdec(fault: NvdecFault) -> str:

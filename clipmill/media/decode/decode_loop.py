@@ -22,7 +22,7 @@ from clipmill.media.decode.damage import Damage, MissingFragments, is_cut
 from clipmill.media.decode.limits import refused_size
 from clipmill.media.decode.pixel_shape import SizeChanges
 from clipmill.media.decode.programme_parts import in_turn, parts_of
-from clipmill.media.frames.fields import Decode, decode_whole
+from clipmill.media.frames.decoders import Decode, decoder_of_stream
 from clipmill.media.frames.missing_timestamps import TrueTimes, true_times
 from clipmill.media.io.container import check_readable, decodable_sound, default_of, demuxed
 from clipmill.media.io.counters import is_joined
@@ -75,7 +75,7 @@ class DecodeLoop:
         self.refused_size_px: tuple[int, int] | None = None
         self._container = container
         self._stream = stream
-        self._decode = decode or decode_whole(stream)
+        self._decode = decode or decoder_of_stream(stream)
         self._sizes = SizeChanges(stream)
         self._begin_part = begin_part
         self._parts = parts_of(container, stream) if begin_part is not None else [stream]
@@ -167,7 +167,7 @@ class DecodeLoop:
     def _begin(self, part: VideoStream) -> None:
         """Decode another stream from now on, in which the video goes on."""
         self._stream = self.stream = part
-        self._decode, self._waits_for_key = decode_whole(part), False
+        self._decode, self._waits_for_key = decoder_of_stream(part), False
         self._sizes = SizeChanges(part)
         if self._begin_part is not None:
             self._begin_part(part)

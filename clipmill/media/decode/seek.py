@@ -21,7 +21,7 @@ from clipmill.media.bitstream.random_access import decodable_from
 from clipmill.media.decode.backends import skip_loop_filter
 from clipmill.media.decode.pixel_shape import PixelShape, SizeChanges
 from clipmill.media.decode.programme_parts import in_turn, parts_of
-from clipmill.media.frames.fields import decode_whole
+from clipmill.media.frames.decoders import decoder_of_stream
 from clipmill.media.frames.time_grid import MAX_RATE_DENOMINATOR
 from clipmill.media.io.container import demuxed, open_container, video_stream
 from clipmill.media.io.cursor import cursor
@@ -174,12 +174,12 @@ class ClipSource:
 
     def _decoded(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[VideoFrame]:
         """Frames of the packets; after a damaged one the next key picture is waited for, as in the scan."""
-        waits_for_key, part, decode = False, self.stream, decode_whole(self.stream)
+        waits_for_key, part, decode = False, self.stream, decoder_of_stream(self.stream)
         sizes = SizeChanges(part)
         for packet in itertools.chain(packets, (None,)):
             if packet is not None and packet.stream_index != part.index:
                 yield from self._shaped(decode(None))
-                part, waits_for_key, decode = packet.stream, False, decode_whole(packet.stream)
+                part, waits_for_key, decode = packet.stream, False, decoder_of_stream(packet.stream)
                 self.shape, sizes = PixelShape(self.container, part), SizeChanges(part)
             elif packet is not None and sizes.see(packet):
                 with suppress(FFmpegError):

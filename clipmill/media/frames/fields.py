@@ -4,21 +4,15 @@ FFmpeg's decoders of H.264 and MPEG-2 give both fields as one interlaced frame; 
 as a frame of half the height. Source: ITU-T H.265 D.3.3 (``pic_struct``).
 """
 
-from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
-
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Literal
 
 from av.filter import Graph
 from av.filter.context import FilterContext
-from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
-Decode = Callable[["Packet[VideoStream] | None"], list[VideoFrame]]
-"""Gives the frames that a packet, or None for the end, completes."""
 Parity = Literal["top", "bottom"]
 _OTHER: dict[Parity, Parity] = {"top": "bottom", "bottom": "top"}
 MOST_FIELDS_APART = Fraction(3, 2)
@@ -26,19 +20,6 @@ MOST_FIELDS_APART = Fraction(3, 2)
 LEAST_FRAME_SAR = Fraction(4, 5)
 """Pixels that are narrower are those of fields: of the usual aspects of frames none is below 8/9, and half of
 none but 2/1 is above 8/11."""
-
-
-def decode_whole(stream: VideoStream) -> Decode:
-    """Returns what decodes packets of a stream to whole pictures."""
-    if stream.codec_context.codec.canonical_name != "hevc":
-        return stream.decode
-    weaver = Weaver()
-
-    def decode(packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-        frames = [whole for frame in stream.decode(packet) for whole in weaver.take(frame)]
-        return frames if packet is not None else [*frames, *weaver.finish()]
-
-    return decode
 
 
 def is_woven(frame: VideoFrame, context: VideoCodecContext) -> bool:

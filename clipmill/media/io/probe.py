@@ -13,7 +13,8 @@ from av.video.stream import VideoStream
 
 from clipmill import identity
 from clipmill.errors import UnreadableVideo
-from clipmill.media.frames.fields import aspect_in, decode_whole, is_woven
+from clipmill.media.frames.decoders import decoder_of_stream
+from clipmill.media.frames.fields import aspect_in, is_woven
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.io.container import (
     check_readable,
@@ -148,7 +149,7 @@ def _as_shown(facts: VideoFacts, first: VideoFrame | None, stream: VideoStream) 
 
 def _first_frame(container: InputContainer, stream: VideoStream, uri: str) -> VideoFrame | None:
     stream.codec_context.thread_count = 1
-    decode = decode_whole(stream)
+    decode = decoder_of_stream(stream)
     with suppress(FFmpegError):
         for packet in itertools.islice(demuxed(container, [stream]), _FIRST_PICTURE_PACKETS):
             check_readable(packet, uri)

@@ -177,6 +177,24 @@ class VideoFacts:
 
 
 @dataclass(frozen=True)
+class ShownAs:
+    """How the packets of a video are shown, which another file with the same packets may do otherwise.
+
+    ``width_px`` and ``height_px`` are of the first frame, as is ``colours``: range, matrix, primaries and
+    transfer by the numbers of FFmpeg. ``times_s`` are those of every ``every``-th frame, from the first one
+    on. ``other_sound`` is a digest of the tracks beside the default one, empty where there are none.
+    """
+
+    width_px: int = 0
+    height_px: int = 0
+    is_mirrored: bool = False
+    colours: tuple[int, ...] = ()
+    other_sound: str = ""
+    every: int = 1
+    times_s: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What one look at a source's headers and byte ranges found: facts, or why there are none.
 

@@ -17,7 +17,7 @@ from clipmill.intake.known_videos import load_inspections, load_sources, make_vi
 from clipmill.intake.manifests import source_of
 from clipmill.planning.missing import ClipRange
 from clipmill.planning.plan import Plan
-from clipmill.records import SourceFile
+from clipmill.records import ShownAs, SourceFile
 from clipmill.state.database import Database, scratch_database
 from clipmill.state.schema import OUTCOME, SPLIT_STATE
 from clipmill.state.splits import Row, Splits, splits_of
@@ -153,13 +153,29 @@ def _named(splits: pa.Table, inspected: pa.Table) -> pa.Table:
 def _copies(database: Database) -> dict[str, ExactDuplicate]:
     """Copies among sources that can be read, by URI. Only those that share an id are looked at."""
     rows = database.rows(
-        "SELECT f.uri, f.video_id, s.content_digest, s.audio_digest, f.rotation_deg, f.sar, s.duration_s "
+        "SELECT f.uri, f.video_id, s.content_digest, s.audio_digest, f.rotation_deg, f.sar, s.duration_s, "
+        "s.shown "
         "FROM found f LEFT JOIN splits s ON s.id = f.video "
         "WHERE f.is_seen AND f.reason IS NULL AND s.reason IS NULL "
         "QUALIFY count(f.video) OVER (PARTITION BY f.video) > 1 "
         "OR count(s.content_digest) OVER (PARTITION BY s.content_digest) > 1"
     )
     return {copy.uri: copy for copy in find_exact([_video_row(row) for row in rows.to_pylist()])}
+
+
+def _shown(value: Mapping[str, Any] | None) -> ShownAs | None:
+    """None where an earlier version scanned the video."""
+    if value is None:
+        return None
+    return ShownAs(
+        width_px=value["width_px"],
+        height_px=value["height_px"],
+        is_mirrored=value["is_mirrored"],
+        colours=tuple(value["colours"]),
+        other_sound=value["other_sound"],
+        every=value["every"],
+        times_s=tuple(value["times_s"]),
+    )
 
 
 def _video_row(row: Mapping[str, Any]) -> VideoRow:
@@ -171,4 +187,5 @@ def _video_row(row: Mapping[str, Any]) -> VideoRow:
         rotation_deg=row["rotation_deg"] or 0,
         sar=Fraction(row["sar"] or 1),
         duration_s=row["duration_s"] or 0.0,
+        shown=_shown(row["shown"]),
     )

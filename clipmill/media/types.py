@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from clipmill.records import ShownAs
 from clipmill.stages.decoder import Decoder, DecoderQuality, Deinterlace
 from clipmill.stages.reads import Measure, Motion, Sample
 
@@ -57,7 +58,8 @@ class ScanFacts:
     change) and what was done with it. ``traits`` are those of them that options depend on, as ``hdr``.
     ``decoder`` says who decoded, and why not NVDEC where that was tried. ``failed_measures`` holds the first
     error of each Measure that raised one. ``clock_jumps`` where the file's times come several times, as in
-    joined recordings, so that they do not say where a packet belongs. ``damaged`` names frames.
+    joined recordings, so that they do not say where a packet belongs. ``damaged`` names frames. ``shown`` is
+    what tells it from other files with the same packets.
     """
 
     num_frames: int
@@ -77,6 +79,7 @@ class ScanFacts:
     failed_measures: Mapping[Measure, str] = field(default_factory=dict[Measure, str])
     clock_jumps: bool = False
     damaged: tuple[DamagedFrames, ...] = ()
+    shown: ShownAs = field(default_factory=ShownAs)
 
 
 @dataclass(frozen=True)

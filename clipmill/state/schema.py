@@ -76,6 +76,13 @@ _SHOT_SPAN = pa.struct(
 _DAMAGED = pa.struct([("start_frame", _I64), ("num_patched", _I64), ("num_lost", _I64), ("start_s", _F64)])
 _DROPPED = pa.struct([("start_s", _F64), ("end_s", _F64), ("cause", _STR)])
 
+_SHOWN = pa.struct(
+    [
+        ("width_px", _I32), ("height_px", _I32), ("is_mirrored", _BOOL), ("colours", pa.list_(_I32)),
+        ("other_sound", _STR), ("every", _I64), ("times_s", pa.list_(_F64)),
+    ]
+)  # fmt: skip
+
 SPLIT_STATE = pa.schema(
     [
         *OUTCOME, ("content_digest", _STR), ("audio_digest", _STR), ("is_partial", _BOOL),
@@ -83,6 +90,7 @@ SPLIT_STATE = pa.schema(
         ("time_base", _STR), ("repaired_times", _STR), ("oddities", _STR), ("detector", _STR),
         ("shots", pa.list_(_SHOT_SPAN)), ("clips", pa.list_(_CLIP_SPAN)), ("dropped", pa.list_(_DROPPED)),
         ("bytes_read", _I64), ("traits", _STR), ("damaged", pa.list_(_DAMAGED)),
+        ("shown", _SHOWN),
     ]
 )  # fmt: skip
 """Columns of the split of a video; ``id`` is the video_id. ``traits`` are what options may depend on."""

@@ -49,6 +49,7 @@ def split_row(video_id: str, outcome: SplitOutcome, extractor: Node) -> pa.Table
             "dropped": [_drop(dropped) for dropped in outcome.dropped],
             "bytes_read": facts.bytes_read,
             "traits": traits,
+            "shown": asdict(facts.shown),
             "damaged": [{**asdict(one.damaged), "start_s": one.start_s} for one in outcome.damaged],
         }
     return pa.Table.from_pylist([row], schema=SPLIT_STATE)

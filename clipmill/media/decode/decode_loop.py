@@ -91,6 +91,8 @@ class DecodeLoop:
         sound = _sound(container)
         self._sound_index = -1 if sound is None else sound.index
         self._sound_digest = None if sound is None else _audio_digest(sound)
+        others = [each for each in decodable_sound(container) if each.index != self._sound_index]
+        self._other_sound = {each.index: _audio_digest(each) for each in others}
         self._contents = {
             part.index: ContentDigest(_codec(part), _extradata(part)) for part in self._parts[:1]
         }
@@ -120,6 +122,13 @@ class DecodeLoop:
         sound_s, pictures_s = (self._starts_s.get(each) for each in (self._sound_index, self._first_index))
         late_s = 0.0 if sound_s is None or pictures_s is None else sound_s - pictures_s
         return self._sound_digest.digest(late_s=late_s)
+
+    @property
+    def other_sound(self) -> str:
+        """Digest of the packets of all other tracks so far; empty where there are none."""
+        if not self._other_sound:
+            return ""
+        return joined_digest(sorted(each.digest() for each in self._other_sound.values()))
 
     def frames(self) -> Generator[tuple[VideoFrame, bool]]:
         """Every frame that can be decoded and whether it is a real key picture, not a recovery point.
@@ -207,6 +216,8 @@ class DecodeLoop:
                 yield cast("Packet[VideoStream]", packet)
             elif self._sound_digest is not None and packet.stream_index == self._sound_index:
                 self._sound_digest.update(bytes(packet))
+            elif packet.stream_index in self._other_sound:
+                self._other_sound[packet.stream_index].update(bytes(packet))
 
     def _lose_bytes(self, cause: str) -> None:
         self._note(cause, self._end_s)

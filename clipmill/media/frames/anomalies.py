@@ -13,6 +13,7 @@ from clipmill.media.frames.orientation import orientation
 from clipmill.media.frames.render import is_transparent
 from clipmill.media.frames.side_tags import has_layers, named_tags
 from clipmill.media.frames.tone_mapping import high_range
+from clipmill.records import ShownAs
 
 LOOKS, LOOK_EVERY, SELDOM = (12, 36), 48, 960
 """Frames that are looked at for combs: two in so many, and seldom those without the flag."""
@@ -70,6 +71,17 @@ class Oddities:
         """``hdr`` and ``interlaced``, where they apply."""
         found = {"hdr": bool(self._high_ranges), "interlaced": self._num_interlaced > 0}
         return tuple(name for name, is_there in found.items() if is_there)
+
+    @property
+    def shown(self) -> ShownAs:
+        """How the first frame is shown."""
+        first = self._first
+        if first is None:
+            return ShownAs()
+        colours = first.color_range, first.colorspace, first.color_primaries, first.color_trc
+        return ShownAs(
+            *self._size_px, orientation(first).is_mirrored, tuple(int(number) for number in colours)
+        )
 
     def __str__(self) -> str:
         return "; ".join(self._sentences())

@@ -2,17 +2,18 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from clipmill.media.decode.decode_loop import DecodeLoop
 from clipmill.media.decode.limits import Bounds
+from clipmill.media.frames.time_marks import TimeMarks
 from clipmill.media.io.container import opened
 from clipmill.media.scan.scan import opened_stream, time_base_of
 from clipmill.media.types import ScanPlan
-from clipmill.records import SourceFile, SourceLimits
+from clipmill.records import ShownAs, SourceFile, SourceLimits
 
 _SEEK_EXACTLY = ("mov", "matroska")
 
@@ -31,7 +32,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class PacketIndex:
-    """What one walk over the packets found. ``whole_because`` says why there are no segments."""
+    """What one walk over the packets found. ``whole_because`` says why there are no segments.
+
+    ``shown`` knows of times and sound only.
+    """
 
     segments: tuple[Segment, ...]
     content_digest: str
@@ -39,6 +43,7 @@ class PacketIndex:
     bytes_read: int
     cpu_s: float
     whole_because: str = ""
+    shown: ShownAs = field(default_factory=ShownAs)
 
 
 def index_packets(
@@ -70,12 +75,16 @@ def index_packets(
         walk.check_end()
         is_clean = not (lacks_index or lacks_times or walk.damage)
         segments = segments_of(keys, np.array(shown, np.int64), min_frames=min_frames) if is_clean else ()
+        marks = TimeMarks(sorted(shown))
         return PacketIndex(
             segments=segments,
             content_digest=walk.content_digest,
             audio_digest=walk.audio_digest,
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
+            shown=ShownAs(
+                other_sound=walk.other_sound, every=marks.every, times_s=marks.times_s(time_base_of(stream))
+            ),
             whole_because="" if segments else _because(lacks_index, lacks_times, str(walk.damage)),
         )
 

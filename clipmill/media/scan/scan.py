@@ -33,6 +33,7 @@ from clipmill.media.frames.fields import aspect_in
 from clipmill.media.frames.missing_timestamps import stored_pts
 from clipmill.media.frames.orientation import orientation
 from clipmill.media.frames.render import Renderer
+from clipmill.media.frames.time_marks import TimeMarks
 from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.io.container import opened, pixel_aspect, video_stream
 from clipmill.media.io.encryption import named_secret
@@ -108,6 +109,7 @@ def _scan(
         stream = opened_stream(container, plan, bounds)
         decode, decoder = decoder_of(container, stream, plan)
         timeline, oddities = Timeline(time_base_of(stream)), Oddities(container, stream)
+        marks = TimeMarks()
 
         def begin_part(part: VideoStream) -> None:
             set_up(part, plan, bounds)
@@ -127,7 +129,7 @@ def _scan(
             ) as spool,
             sound_levels(reader, plan, stream) as levels,
         ):
-            collector = _collect(spool, plan, walk, timeline, oddities, bounds, levels, consumer)
+            collector = _collect(spool, plan, walk, timeline, oddities, marks, bounds, levels, consumer)
             is_missed = not is_whole(plan) and levels and levels.has_track and timeline.has_jumped
         return ScanFacts(
             num_frames=collector.num_frames,
@@ -149,6 +151,12 @@ def _scan(
             failed_measures=spool.failed_measures,
             clock_jumps=timeline.has_jumped or walk.stream != stream or walk.num_files > 1,
             damaged=walk.damage.frames,
+            shown=replace(
+                oddities.shown,
+                other_sound=walk.other_sound,
+                every=marks.every,
+                times_s=marks.times_s(time_base_of(stream)),
+            ),
         )
 
 
@@ -172,6 +180,7 @@ def _collect(
     walk: DecodeLoop,
     timeline: Timeline,
     oddities: Oddities,
+    marks: TimeMarks,
     bounds: Bounds,
     levels: SoundLevels | None,
     consumer: FrameConsumer | None,
@@ -184,6 +193,7 @@ def _collect(
         if collector is None:
             collector = collector_of(spool, plan, walk.stream, frame)
         pts = timeline.place(stored_pts(frame, walk.true_times), frame.duration)
+        marks.see(pts)
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
         has_jumped = timeline.has_jumped
         level = levels and (float("nan") if has_jumped else levels.at(pts))

@@ -37,7 +37,7 @@ from clipmill.media.scan.sound_levels import SoundLevels
 from clipmill.media.scan.spool import Spool
 from clipmill.media.scan.tracks import Track, rows_of, tracks_in, with_tracks
 from clipmill.media.types import Samples, ScanArrays, ScanFacts, ScanPlan
-from clipmill.records import SourceFile, SourceLimits
+from clipmill.records import ShownAs, SourceFile, SourceLimits
 from clipmill.sandbox.heartbeat import beat
 from clipmill.stages.reads import Measure
 
@@ -69,6 +69,7 @@ class SegmentFacts:
     bytes_read: int
     cpu_s: float
     failed_measures: Mapping[Measure, str] = field(default_factory=dict[Measure, str])
+    shown: ShownAs = field(default_factory=ShownAs)
 
 
 def scan_segment(
@@ -111,6 +112,7 @@ def scan_segment(
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
             failed_measures=spool.failed_measures,
+            shown=oddities.shown,
         )
 
 
@@ -242,6 +244,12 @@ class Joining:
             oddities=self._facts[0].look.partition(" ")[2],
             traits=self._facts[0].traits,
             failed_measures=self.failed_measures,
+            shown=replace(
+                self._facts[0].shown,
+                other_sound=index.shown.other_sound,
+                every=index.shown.every,
+                times_s=index.shown.times_s,
+            ),
         )
 
     @property

@@ -47,6 +47,9 @@ class Weaver:
 
     def take(self, frame: VideoFrame) -> Iterator[VideoFrame]:
         """Yields the pictures that are whole with this frame."""
+        if self._parities is not None and not self._parities.fits(frame):
+            yield from self.finish()  # another film may begin, whose flags mean something else
+            self._parities = self._are_fields = self._order = None
         if not frame.interlaced_frame or self._are_fields is False:
             yield from self.finish()
             yield frame
@@ -79,7 +82,7 @@ class Weaver:
         self._order = parity if field.key_frame or self._order is None else self._order
 
     def _parity(self, frame: VideoFrame) -> Parity:
-        if self._parities is None or not self._parities.fits(frame):
+        if self._parities is None:
             self._parities = _Parities(frame)
         return self._parities.of(frame)
 

@@ -15,8 +15,8 @@ from clipmill.media.io.probe import probe
 from clipmill.media.io.source import open_source
 from clipmill.records import VideoFacts
 from tests.media.cut.test_picture_kinds import EVERY_FRAME, bars, firsts, look, rgb
-from tests.support.films.chirps import curated
-from tests.support.films.numbered_films import draw_coded_fields, read_number
+from tests.support.films.chirps import curated, join
+from tests.support.films.numbered_films import draw, draw_coded_fields, read_number
 from tests.support.scan_plans import pictures, scanned
 
 pytestmark = pytest.mark.integration
@@ -72,6 +72,21 @@ def test_the_aspect_is_that_of_whole_pictures(
     assert clip[0].height == 96
     _, arrays = scanned(film, EVERY_FRAME)
     assert pictures(arrays).shape[1:3] == (96, round(128 * shown / 2) * 2)
+
+
+@pytest.mark.parametrize("are_fields_first", [True, False])
+def test_fields_and_frames_in_one_film_are_told_apart(tmp_path: Path, are_fields_first: bool) -> None:
+    """Frames that say nothing of fields have the flags of those before, from FFmpeg's decoder."""
+    options = {"x265-params": "keyint=20:log-level=none:pools=1:frame-threads=1"}
+    parts = [
+        draw_coded_fields(tmp_path / "fields.ts", 50),
+        draw(tmp_path / "frames.ts", 50, codec="libx265", size=(128, 96), options=options),
+    ]
+    film = join(tmp_path / "film.ts", *(parts if are_fields_first else parts[::-1]))
+    found = curated(film, tmp_path / "out")
+    assert found.facts.num_frames == 100
+    for shown in look(found):
+        assert [read_number(rgb(frame)) for frame in shown] == list(range(50))
 
 
 def fields_of(path: Path) -> list[VideoFrame]:

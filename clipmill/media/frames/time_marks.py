@@ -1,4 +1,4 @@
-"""Times of a few frames of a video, by which two files with the same packets are told apart."""
+"""Times of a few frames of a video, in which two files with the same packets may differ."""
 
 from collections.abc import Iterable
 from fractions import Fraction

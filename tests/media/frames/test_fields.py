@@ -75,7 +75,7 @@ def test_the_aspect_is_that_of_whole_pictures(
 
 
 @pytest.mark.parametrize("are_fields_first", [True, False])
-def test_fields_and_frames_in_one_film_are_told_apart(tmp_path: Path, are_fields_first: bool) -> None:
+def test_a_film_may_hold_fields_and_frames(tmp_path: Path, are_fields_first: bool) -> None:
     """Frames that say nothing of fields have the flags of those before, from FFmpeg's decoder."""
     options = {"x265-params": "keyint=20:log-level=none:pools=1:frame-threads=1"}
     parts = [

@@ -138,7 +138,7 @@ def _encode(job: CutJob, run: Sequence[ClipSpan], frames: Iterable[VideoFrame]) 
     with closing(_Bench(job)) as bench:
         waiting, timeline = deque(run), Timeline(job.source.time_base)
         if job.follows_clock and job.audio:
-            job.audio.source.follow(timeline)
+            job.audio.source.follow(timeline, repaired_times=job.repaired_times)
         trusted = true_times(job.source.container, job.source.stream)
         for frame in frames:
             job.progress()

@@ -24,7 +24,14 @@ from clipmill.media.decode.pixel_shape import SizeChanges
 from clipmill.media.decode.programme_parts import in_turn, parts_of
 from clipmill.media.frames.decoders import Decode, decoder_of_stream
 from clipmill.media.frames.missing_timestamps import TrueTimes, true_times
-from clipmill.media.io.container import check_readable, decodable_sound, default_of, demuxed
+from clipmill.media.frames.sound_clock import SoundClock
+from clipmill.media.io.container import (
+    check_readable,
+    decodable_sound,
+    default_of,
+    demuxed,
+    is_sorted_by_time,
+)
 from clipmill.media.io.counters import is_joined
 from clipmill.media.io.joined_files import UnreadBytes, places_of_avi
 from clipmill.media.io.source import CountingReader
@@ -34,6 +41,7 @@ MISSING_TAIL_S = 0.5
 """A file whose packets end this much before its headers say is cut off."""
 JUMP_S = 1.0
 """From so much on a step between storage times is a jump of the clock."""
+COMPARED_PACKETS = 4
 HELD_PACKETS = 2
 """So many packets of a stream a demuxer holds back."""
 AHEAD_PACKETS, AHEAD_BYTES = 16, 1 << 18
@@ -56,8 +64,9 @@ class DecodeLoop:
     A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder
     had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early. ``decode``
     takes the place of FFmpeg's decoder. ``true_times`` is for ``stored_pts``; ``refused_size_px`` is
-    (width, height) of a picture that was too large to be decoded. ``num_files`` lie one behind the other in
-    an avi. ``reader`` is looked into where an mp4 may lack fragments.
+    (width, height) of a picture that was too large to be decoded. ``num_sound_jumps`` is how often the clock
+    of a track of sound jumped so far where that of the pictures did not. ``num_files`` lie one behind the
+    other in an avi. ``reader`` is looked into where an mp4 may lack fragments.
     """
 
     def __init__(
@@ -73,6 +82,7 @@ class DecodeLoop:
         self.stream = stream
         self.true_times: TrueTimes = true_times(container, stream)
         self.refused_size_px: tuple[int, int] | None = None
+        self.num_sound_jumps = 0
         self._container = container
         self._stream = stream
         self._decode = decode or decoder_of_stream(stream)
@@ -85,14 +95,21 @@ class DecodeLoop:
         self._has_looked = False
         self._uri = "" if reader is None else reader.uri
         is_mp4 = container.format.name.startswith("mov")
+        self._is_sorted = is_sorted_by_time(container)
         self._missing = MissingFragments(reader) if reader is not None and is_mp4 else None
         self._num_seen = 0
         self._seconds_per_tick = [float(each.time_base or 0) for each in container.streams]
         sound = _sound(container)
         self._sound_index = -1 if sound is None else sound.index
         self._sound_digest = None if sound is None else _audio_digest(sound)
-        others = [each for each in decodable_sound(container) if each.index != self._sound_index]
+        tracks = decodable_sound(container)
+        others = [each for each in tracks if each.index != self._sound_index]
         self._other_sound = {each.index: _audio_digest(each) for each in others}
+        clocks = tracks if self.num_files == 1 else []  # in joined avi, a track has no clock
+        self._sound_clocks = {track.index: SoundClock() for track in clocks}
+        self._num_packets_of = [0] * len(container.streams)
+        self._picture_dts: tuple[int, int | None] = (stream.index, None)
+        self._pictures_end_s = 0.0
         self._contents = {
             part.index: ContentDigest(_codec(part), _extradata(part)) for part in self._parts[:1]
         }
@@ -206,6 +223,7 @@ class DecodeLoop:
             self._end_s = max(self._end_s, end_s)
             if packet.stream_index not in self._starts_s and not packet.is_discard:
                 self._starts_s[packet.stream_index] = self._seconds(packet.stream_index, packet.pts)
+            self._compare_clocks(packet, end_s)
             if packet.stream_index in self._tests:
                 self._look(cast("Packet[VideoStream]", packet))
                 data = bytes(packet)
@@ -218,6 +236,27 @@ class DecodeLoop:
                 self._sound_digest.update(bytes(packet))
             elif packet.stream_index in self._other_sound:
                 self._other_sound[packet.stream_index].update(bytes(packet))
+
+    def _compare_clocks(self, packet: Packet[Stream], end_s: float) -> None:
+        """Compare the times of one packet of sound in four with those of the pictures beside it."""
+        index = packet.stream_index
+        if index in self._tests:
+            self._picture_dts = (index, packet.dts)
+            self._pictures_end_s = max(self._pictures_end_s, end_s)
+            return
+        self._num_packets_of[index] += 1
+        if self._num_packets_of[index] % COMPARED_PACKETS or index not in self._sound_clocks:
+            return
+        self._see_sound(self._sound_clocks[index], packet)
+
+    def _see_sound(self, clock: SoundClock, packet: Packet[Stream]) -> None:
+        picture_index, dts = self._picture_dts
+        if packet.pts is None or dts is None:
+            return
+        start_s = self._seconds(packet.stream_index, packet.pts)
+        beside_s = start_s if self._is_sorted else self._seconds(picture_index, dts)
+        clock.see(start_s, self._seconds(packet.stream_index, packet.duration), beside_s=beside_s)
+        self.num_sound_jumps = max(self.num_sound_jumps, clock.num_jumps)
 
     def _lose_bytes(self, cause: str) -> None:
         self._note(cause, self._end_s)
@@ -319,6 +358,9 @@ class DecodeLoop:
     def check_end(self) -> None:
         """After the last packet: note as damage that the headers promise more, or that more files follow."""
         self._unread.end(lambda cause: self._note(cause, self._end_s))
+        for clock in self._sound_clocks.values():
+            clock.end(self._pictures_end_s)
+            self.num_sound_jumps = max(self.num_sound_jumps, clock.num_jumps)
         promised_s = (self._container.duration or 0) / TICKS_PER_S
         if (
             self._container.format.name.startswith(_KNOW_THEIR_LENGTH)

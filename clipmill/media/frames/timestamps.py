@@ -9,6 +9,7 @@ BACKWARD_JUMP_S = 1.0
 FORWARD_JUMP_S = 600.0
 """A frame that would be shown for longer than this is followed by a jump of the clock."""
 LATE, JUMP_BACK = "with a timestamp not after the one before", "where timestamps jump back"
+SOUND_JUMP = "beside which only the clock of the sound jumps"
 MAX_DISTINCT_STEPS = 1024
 MAX_TICKS = 1 << 60
 """A timestamp beyond this is none: sums of such would not fit 64 bits."""
@@ -60,8 +61,8 @@ class Timeline:
 
     @property
     def has_jumped(self) -> bool:
-        """Whether the clock jumped so far."""
-        return len(self._stretches) > 1
+        """Whether the clock jumped so far, or that of the sound alone."""
+        return len(self._stretches) > 1 or SOUND_JUMP in self._faults
 
     def begin_part(self) -> None:
         """The next frame is of another stream, in which the video goes on."""
@@ -71,6 +72,11 @@ class Timeline:
         """The video goes on in so many files more, put one behind the other, whose clock goes on too."""
         if num_files:
             self._faults["behind which another file goes on"] += num_files
+
+    def see_sound_jumps(self, num_jumps: int) -> None:
+        """The clock of the sound jumped so often so far where that of the pictures did not."""
+        if num_jumps:
+            self._faults[SOUND_JUMP] = num_jumps
 
     @property
     def repairs(self) -> str:

@@ -70,6 +70,11 @@ def open_in_file_order(reader: CountingReader) -> Generator[InputContainer]:
         yield container
 
 
+def is_sorted_by_time(container: InputContainer) -> bool:
+    """True for formats whose packets FFmpeg gives in the order of their times, not in that of the file."""
+    return container.format.name.startswith("mov")
+
+
 @contextmanager
 def _opened(reader: CountingReader, shown: _Readable, hwaccel: HWAccel | None) -> Generator[InputContainer]:
     if reader.size_bytes == 0:

@@ -73,7 +73,7 @@ def index_packets(
             if walk.starts_picture(packet):
                 keys.append(packet.pts)
         walk.check_end()
-        is_clean = not (lacks_index or lacks_times or walk.damage)
+        is_clean = not (lacks_index or lacks_times or walk.damage or walk.num_sound_jumps)
         segments = segments_of(keys, np.array(shown, np.int64), min_frames=min_frames) if is_clean else ()
         marks = TimeMarks(sorted(shown))
         return PacketIndex(
@@ -85,7 +85,9 @@ def index_packets(
             shown=ShownAs(
                 other_sound=walk.other_sound, every=marks.every, times_s=marks.times_s(time_base_of(stream))
             ),
-            whole_because="" if segments else _because(lacks_index, lacks_times, str(walk.damage)),
+            whole_because=""
+            if segments
+            else _because(lacks_index, lacks_times, str(walk.damage), walk.num_sound_jumps),
         )
 
 
@@ -111,11 +113,13 @@ def segments_of(keys: Sequence[int], shown: np.ndarray, *, min_frames: int) -> t
     )
 
 
-def _because(lacks_index: bool, lacks_times: bool, damage: str) -> str:
+def _because(lacks_index: bool, lacks_times: bool, damage: str, num_sound_jumps: int) -> str:
     if lacks_index:
         return "its container has no index of key pictures"
     if damage:
         return f"it is damaged {damage}"
+    if num_sound_jumps:
+        return "the clock of its sound jumps"
     if lacks_times:
         return "its container does not say when each picture is shown"
     return "it has no key pictures far enough apart that decoding could begin at"

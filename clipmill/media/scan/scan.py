@@ -195,6 +195,7 @@ def _collect(
         pts = timeline.place(stored_pts(frame, walk.true_times), frame.duration)
         marks.see(pts)
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
+        timeline.see_sound_jumps(walk.num_sound_jumps)
         has_jumped = timeline.has_jumped
         level = levels and (float("nan") if has_jumped else levels.at(pts))
         is_late = has_jumped and levels is not None and is_whole(plan)
@@ -204,6 +205,7 @@ def _collect(
             consumer.see(frame, pts, collector.time_s, collector.thumbnail, level)
     if collector is None:
         raise _no_frames(walk, bounds)
+    timeline.see_sound_jumps(walk.num_sound_jumps)
     end_pts = timeline.end(nominal_duration(walk.stream))
     collector.finish(end_pts)
     if levels is not None and behind_jumps:

@@ -43,7 +43,7 @@ class SoundLevels:
 
     def follow(self, timeline: Timeline) -> None:
         """Times are those of pictures that were all decoded."""
-        self._sound.follow(timeline)
+        self._sound.follow(timeline, repaired_times=timeline.repairs)
         self._block = None
 
     def at(self, pts: int) -> float:

@@ -35,6 +35,7 @@ LONGEST_COPIED_PACKET_S = Fraction(5, 100)
 
 LEFT_OUT = SoundFacts("none", "left out, as asked")
 NO_SOUND = SoundFacts("none", "the source has no sound here")
+UNPLACED = SoundFacts("lost", "the clock of its sound jumps, and nothing says which of it belongs here")
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,11 @@ class ClipAudio:
             for track, sound in zip(self.tracks, found, strict=True)
             if sound is not None
         ]
-        return SpanSound(tracks, NO_SOUND if self.tracks else self._no_track())
+        return SpanSound(tracks, self._without())
 
-    def _no_track(self) -> SoundFacts:
+    def _without(self) -> SoundFacts:
+        if self.tracks:
+            return UNPLACED if self.source.has_jumped_alone else NO_SOUND
         if not self.source.tracks:
             return SoundFacts("none", "the source has no sound")
         return SoundFacts("none", f"the source has {len(self.source.tracks)} audio tracks")

@@ -1,13 +1,15 @@
 """Sound of a file whose clock jumps: joined recordings, streams that were cut.
 
 Times alone do not say where a packet belongs, for they come several times. So the file is read from its
-beginning, and sound gets the repair of the pictures that lie beside it in the file.
+beginning, and sound gets the repair of the pictures that lie beside it in the file, or, where its own clock
+jumps alone, goes on where it ended.
 """
 
 from __future__ import annotations  # PyAV's Packet[...] exists for type checkers only
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -20,6 +22,7 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from clipmill.media.decode.programme_parts import in_turn, parts_of
+from clipmill.media.frames.sound_clock import SoundJump
 from clipmill.media.frames.timestamps import Timeline
 from clipmill.media.io.container import demuxed, open_in_file_order, video_stream
 from clipmill.media.io.cursor import cursor
@@ -34,17 +37,29 @@ LAG_S = 2 * LOOK_AHEAD_S
 """So far beyond the end of a clip its pictures have to be decoded before its sound can be placed."""
 
 JUMP_S = Fraction(1)
+OUTLASTS_S = Fraction(1)
+"""Sound that goes on for so long beside the pictures behind a jump of their clock is theirs."""
+MICROSECONDS = 10**6
 
 
 class ClockWalk:
     """One track, read front to back beside the pictures; clips are asked for in ascending order.
 
     ``timeline`` is that of the pictures, decoded at least ``LAG_S`` beyond the end of each clip, or to their
-    end. A clip that begins before the one before it makes the walk begin again.
+    end. A clip that begins before the one before it makes the walk begin again. ``jumps`` are those of the
+    clock of the track alone.
     """
 
-    def __init__(self, reader: CountingReader, track_index: int, timeline: Timeline) -> None:
+    def __init__(
+        self,
+        reader: CountingReader,
+        track_index: int,
+        timeline: Timeline,
+        jumps: Sequence[SoundJump] = (),
+    ) -> None:
         self._reader, self._track_index, self._timeline = reader, track_index, timeline
+        self._own_jumps = jumps
+        self._ahead_s = max([Fraction(0), *(-Fraction(jump.shift_s) for jump in jumps)])
         self._stack = ExitStack()
         self._begin()
 
@@ -58,7 +73,7 @@ class ClockWalk:
             self.close()
             self._begin()
         self._from_s = start
-        while self._position < end + LOOK_AHEAD_S and self._step():
+        while self._position < end + LOOK_AHEAD_S + self._ahead_s and self._step():
             pass
         while len(self._kept) > 1 and self._kept[1].end <= start:
             self._kept.popleft()
@@ -79,6 +94,7 @@ class ClockWalk:
         self._position = self._start_s(0)
         self._stretch = self._sound_stretch = 0
         self._is_behind_last = False
+        self._outlasting, self._num_heard, self._length = list[Heard](), 0, Fraction(0)
         self._previous_dts: int | None = None
         self._sound_end: Fraction | None = None
         self._files = places_of_avi(own) if container.format.name == "avi" else []
@@ -96,7 +112,7 @@ class ClockWalk:
         if packet.stream_index == self._track_index:
             stored = self._stored.heard(cast("Packet[AudioStream]", packet), self._sound)
             if stored is not None:
-                self._place(self._in_file(stored))
+                self._place(self._by_own_clock(self._in_file(stored)))
         elif packet.size and packet.pts is not None:
             self._see_picture(cast("Packet[VideoStream]", packet))
         return True
@@ -134,28 +150,52 @@ class ClockWalk:
             return False
         return abs(packet.dts - self._previous_dts) * packet.time_base > JUMP_S
 
-    def _place(self, stored: Heard) -> None:
-        """Keep a packet at the time that fits best what was heard before it, and what is shown beside it.
+    def _by_own_clock(self, stored: Heard) -> Heard:
+        """A packet at the time that it would have if the clock of the track had not jumped."""
+        self._length = stored.length if stored.length <= JUMP_S else self._length
+        stored = replace(stored, length=self._length)  # in an mp4 the one before a gap fills it
+        passed = [jump.shift_s for jump in self._own_jumps if jump.number <= self._num_heard]
+        self._num_heard += 1
+        if not passed or not passed[-1]:
+            return stored
+        shift = Fraction(round(passed[-1] * MICROSECONDS), MICROSECONDS)
+        return replace(stored, start=stored.start + shift, is_moved=True)
 
-        Sound that outlasts the pictures of its stretch is left out: it would be heard over the next ones.
+    def _place(self, stored: Heard) -> None:
+        """Keep a packet at the time that fits best what was heard before it, and what is shown beside it."""
+        found = self._stretch_of(stored)
+        if found is None:
+            return
+        placed = replace(stored, start=stored.start + self._shift_s(found))
+        self._sound_stretch, self._sound_end = found, placed.end
+        if placed.start < self._end_s(found):
+            self._kept.append(placed)
+            self._outlasting.clear()
+        else:
+            self._outlast(placed)
+
+    def _outlast(self, placed: Heard) -> None:
+        """Take in sound behind the last picture of its stretch, which would be heard over the next ones.
+
+        It is left out, unless it goes on beside them: then the clock of the pictures jumped alone.
         """
+        self._outlasting.append(placed)
+        is_beside = self._stretch > self._sound_stretch and abs(self._position - placed.end) < LOOK_AHEAD_S
+        if is_beside and placed.end - self._outlasting[0].start >= OUTLASTS_S:
+            self._kept += [replace(each, is_moved=True) for each in self._outlasting]
+            self._outlasting = self._outlasting[:1]
+
+    def _stretch_of(self, stored: Heard) -> int | None:
+        """The stretch in which a packet fits best; None if it fits in none."""
+        if self._goes_on(stored, self._sound_stretch):  # also one held back up to the end of the file
+            return self._sound_stretch
         expected = self._expected()
         fitting = [
             (abs(stored.start + self._shift_s(stretch) - expected), -stretch)
             for stretch in range(self._sound_stretch, min(self._stretch + 2, self._num_stretches))
             if self._may_be_in(stored, stretch, expected)
         ]
-        found = -min(fitting)[1] if fitting else None
-        if self._goes_on(
-            stored, self._sound_stretch
-        ):  # also one that was held back up to the end of the file
-            found = self._sound_stretch
-        if found is None:
-            return
-        start = stored.start + self._shift_s(found)
-        self._sound_stretch, self._sound_end = found, start + stored.length
-        if start < self._end_s(found):
-            self._kept.append(replace(stored, start=start))
+        return -min(fitting)[1] if fitting else None
 
     @property
     def _num_stretches(self) -> int:

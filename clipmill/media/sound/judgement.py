@@ -15,7 +15,7 @@ from av.codec import CodecContext
 from av.error import FFmpegError
 
 from clipmill.media.bitstream.audio_frames import Parameters
-from clipmill.media.sound.packets import EQUAL_PACKETS, Heard, with_own_times
+from clipmill.media.sound.packets import EQUAL_PACKETS, Heard, overlapping, with_own_times
 from clipmill.media.sound.source import AudioSource, codec_of, test_of
 from clipmill.media.sound.timing import Timed, Timing, timing_of
 
@@ -58,6 +58,8 @@ def judged(
         for place, (each, length) in enumerate(zip(packets, lengths, strict=True))
     ]
     timing = timing_of(timed, start=start, end=end)
+    num_moved = sum(each.is_moved for each in overlapping(packets, start, end))
+    timing = replace(timing, num_moved=timing.num_moved + num_moved)
     if timing.is_plain and all(packet.packet.duration for packet in packets):
         return _looked_into(source, track, Judged(tuple(packets), timing), start=start, end=end)
     mended = tuple(

@@ -27,7 +27,8 @@ SHORTEST_HOLE_S = Fraction(1, 10)
 class Heard:
     """A packet of ``stream``, heard from ``start`` for ``length``, in seconds of the pictures' clock.
 
-    ``is_late`` is of a stream that the beginning of the file does not show.
+    ``is_late`` is of a stream that the beginning of the file does not show. ``is_moved`` if the clock of the
+    sound jumped away from that of the pictures.
     """
 
     packet: Packet[AudioStream]
@@ -35,6 +36,7 @@ class Heard:
     start: Fraction
     length: Fraction
     is_late: bool = False
+    is_moved: bool = False
 
     @property
     def key(self) -> tuple[int, bool]:

@@ -15,12 +15,13 @@ from av.stream import Discard
 
 from clipmill.media.bitstream.audio_frames import HeaderTest, Parameters, header_test
 from clipmill.media.decode.programme_parts import PARTED_FORMATS
-from clipmill.media.frames.timestamps import Timeline
+from clipmill.media.frames.timestamps import SOUND_JUMP, Timeline
 from clipmill.media.io.container import decodable_sound, default_of, demuxed, open_container
 from clipmill.media.io.cursor import cursor
 from clipmill.media.io.source import CountingReader
 from clipmill.media.sound.clock_walk import ClockWalk
 from clipmill.media.sound.late_streams import late_sound
+from clipmill.media.sound.own_jumps import own_jumps
 from clipmill.media.sound.packets import Heard, StoredTimes, holes, overlapping
 
 HEAD_PACKETS = 50
@@ -35,7 +36,10 @@ RESERVOIR_S = Fraction(1, 4)
 
 
 class AudioSource:
-    """The sound of a source. Times are seconds of the pictures' clock, repaired as theirs is."""
+    """The sound of a source. Times are seconds of the pictures' clock, repaired as theirs is.
+
+    ``has_jumped_alone`` where the clock of a track jumps and that of the pictures does not.
+    """
 
     def __init__(self, reader: CountingReader) -> None:
         self._stack = ExitStack()
@@ -47,6 +51,7 @@ class AudioSource:
         self.stream: AudioStream | None = default_of(self.tracks)
         self._walks: dict[int, ClockWalk] = {}
         self._timeline: Timeline | None = None
+        self.has_jumped_alone = False
         self._late = ExitStack()
         self._declared: dict[int, Parameters | None] = {}
         for other in self._container.streams:
@@ -59,11 +64,15 @@ class AudioSource:
         self._late.close()
         self._stack.close()
 
-    def follow(self, timeline: Timeline) -> None:
-        """Give sound the repaired times of pictures that are being decoded from the beginning."""
+    def follow(self, timeline: Timeline, *, repaired_times: str) -> None:
+        """Give sound the repaired times of pictures that are being decoded from the beginning.
+
+        ``repaired_times`` is what the scan said of them.
+        """
         for walk in self._walks.values():
             walk.close()
         self._timeline, self._walks = timeline, {}
+        self.has_jumped_alone = SOUND_JUMP in repaired_times
 
     def heard(self, track: AudioStream, start: Fraction, end: Fraction) -> list[Heard]:
         """Packets of a track that are heard in ``[start, end)``, and one packet more at either end.
@@ -75,7 +84,8 @@ class AudioSource:
         if self._timeline is None:
             return self._sought(track, start, end)
         if track.index not in self._walks:
-            self._walks[track.index] = ClockWalk(self._shared, track.index, self._timeline)
+            jumps = own_jumps(self._shared, track.index) if self.has_jumped_alone else []
+            self._walks[track.index] = ClockWalk(self._shared, track.index, self._timeline, jumps)
         return self._walks[track.index].heard(start, end)
 
     def followed(self, packets: Sequence[Heard], start: Fraction, end: Fraction) -> list[Heard]:

@@ -44,7 +44,7 @@ def write_samples(
         if track is None:
             return
         ordered = sorted(clips, key=lambda clip: (clip.start_pts, clip.end_pts))
-        for clip in _placed(reader, audio, ordered) if repaired_times else ordered:
+        for clip in _placed(reader, audio, ordered, repaired_times) if repaired_times else ordered:
             beat(clip.frames.end_frame)
             start, end = clip.start_pts * time_base, clip.end_pts * time_base
             sound = judged(audio, track, start, end, follows=True)
@@ -58,11 +58,13 @@ def samples_path(out_dir: str, clip: ClipSpan) -> str:
     return os.path.join(out_dir, f"{clip.clip_id}.npy")
 
 
-def _placed(reader: CountingReader, audio: AudioSource, clips: Sequence[ClipSpan]) -> Iterator[ClipSpan]:
+def _placed(
+    reader: CountingReader, audio: AudioSource, clips: Sequence[ClipSpan], repaired_times: str
+) -> Iterator[ClipSpan]:
     """Yields each clip once the pictures beside its sound are decoded, by whose times the sound goes."""
     with closing(ClipSource(reader)) as video:
         timeline = Timeline(video.time_base)
-        audio.follow(timeline)
+        audio.follow(timeline, repaired_times=repaired_times)
         trusted = true_times(video.container, video.stream)
         lag, waiting = int(LAG_S / video.time_base), list(clips)
         for number, frame in enumerate(video.frames_from_beginning()):

@@ -1,4 +1,4 @@
-"""Jumps of the clock of sound alone, told from missing sound by the pictures of a file. Pure.
+"""Jumps of the clock of sound alone, and how they differ from missing sound. Pure.
 
 Behind missing sound, a packet lies beside the pictures of its time, as the packets before did. Behind a jump
 of its clock it lies beside the pictures that follow those before the jump. Programs that sort packets by time

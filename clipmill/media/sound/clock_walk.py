@@ -28,6 +28,7 @@ from clipmill.media.io.container import demuxed, open_in_file_order, video_strea
 from clipmill.media.io.cursor import cursor
 from clipmill.media.io.joined_files import places_of_avi
 from clipmill.media.io.source import CountingReader
+from clipmill.media.sound.ogg_pages import PageEnds
 from clipmill.media.sound.packets import Heard, StoredTimes
 
 LOOK_AHEAD_S = Fraction(2)
@@ -88,7 +89,7 @@ class ClockWalk:
         parts = parts_of(container, self._video)
         packets = demuxed(container, cast("list[Stream]", [*parts, self._sound]))
         self._packets = in_turn(packets, self._video, parts)
-        self._stored = StoredTimes()
+        self._stored, self._pages = StoredTimes(), PageEnds(self._sound)
         self._kept: deque[Heard] = deque()
         self._from_s = Fraction(-(1 << 60))
         self._position = self._start_s(0)
@@ -108,11 +109,13 @@ class ClockWalk:
         if self._own_reader.failure is not None:
             raise self._own_reader.failure
         if packet is None:
+            for each in self._pages.rest():
+                self._place(self._by_own_clock(self._in_file(each)))
             return False
         if packet.stream_index == self._track_index:
             stored = self._stored.heard(cast("Packet[AudioStream]", packet), self._sound)
-            if stored is not None:
-                self._place(self._by_own_clock(self._in_file(stored)))
+            for each in self._pages.take(stored) if stored is not None else ():
+                self._place(self._by_own_clock(self._in_file(each)))
         elif packet.size and packet.pts is not None:
             self._see_picture(cast("Packet[VideoStream]", packet))
         return True

@@ -21,6 +21,7 @@ from clipmill.media.io.cursor import cursor
 from clipmill.media.io.source import CountingReader
 from clipmill.media.sound.clock_walk import ClockWalk
 from clipmill.media.sound.late_streams import late_sound
+from clipmill.media.sound.ogg_pages import PageEnds
 from clipmill.media.sound.own_jumps import own_jumps
 from clipmill.media.sound.packets import Heard, StoredTimes, holes, overlapping
 
@@ -154,21 +155,26 @@ class AudioSource:
         self, stream: AudioStream, start: Fraction, end: Fraction, back_s: Fraction
     ) -> Iterator[Heard]:
         self._seek(int(max(start - back_s, self._first_s) * av.time_base))
-        times, previous = StoredTimes(), None
-        with suppress(FFmpegError):
-            for packet in demuxed(self._container, [stream]):
-                heard = times.heard(packet, stream)
-                if heard is None:
-                    continue
-                if heard.start >= start and previous is not None:
-                    yield previous
-                previous = heard
-                if heard.start >= end:
-                    break
+        previous: Heard | None = None
+        for heard in self._timed(stream):
+            if heard.start >= start and previous is not None:
+                yield previous
+            previous = heard
+            if heard.start >= end:
+                break
         if self._reader.failure is not None:
             raise self._reader.failure
         if previous is not None and previous.end > start:
             yield previous
+
+    def _timed(self, stream: AudioStream) -> Iterator[Heard]:
+        """Packets of a stream that have a time, from where the container is."""
+        times, pages = StoredTimes(), PageEnds(stream)
+        with suppress(FFmpegError):
+            for packet in demuxed(self._container, [stream]):
+                heard = times.heard(packet, stream)
+                yield from pages.take(heard) if heard is not None else ()
+        yield from pages.rest()
 
     def _seek(self, ticks: int) -> None:
         """Go to a time, or to the beginning; what is read from there is judged by its times."""

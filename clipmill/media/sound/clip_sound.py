@@ -126,6 +126,8 @@ class TrackSound:
         damaged = self._heard_of(self.sound.damaged)
         if damaged or timing.gaps or timing.num_overlapping or self.sound.changes:
             return self._faults(damaged)
+        if timing.num_joins:
+            return "two recordings meet in it"
         return "" if _in_step(packets, self.start) else "no packet begins where the clip does"
 
     def add_to(self, output: OutputContainer, suffix: str) -> ClipSound:

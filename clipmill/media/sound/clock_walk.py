@@ -169,7 +169,8 @@ class ClockWalk:
         found = self._stretch_of(stored)
         if found is None:
             return
-        placed = replace(stored, start=stored.start + self._shift_s(found))
+        part = max(found, self._file_of(stored.packet.pos))
+        placed = replace(stored, start=stored.start + self._shift_s(found), part=part)
         self._sound_stretch, self._sound_end = found, placed.end
         if placed.start < self._end_s(found):
             self._kept.append(placed)

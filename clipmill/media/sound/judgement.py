@@ -53,8 +53,9 @@ def judged(
     if not any(packet.end > start and packet.start < end for packet in packets):
         return None
     lengths = _lengths(packets)
+    parts = list(dict.fromkeys((each.key, each.part) for each in packets))
     timed = [
-        Timed(place, each.start, length)
+        Timed(place, each.start, length, parts.index((each.key, each.part)))
         for place, (each, length) in enumerate(zip(packets, lengths, strict=True))
     ]
     timing = timing_of(timed, start=start, end=end)

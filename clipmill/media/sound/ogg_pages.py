@@ -1,6 +1,7 @@
 """Sound of FLAC in ogg ends where its page says; FFmpeg begins it where the page before ended.
 
-Behind lost pages, and up to the end of that page, it would be heard too early. Source: RFC 3533, 6 (a page's
+Behind lost pages, and up to the end of that page, it would be heard too early; at the beginning of another
+file, behind the first one. Source: RFC 3533, 6 (a page's
 granule position is that of the end of its last packet).
 """
 
@@ -34,7 +35,7 @@ class PageEnds:
             return []
         page, self._page = self._page, [heard]
         late = heard.start - page[-1].end
-        return page if late <= JITTER_S else [replace(each, start=each.start + late) for each in page]
+        return page if abs(late) <= JITTER_S else [replace(each, start=each.start + late) for each in page]
 
     def rest(self) -> list[Heard]:
         """Returns the packets of the last page."""

@@ -14,13 +14,10 @@ from av.codec import CodecContext
 from av.error import FFmpegError
 from av.packet import Packet
 
-from clipmill.media.sound.timing import Interval
+from clipmill.media.sound.timing import SHORTEST_HOLE_S, Interval
 
 EQUAL_PACKETS = frozenset({"aac", "mp3", "mp2", "ac3", "eac3", "s302m"})
 """Codecs whose packets all have the same number of samples, but for the last one."""
-
-SHORTEST_HOLE_S = Fraction(1, 10)
-"""Less than this without sound is no hole: streams do not begin and end at the same instant."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Heard:
     """A packet of ``stream``, heard from ``start`` for ``length``, in seconds of the pictures' clock.
 
     ``is_late`` is of a stream that the beginning of the file does not show. ``is_moved`` if the clock of the
-    sound jumped away from that of the pictures.
+    sound jumped away from that of the pictures. ``part`` counts recordings that were joined.
     """
 
     packet: Packet[AudioStream]
@@ -37,6 +34,7 @@ class Heard:
     length: Fraction
     is_late: bool = False
     is_moved: bool = False
+    part: int = 0
 
     @property
     def key(self) -> tuple[int, bool]:

@@ -1,7 +1,7 @@
 """Times of sound packets: which of them are wrong, and where packets are missing. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,6 +10,9 @@ JITTER_S = Fraction(1, 50)
 
 ROUNDING_S = Fraction(2, 1000)
 """What a time in whole milliseconds may be wrong by."""
+
+SHORTEST_HOLE_S = Fraction(1, 10)
+"""Less than this without sound is no hole: streams do not begin and end at the same instant."""
 
 LOOK_AHEAD = 6
 """If one of so many packets lies where the packets before it end, the times between are wrong."""
@@ -20,11 +23,15 @@ Interval = tuple[Fraction, Fraction]
 
 @dataclass(frozen=True)
 class Timed:
-    """A sound packet by its place in a list: heard from ``start`` for ``length``, in seconds."""
+    """A sound packet by its place in a list: heard from ``start`` for ``length``, in seconds.
+
+    ``part`` differs between recordings that were joined.
+    """
 
     index: int
     start: Fraction
     length: Fraction
+    part: int = 0
 
     @property
     def end(self) -> Fraction:
@@ -37,13 +44,15 @@ class Timing:
     """Packets with mended times, ascending.
 
     ``num_moved`` had a wrong time, ``num_overlapping`` were left out because others are heard at their time.
-    ``gaps`` are the stretches between packets in which none is heard.
+    ``gaps`` are the stretches between packets in which none is heard. ``num_joins`` packets lie where one
+    recording ends and another begins, a little apart or one over the other.
     """
 
     packets: tuple[Timed, ...]
     num_moved: int = 0
     num_overlapping: int = 0
     gaps: tuple[Interval, ...] = ()
+    num_joins: int = 0
 
     @property
     def is_plain(self) -> bool:
@@ -55,15 +64,26 @@ def timing_of(packets: Sequence[Timed], *, start: Fraction, end: Fraction) -> Ti
     """Returns the times at which packets, in the order of the file, are heard, and the gaps in a span.
 
     A packet that does not begin where the one before ends, while one of the next does, has a wrong time. If
-    none does, packets are missing, or come twice.
+    none does, packets are missing, or come twice. Where recordings meet, the first one is heard to its end.
     """
     if not packets:
         return Timing(())
     slack = slack_of([packet.length for packet in packets])
     if _follow_each_other(packets, float(slack)):
         return Timing(tuple(packets))
+    timing = _placed(packets, slack)
+    gaps = [
+        (max(one.end, start), min(later.start, end))
+        for one, later in pairwise(timing.packets)
+        if not _is_join(one, later)
+    ]
+    return replace(timing, gaps=tuple(gap for gap in gaps if gap[1] - gap[0] > slack))
+
+
+def _placed(packets: Sequence[Timed], slack: Fraction) -> Timing:
+    """The packets at mended times, gaps not looked for."""
     placed: list[Timed] = []
-    num_moved = num_overlapping = 0
+    num_moved = num_overlapping = num_joins = 0
     for rank, packet in enumerate(packets):
         if placed and _is_stray(placed, packets[rank : rank + 2], slack):
             placed.pop()
@@ -71,16 +91,22 @@ def timing_of(packets: Sequence[Timed], *, start: Fraction, end: Fraction) -> Ti
         expected = placed[-1].end if placed else packet.start
         if abs(packet.start - expected) <= slack and not (placed and packet.start <= placed[-1].start):
             placed.append(packet)
+        elif placed and _is_join(placed[-1], packet):
+            placed += [packet] if packet.start > placed[-1].start else []
+            num_joins += 1
         elif _is_met_again(packets[rank:], expected, slack):
-            placed.append(Timed(packet.index, expected, packet.length))
+            placed.append(replace(packet, start=expected))
             num_moved += 1
         elif packet.start > expected:
             placed.append(packet)
         else:
             num_overlapping += 1
-    gaps = [(max(one.end, start), min(later.start, end)) for one, later in pairwise(placed)]
-    heard = tuple(gap for gap in gaps if gap[1] - gap[0] > slack)
-    return Timing(tuple(placed), num_moved, num_overlapping, heard)
+    return Timing(tuple(placed), num_moved, num_overlapping, num_joins=num_joins)
+
+
+def _is_join(one: Timed, later: Timed) -> bool:
+    """Whether one recording ends and another begins, as exactly as recordings do."""
+    return one.part != later.part and abs(later.start - one.end) <= SHORTEST_HOLE_S
 
 
 def _is_stray(placed: Sequence[Timed], following: Sequence[Timed], slack: Fraction) -> bool:

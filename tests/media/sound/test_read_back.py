@@ -99,6 +99,7 @@ def test_sound_of_joined_files_follows_the_pictures(
     assert [n for read in found.read for n in read.numbers] == list(range(375))
     assert all(map(is_whole, found.read))
     assert worst_lag_s(found.read) < AUDIO_FRAME_S
+    assert set(statuses(found)) <= {"copied", "encoded"}
 
 
 def test_sound_follows_a_clock_that_jumps_ahead(film: Film, tmp_path: Path) -> None:

@@ -58,3 +58,19 @@ def test_a_gap_outside_of_the_span_is_none() -> None:
 
 def test_no_packets() -> None:
     assert found().packets == ()
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [((5.0, 6.0), [0, 1, 5, 6]), ((1.2, 2.2, 3.2), [0, 1, 1.2, 2.2, 3.2]), ((0.5, 1.5), [0, 1, 1.5])],
+    ids=["apart", "over each other", "begins before the last packet"],
+)
+def test_recordings_that_meet_are_not_mended(later: tuple[float, ...], expected: list[float]) -> None:
+    starts = [(0.0, 0), (1.0, 0), *((start, 1) for start in later)]
+    packets = [
+        Timed(place, Fraction(start) * PACKET_S, PACKET_S, part) for place, (start, part) in enumerate(starts)
+    ]
+    timing = timing_of(packets, start=Fraction(0), end=Fraction(8) * PACKET_S)
+    assert timing.is_plain
+    assert timing.num_joins
+    assert starts_of(timing) == pytest.approx(expected)

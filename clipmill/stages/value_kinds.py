@@ -1,9 +1,10 @@
 """Groups of parameters that take no value of another kind: a number is no text, true or false no number."""
 
 from collections.abc import Iterator
+from dataclasses import is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Literal, Union, get_args, get_origin
+from typing import Annotated, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
@@ -23,11 +24,29 @@ class CheckedModel(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _of_its_kind(cls, value: object, info: ValidationInfo) -> object:
-        annotation = cls.model_fields[str(info.field_name)].annotation
-        plain = frozenset(one for kind in kinds(annotation) for one in _plain(kind))
-        for one in _flat(value):
-            _check(one, plain)
+        _check_all(value, cls.model_fields[str(info.field_name)].annotation)
         return value
+
+
+def _check_all(value: object, annotation: object) -> None:
+    """Refuse values of another kind, also in a group that is a dataclass; an error there names the value."""
+    plain = frozenset(one for kind in kinds(annotation) for one in _plain(kind))
+    for one in _flat(value):
+        _check(one, plain)
+    for group in kinds(annotation):
+        if isinstance(group, type) and is_dataclass(group) and isinstance(value, dict):
+            for name, inner in get_type_hints(group).items():
+                if name in value:
+                    _check_named(name, cast("dict[str, object]", value)[name], inner)
+
+
+def _check_named(name: str, value: object, annotation: object) -> None:
+    try:
+        _check_all(value, annotation)
+    except (PydanticCustomError, PydanticKnownError) as error:
+        raise PydanticCustomError(
+            "group", "{name}: {said}", {"name": name, "said": error.message()}
+        ) from error
 
 
 def kinds(annotation: object) -> Iterator[object]:

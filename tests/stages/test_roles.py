@@ -123,7 +123,17 @@ def test_options_of_some_films_are_effects_and_in_no_digest(fields: dict[str, ob
 
 
 @pytest.mark.parametrize(
-    "audio", [{"track": -1}, {"track": "first"}, {"codec": "mp3"}, {"rate": 1}, {"x": 1}]
+    "audio",
+    [
+        {"track": -1},
+        {"track": "first"},
+        {"codec": "mp3"},
+        {"rate": 1},
+        {"x": 1},
+        {"track": True},
+        {"track": 10**20},
+        {"channels": True},
+    ],
 )
 def test_impossible_sound_is_refused(audio: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="audio"):

@@ -20,8 +20,9 @@ class ScanPlan:
     """What the one demux-and-decode pass collects: the union of what the stages read.
 
     Each of ``samples`` lies on a time grid of its own. ``piece_frames`` hands the arrays out in pieces of so
-    many frames, each as soon as it is whole. ``sound_levels`` reads the sound beside the pictures. Thumbnails
-    are of frames as they were decoded, of lines of either field.
+    many frames, each as soon as it is whole. ``sound_levels`` reads the sound beside the pictures, of the
+    audio track with the number ``sound_track``, or of the default one. Thumbnails are of frames as they were
+    decoded, of lines of either field.
     """
 
     thumbnails: bool = True
@@ -29,6 +30,7 @@ class ScanPlan:
     decoder: Decoder = "cpu"
     piece_frames: int | None = None
     sound_levels: bool = False
+    sound_track: int | None = None
     deinterlace: Deinterlace = "auto"
     quality: DecoderQuality = "exact"
 

@@ -8,6 +8,7 @@ from clipmill.planning.code.code_digest import code_digest
 from clipmill.planning.nodes import SOURCE, ColumnRef, Node
 from clipmill.stages.base import Effect, Frames, Measure, Motion, Reads, Stage
 from clipmill.stages.process_stage import ProcessStage
+from clipmill.stages.reads import ReadKind
 from clipmill.stages.roles import ExtractorStage
 from clipmill.stages.spec import Mark
 
@@ -72,11 +73,16 @@ def node_effects(node: Node, earlier: Mapping[str, Node], run: Iterable[Stage]) 
     ``run`` are all stages of the run: an option of one may change a kind of read of all.
     """
     everywhere = [*READ_EFFECTS, *(effect for stage in run for effect in stage.effects() if effect.reads)]
-    kinds = node.reads.kinds()
+    kinds = node.reads.kinds() | _pauses(node.stage)
     own = [effect for effect in node.stage.effects() if not effect.reads]
     own += [effect for effect in everywhere if kinds & set(effect.reads)]
     read = [effect for other in _read_nodes(node, earlier) for effect in other.effects]
     return tuple(dict.fromkeys([*own, *read]))
+
+
+def _pauses(stage: Stage) -> frozenset[ReadKind]:
+    reads_them = isinstance(stage, ExtractorStage) and stage.clip_rules().snap_to_silence
+    return frozenset({"pauses"}) if reads_them else frozenset()
 
 
 def source_columns(node: Node, earlier: Mapping[str, Node]) -> tuple[str, ...]:

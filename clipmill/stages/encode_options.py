@@ -76,6 +76,12 @@ class EncodeOptions:
         return self.crop_letterbox or self.max_height is not None or self.multiple_of is not None
 
     @property
+    def pauses_track(self) -> int | None:
+        """The number of the audio track at whose pauses clips end; None for the default one."""
+        track = self.audio.track
+        return track if isinstance(track, int) and not self.strip_audio else None
+
+    @property
     def encodes(self) -> bool:
         """True if every clip goes through an encoder."""
         return self.encoder not in ("smart", "copy")

@@ -12,8 +12,9 @@ RATE_DENOMINATOR = 1000
 MAX_RATE_HZ = 192_000
 
 MotionSource = Literal["blocks", "vectors"]
-ReadKind = Literal["decode", "frames", "thumbnails", "motion", "measure", "sound", "source"]
-"""``decode`` stands for every read of pictures but ``source``, which is an encoder's."""
+ReadKind = Literal["decode", "frames", "thumbnails", "motion", "measure", "sound", "source", "pauses"]
+"""``decode`` stands for every read of pictures but ``source``, which is an encoder's; extractors that
+``snap_to_silence`` read ``pauses``."""
 
 
 def rate(fps: float | Fraction) -> Fraction:

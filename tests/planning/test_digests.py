@@ -157,6 +157,26 @@ def test_an_option_of_the_reader_concerns_what_reads_pictures() -> None:
     assert of.digests() == plan_of(placed, limits=spec.limits).digests()
 
 
+@pytest.mark.parametrize(
+    ("snaps", "audio", "expected"),
+    [
+        (True, {"track": 1}, "audio.track=1"),
+        (True, {"track": "all"}, ""),
+        (True, {}, ""),
+        (False, {"track": 1}, ""),
+    ],
+    ids=["other track", "all tracks", "default track", "no pauses"],
+)
+def test_the_track_of_clips_concerns_where_they_end(
+    snaps: bool, audio: dict[str, object], expected: str
+) -> None:
+    split = {"algorithm": "content", "content": {"snap_to_silence": snaps}}
+    spec = CurateSpec.model_validate({"split": split, "transcode": {"audio": audio}})
+    extractor = plan_of_spec(spec, source="/videos", output="/out").extractor
+    assert extractor.effects_in("sound") == expected
+    assert extractor.effects_in("") == ""
+
+
 def test_windows_elsewhere_compute_window_stages_again_and_no_other() -> None:
     def digests(**windows: object) -> dict[str, str]:
         spec = CurateSpec.model_validate({"windows": windows})

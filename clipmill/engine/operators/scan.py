@@ -169,6 +169,7 @@ class ScanOperator:
             decoder=self._plan.source.decoder,
             piece_frames=self._piece_frames(work),
             sound_levels=work.lacks_split and self._extractor.clip_rules().snap_to_silence,
+            sound_track=self._plan.encode_options and self._plan.encode_options.pauses_track,
             deinterlace=self._plan.source.deinterlace,
             quality=self._plan.source.decoder_quality,
         )

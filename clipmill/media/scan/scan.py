@@ -225,7 +225,7 @@ def sound_levels(
     if not plan.sound_levels:
         yield None
         return
-    with reader.again() as own, closing(SoundLevels(own, time_base_of(stream))) as levels:
+    with reader.again() as own, closing(SoundLevels(own, time_base_of(stream), plan.sound_track)) as levels:
         yield levels
 
 

@@ -20,22 +20,24 @@ FLOOR_DB = -120.0
 
 
 class SoundLevels:
-    """Reads the default track of a video beside its pictures; the reader stays open.
+    """Reads a track of a video beside its pictures, by its number, or the default one; the reader stays open.
 
     Times are those of the file: where its clock jumps they do not say where a frame's sound is, until the
     repaired times of all its pictures are known (``follow``).
     """
 
-    def __init__(self, reader: CountingReader, time_base: Fraction) -> None:
+    def __init__(self, reader: CountingReader, time_base: Fraction, track: int | None = None) -> None:
         self._sound = AudioSource(reader)
+        wanted = self._sound.tracks[track : track + 1] if track is not None else [self._sound.stream]
+        self._track = next(iter(wanted), None)
         self._time_base = time_base
         self._block: int | None = None
         self._energy = np.zeros(1)  # up to each sample of the block
 
     @property
     def has_track(self) -> bool:
-        """Whether the video has sound."""
-        return self._sound.stream is not None
+        """Whether the video has the track."""
+        return self._track is not None
 
     def close(self) -> None:
         """Close what was opened."""
@@ -51,14 +53,14 @@ class SoundLevels:
 
         NaN without a track; ``FLOOR_DB`` where it is silent or has no sound.
         """
-        if self._sound.stream is None:
+        if self._track is None:
             return float("nan")
         time_s = pts * self._time_base
         block = int(time_s // BLOCK_S)
         start = block * BLOCK_S - HALF_WINDOW_S
         if block != self._block:
             end = start + BLOCK_S + 2 * HALF_WINDOW_S
-            samples = heard_samples(self._sound, self._sound.stream, start, end, rate_hz=RATE_HZ)
+            samples = heard_samples(self._sound, self._track, start, end, rate_hz=RATE_HZ)
             energy = np.square(samples, dtype=np.float64).mean(axis=0)  # a mix may cancel out
             self._energy = np.concatenate([[0.0], np.cumsum(energy)])
             self._block = block

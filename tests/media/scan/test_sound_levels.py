@@ -14,6 +14,7 @@ from clipmill.media.scan.sound_levels import FLOOR_DB, SoundLevels
 from clipmill.media.types import ScanPlan
 from footage.encode import H264, Encoding, write_film
 from footage.sound import SAMPLE_RATE_HZ
+from tests.support.films.chirps import recoded
 
 pytestmark = pytest.mark.integration
 
@@ -102,3 +103,11 @@ def test_a_part_of_a_video_has_the_levels_of_the_whole(tmp_path: Path) -> None:
 def test_a_video_without_sound_has_no_level_and_one_that_ends_early_is_silent(tmp_path: Path) -> None:
     assert np.isnan(levels_of(draw(tmp_path / "mute.mp4", has_sound=False), [0, 40])).all()
     assert levels_of(draw(tmp_path / "a.mp4"), [14 * FPS, 40 * FPS]) == [FLOOR_DB, FLOOR_DB]
+
+
+@pytest.mark.parametrize(("track", "is_loud"), [(None, False), (0, False), (1, True)])
+def test_levels_are_those_of_the_chosen_track(tmp_path: Path, track: int | None, is_loud: bool) -> None:
+    maps = ("-map", "0:v", "-map", "0:a", "-map", "0:a", "-filter:a:0", "volume=0", "-c:v", "copy")
+    path = recoded(tmp_path / "two.mkv", draw(tmp_path / "one.mkv"), *maps, "-c:a", "flac")
+    scan(str(path), ScanPlan(thumbnails=False, sound_levels=True, sound_track=track), str(tmp_path / "spool"))
+    assert (load_arrays(str(tmp_path / "spool")).levels[5] > FLOOR_DB) == is_loud

@@ -16,6 +16,7 @@ from clipmill.stages.base import (
     Artifact,
     Column,
     Cpus,
+    Effect,
     Reads,
     Resources,
     StageContext,
@@ -191,6 +192,11 @@ class ClipTranscodingStage(EncoderStage):
         """Returns the cores of one worker, and its part of a GPU that encodes."""
         gpus = 1 / self.nb_streams_per_gpu if self.encoder == "h264_nvenc" else 0.0
         return Resources(cpus=self.num_cpus_per_worker, gpus=gpus, batch_items=self.encode_batch_size)
+
+    def effects(self) -> tuple[Effect, ...]:
+        """Returns what options change; clips also end at the pauses of the track that they carry."""
+        found, track = super().effects(), self.options().pauses_track
+        return found if track is None else (*found, Effect(f"audio.track={track}", "sound", ("pauses",)))
 
     def options(self) -> EncodeOptions:
         return record_of(EncodeOptions, self)

@@ -28,6 +28,7 @@ from clipmill.media.io.container import demuxed, open_in_file_order, video_strea
 from clipmill.media.io.cursor import cursor
 from clipmill.media.io.joined_files import places_of_avi
 from clipmill.media.io.source import CountingReader
+from clipmill.media.sound.later_file import LaterFile, header_between, later_file
 from clipmill.media.sound.ogg_pages import PageEnds
 from clipmill.media.sound.packets import Heard, StoredTimes
 
@@ -98,6 +99,8 @@ class ClockWalk:
         self._outlasting, self._num_heard, self._length = list[Heard](), 0, Fraction(0)
         self._previous_dts: int | None = None
         self._sound_end: Fraction | None = None
+        self._is_matroska = container.format.name.startswith("matroska")
+        self._read_to, self._later = 0, cast("LaterFile | None", None)
         self._files = places_of_avi(own) if container.format.name == "avi" else []
         self._file_starts, self._file_shifts = dict[int, Fraction](), {0: Fraction(0)}
 
@@ -112,13 +115,35 @@ class ClockWalk:
             for each in self._pages.rest():
                 self._place(self._by_own_clock(self._in_file(each)))
             return False
+        self._look_for_file(packet)
         if packet.stream_index == self._track_index:
+            if self._later is not None:
+                return True
             stored = self._stored.heard(cast("Packet[AudioStream]", packet), self._sound)
             for each in self._pages.take(stored) if stored is not None else ():
                 self._place(self._by_own_clock(self._in_file(each)))
         elif packet.size and packet.pts is not None:
             self._see_picture(cast("Packet[VideoStream]", packet))
         return True
+
+    def _look_for_file(self, packet: Packet[Stream]) -> None:
+        """Look for a Matroska file that begins before a packet and needs its own headers for its sound."""
+        if not self._is_matroska or not packet.size or packet.pos is None or packet.pos < 0:
+            return
+        place = header_between(self._reader, self._read_to, packet.pos) if self._read_to else None
+        if place is not None:
+            self._later = later_file(self._stack, self._reader, place, self._sound)
+        self._read_to = packet.pos + packet.size
+
+    def _hear_later_file(self) -> None:
+        """Take in the sound of another file up to the pictures beside it."""
+        shift = self._shift_s(self._stretch)
+        ahead = self._position - shift + LOOK_AHEAD_S
+        for stored in self._later.up_to(ahead) if self._later is not None else ():
+            placed = replace(stored, start=stored.start + shift, part=self._stretch)
+            self._sound_stretch, self._sound_end = self._stretch, placed.end
+            if placed.start < self._end_s(self._stretch):
+                self._kept.append(placed)
 
     def _see_picture(self, packet: Packet[VideoStream]) -> None:
         """Find where in the file a stretch ends, and the next begins."""
@@ -134,6 +159,7 @@ class ClockWalk:
             return
         shift = stretches[self._stretch].shift if stretches else 0
         self._position = ((packet.dts if packet.dts is not None else pts) + shift) * packet.time_base
+        self._hear_later_file()
 
     def _file_of(self, pos: int | None) -> int:
         """The number of the file in which a packet lies, where files of avi lie one behind the other."""

@@ -123,7 +123,7 @@ def _changes(
 ) -> str:
     """What a file that holds these packets would have to declare anew, in words."""
     declared = {one for _, one in packets} - {None, ()}
-    if any(packet.key != (track.index, False) for packet, _ in packets):
+    if any(packet.key != (track.index, 0) for packet, _ in packets):
         return "it goes on in another stream"
     if any(packet.packet.has_sidedata("new_extradata") for packet, _ in packets[1:]):
         return "its parameters change"
@@ -144,7 +144,7 @@ def _refused(packets: Sequence[Heard], places: Sequence[int]) -> frozenset[int]:
 
     Some encoders write wrong checksums into all of their packets, which then count as whole.
     """
-    strict: dict[tuple[int, bool], AudioCodecContext] = {}
+    strict: dict[tuple[int, int], AudioCodecContext] = {}
     refused = set[int]()
     for place in places:
         packet = packets[place]
@@ -177,7 +177,7 @@ def decoded(
     Those that are known to be ``damaged`` are left out. MemoryError where memory ran out, which is no fault
     of a packet.
     """
-    key: tuple[int, bool] | None = None
+    key: tuple[int, int] | None = None
     for place, packet in enumerate(packets):
         if place in damaged:
             continue

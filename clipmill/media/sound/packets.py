@@ -37,9 +37,9 @@ class Heard:
     part: int = 0
 
     @property
-    def key(self) -> tuple[int, bool]:
-        """Which stream of the file it is of."""
-        return self.stream.index, self.is_late
+    def key(self) -> tuple[int, int]:
+        """Which stream of the file it is of; the second number is 0 of those that its beginning shows."""
+        return self.stream.index, self.part + 1 if self.is_late else 0
 
     def timed(self, start: Fraction) -> Packet[AudioStream]:
         """The packet, shown at ``start`` of another clock; what a muxer or an earlier clip set is undone."""

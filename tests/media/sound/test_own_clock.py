@@ -13,6 +13,7 @@ from tests.support.films.chirps import (
     Edit,
     curated,
     draw_chirp,
+    join,
     worst_lag_s,
 )
 
@@ -95,3 +96,20 @@ def test_sound_that_is_missing_for_long_is_no_jump(tmp_path: Path) -> None:
     assert not found.facts.repaired_times
     assert statuses(found) == ["encoded", "partial", "none", "partial", "encoded"]
     assert worst_lag_s(found.read) < AUDIO_FRAME_S
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("aac", "flac"), ("flac", "aac"), ("libopus", "libmp3lame"), ("ac3", "aac")]
+)
+def test_sound_of_a_joined_matroska_file_of_another_codec_is_read_by_its_own_headers(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    parts = [
+        draw_chirp(tmp_path / f"{at}.mkv", 125, first=at, codecs=Codecs("libx264", encoder, X264))
+        for at, encoder in ((0, first), (125, second), (250, first))
+    ]
+    found = curated(join(tmp_path / "film.mkv", *parts), tmp_path / "out")
+    assert all(map(is_whole, found.read))
+    assert worst_lag_s(found.read) < AUDIO_FRAME_S
+    assert found.clips[3].sound.reason.startswith("it goes on in another stream")
+    assert set(statuses(found)) <= {"copied", "encoded"}

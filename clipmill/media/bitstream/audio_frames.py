@@ -8,6 +8,7 @@ RFC 6716 section 3 (Opus), Vorbis I section 4.3, RFC 9639 (FLAC), ETSI TS 102 11
 """
 
 from collections.abc import Callable
+from fractions import Fraction
 
 Parameters = tuple[int, ...]
 """What a packet declares of rate and channels; empty where its codec declares it elsewhere."""
@@ -92,6 +93,16 @@ def _opus(packet: bytes) -> Parameters | None:
     if kind == 3 and (payload < 1 or not 1 <= packet[1] & 0x3F <= _MOST_OPUS_FRAMES):
         return None
     return _without_zeros(packet)
+
+
+def opus_length_s(packet: bytes) -> Fraction:
+    """Returns the seconds of sound in a packet of Opus, by its first bytes (RFC 6716, 3.1 and 3.2)."""
+    if not packet:
+        return Fraction(0)
+    config, kind = packet[0] >> 3, packet[0] & 3
+    halves_ms = (5, 10, 20, 40) if config >= 16 else (20, 40) if config >= 12 else (20, 40, 80, 120)
+    num_frames = (1, 2, 2, packet[1] & 0x3F if len(packet) > 1 else 0)[kind]
+    return Fraction(num_frames * halves_ms[config % len(halves_ms)], 2000)
 
 
 def _vorbis(packet: bytes) -> Parameters | None:

@@ -145,7 +145,7 @@ class SoundClock:
 
     def _stepped(self, at_s: float, before_s: float) -> _Step | None:
         """The step that is in doubt now; None where the packets before had wrong times."""
-        if self._doubted is None:
+        if self._doubted is None or not self._doubted.follows_s:  # pictures stepped a moment before
             return _Step(self._number, at_s, before_s, self._lag_s, self._jitter_s)
         is_back = abs(at_s - self._doubted.end_s) <= JUMP_S
         return None if is_back else replace(self._doubted, from_s=at_s)

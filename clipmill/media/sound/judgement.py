@@ -14,7 +14,7 @@ from av.audio.stream import AudioStream
 from av.codec import CodecContext
 from av.error import FFmpegError
 
-from clipmill.media.bitstream.audio_frames import Parameters
+from clipmill.media.bitstream.audio_frames import Parameters, opus_length_s
 from clipmill.media.sound.packets import EQUAL_PACKETS, Heard, overlapping, with_own_times
 from clipmill.media.sound.source import AudioSource, codec_of, test_of
 from clipmill.media.sound.timing import Timed, Timing, timing_of
@@ -22,7 +22,7 @@ from clipmill.media.sound.timing import Timed, Timing, timing_of
 CHECKED = EQUAL_PACKETS | {"flac", "alac", "opus", "vorbis"}
 """Codecs whose packets are decoded before they are trusted: 0.03 CPU-s for a minute of stereo AAC."""
 LONGEST_S = Fraction(12, 100)
-"""No packet of Opus is longer. One of FLAC may be, but then all are."""
+"""A packet of Vorbis is shorter. One of FLAC may be longer, but then all are."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,9 @@ def _lengths_in_stream(packets: Sequence[Heard]) -> list[Fraction]:
     usual = max(counted, key=lambda length: (counted[length], length))
     assumed = [usual if codec in EQUAL_PACKETS or step <= 0 else min(usual, step) for step in [*steps, usual]]
     stored = [packet.length or length for packet, length in zip(packets, assumed, strict=True)]
+    if codec == "opus":
+        said = [opus_length_s(bytes(packet.packet)) for packet in packets]
+        return [min(length, own or length) for length, own in zip(stored, said, strict=True)]
     if codec not in CHECKED:
         return stored
     longest = usual if codec in EQUAL_PACKETS else max(usual, LONGEST_S)

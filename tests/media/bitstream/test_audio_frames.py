@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from clipmill.media.bitstream.audio_frames import HeaderTest, header_test
+from clipmill.media.bitstream.audio_frames import HeaderTest, header_test, opus_length_s
 
 pytestmark = pytest.mark.integration
 
@@ -77,3 +77,21 @@ def test_a_packet_that_is_cut_off_looks_damaged(tmp_path: Path, name: str) -> No
     file, encoder = STREAMS[name]
     test, packets = coded(tmp_path / file, encoder)
     assert test(packets[1][:-9]) is None
+
+
+@pytest.mark.parametrize("application", ["voip", "audio", "lowdelay"])
+@pytest.mark.parametrize("frame_ms", ["2.5", "5", "10", "20", "40", "60", "120"])
+def test_a_packet_of_opus_says_how_long_it_is(frame_ms: str, application: str) -> None:
+    options = {"frame_duration": frame_ms, "application": application}
+    encoder = av.CodecContext.create("libopus", "w")
+    assert isinstance(encoder, av.AudioCodecContext)
+    encoder.sample_rate, encoder.layout, encoder.format, encoder.options = 48000, "mono", "s16", options
+    noise = np.random.default_rng(0).integers(-9000, 9000, (1, 48000), np.int16)
+    frame = av.AudioFrame.from_ndarray(noise, format="s16", layout="mono")
+    frame.sample_rate, frame.pts = 48000, 0
+    fifo = av.AudioFifo()
+    fifo.write(frame)
+    packets = [
+        packet for part in fifo.read_many(round(48 * float(frame_ms))) for packet in encoder.encode(part)
+    ]
+    assert {float(opus_length_s(bytes(packet))) * 1000 for packet in packets} == {float(frame_ms)}

@@ -95,6 +95,16 @@ def test_sound_that_was_sorted_behind_the_pictures_goes_on_where_it_ended(by_s: 
     assert clock.jumps == [SoundJump(JUMP_AT, pytest.approx(-by_s))]
 
 
+def test_a_jump_just_behind_a_step_of_the_pictures_is_taken_back_exactly() -> None:
+    clock = SoundClock()
+    for number in range(NUM_PACKETS):
+        is_sorted_behind = number >= JUMP_AT - 2
+        beside_s = NUM_PACKETS * PACKET_S if is_sorted_behind else number * PACKET_S
+        clock.see(jumped(700.0)(number * PACKET_S), PACKET_S, beside_s=beside_s)
+    clock.end(NUM_PACKETS * PACKET_S)
+    assert clock.jumps == [SoundJump(JUMP_AT, pytest.approx(-700.0))]
+
+
 def test_sound_that_outlasts_its_pictures_for_another_reason_keeps_its_times() -> None:
     clock = SoundClock()
     for number in range(NUM_PACKETS):

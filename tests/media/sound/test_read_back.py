@@ -229,6 +229,15 @@ def test_missing_packets_become_silence(tmp_path: Path, suffix: str, mode: str) 
     assert worst_lag_s(found.read) < AUDIO_FRAME_S
 
 
+def test_an_mp4_does_not_hide_a_hole_of_five_packets_of_opus(tmp_path: Path) -> None:
+    """It gives the packet before the length that the longest packets of Opus have."""
+    codecs = Codecs("libx264", "libopus", X264)
+    path = draw_chirp(tmp_path / "hole.mp4", 125, codecs=codecs, edit=without_sound(2.6, 2.7))
+    found = curated(path, tmp_path / "out")
+    assert found.clips[1].sound.status == "repaired"
+    assert found.clips[1].sound.reason == "packets are missing for 0.100 s"
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_packets_that_do_not_decode_become_silence(tmp_path: Path, suffix: str, mode: str) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple, cast
 
 from av import time_base as TICKS_PER_S  # noqa: N812, PyAV names a constant like a variable
-from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError
 from av.packet import Packet
@@ -16,22 +15,16 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from clipmill.media.bitstream.digest import AudioDigest, ContentDigest, joined_digest
+from clipmill.media.bitstream.digest import ContentDigest, joined_digest
 from clipmill.media.bitstream.random_access import startable
 from clipmill.media.decode.damage import Damage, MissingFragments, is_cut
 from clipmill.media.decode.limits import refused_size
 from clipmill.media.decode.pixel_shape import SizeChanges
 from clipmill.media.decode.programme_parts import in_turn, parts_of
+from clipmill.media.decode.sound_tracks import SoundTracks
 from clipmill.media.frames.decoders import Decode, decoder_of_stream
 from clipmill.media.frames.missing_timestamps import TrueTimes, true_times
-from clipmill.media.frames.sound_clock import SoundClock
-from clipmill.media.io.container import (
-    check_readable,
-    decodable_sound,
-    default_of,
-    demuxed,
-    is_sorted_by_time,
-)
+from clipmill.media.io.container import check_readable, demuxed
 from clipmill.media.io.counters import is_joined
 from clipmill.media.io.joined_files import UnreadBytes, places_of_avi
 from clipmill.media.io.source import CountingReader
@@ -41,7 +34,6 @@ MISSING_TAIL_S = 0.5
 """A file whose packets end this much before its headers say is cut off."""
 JUMP_S = 1.0
 """From so much on a step between storage times is a jump of the clock."""
-COMPARED_PACKETS = 4
 HELD_PACKETS = 2
 """So many packets of a stream a demuxer holds back."""
 AHEAD_PACKETS, AHEAD_BYTES = 16, 1 << 18
@@ -64,9 +56,9 @@ class DecodeLoop:
     A packet that cannot be decoded costs the pictures up to the next key picture; a picture that the decoder
     had to patch is shown as it is. ``damage`` tells of both, and of a file that ends too early. ``decode``
     takes the place of FFmpeg's decoder. ``true_times`` is for ``stored_pts``; ``refused_size_px`` is
-    (width, height) of a picture that was too large to be decoded. ``num_sound_jumps`` is how often the clock
-    of a track of sound jumped so far where that of the pictures did not. ``num_files`` lie one behind the
-    other in an avi. ``reader`` is looked into where an mp4 may lack fragments.
+    (width, height) of a picture that was too large to be decoded. ``sound`` are the tracks beside the
+    pictures. ``num_files`` lie one behind the other in an avi. ``reader`` is looked into where an mp4 may
+    lack fragments.
     """
 
     def __init__(
@@ -82,7 +74,6 @@ class DecodeLoop:
         self.stream = stream
         self.true_times: TrueTimes = true_times(container, stream)
         self.refused_size_px: tuple[int, int] | None = None
-        self.num_sound_jumps = 0
         self._container = container
         self._stream = stream
         self._decode = decode or decoder_of_stream(stream)
@@ -95,27 +86,15 @@ class DecodeLoop:
         self._has_looked = False
         self._uri = "" if reader is None else reader.uri
         is_mp4 = container.format.name.startswith("mov")
-        self._is_sorted = is_sorted_by_time(container)
         self._missing = MissingFragments(reader) if reader is not None and is_mp4 else None
         self._num_seen = 0
         self._seconds_per_tick = [float(each.time_base or 0) for each in container.streams]
-        sound = _sound(container)
-        self._sound_index = -1 if sound is None else sound.index
-        self._sound_digest = None if sound is None else _audio_digest(sound)
-        tracks = decodable_sound(container)
-        others = [each for each in tracks if each.index != self._sound_index]
-        self._other_sound = {each.index: _audio_digest(each) for each in others}
-        clocks = tracks if self.num_files == 1 else []  # in joined avi, a track has no clock
-        self._sound_clocks = {track.index: SoundClock() for track in clocks}
-        self._num_packets_of = [0] * len(container.streams)
-        self._picture_dts: tuple[int, int | None] = (stream.index, None)
-        self._pictures_end_s = 0.0
+        self.sound = SoundTracks(container, stream, has_clocks=self.num_files == 1)
         self._contents = {
             part.index: ContentDigest(_codec(part), _extradata(part)) for part in self._parts[:1]
         }
         self._tests = {part.index: startable(_codec(part), _extradata(part)) for part in self._parts}
         self._false_keys: set[int | None] = set()
-        self._first_index, self._starts_s = stream.index, dict[int, float]()
         self._end_s = 0.0
         self._first_s: float | None = None
         self._progress = 0
@@ -130,22 +109,6 @@ class DecodeLoop:
         """Digest of the video packets so far; of those that could not be read, the size of the file."""
         unread = [str(self._container.size)] if self._unread.is_any else []
         return joined_digest([*(content.digest() for content in self._contents.values()), *unread])
-
-    @property
-    def audio_digest(self) -> str | None:
-        """Digest of the default audio stream's packets so far, and of their delay; None without sound."""
-        if self._sound_digest is None:
-            return None
-        sound_s, pictures_s = (self._starts_s.get(each) for each in (self._sound_index, self._first_index))
-        late_s = 0.0 if sound_s is None or pictures_s is None else sound_s - pictures_s
-        return self._sound_digest.digest(late_s=late_s)
-
-    @property
-    def other_sound(self) -> str:
-        """Digest of the packets of all other tracks so far; empty where there are none."""
-        if not self._other_sound:
-            return ""
-        return joined_digest(sorted(each.digest() for each in self._other_sound.values()))
 
     def frames(self) -> Generator[tuple[VideoFrame, bool]]:
         """Every frame that can be decoded and whether it is a real key picture, not a recovery point.
@@ -221,42 +184,18 @@ class DecodeLoop:
             self._unread.see(packet, self._lose_bytes)
             end_s = self._seconds(packet.stream_index, (packet.pts or 0) + (packet.duration or 0))
             self._end_s = max(self._end_s, end_s)
-            if packet.stream_index not in self._starts_s and not packet.is_discard:
-                self._starts_s[packet.stream_index] = self._seconds(packet.stream_index, packet.pts)
-            self._compare_clocks(packet, end_s)
             if packet.stream_index in self._tests:
-                self._look(cast("Packet[VideoStream]", packet))
+                self.sound.see_picture(packet, end_s=end_s)
+                pictures = cast("Packet[VideoStream]", packet)
+                self._look(pictures)
                 data = bytes(packet)
                 self._content(packet.stream_index).update(data)
                 is_real_key = self._tests[packet.stream_index]
                 if packet.is_keyframe and is_real_key is not None and not is_real_key(data):
                     self._false_keys.add(packet.pts)
-                yield cast("Packet[VideoStream]", packet)
-            elif self._sound_digest is not None and packet.stream_index == self._sound_index:
-                self._sound_digest.update(bytes(packet))
-            elif packet.stream_index in self._other_sound:
-                self._other_sound[packet.stream_index].update(bytes(packet))
-
-    def _compare_clocks(self, packet: Packet[Stream], end_s: float) -> None:
-        """Compare the times of one packet of sound in four with those of the pictures beside it."""
-        index = packet.stream_index
-        if index in self._tests:
-            self._picture_dts = (index, packet.dts)
-            self._pictures_end_s = max(self._pictures_end_s, end_s)
-            return
-        self._num_packets_of[index] += 1
-        if self._num_packets_of[index] % COMPARED_PACKETS or index not in self._sound_clocks:
-            return
-        self._see_sound(self._sound_clocks[index], packet)
-
-    def _see_sound(self, clock: SoundClock, packet: Packet[Stream]) -> None:
-        picture_index, dts = self._picture_dts
-        if packet.pts is None or dts is None:
-            return
-        start_s = self._seconds(packet.stream_index, packet.pts)
-        beside_s = start_s if self._is_sorted else self._seconds(picture_index, dts)
-        clock.see(start_s, self._seconds(packet.stream_index, packet.duration), beside_s=beside_s)
-        self.num_sound_jumps = max(self.num_sound_jumps, clock.num_jumps)
+                yield pictures
+            else:
+                self.sound.see(packet)
 
     def _lose_bytes(self, cause: str) -> None:
         self._note(cause, self._end_s)
@@ -358,9 +297,7 @@ class DecodeLoop:
     def check_end(self) -> None:
         """After the last packet: note as damage that the headers promise more, or that more files follow."""
         self._unread.end(lambda cause: self._note(cause, self._end_s))
-        for clock in self._sound_clocks.values():
-            clock.end(self._pictures_end_s)
-            self.num_sound_jumps = max(self.num_sound_jumps, clock.num_jumps)
+        self.sound.end()
         promised_s = (self._container.duration or 0) / TICKS_PER_S
         if (
             self._container.format.name.startswith(_KNOW_THEIR_LENGTH)
@@ -375,17 +312,9 @@ class DecodeLoop:
         self.damage.note(cause, at_s=max(0.0, at_s - (self._first_s or 0.0)))
 
 
-def _sound(container: InputContainer) -> AudioStream | None:
-    return default_of(decodable_sound(container))
-
-
 def _codec(stream: VideoStream) -> str:
     return stream.codec_context.codec.canonical_name
 
 
-def _audio_digest(stream: AudioStream) -> AudioDigest:
-    return AudioDigest(stream.codec_context.codec.canonical_name, _extradata(stream))
-
-
-def _extradata(stream: VideoStream | AudioStream) -> bytes:
+def _extradata(stream: VideoStream) -> bytes:
     return stream.codec_context.extradata or b""

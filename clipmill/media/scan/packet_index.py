@@ -73,21 +73,23 @@ def index_packets(
             if walk.starts_picture(packet):
                 keys.append(packet.pts)
         walk.check_end()
-        is_clean = not (lacks_index or lacks_times or walk.damage or walk.num_sound_jumps)
+        is_clean = not (lacks_index or lacks_times or walk.damage or walk.sound.num_jumps)
         segments = segments_of(keys, np.array(shown, np.int64), min_frames=min_frames) if is_clean else ()
         marks = TimeMarks(sorted(shown))
         return PacketIndex(
             segments=segments,
             content_digest=walk.content_digest,
-            audio_digest=walk.audio_digest,
+            audio_digest=walk.sound.digest,
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
             shown=ShownAs(
-                other_sound=walk.other_sound, every=marks.every, times_s=marks.times_s(time_base_of(stream))
+                other_sound=walk.sound.other_digest,
+                every=marks.every,
+                times_s=marks.times_s(time_base_of(stream)),
             ),
             whole_because=""
             if segments
-            else _because(lacks_index, lacks_times, str(walk.damage), walk.num_sound_jumps),
+            else _because(lacks_index, lacks_times, str(walk.damage), walk.sound.num_jumps),
         )
 
 

@@ -139,7 +139,7 @@ def _scan(
             is_partial=bool(walk.damage),
             partial_reason=str(walk.damage),
             content_digest=walk.content_digest,
-            audio_digest=walk.audio_digest,
+            audio_digest=walk.sound.digest,
             bytes_read=reader.bytes_read,
             cpu_s=time.process_time() - start_s,
             repaired_times=timeline.repairs,
@@ -153,7 +153,7 @@ def _scan(
             damaged=walk.damage.frames,
             shown=replace(
                 oddities.shown,
-                other_sound=walk.other_sound,
+                other_sound=walk.sound.other_digest,
                 every=marks.every,
                 times_s=marks.times_s(time_base_of(stream)),
             ),
@@ -195,7 +195,7 @@ def _collect(
         pts = timeline.place(stored_pts(frame, walk.true_times), frame.duration)
         marks.see(pts)
         bounds.check_length(collector.num_frames, collector.seconds_until(pts))
-        timeline.see_sound_jumps(walk.num_sound_jumps)
+        timeline.see_sound_jumps(walk.sound.num_jumps)
         has_jumped = timeline.has_jumped
         level = levels and (float("nan") if has_jumped else levels.at(pts))
         is_late = has_jumped and levels is not None and is_whole(plan)
@@ -205,7 +205,7 @@ def _collect(
             consumer.see(frame, pts, collector.time_s, collector.thumbnail, level)
     if collector is None:
         raise _no_frames(walk, bounds)
-    timeline.see_sound_jumps(walk.num_sound_jumps)
+    timeline.see_sound_jumps(walk.sound.num_jumps)
     end_pts = timeline.end(nominal_duration(walk.stream))
     collector.finish(end_pts)
     if levels is not None and behind_jumps:

@@ -41,7 +41,7 @@ def retried_by_flyte() -> Generator[None]:
     """Turn faults that pass into the one exception that the backend retries."""
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # a task may raise anything: what does not pass is raised again
         if not is_passing(error):
             raise
         raise FlyteRecoverableException(f"{error}; Flyte tries the task again, up to its retries") from error

@@ -4,7 +4,7 @@ import numpy as np
 
 from clipmill.shots.detector_frames import NOMINAL_FPS
 from clipmill.shots.gradual import Candidate, Mixtures, shrink
-from clipmill.shots.hard import HardCuts
+from clipmill.shots.hard_cuts.hard import HardCuts
 from clipmill.shots.strip import Blocks
 
 BEFORE_CUT, FROM_CUT = 3, 2

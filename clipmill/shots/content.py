@@ -9,9 +9,9 @@ from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.changes import MAX_LAG, check_thumbnails
 from clipmill.shots.detector_frames import DetectorFrames
 from clipmill.shots.gradual import SPANS
-from clipmill.shots.hard import HardCuts
+from clipmill.shots.hard_cuts.hard import HardCuts
+from clipmill.shots.hard_cuts.steps import NEIGHBOURS
 from clipmill.shots.mixed_frames import CONTEXT
-from clipmill.shots.steps import NEIGHBOURS
 from clipmill.shots.strip import BLOCK_FRAMES, Blocks
 from clipmill.shots.transitions import REACH_FRAMES, GradualTransitions
 from clipmill.stages.cut_finder import CutFinder

@@ -9,7 +9,7 @@ from clipmill.records import Cuts
 from clipmill.shots.bars import bars_of
 from clipmill.shots.changes import structure_of
 from clipmill.shots.content import find_cuts
-from clipmill.shots.jolts import is_jolt
+from clipmill.shots.hard_cuts.jolts import is_jolt
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from footage.cut_films import CutKind, plan_cut_film
 from footage.film import FilmPlan, cuts, thumbnails

@@ -6,8 +6,8 @@ import pytest
 from clipmill.records import Cuts
 from clipmill.shots.content import ContentCutFinder, all_cuts, find_cuts
 from clipmill.shots.detector_frames import NOMINAL_FPS
-from clipmill.shots.jump_cuts import may_be_jump_cuts
-from clipmill.shots.steps import Steps
+from clipmill.shots.hard_cuts.jump_cuts import may_be_jump_cuts
+from clipmill.shots.hard_cuts.steps import Steps
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 from tests.support.films.thumbnail_films import Scenery, before_a_wall, held, slide
 

@@ -11,7 +11,7 @@ import pytest
 from clipmill.records import Cuts, FrameSpan
 from clipmill.shots.changes import MAX_LAG, Changes, compare, looks_of, structure_of
 from clipmill.shots.content import ContentCutFinder, find_cuts
-from clipmill.shots.hard import cut_probabilities, find_peaks
+from clipmill.shots.hard_cuts.hard import cut_probabilities, find_peaks
 from clipmill.shots.strip import BLOCK_FRAMES, Strip
 from clipmill.shots.transitions import GradualTransitions
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage

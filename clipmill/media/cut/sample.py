@@ -135,7 +135,7 @@ def _write(
         if waiting:
             raise EncodeFailed(f"{len(waiting)} of {len(shown.instants)} frames could not be decoded")
         encoder.finish()
-    except BaseException:
+    except BaseException:  # whatever it was, it is raised again: no half file stays
         encoder.abandon()
         raise
     return encoder.num_frames

@@ -126,7 +126,7 @@ class _S3File:
             body = self._body(start, end)
             try:
                 return cast(bytes, asyn.sync(self._files.loop, body.read))
-            except Exception as error:
+            except Exception as error:  # any library may be below: only what passes is tried again
                 if wait_s is None or not is_transient(error):
                     raise
                 time.sleep(wait_s)
@@ -228,7 +228,7 @@ class _WebFile:
             size_bytes = self._http.read_all(
                 self._url, file, known=self._file, max_bytes=max_bytes, progress=advance
             )
-        except BaseException:
+        except BaseException:  # whatever it was, it is raised again: no file stays open
             file.close()
             raise
         return file, size_bytes

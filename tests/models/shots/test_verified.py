@@ -9,7 +9,7 @@ from clipmill.models.shots.verified import VerifiedCutFinder
 from clipmill.records import Cuts
 from clipmill.shots.changes import compare, looks_of
 from clipmill.shots.content import all_cuts, find_cuts
-from clipmill.shots.hard import cut_probabilities
+from clipmill.shots.hard_cuts.hard import cut_probabilities
 from clipmill.stages.video.clipping.content_extraction import ContentClipExtractionStage
 
 CONTENT = ContentClipExtractionStage().detector_options()

@@ -8,7 +8,7 @@ step, each part of it far more than in the steps on either side.
 import numpy as np
 
 from clipmill.shots.gradual import shrink
-from clipmill.shots.steps import Steps
+from clipmill.shots.hard_cuts.steps import Steps
 
 CONTEXT_FRAMES = 8
 """Frames on either side of a jump cut that decide about it."""

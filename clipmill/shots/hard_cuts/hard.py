@@ -4,10 +4,10 @@ import numpy as np
 
 from clipmill.shots.changes import MAX_LAG, Changes, compare, looks_of
 from clipmill.shots.detector_frames import reach_s
-from clipmill.shots.jolts import is_jolt
-from clipmill.shots.jump_cuts import CONTEXT_FRAMES, MIN_CHANGE, is_jump_cut, may_be_jump_cuts
+from clipmill.shots.hard_cuts.jolts import is_jolt
+from clipmill.shots.hard_cuts.jump_cuts import CONTEXT_FRAMES, MIN_CHANGE, is_jump_cut, may_be_jump_cuts
+from clipmill.shots.hard_cuts.steps import NEIGHBOURS, Steps, steps_of
 from clipmill.shots.mixed_frames import CONTEXT
-from clipmill.shots.steps import NEIGHBOURS, Steps, steps_of
 from clipmill.shots.strip import Strip
 
 STRUCTURE_FLOOR, COLOUR_FLOOR = 0.1, 0.03
